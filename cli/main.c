@@ -1,0 +1,53 @@
+/* cli/main.c - finds the command and turns its outcome into a message and an exit status. */
+#include "cli/command.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_overview(FILE *f)
+{
+    fputs("peftlab - plan, train, track, compare and report parameter-efficient fine-tuning\n\n"
+          "usage: peftlab COMMAND [ARGUMENTS]\n",
+          f);
+    const char *group = "";
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(group, command_at(i)->group) != 0)
+            fprintf(f, "\n%s\n", group = command_at(i)->group);
+        fprintf(f, "  %-14s %s\n", command_at(i)->name, command_at(i)->help);
+    }
+    fputs("\n`peftlab COMMAND --help` tells the rest.\n", f);
+}
+
+static int unknown_command(const char *name, struct err *err)
+{
+    const char **names = xcalloc(command_count, sizeof *names);
+    for (size_t i = 0; i < command_count; i++)
+        names[i] = command_at(i)->name;
+    const char *near = str_nearest(name, names, command_count);
+    free(names);
+    return err_set(err, ERR_USAGE, "unknown command '%s'%s%s%s", name, near ? " (did you mean '" : "",
+                   near ? near : "", near ? "'?)" : "; see 'peftlab help'");
+}
+
+int main(int argc, char **argv)
+{
+    struct err err = ERR_INIT;
+    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        print_overview(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts("peftlab " PEFTLAB_VERSION);
+        return 0;
+    }
+    const struct command *c = command_find(argv[1]);
+    int rc = c ? c->run(argc - 2, argv + 2, &err) : unknown_command(argv[1], &err);
+    if (fflush(stdout) != 0 && rc >= 0)
+        rc = err_set(&err, ERR_IO, "cannot write to the output: disk full or closed pipe");
+    if (rc >= 0)
+        return rc;
+    fprintf(stderr, "peftlab: %s\n", err.msg[0] ? err.msg : "failed without a message; this is a bug");
+    return err_exit_status(err.code ? err.code : ERR_BUG);
+}

@@ -1,0 +1,23 @@
+/* lib/hash.h - SHA-256 (OpenSSL EVP) and a fast 64-bit hash for tables. */
+#ifndef LIB_HASH_H
+#define LIB_HASH_H
+
+#include "lib/err.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHA256_HEX 65 /* 64 digits and the NUL */
+
+void sha256_hex(const void *data, size_t n, char out[SHA256_HEX]);
+int sha256_file(const char *path, char out[SHA256_HEX], struct err *err);
+uint64_t hash64(const void *data, size_t n); /* FNV-1a */
+
+/* String -> integer table (open addressing); keys are copied. */
+struct strmap;
+struct strmap *strmap_new(void);
+void strmap_free(struct strmap *m);
+void strmap_put(struct strmap *m, const char *key, size_t len, int64_t value); /* replaces */
+int strmap_get(const struct strmap *m, const char *key, size_t len, int64_t *value); /* 1 found, 0 not */
+size_t strmap_count(const struct strmap *m);
+
+#endif

@@ -1,0 +1,26 @@
+/* lib/str.h - small string helpers: nearest name, suffix, human units, UTF-8 width. */
+#ifndef LIB_STR_H
+#define LIB_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
+bool str_has_prefix(const char *s, const char *prefix);
+bool str_has_suffix(const char *s, const char *suffix);
+/* Damerau-Levenshtein distance (adjacent swaps count one), case-insensitive. */
+size_t str_distance(const char *a, const char *b);
+/* The closest of `names`, or NULL when none is near enough to suggest (distance <= 1 + len / 3). */
+const char *str_nearest(const char *word, const char *const *names, size_t count);
+/* True when `word` is one of the entries of a list such as "lora|qlora|head". */
+bool str_in_list(const char *word, const char *list, char separator);
+/* "1.5 GiB", "312 KiB"; "2.3 s", "4 min 10 s"; into `out`, which is returned. */
+char *str_bytes(char *out, size_t n, double bytes);
+char *str_duration(char *out, size_t n, double seconds);
+/* Columns a terminal uses for UTF-8 text (libutf8proc); invalid bytes count one. */
+size_t str_width(const char *utf8);
+/* Copies `s` with control characters and invalid UTF-8 replaced, so that it may go to a terminal. Caller frees. */
+char *str_clean(const char *s, size_t len);
+
+#endif

@@ -1,0 +1,55 @@
+/* runner/data/dataset.h - rows of a task, tokenised, with labels as class indices.
+ *
+ * JSON lines (depth, line length and count limited): {"text", "label"} (+ text_pair), {"input_ids", "label"}. String labels become
+ * class indices by sorted name over the training file; the evaluation files must use the same names. Integer labels are
+ * used as they are. Errors name file, line and column of the table ("data file 'x': line 7: no key 'label'"). */
+#ifndef RUNNER_DATA_DATASET_H
+#define RUNNER_DATA_DATASET_H
+
+#include "lib/err.h"
+#include "runner/text/tokenizer.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+struct labels { /* class names; count 0 until known */
+    char **names;
+    size_t count;
+    bool from_strings;
+};
+void labels_release(struct labels *l);
+
+struct example {
+    int32_t *ids;
+    int32_t *type_ids; /* NULL: zeros */
+    int32_t n;
+    int32_t label;
+};
+
+struct dataset {
+    struct example *rows;
+    size_t count;
+    size_t total_tokens;
+    int32_t longest;
+    char *path;
+    char sha256[65]; /* of the file */
+};
+
+struct data_spec {
+    const char *text_column, *text_pair_column, *label_column; /* NULL: text, text_pair, label */
+    int32_t max_length;                                        /* tokens, special ones included */
+    int64_t max_samples;   /* 0: all; else the first of the file's rows in the order of the seeded permutation */
+    uint64_t seed;
+    int32_t vocab_size;    /* ids of input_ids rows must be below */
+    int32_t num_labels;    /* 0: from the data */
+};
+
+/* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training file), else it is obeyed. Rows that were
+ * cut to max_length are counted in *truncated (may be NULL). */
+int dataset_load(const char *path, const struct data_spec *spec, const struct tokenizer *t, struct labels *labels,
+                 struct dataset **out, size_t *truncated, struct err *err);
+void dataset_free(struct dataset *d);
+
+/* Order of rows in an epoch: file order when shuffle is off, else a permutation from (seed, epoch). */
+void dataset_order(const struct dataset *d, bool shuffle, uint64_t seed, uint64_t epoch, uint32_t *order);
+
+#endif
