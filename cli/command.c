@@ -28,12 +28,14 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-int command_parse(const struct command *c, int argc, char **argv, json_t **values, const char **positional, size_t max,
-                  size_t *count, bool *done, struct err *err)
+int command_parse(const struct command *c, int argc, char **argv, json_t **values,
+                  const char **positional, size_t max, size_t *count, bool *done,
+                  struct err *err)
 {
     *values = NULL;
     bool help = false;
-    int rc = opt_parse_args(c->options, argc, argv, values, positional, max, count, &help, err);
+    int rc = opt_parse_args(c->options, argc, argv, values, positional, max, count, &help,
+                            err);
     if (rc < 0)
         return rc;
     *done = help;

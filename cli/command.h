@@ -1,8 +1,10 @@
-/* cli/command.h - the commands of the program: one row in commands.def and one file cmd_NAME.c each.
+/* cli/command.h - the commands of the program: one row in commands.def and one file
+ * cmd_NAME.c each.
  *
- * A command gets its arguments without the program's and its own name, prints results on stdout and talk on stderr, fills
- * `err` and returns its code on failure (main prints it and exits with err_exit_status), or returns 0, or a positive exit
- * status of its own (1: ran, but some trial failed). */
+ * A command gets its arguments without the program's and its own name, prints results on
+ * stdout and talk on stderr, fills `err` and returns its code on failure (main prints it
+ * and exits with err_exit_status), or returns 0, or a positive exit status of its own (1:
+ * ran, but some trial failed). */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
@@ -11,15 +13,18 @@
 
 struct command {
     const char *name, *usage, *help, *group;
-    const struct opt_table *options; /* for help and documentation; NULL: it parses by itself (sub-commands) */
+    const struct opt_table *options; /* for help and documentation; NULL: it parses by
+                                        itself (sub-commands) */
     int (*run)(int argc, char **argv, struct err *err);
 };
 const struct command *command_at(size_t i);
 extern const size_t command_count;
 
-/* Parses flags by the command's table; prints help and returns 1 in *done when asked for it. */
-int command_parse(const struct command *c, int argc, char **argv, json_t **values, const char **positional, size_t max,
-                  size_t *count, bool *done, struct err *err);
+/* Parses flags by the command's table; prints help and returns 1 in *done when asked for
+ * it. */
+int command_parse(const struct command *c, int argc, char **argv, json_t **values,
+                  const char **positional, size_t max, size_t *count, bool *done,
+                  struct err *err);
 const struct command *command_find(const char *name);
 
 #endif

@@ -1,4 +1,5 @@
-/* cli/main.c - finds the command and turns its outcome into a message and an exit status. */
+/* cli/main.c - finds the command and turns its outcome into a message and an exit status.
+ */
 #include "cli/command.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -8,7 +9,8 @@
 
 static void print_overview(FILE *f)
 {
-    fputs("peftlab - plan, train, track, compare and report parameter-efficient fine-tuning\n\n"
+    fputs("peftlab - plan, train, track, compare and report parameter-efficient "
+          "fine-tuning\n\n"
           "usage: peftlab COMMAND [ARGUMENTS]\n",
           f);
     const char *group = "";
@@ -27,14 +29,16 @@ static int unknown_command(const char *name, struct err *err)
         names[i] = command_at(i)->name;
     const char *near = str_nearest(name, names, command_count);
     free(names);
-    return err_set(err, ERR_USAGE, "unknown command '%s'%s%s%s", name, near ? " (did you mean '" : "",
-                   near ? near : "", near ? "'?)" : "; see 'peftlab help'");
+    return err_set(err, ERR_USAGE, "unknown command '%s'%s%s%s", name,
+                   near ? " (did you mean '" : "", near ? near : "",
+                   near ? "'?)" : "; see 'peftlab help'");
 }
 
 int main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
-    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+        !strcmp(argv[1], "-h")) {
         print_overview(stdout);
         return 0;
     }
@@ -45,9 +49,11 @@ int main(int argc, char **argv)
     const struct command *c = command_find(argv[1]);
     int rc = c ? c->run(argc - 2, argv + 2, &err) : unknown_command(argv[1], &err);
     if (fflush(stdout) != 0 && rc >= 0)
-        rc = err_set(&err, ERR_IO, "cannot write to the output: disk full or closed pipe");
+        rc =
+            err_set(&err, ERR_IO, "cannot write to the output: disk full or closed pipe");
     if (rc >= 0)
         return rc;
-    fprintf(stderr, "peftlab: %s\n", err.msg[0] ? err.msg : "failed without a message; this is a bug");
+    fprintf(stderr, "peftlab: %s\n",
+            err.msg[0] ? err.msg : "failed without a message; this is a bug");
     return err_exit_status(err.code ? err.code : ERR_BUG);
 }

@@ -1,20 +1,24 @@
-/* kernels/backend.h - what a device can do: memory, prepared weights and one function per op of ops.def.
+/* kernels/backend.h - what a device can do: memory, prepared weights and one function per
+ * op of ops.def.
  *
- * A backend is a table of function pointers generated from ops.def, so a missing op does not compile. `ref` is naive C
- * with double arithmetic and judges the others; `cpu` picks its widest usable variant at run time (PEFTLAB_CPU =
- * generic | avx2 | avx512 forces one); CUDA and its host emulation come as shared objects with the same table. Ops never
- * allocate: what they need beyond outputs is `workspace`, whose size they tell beforehand for the largest shapes.
+ * A backend is a table of function pointers generated from ops.def, so a missing op does
+ * not compile. `ref` is naive C with double arithmetic and judges the others; `cpu` picks
+ * its widest usable variant at run time (PEFTLAB_CPU = generic | avx2 | avx512 forces
+ * one); CUDA and its host emulation come as shared objects with the same table. Ops never
+ * allocate: what they need beyond outputs is `workspace`, whose size they tell beforehand
+ * for the largest shapes.
  *
- * An op gets fully resolved views; shapes are the caller's promise (checked by the graph when it is recorded, and by
- * asserts here). Ops return nothing: on a device they are queued, and what can fail fails at load. */
+ * An op gets fully resolved views; shapes are the caller's promise (checked by the graph
+ * when it is recorded, and by asserts here). Ops return nothing: on a device they are
+ * queued, and what can fail fails at load. */
 #ifndef KERNELS_BACKEND_H
 #define KERNELS_BACKEND_H
 
 #include "kernels/tensor.h"
 #include "lib/err.h"
 
-#define OP_MAX_IN 9
-#define OP_MAX_OUT 5
+#define OP_MAX_IN   9
+#define OP_MAX_OUT  5
 #define BACKEND_ABI 1
 
 enum op {
@@ -30,15 +34,19 @@ struct op_info {
 };
 extern const struct op_info op_info[OP_COUNT];
 
-#define ACTS(X) X(gelu) X(relu) X(tanh)
+#define ACTS(X)                                                                          \
+    X(gelu)                                                                              \
+    X(relu)                                                                              \
+    X(tanh)
 enum act {
 #define X(name) ACT_##name,
     ACTS(X)
 #undef X
-    ACT_COUNT
+        ACT_COUNT
 };
 
-/* Constants of one node, fixed when the graph is recorded (the optimiser's change with each step). */
+/* Constants of one node, fixed when the graph is recorded (the optimiser's change with
+ * each step). */
 struct op_attr {
     float scale;   /* linear*, attention */
     float eps;     /* layernorm, adamw */
@@ -47,7 +55,7 @@ struct op_attr {
     int heads, causal;
     enum act act;
     float lr, beta1, beta2, weight_decay, grad_scale; /* optimisers */
-    int64_t t;                                       /* adamw: 1-based update number */
+    int64_t t;                                        /* adamw: 1-based update number */
 };
 
 /* What changes from micro-batch to micro-batch. */
@@ -74,27 +82,32 @@ struct backend {
     const char *name;    /* "ref", "cpu" */
     const char *variant; /* "avx512"; "" */
     op_fn ops[OP_COUNT];
-    /* Workspace for a call with these shapes (data pointers are not looked at, presence is: absent stays NULL). Grows
-     * with rows, so the largest shapes give the most. */
+    /* Workspace for a call with these shapes (data pointers are not looked at, presence
+     * is: absent stays NULL). Grows with rows, so the largest shapes give the most. */
     size_t (*workspace_bytes)(enum op op, const struct op_args *shapes);
 
-    void *(*alloc)(size_t bytes); /* 64-byte aligned (256 on a GPU), zeroed; NULL when there is not enough */
+    void *(*alloc)(size_t bytes); /* 64-byte aligned (256 on a GPU), zeroed; NULL when
+                                     there is not enough */
     void (*release)(void *p);
     void (*upload)(void *dst, const void *src, size_t bytes);
     void (*download)(void *dst, const void *src, size_t bytes);
     void (*sync)(void);
 
-    /* Frozen weights: bytes of the prepared form, making it from a plain row-major fp32 matrix (host memory; quantising
-     * it on the way where spec says so), and back to plain fp32 (dequantised) for merging and tests. */
+    /* Frozen weights: bytes of the prepared form, making it from a plain row-major fp32
+     * matrix (host memory; quantising it on the way where spec says so), and back to
+     * plain fp32 (dequantised) for merging and tests. */
     size_t (*weight_bytes)(const struct weight_spec *spec);
-    int (*weight_prepare)(const struct weight_spec *spec, const float *src, void *dst, struct err *err);
+    int (*weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
+                          struct err *err);
     void (*weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
 };
 
-/* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when it is not usable here. */
+/* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when
+ * it is not usable here. */
 const struct backend *backend_get(const char *name, struct err *err);
 
-/* Floating-point operations of a call with these shapes (multiply and add count two); 0 for what does none worth counting. */
+/* Floating-point operations of a call with these shapes (multiply and add count two); 0
+ * for what does none worth counting. */
 double op_flops(enum op op, const struct op_args *shapes);
 
 #endif

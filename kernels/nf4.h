@@ -1,11 +1,14 @@
-/* kernels/nf4.h - 4-bit block quantisation, byte for byte as bitsandbytes' CPU code (NF4, FP4; double quantisation).
+/* kernels/nf4.h - 4-bit block quantisation, byte for byte as bitsandbytes' CPU code (NF4,
+ * FP4; double quantisation).
  *
- * A matrix is flattened row-major and cut into blocks of `block` elements (the last may be short). absmax is the block's
- * largest magnitude in fp32; a code is the table's entry nearest to x * (1 / absmax). NF4: ties take the lower code, the
- * last cut point is 0x1.b913b4p-1, an all-zero block gets code 7. Element 2i is in the high nibble of byte i, 2i+1 in the low.
- * Double quantisation: offset = fp32 mean of absmax; absmax - offset goes through the signed dynamic 8-bit map in blocks
- * of 256 with fp32 absmax2. Dequantised: table[code] * absmax in fp32.
- * Reference: bitsandbytes functional.py and csrc; facts in QLoRA (Dettmers et al. 2023). */
+ * A matrix is flattened row-major and cut into blocks of `block` elements (the last may
+ * be short). absmax is the block's largest magnitude in fp32; a code is the table's entry
+ * nearest to x * (1 / absmax). NF4: ties take the lower code, the last cut point is
+ * 0x1.b913b4p-1, an all-zero block gets code 7. Element 2i is in the high nibble of byte
+ * i, 2i+1 in the low. Double quantisation: offset = fp32 mean of absmax; absmax - offset
+ * goes through the signed dynamic 8-bit map in blocks of 256 with fp32 absmax2.
+ * Dequantised: table[code] * absmax in fp32. Reference: bitsandbytes functional.py and
+ * csrc; facts in QLoRA (Dettmers et al. 2023). */
 #ifndef KERNELS_NF4_H
 #define KERNELS_NF4_H
 
@@ -16,17 +19,20 @@
 extern const float nf4_table[16], fp4_table[16];
 const float *dynamic_map_signed(void); /* 256 entries, ascending */
 
-/* Where the parts of a quantised matrix of n elements lie in one buffer (all 64-byte aligned). */
+/* Where the parts of a quantised matrix of n elements lie in one buffer (all 64-byte
+ * aligned). */
 struct q4_layout {
-    size_t n, blocks, groups;                              /* groups of 256 blocks */
-    size_t codes, absmax, absmax2, offset, bytes;          /* byte offsets, total. absmax: U8 codes if double, else F32 */
+    size_t n, blocks, groups; /* groups of 256 blocks */
+    size_t codes, absmax, absmax2, offset,
+        bytes; /* byte offsets, total. absmax: U8 codes if double, else F32 */
 };
 struct q4_layout q4_layout(size_t n, int32_t block, int double_quant);
 
-void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block, int double_quant, void *dst);
+void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block,
+                 int double_quant, void *dst);
 /* Elements [begin, begin + count) as fp32. */
-void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block, int double_quant, size_t begin,
-                   size_t count, float *dst);
+void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
+                   int double_quant, size_t begin, size_t count, float *dst);
 /* The absmax values after their own round trip. */
 void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst);
 

@@ -1,26 +1,35 @@
 /* lib/err.h - one error object per call chain.
  *
- * Functions return 0 or a negative code (the negated enum) and take `struct err *err` last. `err` is left untouched
- * on success. The first message wins: a second err_set on a filled object is ignored, callers add context in front
- * with err_context ("sweep file 'a.yaml': line 12: ..."). A message is complete enough to print as it is: lower case,
- * no full stop, what - where - hint, subjects in single quotes. A NULL `err` is fine everywhere.
+ * Functions return 0 or a negative code (the negated enum) and take `struct err *err`
+ * last. `err` is left untouched on success. The first message wins: a second err_set on a
+ * filled object is ignored, callers add context in front with err_context ("sweep file
+ * 'a.yaml': line 12: ..."). A message is complete enough to print as it is: lower case,
+ * no full stop, what - where - hint, subjects in single quotes. A NULL `err` is fine
+ * everywhere.
  *
- * Each code carries the exit status that the command line ends with (docs/exit-codes in README). */
+ * Each code carries the exit status that the command line ends with (docs/exit-codes in
+ * README). */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H
 
-#define ERR_CODES(X)                                                                                                   \
-    X(FAILED, "failed", 1)             /* ran, but a check was not met or some trial failed */                         \
-    X(USAGE, "usage", 2)               /* flags and arguments */                                                       \
-    X(PARSE, "bad input", 65)          /* a file or a row that cannot be read as what it should be */                  \
-    X(NOINPUT, "no such input", 66)    /* a named file, trial, sweep or experiment is not there */                     \
-    X(DEVICE, "unavailable", 69)       /* a backend, program or service cannot be used */                              \
-    X(BUG, "internal error", 70)       /* should not happen; the message says "this is a bug" */                       \
-    X(NOMEM, "out of memory", 71)      /* sizes that come from input; small allocations die in xmalloc */              \
-    X(IO, "i/o error", 74)             /* read, write, rename, disk full */                                            \
-    X(BUSY, "temporary failure", 75)   /* locked store, preempted: trying again may help */                            \
-    X(CONFIG, "bad configuration", 78) /* unknown key, value out of range, impossible combination: never retried */    \
-    X(NAN, "not a number", 79)         /* training diverged */
+#define ERR_CODES(X)                                                                     \
+    X(FAILED, "failed", 1) /* ran, but a check was not met or some trial failed */       \
+    X(USAGE, "usage", 2)   /* flags and arguments */                                     \
+    X(PARSE, "bad input",                                                                \
+      65) /* a file or a row that cannot be read as what it should be */                 \
+    X(NOINPUT, "no such input",                                                          \
+      66) /* a named file, trial, sweep or experiment is not there */                    \
+    X(DEVICE, "unavailable", 69) /* a backend, program or service cannot be used */      \
+    X(BUG, "internal error",                                                             \
+      70) /* should not happen; the message says "this is a bug" */                      \
+    X(NOMEM, "out of memory",                                                            \
+      71) /* sizes that come from input; small allocations die in xmalloc */             \
+    X(IO, "i/o error", 74) /* read, write, rename, disk full */                          \
+    X(BUSY, "temporary failure",                                                         \
+      75) /* locked store, preempted: trying again may help */                           \
+    X(CONFIG, "bad configuration",                                                       \
+      78) /* unknown key, value out of range, impossible combination: never retried */   \
+    X(NAN, "not a number", 79) /* training diverged */
 
 enum err_code {
     ERR_OK = 0,
@@ -34,12 +43,19 @@ struct err {
     char msg[1024];
 };
 
-#define ERR_INIT {ERR_OK, ""}
+#define ERR_INIT                                                                         \
+    {                                                                                    \
+        ERR_OK, ""                                                                       \
+    }
 
-/* Sets code and message unless an earlier error is there; returns -code, so that `return err_set(...)` reads well. */
-int err_set(struct err *err, enum err_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Puts text in front of the message that is there ("trial file 'x': "); returns -err->code. */
-int err_context(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Sets code and message unless an earlier error is there; returns -code, so that `return
+ * err_set(...)` reads well. */
+int err_set(struct err *err, enum err_code code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Puts text in front of the message that is there ("trial file 'x': "); returns
+ * -err->code. */
+int err_context(struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void err_clear(struct err *err);
 int err_exit_status(enum err_code code); /* 0 for ERR_OK */
 const char *err_code_text(enum err_code code);

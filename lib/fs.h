@@ -1,4 +1,5 @@
-/* lib/fs.h - files: whole reads with a ceiling, atomic writes, read-only maps, folders, paths. */
+/* lib/fs.h - files: whole reads with a ceiling, atomic writes, read-only maps, folders,
+ * paths. */
 #ifndef LIB_FS_H
 #define LIB_FS_H
 
@@ -12,19 +13,24 @@ struct fs_map {
     size_t size;
 };
 
-int fs_read(const char *path, size_t max_bytes, struct buf *out, struct err *err); /* ERR_NOINPUT when it is not there */
-/* Temp file in the same folder, fsync, rename: a reader or a crash never sees half a file. */
+int fs_read(const char *path, size_t max_bytes, struct buf *out,
+            struct err *err); /* ERR_NOINPUT when it is not there */
+/* Temp file in the same folder, fsync, rename: a reader or a crash never sees half a
+ * file. */
 int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err);
-int fs_map(const char *path, struct fs_map *out, struct err *err); /* read-only, shared; fs_unmap ends it */
+int fs_map(const char *path, struct fs_map *out,
+           struct err *err); /* read-only, shared; fs_unmap ends it */
 void fs_unmap(struct fs_map *m);
 int fs_mkdirs(const char *path, struct err *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct err *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1 when it is not there */
-/* Newly allocated paths. fs_join with an absolute `name` gives `name`. fs_dirname("a") is ".". */
+/* Newly allocated paths. fs_join with an absolute `name` gives `name`. fs_dirname("a") is
+ * ".". */
 char *fs_join(const char *dir, const char *name);
 char *fs_dirname(const char *path);
-char *fs_absolute(const char *path); /* made absolute and without . and .. as text; need not exist */
+char *fs_absolute(
+    const char *path); /* made absolute and without . and .. as text; need not exist */
 
 #endif

@@ -1,8 +1,9 @@
 /* lib/json.h - what jansson lacks: shortest doubles, canonical text, checked getters.
  *
- * The configuration tree of this project is jansson's json_t (reference counted; `json_decref` ends it). NaN and
- * infinities do not exist in JSON: writers put the strings "NaN", "Infinity", "-Infinity". Limits on reading: depth 64,
- * 256 MiB of text, duplicate keys refused. */
+ * The configuration tree of this project is jansson's json_t (reference counted;
+ * `json_decref` ends it). NaN and infinities do not exist in JSON: writers put the
+ * strings "NaN", "Infinity", "-Infinity". Limits on reading: depth 64, 256 MiB of text,
+ * duplicate keys refused. */
 #ifndef LIB_JSON_H
 #define LIB_JSON_H
 
@@ -11,25 +12,32 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* Shortest decimal text that reads back as the same double; always with '.', 'e' or both ("3.0", "1e-05"). */
+/* Shortest decimal text that reads back as the same double; always with '.', 'e' or both
+ * ("3.0", "1e-05"). */
 void json_put_double(struct buf *out, double v);
-void json_put_string(struct buf *out, const char *utf8, size_t len); /* with quotes; invalid UTF-8 becomes U+FFFD */
-/* Compact text, keys sorted, shortest doubles, whole doubles below 2^53 written as integers (3e0 == 3): equal
- * configurations have equal text. Its SHA-256 is a trial's key. */
+void json_put_string(struct buf *out, const char *utf8,
+                     size_t len); /* with quotes; invalid UTF-8 becomes U+FFFD */
+/* Compact text, keys sorted, shortest doubles, whole doubles below 2^53 written as
+ * integers (3e0 == 3): equal configurations have equal text. Its SHA-256 is a trial's
+ * key. */
 void json_canonical(struct buf *out, const json_t *value);
 /* Readable text: insertion order, 1 space indent (0: one line), shortest doubles. */
 void json_write(struct buf *out, const json_t *value, int indent);
-/* Parses text; `name` is for messages ("trial.json"), which carry line and column. NULL on error. */
+/* Parses text; `name` is for messages ("trial.json"), which carry line and column. NULL
+ * on error. */
 json_t *json_parse(const char *text, size_t len, const char *name, struct err *err);
 json_t *json_read_file(const char *path, struct err *err);
-int json_write_file(const char *path, const json_t *value, int indent, struct err *err); /* atomic, ends with \n */
+int json_write_file(const char *path, const json_t *value, int indent,
+                    struct err *err); /* atomic, ends with \n */
 
 /* A double as JSON: a number, or one of the three strings. New reference. */
 json_t *json_number_or_word(double v);
-/* Getters with a default; a missing key, null or wrong type gives the default. Borrowed strings. */
+/* Getters with a default; a missing key, null or wrong type gives the default. Borrowed
+ * strings. */
 const char *json_get_str(const json_t *object, const char *key, const char *otherwise);
 int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
-double json_get_num(const json_t *object, const char *key, double otherwise); /* also "NaN" and the like */
+double json_get_num(const json_t *object, const char *key,
+                    double otherwise); /* also "NaN" and the like */
 int json_get_bool(const json_t *object, const char *key, int otherwise);
 
 #endif

@@ -11,7 +11,8 @@ bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 /* Damerau-Levenshtein distance (adjacent swaps count one), case-insensitive. */
 size_t str_distance(const char *a, const char *b);
-/* The closest of `names`, or NULL when none is near enough to suggest (distance <= 1 + len / 3). */
+/* The closest of `names`, or NULL when none is near enough to suggest (distance <= 1 +
+ * len / 3). */
 const char *str_nearest(const char *word, const char *const *names, size_t count);
 /* True when `word` is one of the entries of a list such as "lora|qlora|head". */
 bool str_in_list(const char *word, const char *list, char separator);
@@ -20,7 +21,8 @@ char *str_bytes(char *out, size_t n, double bytes);
 char *str_duration(char *out, size_t n, double seconds);
 /* Columns a terminal uses for UTF-8 text (libutf8proc); invalid bytes count one. */
 size_t str_width(const char *utf8);
-/* Copies `s` with control characters and invalid UTF-8 replaced, so that it may go to a terminal. Caller frees. */
+/* Copies `s` with control characters and invalid UTF-8 replaced, so that it may go to a
+ * terminal. Caller frees. */
 char *str_clean(const char *s, size_t len);
 
 #endif

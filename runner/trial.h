@@ -1,10 +1,13 @@
 /* runner/trial.h - one trial, from a configuration to numbers and an adapter folder.
  *
- * A trial is resolved once: aliases renamed, presets unfolded (`qlora` = lora on nf4), every option of the chosen method
- * filled in, values checked. The resolved tree is canonical: its JSON text is stored, hashed and trained from; nothing else
- * decides. Keys that the chosen method does not read are errors that name the nearest key which it does.
+ * A trial is resolved once: aliases renamed, presets unfolded (`qlora` = lora on nf4),
+ * every option of the chosen method filled in, values checked. The resolved tree is
+ * canonical: its JSON text is stored, hashed and trained from; nothing else decides. Keys
+ * that the chosen method does not read are errors that name the nearest key which it
+ * does.
  *
- * Relative paths stay relative in the tree; `base_dir` (the folder of the trial or sweep file) completes them. */
+ * Relative paths stay relative in the tree; `base_dir` (the folder of the trial or sweep
+ * file) completes them. */
 #ifndef RUNNER_TRIAL_H
 #define RUNNER_TRIAL_H
 
@@ -20,28 +23,36 @@ extern const struct opt_table trial_options; /* options.def */
 int trial_resolve(const json_t *given, json_t **resolved, struct err *err);
 /* SHA-256 of the canonical text without seed and without what changes no number. */
 void trial_key(const json_t *resolved, char key[65]);
-/* Reads a trial file and `key=value` overrides; gives the resolved tree and the file's folder (both owned by the caller). */
-int trial_read(const char *path, const char *const *overrides, size_t count, json_t **resolved, char **base_dir,
-               struct err *err);
+/* Reads a trial file and `key=value` overrides; gives the resolved tree and the file's
+ * folder (both owned by the caller). */
+int trial_read(const char *path, const char *const *overrides, size_t count,
+               json_t **resolved, char **base_dir, struct err *err);
 
-/* What a trial will need, from the same planner that the trainer runs; nothing is allocated or trained. */
+/* What a trial will need, from the same planner that the trainer runs; nothing is
+ * allocated or trained. */
 struct trial_prediction {
     int64_t bytes[MEM_COUNT]; /* exactly what train will take, by category */
     int64_t total_bytes;
     int64_t trainable_parameters, total_parameters;
-    int64_t adapter_bytes;       /* size of the tensors saved */
-    int64_t updates, tokens;     /* of the whole training */
-    double flops;                /* training, evaluation not counted */
-    double train_s, total_s;     /* on this machine, from a short GEMM measurement; NaN where unknown */
+    int64_t adapter_bytes;   /* size of the tensors saved */
+    int64_t updates, tokens; /* of the whole training */
+    double flops;            /* training, evaluation not counted */
+    double train_s,
+        total_s; /* on this machine, from a short GEMM measurement; NaN where unknown */
 };
-int trial_predict(const json_t *resolved, const char *base_dir, struct trial_prediction *out, struct err *err);
+int trial_predict(const json_t *resolved, const char *base_dir,
+                  struct trial_prediction *out, struct err *err);
 
 struct trial_report; /* result.json is written from it */
 
-/* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json) under out_dir and events to the sink.
- * Returns ERR_NAN when the loss is not a number, ERR_NOMEM when the plan does not fit, ERR_BUSY when it was asked to stop. */
-int trial_train(const json_t *resolved, const char *base_dir, const char *out_dir, struct sink *sink, struct err *err);
-/* Evaluates `adapter` (NULL: init_adapter, and without that the base); writes result.json and logits.safetensors. */
-int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter, const char *out_dir, struct err *err);
+/* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json) under
+ * out_dir and events to the sink. Returns ERR_NAN when the loss is not a number,
+ * ERR_NOMEM when the plan does not fit, ERR_BUSY when it was asked to stop. */
+int trial_train(const json_t *resolved, const char *base_dir, const char *out_dir,
+                struct sink *sink, struct err *err);
+/* Evaluates `adapter` (NULL: init_adapter, and without that the base); writes result.json
+ * and logits.safetensors. */
+int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
+                   const char *out_dir, struct err *err);
 
 #endif

@@ -1,7 +1,9 @@
-/* tracker/sink.h - where a running trial's events go. The trainer knows only this interface.
+/* tracker/sink.h - where a running trial's events go. The trainer knows only this
+ * interface.
  *
- * Calls never fail the training: a sink that cannot write remembers its first error (sink->error) and says it once on
- * stderr; sink_close returns it. Values are buffered and flushed in batches and at each heartbeat. */
+ * Calls never fail the training: a sink that cannot write remembers its first error
+ * (sink->error) and says it once on stderr; sink_close returns it. Values are buffered
+ * and flushed in batches and at each heartbeat. */
 #ifndef TRACKER_SINK_H
 #define TRACKER_SINK_H
 
@@ -11,11 +13,13 @@
 
 struct sink;
 struct sink_ops {
-    void (*metric)(struct sink *s, const char *key, int64_t step, double value); /* step -1: summary */
+    void (*metric)(struct sink *s, const char *key, int64_t step,
+                   double value); /* step -1: summary */
     void (*event)(struct sink *s, const char *kind, const char *text);
     void (*environment)(struct sink *s, const json_t *environment);
     void (*artifact)(struct sink *s, const char *name, const char *path);
-    bool (*alive)(struct sink *s); /* called once per update: heartbeats when due; false: stop (asked to, or lease lost) */
+    bool (*alive)(struct sink *s); /* called once per update: heartbeats when due; false:
+                                      stop (asked to, or lease lost) */
     int (*close)(struct sink *s, struct err *err);
 };
 struct sink {
@@ -23,8 +27,9 @@ struct sink {
     struct err error;
 };
 
-struct sink *sink_null(void);                                                 /* drops everything */
-struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms); /* the store on this host */
-int sink_close(struct sink *s, struct err *err);                              /* flushes and frees */
+struct sink *sink_null(void); /* drops everything */
+struct sink *sink_local(struct store *store, int64_t run,
+                        int64_t lease_ms);       /* the store on this host */
+int sink_close(struct sink *s, struct err *err); /* flushes and frees */
 
 #endif

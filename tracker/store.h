@@ -1,14 +1,20 @@
-/* tracker/store.h - the one SQLite file that experiments, sweeps, trials, runs and their numbers live in.
+/* tracker/store.h - the one SQLite file that experiments, sweeps, trials, runs and their
+ * numbers live in.
  *
- * Words: an experiment holds sweeps and trials; a trial is one resolved configuration with one seed; a run is one attempt
- * at a trial. (sweep, key, seed) is unique, so adding the same trial again is harmless. States of a trial: waiting, running,
- * complete, pruned, failed, oom, nan, timeout, preempted, stale, cancelled; a run has the same, without waiting.
+ * Words: an experiment holds sweeps and trials; a trial is one resolved configuration
+ * with one seed; a run is one attempt at a trial. (sweep, key, seed) is unique, so adding
+ * the same trial again is harmless. States of a trial: waiting, running, complete,
+ * pruned, failed, oom, nan, timeout, preempted, stale, cancelled; a run has the same,
+ * without waiting.
  *
- * Rules: WAL, foreign keys on, STRICT tables, BEGIN IMMEDIATE for every write, busy timeout 30 s, prepared statements;
- * migrations by user_version under an exclusive lock, a newer store is refused. NaN and infinities are kept by a `kind`
- * column, never lost. A claim is one UPDATE ... RETURNING, so that a trial is never handed out twice. A run holds a lease
- * (owner process, host, boot id, start ticks, lease_until_ms); who lost it is refused further writes. Times are Unix
- * milliseconds from clock_wall_ms. Many processes of one host may open the same store; a store on a network file system is refused. */
+ * Rules: WAL, foreign keys on, STRICT tables, BEGIN IMMEDIATE for every write, busy
+ * timeout 30 s, prepared statements; migrations by user_version under an exclusive lock,
+ * a newer store is refused. NaN and infinities are kept by a `kind` column, never lost. A
+ * claim is one UPDATE ... RETURNING, so that a trial is never handed out twice. A run
+ * holds a lease (owner process, host, boot id, start ticks, lease_until_ms); who lost it
+ * is refused further writes. Times are Unix milliseconds from clock_wall_ms. Many
+ * processes of one host may open the same store; a store on a network file system is
+ * refused. */
 #ifndef TRACKER_STORE_H
 #define TRACKER_STORE_H
 
@@ -17,17 +23,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TRIAL_STATES(X)                                                                                                \
-    X(waiting) X(running) X(complete) X(pruned) X(failed) X(oom) X(nan) X(timeout) X(preempted) X(stale) X(cancelled)
+#define TRIAL_STATES(X)                                                                  \
+    X(waiting)                                                                           \
+    X(running)                                                                           \
+    X(complete)                                                                          \
+    X(pruned)                                                                            \
+    X(failed)                                                                            \
+    X(oom)                                                                               \
+    X(nan)                                                                               \
+    X(timeout)                                                                           \
+    X(preempted)                                                                         \
+    X(stale)                                                                             \
+    X(cancelled)
 enum trial_state {
 #define X(name) TRIAL_##name,
     TRIAL_STATES(X)
 #undef X
-    TRIAL_STATE_COUNT
+        TRIAL_STATE_COUNT
 };
 const char *trial_state_name(enum trial_state s);
 int trial_state_from_name(const char *name); /* -1: unknown */
-bool trial_state_is_final(enum trial_state s); /* complete, pruned, failed, oom, nan, timeout, cancelled */
+bool trial_state_is_final(
+    enum trial_state s); /* complete, pruned, failed, oom, nan, timeout, cancelled */
 
 struct store;
 
@@ -38,54 +55,70 @@ const char *store_path(const struct store *s);
 /* --store, then PEFTLAB_STORE, then ./peftlab.db. Newly allocated. */
 char *store_default_path(const char *flag);
 
-int store_experiment(struct store *s, const char *name, int64_t *id, struct err *err); /* finds or creates */
+int store_experiment(struct store *s, const char *name, int64_t *id,
+                     struct err *err); /* finds or creates */
 
-/* A sweep is named within its experiment; adding it again with the same name returns the same id. `file` is the sweep file's
- * tree as JSON, base_dir where its relative paths start. */
-int store_sweep(struct store *s, int64_t experiment, const char *name, const json_t *file, const char *base_dir, int64_t *id,
-                struct err *err);
+/* A sweep is named within its experiment; adding it again with the same name returns the
+ * same id. `file` is the sweep file's tree as JSON, base_dir where its relative paths
+ * start. */
+int store_sweep(struct store *s, int64_t experiment, const char *name, const json_t *file,
+                const char *base_dir, int64_t *id, struct err *err);
 /* Finds by number ("3") or name; ERR_NOINPUT with the nearest name. */
-int store_find_sweep(struct store *s, const char *name_or_id, int64_t *id, struct err *err);
-int store_sweep_stop(struct store *s, int64_t sweep, bool stop, struct err *err); /* asks claims to cease (or lifts it) */
+int store_find_sweep(struct store *s, const char *name_or_id, int64_t *id,
+                     struct err *err);
+int store_sweep_stop(struct store *s, int64_t sweep, bool stop,
+                     struct err *err); /* asks claims to cease (or lifts it) */
 int store_sweep_stopped(struct store *s, int64_t sweep, bool *stopped, struct err *err);
 
 struct trial_row {
-    int64_t id, sweep, experiment, number; /* sweep 0: none. number: order within the sweep, from 0 */
-    const char *key;                       /* SHA-256 of the canonical resolved configuration without the seed */
+    int64_t id, sweep, experiment,
+        number; /* sweep 0: none. number: order within the sweep, from 0 */
+    const char
+        *key; /* SHA-256 of the canonical resolved configuration without the seed */
     uint64_t seed;
-    const char *base_dir;                  /* where relative paths of config start */
-    json_t *config;                        /* resolved trial */
-    json_t *params;                        /* what the sweep sets, in order; what tables show */
-    int64_t predicted_bytes;               /* -1: unknown */
-    double predicted_s;                    /* NaN: unknown */
+    const char *base_dir;    /* where relative paths of config start */
+    json_t *config;          /* resolved trial */
+    json_t *params;          /* what the sweep sets, in order; what tables show */
+    int64_t predicted_bytes; /* -1: unknown */
+    double predicted_s;      /* NaN: unknown */
     int attempts;
     enum trial_state state;
 };
 void trial_row_release(struct trial_row *t);
-/* Adds rows in one transaction; known (sweep, key, seed) keep their id and state. *added counts the new ones. */
-int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added, struct err *err);
+/* Adds rows in one transaction; known (sweep, key, seed) keep their id and state. *added
+ * counts the new ones. */
+int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added,
+                     struct err *err);
 int store_get_trial(struct store *s, int64_t id, struct trial_row *out, struct err *err);
 
 struct run_claim {
     int64_t run, trial;
     int attempt; /* 1-based */
 };
-/* Takes the waiting (or preempted) trial with the lowest number of a sweep (or trial `only` when not 0), makes it running
- * and opens a run with a lease of lease_ms for this process (owner pid may be changed later by store_run_adopt).
- * Returns 1 and fills *out, 0 when nothing is left to claim or the sweep is stopped. */
-int store_claim(struct store *s, int64_t sweep, int64_t only, int64_t lease_ms, const char *run_dir_root, struct run_claim *out,
-                struct err *err);
-/* The process that does the work takes over the lease (a child started by the claimer). */
+/* Takes the waiting (or preempted) trial with the lowest number of a sweep (or trial
+ * `only` when not 0), makes it running and opens a run with a lease of lease_ms for this
+ * process (owner pid may be changed later by store_run_adopt). Returns 1 and fills *out,
+ * 0 when nothing is left to claim or the sweep is stopped. */
+int store_claim(struct store *s, int64_t sweep, int64_t only, int64_t lease_ms,
+                const char *run_dir_root, struct run_claim *out, struct err *err);
+/* The process that does the work takes over the lease (a child started by the claimer).
+ */
 int store_run_adopt(struct store *s, int64_t run, int64_t lease_ms, struct err *err);
-/* Extends the lease. *stop gets whether the trial was asked to stop. ERR_BUSY when the lease was lost. */
-int store_heartbeat(struct store *s, int64_t run, int64_t lease_ms, bool *stop, struct err *err);
-/* Ends a run and sets its trial's state in the same transaction; a lost lease leaves the trial alone and marks the run
- * stale. `reason` may be NULL. */
-int store_run_finish(struct store *s, int64_t run, enum trial_state state, int exit_code, const char *reason, struct err *err);
-/* Runs whose lease ended, or whose owner on this host is gone, become stale and their trials waiting again, up to
- * max_attempts; beyond that the trial is failed. *reaped counts. */
-int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped, struct err *err);
-/* Puts finished-but-unsuccessful trials of a sweep back to waiting (sweep run --retry-failed). */
+/* Extends the lease. *stop gets whether the trial was asked to stop. ERR_BUSY when the
+ * lease was lost. */
+int store_heartbeat(struct store *s, int64_t run, int64_t lease_ms, bool *stop,
+                    struct err *err);
+/* Ends a run and sets its trial's state in the same transaction; a lost lease leaves the
+ * trial alone and marks the run stale. `reason` may be NULL. */
+int store_run_finish(struct store *s, int64_t run, enum trial_state state, int exit_code,
+                     const char *reason, struct err *err);
+/* Runs whose lease ended, or whose owner on this host is gone, become stale and their
+ * trials waiting again, up to max_attempts; beyond that the trial is failed. *reaped
+ * counts. */
+int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
+               struct err *err);
+/* Puts finished-but-unsuccessful trials of a sweep back to waiting (sweep run
+ * --retry-failed). */
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err);
 
 /* Numbers. Keys are slash names, "eval/accuracy". step -1: a summary value of the run. */
@@ -94,20 +127,28 @@ struct metric_point {
     int64_t step;
     double value;
 };
-int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p, size_t count, struct err *err);
-int store_set_params(struct store *s, int64_t trial, const json_t *params, struct err *err);
-int store_set_environment(struct store *s, int64_t run, const json_t *environment, struct err *err);
-int store_log_event(struct store *s, int64_t run, const char *kind, const char *text, struct err *err);
-int store_log_artifact(struct store *s, int64_t run, const char *name, const char *path, int64_t bytes, const char *sha256,
-                       struct err *err);
+int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p,
+                      size_t count, struct err *err);
+int store_set_params(struct store *s, int64_t trial, const json_t *params,
+                     struct err *err);
+int store_set_environment(struct store *s, int64_t run, const json_t *environment,
+                          struct err *err);
+int store_log_event(struct store *s, int64_t run, const char *kind, const char *text,
+                    struct err *err);
+int store_log_artifact(struct store *s, int64_t run, const char *name, const char *path,
+                       int64_t bytes, const char *sha256, struct err *err);
 
-/* Read-only SQL. One statement; anything that writes is refused (sqlite3_stmt_readonly, query_only). At most max_rows rows. The
- * result is {"columns": [...], "rows": [[...], ...], "truncated": bool}. `bind` is a list of values for ?1.. or NULL. */
-json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t max_rows, struct err *err);
+/* Read-only SQL. One statement; anything that writes is refused (sqlite3_stmt_readonly,
+ * query_only). At most max_rows rows. The result is {"columns": [...], "rows": [[...],
+ * ...], "truncated": bool}. `bind` is a list of values for ?1.. or NULL. */
+json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t max_rows,
+                    struct err *err);
 
-/* Views for readers (schema.sql): `trial_view` (one row per trial: id, sweep, sweep_name, experiment, number, state, seed, key, attempts,
- * params JSON, config JSON, predicted_bytes, predicted_s, started_ms, ended_ms, duration_ms, reason, run = its last run),
- * `summary_view` (trial, key, value: the summary values of each trial's last finished run), `series_view` (trial, key, step, value).
- * report/ and the ls, show, compare commands read only these. */
+/* Views for readers (schema.sql): `trial_view` (one row per trial: id, sweep, sweep_name,
+ * experiment, number, state, seed, key, attempts, params JSON, config JSON,
+ * predicted_bytes, predicted_s, started_ms, ended_ms, duration_ms, reason, run = its last
+ * run), `summary_view` (trial, key, value: the summary values of each trial's last
+ * finished run), `series_view` (trial, key, step, value). report/ and the ls, show,
+ * compare commands read only these. */
 
 #endif

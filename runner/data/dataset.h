@@ -1,8 +1,10 @@
 /* runner/data/dataset.h - rows of a task, tokenised, with labels as class indices.
  *
- * JSON lines (depth, line length and count limited): {"text", "label"} (+ text_pair), {"input_ids", "label"}. String labels become
- * class indices by sorted name over the training file; the evaluation files must use the same names. Integer labels are
- * used as they are. Errors name file, line and column of the table ("data file 'x': line 7: no key 'label'"). */
+ * JSON lines (depth, line length and count limited): {"text", "label"} (+ text_pair),
+ * {"input_ids", "label"}. String labels become class indices by sorted name over the
+ * training file; the evaluation files must use the same names. Integer labels are used as
+ * they are. Errors name file, line and column of the table ("data file 'x': line 7: no
+ * key 'label'"). */
 #ifndef RUNNER_DATA_DATASET_H
 #define RUNNER_DATA_DATASET_H
 
@@ -35,21 +37,27 @@ struct dataset {
 };
 
 struct data_spec {
-    const char *text_column, *text_pair_column, *label_column; /* NULL: text, text_pair, label */
-    int32_t max_length;                                        /* tokens, special ones included */
-    int64_t max_samples;   /* 0: all; else the first of the file's rows in the order of the seeded permutation */
+    const char *text_column, *text_pair_column,
+        *label_column;   /* NULL: text, text_pair, label */
+    int32_t max_length;  /* tokens, special ones included */
+    int64_t max_samples; /* 0: all; else the first of the file's rows in the order of the
+                            seeded permutation */
     uint64_t seed;
-    int32_t vocab_size;    /* ids of input_ids rows must be below */
-    int32_t num_labels;    /* 0: from the data */
+    int32_t vocab_size; /* ids of input_ids rows must be below */
+    int32_t num_labels; /* 0: from the data */
 };
 
-/* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training file), else it is obeyed. Rows that were
- * cut to max_length are counted in *truncated (may be NULL). */
-int dataset_load(const char *path, const struct data_spec *spec, const struct tokenizer *t, struct labels *labels,
-                 struct dataset **out, size_t *truncated, struct err *err);
+/* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training
+ * file), else it is obeyed. Rows that were cut to max_length are counted in *truncated
+ * (may be NULL). */
+int dataset_load(const char *path, const struct data_spec *spec,
+                 const struct tokenizer *t, struct labels *labels, struct dataset **out,
+                 size_t *truncated, struct err *err);
 void dataset_free(struct dataset *d);
 
-/* Order of rows in an epoch: file order when shuffle is off, else a permutation from (seed, epoch). */
-void dataset_order(const struct dataset *d, bool shuffle, uint64_t seed, uint64_t epoch, uint32_t *order);
+/* Order of rows in an epoch: file order when shuffle is off, else a permutation from
+ * (seed, epoch). */
+void dataset_order(const struct dataset *d, bool shuffle, uint64_t seed, uint64_t epoch,
+                   uint32_t *order);
 
 #endif

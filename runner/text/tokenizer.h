@@ -1,9 +1,10 @@
 /* runner/text/tokenizer.h - tokenizer.json as Hugging Face's tokenizers reads it.
  *
- * A pipeline of rows: added tokens (matched first, leftmost and longest), normaliser, pre-tokeniser, model,
- * post-processor, decoder; each kind is a row in a table, so that further ones are added beside WordPiece. `truncation` and
- * `padding` of the file are ignored, as transformers does. Offsets count code points of the original text. A part that is
- * not known is an error naming it, never a guess. */
+ * A pipeline of rows: added tokens (matched first, leftmost and longest), normaliser,
+ * pre-tokeniser, model, post-processor, decoder; each kind is a row in a table, so that
+ * further ones are added beside WordPiece. `truncation` and `padding` of the file are
+ * ignored, as transformers does. Offsets count code points of the original text. A part
+ * that is not known is an error naming it, never a guess. */
 #ifndef RUNNER_TEXT_TOKENIZER_H
 #define RUNNER_TEXT_TOKENIZER_H
 
@@ -20,17 +21,24 @@ struct encoding {
     size_t n, cap;
 };
 
-/* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json gives model_max_length). */
+/* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json gives
+ * model_max_length). */
 int tokenizer_load(const char *path, struct tokenizer **out, struct err *err);
-int tokenizer_parse(const char *json, size_t len, const char *name, struct tokenizer **out, struct err *err);
+int tokenizer_parse(const char *json, size_t len, const char *name,
+                    struct tokenizer **out, struct err *err);
 void tokenizer_free(struct tokenizer *t);
 size_t tokenizer_vocab_size(const struct tokenizer *t);
-int32_t tokenizer_max_length(const struct tokenizer *t);                /* model_max_length, or INT32_MAX */
-const char *tokenizer_token(const struct tokenizer *t, int32_t id);     /* NULL when out of range */
-/* pair may be NULL; max_length 0: no truncation, else longest_first on the right. Fills `out` (reused; encoding_release). */
-int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_len, const char *pair, size_t pair_len,
-                     int32_t max_length, bool add_special, struct encoding *out, struct err *err);
-int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_special, struct buf *out, struct err *err);
+int32_t
+tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */
+const char *tokenizer_token(const struct tokenizer *t,
+                            int32_t id); /* NULL when out of range */
+/* pair may be NULL; max_length 0: no truncation, else longest_first on the right. Fills
+ * `out` (reused; encoding_release). */
+int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_len,
+                     const char *pair, size_t pair_len, int32_t max_length,
+                     bool add_special, struct encoding *out, struct err *err);
+int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
+                     bool skip_special, struct buf *out, struct err *err);
 void encoding_release(struct encoding *e);
 
 #endif
