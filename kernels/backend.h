@@ -51,6 +51,7 @@ struct op_attr {
     float scale;   /* linear*, attention */
     float eps;     /* layernorm, adamw */
     float p;       /* dropout, attention */
+    float smoothing; /* cross_entropy: label smoothing, 0 is off */
     uint32_t site; /* dropout stream of this node */
     int heads, causal;
     enum act act;

@@ -1,0 +1,59 @@
+/* runner/graph/params.h - the parameters of one net: names, shapes, where their values start, where they live.
+ *
+ * A parameter is frozen or trainable. Frozen ones lie in the weights arena: matrices of linear layers in the backend's
+ * prepared form (quantised where the trial says so), everything else as plain fp32. Trainable ones lie one after the
+ * other in the trainable arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so that one
+ * optimiser call serves a group; gradients and moments mirror that layout. 1-d parameters have rows 1.
+ *
+ * Start values come from the base's file (`base`), from an adapter folder, or from a random initialiser that is a pure
+ * function of (seed, name, element). */
+#ifndef RUNNER_GRAPH_PARAMS_H
+#define RUNNER_GRAPH_PARAMS_H
+
+#include "kernels/backend.h"
+#include "lib/hash.h"
+#include "runner/model/safetensors.h"
+#include <stdbool.h>
+
+enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL, INIT_UNIFORM };
+
+struct param {
+    char *name; /* path in the Hugging Face task model: "bert.pooler.dense.weight" */
+    int ndim;   /* 1 or 2; 1-d is a row */
+    int32_t rows, cols;
+    bool trainable;
+    bool linear;    /* weight of a linear layer: prepared when frozen */
+    bool no_decay;  /* norm or bias, by transformers' rule */
+    float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
+
+    const struct st_tensor *base; /* in the base's file; NULL: not there */
+    enum init_kind init;          /* used when nothing else gives values */
+    float init_scale;             /* standard deviation, or half width */
+    float *given;                 /* values from an adapter folder (owned), over all else */
+
+    struct weight_spec spec; /* frozen linear weights */
+    size_t offset, bytes;    /* in its arena */
+    struct tensor value, grad; /* once memory is there; grad of trainable ones only */
+};
+
+struct params {
+    struct param **items;
+    size_t count, cap;
+    struct strmap *by_name;
+};
+
+void params_init(struct params *p);
+void params_release(struct params *p);
+/* Adds one; names are unique. Returns its index. */
+int params_add(struct params *p, const char *name, int ndim, int32_t rows, int32_t cols);
+struct param *params_find(const struct params *p, const char *name); /* NULL: none */
+int64_t params_count(const struct params *p, bool trainable_only);
+
+/* Writes the start values of one parameter (rows x cols fp32) to dst. */
+int param_start_values(const struct param *p, uint64_t seed, float *dst, struct err *err);
+static inline int64_t param_size(const struct param *p)
+{
+    return (int64_t)p->rows * p->cols;
+}
+
+#endif
