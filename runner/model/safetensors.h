@@ -35,6 +35,14 @@ void st_close(struct st *s);
 size_t st_count(const struct st *s);
 const struct st_tensor *st_at(const struct st *s, size_t i); /* sorted by name */
 const struct st_tensor *st_find(const struct st *s, const char *name);
+/* The files behind it, in the order in which they were opened; for fingerprints. */
+struct st_file {
+    const char *path;
+    const void *data;
+    size_t size, header_bytes; /* header_bytes: where the tensors' data begin */
+};
+size_t st_file_count(const struct st *s);
+const struct st_file *st_file_at(const struct st *s, size_t i);
 /* Converts F32, F64, F16, BF16 to fp32; dst has count elements. ERR_PARSE for integer
  * tensors. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
