@@ -1,18 +1,21 @@
 /* runner/graph/graph.h - a static graph: record, differentiate, plan, run.
  *
- * Model code calls builder functions that append ops of kernels/ops.def to a list; the order of the list is the order of
- * execution. Tensors are numbered. Rows are symbolic: tokens or sequences of the micro-batch (up to the budget given
- * at start), or a fixed number. Nothing is computed while recording.
+ * Model code calls builder functions that append ops of kernels/ops.def to a list; the
+ * order of the list is the order of execution. Tensors are numbered. Rows are symbolic:
+ * tokens or sequences of the micro-batch (up to the budget given at start), or a fixed
+ * number. Nothing is computed while recording.
  *
- * graph_backward walks the list from the end and appends each op's backward rule, pruned by what needs a gradient: a
- * frozen weight never has a dW, and nothing below the lowest trainable parameter runs backward. With checkpointing, the
- * ops of a segment (graph_segment) are appended again before its backward, and only the segment's inputs stay
- * alive: a transformation of the list, no code of its own in any op. Gradients of parameters are added to; the caller zeroes
- * them before an update.
+ * graph_backward walks the list from the end and appends each op's backward rule, pruned
+ * by what needs a gradient: a frozen weight never has a dW, and nothing below the lowest
+ * trainable parameter runs backward. With checkpointing, the ops of a segment
+ * (graph_segment) are appended again before its backward, and only the segment's inputs
+ * stay alive: a transformation of the list, no code of its own in any op. Gradients of
+ * parameters are added to; the caller zeroes them before an update.
  *
- * graph_plan drops nodes that nobody needs, finds each tensor's first and last use, and gives it an offset in one
- * activation arena (greedy by size; in-place ops share memory with a dying input). The same plan serves prediction and
- * training, so the two agree to the byte. graph_run resolves views and calls the backend. */
+ * graph_plan drops nodes that nobody needs, finds each tensor's first and last use, and
+ * gives it an offset in one activation arena (greedy by size; in-place ops share memory
+ * with a dying input). The same plan serves prediction and training, so the two agree to
+ * the byte. graph_run resolves views and calls the backend. */
 #ifndef RUNNER_GRAPH_GRAPH_H
 #define RUNNER_GRAPH_GRAPH_H
 
@@ -48,18 +51,19 @@ struct g_node {
 };
 
 /* Host buffers of a micro-batch, uploaded before a run. */
-#define BATCH_SLOTS(X)                                                                             \
-    X(ids, ROWS_TOKENS, 0)                                                                         \
-    X(positions, ROWS_TOKENS, 0)                                                                   \
-    X(type_ids, ROWS_TOKENS, 0)                                                                    \
-    X(seq, ROWS_SEQUENCES, 1)   /* first token of each sequence, then the number of tokens */      \
-    X(first, ROWS_SEQUENCES, 0) /* row of each sequence's first token */                           \
+#define BATCH_SLOTS(X)                                                                   \
+    X(ids, ROWS_TOKENS, 0)                                                               \
+    X(positions, ROWS_TOKENS, 0)                                                         \
+    X(type_ids, ROWS_TOKENS, 0)                                                          \
+    X(seq, ROWS_SEQUENCES,                                                               \
+      1) /* first token of each sequence, then the number of tokens */                   \
+    X(first, ROWS_SEQUENCES, 0) /* row of each sequence's first token */                 \
     X(labels, ROWS_SEQUENCES, 0)
 enum batch_slot {
 #define X(name, kind, extra) SLOT_##name,
     BATCH_SLOTS(X)
 #undef X
-    SLOT_COUNT
+        SLOT_COUNT
 };
 
 struct graph {
@@ -80,7 +84,8 @@ struct graph {
     size_t activation_bytes, workspace_bytes;
 };
 
-void graph_init(struct graph *g, struct params *params, int32_t token_budget, int32_t sequence_budget);
+void graph_init(struct graph *g, struct params *params, int32_t token_budget,
+                int32_t sequence_budget);
 void graph_release(struct graph *g);
 
 /* --- recording. Each returns the number of its output. --- */
@@ -88,27 +93,35 @@ int g_param(struct graph *g, const char *name); /* by name; the parameter must e
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
 int g_embed(struct graph *g, int word, int position, int type); /* type: -1 for none */
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
-int g_linear(struct graph *g, int x, int weight, int bias, float scale); /* bias: -1 for none */
-void g_linear_onto(struct graph *g, int y, int x, int weight, float scale); /* y += scale * x W^T */
+int g_linear(struct graph *g, int x, int weight, int bias,
+             float scale); /* bias: -1 for none */
+void g_linear_onto(struct graph *g, int y, int x, int weight,
+                   float scale); /* y += scale * x W^T */
 int g_act(struct graph *g, int x, enum act act);
 int g_dropout(struct graph *g, int x, float p); /* p == 0: x itself */
 int g_add(struct graph *g, int a, int b);
 /* prefix_k, prefix_v: fixed rows, or -1. */
-int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v, int heads, float scale, float p);
+int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
+                int heads, float scale, float p);
 int g_gather(struct graph *g, int x, int index);
 
 /* Opens a checkpointing segment; the last one is closed by segment -1. */
 void graph_segment(struct graph *g, bool open);
 
-/* Marks the logits; adds the loss per row (label smoothing as transformers' LabelSmoother) and, where `train`, the backward pass. */
-void graph_finish(struct graph *g, int logits, bool train, bool checkpointing, float label_smoothing);
-/* True where some linear_dx reads this parameter, so that its weight must be prepared for it. */
+/* Marks the logits; adds the loss per row (label smoothing as transformers'
+ * LabelSmoother) and, where `train`, the backward pass. */
+void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
+                  float label_smoothing);
+/* True where some linear_dx reads this parameter, so that its weight must be prepared for
+ * it. */
 bool graph_needs_dx(const struct graph *g, int param);
 
 /* --- planning and running --- */
 void graph_plan(struct graph *g, const struct backend *backend);
-double graph_flops(const struct graph *g, int32_t tokens, int32_t sequences); /* of one run over such a micro-batch */
-/* Bytes of the batch buffers for the budgets; offsets of slots are in order, 64-byte aligned. */
+double graph_flops(const struct graph *g, int32_t tokens,
+                   int32_t sequences); /* of one run over such a micro-batch */
+/* Bytes of the batch buffers for the budgets; offsets of slots are in order, 64-byte
+ * aligned. */
 size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT]);
 
 struct graph_memory {
@@ -116,13 +129,16 @@ struct graph_memory {
     size_t batch_offsets[SLOT_COUNT];
 };
 /* Runs nodes on a micro-batch of so many tokens and sequences (within the budgets). */
-void graph_run(const struct graph *g, const struct backend *backend, const struct graph_memory *m, int32_t tokens,
-               int32_t sequences, const struct op_step *step);
+void graph_run(const struct graph *g, const struct backend *backend,
+               const struct graph_memory *m, int32_t tokens, int32_t sequences,
+               const struct op_step *step);
 /* View of a tensor for such a micro-batch. */
-struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t, int32_t tokens, int32_t sequences);
+struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
+                           int32_t tokens, int32_t sequences);
 
 /* Inside graph/ only. */
-int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int32_t rows, int32_t cols);
+int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int32_t rows,
+                     int32_t cols);
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
 void graph_backward(struct graph *g, bool checkpointing, float label_smoothing);

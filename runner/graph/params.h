@@ -1,12 +1,15 @@
-/* runner/graph/params.h - the parameters of one net: names, shapes, where their values start, where they live.
+/* runner/graph/params.h - the parameters of one net: names, shapes, where their values
+ * start, where they live.
  *
- * A parameter is frozen or trainable. Frozen ones lie in the weights arena: matrices of linear layers in the backend's
- * prepared form (quantised where the trial says so), everything else as plain fp32. Trainable ones lie one after the
- * other in the trainable arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so that one
- * optimiser call serves a group; gradients and moments mirror that layout. 1-d parameters have rows 1.
+ * A parameter is frozen or trainable. Frozen ones lie in the weights arena: matrices of
+ * linear layers in the backend's prepared form (quantised where the trial says so),
+ * everything else as plain fp32. Trainable ones lie one after the other in the trainable
+ * arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so
+ * that one optimiser call serves a group; gradients and moments mirror that layout. 1-d
+ * parameters have rows 1.
  *
- * Start values come from the base's file (`base`), from an adapter folder, or from a random initialiser that is a pure
- * function of (seed, name, element). */
+ * Start values come from the base's file (`base`), from an adapter folder, or from a
+ * random initialiser that is a pure function of (seed, name, element). */
 #ifndef RUNNER_GRAPH_PARAMS_H
 #define RUNNER_GRAPH_PARAMS_H
 
@@ -29,10 +32,10 @@ struct param {
     const struct st_tensor *base; /* in the base's file; NULL: not there */
     enum init_kind init;          /* used when nothing else gives values */
     float init_scale;             /* standard deviation, or half width */
-    float *given;                 /* values from an adapter folder (owned), over all else */
+    float *given; /* values from an adapter folder (owned), over all else */
 
-    struct weight_spec spec; /* frozen linear weights */
-    size_t offset, bytes;    /* in its arena */
+    struct weight_spec spec;   /* frozen linear weights */
+    size_t offset, bytes;      /* in its arena */
     struct tensor value, grad; /* once memory is there; grad of trainable ones only */
 };
 

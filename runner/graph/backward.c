@@ -1,0 +1,261 @@
+/* runner/graph/backward.c - reverse-mode differentiation of a recorded graph.
+ *
+ * One rule per op, in a table. A rule asks `into` where an input's gradient goes: the
+ * first contribution to a tensor overwrites a new tensor, later ones add to it. An
+ * addition passes its own gradient on without copying; `shares` counts how many tensors
+ * still hold one gradient, and a shared one is copied before somebody adds to it. */
+#include "lib/mem.h"
+#include "runner/graph/graph.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct backward {
+    struct graph *g;
+    size_t n;          /* tensors of the forward pass */
+    int *grad;         /* per forward tensor: its gradient, -1 none yet */
+    int *copy;         /* per forward tensor: its recomputed twin, or itself */
+    int *shares;       /* per tensor: forward tensors that hold it as their gradient */
+    size_t shares_cap; /* grows with the graph */
+    int *param_grad;   /* per parameter, -1: none yet */
+};
+
+static int *shares_of(struct backward *b, int t)
+{
+    if ((size_t)t >= b->shares_cap) {
+        size_t old = b->shares_cap;
+        b->shares = xgrow(b->shares, &b->shares_cap, (size_t)t + 1, sizeof *b->shares);
+        memset(b->shares + old, 0, (b->shares_cap - old) * sizeof *b->shares);
+    }
+    return &b->shares[t];
+}
+
+static int param_grad(struct backward *b, int t)
+{
+    struct graph *g = b->g;
+    const int p = g->tensors[t].param;
+    if (b->param_grad[p] < 0) {
+        int d = graph_like(g, t);
+        g->tensors[d].home = HOME_PARAM_GRAD;
+        g->tensors[d].param = p;
+        g->tensors[d].dtype = DT_F32;
+        b->param_grad[p] = d;
+    }
+    return b->param_grad[p];
+}
+
+static bool wants(const struct backward *b, int t)
+{
+    return t >= 0 && b->g->tensors[t].needs_grad;
+}
+
+static void set_grad(struct backward *b, int t, int grad)
+{
+    b->grad[t] = grad;
+    ++*shares_of(b, grad);
+}
+
+/* Where the gradient of `t` is to be written; *add: to be added to what is there. */
+static int into(struct backward *b, int t, bool *add)
+{
+    struct graph *g = b->g;
+    const struct g_tensor s = g->tensors[t];
+    *add = true;
+    if (s.home == HOME_PARAM)
+        return param_grad(b, t);
+    if (s.home == HOME_VIEW)
+        return g_slice(g, into(b, s.parent, add), s.column, s.cols);
+    if (b->grad[t] < 0) {
+        *add = false;
+        set_grad(b, t, graph_like(g, t));
+    } else if (*shares_of(b, b->grad[t]) > 1) {
+        const int old = b->grad[t];
+        --*shares_of(b, old);
+        set_grad(b, t, graph_like(g, t));
+        struct g_node *n = graph_append(g, OP_copy);
+        n->in[0] = old;
+        n->out[0] = b->grad[t];
+    }
+    return b->grad[t];
+}
+
+/* Appends a backward op; `wrt[i]` is the forward tensor whose gradient output i is.
+ * `must` has a bit for each output that the op writes even if nobody wants it. */
+static void emit(struct backward *b, enum op op, const int *in, int n_in, const int *wrt,
+                 int n_out, unsigned must, struct op_attr attr)
+{
+    int out[OP_MAX_OUT];
+    unsigned accumulate = 0;
+    bool any = false;
+    for (int i = 0; i < n_out; i++) {
+        bool add = false;
+        out[i] = -1;
+        if (wants(b, wrt[i])) {
+            out[i] = into(b, wrt[i], &add);
+            any = true;
+        } else if (must >> i & 1) {
+            out[i] = graph_like(b->g, wrt[i]);
+        }
+        accumulate |= (unsigned)add << i;
+    }
+    if (!any)
+        return;
+    struct g_node *n = graph_append(b->g, op);
+    memcpy(n->in, in, (size_t)n_in * sizeof *in);
+    memcpy(n->out, out, (size_t)n_out * sizeof *out);
+    n->accumulate = accumulate;
+    n->attr = attr;
+}
+
+/* The forward tensor as backward ops may read it. */
+static int seen(const struct backward *b, int t)
+{
+    return t >= 0 && (size_t)t < b->n ? b->copy[t] : t;
+}
+
+typedef void rule(struct backward *b, const struct g_node *n, int dy);
+
+static void back_embed(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, n->in[0], n->in[1], n->in[2]};
+    emit(b, OP_embed_bwd, in, 4, n->in + 3, 3, 0, n->attr);
+}
+
+static void back_layernorm(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, seen(b, n->in[0]), n->in[1], seen(b, n->out[1])};
+    emit(b, OP_layernorm_bwd, in, 4, n->in, 3, 0, n->attr);
+}
+
+static void back_linear(struct backward *b, const struct g_node *n, int dy)
+{
+    const int dx[] = {dy, n->in[1]}, dw[] = {dy, seen(b, n->in[0])};
+    emit(b, OP_linear_dx, dx, 2, n->in, 1, 0, n->attr);
+    emit(b, OP_linear_dw, dw, 2, n->in + 1, 1, 0, n->attr);
+    emit(b, OP_colsum, &dy, 1, n->in + 2, 1, 0, n->attr);
+}
+
+static void back_act(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, seen(b, n->in[0])};
+    emit(b, OP_act_bwd, in, 2, n->in, 1, 0, n->attr);
+}
+
+static void back_dropout(struct backward *b, const struct g_node *n, int dy)
+{
+    emit(b, OP_dropout, &dy, 1, n->in, 1, 0, n->attr);
+}
+
+static void back_add(struct backward *b, const struct g_node *n, int dy)
+{
+    for (int i = 0; i < 2; i++) {
+        const int t = n->in[i];
+        if (!wants(b, t))
+            continue;
+        if (b->g->tensors[t].home == HOME_ACTIVATION && b->grad[t] < 0)
+            set_grad(b, t, dy);
+        else
+            emit(b, OP_copy, &dy, 1, &t, 1, 0, n->attr);
+    }
+}
+
+static void back_attention(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy,
+                      seen(b, n->in[0]),
+                      seen(b, n->in[1]),
+                      seen(b, n->in[2]),
+                      seen(b, n->out[0]),
+                      seen(b, n->out[1]),
+                      n->in[3],
+                      n->in[4],
+                      n->in[5]};
+    const int wrt[] = {n->in[0], n->in[1], n->in[2], n->in[4], n->in[5]};
+    emit(b, OP_attention_bwd, in, 9, wrt, 5, 7, n->attr);
+}
+
+static void back_gather(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, n->in[1]};
+    emit(b, OP_gather_bwd, in, 2, n->in, 1, 0, n->attr);
+}
+
+static rule *const rules[OP_COUNT] = {
+    [OP_embed] = back_embed,         [OP_layernorm] = back_layernorm,
+    [OP_linear] = back_linear,       [OP_act] = back_act,
+    [OP_dropout] = back_dropout,     [OP_add] = back_add,
+    [OP_attention] = back_attention, [OP_gather] = back_gather,
+};
+
+/* Appends the forward nodes of a segment again; later rules read their outputs. */
+static void recompute(struct backward *b, size_t end, int segment)
+{
+    struct graph *g = b->g;
+    size_t begin = end;
+    while (begin > 0 && g->nodes[begin - 1].segment == segment)
+        begin--;
+    for (size_t i = begin; i < end; i++) {
+        struct g_node n = g->nodes[i];
+        for (int k = 0; k < OP_MAX_IN; k++)
+            n.in[k] = seen(b, n.in[k]);
+        for (int k = 0; k < OP_MAX_OUT; k++) {
+            if (n.out[k] < 0)
+                continue;
+            if (!(n.accumulate >> k & 1))
+                b->copy[n.out[k]] = graph_like(g, n.out[k]);
+            n.out[k] = b->copy[n.out[k]];
+        }
+        n.segment = -1;
+        *graph_append(g, n.op) = n;
+    }
+}
+
+static bool has_gradient(const struct backward *b, const struct g_node *n)
+{
+    return n->out[0] >= 0 && b->grad[n->out[0]] >= 0;
+}
+
+static void start(struct backward *b, struct graph *g)
+{
+    *b = (struct backward){.g = g, .n = g->tensor_count};
+    b->grad = xmalloc(b->n * sizeof *b->grad);
+    b->copy = xmalloc(b->n * sizeof *b->copy);
+    b->param_grad = xmalloc((g->params->count + 1) * sizeof *b->param_grad);
+    for (size_t i = 0; i < b->n; i++) {
+        b->grad[i] = -1;
+        b->copy[i] = (int)i;
+    }
+    for (size_t i = 0; i < g->params->count; i++)
+        b->param_grad[i] = -1;
+}
+
+void graph_backward(struct graph *g, bool checkpointing, float label_smoothing)
+{
+    struct backward b;
+    start(&b, g);
+    const int in[] = {g->logits, g->slots[SLOT_labels]};
+    emit(&b, OP_cross_entropy_bwd, in, 2, &g->logits, 1, 0,
+         (struct op_attr){.smoothing = label_smoothing});
+
+    int segment = -1;
+    for (size_t i = g->forward_count; i-- > 0;) {
+        const struct g_node n = g->nodes[i];
+        if (n.op == OP_cross_entropy || !has_gradient(&b, &n))
+            continue;
+        if (checkpointing && n.segment >= 0 && n.segment != segment) {
+            size_t end = i + 1;
+            while (end < g->forward_count && g->nodes[end].segment == n.segment)
+                end++;
+            recompute(&b, end, segment = n.segment);
+        }
+        const int dy = b.grad[n.out[0]];
+        assert(rules[n.op]);
+        rules[n.op](&b, &n, dy);
+        if (!(n.accumulate & 1))
+            --*shares_of(&b, dy);
+    }
+    free(b.grad);
+    free(b.copy);
+    free(b.shares);
+    free(b.param_grad);
+}

@@ -1,0 +1,79 @@
+/* runner/graph/params.c - the list of parameters and where their values start. */
+#include "runner/graph/params.h"
+#include "lib/mem.h"
+#include "lib/rng.h"
+#include <stdlib.h>
+#include <string.h>
+
+void params_init(struct params *p)
+{
+    *p = (struct params){.by_name = strmap_new()};
+}
+
+void params_release(struct params *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->items[i]->name);
+        free(p->items[i]->given);
+        free(p->items[i]);
+    }
+    free(p->items);
+    strmap_free(p->by_name);
+    *p = (struct params){0};
+}
+
+int params_add(struct params *p, const char *name, int ndim, int32_t rows, int32_t cols)
+{
+    p->items = xgrow(p->items, &p->cap, p->count + 1, sizeof *p->items);
+    struct param *q = xcalloc(1, sizeof *q);
+    *q = (struct param){
+        .name = xstrdup(name), .ndim = ndim, .rows = rows, .cols = cols, .lr_ratio = 1};
+    p->items[p->count] = q;
+    strmap_put(p->by_name, name, strlen(name), (int64_t)p->count);
+    return (int)p->count++;
+}
+
+struct param *params_find(const struct params *p, const char *name)
+{
+    int64_t i;
+    return strmap_get(p->by_name, name, strlen(name), &i) ? p->items[i] : NULL;
+}
+
+int64_t params_count(const struct params *p, bool trainable_only)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i]->trainable || !trainable_only)
+            n += param_size(p->items[i]);
+    return n;
+}
+
+static void fill_random(const struct param *p, uint64_t seed, float *dst)
+{
+    const struct philox_key key = rng_key(seed, "init");
+    const uint64_t stream = hash64(p->name, strlen(p->name));
+    const int64_t n = param_size(p);
+    for (int64_t i = 0; i < n; i++)
+        dst[i] = p->init == INIT_NORMAL
+                     ? (float)(rng_normal(&key, stream, (uint64_t)i) * p->init_scale)
+                     : (float)((2 * rng_uniform(&key, stream, (uint64_t)i) - 1) *
+                               p->init_scale);
+}
+
+int param_start_values(const struct param *p, uint64_t seed, float *dst, struct err *err)
+{
+    const int64_t n = param_size(p);
+    if (p->given) {
+        memcpy(dst, p->given, (size_t)n * sizeof *dst);
+        return 0;
+    }
+    if (p->base)
+        return st_read_f32(p->base, dst, err);
+    if (p->init == INIT_NORMAL || p->init == INIT_UNIFORM) {
+        fill_random(p, seed, dst);
+        return 0;
+    }
+    for (int64_t i = 0; i < n; i++)
+        dst[i] = p->init == INIT_ONES;
+    return 0;
+}

@@ -1,0 +1,277 @@
+/* runner/graph/plan.c - what a graph needs: dead nodes out, lifetimes, offsets in the
+ * arena, workspace, FLOPs. */
+#include "lib/mem.h"
+#include "runner/graph/graph.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGNMENT 64
+
+static size_t aligned(size_t n)
+{
+    return (n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+}
+
+static int root_of(const struct graph *g, int t)
+{
+    while (g->tensors[t].home == HOME_VIEW)
+        t = g->tensors[t].parent;
+    return t;
+}
+
+/* Nodes that lead neither to the loss, the logits nor a parameter's gradient. */
+static void drop_dead_nodes(struct graph *g)
+{
+    bool *needed = xcalloc(g->tensor_count, sizeof *needed);
+    bool *live = xcalloc(g->node_count + 1, sizeof *live);
+    needed[g->loss] = needed[g->logits] = true;
+    for (size_t i = g->node_count; i-- > 0;) {
+        const struct g_node *n = &g->nodes[i];
+        for (int k = 0; k < OP_MAX_OUT; k++)
+            if (n->out[k] >= 0) {
+                const int r = root_of(g, n->out[k]);
+                live[i] |= needed[r] || g->tensors[r].home == HOME_PARAM_GRAD;
+            }
+        if (!live[i])
+            continue;
+        for (int k = 0; k < OP_MAX_IN; k++)
+            if (n->in[k] >= 0)
+                needed[root_of(g, n->in[k])] = true;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < g->node_count; i++)
+        if (live[i])
+            g->nodes[kept++] = g->nodes[i];
+    g->node_count = kept;
+    free(needed);
+    free(live);
+}
+
+static void touch(struct graph *g, int t, int node)
+{
+    if (t < 0)
+        return;
+    struct g_tensor *s = &g->tensors[root_of(g, t)];
+    if (s->first < 0)
+        s->first = node;
+    s->last = node;
+}
+
+static void find_lifetimes(struct graph *g)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        for (int k = 0; k < OP_MAX_IN; k++)
+            touch(g, g->nodes[i].in[k], (int)i);
+        for (int k = 0; k < OP_MAX_OUT; k++)
+            touch(g, g->nodes[i].out[k], (int)i);
+    }
+    g->tensors[g->loss].last = g->tensors[g->logits].last = (int)g->node_count;
+}
+
+static int32_t rows_at(const struct g_tensor *t, int32_t tokens, int32_t sequences)
+{
+    return t->rows + (t->rows_kind == ROWS_TOKENS      ? tokens
+                      : t->rows_kind == ROWS_SEQUENCES ? sequences
+                                                       : 0);
+}
+
+/* owner[t]: the tensor whose memory t uses; itself unless an in-place op took over a
+ * dying input. */
+static void share_in_place(struct graph *g, int *owner)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        const struct g_node *n = &g->nodes[i];
+        if (!op_info[n->op].in_place || n->accumulate & 1 || n->in[0] < 0)
+            continue;
+        struct g_tensor *a = &g->tensors[n->in[0]], *y = &g->tensors[n->out[0]];
+        if (a->home != HOME_ACTIVATION || y->home != HOME_ACTIVATION ||
+            a->bytes != y->bytes)
+            continue;
+        struct g_tensor *o = &g->tensors[owner[n->in[0]]];
+        if (o->last != (int)i || y->first != (int)i)
+            continue;
+        owner[n->out[0]] = owner[n->in[0]];
+        o->last = y->last;
+    }
+}
+
+struct block {
+    int tensor, first, last;
+    size_t bytes, offset;
+};
+
+static int by_size(const void *a, const void *b)
+{
+    const struct block *x = a, *y = b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x->tensor - y->tensor;
+}
+
+static int by_offset(const void *a, const void *b)
+{
+    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Largest first, each at the lowest offset where nobody alive at the same time lies.
+ * Returns the arena's size. */
+static size_t place(struct block *blocks, size_t count)
+{
+    struct block **busy = xcalloc(count + 1, sizeof *busy);
+    size_t total = 0;
+    qsort(blocks, count, sizeof *blocks, by_size);
+    for (size_t i = 0; i < count; i++) {
+        struct block *b = &blocks[i];
+        size_t n = 0, at = 0;
+        for (size_t k = 0; k < i; k++)
+            if (blocks[k].first <= b->last && b->first <= blocks[k].last)
+                busy[n++] = &blocks[k];
+        qsort(busy, n, sizeof *busy, by_offset);
+        for (size_t k = 0; k < n && busy[k]->offset < at + b->bytes; k++)
+            if (busy[k]->offset + busy[k]->bytes > at)
+                at = busy[k]->offset + busy[k]->bytes;
+        b->offset = at;
+        if (at + b->bytes > total)
+            total = at + b->bytes;
+    }
+    free(busy);
+    return total;
+}
+
+static void assign_offsets(struct graph *g)
+{
+    int *owner = xmalloc(g->tensor_count * sizeof *owner);
+    struct block *blocks = xcalloc(g->tensor_count, sizeof *blocks);
+    size_t count = 0;
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        struct g_tensor *s = &g->tensors[t];
+        owner[t] = (int)t;
+        if (s->home == HOME_ACTIVATION)
+            s->bytes = aligned((size_t)rows_at(s, g->token_budget, g->sequence_budget) *
+                               (size_t)s->cols * dtype_bytes(s->dtype));
+    }
+    share_in_place(g, owner);
+    for (size_t t = 0; t < g->tensor_count; t++) {
+        const struct g_tensor *s = &g->tensors[t];
+        if (s->home == HOME_ACTIVATION && s->first >= 0 && owner[t] == (int)t)
+            blocks[count++] = (struct block){(int)t, s->first, s->last, s->bytes, 0};
+    }
+    g->activation_bytes = place(blocks, count);
+    for (size_t i = 0; i < count; i++)
+        g->tensors[blocks[i].tensor].offset = blocks[i].offset;
+    for (size_t t = 0; t < g->tensor_count; t++)
+        g->tensors[t].offset = g->tensors[owner[t]].offset;
+    free(owner);
+    free(blocks);
+}
+
+static struct tensor param_view(const struct param *p, bool grad)
+{
+    if (grad || p->trainable || !p->linear)
+        return (struct tensor){
+            grad ? p->grad.data : p->value.data, DT_F32, p->rows, p->cols, p->cols, NULL};
+    return (struct tensor){p->value.data, DT_PREPARED, p->rows,
+                           p->cols,       p->cols,     &p->spec};
+}
+
+struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
+                           int32_t tokens, int32_t sequences)
+{
+    static char present; /* stands for memory that is not there yet */
+    const struct g_tensor *s = &g->tensors[t];
+    struct tensor v = {NULL,    s->dtype, rows_at(s, tokens, sequences),
+                       s->cols, s->cols,  NULL};
+    switch (s->home) {
+    case HOME_ACTIVATION:
+        v.data = m ? (char *)m->activations + s->offset : NULL;
+        break;
+    case HOME_PARAM:
+    case HOME_PARAM_GRAD:
+        v = param_view(g->params->items[s->param], s->home == HOME_PARAM_GRAD);
+        break;
+    case HOME_BATCH:
+        v.data = m ? (char *)m->batch + m->batch_offsets[s->slot] : NULL;
+        break;
+    case HOME_VIEW: {
+        struct tensor p = graph_tensor(g, m, s->parent, tokens, sequences);
+        v.data = (char *)p.data + (size_t)s->column * dtype_bytes(p.dtype);
+        v.ld = p.ld;
+        break;
+    }
+    }
+    if (!v.data)
+        v.data = &present;
+    return v;
+}
+
+static void node_args(const struct graph *g, const struct graph_memory *m,
+                      const struct g_node *n, int32_t tokens, int32_t sequences,
+                      struct op_args *a)
+{
+    *a = (struct op_args){.accumulate = n->accumulate, .attr = n->attr};
+    for (int k = 0; k < op_info[n->op].n_in; k++)
+        if (n->in[k] >= 0)
+            a->in[k] = graph_tensor(g, m, n->in[k], tokens, sequences);
+    for (int k = 0; k < op_info[n->op].n_out; k++)
+        if (n->out[k] >= 0)
+            a->out[k] = graph_tensor(g, m, n->out[k], tokens, sequences);
+}
+
+void graph_plan(struct graph *g, const struct backend *backend)
+{
+    drop_dead_nodes(g);
+    find_lifetimes(g);
+    assign_offsets(g);
+    for (size_t i = 0; i < g->node_count; i++) {
+        struct op_args a;
+        node_args(g, NULL, &g->nodes[i], g->token_budget, g->sequence_budget, &a);
+        const size_t need = aligned(backend->workspace_bytes(g->nodes[i].op, &a));
+        if (need > g->workspace_bytes)
+            g->workspace_bytes = need;
+    }
+}
+
+double graph_flops(const struct graph *g, int32_t tokens, int32_t sequences)
+{
+    double flops = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
+        struct op_args a;
+        node_args(g, NULL, &g->nodes[i], tokens, sequences, &a);
+        flops += op_flops(g->nodes[i].op, &a);
+    }
+    return flops;
+}
+
+size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT])
+{
+    static const struct {
+        enum rows_kind kind;
+        int32_t extra;
+    } shapes[SLOT_COUNT] = {
+#define X(name, kind, extra) {kind, extra},
+        BATCH_SLOTS(X)
+#undef X
+    };
+    size_t total = 0;
+    for (int s = 0; s < SLOT_COUNT; s++) {
+        const int32_t rows =
+            shapes[s].extra + (shapes[s].kind == ROWS_TOKENS ? tokens : sequences);
+        offsets[s] = total;
+        total += aligned((size_t)rows * sizeof(int32_t));
+    }
+    return total;
+}
+
+void graph_run(const struct graph *g, const struct backend *backend,
+               const struct graph_memory *m, int32_t tokens, int32_t sequences,
+               const struct op_step *step)
+{
+    for (size_t i = 0; i < g->node_count; i++) {
+        struct op_args a;
+        node_args(g, m, &g->nodes[i], tokens, sequences, &a);
+        a.step = *step;
+        a.workspace = m->workspace;
+        backend->ops[g->nodes[i].op](&a);
+    }
+}

@@ -1,0 +1,249 @@
+/* runner/graph/record.c - builder functions: each appends one node and infers the shape
+ * of its output. */
+#include "lib/mem.h"
+#include "runner/graph/graph.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    enum rows_kind kind;
+    int32_t extra;
+} slot_shapes[SLOT_COUNT] = {
+#define X(name, kind, extra) {kind, extra},
+    BATCH_SLOTS(X)
+#undef X
+};
+
+void graph_init(struct graph *g, struct params *params, int32_t token_budget,
+                int32_t sequence_budget)
+{
+    *g = (struct graph){.params = params,
+                        .token_budget = token_budget,
+                        .sequence_budget = sequence_budget,
+                        .segment = -1,
+                        .logits = -1,
+                        .loss = -1};
+    for (int s = 0; s < SLOT_COUNT; s++) {
+        int t = graph_new_tensor(g, DT_I32, slot_shapes[s].kind, slot_shapes[s].extra, 1);
+        g->tensors[t].home = HOME_BATCH;
+        g->tensors[t].slot = s;
+        g->slots[s] = t;
+    }
+}
+
+void graph_release(struct graph *g)
+{
+    free(g->tensors);
+    free(g->nodes);
+    free(g->param_tensor);
+    *g = (struct graph){0};
+}
+
+int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int32_t rows,
+                     int32_t cols)
+{
+    g->tensors =
+        xgrow(g->tensors, &g->tensor_cap, g->tensor_count + 1, sizeof *g->tensors);
+    g->tensors[g->tensor_count] = (struct g_tensor){.dtype = dtype,
+                                                    .rows_kind = kind,
+                                                    .rows = rows,
+                                                    .cols = cols,
+                                                    .home = HOME_ACTIVATION,
+                                                    .param = -1,
+                                                    .parent = -1,
+                                                    .first = -1,
+                                                    .last = -1};
+    return (int)g->tensor_count++;
+}
+
+int graph_like(struct graph *g, int t)
+{
+    const struct g_tensor s = g->tensors[t];
+    return graph_new_tensor(g, s.dtype, s.rows_kind, s.rows, s.cols);
+}
+
+struct g_node *graph_append(struct graph *g, enum op op)
+{
+    g->nodes = xgrow(g->nodes, &g->node_cap, g->node_count + 1, sizeof *g->nodes);
+    struct g_node *n = &g->nodes[g->node_count++];
+    *n = (struct g_node){.op = op, .segment = g->segment, .attr = {.scale = 1}};
+    for (int i = 0; i < OP_MAX_IN; i++)
+        n->in[i] = -1;
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        n->out[i] = -1;
+    return n;
+}
+
+static bool any_needs_grad(const struct graph *g, const struct g_node *n)
+{
+    for (int i = 0; i < op_info[n->op].n_in; i++)
+        if (n->in[i] >= 0 && g->tensors[n->in[i]].needs_grad)
+            return true;
+    return false;
+}
+
+/* Appends a node whose single interesting output is `out`. */
+static int emit(struct graph *g, enum op op, const int *in, int n_in, int out,
+                struct op_attr attr)
+{
+    struct g_node *n = graph_append(g, op);
+    memcpy(n->in, in, (size_t)n_in * sizeof *in);
+    n->out[0] = out;
+    n->attr = attr;
+    if (any_needs_grad(g, n))
+        g->tensors[out].needs_grad = true;
+    return out;
+}
+
+int g_param(struct graph *g, const char *name)
+{
+    int64_t at;
+    if (!strmap_get(g->params->by_name, name, strlen(name), &at)) {
+        fprintf(stderr, "peftlab: no parameter '%s'; this is a bug\n", name);
+        abort();
+    }
+    const int i = (int)at;
+    if ((size_t)i >= g->param_cap) {
+        size_t cap = g->params->count;
+        g->param_tensor = xrealloc(g->param_tensor, cap * sizeof *g->param_tensor);
+        for (size_t k = g->param_cap; k < cap; k++)
+            g->param_tensor[k] = -1;
+        g->param_cap = cap;
+    }
+    if (g->param_tensor[i] < 0) {
+        const struct param *p = g->params->items[i];
+        int t = graph_new_tensor(g, DT_F32, ROWS_FIXED, p->rows, p->cols);
+        g->tensors[t].home = HOME_PARAM;
+        g->tensors[t].param = i;
+        g->tensors[t].needs_grad = p->trainable;
+        if (p->linear && !p->trainable)
+            g->tensors[t].dtype = DT_PREPARED;
+        g->param_tensor[i] = t;
+    }
+    return g->param_tensor[i];
+}
+
+int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
+{
+    const struct g_tensor s = g->tensors[t];
+    assert(column + cols <= s.cols);
+    int v = graph_new_tensor(g, s.dtype, s.rows_kind, s.rows, cols);
+    g->tensors[v].home = HOME_VIEW;
+    g->tensors[v].parent = t;
+    g->tensors[v].column = column;
+    g->tensors[v].needs_grad = s.needs_grad;
+    return v;
+}
+
+int g_embed(struct graph *g, int word, int position, int type)
+{
+    const int in[] = {g->slots[SLOT_ids],
+                      g->slots[SLOT_positions],
+                      g->slots[SLOT_type_ids],
+                      word,
+                      position,
+                      type};
+    int y = graph_new_tensor(g, DT_F32, ROWS_TOKENS, 0, g->tensors[word].cols);
+    return emit(g, OP_embed, in, 6, y, (struct op_attr){.scale = 1});
+}
+
+int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
+{
+    const int in[] = {x, gamma, beta};
+    const struct g_tensor s = g->tensors[x];
+    int y = graph_like(g, x);
+    int stats = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 2);
+    emit(g, OP_layernorm, in, 3, y, (struct op_attr){.eps = eps});
+    g->nodes[g->node_count - 1].out[1] = stats;
+    return y;
+}
+
+int g_linear(struct graph *g, int x, int weight, int bias, float scale)
+{
+    const int in[] = {x, weight, bias};
+    const struct g_tensor s = g->tensors[x];
+    assert(s.cols == g->tensors[weight].cols);
+    int y = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, g->tensors[weight].rows);
+    return emit(g, OP_linear, in, 3, y, (struct op_attr){.scale = scale});
+}
+
+void g_linear_onto(struct graph *g, int y, int x, int weight, float scale)
+{
+    const int in[] = {x, weight, -1};
+    assert(g->tensors[x].cols == g->tensors[weight].cols);
+    assert(g->tensors[y].cols == g->tensors[weight].rows);
+    emit(g, OP_linear, in, 3, y, (struct op_attr){.scale = scale});
+    g->nodes[g->node_count - 1].accumulate = 1;
+}
+
+int g_act(struct graph *g, int x, enum act act)
+{
+    return emit(g, OP_act, &x, 1, graph_like(g, x), (struct op_attr){.act = act});
+}
+
+int g_dropout(struct graph *g, int x, float p)
+{
+    if (p == 0)
+        return x;
+    return emit(g, OP_dropout, &x, 1, graph_like(g, x),
+                (struct op_attr){.p = p, .site = g->sites++});
+}
+
+int g_add(struct graph *g, int a, int b)
+{
+    const int in[] = {a, b};
+    return emit(g, OP_add, in, 2, graph_like(g, a), (struct op_attr){.scale = 1});
+}
+
+int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
+                int heads, float scale, float p)
+{
+    const int in[] = {q, k, v, g->slots[SLOT_seq], prefix_k, prefix_v};
+    const struct g_tensor s = g->tensors[q];
+    int o = graph_like(g, q);
+    int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, heads);
+    emit(g, OP_attention, in, 6, o,
+         (struct op_attr){
+             .scale = scale, .p = p, .heads = heads, .site = p > 0 ? g->sites++ : 0});
+    g->nodes[g->node_count - 1].out[1] = lse;
+    return o;
+}
+
+int g_gather(struct graph *g, int x, int index)
+{
+    const int in[] = {x, index};
+    const struct g_tensor ix = g->tensors[index];
+    int y = graph_new_tensor(g, DT_F32, ix.rows_kind, ix.rows, g->tensors[x].cols);
+    return emit(g, OP_gather, in, 2, y, (struct op_attr){.scale = 1});
+}
+
+void graph_segment(struct graph *g, bool open)
+{
+    g->segment = open ? g->segments++ : -1;
+}
+
+void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
+                  float label_smoothing)
+{
+    const int in[] = {logits, g->slots[SLOT_labels]};
+    const struct g_tensor s = g->tensors[logits];
+    g->segment = -1;
+    g->logits = logits;
+    g->loss = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
+    emit(g, OP_cross_entropy, in, 2, g->loss,
+         (struct op_attr){.smoothing = label_smoothing});
+    g->forward_count = g->node_count;
+    if (train)
+        graph_backward(g, checkpointing, label_smoothing);
+}
+
+bool graph_needs_dx(const struct graph *g, int param)
+{
+    for (size_t i = 0; i < g->node_count; i++)
+        if (g->nodes[i].op == OP_linear_dx &&
+            g->tensors[g->nodes[i].in[1]].param == param)
+            return true;
+    return false;
+}
