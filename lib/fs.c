@@ -1,0 +1,275 @@
+/* lib/fs.c - see fs.h. */
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(struct err *err, const char *what, const char *path)
+{
+    int no = errno;
+    enum err_code code = no == ENOENT || no == ENOTDIR ? ERR_NOINPUT : ERR_IO;
+    return err_set(err, code, "cannot %s '%s': %s", what, path, strerror(no));
+}
+
+/* Opens a regular file (or a pipe, for reading streams) and tells its size. */
+static int open_input(const char *path, struct stat *st, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(err, "open", path);
+    if (fstat(fd, st) < 0) {
+        int rc = fail(err, "look at", path);
+        close(fd);
+        return rc;
+    }
+    if (S_ISDIR(st->st_mode)) {
+        close(fd);
+        return err_set(err, ERR_NOINPUT, "'%s' is a folder, a file is needed", path);
+    }
+    return fd;
+}
+
+int fs_read(const char *path, size_t max_bytes, struct buf *out, struct err *err)
+{
+    struct stat st;
+    int fd = open_input(path, &st, err);
+    if (fd < 0)
+        return fd;
+    int rc = 0;
+    size_t total = 0;
+    char *block = xmalloc(1 << 16);
+    for (;;) {
+        ssize_t n = read(fd, block, 1 << 16);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            rc = fail(err, "read", path);
+        if (n <= 0)
+            break;
+        total += (size_t)n;
+        if (total > max_bytes || (buf_add(out, block, (size_t)n), buf_overflowed(out))) {
+            rc = err_set(err, ERR_PARSE,
+                         "'%s' is larger than %zu bytes, the limit for such "
+                         "files",
+                         path, max_bytes);
+            break;
+        }
+    }
+    free(block);
+    close(fd);
+    return rc;
+}
+
+static int write_all(int fd, const char *data, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, data, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return -1;
+        data += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+/* The rename is lasting only when the folder is on disk too; some file systems cannot,
+ * which is no reason to fail. */
+static void sync_folder(const char *path)
+{
+    char *dir = fs_dirname(path);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd);
+        close(fd);
+    }
+    free(dir);
+}
+
+int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err)
+{
+    char *temp = xasprintf("%s.tmp-XXXXXX", path);
+    int fd = mkostemp(temp, O_CLOEXEC);
+    if (fd < 0) {
+        int rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+        free(temp);
+        return rc;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    bool ok =
+        fchmod(fd, 0666 & ~mask) == 0 && write_all(fd, data, n) == 0 && fsync(fd) == 0;
+    int no = errno;
+    if (close(fd) < 0 && ok) {
+        ok = false;
+        no = errno;
+    }
+    if (ok && rename(temp, path) < 0) {
+        ok = false;
+        no = errno;
+    }
+    int rc = 0;
+    if (ok) {
+        sync_folder(path);
+    } else {
+        unlink(temp);
+        rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(no));
+    }
+    free(temp);
+    return rc;
+}
+
+int fs_map(const char *path, struct fs_map *out, struct err *err)
+{
+    *out = (struct fs_map){NULL, 0};
+    struct stat st;
+    int fd = open_input(path, &st, err);
+    if (fd < 0)
+        return fd;
+    int rc = 0;
+    if (!S_ISREG(st.st_mode)) {
+        rc = err_set(err, ERR_NOINPUT, "'%s' is not a regular file", path);
+    } else if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED)
+            rc = err_set(err, ERR_IO, "cannot map '%s': %s", path, strerror(errno));
+        else
+            *out = (struct fs_map){p, (size_t)st.st_size};
+    } else {
+        /* An empty file cannot be mapped; data is still not NULL. */
+        *out = (struct fs_map){(const unsigned char *)"", 0};
+    }
+    close(fd);
+    return rc;
+}
+
+void fs_unmap(struct fs_map *m)
+{
+    if (m->data && m->size)
+        munmap((void *)m->data, m->size);
+    *m = (struct fs_map){NULL, 0};
+}
+
+int fs_mkdirs(const char *path, struct err *err)
+{
+    char *copy = xstrdup(path);
+    int rc = 0;
+    for (char *p = copy; rc == 0 && *p;) {
+        p += strspn(p, "/");
+        p += strcspn(p, "/");
+        char kept = *p;
+        *p = '\0';
+        if (*copy && mkdir(copy, 0777) < 0 && !fs_is_dir(copy))
+            rc = err_set(err, ERR_IO, "cannot make the folder '%s': %s", copy,
+                         strerror(errno == EEXIST ? ENOTDIR : errno));
+        *p = kept;
+    }
+    free(copy);
+    return rc;
+}
+
+static int remove_at(int parent, const char *name, const char *path, int depth,
+                     struct err *err)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return err_set(err, ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 && depth < 64 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return err_set(err, ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+    }
+    int rc = 0;
+    for (struct dirent *d; rc == 0 && (d = readdir(dir));) {
+        if (!strcmp(d->d_name, ".") || !strcmp(d->d_name, ".."))
+            continue;
+        char *inside = fs_join(path, d->d_name);
+        rc = remove_at(fd, d->d_name, inside, depth + 1, err);
+        free(inside);
+    }
+    closedir(dir);
+    if (rc == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+        rc = err_set(err, ERR_IO, "cannot remove '%s': %s", path, strerror(errno));
+    return rc;
+}
+
+int fs_remove_tree(const char *path, struct err *err)
+{
+    return remove_at(AT_FDCWD, path, path, 0, err);
+}
+
+bool fs_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+bool fs_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int64_t fs_size(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
+}
+
+char *fs_join(const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    if (name[0] == '/' || n == 0)
+        return xstrdup(name);
+    return xasprintf("%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+}
+
+char *fs_dirname(const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return n ? xstrndup(path, n) : xstrdup(".");
+}
+
+char *fs_absolute(const char *path)
+{
+    char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *whole =
+        path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", cwd ? cwd : "", path);
+    free(cwd);
+    char *out = xmalloc(strlen(whole) + 2);
+    size_t len = 0;
+    for (const char *p = whole; *p;) {
+        p += strspn(p, "/");
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.') {
+            while (len > 0 && out[--len] != '/')
+                ;
+        } else if (n > 0 && !(n == 1 && p[0] == '.')) {
+            out[len++] = '/';
+            memcpy(out + len, p, n);
+            len += n;
+        }
+        p += n;
+    }
+    if (len == 0)
+        out[len++] = '/';
+    out[len] = '\0';
+    free(whole);
+    return out;
+}

@@ -1,0 +1,178 @@
+/* lib/str.c - see str.h. */
+#include "lib/str.h"
+#include "lib/buf.h"
+#include "lib/mem.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#define WORD_MAX 128 /* longer words are never near each other */
+
+bool str_eq(const char *a, const char *b)
+{
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+bool str_has_prefix(const char *s, const char *prefix)
+{
+    return !strncmp(s, prefix, strlen(prefix));
+}
+
+bool str_has_suffix(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+    return n >= m && !strcmp(s + n - m, suffix);
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+    size_t m = a < b ? a : b;
+    return m < c ? m : c;
+}
+
+static bool same_letter(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Optimal string alignment: three rows of the table suffice for adjacent swaps. */
+size_t str_distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    if (n > WORD_MAX || m > WORD_MAX)
+        return strcmp(a, b) ? (n > m ? n : m) : 0;
+    size_t rows[3][WORD_MAX + 1];
+    size_t *before = rows[0], *last = rows[1], *row = rows[2];
+    for (size_t j = 0; j <= m; j++)
+        last[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t change = !same_letter(a[i - 1], b[j - 1]);
+            row[j] = min3(last[j] + 1, row[j - 1] + 1, last[j - 1] + change);
+            bool swapped = i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+                           same_letter(a[i - 2], b[j - 1]);
+            if (swapped && before[j - 2] + 1 < row[j])
+                row[j] = before[j - 2] + 1;
+        }
+        size_t *oldest = before;
+        before = last;
+        last = row;
+        row = oldest;
+    }
+    return last[m];
+}
+
+const char *str_nearest(const char *word, const char *const *names, size_t count)
+{
+    size_t least = 2 + strlen(word) / 3;
+    const char *best = NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t d = str_distance(word, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    /* Nothing of the word is left: "xy" is not near "ab". */
+    return best && least < strlen(word) ? best : NULL;
+}
+
+bool str_in_list(const char *word, const char *list, char separator)
+{
+    size_t n = strlen(word);
+    for (const char *p = list; p && *p;) {
+        const char *end = strchrnul(p, separator);
+        if ((size_t)(end - p) == n && !memcmp(p, word, n))
+            return true;
+        p = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+char *str_bytes(char *out, size_t n, double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    size_t unit = 0;
+    while (fabs(bytes) >= 1023.5 && unit + 1 < ARRAY_LEN(units)) {
+        bytes /= 1024;
+        unit++;
+    }
+    bool fraction = unit > 0 && fabs(bytes) < 99.95;
+    snprintf(out, n, "%.*f %s", fraction ? 1 : 0, bytes, units[unit]);
+    return out;
+}
+
+char *str_duration(char *out, size_t n, double seconds)
+{
+    if (!isfinite(seconds) || fabs(seconds) > 1e15) {
+        snprintf(out, n, "?");
+        return out;
+    }
+    const char *sign = seconds < 0 ? "-" : "";
+    double s = fabs(seconds);
+    long long whole = (long long)(s + 0.5);
+    if (s < 0.9995)
+        snprintf(out, n, "%s%.0f ms", sign, s * 1e3);
+    else if (s < 9.95)
+        snprintf(out, n, "%s%.1f s", sign, s);
+    else if (whole < 60)
+        snprintf(out, n, "%s%lld s", sign, whole);
+    else if (whole < 3600)
+        snprintf(out, n, "%s%lld min %lld s", sign, whole / 60, whole % 60);
+    else if (whole < 86400)
+        snprintf(out, n, "%s%lld h %lld min", sign, whole / 3600, whole / 60 % 60);
+    else
+        snprintf(out, n, "%s%lld d %lld h", sign, whole / 86400, whole / 3600 % 24);
+    return out;
+}
+
+size_t str_width(const char *utf8)
+{
+    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)utf8;
+    utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(utf8);
+    size_t width = 0;
+    while (left > 0) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate(p, left, &c);
+        if (n <= 0) {
+            n = 1;
+            width++;
+        } else {
+            width += (size_t)utf8proc_charwidth(c);
+        }
+        p += n;
+        left -= n;
+    }
+    return width;
+}
+
+static bool is_control(utf8proc_int32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+char *str_clean(const char *s, size_t len)
+{
+    struct buf out;
+    buf_init(&out, SIZE_MAX / 4);
+    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)s;
+    while (len > 0) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate(p, (utf8proc_ssize_t)len, &c);
+        if (n <= 0) {
+            n = 1;
+            buf_str_add(&out, "\xef\xbf\xbd");
+        } else if (is_control(c)) {
+            buf_char(&out, c == '\n' || c == '\t' || c == '\r' ? ' ' : '?');
+        } else {
+            buf_add(&out, p, (size_t)n);
+        }
+        p += n;
+        len -= (size_t)n;
+    }
+    return buf_detach(&out, NULL);
+}
