@@ -1,0 +1,53 @@
+/* lib/regex.c - see regex.h. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "lib/regex.h"
+#include "lib/mem.h"
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MATCH_LIMIT 1000000
+
+struct regex {
+    pcre2_code *code;
+    pcre2_match_data *match;
+    pcre2_match_context *context;
+};
+
+int regex_new(const char *pattern, struct regex **out, struct err *err)
+{
+    int code;
+    PCRE2_SIZE at;
+    pcre2_code *c = pcre2_compile(
+        (PCRE2_SPTR)pattern, strlen(pattern),
+        PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &at, NULL);
+    if (!c) {
+        PCRE2_UCHAR why[128];
+        pcre2_get_error_message(code, why, sizeof why);
+        return err_set(err, ERR_CONFIG, "regular expression '%s': at character %zu: %s",
+                       pattern, (size_t)at, (const char *)why);
+    }
+    struct regex *r = xcalloc(1, sizeof *r);
+    r->code = c;
+    r->match = pcre2_match_data_create_from_pattern(c, NULL);
+    r->context = pcre2_match_context_create(NULL);
+    pcre2_set_match_limit(r->context, MATCH_LIMIT);
+    *out = r;
+    return 0;
+}
+
+void regex_free(struct regex *r)
+{
+    if (!r)
+        return;
+    pcre2_match_data_free(r->match);
+    pcre2_match_context_free(r->context);
+    pcre2_code_free(r->code);
+    free(r);
+}
+
+int regex_fullmatch(const struct regex *r, const char *text)
+{
+    return pcre2_match(r->code, (PCRE2_SPTR)text, strlen(text), 0, 0, r->match,
+                       r->context) >= 0;
+}

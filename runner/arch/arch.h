@@ -1,0 +1,22 @@
+/* runner/arch/arch.h - model families as registry rows (arch.def), found by `model_type`
+ * of config.json. */
+#ifndef RUNNER_ARCH_ARCH_H
+#define RUNNER_ARCH_ARCH_H
+
+#include "runner/net.h"
+
+struct arch {
+    const char *model_type;
+    const char *classifier_class; /* transformers' class for seq-cls */
+    const char *base_prefix;  /* of the base's parameters in the task model, "bert." */
+    const char *head;         /* module of the classifier */
+    const char *lora_targets; /* peft's default map, "query|value" */
+    int (*declare)(struct net *net, struct err *err);
+    int (*record)(const struct net *net, struct graph *g,
+                  bool training); /* returns the logits */
+};
+
+const struct arch *arch_find(const char *model_type,
+                             struct err *err); /* names the known ones when it is not */
+
+#endif

@@ -1,0 +1,85 @@
+/* runner/net.h - one base model with one method on it, before any memory is taken.
+ *
+ * The architecture declares parameters and sites, the method marks what trains and adds
+ * its own parameters, then the architecture records graphs and calls the method at each
+ * site. Sites are named by the module path of the Hugging Face task model
+ * ("bert.encoder.layer.0.attention.self.query"). */
+#ifndef RUNNER_NET_H
+#define RUNNER_NET_H
+
+#include "lib/err.h"
+#include "runner/data/dataset.h"
+#include "runner/graph/graph.h"
+#include "runner/model/hf_model.h"
+#include <jansson.h>
+
+struct arch;
+struct method;
+
+struct linear_site {
+    char *path;
+    int32_t out, in;
+    bool has_bias;
+    int layer;    /* -1: not in a layer */
+    bool head;    /* the task's head: trains whole, never quantised, never a target of
+                     all-linear */
+    int32_t rank; /* LoRA on it; 0: none */
+    float scale;  /* alpha / rank or alpha / sqrt(rank) */
+};
+
+struct net {
+    const json_t *trial; /* resolved; borrowed */
+    struct hf_model *hf; /* borrowed */
+    const struct arch *arch;
+    const struct method *method;
+    struct params params;
+    struct linear_site *sites;
+    size_t site_count, site_cap;
+
+    /* facts that the architecture read from config.json and the trial's overrides */
+    int32_t hidden, layers, heads, head_dim, max_positions, vocab_size, num_labels;
+    float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
+    enum quant_kind quant;
+
+    int32_t virtual_tokens; /* real tokens' positions start here */
+};
+
+/* Opens nothing: hf and trial outlive the net. */
+int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
+             int32_t num_labels, struct err *err);
+void net_release(struct net *net);
+
+/* --- for architectures --- */
+/* A parameter of the base, found in its file as `name` or without the architecture's
+ * prefix, shape checked. `required`: an error when it is not there, else it starts from
+ * N(0, init_range) (2-d) or zeros. */
+int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
+                   int32_t cols, bool required, struct err *err);
+/* path.weight and path.bias, and a site. */
+int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
+               bool head, struct err *err);
+int net_layernorm(struct net *net, const char *path, struct err *err);
+/* y = W x + b with what the method adds at this site. */
+int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
+                      bool training);
+/* LN(h + residual), or what the method makes of it; `path` is the module that holds
+ * LayerNorm. */
+int net_record_sublayer(const struct net *net, struct graph *g, const char *path,
+                        int layer, int h, int residual, bool training);
+int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x);
+int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
+                         int v, bool training);
+
+/* --- for methods --- */
+struct linear_site *net_site(const struct net *net, const char *path); /* NULL: none */
+void net_train_all(struct net *net);
+/* Trains every parameter of modules whose path ends with `suffix` (peft's
+ * modules_to_save: no dot needed); count of hits. */
+size_t net_train_modules(struct net *net, const char *suffix);
+/* True when the path lies in a module that ends with one of the suffixes. */
+bool net_in_modules(const char *path, const char *const *suffixes, size_t count);
+/* A parameter of the method itself. */
+struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
+                               int32_t cols, enum init_kind init, float scale);
+
+#endif
