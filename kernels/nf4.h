@@ -5,7 +5,8 @@
  * be short). absmax is the block's largest magnitude in fp32; a code is the table's entry
  * nearest to x * (1 / absmax). NF4: ties take the lower code, the last cut point is
  * 0x1.b913b4p-1, an all-zero block gets code 7. Element 2i is in the high nibble of byte
- * i, 2i+1 in the low. Double quantisation: offset = fp32 mean of absmax; absmax - offset
+ * i, 2i+1 in the low. Double quantisation: offset = fp32 mean of absmax, summed
+ * as torch does; absmax - offset
  * goes through the signed dynamic 8-bit map in blocks of 256 with fp32 absmax2.
  * Dequantised: table[code] * absmax in fp32. Reference: bitsandbytes functional.py and
  * csrc; facts in QLoRA (Dettmers et al. 2023). */
@@ -13,6 +14,7 @@
 #define KERNELS_NF4_H
 
 #include "kernels/tensor.h"
+#include "lib/err.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +30,9 @@ struct q4_layout {
 };
 struct q4_layout q4_layout(size_t n, int32_t block, int double_quant);
 
+/* Refuses what has no 4-bit form: a block size that is no power of two in 32..4096, a
+ * value that is not finite. */
+int q4_check(const float *src, size_t n, int32_t block, struct err *err);
 void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block,
                  int double_quant, void *dst);
 /* Elements [begin, begin + count) as fp32. */

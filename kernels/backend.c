@@ -1,0 +1,29 @@
+/* kernels/backend.c - the registry of backends. */
+#include "kernels/backend.h"
+#include "kernels/ref/ref.h"
+#include "lib/mem.h"
+#include <string.h>
+
+const struct backend *cpu_backend(void); /* kernels/cpu */
+
+static const struct {
+    const char *name;
+    const struct backend *(*get)(void);
+} backends[] = {
+    {"cpu", cpu_backend},
+    {"ref", ref_backend},
+};
+
+const struct backend *backend_get(const char *name, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
+        if (strcmp(backends[i].name, name))
+            continue;
+        const struct backend *b = backends[i].get();
+        if (!b)
+            err_set(err, ERR_DEVICE, "backend '%s' is not usable on this machine", name);
+        return b;
+    }
+    err_set(err, ERR_DEVICE, "no backend '%s' - there are 'cpu' and 'ref'", name);
+    return NULL;
+}

@@ -1,0 +1,294 @@
+/* kernels/nf4.c - 4-bit block quantisation, see nf4.h. */
+#include "kernels/nf4.h"
+#include "lib/mem.h"
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+const float nf4_table[16] = {
+    -0x1.000000p+0f, -0x1.647362p-1f, -0x1.0cd660p-1f, -0x1.946540p-2f,
+    -0x1.23449ap-2f, -0x1.7a6a7ep-3f, -0x1.74f0e2p-4f, 0x0.000000p+0f,
+    0x1.45f5fep-4f,  0x1.4995c6p-3f,  0x1.f809bap-3f,  0x1.5a0674p-2f,
+    0x1.c34970p-2f,  0x1.200f56p-1f,  0x1.722766p-1f,  0x1.000000p+0f};
+
+/* Sign, two bits of exponent, one of mantissa: code 8 is a second zero. */
+const float fp4_table[16] = {
+    0x0.000000p+0f,  0x1.555556p-8f,  0x1.555556p-1f,  0x1.000000p+0f,
+    0x1.555556p-2f,  0x1.000000p-1f,  0x1.555556p-3f,  0x1.000000p-2f,
+    0x0.000000p+0f,  -0x1.555556p-8f, -0x1.555556p-1f, -0x1.000000p+0f,
+    -0x1.555556p-2f, -0x1.000000p-1f, -0x1.555556p-3f, -0x1.000000p-2f};
+
+/* Codes by ascending value. Of FP4's two zeros code 8 takes the tiny positives. */
+static const uint8_t nf4_ascending[16] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                          8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t fp4_ascending[16] = {11, 10, 13, 12, 15, 14, 9, 0,
+                                          8,  1,  6,  7,  4,  5,  2, 3};
+
+static const float *table_of(enum quant_kind kind)
+{
+    return kind == QUANT_FP4 ? fp4_table : nf4_table;
+}
+
+/* ------------------------------------------------------------ the dynamic 8-bit map */
+
+enum { MAP = 256, GROUP = 256 };
+
+static float map[MAP];
+
+static int by_value(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* torch.linspace(0.1, 1, steps + 1)[i], which counts the upper half down from the end. */
+static float ramp(int i, int steps)
+{
+    float first = 0.1f, last = 1.0f, step = (last - first) / steps;
+    if (i < (steps + 1) / 2)
+        return (float)(first + (double)step * i);
+    return (float)(last - (double)step * (steps - i));
+}
+
+/* bitsandbytes' create_dynamic_map: seven decades, each cut twice as fine as the one
+ * below, both signs, and 0 and 1. */
+static void map_fill(void)
+{
+    int n = 0;
+    map[n++] = 0;
+    map[n++] = 1;
+    for (int decade = 0; decade < 7; decade++) {
+        float scale = (float)pow(10, decade - 6);
+        int steps = 1 << decade;
+        for (int i = 0; i < steps; i++) {
+            float middle = (ramp(i, steps) + ramp(i + 1, steps)) / 2;
+            map[n++] = scale * middle;
+            map[n++] = -scale * middle;
+        }
+    }
+    qsort(map, MAP, sizeof map[0], by_value);
+}
+
+const float *dynamic_map_signed(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, map_fill);
+    return map;
+}
+
+/* The nearest entry; of two equally near the lower one. The search takes the lowest entry
+ * for -1, as bitsandbytes does. */
+static uint8_t map_nearest(const float *m, float x)
+{
+    int low = 0, high = MAP - 1;
+    if (x >= m[high])
+        return high;
+    while (high - low > 1) {
+        int middle = (low + high) / 2;
+        if (x >= m[middle])
+            low = middle;
+        else
+            high = middle;
+    }
+    float below = low ? m[low] : -1.0f;
+    return fabsf(x - m[low + 1]) < fabsf(x - below) ? low + 1 : low;
+}
+
+/* ------------------------------------------------------------------------- the layout */
+
+static size_t aligned(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+struct q4_layout q4_layout(size_t n, int32_t block, int double_quant)
+{
+    struct q4_layout l = {.n = n, .blocks = (n + block - 1) / block};
+    l.groups = double_quant ? (l.blocks + GROUP - 1) / GROUP : 0;
+    l.absmax = aligned((n + 1) / 2);
+    l.absmax2 = l.absmax + aligned(l.blocks * (double_quant ? 1 : sizeof(float)));
+    l.offset = l.absmax2 + aligned(l.groups * sizeof(float));
+    l.bytes = l.offset + (double_quant ? aligned(sizeof(float)) : 0);
+    return l;
+}
+
+int q4_check(const float *src, size_t n, int32_t block, struct err *err)
+{
+    if (block < 32 || block > 4096 || (block & (block - 1)))
+        return err_set(
+            err, ERR_CONFIG,
+            "4-bit block of %d elements - it is a power of two from 32 to 4096", block);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(src[i]))
+            return err_set(err, ERR_PARSE,
+                           "element %zu of the weight is %g - it has no 4-bit form", i,
+                           src[i]);
+    return 0;
+}
+
+/* ------------------------------------------------------------------ double quantisation
+ */
+
+enum { LANES = 8, CHAINS = 4, LANE_SUMS = LANES * CHAINS, LEVELS = 4 };
+
+static void add_lanes(float *dst, const float *src, int n)
+{
+    for (int i = 0; i < n; i++)
+        dst[i] += src[i];
+}
+
+/* Sums of every 32nd element over whole rows of 32, in a cascade of four levels. */
+static void cascade(const float *x, size_t rows, float sums[LANE_SUMS])
+{
+    float level[LEVELS][LANE_SUMS] = {{0}};
+    int log2_rows = 0;
+    while (((size_t)1 << log2_rows) < rows)
+        log2_rows++;
+    int power = log2_rows / LEVELS > 4 ? log2_rows / LEVELS : 4;
+    size_t step = (size_t)1 << power, i = 0;
+    while (i < rows) {
+        add_lanes(level[0], x + i++ * LANE_SUMS, LANE_SUMS);
+        if (i % step)
+            continue;
+        for (int l = 1; l < LEVELS; l++) {
+            add_lanes(level[l], level[l - 1], LANE_SUMS);
+            memset(level[l - 1], 0, sizeof level[l - 1]);
+            if (i & (step - 1) << l * power)
+                break;
+        }
+    }
+    for (int l = 1; l < LEVELS; l++)
+        add_lanes(level[0], level[l], LANE_SUMS);
+    memcpy(sums, level[0], sizeof level[0]);
+}
+
+/* The mean as torch adds it up on one thread (ATen SumKernel.cpp, 8 lanes), for the last
+ * bit of the offset. */
+static float mean(const float *x, size_t n)
+{
+    size_t vectors = n / LANES, rows = vectors / CHAINS;
+    float lanes[LANE_SUMS], sum = 0;
+    cascade(x, rows, lanes);
+    for (size_t v = rows * CHAINS; v < vectors; v++)
+        add_lanes(lanes, x + v * LANES, LANES);
+    for (int c = 1; c < CHAINS; c++)
+        add_lanes(lanes, lanes + c * LANES, LANES);
+    for (size_t i = vectors * LANES; i < n; i++)
+        sum += x[i];
+    for (int l = 0; l < LANES; l++)
+        sum += lanes[l];
+    return sum / (float)n;
+}
+
+static float largest(const float *x, size_t n)
+{
+    float max = 0;
+    for (size_t i = 0; i < n; i++)
+        max = fabsf(x[i]) > max ? fabsf(x[i]) : max;
+    return max;
+}
+
+/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. */
+static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
+{
+    const float *m = dynamic_map_signed();
+    uint8_t *codes = (uint8_t *)dst + l->absmax;
+    float *absmax2 = (float *)(dst + l->absmax2), *offset = (float *)(dst + l->offset);
+    *offset = mean(absmax, l->blocks);
+    for (size_t b = 0; b < l->blocks; b++)
+        absmax[b] -= *offset;
+    for (size_t g = 0; g < l->groups; g++) {
+        size_t begin = g * GROUP, left = l->blocks - begin;
+        size_t count = left < GROUP ? left : GROUP;
+        absmax2[g] = largest(absmax + begin, count);
+        for (size_t b = begin; b < begin + count; b++)
+            codes[b] = map_nearest(m, absmax2[g] > 0 ? absmax[b] / absmax2[g] : 0);
+    }
+}
+
+/* ----------------------------------------------------------------- 4 bits per element */
+
+/* Between which values an ascending code's reach ends. */
+static void cut_points(enum quant_kind kind, float cuts[15])
+{
+    const float *table = table_of(kind);
+    const uint8_t *order = kind == QUANT_FP4 ? fp4_ascending : nf4_ascending;
+    for (int i = 0; i < 15; i++)
+        cuts[i] = (table[order[i]] + table[order[i + 1]]) / 2;
+}
+
+/* Codes of one block, one per byte, as places in the ascending order. */
+static void block_places(const float *x, size_t n, float absmax, const float cuts[15],
+                         uint8_t *places)
+{
+    float inverse = absmax > 0 ? 1 / absmax : 0;
+    int tiny = isinf(inverse);
+    for (size_t i = 0; i < n; i++) {
+        float scaled = tiny ? x[i] / absmax : x[i] * inverse;
+        int place = 0;
+        for (int c = 0; c < 15; c++)
+            place += scaled > cuts[c];
+        places[i] = place;
+    }
+}
+
+void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block,
+                 int double_quant, void *dst)
+{
+    struct q4_layout l = q4_layout(n, block, double_quant);
+    const uint8_t *order = kind == QUANT_FP4 ? fp4_ascending : nf4_ascending;
+    uint8_t *codes = dst, places[4096];
+    float *absmax = (float *)((char *)dst + l.absmax), cuts[15];
+    memset(dst, 0, l.bytes);
+    if (double_quant)
+        absmax = xcalloc(l.blocks, sizeof *absmax);
+    cut_points(kind, cuts);
+    for (size_t b = 0; b < l.blocks; b++) {
+        size_t begin = b * block,
+               count = n - begin < (size_t)block ? n - begin : (size_t)block;
+        absmax[b] = largest(src + begin, count);
+        block_places(src + begin, count, absmax[b], cuts, places);
+        for (size_t i = 0; i < count; i++)
+            codes[(begin + i) / 2] |= order[places[i]] << ((begin + i) % 2 ? 0 : 4);
+    }
+    if (!double_quant)
+        return;
+    quantize_absmax(absmax, &l, dst);
+    free(absmax);
+}
+
+static float block_absmax(const char *q, const struct q4_layout *l, int double_quant,
+                          const float *m, size_t b)
+{
+    if (!double_quant)
+        return ((const float *)(q + l->absmax))[b];
+    float absmax2 = ((const float *)(q + l->absmax2))[b / GROUP];
+    return m[((const uint8_t *)q)[l->absmax + b]] * absmax2 +
+           *(const float *)(q + l->offset);
+}
+
+void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst)
+{
+    struct q4_layout l = q4_layout(n, block, double_quant);
+    const float *m = dynamic_map_signed();
+    for (size_t b = 0; b < l.blocks; b++)
+        dst[b] = block_absmax(q, &l, double_quant, m, b);
+}
+
+void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
+                   int double_quant, size_t begin, size_t count, float *dst)
+{
+    struct q4_layout l = q4_layout(n, block, double_quant);
+    const float *m = dynamic_map_signed(), *table = table_of(kind);
+    const uint8_t *codes = q;
+    size_t end = begin + count;
+    for (size_t i = begin; i < end;) {
+        size_t b = i / block, stop = (b + 1) * block < end ? (b + 1) * block : end;
+        float absmax = block_absmax(q, &l, double_quant, m, b);
+        for (; i < stop; i++) {
+            int code = i % 2 ? codes[i / 2] & 15 : codes[i / 2] >> 4;
+            *dst++ = table[code] * absmax;
+        }
+    }
+}

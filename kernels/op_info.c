@@ -1,0 +1,44 @@
+/* kernels/op_info.c - names of the ops and what they cost.
+ *
+ * Only what grows with a product of three sizes is counted: the linear family and
+ * attention. Where sequences begin is not known from shapes, so attention counts N equal
+ * sequences of T / N tokens; a causal query sees half of its own sequence, and every
+ * query sees all prefix keys. */
+#include "kernels/backend.h"
+
+const struct op_info op_info[OP_COUNT] = {
+#define OP(name, n_in, n_out, in_place) [OP_##name] = {#name, n_in, n_out, in_place},
+#include "kernels/ops.def"
+#undef OP
+};
+
+/* QK^T and PV: 2 * 2 * T * keys * d. */
+static double attention_flops(const struct tensor *q, const struct tensor *seq,
+                              const struct tensor *prefix, int causal)
+{
+    double sequences = seq->rows > 1 ? seq->rows - 1 : 1;
+    double keys = q->rows / sequences;
+    if (causal)
+        keys /= 2;
+    if (prefix->data)
+        keys += prefix->rows;
+    return 4.0 * q->rows * keys * q->cols;
+}
+
+double op_flops(enum op op, const struct op_args *shapes)
+{
+    const struct tensor *in = shapes->in, *out = shapes->out;
+    switch (op) {
+    case OP_linear:
+    case OP_linear_dx:
+        return 2.0 * in[0].rows * in[0].cols * out[0].cols;
+    case OP_linear_dw:
+        return 2.0 * in[0].rows * in[0].cols * in[1].cols;
+    case OP_attention:
+        return attention_flops(&in[0], &in[3], &in[4], shapes->attr.causal);
+    case OP_attention_bwd: /* five products for the forward's two */
+        return 2.5 * attention_flops(&in[1], &in[6], &in[7], shapes->attr.causal);
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,100 @@
+/* kernels/ref/elementwise.c - activations, dropout, add, copy, zero. */
+#include "kernels/ref/ref.h"
+#include "kernels/dropout.h"
+#include <math.h>
+
+static double normal_cdf(double x)
+{
+    return 0.5 * (1 + erf(x * M_SQRT1_2));
+}
+
+static double normal_pdf(double x)
+{
+    return exp(-0.5 * x * x) * (0.5 * M_2_SQRTPI * M_SQRT1_2);
+}
+
+static double gelu(double x)
+{
+    return x * normal_cdf(x);
+}
+
+static double gelu_slope(double x)
+{
+    return normal_cdf(x) + x * normal_pdf(x);
+}
+
+static double relu(double x)
+{
+    return x < 0 ? 0 : x; /* NaN passes */
+}
+
+static double relu_slope(double x)
+{
+    return x > 0;
+}
+
+static double tanh_slope(double x)
+{
+    double y = tanh(x);
+    return 1 - y * y;
+}
+
+static const struct {
+    double (*value)(double), (*slope)(double);
+} acts[ACT_COUNT] = {
+    [ACT_gelu] = {gelu, gelu_slope},
+    [ACT_relu] = {relu, relu_slope},
+    [ACT_tanh] = {tanh, tanh_slope},
+};
+
+void ref_act(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c,
+                    acts[args->attr.act].value(ref_row(x, r)[c]));
+}
+
+void ref_act_bwd(const struct op_args *args)
+{
+    const struct tensor *dy = &args->in[0], *x = &args->in[1], *dx = &args->out[0];
+    for (int64_t r = 0; r < dx->rows; r++)
+        for (int c = 0; c < dx->cols; c++)
+            ref_put(args, 0, ref_row(dx, r) + c,
+                    ref_row(dy, r)[c] * acts[args->attr.act].slope(ref_row(x, r)[c]));
+}
+
+void ref_dropout(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->out[0];
+    const struct op_attr *attr = &args->attr;
+    double scale = 1 / (1 - (double)attr->p);
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++) {
+            int keep = dropout_keep(&args->step, attr->site, attr->p, r, c);
+            ref_put(args, 0, ref_row(y, r) + c, keep ? ref_row(x, r)[c] * scale : 0);
+        }
+}
+
+void ref_add(const struct op_args *args)
+{
+    const struct tensor *a = &args->in[0], *b = &args->in[1], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c,
+                    (double)ref_row(a, r)[c] + ref_row(b, r)[c]);
+}
+
+void ref_copy(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c, ref_row(x, r)[c]);
+}
+
+void ref_zero(const struct op_args *args)
+{
+    ref_clear(args, 0);
+}

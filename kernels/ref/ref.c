@@ -1,0 +1,105 @@
+/* kernels/ref/ref.c - the table, host memory, prepared weights. */
+#include "kernels/ref/ref.h"
+#include "kernels/nf4.h"
+#include "lib/mem.h"
+#include <string.h>
+
+static size_t weight_bytes(const struct weight_spec *spec)
+{
+    size_t n = (size_t)spec->rows * spec->cols;
+    if (spec->quant == QUANT_NONE)
+        return n * sizeof(float);
+    return q4_layout(n, spec->block, spec->double_quant).bytes;
+}
+
+static int weight_prepare(const struct weight_spec *spec, const float *src, void *dst,
+                          struct err *err)
+{
+    size_t n = (size_t)spec->rows * spec->cols;
+    if (spec->quant == QUANT_NONE) {
+        memcpy(dst, src, n * sizeof(float));
+        return 0;
+    }
+    int rc = q4_check(src, n, spec->block, err);
+    if (rc)
+        return rc;
+    q4_quantize(src, n, spec->quant, spec->block, spec->double_quant, dst);
+    return 0;
+}
+
+static void weight_unpack(const struct weight_spec *spec, const void *src, float *dst)
+{
+    size_t n = (size_t)spec->rows * spec->cols;
+    if (spec->quant == QUANT_NONE)
+        memcpy(dst, src, n * sizeof(float));
+    else
+        q4_dequantize(src, n, spec->quant, spec->block, spec->double_quant, 0, n, dst);
+}
+
+/* Only a quantised weight needs room: for itself, unpacked. */
+static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+{
+    const struct tensor *w = &shapes->in[1];
+    if ((op != OP_linear && op != OP_linear_dx) || w->dtype != DT_PREPARED ||
+        w->spec->quant == QUANT_NONE)
+        return 0;
+    return (size_t)w->rows * w->cols * sizeof(float);
+}
+
+static void host_copy(void *dst, const void *src, size_t bytes)
+{
+    memcpy(dst, src, bytes);
+}
+
+static void host_sync(void)
+{
+}
+
+static const struct backend backend = {
+    .abi = BACKEND_ABI,
+    .name = "ref",
+    .variant = "",
+    .ops =
+        {
+#define OP(name, n_in, n_out, in_place) [OP_##name] = ref_##name,
+#include "kernels/ops.def"
+#undef OP
+        },
+    .workspace_bytes = workspace_bytes,
+    .alloc = mem_try_aligned,
+    .release = mem_free_aligned,
+    .upload = host_copy,
+    .download = host_copy,
+    .sync = host_sync,
+    .weight_bytes = weight_bytes,
+    .weight_prepare = weight_prepare,
+    .weight_unpack = weight_unpack,
+};
+
+const struct backend *ref_backend(void)
+{
+    return &backend;
+}
+
+void ref_clear(const struct op_args *args, int output)
+{
+    const struct tensor *out = &args->out[output];
+    if (!out->data || ref_accumulates(args, output))
+        return;
+    for (int64_t r = 0; r < out->rows; r++)
+        memset(ref_row(out, r), 0, out->cols * sizeof(float));
+}
+
+void ref_add_row(float *dst, const float *src, int n)
+{
+    for (int c = 0; c < n; c++)
+        dst[c] += src[c];
+}
+
+double ref_dot(const float *a, const float *b, int n)
+{
+    double sum = 0;
+    for (int c = 0; c < n; c++)
+        sum += (double)a[c] * b[c];
+    return sum;
+}
