@@ -96,6 +96,12 @@ static void sync_folder(const char *path)
 
 int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err)
 {
+    return fs_write_atomic_parts(path, &(struct fs_part){data, n}, 1, err);
+}
+
+int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t count,
+                          struct err *err)
+{
     char *temp = xasprintf("%s.tmp-XXXXXX", path);
     int fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0) {
@@ -105,8 +111,10 @@ int fs_write_atomic(const char *path, const void *data, size_t n, struct err *er
     }
     mode_t mask = umask(0);
     umask(mask);
-    bool ok =
-        fchmod(fd, 0666 & ~mask) == 0 && write_all(fd, data, n) == 0 && fsync(fd) == 0;
+    bool ok = fchmod(fd, 0666 & ~mask) == 0;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = write_all(fd, parts[i].data, parts[i].size) == 0;
+    ok = ok && fsync(fd) == 0;
     int no = errno;
     if (close(fd) < 0 && ok) {
         ok = false;

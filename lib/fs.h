@@ -18,6 +18,13 @@ int fs_read(const char *path, size_t max_bytes, struct buf *out,
 /* Temp file in the same folder, fsync, rename: a reader or a crash never sees half a
  * file. */
 int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err);
+/* The same from several pieces, one after the other, without a copy of the whole. */
+struct fs_part {
+    const void *data;
+    size_t size;
+};
+int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t count,
+                          struct err *err);
 int fs_map(const char *path, struct fs_map *out,
            struct err *err); /* read-only, shared; fs_unmap ends it */
 void fs_unmap(struct fs_map *m);

@@ -183,18 +183,20 @@ static bool deeper_than(const json_t *v, int limit)
     return false;
 }
 
-json_t *json_parse(const char *text, size_t len, const char *name, struct err *err)
+static json_t *parse(const char *text, size_t len, const char *name, size_t lines_before,
+                     size_t flags, struct err *err)
 {
     if (len > BYTES_MAX) {
         err_set(err, ERR_PARSE, "%s: larger than 256 MiB, the limit for JSON", name);
         return NULL;
     }
     json_error_t e;
-    json_t *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
+    json_t *v =
+        json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | flags, &e);
     if (!v) {
         char *clean = str_clean(e.text, strlen(e.text));
-        err_set(err, ERR_PARSE, "%s: line %d, column %d: %s", name, e.line, e.column,
-                clean);
+        err_set(err, ERR_PARSE, "%s: line %zu, column %d: %s", name,
+                lines_before + (size_t)(e.line > 0 ? e.line : 0), e.column, clean);
         free(clean);
         return NULL;
     }
@@ -204,6 +206,17 @@ json_t *json_parse(const char *text, size_t len, const char *name, struct err *e
         return NULL;
     }
     return v;
+}
+
+json_t *json_parse(const char *text, size_t len, const char *name, struct err *err)
+{
+    return parse(text, len, name, 0, 0, err);
+}
+
+json_t *json_parse_line(const char *text, size_t len, const char *name, size_t line,
+                        struct err *err)
+{
+    return parse(text, len, name, line - 1, JSON_ALLOW_NUL, err);
 }
 
 json_t *json_read_file(const char *path, struct err *err)

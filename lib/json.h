@@ -26,6 +26,10 @@ void json_write(struct buf *out, const json_t *value, int indent);
 /* Parses text; `name` is for messages ("trial.json"), which carry line and column. NULL
  * on error. */
 json_t *json_parse(const char *text, size_t len, const char *name, struct err *err);
+/* One line of a JSON lines file; messages say `name`, `line` and column. Unlike elsewhere
+ * strings may hold NUL (json_string_length counts it): rows are text, not names. */
+json_t *json_parse_line(const char *text, size_t len, const char *name, size_t line,
+                        struct err *err);
 json_t *json_read_file(const char *path, struct err *err);
 int json_write_file(const char *path, const json_t *value, int indent,
                     struct err *err); /* atomic, ends with \n */
