@@ -17,6 +17,7 @@ struct labels { /* class names; count 0 until known */
     char **names;
     size_t count;
     bool from_strings;
+    char *source; /* the training file, for messages */
 };
 void labels_release(struct labels *l);
 

@@ -1,10 +1,11 @@
 /* runner/metric/metric.h - evaluation metrics as registry rows (metrics.def: name, goal,
  * what it is).
  *
- * Classification: accuracy, macro_f1 (mean of the per-class F1; a class with neither
- * label nor prediction counts 0, as scikit-learn with zero_division=0 over the union of
- * seen classes), loss (mean negative log-likelihood). Ties in logits go to the lower
- * class. */
+ * Classification: accuracy, macro_f1 (mean of the per-class F1 over the classes that
+ * occur in labels or predictions, scikit-learn's f1_score(average="macro")), loss (mean
+ * negative log-likelihood). Ties in logits go to the lower class. Labels are
+ * 0..classes-1; NaN when there are no rows. A new metric is a line in metrics.def and a
+ * function in metric.c. */
 #ifndef RUNNER_METRIC_METRIC_H
 #define RUNNER_METRIC_METRIC_H
 

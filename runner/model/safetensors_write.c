@@ -5,14 +5,9 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct st_writer {
     json_t *meta;
@@ -105,21 +100,6 @@ static void put_header(const struct st_writer *w, struct buf *b)
         b->data[i] = (char)(n >> 8 * i & 255);
 }
 
-static bool write_all(int fd, const void *data, size_t n)
-{
-    const char *p = data;
-    while (n) {
-        ssize_t k = write(fd, p, n < (1u << 30) ? n : 1u << 30);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
 int st_writer_save(struct st_writer *w, const char *path, struct err *err)
 {
     if (w->count)
@@ -129,27 +109,12 @@ int st_writer_save(struct st_writer *w, const char *path, struct err *err)
         return rc;
     struct buf header = BUF_INIT;
     put_header(w, &header);
-    char *temp = xasprintf("%s.%ld.tmp", path, (long)getpid());
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = fd >= 0 && write_all(fd, header.data, header.len);
-    for (size_t i = 0; ok && i < w->count; i++)
-        ok = write_all(fd, w->tensors[i].data, w->tensors[i].bytes);
-    ok = ok && fsync(fd) == 0;
-    int why = errno;
-    if (fd >= 0 && close(fd) != 0 && ok) {
-        ok = false;
-        why = errno;
-    }
-    if (ok && rename(temp, path) != 0) {
-        ok = false;
-        why = errno;
-    }
-    if (!ok) {
-        if (fd >= 0)
-            unlink(temp);
-        rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(why));
-    }
-    free(temp);
+    struct fs_part *parts = xcalloc(w->count + 1, sizeof *parts);
+    parts[0] = (struct fs_part){header.data, header.len};
+    for (size_t i = 0; i < w->count; i++)
+        parts[i + 1] = (struct fs_part){w->tensors[i].data, w->tensors[i].bytes};
+    rc = fs_write_atomic_parts(path, parts, w->count + 1, err);
+    free(parts);
     buf_release(&header);
     return rc;
 }

@@ -19,6 +19,7 @@ struct encoding {
     int32_t *ids, *type_ids;
     int32_t (*offsets)[2];
     size_t n, cap;
+    bool truncated; /* max_length took tokens away */
 };
 
 /* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json gives

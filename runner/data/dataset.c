@@ -1,0 +1,351 @@
+/* runner/data/dataset.c - JSON lines into rows of token ids. */
+#include "runner/data/dataset.h"
+#include "lib/fs.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/rng.h"
+#include "lib/str.h"
+#include "runner/data/label_map.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_BYTES_MAX ((size_t)16 << 20)
+#define ROWS_MAX       50000000
+
+/* Where the lines with content are. */
+struct line {
+    size_t begin, bytes, number; /* number counts from 1, empty lines included */
+};
+struct lines {
+    const char *text;
+    struct line *at;
+    size_t count, cap;
+};
+
+/* What reading one file needs in every function. */
+struct reader {
+    const char *path;
+    char *what; /* "data file 'x'" */
+    const struct data_spec *spec;
+    const struct tokenizer *tokenizer;
+    struct lines lines;
+    struct label_map labels;
+    struct encoding encoding; /* reused from row to row */
+    size_t truncated;
+};
+
+static const char *text_column(const struct data_spec *s)
+{
+    return s->text_column ? s->text_column : "text";
+}
+
+static const char *pair_column(const struct data_spec *s)
+{
+    return s->text_pair_column ? s->text_pair_column : "text_pair";
+}
+
+static const char *label_column(const struct data_spec *s)
+{
+    return s->label_column ? s->label_column : "label";
+}
+
+static bool is_blank(const char *s, size_t n)
+{
+    while (n && (*s == ' ' || *s == '\t' || *s == '\r'))
+        s++, n--;
+    return n == 0;
+}
+
+static int find_lines(struct lines *l, const char *path, const char *text, size_t size,
+                      struct err *err)
+{
+    size_t begin = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; /* UTF-8 mark */
+    l->text = text;
+    for (size_t number = 1; begin < size; number++) {
+        const char *nl = memchr(text + begin, '\n', size - begin);
+        size_t end = nl ? (size_t)(nl - text) : size;
+        if (end - begin > LINE_BYTES_MAX)
+            return err_set(err, ERR_PARSE,
+                           "data file '%s': line %zu: longer than %zu MiB", path, number,
+                           LINE_BYTES_MAX >> 20);
+        if (!is_blank(text + begin, end - begin)) {
+            if (l->count >= ROWS_MAX)
+                return err_set(err, ERR_PARSE, "data file '%s': more than %d rows", path,
+                               ROWS_MAX);
+            l->at = xgrow(l->at, &l->cap, l->count + 1, sizeof *l->at);
+            l->at[l->count++] = (struct line){begin, end - begin, number};
+        }
+        begin = end + 1;
+    }
+    return 0;
+}
+
+static int at_line(const struct reader *r, size_t i, struct err *err)
+{
+    return err_context(err, "%s: line %zu: ", r->what, r->lines.at[i].number);
+}
+
+/* ---- one row ----------------------------------------------------------------------- */
+
+static int missing(const char *column, const json_t *row, struct err *err)
+{
+    const char *names[64], *name;
+    size_t n = 0;
+    json_t *value;
+    json_object_foreach((json_t *)row, name, value)
+    {
+        (void)value;
+        if (n < ARRAY_LEN(names))
+            names[n++] = name;
+    }
+    const char *near = str_nearest(column, names, n);
+    return err_set(err, ERR_PARSE, "no key '%s'%s%s%s", column,
+                   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+/* Array of integers in 0..limit-1 (limit 0: any that fits). */
+static int read_ints(const json_t *array, const char *key, int64_t limit, int32_t **out,
+                     int32_t *count, struct err *err)
+{
+    size_t n = json_array_size(array);
+    if (!json_is_array(array) || n == 0)
+        return err_set(err, ERR_PARSE, "'%s' must be a list of at least one integer",
+                       key);
+    int32_t *ids = xmalloc(n * sizeof *ids);
+    if (limit <= 0)
+        limit = INT32_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(array, i);
+        int64_t x = json_integer_value(v);
+        if (!json_is_integer(v) || x < 0 || x >= limit) {
+            free(ids);
+            return err_set(err, ERR_PARSE, "'%s'[%zu] must be an integer in 0..%" PRId64,
+                           key, i, limit - 1);
+        }
+        ids[i] = (int32_t)x;
+    }
+    *out = ids;
+    *count = (int32_t)n;
+    return 0;
+}
+
+static int read_ids(struct reader *r, const json_t *row, struct example *e,
+                    struct err *err)
+{
+    const json_t *types = json_object_get(row, "token_type_ids");
+    int32_t n = 0;
+    int rc = read_ints(json_object_get(row, "input_ids"), "input_ids",
+                       r->spec->vocab_size, &e->ids, &e->n, err);
+    if (rc >= 0 && types && !json_is_null(types)) {
+        rc = read_ints(types, "token_type_ids", 0, &e->type_ids, &n, err);
+        if (rc >= 0 && n != e->n)
+            rc = err_set(err, ERR_PARSE,
+                         "%" PRId32 " token_type_ids for %" PRId32 " input_ids", n, e->n);
+    }
+    return rc;
+}
+
+static int get_text(const json_t *row, const char *column, bool required,
+                    const json_t **out, struct err *err)
+{
+    *out = json_object_get(row, column);
+    if (json_is_string(*out))
+        return 0;
+    if (*out && (required || !json_is_null(*out)))
+        return err_set(err, ERR_PARSE, "'%s' must be text", column);
+    return required ? missing(column, row, err) : 0;
+}
+
+static int32_t *copy_ints(const int32_t *src, size_t n)
+{
+    int32_t *p = xmalloc((n ? n : 1) * sizeof *p);
+    if (n)
+        memcpy(p, src, n * sizeof *p);
+    return p;
+}
+
+static int read_text(struct reader *r, const json_t *row, struct example *e,
+                     struct err *err)
+{
+    const struct data_spec *s = r->spec;
+    const json_t *text, *pair;
+    int rc = get_text(row, text_column(s), true, &text, err);
+    if (rc >= 0)
+        rc = get_text(row, pair_column(s), s->text_pair_column != NULL, &pair, err);
+    if (rc < 0)
+        return rc;
+    if (!r->tokenizer)
+        return err_set(err, ERR_PARSE,
+                       "rows hold text, but the model has no tokenizer.json");
+    struct encoding *enc = &r->encoding;
+    rc = tokenizer_encode(r->tokenizer, json_string_value(text), json_string_length(text),
+                          json_string_value(pair), json_string_length(pair),
+                          s->max_length, true, enc, err);
+    if (rc < 0)
+        return rc;
+    if (enc->n == 0)
+        return err_set(err, ERR_PARSE, "'%s' gives no token at all", text_column(s));
+    r->truncated += enc->truncated;
+    e->n = (int32_t)enc->n;
+    e->ids = copy_ints(enc->ids, enc->n);
+    for (size_t i = 0; i < enc->n; i++) {
+        if (s->vocab_size > 0 && enc->ids[i] >= s->vocab_size)
+            return err_set(
+                err, ERR_PARSE,
+                "token id %" PRId32
+                " of the tokenizer is not below the model's vocab_size %" PRId32,
+                enc->ids[i], s->vocab_size);
+        if (enc->type_ids[i] && !e->type_ids)
+            e->type_ids = copy_ints(enc->type_ids, enc->n);
+    }
+    return 0;
+}
+
+/* Parses line i into an object and finds its label. New reference in *row. */
+static int parse_line(const struct reader *r, size_t i, json_t **row,
+                      const json_t **label, struct err *err)
+{
+    const struct line *l = &r->lines.at[i];
+    *row = json_parse_line(r->lines.text + l->begin, l->bytes, r->what, l->number, err);
+    if (!*row)
+        return -ERR_PARSE;
+    int rc = 0;
+    *label = json_object_get(*row, label_column(r->spec));
+    if (!json_is_object(*row))
+        rc = err_set(err, ERR_PARSE, "a JSON object expected");
+    else if (!*label)
+        rc = missing(label_column(r->spec), *row, err);
+    return rc < 0 ? at_line(r, i, err) : 0;
+}
+
+static int read_row(struct reader *r, size_t i, struct example *e, struct err *err)
+{
+    json_t *row = NULL;
+    const json_t *label;
+    int rc = parse_line(r, i, &row, &label, err);
+    if (rc >= 0) {
+        rc = label_map_index(&r->labels, label, &e->label, err);
+        if (rc >= 0)
+            rc = json_object_get(row, "input_ids") ? read_ids(r, row, e, err)
+                                                   : read_text(r, row, e, err);
+        if (rc < 0)
+            at_line(r, i, err);
+    }
+    json_decref(row);
+    return rc;
+}
+
+/* The whole training file teaches the classes, whatever rows are used. */
+static int learn_labels(struct reader *r, struct err *err)
+{
+    for (size_t i = 0; i < r->lines.count; i++) {
+        json_t *row = NULL;
+        const json_t *label;
+        int rc = parse_line(r, i, &row, &label, err);
+        if (rc >= 0 && (rc = label_map_learn(&r->labels, label, err)) < 0)
+            at_line(r, i, err);
+        json_decref(row);
+        if (rc < 0)
+            return rc;
+    }
+    return label_map_fix(&r->labels, r->spec->num_labels, r->path, err);
+}
+
+static int read_rows(struct reader *r, struct dataset *d, struct err *err)
+{
+    size_t n = r->lines.count;
+    uint32_t *order = NULL;
+    if (r->spec->max_samples > 0) {
+        struct philox_key key = rng_key(r->spec->seed, "subset");
+        order = xmalloc(n * sizeof *order);
+        rng_permutation(&key, 0, n, order);
+        if ((uint64_t)r->spec->max_samples < n)
+            n = (size_t)r->spec->max_samples;
+    }
+    d->rows = xcalloc(n, sizeof *d->rows);
+    int rc = 0;
+    for (size_t i = 0; i < n && rc >= 0; i++) {
+        struct example *e = &d->rows[d->count++];
+        rc = read_row(r, order ? order[i] : i, e, err);
+        d->total_tokens += (size_t)e->n;
+        d->longest = e->n > d->longest ? e->n : d->longest;
+    }
+    free(order);
+    return rc;
+}
+
+static int load(struct reader *r, struct labels *labels, struct dataset *d,
+                struct err *err)
+{
+    if (r->lines.count == 0)
+        return err_set(err, ERR_PARSE, "data file '%s': no rows", r->path);
+    label_map_init(&r->labels, labels);
+    int rc = labels->count ? 0 : learn_labels(r, err);
+    if (rc >= 0)
+        rc = read_rows(r, d, err);
+    label_map_release(&r->labels);
+    encoding_release(&r->encoding);
+    return rc;
+}
+
+int dataset_load(const char *path, const struct data_spec *spec,
+                 const struct tokenizer *t, struct labels *labels, struct dataset **out,
+                 size_t *truncated, struct err *err)
+{
+    struct fs_map map;
+    *out = NULL;
+    if (!fs_exists(path))
+        return err_set(err, ERR_NOINPUT, "data file '%s': not there", path);
+    int rc = fs_map(path, &map, err);
+    if (rc < 0)
+        return rc;
+    struct dataset *d = xcalloc(1, sizeof *d);
+    d->path = xstrdup(path);
+    sha256_hex(map.data, map.size, d->sha256);
+    struct reader r = {.path = path, .spec = spec, .tokenizer = t};
+    r.what = xasprintf("data file '%s'", path);
+    bool learned = labels->count == 0;
+    rc = find_lines(&r.lines, path, (const char *)map.data, map.size, err);
+    if (rc >= 0)
+        rc = load(&r, labels, d, err);
+    fs_unmap(&map);
+    free(r.lines.at);
+    free(r.what);
+    if (rc < 0) {
+        if (learned)
+            labels_release(labels);
+        dataset_free(d);
+        return rc;
+    }
+    if (truncated)
+        *truncated = r.truncated;
+    *out = d;
+    return 0;
+}
+
+void dataset_free(struct dataset *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < d->count; i++) {
+        free(d->rows[i].ids);
+        free(d->rows[i].type_ids);
+    }
+    free(d->rows);
+    free(d->path);
+    free(d);
+}
+
+void dataset_order(const struct dataset *d, bool shuffle, uint64_t seed, uint64_t epoch,
+                   uint32_t *order)
+{
+    if (shuffle) {
+        struct philox_key key = rng_key(seed, "shuffle");
+        rng_permutation(&key, epoch, d->count, order);
+        return;
+    }
+    for (size_t i = 0; i < d->count; i++)
+        order[i] = (uint32_t)i;
+}
