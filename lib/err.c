@@ -4,19 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* clang-format off: version 14 crashes on macros inside an aligned array */
-static const struct {
-    const char *text;
-    int status;
-} codes[] = {
-    [ERR_OK] = {"ok", 0},
-#define X(name, text, status) [ERR_##name] = {text, status},
-    ERR_CODES(X)
+static const char *const texts[] = {"ok",
+#define X(name, text, status) text,
+                                    ERR_CODES(X)
 #undef X
 };
-/* clang-format on */
 
-#define CODE_COUNT (sizeof codes / sizeof *codes)
+static const int statuses[] = {0,
+#define X(name, text, status) status,
+                               ERR_CODES(X)
+#undef X
+};
+
+/* A code that is none, from a cast gone wrong, counts as a bug. */
+static size_t row_of(enum err_code code)
+{
+    return (size_t)code < sizeof texts / sizeof *texts ? (size_t)code : ERR_BUG;
+}
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
@@ -40,8 +44,10 @@ int err_context(struct err *err, const char *fmt, ...)
     vsnprintf(front, sizeof front, fmt, ap);
     va_end(ap);
     if (err->code == ERR_OK)
-        return err_set(err, ERR_BUG, "%scontext for an error that is not there, this is a "
-                       "bug", front);
+        return err_set(err, ERR_BUG,
+                       "%scontext for an error that is not there, this is a "
+                       "bug",
+                       front);
     memcpy(back, err->msg, sizeof back);
     /* The tail is cut when both do not fit: the place in front matters more. */
     size_t n = strlen(front);
@@ -60,10 +66,10 @@ void err_clear(struct err *err)
 
 int err_exit_status(enum err_code code)
 {
-    return (size_t)code < CODE_COUNT ? codes[code].status : codes[ERR_BUG].status;
+    return statuses[row_of(code)];
 }
 
 const char *err_code_text(enum err_code code)
 {
-    return (size_t)code < CODE_COUNT ? codes[code].text : codes[ERR_BUG].text;
+    return texts[row_of(code)];
 }
