@@ -1,0 +1,152 @@
+/* runner/peft/adapter_io.c - adapter folders, written and read by a method's `files` row.
+ *
+ * Reading is strict: every trainable parameter must be there with its shape (unless the
+ * row allows a partial folder), and a tensor that belongs to nothing is an error: peft
+ * would load such a folder silently and leave a random head. */
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/arch/arch.h"
+#include "runner/peft/method.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_head(const struct net *net, const struct param *p)
+{
+    return str_has_prefix(p->name, net->arch->head) &&
+           p->name[strlen(net->arch->head)] == '.';
+}
+
+/* The file a parameter goes to. */
+static const char *file_of(const struct net *net, const struct param *p)
+{
+    const struct adapter_files *f = net->method->files;
+    return f->head_tensors && is_head(net, p) ? f->head_tensors : f->tensors;
+}
+
+static char *tensor_name(const struct net *net, const struct param *p)
+{
+    struct buf b = BUF_INIT;
+    net->method->files->tensor_name(net, p, &b);
+    return buf_detach(&b, NULL);
+}
+
+static int save_file(const struct net *net, const struct backend *backend,
+                     const char *dir, const char *file, int64_t *bytes, struct err *err)
+{
+    struct st_writer *w = st_writer_new();
+    const size_t count = net->params.count;
+    char **names = xcalloc(count, sizeof *names);
+    void **values = xcalloc(count, sizeof *values);
+    if (net->method->files->format_pt)
+        st_writer_meta(w, "format", "pt");
+    for (size_t i = 0; i < count; i++) {
+        const struct param *p = net->params.items[i];
+        if (!p->trainable || !str_eq(file_of(net, p), file))
+            continue;
+        const int64_t shape[] = {p->rows, p->cols};
+        const size_t n = (size_t)param_size(p) * sizeof(float);
+        names[i] = tensor_name(net, p);
+        values[i] = xmalloc(n);
+        backend->download(values[i], p->value.data, n);
+        st_writer_add(w, names[i], DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
+                      values[i]);
+        *bytes += (int64_t)n;
+    }
+    char *path = fs_join(dir, file);
+    int rc = st_writer_save(w, path, err);
+    free(path);
+    st_writer_free(w);
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+        free(values[i]);
+    }
+    free(names);
+    free(values);
+    return rc;
+}
+
+int adapter_save(const struct net *net, const struct backend *backend, const char *dir,
+                 const char *const *label_names, int64_t *bytes, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    *bytes = 0;
+    int rc = fs_mkdirs(dir, err);
+    if (!rc)
+        rc = save_file(net, backend, dir, f->tensors, bytes, err);
+    if (!rc && f->head_tensors)
+        rc = save_file(net, backend, dir, f->head_tensors, bytes, err);
+    return rc ? rc : f->write_config(net, dir, label_names, err);
+}
+
+static int take(struct param *p, const struct st_tensor *t, struct err *err)
+{
+    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == p->cols &&
+                      (t->ndim == 1 || t->shape[0] == p->rows);
+    if (!fits)
+        return err_set(
+            err, ERR_CONFIG,
+            "tensor '%s' has %lld values in %d dimensions, the trial needs [%d, %d]",
+            t->name, (long long)t->count, t->ndim, p->rows, p->cols);
+    float *values = xmalloc((size_t)t->count * sizeof *values);
+    int rc = st_read_f32(t, values, err);
+    if (rc < 0)
+        return free(values), rc;
+    free(p->given);
+    p->given = values;
+    return 0;
+}
+
+static int load_file(struct net *net, const char *dir, const char *file, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    struct st *s;
+    char *path = fs_join(dir, file);
+    int rc = fs_exists(path) || !f->partial ? st_open_file(path, &s, err)
+                                            : st_open_folder(dir, &s, err);
+    free(path);
+    if (rc < 0)
+        return rc;
+    struct strmap *used = strmap_new();
+    for (size_t i = 0; i < net->params.count && !rc; i++) {
+        struct param *p = net->params.items[i];
+        if (!p->trainable || !str_eq(file_of(net, p), file))
+            continue;
+        char *name = tensor_name(net, p);
+        const struct st_tensor *t = st_find(s, name);
+        strmap_put(used, name, strlen(name), 1);
+        if (t)
+            rc = take(p, t, err);
+        else if (!f->partial)
+            rc = err_set(err, ERR_CONFIG,
+                         "%s has no tensor '%s'; was it made by another method or with "
+                         "other targets?",
+                         file, name);
+        free(name);
+    }
+    for (size_t i = 0; i < st_count(s) && !rc; i++) {
+        const char *name = st_at(s, i)->name;
+        int64_t known;
+        if (!strmap_get(used, name, strlen(name), &known) &&
+            !(f->optional && f->optional(name)))
+            rc = err_set(err, ERR_CONFIG,
+                         "%s holds '%s', which the trial's method does not have there",
+                         file, name);
+    }
+    strmap_free(used);
+    st_close(s);
+    return rc;
+}
+
+int adapter_load(struct net *net, const char *dir, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    int rc = fs_is_dir(dir) ? 0 : err_set(err, ERR_NOINPUT, "no such folder");
+    if (!rc && f->check_config)
+        rc = f->check_config(net, dir, err);
+    if (!rc)
+        rc = load_file(net, dir, f->tensors, err);
+    if (!rc && f->head_tensors)
+        rc = load_file(net, dir, f->head_tensors, err);
+    return rc < 0 ? err_context(err, "adapter folder '%s': ", dir) : 0;
+}

@@ -1,0 +1,379 @@
+/* runner/peft/formats.c - tensor names and configuration files of the folders that peft
+ * (0.21), adapters (1.3) and transformers write. Each configuration is their full set of
+ * keys with default values, in which a trial's own are put. */
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/arch/arch.h"
+#include "runner/peft/method.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADAPTERS_VERSION "adapters.1.3.0"
+
+static int write_json(const char *dir, const char *file, json_t *value, struct err *err)
+{
+    char *path = fs_join(dir, file);
+    int rc = json_write_file(path, value, 2, err);
+    free(path);
+    json_decref(value);
+    return rc;
+}
+
+static json_t *template_of(const char *text)
+{
+    json_t *t = json_parse(text, strlen(text), "template", NULL);
+    return t ? t : json_object();
+}
+
+static void put_base(const struct net *net, json_t *config)
+{
+    json_object_set_new(config, "base_model_name_or_path",
+                        json_string(json_get_str(net->trial, "model", "")));
+}
+
+/* What the user asked for and what peft adds for classification. */
+static json_t *saved_modules(const struct net *net)
+{
+    json_t *list = json_array(), *given = json_object_get(net->trial, "modules_to_save");
+    if (json_is_string(given))
+        json_array_append(list, given);
+    if (json_is_array(given))
+        json_array_extend(list, given);
+    for (size_t i = 0; i < 2; i++) {
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            known |=
+                str_eq(json_string_value(json_array_get(list, k)), seq_cls_modules[i]);
+        if (!known)
+            json_array_append_new(list, json_string(seq_cls_modules[i]));
+    }
+    return list;
+}
+
+/* --- peft: LoRA, and the head alone as a LoRA without targets --- */
+
+static const char lora_template[] =
+    "{\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_"
+    "mapping\":null,"
+    "\"base_model_name_or_path\":null,\"bias\":\"none\",\"corda_config\":null,\"ensure_"
+    "weight_tying\":false,"
+    "\"eva_config\":null,\"exclude_modules\":null,\"fan_in_fan_out\":false,\"inference_"
+    "mode\":true,"
+    "\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,\"layers_"
+    "pattern\":null,"
+    "\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":"
+    "false,\"lora_dropout\":0.0,"
+    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron."
+    "core\",\"modules_to_save\":null,"
+    "\"monteclora_config\":null,\"peft_type\":\"LORA\",\"peft_version\":\"0.21.2\","
+    "\"qalora_group_size\":16,\"r\":8,"
+    "\"rank_pattern\":{},\"revision\":null,\"target_modules\":\"dummy-target-modules\","
+    "\"target_parameters\":null,"
+    "\"task_type\":\"SEQ_CLS\",\"trainable_token_indices\":null,\"use_bdlora\":null,"
+    "\"use_dora\":false,"
+    "\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
+
+static void copy_key(const struct net *net, json_t *config, const char *from,
+                     const char *to)
+{
+    json_t *v = json_object_get(net->trial, from);
+    if (v && !json_is_null(v))
+        json_object_set(config, to, v);
+}
+
+/* all-linear is saved as the paths that were found, the model's default as the names of
+ * peft's map. */
+static json_t *saved_targets(const struct net *net)
+{
+    json_t *given = json_object_get(net->trial, "target_modules");
+    const bool all =
+        json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
+    if (given && !json_is_null(given) && !all)
+        return json_incref(given);
+    json_t *list = json_array();
+    if (!all) {
+        char *names = xstrdup(net->arch->lora_targets), *save = NULL;
+        for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save))
+            json_array_append_new(list, json_string(n));
+        free(names);
+        return list;
+    }
+    for (size_t i = 0; i < net->site_count; i++)
+        if (net->sites[i].rank)
+            json_array_append_new(list, json_string(net->sites[i].path));
+    return list;
+}
+
+static int write_lora_config(const struct net *net, const char *dir,
+                             const char *const *label_names, struct err *err)
+{
+    static const char *const keys[][2] = {
+        {"alpha_pattern",       "alpha_pattern"      },
+        {"bias",                "bias"               },
+        {"exclude_modules",     "exclude_modules"    },
+        {"init_lora_weights",   "init_lora_weights"  },
+        {"layers_to_transform", "layers_to_transform"},
+        {"lora_dropout",        "lora_dropout"       },
+        {"rank",                "r"                  },
+        {"rank_pattern",        "rank_pattern"       },
+        {"use_rslora",          "use_rslora"         },
+    };
+    json_t *c = template_of(lora_template);
+    (void)label_names;
+    put_base(net, c);
+    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    if (str_eq(net->method->name, "lora")) {
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+            copy_key(net, c, keys[i][0], keys[i][1]);
+        const double alpha = json_get_num(net->trial, "alpha", 8);
+        json_object_set_new(c, "lora_alpha",
+                            alpha == (double)(int64_t)alpha ? json_integer((int64_t)alpha)
+                                                            : json_real(alpha));
+        json_object_set_new(c, "target_modules", saved_targets(net));
+    }
+    return write_json(dir, "adapter_config.json", c, err);
+}
+
+/* peft wraps a targeted layer, so that its own bias moves to base_layer. */
+static void lora_tensor_name(const struct net *net, const struct param *p,
+                             struct buf *out)
+{
+    const size_t n = strlen(p->name);
+    if (str_has_suffix(p->name, ".bias")) {
+        char *path = xstrndup(p->name, n - 5);
+        const struct linear_site *s = net_site(net, path);
+        const bool wrapped = s && s->rank;
+        if (wrapped)
+            buf_printf(out, "base_model.model.%s.base_layer.bias", path);
+        free(path);
+        if (wrapped)
+            return;
+    }
+    buf_printf(out, "base_model.model.%s", p->name);
+}
+
+/* With bias = all peft writes the head's bias three times. */
+static bool lora_optional(const char *tensor)
+{
+    return str_has_suffix(tensor, ".original_module.bias") ||
+           str_has_suffix(tensor, ".modules_to_save.bias");
+}
+
+static int check_lora_config(const struct net *net, const char *dir, struct err *err)
+{
+    char *path = fs_join(dir, "adapter_config.json");
+    json_t *c = json_read_file(path, err);
+    free(path);
+    if (!c)
+        return -(int)err->code;
+    int rc = 0;
+    const char *type = json_get_str(c, "peft_type", "");
+    if (!str_eq(type, "LORA"))
+        rc = err_set(
+            err, ERR_CONFIG,
+            "adapter_config.json: peft_type is '%s', the trial's method needs 'LORA'",
+            type);
+    const bool lora = str_eq(net->method->name, "lora");
+    const double theirs = json_get_num(c, "lora_alpha", 8),
+                 ours = json_get_num(net->trial, "alpha", 8);
+    if (!rc && lora && theirs != ours)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
+                     ours);
+    const int rs = json_get_bool(c, "use_rslora", 0),
+              our_rs = json_get_bool(net->trial, "use_rslora", 0);
+    if (!rc && lora && rs != our_rs)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: use_rslora is %s, the trial says %s",
+                     rs ? "true" : "false", our_rs ? "true" : "false");
+    if (!rc && json_get_bool(c, "use_dora", 0))
+        rc = err_set(
+            err, ERR_CONFIG,
+            "adapter_config.json: use_dora is true, which this version cannot load");
+    json_decref(c);
+    return rc;
+}
+
+const struct adapter_files lora_files = {
+    .tensors = "adapter_model.safetensors",
+    .format_pt = true,
+    .tensor_name = lora_tensor_name,
+    .optional = lora_optional,
+    .write_config = write_lora_config,
+    .check_config = check_lora_config,
+};
+
+/* --- peft: prefix tuning --- */
+
+static const char prefix_template[] =
+    "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"encoder_hidden_size\":0,"
+    "\"inference_mode\":true,"
+    "\"init_weights\":null,\"modules_to_save\":null,\"num_attention_heads\":0,\"num_"
+    "layers\":0,"
+    "\"num_transformer_submodules\":1,\"num_virtual_tokens\":0,\"peft_type\":\"PREFIX_"
+    "TUNING\","
+    "\"peft_version\":\"0.21.2\",\"prefix_projection\":false,\"revision\":null,\"task_"
+    "type\":\"SEQ_CLS\","
+    "\"token_dim\":0}";
+
+static int write_prefix_config(const struct net *net, const char *dir,
+                               const char *const *label_names, struct err *err)
+{
+    json_t *c = template_of(prefix_template);
+    (void)label_names;
+    put_base(net, c);
+    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    json_object_set_new(c, "encoder_hidden_size", json_integer(net->hidden));
+    json_object_set_new(c, "token_dim", json_integer(net->hidden));
+    json_object_set_new(c, "num_attention_heads", json_integer(net->heads));
+    json_object_set_new(c, "num_layers", json_integer(net->layers));
+    json_object_set_new(c, "num_virtual_tokens", json_integer(net->virtual_tokens));
+    return write_json(dir, "adapter_config.json", c, err);
+}
+
+static void prefix_tensor_name(const struct net *net, const struct param *p,
+                               struct buf *out)
+{
+    (void)net;
+    buf_printf(out, "%s%s", str_eq(p->name, "prompt_embeddings") ? "" : "base_model.",
+               p->name);
+}
+
+const struct adapter_files prefix_files = {
+    .tensors = "adapter_model.safetensors",
+    .format_pt = true,
+    .tensor_name = prefix_tensor_name,
+    .write_config = write_prefix_config,
+};
+
+/* --- adapters: bottleneck --- */
+
+static const char pfeiffer_template[] =
+    "{\"adapter_residual_before_ln\":false,\"cross_adapter\":false,\"dropout\":0.0,"
+    "\"factorized_phm_W\":true,"
+    "\"factorized_phm_rule\":false,\"hypercomplex_nonlinearity\":\"glorot-uniform\","
+    "\"init_weights\":\"bert\","
+    "\"init_weights_seed\":null,\"inv_adapter\":null,\"inv_adapter_reduction_factor\":"
+    "null,\"is_parallel\":false,"
+    "\"learn_phm\":true,\"leave_out\":[],\"ln_after\":false,\"ln_before\":false,\"mh_"
+    "adapter\":false,"
+    "\"non_linearity\":\"relu\",\"original_ln_after\":true,\"original_ln_before\":true,"
+    "\"output_adapter\":true,"
+    "\"phm_bias\":true,\"phm_c_init\":\"normal\",\"phm_dim\":4,\"phm_init_range\":0.0001,"
+    "\"phm_layer\":false,"
+    "\"phm_rank\":1,\"reduction_factor\":16,\"residual_before_ln\":true,\"scaling\":1.0,"
+    "\"shared_W_phm\":false,"
+    "\"shared_phm_rule\":true,\"stochastic_depth\":0.0,\"use_gating\":false}";
+
+static void put_names(const struct net *net, json_t *c)
+{
+    json_object_set_new(c, "hidden_size", json_integer(net->hidden));
+    json_object_set_new(c, "model_class", json_string(net->arch->classifier_class));
+    json_object_set_new(c, "model_name",
+                        json_string(json_get_str(net->trial, "model", "")));
+    json_object_set_new(c, "model_type", json_string(net->arch->model_type));
+    json_object_set_new(c, "version", json_string(ADAPTERS_VERSION));
+}
+
+static json_t *label_ids(const char *const *names, int32_t count, bool id_to_label)
+{
+    json_t *map = json_object();
+    for (int32_t i = 0; i < count; i++) {
+        char id[16], plain[32];
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(plain, sizeof plain, "LABEL_%d", i);
+        const char *label = names ? names[i] : plain;
+        if (id_to_label)
+            json_object_set_new(map, id, json_string(label));
+        else
+            json_object_set_new(map, label, json_integer(i));
+    }
+    return map;
+}
+
+static int write_bottleneck_config(const struct net *net, const char *dir,
+                                   const char *const *label_names, struct err *err)
+{
+    json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    copy_key(net, inner, "non_linearity", "non_linearity");
+    copy_key(net, inner, "reduction_factor", "reduction_factor");
+    json_object_set_new(c, "config", inner);
+    json_object_set_new(c, "name", json_string("default"));
+    put_names(net, c);
+    int rc = write_json(dir, "adapter_config.json", c, err);
+    if (rc)
+        return rc;
+    json_t *h = json_object();
+    json_object_set_new(h, "config", json_null());
+    json_object_set_new(h, "label2id", label_ids(label_names, net->num_labels, false));
+    json_object_set_new(h, "name", json_null());
+    json_object_set_new(h, "num_labels", json_integer(net->num_labels));
+    put_names(net, h);
+    return write_json(dir, "head_config.json", h, err);
+}
+
+static void plain_tensor_name(const struct net *net, const struct param *p,
+                              struct buf *out)
+{
+    (void)net;
+    buf_str_add(out, p->name);
+}
+
+const struct adapter_files bottleneck_files = {
+    .tensors = "adapter.safetensors",
+    .head_tensors = "model_head.safetensors",
+    .tensor_name = plain_tensor_name,
+    .write_config = write_bottleneck_config,
+};
+
+/* --- transformers: a whole model folder --- */
+
+static int copy_file(const char *from, const char *to, const char *name, struct err *err)
+{
+    char *src = fs_join(from, name), *dst = fs_join(to, name);
+    struct buf b = BUF_INIT;
+    int rc = 0;
+    if (fs_exists(src) && !str_eq(src, dst)) {
+        rc = fs_read(src, (size_t)64 << 20, &b, err);
+        if (!rc)
+            rc = fs_write_atomic(dst, b.data, b.len, err);
+    }
+    buf_release(&b);
+    free(src);
+    free(dst);
+    return rc;
+}
+
+static int write_model_config(const struct net *net, const char *dir,
+                              const char *const *label_names, struct err *err)
+{
+    static const char *const tokenizer_files[] = {"tokenizer.json",
+                                                  "tokenizer_config.json", "vocab.txt",
+                                                  "special_tokens_map.json"};
+    json_t *c = json_deep_copy(net->hf->config);
+    json_object_set_new(c, "architectures",
+                        json_pack("[s]", net->arch->classifier_class));
+    json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
+    json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
+    int rc = write_json(dir, "config.json", c, err);
+    for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
+        rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);
+    return rc;
+}
+
+static bool model_optional(const char *tensor)
+{
+    return str_has_suffix(tensor, "embeddings.position_ids");
+}
+
+const struct adapter_files model_files = {
+    .tensors = "model.safetensors",
+    .format_pt = true,
+    .partial = true,
+    .tensor_name = plain_tensor_name,
+    .optional = model_optional,
+    .write_config = write_model_config,
+};

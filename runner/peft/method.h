@@ -1,0 +1,73 @@
+/* runner/peft/method.h - fine-tuning methods as registry rows (methods.def).
+ *
+ * A method says what trains (`attach`), what it adds to the graph at the sites of the
+ * architecture, and how its folder looks: for each saved parameter the file and the
+ * tensor name. Reading and writing folders, counting, optimising and planning are the
+ * same for all. Presets are names for a method with options set ("qlora" = lora on nf4).
+ */
+#ifndef RUNNER_PEFT_METHOD_H
+#define RUNNER_PEFT_METHOD_H
+
+#include "lib/buf.h"
+#include "runner/net.h"
+
+struct method {
+    const char *name, *help;
+    double learning_rate; /* when the trial gives none */
+    bool plain_base;      /* the base's weights train, so they cannot be quantised */
+
+    int (*attach)(struct net *net, struct err *err);
+    /* Graph hooks; NULL: nothing added. */
+    void (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
+                   int x, int y, bool training);
+    int (*sublayer)(const struct net *net, struct graph *g, const char *path, int layer,
+                    int h, int residual, bool training);
+    void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
+
+    const struct adapter_files *files;
+};
+
+/* How a method's folder looks. */
+struct adapter_files {
+    const char *tensors;      /* file of the tensors, "adapter_model.safetensors" */
+    const char *head_tensors; /* file of the head's, NULL: the same */
+    bool format_pt;           /* metadata {"format": "pt"} */
+    bool partial;             /* a folder may lack tensors; the base's values stay */
+    /* Name in the file of a trainable parameter; appended to `out`. */
+    void (*tensor_name)(const struct net *net, const struct param *p, struct buf *out);
+    /* Tensors that may be there and are not needed. */
+    bool (*optional)(const char *tensor);
+    /* Writes the configuration files. */
+    int (*write_config)(const struct net *net, const char *dir,
+                        const char *const *label_names, struct err *err);
+    /* Compares a folder's configuration with the trial ("lora_alpha is 16, the trial says
+     * 8"); NULL: nothing to compare. */
+    int (*check_config)(const struct net *net, const char *dir, struct err *err);
+};
+
+struct preset {
+    const char *name, *method, *options; /* options as a YAML flow mapping */
+};
+
+const struct method *
+method_find(const char *name, struct err *err); /* names the nearest and the known ones */
+const struct preset *preset_find(const char *name); /* NULL: no preset */
+size_t method_names(const char **out, size_t max);  /* methods and presets, for help */
+
+/* targets.c: sets `rank` of every site that the trial targets to -1 (chosen) and checks
+ * that each entry hits something. */
+int targets_choose(struct net *net, struct err *err);
+
+/* adapter_io.c */
+int adapter_save(const struct net *net, const struct backend *backend, const char *dir,
+                 const char *const *label_names, int64_t *bytes, struct err *err);
+int adapter_load(struct net *net, const char *dir,
+                 struct err *err); /* fills `given` of the parameters */
+
+/* Files of peft's LoRA folders, shared by head and lora; and of a whole model folder. */
+extern const struct adapter_files lora_files, prefix_files, bottleneck_files, model_files;
+
+/* modules that peft saves with every seq-cls adapter */
+extern const char *const seq_cls_modules[2];
+
+#endif
