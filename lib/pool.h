@@ -15,6 +15,11 @@ typedef void (*pool_fn)(void *ctx, size_t begin, size_t end, int thread);
 void pool_start(
     int threads); /* 0: as many as cores, or PEFTLAB_THREADS; a second call is ignored */
 int pool_threads(void); /* starts the pool if need be */
+/* Threads that the pool has, or would have if it started now; starts nothing. */
+int pool_size(void);
+/* `chunk` items at a time (the last call may get fewer), also when run serially, so that
+ * begin / chunk numbers the slots of a reduction. A single chunk runs in the caller,
+ * without cost. */
 void pool_run(pool_fn fn, void *ctx, size_t count, size_t chunk);
 void pool_stop(void); /* for leak checkers and before fork-heavy code */
 
