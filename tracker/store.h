@@ -12,7 +12,8 @@
  * a newer store is refused. NaN and infinities are kept by a `kind` column, never lost. A
  * claim is one UPDATE ... RETURNING, so that a trial is never handed out twice. A run
  * holds a lease (owner process, host, boot id, start ticks, lease_until_ms); who lost it
- * is refused further writes. Times are Unix milliseconds from clock_wall_ms. Many
+ * is refused further writes. A struct store belongs to one thread of one process; open it
+ * again after fork. Times are Unix milliseconds from clock_wall_ms. Many
  * processes of one host may open the same store; a store on a network file system is
  * refused. */
 #ifndef TRACKER_STORE_H
@@ -96,11 +97,15 @@ struct run_claim {
     int attempt; /* 1-based */
 };
 /* Takes the waiting (or preempted) trial with the lowest number of a sweep (or trial
- * `only` when not 0), makes it running and opens a run with a lease of lease_ms for this
- * process (owner pid may be changed later by store_run_adopt). Returns 1 and fills *out,
- * 0 when nothing is left to claim or the sweep is stopped. */
+ * `only` when not 0), those tried least often first, makes it running and opens a run
+ * with a lease of lease_ms for this process (owner pid may be changed later by
+ * store_run_adopt). Returns 1 and fills *out, 0 when nothing is left to claim or the
+ * sweep is stopped. */
 int store_claim(struct store *s, int64_t sweep, int64_t only, int64_t lease_ms,
                 const char *run_dir_root, struct run_claim *out, struct err *err);
+/* The folder given to a run, "ROOT/trial-ID/attempt-N", not made yet. Newly allocated;
+ * NULL with an error when there is none. */
+char *store_run_dir(struct store *s, int64_t run, struct err *err);
 /* The process that does the work takes over the lease (a child started by the claimer).
  */
 int store_run_adopt(struct store *s, int64_t run, int64_t lease_ms, struct err *err);
@@ -113,12 +118,15 @@ int store_heartbeat(struct store *s, int64_t run, int64_t lease_ms, bool *stop,
 int store_run_finish(struct store *s, int64_t run, enum trial_state state, int exit_code,
                      const char *reason, struct err *err);
 /* Runs whose lease ended, or whose owner on this host is gone, become stale and their
- * trials waiting again, up to max_attempts; beyond that the trial is failed. *reaped
- * counts. */
+ * trials waiting again; the max_attempts-th loss makes the trial failed (store_retry
+ * counts anew; preemptions do not count). *reaped counts. */
 int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
                struct err *err);
-/* Puts finished-but-unsuccessful trials of a sweep back to waiting (sweep run
- * --retry-failed). */
+/* Asks the run of a running trial to end (store_heartbeat tells it); a waiting trial is
+ * cancelled at once. */
+int store_trial_stop(struct store *s, int64_t trial, struct err *err);
+/* Puts finished-but-unsuccessful trials of a sweep (failed, oom, nan, timeout, stale; not
+ * pruned or cancelled) back to waiting (sweep run --retry-failed). */
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err);
 
 /* Numbers. Keys are slash names, "eval/accuracy". step -1: a summary value of the run. */
@@ -144,11 +152,14 @@ int store_log_artifact(struct store *s, int64_t run, const char *name, const cha
 json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t max_rows,
                     struct err *err);
 
-/* Views for readers (schema.sql): `trial_view` (one row per trial: id, sweep, sweep_name,
- * experiment, number, state, seed, key, attempts, params JSON, config JSON,
- * predicted_bytes, predicted_s, started_ms, ended_ms, duration_ms, reason, run = its last
- * run), `summary_view` (trial, key, value: the summary values of each trial's last
- * finished run), `series_view` (trial, key, step, value). report/ and the ls, show,
- * compare commands read only these. */
+/* Views for readers (schema.sql, docs/store.md): `trial_view` (one row per trial: id,
+ * sweep and experiment (both numbers; sweep NULL: none), sweep_name, experiment_name,
+ * number, state, seed, key, attempts, params JSON, config JSON, base_dir,
+ * predicted_bytes, predicted_s, created_ms; of its last run: started_ms, ended_ms,
+ * duration_ms, reason, run), `summary_view` (trial, key, value, kind: the summary values
+ * of each trial's last finished run), `series_view` (trial, key, step, value, kind: of
+ * its last run). `param_view` (trial, key, value), `run_view` and `sweep_view` help.
+ * value is NULL for NaN (kind 'nan'); infinities are SQL infinities, in JSON "Infinity"
+ * and "-Infinity". report/ and the ls, show, compare commands read only these. */
 
 #endif

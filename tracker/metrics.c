@@ -1,0 +1,150 @@
+/* tracker/metrics.c - what a run tells: numbers, environment, events, artifacts. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "tracker/store_priv.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FIND_KEY,
+    ADD_KEY,
+    ADD_POINT,
+    ADD_SUMMARY,
+    SET_ENVIRONMENT,
+    ADD_EVENT,
+    ADD_ARTIFACT,
+};
+/* The last value of a step wins: a run that resumes logs some steps again. */
+static const char *const sql[] = {
+    [FIND_KEY] = "SELECT id FROM metric_key WHERE name = ?1",
+    [ADD_KEY] = "INSERT INTO metric_key (name) VALUES (?1) RETURNING id",
+    [ADD_POINT] = "INSERT INTO metric (run, key, step, value, kind) "
+                  "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+                  "value = excluded.value, kind = excluded.kind",
+    [ADD_SUMMARY] = "INSERT INTO run_summary (run, key, value, kind) "
+                    "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
+                    "value = excluded.value, kind = excluded.kind",
+    [SET_ENVIRONMENT] = "UPDATE run SET environment_json = ?2 WHERE id = ?1",
+    [ADD_EVENT] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
+    [ADD_ARTIFACT] = "INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
+                     "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+};
+
+/* SQLite turns NaN into NULL and -0 into 0; `kind` keeps what they were. */
+enum value_kind { KIND_NUMBER, KIND_NAN, KIND_INF, KIND_MINUS_INF, KIND_MINUS_ZERO };
+
+static enum value_kind kind_of(double v)
+{
+    if (isnan(v))
+        return KIND_NAN;
+    if (isinf(v))
+        return v > 0 ? KIND_INF : KIND_MINUS_INF;
+    return v == 0 && signbit(v) ? KIND_MINUS_ZERO : KIND_NUMBER;
+}
+
+static int key_id(struct store *s, const char *name, int64_t *id, struct err *err)
+{
+    size_t n = name ? strlen(name) : 0;
+    if (n && strmap_get(s->metric_keys, name, n, id))
+        return 0;
+    int rc = store_check_name("the metric", name, err);
+    if (rc < 0)
+        return rc;
+    rc = store_int(s, sql[FIND_KEY], ARGS(A_TEXT(name)), id, err);
+    if (rc == 0)
+        rc = store_int(s, sql[ADD_KEY], ARGS(A_TEXT(name)), id, err);
+    if (rc < 0)
+        return rc;
+    strmap_put(s->metric_keys, name, n, *id);
+    return 0;
+}
+
+static int add_point(struct store *s, int64_t run, const struct metric_point *p,
+                     struct err *err)
+{
+    int64_t key = 0;
+    enum value_kind kind = kind_of(p->value);
+    int rc = key_id(s, p->key, &key, err);
+    if (rc < 0)
+        return rc;
+    struct arg value = A_REAL(p->value);
+    if (kind != KIND_NUMBER)
+        value.type = ARG_NULL;
+    if (p->step == -1)
+        return store_exec(s, sql[ADD_SUMMARY],
+                          ARGS(A_INT(run), A_INT(key), value, A_INT(kind)), err);
+    if (p->step < 0)
+        return err_set(err, ERR_BUG, "step %lld of metric '%.100s'; this is a bug",
+                       (long long)p->step, p->key);
+    return store_exec(s, sql[ADD_POINT],
+                      ARGS(A_INT(run), A_INT(key), A_INT(p->step), value, A_INT(kind)),
+                      err);
+}
+
+int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p,
+                      size_t count, struct err *err)
+{
+    int rc = store_begin(s, err);
+    if (rc < 0)
+        return rc;
+    rc = store_require_alive(s, run, err);
+    for (size_t i = 0; i < count && rc >= 0; i++)
+        rc = add_point(s, run, &p[i], err);
+    rc = store_end(s, rc, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* One statement on behalf of a living run. */
+static int write_for_run(struct store *s, int64_t run, const char *text,
+                         const struct arg *args, struct err *err)
+{
+    int rc = store_begin(s, err);
+    if (rc < 0)
+        return rc;
+    rc = store_require_alive(s, run, err);
+    if (rc == 0)
+        rc = store_exec(s, text, args, err);
+    rc = store_end(s, rc, err);
+    return rc < 0 ? rc : 0;
+}
+
+int store_set_environment(struct store *s, int64_t run, const json_t *environment,
+                          struct err *err)
+{
+    struct buf text = BUF_INIT;
+    json_write(&text, environment, 0);
+    int rc = write_for_run(s, run, sql[SET_ENVIRONMENT],
+                           ARGS(A_INT(run), A_TEXT(buf_str(&text))), err);
+    buf_release(&text);
+    return rc;
+}
+
+int store_log_event(struct store *s, int64_t run, const char *kind, const char *text,
+                    struct err *err)
+{
+    int rc = store_check_name("the event", kind, err);
+    if (rc < 0)
+        return rc;
+    char *repaired = store_repair_text(text ? text : "");
+    rc = write_for_run(
+        s, run, sql[ADD_EVENT],
+        ARGS(A_INT(run), A_INT(clock_wall_ms()), A_TEXT(kind), A_TEXT(repaired)), err);
+    free(repaired);
+    return rc;
+}
+
+int store_log_artifact(struct store *s, int64_t run, const char *name, const char *path,
+                       int64_t bytes, const char *sha256, struct err *err)
+{
+    int rc = store_check_name("the artifact", name, err);
+    if (rc == 0)
+        rc = store_check_name("the artifact's file", path, err);
+    if (rc < 0)
+        return rc;
+    return write_for_run(s, run, sql[ADD_ARTIFACT],
+                         ARGS(A_INT(run), A_TEXT(name), A_TEXT(path), A_SIZE(bytes),
+                              A_TEXT(sha256), A_INT(clock_wall_ms())),
+                         err);
+}

@@ -1,0 +1,196 @@
+/* tracker/sink.c - the sink that drops everything, and the one that writes to a store of
+ * this host.
+ *
+ * Metrics wait in memory and are written in one transaction when BATCH have come, at each
+ * heartbeat and at the end. If writing fails they stay and are tried again, up to
+ * MAX_WAITING; training never waits longer than the store's busy time and never fails. A
+ * lost lease is for good: from then on everything is dropped and alive() is false. */
+#include "tracker/sink.h"
+#include "lib/fs.h"
+#include "lib/hash.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "tracker/store_priv.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BATCH = 256, MAX_WAITING = 1 << 16 };
+
+/* ---- null ---- */
+
+static void null_metric(struct sink *s, const char *key, int64_t step, double value)
+{
+    (void)s, (void)key, (void)step, (void)value;
+}
+
+static void null_event(struct sink *s, const char *kind, const char *text)
+{
+    (void)s, (void)kind, (void)text;
+}
+
+static void null_environment(struct sink *s, const json_t *environment)
+{
+    (void)s, (void)environment;
+}
+
+static void null_artifact(struct sink *s, const char *name, const char *path)
+{
+    (void)s, (void)name, (void)path;
+}
+
+static bool null_alive(struct sink *s)
+{
+    (void)s;
+    return true;
+}
+
+static int null_close(struct sink *s, struct err *err)
+{
+    (void)err;
+    free(s);
+    return 0;
+}
+
+struct sink *sink_null(void)
+{
+    static const struct sink_ops ops = {null_metric,   null_event, null_environment,
+                                        null_artifact, null_alive, null_close};
+    struct sink *s = xcalloc(1, sizeof *s);
+    s->ops = &ops;
+    return s;
+}
+
+/* ---- local ---- */
+
+struct local {
+    struct sink base;
+    struct store *store; /* borrowed */
+    int64_t run, lease_ms;
+    double next_beat_s; /* clock_mono_s of the next heartbeat */
+    bool lost, stop;
+    struct metric_point *waiting; /* keys are owned */
+    size_t count, cap;
+};
+
+static void remember(struct local *l, const struct err *e)
+{
+    if (l->base.error.code == ERR_OK) {
+        l->base.error = *e;
+        fprintf(stderr, "peftlab: tracking: %s; training goes on\n", e->msg);
+    }
+}
+
+/* What failed because the run is not ours any more will fail for ever; other failures
+ * (a locked store, a full disk) may pass. */
+static void check(struct local *l, const struct err *e)
+{
+    if (e->code == ERR_OK)
+        return;
+    l->lost |= store_run_is_over(l->store, l->run);
+    remember(l, e);
+}
+
+static void drop_waiting(struct local *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        free((char *)l->waiting[i].key);
+    l->count = 0;
+}
+
+static void flush(struct local *l)
+{
+    struct err e = ERR_INIT;
+    if (l->count == 0)
+        return;
+    if (!l->lost && store_log_metrics(l->store, l->run, l->waiting, l->count, &e) < 0) {
+        check(l, &e);
+        if (!l->lost)
+            return;
+    }
+    drop_waiting(l);
+}
+
+static void local_metric(struct sink *s, const char *key, int64_t step, double value)
+{
+    struct local *l = (struct local *)s;
+    if (l->lost || l->count >= MAX_WAITING)
+        return;
+    l->waiting = xgrow(l->waiting, &l->cap, l->count + 1, sizeof *l->waiting);
+    l->waiting[l->count++] = (struct metric_point){xstrdup(key), step, value};
+    if (l->count % BATCH == 0)
+        flush(l);
+}
+
+static void local_event(struct sink *s, const char *kind, const char *text)
+{
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    if (!l->lost && store_log_event(l->store, l->run, kind, text, &e) < 0)
+        check(l, &e);
+}
+
+static void local_environment(struct sink *s, const json_t *environment)
+{
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    if (!l->lost && store_set_environment(l->store, l->run, environment, &e) < 0)
+        check(l, &e);
+}
+
+static void local_artifact(struct sink *s, const char *name, const char *path)
+{
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    char sha256[SHA256_HEX];
+    bool file = fs_exists(path) && !fs_is_dir(path);
+    bool hashed = file && sha256_file(path, sha256, NULL) == 0;
+    if (!l->lost &&
+        store_log_artifact(l->store, l->run, name, path, file ? fs_size(path) : -1,
+                           hashed ? sha256 : NULL, &e) < 0)
+        check(l, &e);
+}
+
+/* Three heartbeats fit into a lease, so that one may come late. */
+static bool local_alive(struct sink *s)
+{
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    if (l->lost || l->stop || clock_mono_s() < l->next_beat_s)
+        return !l->lost && !l->stop;
+    flush(l);
+    if (!l->lost && store_heartbeat(l->store, l->run, l->lease_ms, &l->stop, &e) < 0)
+        check(l, &e);
+    l->next_beat_s = clock_mono_s() + (double)l->lease_ms / 3000.0;
+    return !l->lost && !l->stop;
+}
+
+static int local_close(struct sink *s, struct err *err)
+{
+    struct local *l = (struct local *)s;
+    flush(l);
+    int rc = l->base.error.code
+                 ? err_set(err, l->base.error.code, "%s", l->base.error.msg)
+                 : 0;
+    drop_waiting(l);
+    free(l->waiting);
+    free(l);
+    return rc;
+}
+
+struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
+{
+    static const struct sink_ops ops = {local_metric,   local_event, local_environment,
+                                        local_artifact, local_alive, local_close};
+    struct local *l = xcalloc(1, sizeof *l);
+    l->base.ops = &ops;
+    l->store = store;
+    l->run = run;
+    l->lease_ms = lease_ms;
+    l->next_beat_s = clock_mono_s() + (double)lease_ms / 3000.0;
+    return &l->base;
+}
+
+int sink_close(struct sink *s, struct err *err)
+{
+    return s ? s->ops->close(s, err) : 0;
+}

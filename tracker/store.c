@@ -1,0 +1,231 @@
+/* tracker/store.c - opening, creating and upgrading the file. */
+#include "tracker/store.h"
+#include "lib/embed.h"
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "tracker/store_priv.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+EMBED(schema_sql, "schema.sql");
+
+/* What brings a file from version i to the newest: 0 is an empty file. A released version
+ * gets a row here that alters what is there. */
+static const char *const steps[STORE_VERSION] = {schema_sql};
+
+enum { VERSION, APPLICATION, OBJECTS, JOURNAL };
+static const char *const sql[] = {
+    [VERSION] = "PRAGMA user_version",
+    [APPLICATION] = "PRAGMA application_id",
+    [OBJECTS] = "SELECT count(*) FROM sqlite_schema",
+    [JOURNAL] = "PRAGMA journal_mode",
+};
+
+static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
+                                       "PRAGMA synchronous = NORMAL;"
+                                       "PRAGMA wal_autocheckpoint = 0;"
+                                       "PRAGMA trusted_schema = OFF;"
+                                       "PRAGMA temp_store = MEMORY;";
+
+char *store_default_path(const char *flag)
+{
+    const char *path = flag && *flag ? flag : getenv("PEFTLAB_STORE");
+    return xstrdup(path && *path ? path : "peftlab.db");
+}
+
+const char *store_path(const struct store *s)
+{
+    return s->path;
+}
+
+static int remember_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
+{
+    (void)db;
+    (void)schema;
+    ((struct store *)ctx)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static int check_place(struct store *s, unsigned flags, struct err *err)
+{
+    const char *fs = NULL;
+    if (fs_is_dir(s->path))
+        return err_set(err, ERR_NOINPUT, "store '%s' is a folder; name a file", s->path);
+    if (!fs_exists(s->path) && !(flags & STORE_CREATE))
+        return err_set(
+            err, ERR_NOINPUT,
+            "there is no store '%s'; 'peftlab sweep run' or 'peftlab train' makes "
+            "one, --store FILE or PEFTLAB_STORE names another",
+            s->path);
+    if (!(flags & STORE_READ_ONLY) && turn_is_network_fs(s->path, &fs))
+        return err_set(
+            err, ERR_CONFIG,
+            "store '%s' lies on a network file system (%s), where SQLite cannot "
+            "keep writers apart; put it on a local disk",
+            s->path, fs);
+    return 0;
+}
+
+/* A reader of a file that may be written opens it so as well (with query_only), since
+ * only such a connection can tidy up the log of a killed writer. */
+static int connect(struct store *s, unsigned flags, struct err *err)
+{
+    const char *fs = NULL;
+    bool reader = flags & STORE_READ_ONLY;
+    bool plain =
+        reader && (access(s->path, W_OK) != 0 || turn_is_network_fs(s->path, &fs));
+    int mode = plain ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (flags & STORE_CREATE)
+        mode |= SQLITE_OPEN_CREATE;
+    int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return store_sql_error(s, rc, "open it", err);
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    s->writable = !reader;
+    rc = store_script(s, connection_setup, err);
+    sqlite3_wal_hook(s->db, remember_wal_pages,
+                     s); /* after: autocheckpoint uses it too */
+    if (rc == 0 && reader)
+        rc = store_script(s, "PRAGMA query_only = ON", err);
+    return rc;
+}
+
+/* The version, after making sure that the file is one of ours or empty. */
+static int read_version(struct store *s, int64_t *version, struct err *err)
+{
+    int64_t application = 0, objects = 0;
+    int rc = store_int(s, sql[VERSION], NULL, version, err);
+    if (rc >= 0)
+        rc = store_int(s, sql[APPLICATION], NULL, &application, err);
+    if (rc >= 0)
+        rc = store_int(s, sql[OBJECTS], NULL, &objects, err);
+    if (rc < 0)
+        return rc;
+    if (objects > 0 && application != STORE_APPLICATION_ID)
+        return err_set(err, ERR_PARSE,
+                       "'%s' is an SQLite file of another program, not a peftlab store",
+                       s->path);
+    if (*version > STORE_VERSION)
+        return err_set(err, ERR_CONFIG,
+                       "store '%s' has version %lld, this program knows up to %d; use a "
+                       "newer peftlab (the file was left as it is)",
+                       s->path, (long long)*version, STORE_VERSION);
+    return 0;
+}
+
+/* Holding the turn. Another process may have been faster, so the version is read again
+ * inside the transaction. */
+static int migrate(struct store *s, struct err *err)
+{
+    int64_t version = 0;
+    int rc = store_script(s, "BEGIN EXCLUSIVE", err);
+    if (rc < 0)
+        return rc;
+    rc = read_version(s, &version, err);
+    for (int64_t v = version; rc >= 0 && v < STORE_VERSION; v++)
+        rc = store_script(s, steps[v], err);
+    if (rc >= 0)
+        rc = store_script(s, "COMMIT", err);
+    if (rc < 0)
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc < 0 ? rc : 0;
+}
+
+static bool uses_wal(struct store *s)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool wal = false;
+    if (store_statement(s, sql[JOURNAL], NULL, &stmt, NULL) == 0) {
+        if (store_step(s, stmt, NULL) > 0)
+            wal = str_eq((const char *)sqlite3_column_text(stmt, 0), "wal");
+        store_done(stmt);
+    }
+    return wal;
+}
+
+static int make_ready(struct store *s, struct err *err)
+{
+    int64_t version = 0;
+    int rc = read_version(s, &version, err);
+    if (rc < 0 || (version == STORE_VERSION && uses_wal(s)))
+        return rc;
+    rc = turn_take(s, STORE_BUSY_MS, err);
+    if (rc < 0)
+        return rc;
+    rc = store_script(s, "PRAGMA journal_mode = WAL", err);
+    if (rc == 0 && !uses_wal(s))
+        rc = err_set(err, ERR_IO,
+                     "store '%s': this file system does not allow write-ahead logging",
+                     s->path);
+    if (rc == 0)
+        rc = migrate(s, err);
+    turn_give(s);
+    return rc;
+}
+
+static int check_readable(struct store *s, struct err *err)
+{
+    int64_t version = 0;
+    int rc = read_version(s, &version, err);
+    if (rc == 0 && version < STORE_VERSION)
+        return err_set(err, ERR_PARSE, "'%s' is %s", s->path,
+                       version ? "an older store; any command that writes upgrades it"
+                               : "empty, not a peftlab store");
+    return rc;
+}
+
+int store_open(const char *path, unsigned flags, struct store **out, struct err *err)
+{
+    struct store *s = xcalloc(1, sizeof *s);
+    s->path = fs_absolute(path);
+    s->turn_fd = -1;
+    s->metric_keys = strmap_new();
+    int rc = check_place(s, flags, err);
+    if (rc == 0)
+        rc = connect(s, flags, err);
+    if (rc == 0 && s->writable)
+        rc = turn_open(s, err);
+    if (rc == 0)
+        rc = s->writable ? make_ready(s, err) : check_readable(s, err);
+    if (rc < 0) {
+        s->leave_alone = true;
+        store_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+/* The last one to leave writes the log back, so that the store is one file again; only
+ * with the turn, and without waiting for it. */
+static void tidy_up(struct store *s)
+{
+    if (s->leave_alone || sqlite3_db_readonly(s->db, "main") != 0)
+        return;
+    if ((s->turn_fd < 0 && turn_open(s, NULL) < 0) || turn_take(s, 0, NULL) < 0)
+        return;
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    store_rollback(s);
+    for (size_t i = 0; i < s->cache_count; i++)
+        sqlite3_finalize(s->cache[i].stmt);
+    if (s->db)
+        tidy_up(s);
+    sqlite3_close(s->db);
+    if (s->turn_fd >= 0)
+        close(s->turn_fd); /* gives the turn */
+    strmap_free(s->metric_keys);
+    free(s->cache);
+    free(s->path);
+    free(s);
+}
