@@ -1,0 +1,251 @@
+/* lib/stats.c - see stats.h: summaries, intervals and tests. */
+#include "lib/stats.h"
+#include "lib/mem.h"
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Summaries ----------------------------------------------------------------------
+ */
+
+double stat_mean(const double *x, size_t n)
+{
+    if (n == 0)
+        return NAN;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    double mean = sum / (double)n, rest = 0;
+    if (!isfinite(mean))
+        return mean;
+    /* A second pass takes back the rounding of the first. */
+    for (size_t i = 0; i < n; i++)
+        rest += x[i] - mean;
+    return mean + rest / (double)n;
+}
+
+double stat_sd(const double *x, size_t n)
+{
+    if (n < 2)
+        return NAN;
+    double mean = stat_mean(x, n), sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - mean) * (x[i] - mean);
+    return sqrt(sum / (double)(n - 1));
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A sorted copy; NULL when there is nothing or something that has no order. */
+static double *sorted(const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (isnan(x[i]))
+            return NULL;
+    if (n == 0)
+        return NULL;
+    double *copy = xmalloc(n * sizeof *copy);
+    memcpy(copy, x, n * sizeof *copy);
+    qsort(copy, n, sizeof *copy, ascending);
+    return copy;
+}
+
+double stat_quantile(const double *x, size_t n, double q)
+{
+    double *s = q >= 0 && q <= 1 ? sorted(x, n) : NULL;
+    if (!s)
+        return NAN;
+    double at = q * (double)(n - 1);
+    size_t i = (size_t)at;
+    double part = at - (double)i;
+    double v = part > 0 && i + 1 < n ? s[i] + part * (s[i + 1] - s[i]) : s[i];
+    free(s);
+    return v;
+}
+
+double stat_median(const double *x, size_t n)
+{
+    return stat_quantile(x, n, 0.5);
+}
+
+/* ---- Intervals ----------------------------------------------------------------------
+ */
+
+static const struct stat_interval nowhere = {NAN, NAN};
+
+static struct stat_interval around(double middle, double half)
+{
+    return (struct stat_interval){middle - half, middle + half};
+}
+
+struct stat_interval stat_t_interval(const double *x, size_t n, double level)
+{
+    double sd = stat_sd(x, n);
+    if (!(sd > 0) || !(level > 0 && level < 1))
+        return nowhere;
+    double t = -stat_t_quantile((1 - level) / 2, (double)n - 1);
+    return around(stat_mean(x, n), t * sd / sqrt((double)n));
+}
+
+struct stat_interval stat_wilson(size_t hits, size_t n, double level)
+{
+    if (n == 0 || hits > n || !(level > 0 && level < 1))
+        return nowhere;
+    double z = -stat_normal_quantile((1 - level) / 2), z2 = z * z, m = (double)n;
+    double share = (double)hits / m;
+    double middle = (share + z2 / (2 * m)) / (1 + z2 / m);
+    double half = z / (1 + z2 / m) * sqrt(share * (1 - share) / m + z2 / (4 * m * m));
+    return (struct stat_interval){hits == 0 ? 0 : fmax(0, middle - half),
+                                  hits == n ? 1 : fmin(1, middle + half)};
+}
+
+/* x_(k) with P(Bin(n, q) >= k) >= confidence is a lower bound, x_(k) with
+ * P(Bin(n, q) <= k - 1) >= confidence an upper one (k from 1). */
+struct stat_interval stat_quantile_interval(const double *x, size_t n, double q,
+                                            double level)
+{
+    if (!(q > 0 && q < 1) || !(level > 0 && level < 1))
+        return nowhere;
+    double *s = sorted(x, n);
+    if (!s)
+        return nowhere;
+    double confidence = 0.5 + level / 2;
+    struct stat_interval out = nowhere;
+    /* P(Bin >= k) = P(n - Bin <= n - k), the counts above the quantile. */
+    for (size_t k = 1; k <= n && stat_binom_cdf(n - k, n, 1 - q) >= confidence; k++)
+        out.low = s[k - 1];
+    for (size_t k = n; k >= 1 && stat_binom_cdf(k - 1, n, q) >= confidence; k--)
+        out.high = s[k - 1];
+    free(s);
+    return out;
+}
+
+/* ---- Tests --------------------------------------------------------------------------
+ */
+
+static struct stat_test no_test(size_t n, double diff)
+{
+    return (struct stat_test){
+        .diff = diff,
+        .se = NAN,
+        .df = NAN,
+        .t = NAN,
+        .p = NAN,
+        .ci = {NAN, NAN},
+        .p_tost = NAN,
+        .dz = NAN,
+        .n = n
+    };
+}
+
+/* What follows from diff, se and df, which both tests share. */
+static void complete_test(struct stat_test *r, double delta)
+{
+    r->t = r->diff / r->se;
+    r->p = 2 * stat_t_cdf(-fabs(r->t), r->df);
+    r->ci = around(r->diff, -stat_t_quantile(0.025, r->df) * r->se);
+    if (delta > 0)
+        r->p_tost = fmax(stat_t_cdf(-(r->diff + delta) / r->se, r->df),
+                         stat_t_cdf((r->diff - delta) / r->se, r->df));
+}
+
+struct stat_test stat_paired_t(const double *a, const double *b, size_t n, double delta)
+{
+    double *d = xmalloc(n * sizeof *d);
+    for (size_t i = 0; i < n; i++)
+        d[i] = a[i] - b[i];
+    struct stat_test r = no_test(n, stat_mean(d, n));
+    double sd = stat_sd(d, n);
+    if (n >= 2)
+        r.df = (double)n - 1;
+    if (sd > 0) {
+        r.se = sd / sqrt((double)n);
+        complete_test(&r, delta);
+        /* Hedges' factor; it is 0 at df = 1 by 1 - 3 / (4 df - 1), which says that two
+         * pairs carry no effect size. */
+        r.dz = r.df > 1 ? r.diff / sd * (1 - 3 / (4 * r.df - 1)) : NAN;
+    }
+    free(d);
+    return r;
+}
+
+struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_t nb,
+                              double delta)
+{
+    struct stat_test r = no_test(na + nb, stat_mean(a, na) - stat_mean(b, nb));
+    double sa = stat_sd(a, na), sb = stat_sd(b, nb);
+    double va = sa * sa / (double)na, vb = sb * sb / (double)nb;
+    if (!(va + vb > 0) || isinf(va + vb))
+        return r;
+    r.se = sqrt(va + vb);
+    r.df =
+        (va + vb) * (va + vb) / (va * va / (double)(na - 1) + vb * vb / (double)(nb - 1));
+    complete_test(&r, delta);
+    return r;
+}
+
+double stat_sign_flip_p(const double *d, size_t n)
+{
+    if (n == 0 || n > 16)
+        return NAN;
+    double observed = 0;
+    for (size_t i = 0; i < n; i++)
+        observed += d[i];
+    if (isnan(observed))
+        return NAN;
+    size_t extreme = 0;
+    for (uint32_t signs = 0; signs < 1u << n; signs++) {
+        double sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += signs >> i & 1 ? -d[i] : d[i];
+        /* Equal sums differ by their order of rounding. */
+        extreme += fabs(sum) >= fabs(observed) - 1e-9;
+    }
+    return (double)extreme / (double)(1u << n);
+}
+
+double stat_prob_greater(const double *a, size_t na, const double *b, size_t nb)
+{
+    if (na == 0 || nb == 0)
+        return NAN;
+    double wins = 0;
+    for (size_t i = 0; i < na; i++)
+        for (size_t j = 0; j < nb; j++) {
+            if (isnan(a[i]) || isnan(b[j]))
+                return NAN;
+            wins += a[i] > b[j] ? 1 : a[i] == b[j] ? 0.5 : 0;
+        }
+    return wins / ((double)na * (double)nb);
+}
+
+/* Selects the k-th smallest by repeated search: n is a number of comparisons, not of
+ * data. Equal p-values are taken in the order of the input. */
+void stat_holm(const double *p, double *adjusted, size_t n)
+{
+    size_t m = 0;
+    bool *taken = xcalloc(n, sizeof *taken);
+    for (size_t i = 0; i < n; i++) {
+        m += !isnan(p[i]);
+        taken[i] = isnan(p[i]);
+    }
+    double *out = xmalloc(n * sizeof *out), most = 0;
+    for (size_t i = 0; i < n; i++)
+        out[i] = NAN;
+    for (size_t k = 0; k < m; k++) {
+        size_t least = n;
+        for (size_t i = 0; i < n; i++)
+            if (!taken[i] && (least == n || p[i] < p[least]))
+                least = i;
+        taken[least] = true;
+        most = fmax(most, fmin(1, (double)(m - k) * p[least]));
+        out[least] = most;
+    }
+    memcpy(adjusted, out, n * sizeof *out);
+    free(out);
+    free(taken);
+}

@@ -1,0 +1,196 @@
+/* lib/stats_dist.c - see stats.h: distribution functions and their inverses.
+ *
+ * Tails are computed as tails, never as 1 - p, so that small p-values keep their relative
+ * accuracy (about 1e-12). */
+#include "lib/stats.h"
+#include <float.h>
+#include <math.h>
+
+/* ---- Normal -------------------------------------------------------------------------
+ */
+
+double stat_normal_cdf(double z)
+{
+    return 0.5 * erfc(-z * M_SQRT1_2);
+}
+
+/* Quantile for p <= 1/2: Abramowitz and Stegun 26.2.23 (error < 4.5e-4), then Halley
+ * steps on log Phi, which is nearly quadratic, so that far tails converge as well. */
+static double lower_normal_quantile(double p)
+{
+    double w = sqrt(-2 * log(p));
+    double z = -(w - (2.515517 + w * (0.802853 + w * 0.010328)) /
+                         (1 + w * (1.432788 + w * (0.189269 + w * 0.001308))));
+    for (int i = 0; i < 4; i++) {
+        double cdf = stat_normal_cdf(z);
+        double pdf = exp(-0.5 * z * z) / sqrt(2 * M_PI);
+        double f = log(cdf / p), slope = pdf / cdf;
+        double curve = -slope * (z + slope);
+        double step = f / slope / (1 - 0.5 * f * curve / (slope * slope));
+        if (!isfinite(step))
+            break;
+        z -= step;
+    }
+    return z;
+}
+
+double stat_normal_quantile(double p)
+{
+    if (!(p >= 0 && p <= 1))
+        return NAN;
+    if (p == 0 || p == 1)
+        return p == 0 ? -INFINITY : INFINITY;
+    if (p == 0.5)
+        return 0;
+    return p < 0.5 ? lower_normal_quantile(p) : -lower_normal_quantile(1 - p);
+}
+
+/* ---- Incomplete beta ----------------------------------------------------------------
+ */
+
+static double log_gamma(double x)
+{
+    int sign; /* lgamma writes a global */
+    return lgamma_r(x, &sign);
+}
+
+/* The continued fraction of DLMF 8.17.22 by Lentz's method; quick for
+ * x < (a + 1) / (a + b + 2). */
+static double beta_fraction(double a, double b, double x)
+{
+    const double tiny = 1e-300;
+    double c = 1, d = 1 - (a + b) * x / (a + 1);
+    d = 1 / (fabs(d) < tiny ? tiny : d);
+    double f = d;
+    for (int m = 1; m < 100000; m++) {
+        double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+        double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+        const double terms[2] = {even, odd};
+        double change = 1;
+        for (int i = 0; i < 2; i++) {
+            d = 1 + terms[i] * d;
+            c = 1 + terms[i] / c;
+            d = 1 / (fabs(d) < tiny ? tiny : d);
+            c = fabs(c) < tiny ? tiny : c;
+            change = c * d;
+            f *= change;
+        }
+        if (fabs(change - 1) < 2 * DBL_EPSILON)
+            break;
+    }
+    return f;
+}
+
+/* I_x(a, b) with y = 1 - x given, which the callers know without cancellation. */
+static double betainc(double a, double b, double x, double y)
+{
+    if (!(a > 0 && b > 0 && x >= 0 && y >= 0))
+        return NAN;
+    if (x == 0 || y == 0)
+        return x == 0 ? 0 : 1;
+    if (x > (a + 1) / (a + b + 2))
+        return 1 - betainc(b, a, y, x);
+    double log_front = a * (x < 0.5 ? log(x) : log1p(-y)) +
+                       b * (y < 0.5 ? log(y) : log1p(-x)) + log_gamma(a + b) -
+                       log_gamma(a) - log_gamma(b);
+    return exp(log_front) * beta_fraction(a, b, x) / a;
+}
+
+double stat_betainc(double a, double b, double x)
+{
+    return betainc(a, b, x, 1 - x);
+}
+
+double stat_binom_cdf(size_t k, size_t n, double p)
+{
+    if (!(p >= 0 && p <= 1))
+        return NAN;
+    if (k >= n)
+        return 1;
+    return betainc((double)(n - k), (double)k + 1, 1 - p, p);
+}
+
+/* ---- Student's t --------------------------------------------------------------------
+ */
+
+/* P(T > t) for t >= 0. */
+static double t_upper(double t, double df)
+{
+    double square = t * t;
+    if (isinf(square))
+        return 0;
+    return 0.5 * betainc(df / 2, 0.5, df / (df + square), square / (df + square));
+}
+
+double stat_t_cdf(double t, double df)
+{
+    if (isnan(t) || !(df > 0))
+        return NAN;
+    if (isinf(df))
+        return stat_normal_cdf(t);
+    return t < 0 ? t_upper(-t, df) : 1 - t_upper(t, df);
+}
+
+static double t_density(double t, double df)
+{
+    return exp(log_gamma((df + 1) / 2) - log_gamma(df / 2) -
+               (df + 1) / 2 * log1p(t * t / df)) /
+           sqrt(df * M_PI);
+}
+
+/* t >= 0 with P(T > t) = p, p < 1/2: bracketed, then Newton on log p (convex), halving
+ * the bracket where a step leaves it. */
+static double t_upper_quantile(double p, double df)
+{
+    double low = 0, high = 1;
+    while (t_upper(high, df) > p && high < 1e300) {
+        low = high;
+        high *= 4;
+    }
+    double t = 0.5 * (low + high);
+    for (int i = 0; i < 200; i++) {
+        double tail = t_upper(t, df);
+        if (tail > p)
+            low = t;
+        else
+            high = t;
+        double next = t + log(tail / p) * tail / t_density(t, df);
+        if (!(next > low && next < high))
+            next = low > 0 && high > 4 * low ? sqrt(low * high) : 0.5 * (low + high);
+        bool settled = fabs(next - t) <= 1e-15 * fabs(t);
+        t = next;
+        if (settled)
+            break;
+    }
+    return t;
+}
+
+double stat_t_quantile(double p, double df)
+{
+    if (!(p >= 0 && p <= 1) || !(df > 0))
+        return NAN;
+    if (p == 0 || p == 1)
+        return p == 0 ? -INFINITY : INFINITY;
+    if (isinf(df))
+        return stat_normal_quantile(p);
+    if (p == 0.5)
+        return 0;
+    return p < 0.5 ? -t_upper_quantile(p, df) : t_upper_quantile(1 - p, df);
+}
+
+/* ---- Queues -------------------------------------------------------------------------
+ */
+
+/* Erlang B by its recursion (no factorials), then C from B. */
+double stat_erlang_c(int servers, double offered)
+{
+    if (servers < 1 || !(offered >= 0))
+        return NAN;
+    if (offered >= servers)
+        return 1;
+    double b = 1;
+    for (int c = 1; c <= servers; c++)
+        b = offered * b / (c + offered * b);
+    double rho = offered / servers;
+    return b / (1 - rho * (1 - b));
+}

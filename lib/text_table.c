@@ -1,0 +1,241 @@
+/* lib/text_table.c - see text_table.h. */
+#include "lib/text_table.h"
+#include "lib/buf.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define GAP 2 /* columns between cells */
+
+struct text_table {
+    size_t columns, rows, cap; /* row 0 holds the headings */
+    char *align;
+    char **cells; /* rows x columns */
+};
+
+static bool is_terminal(FILE *f)
+{
+    int fd = fileno(f);
+    return fd >= 0 && isatty(fd);
+}
+
+static bool has_colour(FILE *f)
+{
+    const char *no = getenv("NO_COLOR");
+    return is_terminal(f) && !(no && *no);
+}
+
+/* Columns of the terminal, 0 when the stream is none. */
+static size_t terminal_width(FILE *f)
+{
+    struct winsize w;
+    if (!is_terminal(f))
+        return 0;
+    if (ioctl(fileno(f), TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
+        return 80;
+    return w.ws_col;
+}
+
+struct text_table *text_table_new(const char *const *headings, const char *align,
+                                  size_t columns)
+{
+    struct text_table *t = xcalloc(1, sizeof *t);
+    t->columns = columns;
+    t->align = xstrdup(align ? align : "");
+    text_table_row(t, headings);
+    return t;
+}
+
+void text_table_row(struct text_table *t, const char *const *cells)
+{
+    size_t used = t->rows * t->columns;
+    t->cells = xgrow(t->cells, &t->cap, used + t->columns, sizeof *t->cells);
+    for (size_t i = 0; i < t->columns; i++) {
+        const char *cell = cells[i] ? cells[i] : "";
+        t->cells[used + i] = str_clean(cell, strlen(cell));
+    }
+    t->rows++;
+}
+
+void text_table_free(struct text_table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->rows * t->columns; i++)
+        free(t->cells[i]);
+    free(t->cells);
+    free(t->align);
+    free(t);
+}
+
+static const char *cell_at(const struct text_table *t, size_t row, size_t column)
+{
+    return t->cells[row * t->columns + column];
+}
+
+/* Bytes of `s` that fill at most `width` columns; *used gets the columns. */
+static size_t bytes_within(const char *s, size_t width, size_t *used)
+{
+    size_t n = 0;
+    *used = 0;
+    while (s[n]) {
+        size_t step = 1;
+        while ((s[n + step] & 0xc0) == 0x80)
+            step++;
+        char *letter = xstrndup(s + n, step);
+        size_t w = str_width(letter);
+        free(letter);
+        if (*used + w > width)
+            break;
+        *used += w;
+        n += step;
+    }
+    return n;
+}
+
+static void spaces(struct buf *line, size_t n)
+{
+    while (n-- > 0)
+        buf_char(line, ' ');
+}
+
+static void put_row(const struct text_table *t, const size_t *widths, size_t row,
+                    struct buf *line)
+{
+    for (size_t c = 0; c < t->columns; c++) {
+        const char *cell = cell_at(t, row, c);
+        size_t pad = widths[c] - str_width(cell);
+        bool right = strlen(t->align) > c && t->align[c] == 'r';
+        if (c > 0)
+            spaces(line, GAP);
+        spaces(line, right ? pad : 0);
+        buf_str_add(line, cell);
+        spaces(line, right || c + 1 == t->columns ? 0 : pad);
+    }
+}
+
+/* Cuts the line to the terminal, the last column showing that something is missing. */
+static void print_line(const struct buf *line, size_t limit, FILE *f)
+{
+    size_t used, n = line->len;
+    const char *text = buf_str(line);
+    bool cut = limit > 0 && str_width(text) > limit;
+    if (cut)
+        n = bytes_within(text, limit - 1, &used);
+    while (!cut && n > 0 && text[n - 1] == ' ')
+        n--;
+    fwrite(text, 1, n, f);
+    fputs(cut ? "\u2026" : "", f);
+}
+
+void text_table_print(struct text_table *t, FILE *f)
+{
+    size_t *widths = xcalloc(t->columns, sizeof *widths), limit = terminal_width(f);
+    bool colour = has_colour(f);
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t c = 0; c < t->columns; c++) {
+            size_t w = str_width(cell_at(t, r, c));
+            widths[c] = w > widths[c] ? w : widths[c];
+        }
+    struct buf line = BUF_INIT;
+    for (size_t r = 0; r < t->rows; r++) {
+        buf_clear(&line);
+        put_row(t, widths, r, &line);
+        fputs(colour && r == 0 ? "\033[1m" : "", f);
+        print_line(&line, limit, f);
+        fputs(colour && r == 0 ? "\033[0m\n" : "\n", f);
+    }
+    buf_release(&line);
+    free(widths);
+}
+
+/* Cells hold no tab and no line break: text_table_row has cleaned them. */
+void text_table_print_tsv(struct text_table *t, FILE *f)
+{
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t c = 0; c < t->columns; c++)
+            fprintf(f, "%s%c", cell_at(t, r, c), c + 1 < t->columns ? '\t' : '\n');
+}
+
+/* ---- Progress -----------------------------------------------------------------------
+ */
+
+#define BAR 24
+
+struct progress {
+    FILE *f;
+    char *label, *extra;
+    bool shown; /* on a terminal */
+    double done, total, seconds_left;
+};
+
+struct progress *progress_new(FILE *f, const char *label)
+{
+    struct progress *p = xcalloc(1, sizeof *p);
+    p->f = f;
+    p->label = str_clean(label, strlen(label));
+    p->extra = xstrdup("");
+    p->shown = is_terminal(f);
+    p->seconds_left = -1;
+    return p;
+}
+
+static void draw(const struct progress *p)
+{
+    struct buf line = BUF_INIT;
+    double share = p->total > 0 ? p->done / p->total : 0;
+    share = share < 0 ? 0 : share > 1 ? 1 : share;
+    buf_printf(&line, "%s [", p->label);
+    for (int i = 0; i < BAR; i++)
+        buf_char(&line, i < (int)(share * BAR + 0.5) ? '#' : '-');
+    buf_printf(&line, "] %.0f/%.0f", p->done, p->total);
+    if (p->seconds_left >= 0) {
+        char left[32];
+        buf_printf(&line, ", %s left", str_duration(left, sizeof left, p->seconds_left));
+    }
+    if (*p->extra)
+        buf_printf(&line, ", %s", p->extra);
+    fputs("\r\033[K", p->f);
+    print_line(&line, terminal_width(p->f) - 1, p->f);
+    fflush(p->f);
+    buf_release(&line);
+}
+
+void progress_set(struct progress *p, double done, double total, double seconds_left,
+                  const char *extra)
+{
+    if (!p->shown)
+        return;
+    free(p->extra);
+    p->extra = str_clean(extra ? extra : "", extra ? strlen(extra) : 0);
+    p->done = done;
+    p->total = total;
+    p->seconds_left = seconds_left;
+    draw(p);
+}
+
+void progress_note(struct progress *p, const char *line)
+{
+    char *clean = str_clean(line, strlen(line));
+    fprintf(p->f, "%s%s\n", p->shown ? "\r\033[K" : "", clean);
+    free(clean);
+    if (p->shown && p->total > 0)
+        draw(p);
+    fflush(p->f);
+}
+
+void progress_end(struct progress *p)
+{
+    if (!p)
+        return;
+    if (p->shown) {
+        fputs("\r\033[K", p->f);
+        fflush(p->f);
+    }
+    free(p->label);
+    free(p->extra);
+    free(p);
+}
