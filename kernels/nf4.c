@@ -189,7 +189,8 @@ static float largest(const float *x, size_t n)
     return max;
 }
 
-/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. */
+/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. Where all are equal,
+ * 0 / 0 finds no entry and takes code 0, times absmax2 = 0: the offset alone. */
 static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
 {
     const float *m = dynamic_map_signed();
@@ -203,7 +204,7 @@ static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
         size_t count = left < GROUP ? left : GROUP;
         absmax2[g] = largest(absmax + begin, count);
         for (size_t b = begin; b < begin + count; b++)
-            codes[b] = map_nearest(m, absmax2[g] > 0 ? absmax[b] / absmax2[g] : 0);
+            codes[b] = map_nearest(m, absmax[b] / absmax2[g]);
     }
 }
 
@@ -245,13 +246,15 @@ void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block
         absmax = xcalloc(l.blocks, sizeof *absmax);
     cut_points(kind, cuts);
     for (size_t b = 0; b < l.blocks; b++) {
-        size_t begin = b * block,
-               count = n - begin < (size_t)block ? n - begin : (size_t)block;
+        size_t begin = b * block, left = n - begin;
+        size_t count = left < (size_t)block ? left : (size_t)block;
         absmax[b] = largest(src + begin, count);
         block_places(src + begin, count, absmax[b], cuts, places);
         for (size_t i = 0; i < count; i++)
             codes[(begin + i) / 2] |= order[places[i]] << ((begin + i) % 2 ? 0 : 4);
     }
+    if (n % 2) /* the nibble nobody reads stands for zero, as bitsandbytes pads */
+        codes[n / 2] |= kind == QUANT_FP4 ? 0 : 7;
     if (!double_quant)
         return;
     quantize_absmax(absmax, &l, dst);
