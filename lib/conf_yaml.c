@@ -39,6 +39,19 @@ static bool tab_indents(const struct reader *r, size_t line)
     return p < end && *p == '\t';
 }
 
+/* libyaml's reader knows the offset of a bad byte, not its line. */
+static int byte_failed(struct reader *r, const char *problem, size_t offset)
+{
+    size_t line = 1, start = 0;
+    for (size_t i = 0; i < offset && i < r->len; i++)
+        if (r->text[i] == '\n') {
+            line++;
+            start = i + 1;
+        }
+    return conf_fail(r->conf, line, offset - start + 1, r->err,
+                     "%s (the file must be UTF-8)", problem);
+}
+
 static int parser_failed(struct reader *r)
 {
     const yaml_parser_t *p = &r->parser;
@@ -46,8 +59,7 @@ static int parser_failed(struct reader *r)
     if (p->error == YAML_MEMORY_ERROR)
         return err_set(r->err, ERR_NOMEM, "out of memory while reading a configuration");
     if (p->error == YAML_READER_ERROR)
-        return conf_fail(r->conf, 0, 0, r->err, "%s at byte %zu (the file must be UTF-8)",
-                         problem, p->problem_offset);
+        return byte_failed(r, problem, p->problem_offset);
     if (p->error == YAML_SCANNER_ERROR && tab_indents(r, p->problem_mark.line))
         return fail_at(r, &p->problem_mark, "a tab cannot indent in YAML (use spaces)");
     if (p->context)
@@ -233,6 +245,8 @@ static bool read_entry(struct reader *r, json_t *object, int depth, int *rc)
         size_t cut = conf_path_key(&r->path, key);
         bool end;
         json_t *v = read_next(r, YAML_NO_EVENT, depth + 1, &end);
+        if (json_is_object(v) || json_is_array(v)) /* a block begins below its key */
+            conf_place(r->conf, &r->path, e.start_mark.line + 1, e.start_mark.column + 1);
         conf_path_cut(&r->path, cut);
         if (!v)
             *rc = -ERR_PARSE;
