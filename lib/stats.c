@@ -193,9 +193,11 @@ double stat_sign_flip_p(const double *d, size_t n)
 {
     if (n == 0 || n > 16)
         return NAN;
-    double observed = 0;
-    for (size_t i = 0; i < n; i++)
+    double observed = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
         observed += d[i];
+        size += fabs(d[i]);
+    }
     if (isnan(observed))
         return NAN;
     size_t extreme = 0;
@@ -204,7 +206,7 @@ double stat_sign_flip_p(const double *d, size_t n)
         for (size_t i = 0; i < n; i++)
             sum += signs >> i & 1 ? -d[i] : d[i];
         /* Equal sums differ by their order of rounding. */
-        extreme += fabs(sum) >= fabs(observed) - 1e-9;
+        extreme += fabs(sum) >= fabs(observed) - 1e-9 * size;
     }
     return (double)extreme / (double)(1u << n);
 }

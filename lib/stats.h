@@ -1,8 +1,8 @@
 /* lib/stats.h - the statistics that verdicts rest on: distributions, intervals, tests,
  * adjustments.
  *
- * Formulas: reference report-and-cost 2.2. No global state, no allocation except where
- * said. Degenerate input (n < 2, zero spread) gives NaN for what cannot be known, never a
+ * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
+ * Degenerate input (n < 2, zero spread) gives NaN for what cannot be known, never a
  * made-up number. */
 #ifndef LIB_STATS_H
 #define LIB_STATS_H

@@ -54,6 +54,31 @@ static double log_gamma(double x)
     return lgamma_r(x, &sign);
 }
 
+/* log Gamma(x) minus its leading Stirling terms, x >= 10 (DLMF 5.11.1). */
+static double stirling_rest(double x)
+{
+    static const double terms[] = {1.0 / 12,    -1.0 / 360, 1.0 / 1260,
+                                   -1.0 / 1680, 1.0 / 1188, -691.0 / 360360};
+    double sum = 0, power = 1 / x, square = power * power;
+    for (int i = 0; i < 6; i++, power *= square)
+        sum += terms[i] * power;
+    return sum;
+}
+
+/* log B(a, b). With a large argument the gammas are huge and nearly cancel, so the large
+ * terms are taken away by hand first. */
+static double log_beta(double a, double b)
+{
+    double p = fmin(a, b), q = fmax(a, b);
+    if (q < 10)
+        return log_gamma(p) + log_gamma(q) - log_gamma(p + q);
+    double rest = stirling_rest(q) - stirling_rest(p + q), share = log1p(-p / (p + q));
+    if (p < 10)
+        return log_gamma(p) + rest + p - p * log(p + q) + (q - 0.5) * share;
+    return 0.5 * log(2 * M_PI / q) + rest + stirling_rest(p) +
+           (p - 0.5) * log(p / (p + q)) + q * share;
+}
+
 /* The continued fraction of DLMF 8.17.22 by Lentz's method; quick for
  * x < (a + 1) / (a + b + 2). */
 static double beta_fraction(double a, double b, double x)
@@ -91,8 +116,7 @@ static double betainc(double a, double b, double x, double y)
     if (x > (a + 1) / (a + b + 2))
         return 1 - betainc(b, a, y, x);
     double log_front = a * (x < 0.5 ? log(x) : log1p(-y)) +
-                       b * (y < 0.5 ? log(y) : log1p(-x)) + log_gamma(a + b) -
-                       log_gamma(a) - log_gamma(b);
+                       b * (y < 0.5 ? log(y) : log1p(-x)) - log_beta(a, b);
     return exp(log_front) * beta_fraction(a, b, x) / a;
 }
 
