@@ -43,8 +43,6 @@ struct trial_prediction {
 int trial_predict(const json_t *resolved, const char *base_dir,
                   struct trial_prediction *out, struct err *err);
 
-struct trial_report; /* result.json is written from it */
-
 /* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json) under
  * out_dir and events to the sink. Returns ERR_NAN when the loss is not a number,
  * ERR_NOMEM when the plan does not fit, ERR_BUSY when it was asked to stop. */

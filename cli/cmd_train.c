@@ -1,0 +1,85 @@
+/* cli/cmd_train.c - `peftlab train`: one trial file into one run folder. */
+#include "cli/command.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "runner/trial.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MAX_WORDS 256
+
+static const struct opt_def options[] = {
+    {"out",  NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "run folder: trace.jsonl, adapter/, result.json"},
+    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "print result.json"                             },
+};
+static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
+
+static void print_summary(const char *out, bool as_json)
+{
+    char *path = xasprintf("%s/result.json", out);
+    json_t *r = json_read_file(path, NULL);
+    struct buf b = BUF_INIT;
+    if (as_json) {
+        json_write(&b, r, 1);
+        puts(buf_str(&b));
+    } else {
+        const json_t *eval = json_object_get(r, "eval"),
+                     *t = json_object_get(r, "throughput");
+        printf("%s\n", out);
+        if (eval)
+            printf("eval: accuracy %.4f, macro-F1 %.4f, loss %.4f\n",
+                   json_get_num(eval, "accuracy", 0), json_get_num(eval, "macro_f1", 0),
+                   json_get_num(eval, "loss", 0));
+        printf("%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
+               json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
+               json_get_num(json_object_get(r, "mem"), "planned_bytes", 0) / 1048576.0);
+    }
+    buf_release(&b);
+    json_decref(r);
+    free(path);
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values, *trial = NULL;
+    const char *words[MAX_WORDS];
+    char *base_dir = NULL;
+    size_t count = 0;
+    bool done = false;
+    int rc = command_parse(&cmd_train, argc, argv, &values, words, MAX_WORDS, &count,
+                           &done, err);
+    if (rc || done)
+        return done ? (opt_print_help(&trial_options, false, stdout), 0) : rc;
+    const char *out = json_get_str(values, "out", NULL);
+    if (count == 0)
+        rc = err_set(err, ERR_USAGE, "train: no trial file (usage: peftlab %s)",
+                     cmd_train.usage);
+    else if (!out)
+        rc = err_set(err, ERR_USAGE, "train: --out DIR is missing");
+    if (!rc)
+        rc = trial_read(words[0], words + 1, count - 1, &trial, &base_dir, err);
+    if (!rc) {
+        struct sink *sink = sink_null();
+        proc_catch_signals();
+        rc = trial_train(trial, base_dir, out, sink, err);
+        sink_close(sink, NULL);
+    }
+    if (!rc)
+        print_summary(out, json_get_bool(values, "json", 0));
+    json_decref(trial);
+    json_decref(values);
+    free(base_dir);
+    return rc;
+}
+
+const struct command cmd_train = {
+    .name = "train",
+    .usage = "train TRIAL.yaml [key=value ...] --out DIR",
+    .help = "Train one trial file; keys of the file may be overridden.",
+    .group = "Trials",
+    .options = &table,
+    .run = run,
+};

@@ -1,0 +1,105 @@
+/* runner/evaluate.c - see evaluate.h. */
+#include "runner/evaluate.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/stats.h"
+#include "runner/metric/metric.h"
+#include <math.h>
+#include <stdlib.h>
+
+#define WARM_UP 5
+
+/* As many following rows as fit the budgets. */
+static int64_t batch_end(const struct session *s, const struct dataset *d, int64_t begin)
+{
+    int64_t end = begin;
+    int32_t tokens = 0;
+    while (end < (int64_t)d->count && end - begin < s->eval_graph.sequence_budget &&
+           tokens + d->rows[end].n <= s->eval_graph.token_budget)
+        tokens += d->rows[end++].n;
+    return end;
+}
+
+static void forward(struct session *s, int split, int64_t begin, int64_t end,
+                    float *logits)
+{
+    const struct op_step step = {.seed = s->course.seed};
+    const int32_t rows = (int32_t)(end - begin);
+    const int32_t tokens = session_load_batch(s, split, NULL, begin, end);
+    graph_run(&s->eval_graph, s->backend, &s->memory, tokens, rows, &step);
+    const struct tensor t =
+        graph_tensor(&s->eval_graph, &s->memory, s->eval_graph.logits, tokens, rows);
+    s->backend->download(logits, t.data, (size_t)rows * (size_t)t.cols * sizeof(float));
+}
+
+int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err)
+{
+    const struct dataset *d = s->data[split];
+    const int32_t classes = s->net.num_labels;
+    const double start = clock_mono_s();
+    *out = (struct evaluation){.rows = (int64_t)d->count,
+                               .values = xcalloc(metric_count, sizeof *out->values)};
+    out->logits = mem_try_aligned(d->count * (size_t)classes * sizeof(float));
+    if (!out->logits)
+        return err_set(err, ERR_NOMEM, "no memory for the logits of %zu rows", d->count);
+    for (int64_t b = 0, e; b < out->rows; b = e) {
+        e = batch_end(s, d, b);
+        forward(s, split, b, e, out->logits + b * classes);
+    }
+    int32_t *labels = xmalloc(d->count * sizeof *labels);
+    for (size_t i = 0; i < d->count; i++)
+        labels[i] = d->rows[i].label;
+    for (size_t m = 0; m < metric_count; m++)
+        out->values[m] =
+            metric_defs[m].classification(out->logits, labels, d->count, (size_t)classes);
+    free(labels);
+    out->seconds = clock_mono_s() - start;
+    return 0;
+}
+
+void evaluation_release(struct evaluation *e)
+{
+    mem_free_aligned(e->logits);
+    free(e->values);
+    *e = (struct evaluation){0};
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+int evaluate_latency(struct session *s, size_t requests, struct latency *out,
+                     struct err *err)
+{
+    const int split = s->data[SPLIT_TEST]   ? SPLIT_TEST
+                      : s->data[SPLIT_EVAL] ? SPLIT_EVAL
+                                            : SPLIT_TRAIN;
+    const struct dataset *d = s->data[split];
+    float *logits = xcalloc((size_t)s->net.num_labels, sizeof *logits);
+    *out = (struct latency){.ms = xcalloc(requests + 1, sizeof *out->ms),
+                            .requests = requests};
+    (void)err;
+    for (size_t i = 0; i < requests + WARM_UP; i++) {
+        const int64_t row = (int64_t)(i % d->count);
+        const double begin = clock_mono_s();
+        forward(s, split, row, row + 1, logits);
+        s->backend->sync();
+        if (i >= WARM_UP)
+            out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);
+    }
+    free(logits);
+    out->p50_ms = stat_quantile(out->ms, requests, 0.5);
+    out->p95_ms = stat_quantile(out->ms, requests, 0.95);
+    out->p99_ms = stat_quantile(out->ms, requests, 0.99);
+    out->p99_high_ms = stat_quantile_interval(out->ms, requests, 0.99, 0.95).high;
+    qsort(out->ms, requests, sizeof *out->ms, ascending);
+    return 0;
+}
+
+void latency_release(struct latency *l)
+{
+    free(l->ms);
+    l->ms = NULL;
+}

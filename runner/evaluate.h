@@ -1,0 +1,33 @@
+/* runner/evaluate.h - evaluation of an allocated session: logits in the order of the
+ * file, metrics, latency. */
+#ifndef RUNNER_EVALUATE_H
+#define RUNNER_EVALUATE_H
+
+#include "runner/session.h"
+
+struct evaluation {
+    float *logits;  /* rows x num_labels; owned */
+    double *values; /* metric_count values, as in metric_defs; owned */
+    int64_t rows;
+    double seconds;
+};
+
+int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err);
+void evaluation_release(struct evaluation *e);
+
+struct latency {
+    double *ms; /* per request, sorted; owned */
+    size_t requests;
+    double p50_ms, p95_ms, p99_ms;
+    double p99_high_ms; /* upper end of the 95 % interval of p99; NaN where the sample
+                           cannot carry it */
+};
+
+/* Single requests, one row each, one after the other, through rows of the evaluation data
+ * (or else the training data); a few are run before to warm up. Tokenising is not
+ * included. */
+int evaluate_latency(struct session *s, size_t requests, struct latency *out,
+                     struct err *err);
+void latency_release(struct latency *l);
+
+#endif

@@ -1,0 +1,184 @@
+/* runner/options.c - the trial's option table, and how what a user wrote becomes a
+ * resolved trial. */
+#include "lib/conf.h"
+#include "lib/fs.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/peft/method.h"
+#include "runner/trial.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const struct opt_def rows[] = {
+#define OPTION(key, aliases, type, preset, min, max, choices, group, readers, flags,     \
+               metavar, help)                                                            \
+    {#key,    aliases, type,    preset, min,     max,                                    \
+     choices, group,   readers, flags,  metavar, help},
+#include "runner/options.def"
+#undef OPTION
+};
+
+const struct opt_table trial_options = {"trial", rows, ARRAY_LEN(rows)};
+
+static bool reads(const struct opt_def *def, const char *method)
+{
+    return !def->readers || str_in_list(method, def->readers, '|');
+}
+
+/* The nearest key that the method does read, for messages. */
+static const char *nearest_read(const char *key, const char *method)
+{
+    const char *names[ARRAY_LEN(rows)];
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (reads(&rows[i], method))
+            names[n++] = rows[i].key;
+    return str_nearest(key, names, n);
+}
+
+/* Keys by their own names; values not looked at yet. */
+static int rename_keys(const json_t *given, json_t *out, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    if (!json_is_object(given))
+        return err_set(err, ERR_CONFIG, "a trial is a mapping of keys to values");
+    json_object_foreach((json_t *)given, key, v)
+    {
+        const struct opt_def *def = opt_find(&trial_options, key);
+        if (!def)
+            return opt_unknown(&trial_options, key, "key", err);
+        if (json_object_get(out, def->key))
+            return err_set(err, ERR_CONFIG, "'%s' is given twice (once as '%s')",
+                           def->key, key);
+        json_object_set(out, def->key, v);
+    }
+    return 0;
+}
+
+/* A preset's options go in where the user gave none; *method gets the method behind it.
+ */
+static int unfold_preset(json_t *values, const struct method **method, struct err *err)
+{
+    const char *name = json_get_str(values, "method", "lora");
+    const struct preset *preset = preset_find(name);
+    if (preset) {
+        json_t *options = conf_parse_value(preset->options, err);
+        if (!options)
+            return -(int)err->code;
+        json_object_update_missing(values, options);
+        json_decref(options);
+        json_object_set_new(values, "method", json_string(name = preset->method));
+    }
+    *method = method_find(name, err);
+    return *method ? 0 : -(int)err->code;
+}
+
+static int resolve_row(const struct opt_def *def, const json_t *values,
+                       const char *method, json_t *out, struct err *err)
+{
+    json_t *given = json_object_get(values, def->key);
+    const bool has = given && !json_is_null(given);
+    if (!reads(def, method)) {
+        const char *near = has ? nearest_read(def->key, method) : NULL;
+        return !has ? 0
+                    : err_set(err, ERR_CONFIG, "method '%s' does not read '%s'%s%s%s",
+                              method, def->key,
+                              near ? " (nearest key that it reads: '" : "",
+                              near ? near : "", near ? "')" : "");
+    }
+    if (!has && def->flags & OPT_REQUIRED)
+        return err_set(err, ERR_CONFIG, "'%s' is missing (%s)", def->key, def->help);
+    json_t *v = has ? opt_check(def, given, err) : opt_default(def);
+    if (!v)
+        return -(int)err->code;
+    if (json_is_null(v))
+        json_decref(v);
+    else
+        json_object_set_new(out, def->key, v);
+    return 0;
+}
+
+int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
+{
+    json_t *values = json_object(), *out = json_object();
+    const struct method *method;
+    int rc = rename_keys(given, values, err);
+    if (!rc)
+        rc = unfold_preset(values, &method, err);
+    for (size_t i = 0; i < ARRAY_LEN(rows) && !rc; i++)
+        rc = resolve_row(&rows[i], values, method->name, out, err);
+    if (!rc && !json_object_get(out, "learning_rate"))
+        json_object_set_new(out, "learning_rate", json_real(method->learning_rate));
+    json_decref(values);
+    if (rc < 0)
+        return json_decref(out), rc;
+    *resolved = out;
+    return 0;
+}
+
+void trial_key(const json_t *resolved, char key[65])
+{
+    json_t *hashed = json_copy((json_t *)resolved);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].flags & OPT_NOT_HASHED)
+            json_object_del(hashed, rows[i].key);
+    struct buf text = BUF_INIT;
+    json_canonical(&text, hashed);
+    sha256_hex(text.data, text.len, key);
+    buf_release(&text);
+    json_decref(hashed);
+}
+
+/* `key=value`; a path that exists from here is meant from here. */
+static int apply_override(json_t *values, const char *word, struct err *err)
+{
+    const char *eq = strchr(word, '=');
+    if (!eq)
+        return err_set(err, ERR_USAGE, "'%s' is no override (write key=value)", word);
+    char *key = xstrndup(word, (size_t)(eq - word));
+    const struct opt_def *def = opt_find(&trial_options, key);
+    int rc = def ? 0 : opt_unknown(&trial_options, key, "key", err);
+    free(key);
+    if (rc < 0)
+        return rc;
+    json_t *v = opt_from_text(def, eq + 1, err);
+    if (!v)
+        return err_context(err, "override '%s': ", word);
+    if (def->type == OPT_PATH && json_is_string(v) && fs_exists(json_string_value(v))) {
+        char *path = fs_absolute(json_string_value(v));
+        json_decref(v);
+        v = json_string(path);
+        free(path);
+    }
+    for (const char *a = def->aliases; a;
+         a = strchr(a, '|') ? strchr(a, '|') + 1 : NULL) {
+        char *alias = xstrndup(a, strcspn(a, "|"));
+        json_object_del(values, alias);
+        free(alias);
+    }
+    json_object_set_new(values, def->key, v);
+    return 0;
+}
+
+int trial_read(const char *path, const char *const *overrides, size_t count,
+               json_t **resolved, char **base_dir, struct err *err)
+{
+    struct conf *conf;
+    int rc = conf_load(path, &conf, err);
+    if (rc < 0)
+        return rc;
+    json_t *values = json_is_object(conf_root(conf)) ? json_copy(conf_root(conf))
+                                                     : json_incref(conf_root(conf));
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = apply_override(values, overrides[i], err);
+    if (!rc && (rc = trial_resolve(values, resolved, err)) < 0)
+        err_context(err, "trial file '%s': ", path);
+    json_decref(values);
+    conf_free(conf);
+    if (!rc)
+        *base_dir = fs_dirname(path);
+    return rc;
+}

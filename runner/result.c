@@ -1,0 +1,167 @@
+/* runner/result.c - see result.h. One list of (key, value) pairs feeds both the store and
+ * result.json, where "mem/peak_rss_bytes" becomes {"mem": {"peak_rss_bytes": ...}}. */
+#include "runner/result.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/stats.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_VALUES 64
+
+struct values {
+    struct {
+        char key[64];
+        double value;
+        bool whole;
+    } items[MAX_VALUES];
+    size_t count;
+};
+
+static void put(struct values *v, const char *key, double value, bool whole)
+{
+    if (v->count == MAX_VALUES)
+        return;
+    snprintf(v->items[v->count].key, sizeof v->items[0].key, "%s", key);
+    v->items[v->count].value = value;
+    v->items[v->count++].whole = whole;
+}
+
+static void collect_memory(struct values *v, const struct session *s)
+{
+    char key[64];
+    size_t allocated = 0;
+    for (int c = 0; c < MEM_COUNT; c++) {
+        snprintf(key, sizeof key, "mem/%s_bytes", mem_names[c]);
+        put(v, key, (double)s->allocated[c], true);
+        allocated += s->allocated[c];
+    }
+    put(v, "mem/planned_bytes", (double)session_planned_bytes(s), true);
+    put(v, "mem/allocated_bytes", (double)allocated, true);
+    put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
+}
+
+static void collect_training(struct values *v, const struct run_result *r)
+{
+    const struct train_outcome *t = &r->training;
+    if (!t->updates)
+        return;
+    put(v, "train/loss_last", t->loss_last, false);
+    put(v, "train/updates", (double)t->updates, true);
+    put(v, "train/tokens", (double)t->tokens, true);
+    put(v, "train/flops", t->flops, true);
+    put(v, "time/train_s", t->train_s, false);
+    put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
+    put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);
+    put(v, "throughput/samples_per_s", (double)t->samples / t->train_s, false);
+    put(v, "size/adapter_bytes", (double)r->adapter_bytes, true);
+}
+
+static void collect_latency(struct values *v, const struct latency *l)
+{
+    if (!l->requests)
+        return;
+    put(v, "latency/p50_ms", l->p50_ms, false);
+    put(v, "latency/p95_ms", l->p95_ms, false);
+    put(v, "latency/p99_ms", l->p99_ms, false);
+    put(v, "latency/p99_high_ms", l->p99_high_ms, false);
+    put(v, "latency/requests", (double)l->requests, true);
+}
+
+static void put_nested(json_t *root, const char *key, double value, bool whole)
+{
+    const char *slash = strchr(key, '/');
+    char *head = xstrndup(key, (size_t)(slash - key));
+    json_t *inner = json_object_get(root, head);
+    if (!inner)
+        json_object_set_new(root, head, inner = json_object());
+    json_object_set_new(inner, slash + 1,
+                        whole ? json_integer((json_int_t)value)
+                              : json_number_or_word(value));
+    free(head);
+}
+
+static void put_evaluations(json_t *root, const struct run_result *r)
+{
+    static const char *const names[SPLIT_COUNT] = {"train", "eval", "test"};
+    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
+        const struct evaluation *e = &r->evaluations[i];
+        if (!e->rows)
+            continue;
+        json_t *o = json_object();
+        for (size_t m = 0; m < metric_count; m++)
+            json_object_set_new(o, metric_defs[m].name,
+                                json_number_or_word(e->values[m]));
+        json_object_set_new(o, "rows", json_integer(e->rows));
+        json_object_set_new(root, names[i], o);
+    }
+}
+
+static json_t *provenance(const struct session *s)
+{
+    static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data",
+                                                   "test_data"};
+    json_t *o = json_object();
+    char hash[65];
+    if (hf_model_fingerprint(s->hf, hash, NULL) == 0)
+        json_object_set_new(o, "model", json_string(hash));
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (s->data[i])
+            json_object_set_new(o, names[i], json_string(s->data[i]->sha256));
+    return o;
+}
+
+static json_t *label_list(const struct session *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->labels.count && s->labels.from_strings; i++)
+        json_array_append_new(list, json_string(s->labels.names[i]));
+    return list;
+}
+
+int result_write(const struct run_result *r, const struct session *s,
+                 const json_t *environment, const char *out_dir, struct sink *sink,
+                 struct err *err)
+{
+    struct values v = {.count = 0};
+    json_t *root = json_object(), *full = json_deep_copy(environment),
+           *hashes = provenance(s);
+    collect_training(&v, r);
+    collect_memory(&v, s);
+    collect_latency(&v, &r->latency);
+    put(&v, "time/eval_s", r->eval_s, false);
+    put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
+    put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
+    put(&v, "params/total", (double)params_count(&s->net.params, false), true);
+    put(&v, "data/train_rows", (double)s->data[SPLIT_TRAIN]->count, true);
+    put(&v, "data/truncated_rows", (double)s->truncated_rows, true);
+
+    json_object_set_new(root, "schema_version", json_integer(1));
+    json_object_set(root, "trial", (json_t *)s->trial);
+    put_evaluations(root, r);
+    for (size_t i = 0; i < v.count; i++) {
+        put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
+        sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
+    }
+    json_object_set_new(root, "labels", label_list(s));
+    json_object_set_new(full, "backend", json_string(s->backend->name));
+    json_object_set_new(full, "variant", json_string(s->backend->variant));
+    json_object_set_new(full, "sha256", hashes);
+    json_object_set_new(root, "environment", full);
+    sink->ops->environment(sink, full);
+    char *path = fs_join(out_dir, "result.json");
+    int rc = json_write_file(path, root, 1, err);
+    free(path);
+    json_decref(root);
+    return rc;
+}
+
+void result_release(struct run_result *r)
+{
+    train_outcome_release(&r->training);
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        evaluation_release(&r->evaluations[i]);
+    latency_release(&r->latency);
+}

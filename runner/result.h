@@ -1,0 +1,28 @@
+/* runner/result.h - what a run found out: result.json, and the summary values of the
+ * store. */
+#ifndef RUNNER_RESULT_H
+#define RUNNER_RESULT_H
+
+#include "runner/evaluate.h"
+#include "runner/metric/metric.h"
+#include "runner/train.h"
+
+#define LATENCY_REQUESTS                                                                 \
+    300 /* enough for an upper bound on p99: the sample maximum carries it from 299 */
+
+struct run_result {
+    double started_s; /* clock_mono_s when the trial began */
+    struct train_outcome training;
+    struct evaluation evaluations[SPLIT_COUNT];
+    double eval_s;
+    struct latency latency; /* requests 0: not measured */
+    int64_t adapter_bytes;
+};
+
+/* Writes out_dir/result.json and logs the same numbers as summary values. */
+int result_write(const struct run_result *r, const struct session *s,
+                 const json_t *environment, const char *out_dir, struct sink *sink,
+                 struct err *err);
+void result_release(struct run_result *r);
+
+#endif

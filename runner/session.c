@@ -1,0 +1,305 @@
+/* runner/session.c - opening: files, data, net, and the plan. */
+#include "runner/session.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/arch/arch.h"
+#include "runner/peft/method.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVAL_TOKENS                                                                      \
+    512 /* a micro-batch of evaluation, where no row and no training batch is longer */
+#define EVAL_ROWS 32
+
+const char *const mem_names[MEM_COUNT] = {
+#define X(name, help) #name,
+    MEM_CATEGORIES(X)
+#undef X
+};
+
+static const struct {
+    const char *key;
+} split_keys[SPLIT_COUNT] = {{"train_data"}, {"eval_data"}, {"test_data"}};
+
+static size_t aligned(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+static int open_model(struct session *s, struct err *err)
+{
+    const char *name = json_get_str(s->trial, "model", "");
+    char *path = fs_join(s->base_dir, name);
+    int rc = hf_model_open(fs_is_dir(path) ? path : name, &s->hf, err);
+    if (!rc) {
+        char *tokenizer = fs_join(s->hf->dir, "tokenizer.json");
+        if (fs_exists(tokenizer))
+            rc = tokenizer_load(s->hf->dir, &s->tokenizer, err);
+        free(tokenizer);
+    }
+    free(path);
+    return rc;
+}
+
+static struct data_spec data_spec(const struct session *s)
+{
+    const json_t *t = s->trial;
+    int32_t limit = (int32_t)json_get_int(s->hf->config, "max_position_embeddings", 512);
+    limit -= (int32_t)json_get_int(t, "num_virtual_tokens",
+                                   0); /* only methods that have some keep the key */
+    if (s->tokenizer && tokenizer_max_length(s->tokenizer) < limit)
+        limit = tokenizer_max_length(s->tokenizer);
+    const int32_t wanted = (int32_t)json_get_int(t, "max_length", limit);
+    return (struct data_spec){
+        .text_column = json_get_str(t, "text_column", NULL),
+        .text_pair_column = json_get_str(t, "text_pair_column", NULL),
+        .label_column = json_get_str(t, "label_column", NULL),
+        .max_length = wanted < limit ? wanted : limit,
+        .seed = (uint64_t)json_get_int(t, "seed", 0),
+        .vocab_size = (int32_t)json_get_int(s->hf->config, "vocab_size", 0),
+        .num_labels = (int32_t)json_get_int(t, "num_labels", 0),
+    };
+}
+
+static int open_data(struct session *s, struct err *err)
+{
+    const struct data_spec common = data_spec(s);
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        const char *file = json_get_str(s->trial, split_keys[i].key, NULL);
+        if (!file)
+            continue;
+        struct data_spec spec = common;
+        size_t cut = 0;
+        if (i == SPLIT_TRAIN)
+            spec.max_samples = json_get_int(s->trial, "max_train_samples", 0);
+        char *path = fs_join(s->base_dir, file);
+        int rc =
+            dataset_load(path, &spec, s->tokenizer, &s->labels, &s->data[i], &cut, err);
+        free(path);
+        if (rc < 0)
+            return rc;
+        s->truncated_rows += cut;
+        if (s->data[i]->count == 0)
+            return err_set(err, ERR_PARSE, "data file '%s': no rows", s->data[i]->path);
+    }
+    return 0;
+}
+
+static int check_lengths(const struct session *s, struct err *err)
+{
+    const int32_t room = s->net.max_positions - s->net.virtual_tokens;
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (s->data[i] && s->data[i]->longest > room)
+            return err_set(
+                err, ERR_CONFIG,
+                "data file '%s': a row has %d tokens, but the model has %d positions%s",
+                s->data[i]->path, s->data[i]->longest, room,
+                s->net.virtual_tokens ? " behind the virtual tokens" : "");
+    return 0;
+}
+
+/* --- course --- */
+
+void course_order(const struct course *c, const struct dataset *d, int64_t epoch,
+                  uint32_t *rows)
+{
+    dataset_order(d, c->shuffle, c->seed, (uint64_t)epoch, rows);
+}
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Walks all micro-batches once, to know the largest. */
+static void measure_course(struct course *c, const struct dataset *d)
+{
+    uint32_t *order = xmalloc((size_t)c->rows * sizeof *order);
+    const int64_t per_update = c->batch_rows * c->accumulation;
+    for (int64_t done = 0; done < c->updates; done += c->updates_per_epoch) {
+        course_order(c, d, done / c->updates_per_epoch, order);
+        const int64_t updates = c->updates - done < c->updates_per_epoch
+                                    ? c->updates - done
+                                    : c->updates_per_epoch;
+        const int64_t end =
+            updates * per_update < c->rows ? updates * per_update : c->rows;
+        int32_t tokens = 0;
+        for (int64_t r = 0; r < end; r++) {
+            tokens = (r % c->batch_rows ? tokens : 0) + d->rows[order[r]].n;
+            c->tokens += d->rows[order[r]].n;
+            if (tokens > c->max_tokens)
+                c->max_tokens = tokens;
+        }
+    }
+    free(order);
+}
+
+static void plan_course(struct session *s)
+{
+    const json_t *t = s->trial;
+    struct course *c = &s->course;
+    *c =
+        (struct course){.rows = (int64_t)s->data[SPLIT_TRAIN]->count,
+                        .batch_rows = json_get_int(t, "batch_size", 8),
+                        .accumulation = json_get_int(t, "gradient_accumulation_steps", 1),
+                        .shuffle = json_get_bool(t, "shuffle", 1),
+                        .seed = (uint64_t)json_get_int(t, "seed", 0)};
+    c->batches_per_epoch = ceil_div(c->rows, c->batch_rows);
+    c->updates_per_epoch = ceil_div(c->batches_per_epoch, c->accumulation);
+    const int64_t max_steps = json_get_int(t, "max_steps", -1);
+    c->updates = max_steps > 0 ? max_steps
+                               : (int64_t)ceil(json_get_num(t, "num_train_epochs", 3) *
+                                               (double)c->updates_per_epoch);
+    measure_course(c, s->data[SPLIT_TRAIN]);
+}
+
+/* --- graphs --- */
+
+static int start_values(struct session *s, const char *adapter, struct err *err)
+{
+    const char *init = json_get_str(s->trial, "init_adapter", NULL);
+    if (!adapter && !init)
+        return 0;
+    char *path = adapter ? xstrdup(adapter) : fs_join(s->base_dir, init);
+    int rc = adapter_load(&s->net, path, err);
+    free(path);
+    return rc;
+}
+
+static void record_graphs(struct session *s)
+{
+    const json_t *t = s->trial;
+    int32_t tokens = s->training ? s->course.max_tokens : EVAL_TOKENS;
+    int32_t rows = s->training ? (int32_t)(s->course.batch_rows < s->course.rows
+                                               ? s->course.batch_rows
+                                               : s->course.rows)
+                               : EVAL_ROWS;
+    if (s->training) {
+        graph_init(&s->train_graph, &s->net.params, tokens, rows);
+        graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
+                     true, json_get_bool(t, "gradient_checkpointing", 0),
+                     (float)json_get_num(t, "label_smoothing_factor", 0));
+    }
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (s->data[i] && s->data[i]->longest > tokens)
+            tokens = s->data[i]->longest;
+    graph_init(&s->eval_graph, &s->net.params, tokens, rows);
+    graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
+                 false, false, 0);
+    s->token_budget = tokens;
+    s->sequence_budget = rows;
+}
+
+/* Trainable parameters by optimiser group, each padded to 64 bytes. */
+static int by_group(const void *a, const void *b)
+{
+    const struct param *x = *(struct param *const *)a, *y = *(struct param *const *)b;
+    if (x->no_decay != y->no_decay)
+        return x->no_decay - y->no_decay;
+    if (x->lr_ratio != y->lr_ratio)
+        return x->lr_ratio < y->lr_ratio ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static void group_parameters(struct session *s)
+{
+    const struct params *all = &s->net.params;
+    struct param **list = xcalloc(all->count, sizeof *list);
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if (all->items[i]->trainable)
+            list[n++] = all->items[i];
+    qsort(list, n, sizeof *list, by_group);
+    s->groups = xcalloc(n, sizeof *s->groups);
+    for (size_t i = 0; i < n; i++) {
+        struct param *p = list[i];
+        struct param_group *g = s->group_count ? &s->groups[s->group_count - 1] : NULL;
+        p->bytes = aligned((size_t)param_size(p) * sizeof(float));
+        p->offset = at * sizeof(float);
+        if (!g || g->decay == p->no_decay || g->lr_ratio != p->lr_ratio) {
+            g = &s->groups[s->group_count++];
+            *g = (struct param_group){at, 0, !p->no_decay, p->lr_ratio};
+        }
+        g->count += p->bytes / sizeof(float);
+        at += p->bytes / sizeof(float);
+    }
+    s->trainable_floats = at;
+    free(list);
+}
+
+static size_t place_weights(struct session *s)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < s->net.params.count; i++) {
+        struct param *p = s->net.params.items[i];
+        if (p->trainable)
+            continue;
+        p->spec.need_dx = s->training && graph_needs_dx(&s->train_graph, (int)i);
+        p->bytes = aligned(p->linear ? s->backend->weight_bytes(&p->spec)
+                                     : (size_t)param_size(p) * sizeof(float));
+        p->offset = at;
+        at += p->bytes;
+    }
+    return at;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void plan_memory(struct session *s)
+{
+    size_t offsets[SLOT_COUNT];
+    const bool adam = str_eq(json_get_str(s->trial, "optim", "adamw"), "adamw");
+    group_parameters(s);
+    s->planned[MEM_weights] = place_weights(s);
+    s->planned[MEM_trainable] = s->trainable_floats * sizeof(float);
+    graph_plan(&s->eval_graph, s->backend);
+    if (s->training) {
+        graph_plan(&s->train_graph, s->backend);
+        s->planned[MEM_gradients] = s->planned[MEM_trainable];
+        s->planned[MEM_optimizer] = adam ? 2 * s->planned[MEM_trainable] : 0;
+    }
+    s->planned[MEM_activations] =
+        larger(s->train_graph.activation_bytes, s->eval_graph.activation_bytes);
+    s->planned[MEM_workspace] =
+        larger(s->train_graph.workspace_bytes, s->eval_graph.workspace_bytes);
+    s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget, offsets);
+    s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
+}
+
+size_t session_planned_bytes(const struct session *s)
+{
+    size_t total = 0;
+    for (int c = 0; c < MEM_COUNT; c++)
+        total += s->planned[c];
+    return total;
+}
+
+int session_open(struct session *s, const json_t *trial, const char *base_dir,
+                 const char *adapter, bool training, struct err *err)
+{
+    const char *backend = getenv("PEFTLAB_BACKEND");
+    *s = (struct session){.trial = trial, .base_dir = base_dir, .training = training};
+    s->backend = backend_get(backend && *backend ? backend : "cpu", err);
+    if (!s->backend)
+        return -(int)err->code;
+    int rc;
+    if ((rc = open_model(s, err)) || (rc = open_data(s, err)))
+        return rc;
+    const int32_t labels =
+        (int32_t)json_get_int(trial, "num_labels", (int64_t)s->labels.count);
+    if ((rc = net_init(&s->net, s->hf, trial, labels, err)) ||
+        (rc = check_lengths(s, err)) || (rc = start_values(s, adapter, err)))
+        return rc;
+    s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
+    if (training)
+        plan_course(s);
+    record_graphs(s);
+    plan_memory(s);
+    return 0;
+}

@@ -1,0 +1,82 @@
+/* runner/session.h - everything one trial needs in this process: files, data, net,
+ * graphs, memory.
+ *
+ * session_open reads files and plans; nothing large is taken. `planned` is then exact.
+ * session_allocate takes each category once, by its planned bytes, and puts the start
+ * values in place. What both the trainer and the evaluation use is here; what only one of
+ * them needs is in train.c and evaluate.c. */
+#ifndef RUNNER_SESSION_H
+#define RUNNER_SESSION_H
+
+#include "runner/data/dataset.h"
+#include "runner/memory.h"
+#include "runner/net.h"
+#include "runner/text/tokenizer.h"
+#include <jansson.h>
+
+/* Where the updates of a training lie in its data. An update has `accumulation`
+ * micro-batches of `batch_rows` rows; neither crosses an epoch's end. */
+struct course {
+    int64_t rows, batch_rows, accumulation;
+    int64_t batches_per_epoch, updates_per_epoch, updates;
+    int64_t tokens;     /* of the whole training */
+    int32_t max_tokens; /* of its largest micro-batch */
+    bool shuffle;
+    uint64_t seed;
+};
+
+/* Parameters that one optimiser call serves. */
+struct param_group {
+    size_t offset, count; /* floats */
+    bool decay;
+    float lr_ratio;
+};
+
+enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
+
+struct session {
+    const json_t *trial;
+    const char *base_dir;
+    bool training;
+    const struct backend *backend;
+    struct hf_model *hf;
+    struct tokenizer *tokenizer; /* NULL: rows hold ids */
+    struct labels labels;
+    struct dataset *data[SPLIT_COUNT];
+    size_t truncated_rows;
+    struct net net;
+    struct course course;
+    struct graph train_graph, eval_graph; /* train_graph only where `training` */
+    int32_t token_budget,
+        sequence_budget; /* of the batch buffers, the larger of both graphs */
+
+    struct param_group *groups;
+    size_t group_count;
+    size_t trainable_floats; /* padded */
+    size_t scalars_offset;   /* of an F64 in the batch arena */
+
+    size_t planned[MEM_COUNT];
+    void *arena[MEM_COUNT];
+    size_t allocated[MEM_COUNT];
+    struct graph_memory memory;
+    int32_t *host_batch[SLOT_COUNT];
+};
+
+/* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:
+ * also what training needs. */
+int session_open(struct session *s, const json_t *trial, const char *base_dir,
+                 const char *adapter, bool training, struct err *err);
+int session_allocate(struct session *s, struct err *err);
+void session_close(struct session *s);
+size_t session_planned_bytes(const struct session *s);
+
+/* Puts rows of a split into the batch buffers and uploads them; row numbers through
+ * `order` (NULL: as they are). Returns the number of tokens. */
+int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
+                           int64_t begin, int64_t end);
+
+/* Order of an epoch; rows must hold course.rows numbers. */
+void course_order(const struct course *c, const struct dataset *d, int64_t epoch,
+                  uint32_t *rows);
+
+#endif

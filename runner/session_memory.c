@@ -1,0 +1,143 @@
+/* runner/session_memory.c - taking the planned memory, start values, micro-batches. */
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include "runner/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* The values as fp32: straight from the mapped file where they lie aligned there, else
+ * through a copy (*owned). */
+static const float *host_values(const struct param *p, uint64_t seed, float **owned,
+                                struct err *err)
+{
+    *owned = NULL;
+    if (p->given)
+        return p->given;
+    if (p->base && p->base->dtype == DT_F32 &&
+        (uintptr_t)p->base->data % sizeof(float) == 0)
+        return p->base->data;
+    *owned = mem_try_aligned((size_t)param_size(p) * sizeof(float));
+    if (!*owned) {
+        err_set(err, ERR_NOMEM, "no memory for the values of '%s'", p->name);
+        return NULL;
+    }
+    return param_start_values(p, seed, *owned, err) < 0 ? NULL : *owned;
+}
+
+static int put_param(struct session *s, struct param *p, struct err *err)
+{
+    float *owned;
+    const float *values = host_values(p, s->course.seed, &owned, err);
+    int rc = values ? 0 : -(int)err->code;
+    char *base = s->arena[p->trainable ? MEM_trainable : MEM_weights];
+    p->value = (struct tensor){base + p->offset, DT_F32, p->rows, p->cols, p->cols, NULL};
+    if (p->trainable && s->arena[MEM_gradients])
+        p->grad = (struct tensor){(char *)s->arena[MEM_gradients] + p->offset,
+                                  DT_F32,
+                                  p->rows,
+                                  p->cols,
+                                  p->cols,
+                                  NULL};
+    if (!rc && p->linear && !p->trainable)
+        rc = s->backend->weight_prepare(&p->spec, values, p->value.data, err);
+    else if (!rc)
+        s->backend->upload(p->value.data, values, (size_t)param_size(p) * sizeof(float));
+    mem_free_aligned(owned);
+    free(p->given);
+    p->given = NULL;
+    return rc;
+}
+
+/* Says no before the kernel's out-of-memory killer does. */
+static int check_room(const struct session *s, struct err *err)
+{
+    const size_t need = session_planned_bytes(s);
+    const int64_t limit = proc_memory_limit_bytes();
+    if (limit <= 0 || need <= (size_t)limit)
+        return 0;
+    char a[32], b[32];
+    return err_set(err, ERR_NOMEM,
+                   "the trial needs %s, this machine allows %s; try a smaller batch_size "
+                   "or max_length, "
+                   "gradient_checkpointing, or quantization: nf4",
+                   str_bytes(a, sizeof a, (double)need),
+                   str_bytes(b, sizeof b, (double)limit));
+}
+
+int session_allocate(struct session *s, struct err *err)
+{
+    int rc = check_room(s, err);
+    for (int c = 0; c < MEM_COUNT && !rc; c++) {
+        if (!s->planned[c])
+            continue;
+        s->arena[c] = s->backend->alloc(s->planned[c]);
+        char text[32];
+        if (!s->arena[c])
+            rc = err_set(err, ERR_NOMEM, "no %s for %s",
+                         str_bytes(text, sizeof text, (double)s->planned[c]),
+                         mem_names[c]);
+        else
+            s->allocated[c] = s->planned[c];
+    }
+    if (rc)
+        return rc;
+    s->memory = (struct graph_memory){.activations = s->arena[MEM_activations],
+                                      .workspace = s->arena[MEM_workspace],
+                                      .batch = s->arena[MEM_batch]};
+    graph_batch_bytes(s->token_budget, s->sequence_budget, s->memory.batch_offsets);
+    for (int i = 0; i < SLOT_COUNT; i++)
+        s->host_batch[i] =
+            xcalloc((size_t)(s->token_budget + s->sequence_budget + 1), sizeof(int32_t));
+    for (size_t i = 0; i < s->net.params.count && !rc; i++)
+        rc = put_param(s, s->net.params.items[i], err);
+    return rc;
+}
+
+void session_close(struct session *s)
+{
+    for (int c = 0; c < MEM_COUNT; c++)
+        if (s->arena[c])
+            s->backend->release(s->arena[c]);
+    for (int i = 0; i < SLOT_COUNT; i++)
+        free(s->host_batch[i]);
+    graph_release(&s->train_graph);
+    graph_release(&s->eval_graph);
+    net_release(&s->net);
+    free(s->groups);
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (s->data[i])
+            dataset_free(s->data[i]);
+    labels_release(&s->labels);
+    tokenizer_free(s->tokenizer);
+    if (s->hf)
+        hf_model_close(s->hf);
+    *s = (struct session){0};
+}
+
+int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
+                           int64_t begin, int64_t end)
+{
+    int32_t *const *h = s->host_batch;
+    const int32_t rows = (int32_t)(end - begin);
+    int32_t tokens = 0;
+    for (int32_t r = 0; r < rows; r++) {
+        const int64_t at = begin + r;
+        const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
+        h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
+        h[SLOT_labels][r] = e->label;
+        for (int32_t t = 0; t < e->n; t++, tokens++) {
+            h[SLOT_ids][tokens] = e->ids[t];
+            h[SLOT_positions][tokens] = t + s->net.virtual_tokens;
+            h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
+        }
+    }
+    h[SLOT_seq][rows] = tokens;
+    const int32_t counts[SLOT_COUNT] = {
+        [SLOT_ids] = tokens,   [SLOT_positions] = tokens, [SLOT_type_ids] = tokens,
+        [SLOT_seq] = rows + 1, [SLOT_first] = rows,       [SLOT_labels] = rows};
+    for (int i = 0; i < SLOT_COUNT; i++)
+        s->backend->upload((char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
+                           (size_t)counts[i] * sizeof(int32_t));
+    return tokens;
+}

@@ -1,0 +1,209 @@
+/* runner/trial.c - prediction, training and evaluation of one trial. */
+#include "runner/trial.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include "runner/calibrate.h"
+#include "runner/evaluate.h"
+#include "runner/peft/method.h"
+#include "runner/result.h"
+#include "runner/session.h"
+#include "runner/train.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Share of the GEMM rate that a whole step reaches, and what evaluation costs beside
+ * training: measured on the reviews example (docs/measurements in CHANGELOG), only used
+ * for predicted times. */
+#define STEP_EFFICIENCY 0.6
+
+/* --- prediction --- */
+
+static double evaluation_flops(const struct session *s)
+{
+    double flops = 0;
+    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++)
+        if (s->data[i])
+            flops += graph_flops(&s->eval_graph, (int32_t)s->data[i]->total_tokens,
+                                 (int32_t)s->data[i]->count);
+    return flops;
+}
+
+static void fill_prediction(const struct session *s, struct trial_prediction *out)
+{
+    const struct course *c = &s->course;
+    for (int i = 0; i < MEM_COUNT; i++) {
+        out->bytes[i] = (int64_t)s->planned[i];
+        out->total_bytes += out->bytes[i];
+    }
+    out->trainable_parameters = params_count(&s->net.params, true);
+    out->total_parameters = params_count(&s->net.params, false);
+    out->adapter_bytes = out->trainable_parameters * (int64_t)sizeof(float);
+    out->updates = c->updates;
+    out->tokens = c->tokens;
+    const int64_t batches = c->updates * c->accumulation;
+    out->flops = graph_flops(&s->train_graph, (int32_t)(c->tokens / batches),
+                             (int32_t)c->batch_rows) *
+                 (double)batches;
+    const double rate = calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY;
+    out->train_s = out->flops / rate;
+    out->total_s = out->train_s + evaluation_flops(s) / rate;
+}
+
+int trial_predict(const json_t *resolved, const char *base_dir,
+                  struct trial_prediction *out, struct err *err)
+{
+    struct session s;
+    *out = (struct trial_prediction){0};
+    int rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    if (!rc)
+        fill_prediction(&s, out);
+    session_close(&s);
+    return rc;
+}
+
+/* --- training --- */
+
+static void log_metrics(struct sink *sink, int split, const struct evaluation *e,
+                        int64_t step)
+{
+    char key[96];
+    for (size_t m = 0; m < metric_count; m++) {
+        snprintf(key, sizeof key, "%s/%s", split == SPLIT_TEST ? "test" : "eval",
+                 metric_defs[m].name);
+        sink->ops->metric(sink, key, step, e->values[m]);
+    }
+}
+
+static int evaluate_now(struct session *s, int64_t update, void *ctx, struct err *err)
+{
+    struct evaluation e;
+    if (!s->data[SPLIT_EVAL])
+        return 0;
+    int rc = evaluate_split(s, SPLIT_EVAL, &e, err);
+    if (!rc)
+        log_metrics(ctx, SPLIT_EVAL, &e, update);
+    evaluation_release(&e);
+    return rc;
+}
+
+static int evaluate_splits(struct session *s, struct run_result *r, struct sink *sink,
+                           struct err *err)
+{
+    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
+        if (!s->data[i])
+            continue;
+        int rc = evaluate_split(s, i, &r->evaluations[i], err);
+        if (rc)
+            return rc;
+        r->eval_s += r->evaluations[i].seconds;
+        log_metrics(sink, i, &r->evaluations[i], -1);
+        if (json_get_int(s->trial, "eval_steps", 0) > 0 && i == SPLIT_EVAL)
+            log_metrics(sink, i, &r->evaluations[i], r->training.updates);
+    }
+    return 0;
+}
+
+static int save_adapter(struct session *s, struct run_result *r, const char *out_dir,
+                        struct sink *sink, struct err *err)
+{
+    char *dir = fs_join(out_dir, "adapter");
+    int rc =
+        adapter_save(&s->net, s->backend, dir,
+                     s->labels.from_strings ? (const char *const *)s->labels.names : NULL,
+                     &r->adapter_bytes, err);
+    if (!rc)
+        sink->ops->artifact(sink, "adapter", dir);
+    free(dir);
+    return rc;
+}
+
+static int train_into(struct session *s, const char *out_dir, struct sink *sink,
+                      struct run_result *r, struct err *err)
+{
+    char *trace_path = fs_join(out_dir, "trace.jsonl");
+    FILE *trace = fopen(trace_path, "w");
+    int rc = trace ? 0 : err_set(err, ERR_IO, "cannot create '%s'", trace_path);
+    if (!rc)
+        rc = session_allocate(s, err);
+    if (!rc)
+        rc = train_run(s, trace, sink, evaluate_now, sink, &r->training, err);
+    if (trace && fclose(trace) != 0 && !rc)
+        rc = err_set(err, ERR_IO, "cannot write '%s' (disk full?)", trace_path);
+    free(trace_path);
+    if (!rc)
+        rc = save_adapter(s, r, out_dir, sink, err);
+    if (!rc)
+        rc = evaluate_splits(s, r, sink, err);
+    if (!rc)
+        rc = evaluate_latency(s, LATENCY_REQUESTS, &r->latency, err);
+    return rc;
+}
+
+int trial_train(const json_t *resolved, const char *base_dir, const char *out_dir,
+                struct sink *sink, struct err *err)
+{
+    struct session s;
+    struct run_result r = {.started_s = clock_mono_s()};
+    int rc = fs_mkdirs(out_dir, err);
+    if (rc)
+        return rc;
+    json_t *environment = proc_environment();
+    sink->ops->environment(sink, environment);
+    rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    if (!rc)
+        rc = train_into(&s, out_dir, sink, &r, err);
+    if (!rc)
+        rc = result_write(&r, &s, environment, out_dir, sink, err);
+    result_release(&r);
+    json_decref(environment);
+    session_close(&s);
+    return rc;
+}
+
+/* --- evaluation alone --- */
+
+static int write_logits(const struct session *s, const struct evaluation *e,
+                        const char *out_dir, struct err *err)
+{
+    const int64_t shape[] = {e->rows, s->net.num_labels};
+    struct st_writer *w = st_writer_new();
+    char *path = fs_join(out_dir, "logits.safetensors");
+    st_writer_add(w, "logits", DT_F32, 2, shape, e->logits);
+    int rc = st_writer_save(w, path, err);
+    st_writer_free(w);
+    free(path);
+    return rc;
+}
+
+int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
+                   const char *out_dir, struct err *err)
+{
+    struct session s;
+    struct run_result r = {.started_s = clock_mono_s()};
+    struct sink *sink = sink_null();
+    json_t *environment = proc_environment();
+    int rc = session_open(&s, resolved, base_dir, adapter, false, err);
+    if (!rc && !s.data[SPLIT_EVAL])
+        rc = err_set(err, ERR_CONFIG,
+                     "'eval_data' is missing: there is nothing to evaluate");
+    if (!rc)
+        rc = fs_mkdirs(out_dir, err);
+    if (!rc)
+        rc = session_allocate(&s, err);
+    if (!rc)
+        rc = evaluate_splits(&s, &r, sink, err);
+    if (!rc)
+        rc = write_logits(&s, &r.evaluations[SPLIT_EVAL], out_dir, err);
+    if (!rc)
+        rc = result_write(&r, &s, environment, out_dir, sink, err);
+    result_release(&r);
+    json_decref(environment);
+    session_close(&s);
+    sink_close(sink, NULL);
+    return rc;
+}
