@@ -71,7 +71,7 @@ CREATE TABLE run (
     owner_scope TEXT NOT NULL,          -- boot id and PID namespace in which owner_pid has meaning
     owner_pid   INTEGER NOT NULL,       -- that process
     owner_start_ticks INTEGER NOT NULL, -- its start, clock ticks since boot: pids are reused
-    environment_json TEXT CHECK (json_valid(environment_json)), -- machine and program; NULL: not said
+    environment_json TEXT CHECK (json_valid(ifnull(environment_json, '{}'))), -- machine, program; NULL: not said
     UNIQUE (trial, attempt)
 ) STRICT;
 CREATE INDEX run_alive ON run (lease_until_ms) WHERE state = 'running';

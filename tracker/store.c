@@ -26,7 +26,6 @@ static const char *const sql[] = {
 static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
                                        "PRAGMA synchronous = NORMAL;"
                                        "PRAGMA wal_autocheckpoint = 0;"
-                                       "PRAGMA trusted_schema = OFF;"
                                        "PRAGMA temp_store = MEMORY;";
 
 char *store_default_path(const char *flag)
