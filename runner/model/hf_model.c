@@ -21,36 +21,43 @@ static bool looks_like_hub_id(const char *name)
            name[0] != '.' && slash[1] != '.';
 }
 
-/* New path of the folder, or NULL with a message. */
-static char *find_folder(const char *name, struct err *err)
+static int not_found(const char *name, const char *cache, struct err *err)
 {
-    if (fs_is_dir(name))
-        return xstrdup(name);
-    if (fs_exists(name)) {
-        err_set(err, ERR_NOINPUT,
-                "model '%s' is a file: name the folder that holds config.json", name);
-        return NULL;
+    if (looks_like_hub_id(name))
+        return err_set(err, ERR_NOINPUT,
+                       "model '%s': no such folder, nor is it in the models cache '%s' "
+                       "(try 'peftlab pull', or set PEFTLAB_MODELS)",
+                       name, cache);
+    return err_set(err, ERR_NOINPUT,
+                   "model folder '%s': not there (nor in the models cache '%s')", name,
+                   cache);
+}
+
+int hf_model_find(const char *name, char **dir, struct err *err)
+{
+    *dir = NULL;
+    if (fs_is_dir(name)) {
+        *dir = xstrdup(name);
+        return 0;
     }
+    if (fs_exists(name))
+        return err_set(err, ERR_NOINPUT,
+                       "model '%s' is a file: name the folder that holds config.json",
+                       name);
     const char *cache = getenv("PEFTLAB_MODELS");
     if (!cache || !*cache)
         cache = "models";
-    if (name[0] != '/' && name[0] != '.' && *name) {
-        const char *slash = strrchr(name, '/');
-        const char *tries[] = {name, slash ? slash + 1 : name};
-        for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
-            char *dir = fs_join(cache, tries[i]);
-            if (*tries[i] && fs_is_dir(dir))
-                return dir;
-            free(dir);
+    const char *slash = strrchr(name, '/');
+    const char *tries[] = {name, slash ? slash + 1 : name};
+    for (size_t i = 0; i < ARRAY_LEN(tries) && name[0] != '/' && name[0] != '.'; i++) {
+        char *path = fs_join(cache, tries[i]);
+        if (*tries[i] && fs_is_dir(path)) {
+            *dir = path;
+            return 0;
         }
+        free(path);
     }
-    err_set(err, ERR_NOINPUT,
-            looks_like_hub_id(name)
-                ? "model '%s': no such folder, nor is it in the models cache '%s' "
-                  "(try 'peftlab pull', or set PEFTLAB_MODELS)"
-                : "model folder '%s': not there (nor in the models cache '%s')",
-            name, cache);
-    return NULL;
+    return not_found(name, cache, err);
 }
 
 static int read_config(struct hf_model *m, struct err *err)
@@ -75,14 +82,12 @@ static int read_config(struct hf_model *m, struct err *err)
 int hf_model_open(const char *name, struct hf_model **out, struct err *err)
 {
     *out = NULL;
-    char *dir = find_folder(name, err);
-    if (!dir)
-        return -ERR_NOINPUT;
     struct hf_model *m = xcalloc(1, sizeof *m);
-    m->dir = dir;
-    int rc = read_config(m, err);
+    int rc = hf_model_find(name, &m->dir, err);
     if (rc >= 0)
-        rc = st_open_folder(dir, &m->weights, err);
+        rc = read_config(m, err);
+    if (rc >= 0)
+        rc = st_open_folder(m->dir, &m->weights, err);
     if (rc < 0) {
         hf_model_close(m);
         return rc;

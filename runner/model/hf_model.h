@@ -20,6 +20,7 @@ struct hf_model {
 /* `name`: a folder, or a hub id such as sentence-transformers/all-MiniLM-L6-v2 already in
  * the models cache (environment PEFTLAB_MODELS, default ./models): looked up as
  * models/<id> and models/<last part of id>. */
+int hf_model_find(const char *name, char **dir, struct err *err); /* its folder; free() */
 int hf_model_open(const char *name, struct hf_model **out, struct err *err);
 void hf_model_close(struct hf_model *m);
 /* SHA-256 over config.json and, per weight file, name, size and the SHA-256 of header and

@@ -1,0 +1,182 @@
+/* runner/text/pipeline.h - the parts of a tokenizer (inside runner/text).
+ *
+ * A text under way is a list of code points, each with the stretch [begin, end) of the
+ * original text that it stands for, in code points. The stages, in order:
+ *   added tokens    cut out of the original text, leftmost and longest
+ *   normaliser      rewrites the rest, keeping the places (text_rewrite)
+ *   added tokens    those with "normalized": true, cut out of the normalised text
+ *   pre-tokeniser   cuts it into words
+ *   model           words to ids
+ *   post-processor  templates that put special tokens around one or two sequences
+ *   decoder         tokens back to text
+ * Each stage has a table of kinds in its file, one row per "type" of tokenizer.json: a
+ * function that reads the configuration and one that does the work. A new kind is a new
+ * row. */
+#ifndef RUNNER_TEXT_PIPELINE_H
+#define RUNNER_TEXT_PIPELINE_H
+
+#include "lib/hash.h"
+#include "runner/text/tokenizer.h"
+#include <jansson.h>
+
+/* ---- text with places -------------------------------------------------------------- */
+
+struct place_char {
+    int32_t cp, begin, end;
+};
+
+struct text {
+    struct place_char *at;
+    size_t n, cap;
+};
+
+/* What becomes of a text. change 0: stands in the place of the next old character; 1: is
+ * new, and shares the place of the one before (tokenizers' NormalizedString::transform).
+ */
+struct rewrite {
+    struct edit {
+        int32_t cp;
+        int change;
+    } * at;
+    size_t n, cap;
+};
+
+int text_from_utf8(struct text *t, const char *s, size_t len, struct err *err);
+void text_copy(struct text *t, const struct place_char *at, size_t n);
+void text_rewrite(struct text *t, const struct rewrite *r);
+void text_release(struct text *t);
+void rewrite_add(struct rewrite *r, int32_t cp, int change);
+/* Appends `n` characters as UTF-8. */
+void utf8_append(struct buf *out, const struct place_char *at, size_t n);
+
+/* ---- parts ------------------------------------------------------------------------- */
+
+/* What a row of a stage's table made of its configuration; release may be NULL (config is
+ * then simply freed). */
+struct normalizer {
+    void *config;
+    void (*apply)(const void *config, struct text *t);
+};
+int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err);
+
+struct span {
+    size_t begin, end; /* characters of a text */
+};
+struct words { /* a text cut into words; a pre-tokeniser may rewrite both */
+    struct text *text;
+    struct span *at;
+    size_t n, cap;
+};
+struct pre_tokenizer {
+    void *config;
+    void (*apply)(const void *config, struct words *w);
+};
+int pre_tokenizer_parse(const json_t *json, struct pre_tokenizer *out, struct err *err);
+/* Cuts every word where is_cut says so; the characters at the cuts become words of their
+ * own when `keep` is set, and vanish otherwise. Empty words vanish. */
+void words_split(struct words *w, bool (*is_cut)(int32_t cp), bool keep);
+
+/* Ids with their places, before the post-processor. */
+struct tokens {
+    struct token {
+        int32_t id, begin, end;
+    } * at;
+    size_t n, cap;
+};
+void tokens_add(struct tokens *t, int32_t id, int32_t begin, int32_t end);
+
+struct model {
+    void *config;
+    void (*tokenize)(const void *config, const struct place_char *word, size_t n,
+                     struct tokens *out);
+    void (*release)(void *config);
+};
+/* Reads the model and its vocabulary into t->vocab. */
+int model_parse(const json_t *json, struct tokenizer *t, struct err *err);
+
+/* One piece of a template: a special token (id), or sequence 0 (A) or 1 (B). */
+struct piece {
+    int sequence; /* -1: special token */
+    int32_t id, type_id;
+};
+struct template
+{
+    struct piece *at;
+    size_t n, cap, specials;
+};
+/* templates[0] for one sequence, [1] for a pair. Null JSON gives A and A B. */
+int post_processor_parse(const json_t *json, const struct tokenizer *t,
+                         struct template templates[2], struct err *err);
+
+struct decoder {
+    void *config;
+    void (*append)(const void *config, const char *token, size_t index, struct buf *out);
+    void (*release)(void *config);
+};
+int decoder_parse(const json_t *json, struct decoder *out, struct err *err);
+
+/* ---- added tokens ------------------------------------------------------------------ */
+
+struct added_token {
+    char *content;
+    int32_t id;
+    bool special, single_word, lstrip, rstrip, normalized;
+    int32_t *pattern; /* what is searched: content, normalised where asked for */
+    size_t length;    /* of pattern */
+};
+struct added_tokens {
+    struct added_token *at;
+    size_t n, cap;
+    /* pattern order, one list for the raw and one for the normalised text */
+    const struct added_token **sorted[2];
+    size_t count[2];
+};
+struct match {
+    const struct added_token *token; /* NULL: text between added tokens */
+    size_t begin, end;
+};
+int added_tokens_parse(const json_t *json, struct tokenizer *t, struct err *err);
+void added_tokens_release(struct added_tokens *a);
+/* Cuts a text at the added tokens of one list; calls `each` for every stretch in order.
+ */
+void added_tokens_split(const struct added_tokens *a, int normalized,
+                        const struct place_char *at, size_t n,
+                        void (*each)(void *user, const struct match *m), void *user);
+
+/* ---- the whole --------------------------------------------------------------------- */
+
+struct vocab {
+    struct strmap *ids;
+    char **tokens; /* by id; NULL where there is none */
+    size_t size, cap;
+    bool *special; /* by id */
+};
+/* Ids are below VOCAB_MAX. A token or an id that is there already is an error. */
+#define VOCAB_MAX (1 << 22)
+int vocab_add(struct vocab *v, const char *token, int64_t id, struct err *err);
+
+struct tokenizer {
+    struct vocab vocab;
+    struct added_tokens added;
+    struct normalizer normalizer;       /* apply NULL: none */
+    struct pre_tokenizer pre_tokenizer; /* apply NULL: the text is one word */
+    struct model model;
+    struct template templates[2];
+    struct decoder decoder; /* append NULL: tokens joined by blanks */
+    int32_t max_length;
+};
+
+/* The type of a part ("what" is for the message); NULL with a message when it has none.
+ */
+const char *part_type(const json_t *json, const char *what, struct err *err);
+int part_unknown(const char *what, const char *type, struct err *err);
+
+/* ---- Unicode ----------------------------------------------------------------------- */
+
+bool unicode_is_space(int32_t cp);       /* White_Space */
+bool unicode_is_punctuation(int32_t cp); /* P* and ASCII's */
+bool unicode_is_word(int32_t cp);        /* \w of regular expressions */
+bool unicode_is_other(int32_t cp);       /* Cc, Cf, Co */
+bool unicode_is_mark_nonspacing(int32_t cp);
+
+#endif
