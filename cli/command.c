@@ -3,10 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMAND(name) extern const struct command cmd_##name;
-#include "cli/commands.def"
-#undef COMMAND
-
 static const struct command *const rows[] = {
 #define COMMAND(name) &cmd_##name,
 #include "cli/commands.def"

@@ -17,6 +17,9 @@ struct command {
                                         itself (sub-commands) */
     int (*run)(int argc, char **argv, struct err *err);
 };
+#define COMMAND(name) extern const struct command cmd_##name;
+#include "cli/commands.def"
+#undef COMMAND
 const struct command *command_at(size_t i);
 extern const size_t command_count;
 

@@ -125,7 +125,7 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
     if (p)
         return err_set(err, ERR_BUG, "parameter '%s' declared twice; this is a bug",
                        name);
-    p = net->params.items[params_add(&net->params, name, ndim, rows, cols)];
+    p = params_add(&net->params, name, ndim, rows, cols);
     p->base = t;
     p->init = ndim == 2 ? INIT_NORMAL : INIT_ZEROS;
     p->init_scale = net->init_range;
@@ -266,7 +266,7 @@ size_t net_train_modules(struct net *net, const char *suffix)
 struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
                                int32_t cols, enum init_kind init, float scale)
 {
-    struct param *p = net->params.items[params_add(&net->params, name, ndim, rows, cols)];
+    struct param *p = params_add(&net->params, name, ndim, rows, cols);
     p->init = init;
     p->init_scale = scale;
     p->trainable = true;

@@ -88,7 +88,7 @@ static const struct {
 
 static int declare(struct net *net, struct err *err)
 {
-    int32_t ffn, types;
+    int32_t ffn = 0, types = 0;
     int rc = read_config(net, &ffn, &types, err);
     const int32_t d = net->hidden, size[] = {[HIDDEN] = d, [FFN] = ffn};
     char path[PATH_MAX_LEN];

@@ -22,7 +22,8 @@ void params_release(struct params *p)
     *p = (struct params){0};
 }
 
-int params_add(struct params *p, const char *name, int ndim, int32_t rows, int32_t cols)
+struct param *params_add(struct params *p, const char *name, int ndim, int32_t rows,
+                         int32_t cols)
 {
     p->items = xgrow(p->items, &p->cap, p->count + 1, sizeof *p->items);
     struct param *q = xcalloc(1, sizeof *q);
@@ -30,7 +31,8 @@ int params_add(struct params *p, const char *name, int ndim, int32_t rows, int32
         .name = xstrdup(name), .ndim = ndim, .rows = rows, .cols = cols, .lr_ratio = 1};
     p->items[p->count] = q;
     strmap_put(p->by_name, name, strlen(name), (int64_t)p->count);
-    return (int)p->count++;
+    p->count++;
+    return q;
 }
 
 struct param *params_find(const struct params *p, const char *name)

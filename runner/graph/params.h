@@ -47,8 +47,9 @@ struct params {
 
 void params_init(struct params *p);
 void params_release(struct params *p);
-/* Adds one; names are unique. Returns its index. */
-int params_add(struct params *p, const char *name, int ndim, int32_t rows, int32_t cols);
+/* Adds one; names are unique. Borrowed; stays where it is. */
+struct param *params_add(struct params *p, const char *name, int ndim, int32_t rows,
+                         int32_t cols);
 struct param *params_find(const struct params *p, const char *name); /* NULL: none */
 int64_t params_count(const struct params *p, bool trainable_only);
 
