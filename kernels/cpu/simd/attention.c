@@ -1,0 +1,128 @@
+/* kernels/cpu/simd/attention.c - softmax attention, forward. See attention.h. */
+#include "kernels/cpu/simd/attention.h"
+
+/* A thread's scratch. */
+struct scratch {
+    float *k_strips, *v_copy, *k_copy, *query, *score;
+};
+
+static size_t carve(struct scratch *s, float *base, int keys, int dim)
+{
+    const size_t copy = (size_t)keys * padded(dim), block = (size_t)NR;
+    size_t used = 0;
+    s->k_strips = take(base, &used, strip_floats(keys, dim));
+    s->k_copy = take(base, &used, copy);
+    s->v_copy = take(base, &used, copy);
+    s->query = take(base, &used, block * dim);
+    s->score = take(base, &used, block * keys);
+    return used;
+}
+
+/* In and out: column of scores [key][NR] of W queries; probabilities come out, through
+ * the mask. Returns the log of the sum per lane. */
+static void softmax(const struct op_args *args, const struct head *h,
+                    const struct mask_stream *mask, float *s, int first, int keys,
+                    float lse[W])
+{
+    vf max = vf_splat(-INFINITY), sum = {0};
+    for (int j = 0; j < keys; j++) {
+        vf v = vf_load(s + (size_t)j * NR);
+        if (args->attr.causal && j > h->prefix + first) {
+            v = causal_score(h, j, first, v);
+            vf_store(s + (size_t)j * NR, v);
+        }
+        max = vf_max(max, v);
+    }
+    for (int j = 0; j < keys; j++) {
+        vf p = vf_exp(vf_load(s + (size_t)j * NR) - max);
+        vf_store(s + (size_t)j * NR, p);
+        sum += p;
+    }
+    for (int i = 0; i < W; i++)
+        lse[i] = max[i] + logf(sum[i]);
+    vf factor = 1.0f / sum;
+    if (!mask) {
+        for (int j = 0; j < keys; j++)
+            vf_store(s + (size_t)j * NR, vf_load(s + (size_t)j * NR) * factor);
+        return;
+    }
+    factor *= mask->scale;
+    for (int j = 0; j < keys; j += 4) {
+        vu word[4];
+        mask_words(mask, h, first, j, word);
+        for (int i = 0; i < 4 && j + i < keys; i++) {
+            float *p = s + (size_t)(j + i) * NR;
+            vf_store(p, mask_apply(mask, word[i], vf_load(p) * factor));
+        }
+    }
+}
+
+static void forward(const struct op_args *args, int sequence, int index, float *base)
+{
+    const struct tensor *in = args->in, *lse = &args->out[1];
+    const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
+    struct scratch s;
+    carve(&s, base, h.keys, h.dim);
+    const struct rows none = {0};
+    const struct rows pk = h.prefix ? rows_at(&in[4], 0, h.column) : none;
+    const struct rows pv = h.prefix ? rows_at(&in[5], 0, h.column) : none;
+    const struct rows k = gathered(rows_at(&in[1], h.first, h.column), h.tokens, pk,
+                                   h.prefix, h.dim, s.k_copy);
+    const struct rows v = gathered(rows_at(&in[2], h.first, h.column), h.tokens, pv,
+                                   h.prefix, h.dim, s.v_copy);
+    pack_strips(k, h.keys, h.dim, s.k_strips);
+    const struct mask_stream mask = mask_stream(&args->step, &args->attr);
+    for (int q = 0; q < h.tokens; q += NR) {
+        const int count = min_int(NR, h.tokens - q);
+        const int keys = keys_seen(args, &h, q + count - 1);
+        turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
+        scores(s.k_strips, keys, s.query, count, h.dim, args->attr.scale, s.score);
+        for (int i = 0; i < count; i += W) {
+            float out[W];
+            softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, keys,
+                    out);
+            for (int l = 0; lse->data && l < left(count, i); l++)
+                row_of(lse, h.first + q + i + l)[index] = out[l];
+        }
+        mix_keys(s.score, keys, count, v, h.dim,
+                 rows_at(&args->out[0], h.first + q, h.column), adds(args, 0));
+    }
+}
+
+struct job {
+    const struct op_args *args;
+    size_t thread_floats;
+};
+
+static void heads(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct job *job = ctx;
+    const struct op_args *args = job->args;
+    const int n = args->attr.heads;
+    float *scratch = (float *)args->workspace + thread * job->thread_floats;
+    for (size_t i = begin; i < end; i++)
+        forward(args, (int)(i / n), (int)(i % n), scratch);
+}
+
+/* The longest sequence may be all rows. */
+static size_t thread_floats(const struct op_args *args)
+{
+    struct scratch s;
+    const int prefix = args->in[4].data ? args->in[4].rows : 0;
+    return carve(&s, NULL, prefix + args->in[0].rows,
+                 args->in[0].cols / args->attr.heads);
+}
+
+size_t V(attention_bytes)(const struct op_args *shapes)
+{
+    return thread_floats(shapes) * sizeof(float) * (size_t)pool_threads();
+}
+
+void V(attention)(const struct op_args *args)
+{
+    const struct job job = {args, thread_floats(args)};
+    const size_t sequences = args->in[3].rows > 1 ? args->in[3].rows - 1 : 0;
+    const size_t rows = args->in[0].rows, heads_all = sequences * args->attr.heads;
+    if (heads_all)
+        par(heads, &job, heads_all, rows * args->in[0].cols * 8 / heads_all);
+}

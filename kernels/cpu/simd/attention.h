@@ -1,0 +1,172 @@
+/* kernels/cpu/simd/attention.h - what attention's two directions share.
+ *
+ * The unit of work is one head of one sequence, its queries in blocks of NR. Scores of a
+ * block are kept turned: S^T, [key][NR queries], so that softmax runs down the keys with
+ * a query per lane (no sums across lanes, every query for itself), dropout makes four
+ * keys of W queries at a time, and the block is at once the k-major operand of P V and
+ * dS K and, read along rows, that of P^T dO and dS^T Q. Scratch is per thread and grows
+ * with keys, never with their square. */
+#ifndef KERNELS_CPU_SIMD_ATTENTION_H
+#define KERNELS_CPU_SIMD_ATTENTION_H
+
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/philox.h"
+#include "kernels/cpu/simd/vmath.h"
+
+/* Rows of one head: row i at p + i * step. */
+struct rows {
+    float *p;
+    size_t step;
+};
+
+/* One head of one sequence. Virtual keys come first, then the sequence's own. */
+struct head {
+    int64_t first; /* its first token's row */
+    int tokens, prefix, keys, dim;
+    int column; /* of the head's first feature */
+    int index;
+};
+
+INLINE struct rows rows_at(const struct tensor *t, int64_t row, int column)
+{
+    return (struct rows){row_of(t, row) + column, (size_t)t->ld};
+}
+
+INLINE struct head head_at(const struct op_args *args, const struct tensor *q,
+                           const struct tensor *seq, const struct tensor *pk,
+                           int sequence, int index)
+{
+    struct head h = {
+        .first = index_of(seq, sequence),
+        .prefix = pk->data ? pk->rows : 0,
+        .dim = q->cols / args->attr.heads,
+        .index = index,
+    };
+    h.tokens = (int)(index_of(seq, sequence + 1) - h.first);
+    h.keys = h.prefix + h.tokens;
+    h.column = index * h.dim;
+    return h;
+}
+
+/* The next part of a thread's scratch, in whole cache lines; NULL when only counting. */
+INLINE float *take(float *base, size_t *used, size_t floats)
+{
+    float *part = base ? base + *used : NULL;
+    *used += round_up(floats, 16);
+    return part;
+}
+
+/* Columns of a copy of rows: whole vectors. */
+INLINE int padded(int dim)
+{
+    return (int)round_up(dim, W);
+}
+
+/* Floats of `keys` rows in strips of MR for a tile's left side. */
+INLINE size_t strip_floats(int keys, int dim)
+{
+    return ceil_div(keys, MR) * (size_t)dim * W;
+}
+
+/* The rows as they are if whole vectors can be read from them, else a padded copy:
+ * prefix rows, then own rows. */
+INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
+                            int prefix_rows, int dim, float *copy)
+{
+    if (!prefix_rows && dim % W == 0)
+        return own;
+    const size_t step = (size_t)padded(dim);
+    for (int c = 0; c < dim; c += W) {
+        V(pack_copy)
+        (copy + c, step, prefix.p + c, (int64_t)prefix.step, left(dim, c), prefix_rows);
+        V(pack_copy)
+        (copy + (size_t)prefix_rows * step + c, step, own.p + c, (int64_t)own.step,
+         left(dim, c), tokens);
+    }
+    return (struct rows){copy, step};
+}
+
+/* Rows as strips, [strip][dim][W]. */
+INLINE void pack_strips(struct rows r, int count, int dim, float *dst)
+{
+    for (int i = 0; i < count; i += MR, dst += (size_t)dim * W)
+        V(pack_transpose)
+    (dst, W, r.p + i * r.step, (int64_t)r.step, min_int(MR, count - i), dim);
+}
+
+/* `count` <= NR rows turned: dst[feature][NR]. */
+INLINE void turn_block(struct rows r, int count, int dim, float *dst)
+{
+    for (int i = 0; i < count; i += W)
+        V(pack_transpose)
+    (dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
+}
+
+/* dst[key][NR] = scale * strips . block, all lanes of the vectors that `count` needs. */
+INLINE void scores(const float *strips, int keys, const float *block, int count, int dim,
+                   float scale, float *dst)
+{
+    struct tile t = {
+        .a_step = W,
+        .b = block,
+        .b_step = NR,
+        .k = dim,
+        .n = count > W ? NR : W,
+        .ldc = NR,
+        .scale = scale,
+    };
+    for (int i = 0; i < keys; i += MR) {
+        t.a = strips + (size_t)i / MR * dim * W;
+        t.c = dst + (size_t)i * NR;
+        V(tile)(min_int(MR, keys - i), &t);
+    }
+}
+
+/* c[query] (+)= sum over keys of block[key][query] * right[key]. */
+INLINE void mix_keys(const float *block, int keys, int count, struct rows right, int dim,
+                     struct rows c, int add)
+{
+    const int strips = (int)ceil_div(count, MR);
+    for (int col = 0; col < dim; col += NR)
+        for (int s = 0; s < strips; s++) {
+            const int begin = count * s / strips, end = count * (s + 1) / strips;
+            const struct tile t = {
+                .a = block + begin,
+                .a_step = NR,
+                .b = right.p + col,
+                .b_step = right.step,
+                .k = keys,
+                .n = min_int(NR, dim - col),
+                .c = c.p + begin * c.step + col,
+                .ldc = c.step,
+                .scale = 1,
+                .add = add,
+            };
+            V(tile)(end - begin, &t);
+        }
+}
+
+/* How many keys the queries up to `last` of the sequence see. */
+INLINE int keys_seen(const struct op_args *args, const struct head *h, int last)
+{
+    return args->attr.causal ? h->prefix + last + 1 : h->keys;
+}
+
+/* -inf where the query of a lane (first + lane) must not see the key. */
+INLINE vf causal_score(const struct head *h, int key, int first, vf s)
+{
+    const vf lane = {LANES};
+    vf hidden = vf_splat((float)(key - h->prefix - first));
+    return vf_if_less(lane, hidden, vf_splat(-INFINITY), s);
+}
+
+/* Words of the mask for keys [key & ~3, + 4) of the W queries from `first` on. */
+INLINE void mask_words(const struct mask_stream *m, const struct head *h, int first,
+                       int key, vu word[4])
+{
+    const vu lane = {LANES};
+    const uint32_t row = m->token_base + (uint32_t)h->first + (uint32_t)first;
+    philox_words(m, lane + row, (uint32_t)(h->index * 16384 + key / 4) - (vu){0}, word);
+}
+
+#endif

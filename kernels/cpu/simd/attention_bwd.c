@@ -1,0 +1,226 @@
+/* kernels/cpu/simd/attention_bwd.c - softmax attention, backward. See attention.h.
+ *
+ * Probabilities come again from scores and the saved log-sum-exp (Dao et al. 2022). With
+ * M the mask over 1 - p and D = rowsum(dO O):
+ *   dV = (P M)^T dO,  dS = P (M (dO V^T) - D),  dQ = scale dS K,  dK = scale dS^T Q.
+ * A thread owns one head of one sequence and adds to its rows of dk and dv block by block
+ * of queries. The gradients of prefix keys are sums over sequences: where they are asked
+ * for, a thread takes one head of all sequences, in order. */
+#include "kernels/cpu/simd/attention.h"
+
+enum { IN_DO, IN_Q, IN_K, IN_V, IN_O, IN_LSE, IN_SEQ, IN_PK, IN_PV };
+enum { OUT_DQ, OUT_DK, OUT_DV, OUT_DPK, OUT_DPV };
+
+struct scratch {
+    float *k_strips, *v_strips; /* for scores and for dO V^T */
+    float *k_copy, *v_copy, *q_copy, *do_copy;
+    float *query, *d_out;   /* a block of queries, turned */
+    float *score, *d_score; /* P M and scale dS, turned */
+};
+
+static size_t carve(struct scratch *s, float *base, int keys, int tokens, int dim)
+{
+    const size_t block = (size_t)NR, row = (size_t)padded(dim);
+    size_t used = 0;
+    s->k_strips = take(base, &used, strip_floats(keys, dim));
+    s->v_strips = take(base, &used, strip_floats(keys, dim));
+    s->k_copy = take(base, &used, keys * row);
+    s->v_copy = take(base, &used, keys * row);
+    s->q_copy = take(base, &used, tokens * row);
+    s->do_copy = take(base, &used, tokens * row);
+    s->query = take(base, &used, block * dim);
+    s->d_out = take(base, &used, block * dim);
+    s->score = take(base, &used, block * keys);
+    s->d_score = take(base, &used, block * keys);
+    return used;
+}
+
+/* Per query of a block: log-sum-exp, and D. Lanes without a query get +inf, which makes
+ * their probabilities zero. */
+static void query_numbers(const struct op_args *args, const struct head *h, int q,
+                          int count, float lse[NR], float d[NR])
+{
+    const struct rows o = rows_at(&args->in[IN_O], h->first + q, h->column);
+    const struct rows d_o = rows_at(&args->in[IN_DO], h->first + q, h->column);
+    for (int i = 0; i < NR; i++) {
+        lse[i] = INFINITY;
+        d[i] = 0;
+        if (i >= count)
+            continue;
+        lse[i] = row_of(&args->in[IN_LSE], h->first + q + i)[h->index];
+        vf sum = {0};
+        for (int c = 0; c < h->dim; c += W) {
+            const int n = left(h->dim, c);
+            sum = vf_fma(vf_get(o.p + i * o.step + c, n),
+                         vf_get(d_o.p + i * d_o.step + c, n), sum);
+        }
+        d[i] = vf_sum(sum);
+    }
+}
+
+/* Scores to P M, and dO V^T to scale dS, for W queries. */
+static void softmax_bwd(const struct op_args *args, const struct head *h,
+                        const struct mask_stream *mask, float *s, float *ds, int first,
+                        int keys, const float *lse, const float *d)
+{
+    const vf scale = vf_splat(args->attr.scale), vlse = vf_load(lse), vd_ = vf_load(d);
+    vu word[4];
+    for (int j = 0; j < keys; j++) {
+        float *ps = s + (size_t)j * NR, *pds = ds + (size_t)j * NR;
+        vf x = vf_load(ps), dp = vf_load(pds);
+        if (args->attr.causal && j > h->prefix + first)
+            x = causal_score(h, j, first, x);
+        vf p = vf_exp(x - vlse), masked = p;
+        if (mask) {
+            if (j % 4 == 0)
+                mask_words(mask, h, first, j, word);
+            masked = mask_apply(mask, word[j % 4], p * mask->scale);
+            dp = mask_apply(mask, word[j % 4], dp * mask->scale);
+        }
+        vf_store(ps, masked);
+        vf_store(pds, p * (dp - vd_) * scale);
+    }
+}
+
+/* c[key] += sum over queries of block[key][query] * right[query], keys [begin, end). */
+static void mix_queries(const float *block, int begin, int end, int count,
+                        struct rows right, int dim, struct rows c)
+{
+    for (int col = 0; col < dim; col += NR)
+        for (int key = begin; key < end; key += MR) {
+            const struct tile t = {
+                .a = block + (size_t)key * NR,
+                .b = right.p + col,
+                .b_step = right.step,
+                .k = count,
+                .n = min_int(NR, dim - col),
+                .c = c.p + (key - begin) * c.step + col,
+                .ldc = c.step,
+                .scale = 1,
+                .add = 1,
+            };
+            V(tile_rows)(min_int(MR, end - key), &t);
+        }
+}
+
+/* Virtual keys' part to one output, own keys' part to another; either may be absent. */
+static void key_gradient(const struct op_args *args, const struct head *h,
+                         const float *block, int keys, int count, struct rows right,
+                         int own, int prefix)
+{
+    if (h->prefix && args->out[prefix].data)
+        mix_queries(block, 0, h->prefix, count, right, h->dim,
+                    rows_at(&args->out[prefix], 0, h->column));
+    if (args->out[own].data)
+        mix_queries(block, h->prefix, keys, count, right, h->dim,
+                    rows_at(&args->out[own], h->first, h->column));
+}
+
+static void clear(const struct op_args *args, int output, int64_t first, int rows,
+                  int column, int dim)
+{
+    if (adds(args, output) || !args->out[output].data)
+        return;
+    for (int r = 0; r < rows; r++)
+        memset(row_of(&args->out[output], first + r) + column, 0, dim * sizeof(float));
+}
+
+static void backward(const struct op_args *args, int sequence, int index, float *base)
+{
+    const struct tensor *in = args->in;
+    const struct head h =
+        head_at(args, &in[IN_Q], &in[IN_SEQ], &in[IN_PK], sequence, index);
+    const struct rows none = {0};
+    struct scratch s;
+    carve(&s, base, h.keys, h.tokens, h.dim);
+    const struct rows pk = h.prefix ? rows_at(&in[IN_PK], 0, h.column) : none;
+    const struct rows pv = h.prefix ? rows_at(&in[IN_PV], 0, h.column) : none;
+    const struct rows k = gathered(rows_at(&in[IN_K], h.first, h.column), h.tokens, pk,
+                                   h.prefix, h.dim, s.k_copy);
+    const struct rows v = gathered(rows_at(&in[IN_V], h.first, h.column), h.tokens, pv,
+                                   h.prefix, h.dim, s.v_copy);
+    const struct rows q_rows = gathered(rows_at(&in[IN_Q], h.first, h.column), h.tokens,
+                                        none, 0, h.dim, s.q_copy);
+    const struct rows do_rows = gathered(rows_at(&in[IN_DO], h.first, h.column), h.tokens,
+                                         none, 0, h.dim, s.do_copy);
+    pack_strips(k, h.keys, h.dim, s.k_strips);
+    pack_strips(v, h.keys, h.dim, s.v_strips);
+    clear(args, OUT_DK, h.first, h.tokens, h.column, h.dim);
+    clear(args, OUT_DV, h.first, h.tokens, h.column, h.dim);
+    const struct mask_stream mask = mask_stream(&args->step, &args->attr);
+    for (int q = 0; q < h.tokens; q += NR) {
+        const int count = min_int(NR, h.tokens - q);
+        const int keys = keys_seen(args, &h, q + count - 1);
+        const struct rows q_block = {q_rows.p + q * q_rows.step, q_rows.step};
+        const struct rows do_block = {do_rows.p + q * do_rows.step, do_rows.step};
+        float lse[NR], d[NR];
+        query_numbers(args, &h, q, count, lse, d);
+        turn_block(q_block, count, h.dim, s.query);
+        turn_block(do_block, count, h.dim, s.d_out);
+        scores(s.k_strips, keys, s.query, count, h.dim, args->attr.scale, s.score);
+        scores(s.v_strips, keys, s.d_out, count, h.dim, 1, s.d_score);
+        for (int i = 0; i < count; i += W)
+            softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
+                        s.d_score + i, q + i, keys, lse + i, d + i);
+        if (args->out[OUT_DQ].data)
+            mix_keys(s.d_score, keys, count, k, h.dim,
+                     rows_at(&args->out[OUT_DQ], h.first + q, h.column),
+                     adds(args, OUT_DQ));
+        key_gradient(args, &h, s.d_score, keys, count, q_block, OUT_DK, OUT_DPK);
+        key_gradient(args, &h, s.score, keys, count, do_block, OUT_DV, OUT_DPV);
+    }
+}
+
+struct job {
+    const struct op_args *args;
+    size_t thread_floats;
+    int sequences, in_order; /* in_order: an item is a head, through all sequences */
+};
+
+static void heads(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct job *job = ctx;
+    const struct op_args *args = job->args;
+    const int n = args->attr.heads, dim = args->in[IN_Q].cols / n;
+    float *scratch = (float *)args->workspace + thread * job->thread_floats;
+    for (size_t i = begin; i < end; i++) {
+        if (!job->in_order) {
+            backward(args, (int)(i / n), (int)(i % n), scratch);
+            continue;
+        }
+        const int prefix = args->in[IN_PK].rows, column = (int)i * dim;
+        clear(args, OUT_DPK, 0, prefix, column, dim);
+        clear(args, OUT_DPV, 0, prefix, column, dim);
+        for (int sequence = 0; sequence < job->sequences; sequence++)
+            backward(args, sequence, (int)i, scratch);
+    }
+}
+
+static size_t thread_floats(const struct op_args *args)
+{
+    struct scratch s;
+    const int prefix = args->in[IN_PK].data ? args->in[IN_PK].rows : 0;
+    const int tokens = args->in[IN_Q].rows;
+    return carve(&s, NULL, prefix + tokens, tokens,
+                 args->in[IN_Q].cols / args->attr.heads);
+}
+
+size_t V(attention_bwd_bytes)(const struct op_args *shapes)
+{
+    return thread_floats(shapes) * sizeof(float) * (size_t)pool_threads();
+}
+
+void V(attention_bwd)(const struct op_args *args)
+{
+    const struct tensor *seq = &args->in[IN_SEQ], *q = &args->in[IN_Q];
+    struct job job = {
+        .args = args,
+        .thread_floats = thread_floats(args),
+        .sequences = seq->rows > 1 ? seq->rows - 1 : 0,
+        .in_order =
+            args->in[IN_PK].data && (args->out[OUT_DPK].data || args->out[OUT_DPV].data),
+    };
+    const size_t items = (size_t)args->attr.heads * (job.in_order ? 1 : job.sequences);
+    if (items)
+        par(heads, &job, items, (size_t)q->rows * q->cols * 20 / items);
+}

@@ -1,0 +1,165 @@
+/* kernels/cpu/simd/elementwise.c - act, dropout, add, copy, zero. Work is divided by
+ * rows. */
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/vmath.h"
+#include "kernels/cpu/simd/philox.h"
+
+/* ---- activations ---- */
+
+/* Hendrycks and Gimpel 2016, the exact form: x (1 + erf(x / sqrt 2)) / 2. */
+INLINE vf gelu(vf x)
+{
+    vf half = x * 0.5f;
+    return vf_fma(half, vf_erf(x * 0x1.6a09e6p-1f), half);
+}
+
+INLINE vf relu(vf x)
+{
+    return vf_max((vf){0}, x);
+}
+
+/* Phi(x) + x phi(x) */
+INLINE vf gelu_slope(vf x)
+{
+    vf cdf = vf_fma(vf_erf(x * 0x1.6a09e6p-1f), vf_splat(0.5f), vf_splat(0.5f));
+    vf pdf = vf_exp(x * x * -0.5f) * 0x1.988454p-2f; /* 1 / sqrt(2 pi) */
+    return vf_fma(x, pdf, cdf);
+}
+
+INLINE vf relu_slope(vf x)
+{
+    return vf_if_less((vf){0}, x, vf_splat(1), (vf){0});
+}
+
+INLINE vf tanh_slope(vf x)
+{
+    vf y = vf_tanh(x);
+    return 1.0f - y * y;
+}
+
+#define ROWS(name, expression)                                                           \
+    static void name(void *ctx, size_t begin, size_t end, int thread)                    \
+    {                                                                                    \
+        const struct op_args *args = ctx;                                                \
+        const int cols = args->out[0].cols, add = adds(args, 0);                         \
+        (void)thread;                                                                    \
+        for (size_t r = begin; r < end; r++) {                                           \
+            const float *a = row_of(&args->in[0], r);                                    \
+            const float *b = args->in[1].data ? row_of(&args->in[1], r) : a;             \
+            float *y = row_of(&args->out[0], r);                                         \
+            for (int c = 0; c < cols; c += W) {                                          \
+                const int n = left(cols, c);                                             \
+                vf va = vf_get(a + c, n), vb = vf_get(b + c, n);                         \
+                (void)vb;                                                                \
+                vf_put(y + c, expression, n, add);                                       \
+            }                                                                            \
+        }                                                                                \
+    }
+
+ROWS(act_gelu, gelu(va))
+ROWS(act_relu, relu(va))
+ROWS(act_tanh, vf_tanh(va))
+ROWS(act_bwd_gelu, va *gelu_slope(vb))
+ROWS(act_bwd_relu, va *relu_slope(vb))
+ROWS(act_bwd_tanh, va *tanh_slope(vb))
+ROWS(add_rows, va + vb)
+ROWS(copy_rows, va)
+
+static const pool_fn act_fns[ACT_COUNT] = {
+#define X(name) act_##name,
+    ACTS(X)
+#undef X
+};
+
+static const pool_fn act_bwd_fns[ACT_COUNT] = {
+#define X(name) act_bwd_##name,
+    ACTS(X)
+#undef X
+};
+
+static void by_rows(pool_fn fn, const struct op_args *args, int cost)
+{
+    par(fn, args, args->out[0].rows, (size_t)args->out[0].cols * cost);
+}
+
+void V(act)(const struct op_args *args)
+{
+    by_rows(act_fns[args->attr.act], args, 2);
+}
+
+void V(act_bwd)(const struct op_args *args)
+{
+    by_rows(act_bwd_fns[args->attr.act], args, 3);
+}
+
+void V(add)(const struct op_args *args)
+{
+    by_rows(add_rows, args, 1);
+}
+
+void V(copy)(const struct op_args *args)
+{
+    by_rows(copy_rows, args, 1);
+}
+
+static void zero_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct tensor *out = ctx;
+    const size_t size = dtype_bytes(out->dtype);
+    (void)thread;
+    for (size_t r = begin; r < end; r++)
+        memset((char *)out->data + r * out->ld * size, 0, out->cols * size);
+}
+
+void V(zero)(const struct op_args *args)
+{
+    const struct tensor *out = &args->out[0];
+    if (!adds(args, 0))
+        par(zero_rows, out, out->rows, out->cols);
+}
+
+/* ---- dropout ---- */
+
+/* Lane l of the generator is columns 4 l .. 4 l + 3; interleaving its words brings W such
+ * groups into column order. */
+static void dropout_row(const struct mask_stream *m, const float *x, float *y,
+                        uint32_t row, int cols, int add)
+{
+    const vu lane = {LANES};
+    const vu token = m->token_base + row - (vu){0};
+    for (int c = 0; c < cols; c += 4 * W) {
+        vu w[4];
+        philox_words(m, token, lane + (uint32_t)c / 4, w);
+        vu low02 = vec_low(w[0], w[2]), high02 = vec_high(w[0], w[2]);
+        vu low13 = vec_low(w[1], w[3]), high13 = vec_high(w[1], w[3]);
+        const vu ordered[4] = {vec_low(low02, low13), vec_high(low02, low13),
+                               vec_low(high02, high13), vec_high(high02, high13)};
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            const int begin = c + i * W;
+            if (begin >= cols)
+                break;
+            const int n = left(cols, begin);
+            vf v = vf_get(x + begin, n) * m->scale;
+            vf_put(y + begin, mask_apply(m, ordered[i], v), n, add);
+        }
+    }
+}
+
+static void dropout_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const struct mask_stream m = mask_stream(&args->step, &args->attr);
+    (void)thread;
+    for (size_t r = begin; r < end; r++)
+        dropout_row(&m, row_of(&args->in[0], r), row_of(&args->out[0], r), (uint32_t)r,
+                    args->out[0].cols, adds(args, 0));
+}
+
+void V(dropout)(const struct op_args *args)
+{
+    if (args->attr.p > 0)
+        by_rows(dropout_rows, args, 2);
+    else if (args->in[0].data != args->out[0].data || adds(args, 0))
+        by_rows(copy_rows, args, 1);
+}

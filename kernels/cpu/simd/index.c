@@ -1,0 +1,105 @@
+/* kernels/cpu/simd/index.c - embeddings and picking rows.
+ *
+ * Scattering backward passes are divided by columns: each thread adds all rows in order
+ * to its own columns, so equal indices meet in row order whatever the number of
+ * threads. */
+#include "kernels/cpu/simd/simd.h"
+
+enum { COLUMNS = 64 };
+
+static void add_row(float *y, const float *x, int cols)
+{
+    int c = 0;
+    for (; c + W <= cols; c += W)
+        vf_store(y + c, vf_load(y + c) + vf_load(x + c));
+    if (c < cols)
+        vf_store_n(y + c, vf_load_n(y + c, cols - c) + vf_load_n(x + c, cols - c),
+                   cols - c);
+}
+
+static void put_row(float *y, const float *x, int cols, int add)
+{
+    if (add)
+        add_row(y, x, cols);
+    else
+        memcpy(y, x, (size_t)cols * sizeof(*y));
+}
+
+static void embed_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const struct tensor *in = args->in, *y = &args->out[0];
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *word = row_of(&in[3], index_of(&in[0], r));
+        const float *pos = row_of(&in[4], index_of(&in[1], r)), *type = NULL;
+        if (in[5].data)
+            type = row_of(&in[5], index_of(&in[2], r));
+        float *row = row_of(y, r);
+        for (int c = 0; c < y->cols; c += W) {
+            const int n = left(y->cols, c);
+            vf v = vf_load_n(word + c, n) + vf_load_n(pos + c, n);
+            if (type)
+                v += vf_load_n(type + c, n);
+            vf_put(row + c, v, n, adds(args, 0));
+        }
+    }
+}
+
+void V(embed)(const struct op_args *args)
+{
+    par(embed_rows, args, args->out[0].rows, args->out[0].cols);
+}
+
+/* dst[index[i]] += src[i], dst zeroed first unless it is added to. */
+struct scatter {
+    const struct tensor *src, *index, *dst;
+    int add;
+};
+
+static void scatter_columns(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct scatter *s = ctx;
+    (void)thread;
+    for (size_t j = begin; j < end; j++) {
+        const int c = (int)j * COLUMNS, n = min_int(COLUMNS, s->dst->cols - c);
+        for (int r = 0; !s->add && r < s->dst->rows; r++)
+            memset(row_of(s->dst, r) + c, 0, (size_t)n * sizeof(float));
+        for (int r = 0; r < s->src->rows; r++)
+            add_row(row_of(s->dst, index_of(s->index, r)) + c, row_of(s->src, r) + c, n);
+    }
+}
+
+static void scatter(const struct op_args *args, int output, const struct tensor *index)
+{
+    const struct scatter s = {&args->in[0], index, &args->out[output],
+                              adds(args, output)};
+    if (s.dst->data)
+        par(scatter_columns, &s, ceil_div(s.dst->cols, COLUMNS),
+            (size_t)COLUMNS * (s.src->rows + s.dst->rows));
+}
+
+void V(embed_bwd)(const struct op_args *args)
+{
+    for (int i = 0; i < 3; i++)
+        scatter(args, i, &args->in[1 + i]);
+}
+
+void V(gather_bwd)(const struct op_args *args)
+{
+    scatter(args, 0, &args->in[1]);
+}
+
+static void gather_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    (void)thread;
+    for (size_t r = begin; r < end; r++)
+        put_row(row_of(&args->out[0], r), row_of(&args->in[0], index_of(&args->in[1], r)),
+                args->out[0].cols, adds(args, 0));
+}
+
+void V(gather)(const struct op_args *args)
+{
+    par(gather_rows, args, args->out[0].rows, args->out[0].cols);
+}

@@ -1,0 +1,100 @@
+/* kernels/cpu/simd/loss.c - cross entropy over classes.
+ *
+ * The sum of exponentials is collected in double every BLOCK elements; two classes or a
+ * vocabulary, the error stays near that of exp. */
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/vmath.h"
+
+enum { BLOCK = 64 * W };
+
+/* n elements, the other lanes `beyond`. */
+static vf get(const float *p, int n, float beyond)
+{
+    if (n == W)
+        return vf_load(p);
+    vf v = vf_load_n(p, n), lane = {LANES};
+    return vf_if_less(lane, vf_splat((float)n), v, vf_splat(beyond));
+}
+
+static float row_max(const float *x, int cols)
+{
+    vf m = vf_splat(-INFINITY);
+    for (int c = 0; c < cols; c += W)
+        m = vf_max(m, get(x + c, left(cols, c), -INFINITY));
+    return vf_max_lane(m);
+}
+
+/* Sum of exp(x - max). */
+static double exp_sum(const float *x, int cols, float max)
+{
+    double total = 0;
+    for (int block = 0; block < cols; block += BLOCK) {
+        const int stop = min_int(cols, block + BLOCK);
+        vf sum = {0};
+        for (int c = block; c < stop; c += W)
+            sum += vf_exp(get(x + c, left(stop, c), -INFINITY) - max);
+        total += vf_sum(sum);
+    }
+    return total;
+}
+
+static void loss_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const int cols = args->in[0].cols;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *x = row_of(&args->in[0], r);
+        const int32_t label = index_of(&args->in[1], r);
+        double loss = 0;
+        if (label >= 0) {
+            const float max = row_max(x, cols);
+            loss = log(exp_sum(x, cols, max)) + ((double)max - x[label]);
+        }
+        float *out = row_of(&args->out[0], r);
+        *out = (float)(adds(args, 0) ? *out + loss : loss);
+    }
+}
+
+void V(cross_entropy)(const struct op_args *args)
+{
+    par(loss_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2 + W);
+}
+
+static void gradient_row(const float *x, float *dx, int cols, int label, float scale,
+                         int add)
+{
+    const float max = row_max(x, cols);
+    const float factor = (float)(scale / exp_sum(x, cols, max));
+    const vf lane = {LANES};
+    for (int c = 0; c < cols; c += W) {
+        const int n = left(cols, c);
+        vf p = vf_exp(get(x + c, n, 0) - max) * factor;
+        if (label >= c && label < c + n) { /* p - 1 in this one lane */
+            vf off = lane - (float)(label - c);
+            p = vf_if_less(off * off, vf_splat(0.25f), p - scale, p);
+        }
+        vf_put(dx + c, p, n, add);
+    }
+}
+
+static void gradient_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const int cols = args->in[0].cols, add = adds(args, 0);
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const int32_t label = index_of(&args->in[1], r);
+        float *dx = row_of(&args->out[0], r);
+        if (label >= 0)
+            gradient_row(row_of(&args->in[0], r), dx, cols, label, args->step.loss_scale,
+                         add);
+        else if (!add)
+            memset(dx, 0, (size_t)cols * sizeof(*dx));
+    }
+}
+
+void V(cross_entropy_bwd)(const struct op_args *args)
+{
+    par(gradient_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 3 + W);
+}

@@ -1,0 +1,51 @@
+/* kernels/cpu/simd/table.c - the backend's table, and workspace by op. */
+#include "kernels/cpu/simd/simd.h"
+#include "lib/mem.h"
+
+static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+{
+    static size_t (*const of_op[OP_COUNT])(const struct op_args *) = {
+        [OP_linear] = V(linear_bytes),
+        [OP_linear_dx] = V(linear_dx_bytes),
+        [OP_linear_dw] = V(linear_dw_bytes),
+        [OP_attention] = V(attention_bytes),
+        [OP_attention_bwd] = V(attention_bwd_bytes),
+        [OP_sumsq] = V(sumsq_bytes),
+    };
+    return of_op[op] ? of_op[op](shapes) : 0;
+}
+
+static void copy_bytes(void *dst, const void *src, size_t bytes)
+{
+    memcpy(dst, src, bytes);
+}
+
+/* Ops return when they are done. */
+static void sync_nothing(void)
+{
+}
+
+#define V_TEXT(x) #x
+#define V_NAME(x) V_TEXT(x)
+
+extern const struct backend V(table);
+const struct backend V(table) = {
+    .abi = BACKEND_ABI,
+    .name = "cpu",
+    .variant = V_NAME(CPU_VARIANT),
+    .ops =
+        {
+#define OP(name, n_in, n_out, in_place) [OP_##name] = V(name),
+#include "kernels/ops.def"
+#undef OP
+        },
+    .workspace_bytes = workspace_bytes,
+    .alloc = mem_try_aligned,
+    .release = mem_free_aligned,
+    .upload = copy_bytes,
+    .download = copy_bytes,
+    .sync = sync_nothing,
+    .weight_bytes = V(weight_bytes),
+    .weight_prepare = V(weight_prepare),
+    .weight_unpack = V(weight_unpack),
+};
