@@ -19,7 +19,7 @@ static bool pragma_only_reads(const char *name, const char *argument)
         "table_info|table_xinfo|table_list|index_list|index_info|index_xinfo|"
         "foreign_key_list|integrity_check|quick_check|foreign_key_check";
     static const char alone[] =
-        "user_version|application_id|journal_mode|page_size|page_count|freelist_count|"
+        "user_version|application_id|page_size|page_count|freelist_count|"
         "encoding|compile_options|database_list|function_list|table_list|"
         "integrity_check|quick_check|foreign_key_check|data_version";
     return str_in_list(name, argument ? with_argument : alone, '|');
@@ -40,6 +40,9 @@ static int authorize(void *ctx, int action, const char *a, const char *b,
         return b && !strcmp(b, "load_extension") ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_PRAGMA:
         return pragma_only_reads(a, b) ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_UPDATE: /* asked when a table-valued function is first named; the other
+                           locks hold for a real one */
+        return a && !strcmp(a, "sqlite_master") ? SQLITE_OK : SQLITE_DENY;
     default:
         return SQLITE_DENY;
     }

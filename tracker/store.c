@@ -15,11 +15,11 @@ EMBED(schema_sql, "schema.sql");
  * gets a row here that alters what is there. */
 static const char *const steps[STORE_VERSION] = {schema_sql};
 
-enum { VERSION, APPLICATION, OBJECTS, JOURNAL };
+enum { HEADER, JOURNAL };
 static const char *const sql[] = {
-    [VERSION] = "PRAGMA user_version",
-    [APPLICATION] = "PRAGMA application_id",
-    [OBJECTS] = "SELECT count(*) FROM sqlite_schema",
+    /* One statement, so that all three are of one moment. */
+    [HEADER] = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT "
+               "application_id FROM pragma_application_id), count(*) FROM sqlite_schema",
     [JOURNAL] = "PRAGMA journal_mode",
 };
 
@@ -97,12 +97,18 @@ static int connect(struct store *s, unsigned flags, struct err *err)
 /* The version, after making sure that the file is one of ours or empty. */
 static int read_version(struct store *s, int64_t *version, struct err *err)
 {
+    sqlite3_stmt *stmt = NULL;
     int64_t application = 0, objects = 0;
-    int rc = store_int(s, sql[VERSION], NULL, version, err);
-    if (rc >= 0)
-        rc = store_int(s, sql[APPLICATION], NULL, &application, err);
-    if (rc >= 0)
-        rc = store_int(s, sql[OBJECTS], NULL, &objects, err);
+    int rc = store_statement(s, sql[HEADER], NULL, &stmt, err);
+    if (rc == 0)
+        rc = store_step(s, stmt, err);
+    if (rc > 0) {
+        *version = sqlite3_column_int64(stmt, 0);
+        application = sqlite3_column_int64(stmt, 1);
+        objects = sqlite3_column_int64(stmt, 2);
+    }
+    if (stmt)
+        store_done(stmt);
     if (rc < 0)
         return rc;
     if (objects > 0 && application != STORE_APPLICATION_ID)
