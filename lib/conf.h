@@ -8,7 +8,7 @@
  * go to jansson. Every error names file, line and column.
  *
  * A place is remembered for each value by its path ("parameters.rank.values[2]"), so that
- * later checks can say where. */
+ * later checks can say where; for a block below its key it is the key's place. */
 #ifndef LIB_CONF_H
 #define LIB_CONF_H
 

@@ -127,7 +127,7 @@ static void refused_text(void **state)
         {"{\"a\": 1,\n \"a\": 2}", "line 2, column 4: duplicate object key"},
         {"[1,\n 2",                "line 2"                                },
         {"[1] x",                  "end of file expected"                  },
-        {"\"\xff\"",               "UTF-8"                                 },
+        {"\"\xff\"",               "unable to decode byte 0xff"            },
         {"[NaN]",                  "line 1"                                },
         {"[1e999]",                "real number overflow"                  },
         {"{\"a\\u0000\": 1}",      "\\u0000"                               },
