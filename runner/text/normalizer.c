@@ -23,9 +23,7 @@ static void filter(struct text *t, bool (*keep)(int32_t cp))
 
 static bool is_clean(int32_t cp)
 {
-    if (cp == '\t' || cp == '\n' || cp == '\r')
-        return true;
-    return cp != 0 && cp != 0xfffd && !unicode_is_other(cp);
+    return !unicode_is_other(cp);
 }
 
 static void clean(struct text *t)

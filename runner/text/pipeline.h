@@ -174,9 +174,9 @@ int part_unknown(const char *what, const char *type, struct err *err);
 /* ---- Unicode ----------------------------------------------------------------------- */
 
 bool unicode_is_space(int32_t cp);       /* White_Space */
-bool unicode_is_punctuation(int32_t cp); /* P* and ASCII's */
 bool unicode_is_word(int32_t cp);        /* \w of regular expressions */
-bool unicode_is_other(int32_t cp);       /* Cc, Cf, Co */
+bool unicode_is_punctuation(int32_t cp); /* these three: see unicode.def */
+bool unicode_is_other(int32_t cp);
 bool unicode_is_mark_nonspacing(int32_t cp);
 
 #endif

@@ -1,4 +1,4 @@
-/* runner/text/text.c - code points with places, and Unicode classes by libutf8proc. */
+/* runner/text/text.c - code points with places, and Unicode classes. */
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
 #include <stdlib.h>
@@ -88,13 +88,56 @@ bool unicode_is_space(int32_t cp)
            cp == 0x2029 || cp == 0x202f || cp == 0x205f || cp == 0x3000;
 }
 
+struct range {
+    int32_t first, last;
+};
+#define PUNCTUATION(first, last) {first, last},
+#define OTHER(first, last)
+#define MARK(first, last)
+static const struct range punctuation[] = {
+#include "runner/text/unicode.def"
+};
+#undef PUNCTUATION
+#undef OTHER
+#define PUNCTUATION(first, last)
+#define OTHER(first, last) {first, last},
+static const struct range other[] = {
+#include "runner/text/unicode.def"
+};
+#undef OTHER
+#undef MARK
+#define OTHER(first, last)
+#define MARK(first, last) {first, last},
+static const struct range marks[] = {
+#include "runner/text/unicode.def"
+};
+
+static bool in_ranges(const struct range *r, size_t n, int32_t cp)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (r[mid].last < cp)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && r[lo].first <= cp;
+}
+
 bool unicode_is_punctuation(int32_t cp)
 {
-    if (cp < 128)
-        return (cp >= 33 && cp <= 47) || (cp >= 58 && cp <= 64) ||
-               (cp >= 91 && cp <= 96) || (cp >= 123 && cp <= 126);
-    utf8proc_category_t c = utf8proc_category(cp);
-    return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+    return in_ranges(punctuation, ARRAY_LEN(punctuation), cp);
+}
+
+bool unicode_is_other(int32_t cp)
+{
+    return in_ranges(other, ARRAY_LEN(other), cp);
+}
+
+bool unicode_is_mark_nonspacing(int32_t cp)
+{
+    return cp >= marks[0].first && in_ranges(marks, ARRAY_LEN(marks), cp);
 }
 
 /* Alphabetic (letters, letter numbers, and the circled and squared letters), marks,
@@ -107,16 +150,4 @@ bool unicode_is_word(int32_t cp)
            c == UTF8PROC_CATEGORY_PC || cp == 0x200c || cp == 0x200d ||
            (cp >= 0x24b6 && cp <= 0x24e9) || (cp >= 0x1f130 && cp <= 0x1f149) ||
            (cp >= 0x1f150 && cp <= 0x1f169) || (cp >= 0x1f170 && cp <= 0x1f189);
-}
-
-bool unicode_is_other(int32_t cp)
-{
-    utf8proc_category_t c = utf8proc_category(cp);
-    return c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF ||
-           c == UTF8PROC_CATEGORY_CO;
-}
-
-bool unicode_is_mark_nonspacing(int32_t cp)
-{
-    return utf8proc_category(cp) == UTF8PROC_CATEGORY_MN;
 }
