@@ -1,0 +1,125 @@
+/* cli/cmd_trial.c - `peftlab trial ID`: trains one trial of the store. It is what
+ * launchers start, and what a person may start by hand; the claim decides who works on
+ * the trial. */
+#include "cli/command.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "runner/trial.h"
+#include "tracker/store.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct opt_def options[] = {
+    {"store",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
+     "store (default: PEFTLAB_STORE, then ./peftlab.db)"            },
+    {"run_dir",  NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
+     "where run folders go (default: peftlab-runs beside the store)"},
+    {"lease_ms", NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
+     "a run without a sign of life for so long is given up"         },
+};
+static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
+
+/* What a failed training means for its trial. */
+static enum trial_state state_of(enum err_code code)
+{
+    static const struct {
+        enum err_code code;
+        enum trial_state state;
+    } rows[] = {
+        {ERR_OK,    TRIAL_complete },
+        {ERR_NAN,   TRIAL_nan      },
+        {ERR_NOMEM, TRIAL_oom      },
+        {ERR_BUSY,  TRIAL_preempted}
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].code == code)
+            return rows[i].state;
+    return TRIAL_failed;
+}
+
+/* Trains under a claim and writes the outcome to the store. */
+static int work(struct store *store, const struct run_claim *claim, int64_t lease_ms,
+                struct err *err)
+{
+    struct trial_row trial;
+    struct err training = ERR_INIT, closing = ERR_INIT;
+    int rc = store_get_trial(store, claim->trial, &trial, err);
+    if (rc < 0)
+        return rc;
+    char *dir = store_run_dir(store, claim->run, err);
+    if (!dir)
+        return trial_row_release(&trial), -(int)err->code;
+    struct sink *sink = sink_local(store, claim->run, lease_ms);
+    rc = trial_train(trial.config, trial.base_dir, dir, sink, &training);
+    int closed = sink_close(sink, &closing);
+    const enum trial_state state =
+        rc == 0 && closed < 0 ? TRIAL_failed : state_of(training.code);
+    const char *reason = rc < 0 ? training.msg : closed < 0 ? closing.msg : NULL;
+    const int finished = store_run_finish(store, claim->run, state,
+                                          err_exit_status(training.code), reason, err);
+    if (finished == 0 && reason)
+        err_set(err, rc < 0 ? training.code : closing.code, "trial %lld: %s",
+                (long long)claim->trial, reason);
+    trial_row_release(&trial);
+    free(dir);
+    return finished < 0 ? finished : rc < 0 ? rc : closed;
+}
+
+static int claim_and_work(const char *id, const json_t *values, struct err *err)
+{
+    struct store *store;
+    struct run_claim claim;
+    char *end;
+    const int64_t lease_ms = json_get_int(values, "lease_ms", 30000);
+    const long long trial = strtoll(id, &end, 10);
+    if (*end || end == id || trial < 1)
+        return err_set(err, ERR_USAGE, "trial: '%s' is no trial number (see peftlab ls)",
+                       id);
+    char *path = store_default_path(json_get_str(values, "store", NULL));
+    int rc = store_open(path, 0, &store, err);
+    if (rc < 0)
+        return free(path), rc;
+    char *folder = fs_dirname(path);
+    const char *given = json_get_str(values, "run_dir", NULL);
+    char *root = given ? xstrdup(given) : fs_join(folder, "peftlab-runs");
+    proc_catch_signals();
+    rc = store_claim(store, 0, trial, lease_ms, root, &claim, err);
+    if (rc == 0)
+        rc = err_set(err, ERR_BUSY,
+                     "trial %lld is not waiting: somebody works on it, or it is finished",
+                     trial);
+    else if (rc > 0)
+        rc = work(store, &claim, lease_ms, err);
+    store_close(store);
+    free(path);
+    free(folder);
+    free(root);
+    return rc;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values;
+    const char *id = NULL;
+    size_t count = 0;
+    bool done = false;
+    int rc = command_parse(&cmd_trial, argc, argv, &values, &id, 1, &count, &done, err);
+    if (rc || done)
+        return rc;
+    rc = count ? claim_and_work(id, values, err)
+               : err_set(err, ERR_USAGE, "trial: no number (usage: peftlab %s)",
+                         cmd_trial.usage);
+    json_decref(values);
+    return rc;
+}
+
+const struct command cmd_trial = {
+    .name = "trial",
+    .usage = "trial ID [--store FILE]",
+    .help = "Train one waiting trial of the store.",
+    .group = "Trials",
+    .options = &table,
+    .run = run,
+};
