@@ -207,7 +207,7 @@ static size_t thread_floats(const struct op_args *args)
 
 size_t V(attention_bwd_bytes)(const struct op_args *shapes)
 {
-    return thread_floats(shapes) * sizeof(float) * (size_t)pool_threads();
+    return thread_floats(shapes) * sizeof(float) * (size_t)pool_size();
 }
 
 void V(attention_bwd)(const struct op_args *args)

@@ -214,7 +214,7 @@ static struct room room_for(const struct gemm *g)
         r.b = ceil_div(g->n, NR) * k * NR;
     if (is_q4(g))
         r.scratch_step = k * NR + (size_t)UNPACK * W;
-    r.all = r.a + r.b + r.scratch_step * (size_t)pool_threads();
+    r.all = r.a + r.b + r.scratch_step * (size_t)pool_size();
     return r;
 }
 

@@ -1,4 +1,5 @@
-/* kernels/cpu/simd/loss.c - cross entropy over classes.
+/* kernels/cpu/simd/loss.c - cross entropy over classes, with label smoothing (Szegedy et
+ * al. 2016).
  *
  * The sum of exponentials is collected in double every BLOCK elements; two classes or a
  * vocabulary, the error stays near that of exp. */
@@ -38,20 +39,41 @@ static double exp_sum(const float *x, int cols, float max)
     return total;
 }
 
+/* Mean of max - x, for label smoothing. */
+static double mean_below(const float *x, int cols, float max)
+{
+    double total = 0;
+    for (int block = 0; block < cols; block += BLOCK) {
+        const int stop = min_int(cols, block + BLOCK);
+        vf sum = {0};
+        for (int c = block; c < stop; c += W)
+            sum += max - get(x + c, left(stop, c), max);
+        total += vf_sum(sum);
+    }
+    return total / cols;
+}
+
+static double loss_of(const float *x, int cols, int label, double smoothing)
+{
+    const float max = row_max(x, cols);
+    const double log_sum = log(exp_sum(x, cols, max)); /* of x - max */
+    double loss = log_sum + ((double)max - x[label]);
+    if (smoothing > 0)
+        loss += smoothing * (log_sum + mean_below(x, cols, max) - loss);
+    return loss;
+}
+
 static void loss_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
     const int cols = args->in[0].cols;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
-        const float *x = row_of(&args->in[0], r);
         const int32_t label = index_of(&args->in[1], r);
-        double loss = 0;
-        if (label >= 0) {
-            const float max = row_max(x, cols);
-            loss = log(exp_sum(x, cols, max)) + ((double)max - x[label]);
-        }
         float *out = row_of(&args->out[0], r);
+        double loss = 0;
+        if (label >= 0)
+            loss = loss_of(row_of(&args->in[0], r), cols, label, args->attr.smoothing);
         *out = (float)(adds(args, 0) ? *out + loss : loss);
     }
 }
@@ -61,18 +83,21 @@ void V(cross_entropy)(const struct op_args *args)
     par(loss_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2 + W);
 }
 
-static void gradient_row(const float *x, float *dx, int cols, int label, float scale,
-                         int add)
+/* scale * (p - target), the target being 1 - e at the label and e / cols everywhere. */
+static void gradient_row(const struct op_args *args, const float *x, float *dx, int label)
 {
-    const float max = row_max(x, cols);
+    const int cols = args->in[0].cols, add = adds(args, 0);
+    const float max = row_max(x, cols), scale = args->step.loss_scale;
     const float factor = (float)(scale / exp_sum(x, cols, max));
+    const float base = scale * args->attr.smoothing / (float)cols;
+    const float peak = scale * (1 - args->attr.smoothing);
     const vf lane = {LANES};
     for (int c = 0; c < cols; c += W) {
         const int n = left(cols, c);
-        vf p = vf_exp(get(x + c, n, 0) - max) * factor;
-        if (label >= c && label < c + n) { /* p - 1 in this one lane */
+        vf p = vf_exp(get(x + c, n, 0) - max) * factor - base;
+        if (label >= c && label < c + n) { /* in this one lane */
             vf off = lane - (float)(label - c);
-            p = vf_if_less(off * off, vf_splat(0.25f), p - scale, p);
+            p = vf_if_less(off * off, vf_splat(0.25f), p - peak, p);
         }
         vf_put(dx + c, p, n, add);
     }
@@ -81,15 +106,14 @@ static void gradient_row(const float *x, float *dx, int cols, int label, float s
 static void gradient_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
-    const int cols = args->in[0].cols, add = adds(args, 0);
+    const int cols = args->in[0].cols;
     (void)thread;
     for (size_t r = begin; r < end; r++) {
         const int32_t label = index_of(&args->in[1], r);
         float *dx = row_of(&args->out[0], r);
         if (label >= 0)
-            gradient_row(row_of(&args->in[0], r), dx, cols, label, args->step.loss_scale,
-                         add);
-        else if (!add)
+            gradient_row(args, row_of(&args->in[0], r), dx, label);
+        else if (!adds(args, 0))
             memset(dx, 0, (size_t)cols * sizeof(*dx));
     }
 }

@@ -194,10 +194,7 @@ static inline void par(pool_fn fn, const void *ctx, size_t count, size_t work)
 {
     const size_t enough = 16384;
     size_t chunk = work >= enough ? 1 : ceil_div(enough, work ? work : 1);
-    if (count <= chunk)
-        fn((void *)ctx, 0, count, 0);
-    else
-        pool_run(fn, (void *)ctx, count, chunk);
+    pool_run(fn, (void *)ctx, count, chunk);
 }
 
 #endif
