@@ -1,0 +1,81 @@
+/* sweep/controller.h - the state of `sweep run`; for controller*.c only.
+ *
+ * The rule that keeps it safe: the controller never claims work. It picks a trial that
+ * the store shows as waiting (or preempted) and starts a child for it; the child claims
+ * that one trial itself, keeps its lease alive and writes its end. So there is no moment
+ * at which a kill -9 loses anything:
+ *  - of the controller before, during or after a start: the store does not know of it;
+ * the kernel sends SIGTERM to the children, which end as preempted, and the next `sweep
+ * run` goes on;
+ *  - of a child before its claim: the trial is still waiting; after it: the run's owner
+ * is gone, store_reap says stale and the trial waits again, up to 1 + retry.max losses;
+ *  - two controllers may start a child for the same trial; one claim wins, the other
+ * child ends with status 75 and nothing is lost but its start.
+ *
+ * Only to record what no child can (a trial that does not fit, one that ends again and
+ * again without a result, a time limit) the controller claims and ends a run itself, in
+ * two short transactions. If it dies between them, the run is reaped like any other. */
+#ifndef SWEEP_CONTROLLER_H
+#define SWEEP_CONTROLLER_H
+
+#include "lib/text_table.h"
+#include "sweep/launch.h"
+#include "sweep/sweep.h"
+
+struct ctl_trial {
+    const struct sweep_trial *t;
+    int64_t id;
+    enum trial_state state;
+    int attempts;
+    int starts;        /* children of this controller that ended without a result */
+    double not_before; /* monotonic; a pause after such an end */
+    bool started;      /* a child of ours runs */
+    bool known_final;  /* counted and told */
+};
+
+struct ctl_child {
+    size_t trial;
+    int64_t handle;
+    double started;
+    double stop_sent; /* 0: not asked to stop */
+    bool timed_out;
+};
+
+struct controller {
+    const struct sweep_plan *plan;
+    const struct sweep_file *file;
+    const struct sweep_run_options *o;
+    const struct launcher *launcher;
+    struct store *store;
+    struct err *err;
+    int64_t sweep;
+    int jobs, threads;
+    int64_t memory_bytes; /* for all children together */
+
+    struct ctl_trial *trials; /* in the plan's order */
+    size_t count;
+    size_t *by_id; /* indices, ordered by id */
+    struct ctl_child *children;
+    int child_count;
+
+    struct sweep_labels labels;
+    struct progress *progress;
+    size_t done, done_before; /* final states; those at the start */
+    size_t failures;
+    double began, refreshed;
+    double seen_s, seen_predicted_s; /* of trials that ended here */
+    const char *no_more;             /* why nothing new is started; NULL: it is */
+    bool stop_requested;             /* `sweep stop` */
+    int signals;
+};
+
+/* controller_store.c: what the store says, and what the controller writes there. */
+int controller_add(struct controller *c);
+int controller_refresh(struct controller *c);
+int controller_end_trial(struct controller *c, struct ctl_trial *t,
+                         enum trial_state state, int exit_code, const char *reason);
+void controller_told(struct controller *c, struct ctl_trial *t);
+void controller_show(struct controller *c);
+int controller_summary(struct controller *c);
+
+#endif

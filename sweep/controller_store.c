@@ -1,0 +1,232 @@
+/* sweep/controller_store.c - the controller's view of the store, and what it tells the
+ * user. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include "sweep/controller.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEASE_MS 60000
+
+static struct trial_row *plan_rows(const struct controller *c, int64_t experiment)
+{
+    struct trial_row *rows = xcalloc(c->count + 1, sizeof *rows);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct sweep_trial *t = &c->plan->trials[i];
+        rows[i] = (struct trial_row){
+            .sweep = c->sweep,
+            .experiment = experiment,
+            .number = (int64_t)i,
+            .key = t->key,
+            .seed = t->seed,
+            .base_dir = c->file->base_dir,
+            .config = t->resolved,
+            .params = t->params,
+            .predicted_bytes = t->peak_bytes,
+            .predicted_s = t->seconds,
+            .state = TRIAL_waiting,
+        };
+    }
+    return rows;
+}
+
+static int by_id(const void *a, const void *b, void *trials)
+{
+    const struct ctl_trial *t = trials;
+    int64_t x = t[*(const size_t *)a].id, y = t[*(const size_t *)b].id;
+    return (x > y) - (x < y);
+}
+
+static void take_rows(struct controller *c, const struct trial_row *rows)
+{
+    c->trials = xcalloc(c->count + 1, sizeof *c->trials);
+    c->by_id = xcalloc(c->count + 1, sizeof *c->by_id);
+    for (size_t i = 0; i < c->count; i++) {
+        c->trials[i] = (struct ctl_trial){.t = &c->plan->trials[i], .id = rows[i].id};
+        c->by_id[i] = i;
+    }
+    qsort_r(c->by_id, c->count, sizeof *c->by_id, by_id, c->trials);
+}
+
+int controller_add(struct controller *c)
+{
+    int64_t experiment;
+    size_t added = 0;
+    const char *name = c->o->name ? c->o->name : c->file->name;
+    int rc = store_experiment(c->store, c->o->experiment ? c->o->experiment : name,
+                              &experiment, c->err);
+    if (rc >= 0)
+        rc = store_sweep(c->store, experiment, name, conf_root(c->file->conf),
+                         c->file->base_dir, &c->sweep, c->err);
+    if (rc >= 0)
+        rc = store_sweep_stop(c->store, c->sweep, false, c->err);
+    if (rc < 0)
+        return rc;
+    struct trial_row *rows = plan_rows(c, experiment);
+    rc = store_add_trials(c->store, rows, c->count, &added, c->err);
+    if (rc == 0)
+        take_rows(c, rows);
+    free(rows);
+    return rc;
+}
+
+static struct ctl_trial *find_trial(struct controller *c, int64_t id)
+{
+    size_t low = 0, high = c->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        struct ctl_trial *t = &c->trials[c->by_id[middle]];
+        if (t->id == id)
+            return t;
+        if (t->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* Rows of one query with the sweep's or a trial's number as ?1. */
+static json_t *ask(struct controller *c, const char *sql, json_t *bind)
+{
+    json_t *result = store_query(c->store, sql, bind, SPACE_ROWS_MAX, c->err);
+    json_decref(bind);
+    return result;
+}
+
+int controller_refresh(struct controller *c)
+{
+    size_t i;
+    json_t *row;
+    int rc = store_reap(c->store, c->sweep, 1 + c->file->max_retries, NULL, c->err);
+    if (rc >= 0)
+        rc = store_sweep_stopped(c->store, c->sweep, &c->stop_requested, c->err);
+    json_t *result = rc < 0 ? NULL
+                            : ask(c,
+                                  "SELECT id, state, attempts FROM trial_view "
+                                  "WHERE sweep = ?1",
+                                  json_pack("[I]", (json_int_t)c->sweep));
+    if (!result)
+        return -(int)c->err->code;
+    json_array_foreach(json_object_get(result, "rows"), i, row)
+    {
+        struct ctl_trial *t = find_trial(c, json_integer_value(json_array_get(row, 0)));
+        int state = trial_state_from_name(json_string_value(json_array_get(row, 1)));
+        if (!t || state < 0)
+            continue; /* of an earlier version of the file */
+        t->state = (enum trial_state)state;
+        t->attempts = (int)json_integer_value(json_array_get(row, 2));
+    }
+    json_decref(result);
+    c->refreshed = clock_mono_s();
+    return 0;
+}
+
+int controller_end_trial(struct controller *c, struct ctl_trial *t,
+                         enum trial_state state, int exit_code, const char *reason)
+{
+    struct run_claim claim;
+    int rc =
+        store_claim(c->store, c->sweep, t->id, LEASE_MS, c->o->run_root, &claim, c->err);
+    if (rc <= 0)
+        return rc; /* somebody else has it now */
+    return store_run_finish(c->store, claim.run, state, exit_code, reason, c->err);
+}
+
+/* The value of the sweep's metric, as " eval/accuracy 0.693". */
+static void add_metric(struct controller *c, const struct ctl_trial *t, struct buf *out)
+{
+    if (!c->file->metric)
+        return;
+    json_t *result =
+        ask(c, "SELECT value FROM summary_view WHERE trial = ?1 AND key = ?2",
+            json_pack("[I, s]", (json_int_t)t->id, c->file->metric));
+    json_t *value = json_array_get(json_array_get(json_object_get(result, "rows"), 0), 0);
+    if (json_is_number(value))
+        buf_printf(out, " %s %.4g", c->file->metric, json_number_value(value));
+    json_decref(result);
+}
+
+/* How long it ran and, when it did not succeed, why. */
+static void add_outcome(struct controller *c, const struct ctl_trial *t, struct buf *out)
+{
+    char text[32];
+    json_t *result = ask(c, "SELECT duration_ms, reason FROM trial_view WHERE id = ?1",
+                         json_pack("[I]", (json_int_t)t->id));
+    json_t *row = json_array_get(json_object_get(result, "rows"), 0);
+    double seconds = json_number_value(json_array_get(row, 0)) / 1000;
+    const char *reason = json_string_value(json_array_get(row, 1));
+    buf_printf(out, " %s", str_duration(text, sizeof text, seconds));
+    if (t->state == TRIAL_complete && isfinite(t->t->seconds)) {
+        c->seen_s += seconds;
+        c->seen_predicted_s += t->t->seconds;
+    }
+    if (t->state != TRIAL_complete && reason)
+        buf_printf(out, ": %s", reason);
+    json_decref(result);
+}
+
+void controller_told(struct controller *c, struct ctl_trial *t)
+{
+    struct buf line = BUF_INIT;
+    t->known_final = true;
+    c->done++;
+    c->failures += t->state != TRIAL_complete && t->state != TRIAL_pruned;
+    buf_printf(&line, "[%zu/%zu] ", c->done, c->count);
+    sweep_label(&c->labels, t->t, &line);
+    buf_printf(&line, " %s", trial_state_name(t->state));
+    add_outcome(c, t, &line);
+    add_metric(c, t, &line);
+    progress_note(c->progress, buf_str(&line));
+    buf_release(&line);
+}
+
+/* Predicted seconds of what is left, scaled by how predictions did so far; -1: unknown.
+ */
+static double seconds_left(const struct controller *c)
+{
+    double left = 0, now = clock_mono_s();
+    double scale = c->seen_predicted_s > 0 ? c->seen_s / c->seen_predicted_s : 1;
+    for (size_t i = 0; i < c->count; i++)
+        if (!c->trials[i].known_final)
+            left += c->trials[i].t->seconds * scale;
+    for (int i = 0; i < c->child_count; i++) {
+        double whole = c->trials[c->children[i].trial].t->seconds * scale;
+        left -= fmin(now - c->children[i].started, whole);
+    }
+    if (isfinite(left))
+        return left / c->jobs;
+    size_t finished = c->done - c->done_before;
+    return finished ? (now - c->began) / (double)finished * (double)(c->count - c->done)
+                    : -1;
+}
+
+void controller_show(struct controller *c)
+{
+    char extra[160] = "";
+    if (c->failures)
+        snprintf(extra, sizeof extra, "%zu without success", c->failures);
+    if (c->no_more)
+        snprintf(extra, sizeof extra, "stopping: %s", c->no_more);
+    progress_set(c->progress, (double)c->done, (double)c->count, seconds_left(c), extra);
+}
+
+int controller_summary(struct controller *c)
+{
+    size_t counts[TRIAL_STATE_COUNT] = {0};
+    char text[32];
+    for (size_t i = 0; i < c->count; i++)
+        counts[c->trials[i].state]++;
+    fprintf(c->o->out, "sweep %lld '%s': %zu trials,", (long long)c->sweep,
+            c->o->name ? c->o->name : c->file->name, c->count);
+    for (int s = 0; s < TRIAL_STATE_COUNT; s++)
+        if (counts[s])
+            fprintf(c->o->out, " %zu %s", counts[s],
+                    trial_state_name((enum trial_state)s));
+    fprintf(c->o->out, ", in %s\n",
+            str_duration(text, sizeof text, clock_mono_s() - c->began));
+    return counts[TRIAL_complete] + counts[TRIAL_pruned] == c->count ? 0 : 1;
+}

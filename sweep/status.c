@@ -1,0 +1,209 @@
+/* sweep/status.c - what the store says about sweeps. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include "lib/text_table.h"
+#include "sweep/sweep.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROWS_MAX 100000
+
+static json_t *rows_of(struct store *store, const char *sql, int64_t sweep,
+                       struct err *err)
+{
+    json_t *bind = json_pack("[I]", (json_int_t)sweep);
+    json_t *result = store_query(store, sql, bind, ROWS_MAX, err);
+    json_t *rows = result ? json_incref(json_object_get(result, "rows")) : NULL;
+    json_decref(bind);
+    json_decref(result);
+    return rows;
+}
+
+/* Seconds until the end by predictions, corrected by the trials that are complete, with
+ * as many at a time as run now; -1: unknown. */
+static double time_left(struct store *store, int64_t sweep, struct err *err)
+{
+    json_t *rows = rows_of(
+        store,
+        "SELECT sum(duration_ms) FILTER (WHERE state = 'complete') / 1000.0, "
+        "sum(predicted_s) FILTER (WHERE state = 'complete'), "
+        "sum(predicted_s) FILTER (WHERE state IN ('waiting', 'preempted', 'running')), "
+        "count(*) FILTER (WHERE state = 'running'), "
+        "count(*) FILTER (WHERE predicted_s IS NULL) FROM trial_view WHERE sweep = ?1",
+        sweep, err);
+    const json_t *row = json_array_get(rows, 0);
+    double seen = json_number_value(json_array_get(row, 0));
+    double predicted = json_number_value(json_array_get(row, 1));
+    double left = json_number_value(json_array_get(row, 2));
+    double running = json_number_value(json_array_get(row, 3));
+    bool unknown = !row || json_number_value(json_array_get(row, 4)) > 0;
+    json_decref(rows);
+    if (unknown || running < 1)
+        return -1;
+    return left * (predicted > 0 ? seen / predicted : 1) / running;
+}
+
+static json_t *counts_of(struct store *store, int64_t sweep, struct err *err)
+{
+    size_t i;
+    json_t *row, *counts = json_object();
+    json_t *rows = rows_of(store,
+                           "SELECT state, count(*) FROM trial_view WHERE sweep = ?1 "
+                           "GROUP BY state ORDER BY count(*) DESC",
+                           sweep, err);
+    json_array_foreach(rows, i, row) json_object_set(
+        counts, json_string_value(json_array_get(row, 0)), json_array_get(row, 1));
+    json_decref(rows);
+    return counts;
+}
+
+static json_t *running_of(struct store *store, int64_t sweep, struct err *err)
+{
+    size_t i;
+    json_t *row, *list = json_array();
+    json_t *rows =
+        rows_of(store,
+                "SELECT id, seed, params, started_ms, attempts FROM trial_view "
+                "WHERE sweep = ?1 AND state = 'running' ORDER BY number",
+                sweep, err);
+    json_array_foreach(rows, i, row)
+    {
+        const char *params = json_string_value(json_array_get(row, 2));
+        double started = json_number_value(json_array_get(row, 3));
+        double seconds = ((double)clock_wall_ms() - started) / 1000;
+        json_array_append_new(list, json_pack("{s:O, s:O, s:o?, s:f, s:O}", "trial",
+                                              json_array_get(row, 0), "seed",
+                                              json_array_get(row, 1), "params",
+                                              params ? json_loads(params, 0, NULL) : NULL,
+                                              "running_s", seconds > 0 ? seconds : 0,
+                                              "attempt", json_array_get(row, 4)));
+    }
+    json_decref(rows);
+    return list;
+}
+
+static json_t *one_sweep(struct store *store, int64_t sweep, struct err *err)
+{
+    json_t *rows = rows_of(store,
+                           "SELECT name, trials, stopped FROM sweep_view "
+                           "WHERE id = ?1",
+                           sweep, err);
+    const json_t *row = json_array_get(rows, 0);
+    if (!row) {
+        json_decref(rows);
+        err_set(err, ERR_NOINPUT, "no sweep %lld", (long long)sweep);
+        return NULL;
+    }
+    double left = time_left(store, sweep, err);
+    json_t *result =
+        json_pack("{s:I, s:O, s:O, s:b, s:o, s:o, s:o}", "sweep", (json_int_t)sweep,
+                  "name", json_array_get(row, 0), "trials", json_array_get(row, 1),
+                  "stopped", json_integer_value(json_array_get(row, 2)) != 0, "states",
+                  counts_of(store, sweep, err), "running", running_of(store, sweep, err),
+                  "seconds_left", left >= 0 ? json_real(left) : json_null());
+    json_decref(rows);
+    return result;
+}
+
+static void print_running(const json_t *running, FILE *f)
+{
+    static const char *const headings[] = {"trial", "attempt", "running", "params"};
+    struct text_table *table = text_table_new(headings, "rrrl", ARRAY_LEN(headings));
+    size_t i;
+    json_t *item;
+    json_array_foreach(running, i, item)
+    {
+        char id[24], attempt[24], seconds[32];
+        struct buf params = BUF_INIT;
+        snprintf(id, sizeof id, "%lld", (long long)json_get_int(item, "trial", 0));
+        snprintf(attempt, sizeof attempt, "%lld",
+                 (long long)json_get_int(item, "attempt", 0));
+        str_duration(seconds, sizeof seconds, json_get_num(item, "running_s", 0));
+        json_write(&params, json_object_get(item, "params"), 0);
+        buf_printf(&params, " seed %lld", (long long)json_get_int(item, "seed", 0));
+        text_table_row(table, (const char *[]){id, attempt, seconds, buf_str(&params)});
+        buf_release(&params);
+    }
+    text_table_print(table, f);
+    text_table_free(table);
+}
+
+static void print_sweep(const json_t *s, FILE *f)
+{
+    const char *state, *separator = "";
+    json_t *count;
+    char text[32];
+    fprintf(f, "sweep %lld '%s'%s: %lld trials (", (long long)json_get_int(s, "sweep", 0),
+            json_get_str(s, "name", ""),
+            json_get_bool(s, "stopped", 0) ? ", stopped" : "",
+            (long long)json_get_int(s, "trials", 0));
+    json_object_foreach(json_object_get(s, "states"), state, count)
+    {
+        fprintf(f, "%s%lld %s", separator, (long long)json_integer_value(count), state);
+        separator = ", ";
+    }
+    fputs(")\n", f);
+    if (json_is_real(json_object_get(s, "seconds_left")))
+        fprintf(f, "about %s left\n",
+                str_duration(text, sizeof text, json_get_num(s, "seconds_left", 0)));
+    if (json_array_size(json_object_get(s, "running")))
+        print_running(json_object_get(s, "running"), f);
+}
+
+static json_t *all_sweeps(struct store *store, struct err *err)
+{
+    json_t *result = store_query(
+        store,
+        "SELECT id, name, experiment_name, trials, complete, running, waiting, failed, "
+        "stopped FROM sweep_view ORDER BY id",
+        NULL, ROWS_MAX, err);
+    return result;
+}
+
+static void print_sweeps(const json_t *result, FILE *f)
+{
+    static const char *const headings[] = {"sweep",    "name",    "experiment", "trials",
+                                           "complete", "running", "waiting",    "failed"};
+    struct text_table *table = text_table_new(headings, "rllrrrrr", ARRAY_LEN(headings));
+    size_t i, k;
+    json_t *row, *item;
+    json_array_foreach(json_object_get(result, "rows"), i, row)
+    {
+        char numbers[ARRAY_LEN(headings)][24];
+        const char *cells[ARRAY_LEN(headings)];
+        json_array_foreach(row, k, item)
+        {
+            if (k >= ARRAY_LEN(headings))
+                break;
+            snprintf(numbers[k], sizeof numbers[k], "%lld",
+                     (long long)json_integer_value(item));
+            cells[k] = json_is_string(item) ? json_string_value(item) : numbers[k];
+        }
+        text_table_row(table, cells);
+    }
+    text_table_print(table, f);
+    text_table_free(table);
+}
+
+int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
+                 struct err *err)
+{
+    json_t *result = sweep ? one_sweep(store, sweep, err) : all_sweeps(store, err);
+    if (!result)
+        return -(int)err->code;
+    if (as_json) {
+        struct buf text = BUF_INIT;
+        json_write(&text, result, 1);
+        fprintf(f, "%s\n", buf_str(&text));
+        buf_release(&text);
+    } else if (sweep) {
+        print_sweep(result, f);
+    } else {
+        print_sweeps(result, f);
+    }
+    json_decref(result);
+    return 0;
+}

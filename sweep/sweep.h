@@ -1,0 +1,95 @@
+/* sweep/sweep.h - planning, running and watching a sweep.
+ *
+ * A sweep file (sweep/file.h) is expanded to rows up front (sweep/space.h); rows times
+ * seeds are the trials (struct sweep_plan). `run` writes them to the store, where adding
+ * is idempotent, and starts a child process per trial; running the same file again is
+ * therefore how a sweep goes on.
+ *
+ * This layer does not know the trainer. What it must ask it comes in as hooks. */
+#ifndef SWEEP_SWEEP_H
+#define SWEEP_SWEEP_H
+
+#include "lib/err.h"
+#include "lib/opt.h"
+#include "sweep/file.h"
+#include "sweep/space.h"
+#include "tracker/store.h"
+#include <jansson.h>
+#include <stdio.h>
+
+struct sweep_hooks {
+    const struct opt_table *trial_options;
+    int (*resolve)(const json_t *given, json_t **resolved, struct err *err);
+    void (*key)(const json_t *resolved, char key[65]);
+    /* What training will take: exact bytes, seconds on this machine (NaN: unknown). */
+    int (*predict)(const json_t *resolved, const char *base_dir, int64_t *peak_bytes,
+                   double *seconds, struct err *err);
+};
+
+struct sweep_trial {
+    json_t *params;   /* what the sweep sets (borrowed from the plan's space) */
+    json_t *resolved; /* owned; without a model it is params and the seed */
+    uint64_t seed;
+    char key[65];       /* of the configuration without the seed */
+    int64_t peak_bytes; /* -1: unknown */
+    double seconds;     /* NaN: unknown */
+};
+
+struct sweep_plan {
+    const struct sweep_file *file;
+    struct sweep_space space;
+    struct sweep_trial *trials; /* combinations in order, seeds fastest */
+    size_t count;
+    size_t coincided; /* combinations equal to an earlier one, also after resolving */
+    size_t excluded;
+    size_t combinations; /* that remained */
+    int64_t peak_bytes;  /* of the largest trial, -1: unknown */
+    double total_s;      /* of all trials one after another, NaN: unknown */
+};
+
+/* Without a model in the file nothing is resolved or predicted: the key is the SHA-256
+ * of the canonical params. A combination that the trainer refuses is an error which
+ * shows it. `predict` false leaves bytes and seconds unknown. The plan refers to `f`. */
+int sweep_plan_make(const struct sweep_file *f, const struct sweep_hooks *hooks,
+                    bool predict, struct sweep_plan *out, struct err *err);
+void sweep_plan_release(struct sweep_plan *p);
+/* Seconds until all are done with this many at a time, started in order. NaN: unknown. */
+double sweep_plan_wall_s(const struct sweep_plan *p, int jobs);
+json_t *sweep_plan_json(const struct sweep_plan *p, int jobs); /* trial-file.md, 4 */
+void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f);
+
+/* Trials at a time (flag, then executor.parallel, then one per core) and the threads that
+ * each gets, so that a trial's thread count does not depend on what else runs. */
+int sweep_jobs(const struct sweep_file *f, int flag, int *threads);
+
+/* Which keys tell the trials of a plan apart, and a short name made of them:
+ * "lora rank=8 alpha=16 seed=0". */
+struct sweep_labels {
+    const char **keys;
+    size_t count;
+    bool seeds;
+};
+void sweep_labels_init(struct sweep_labels *l, const struct sweep_plan *p);
+void sweep_labels_release(struct sweep_labels *l);
+/* Appends; params only, without the seed when there is only one. */
+void sweep_label(const struct sweep_labels *l, const struct sweep_trial *t,
+                 struct buf *out);
+
+struct sweep_run_options {
+    const char *experiment; /* NULL: the sweep's name */
+    const char *name;       /* NULL: the file's */
+    const char *run_root;   /* folder of run folders */
+    int jobs;               /* 0: by file and machine */
+    bool retry_failed;
+    FILE *out; /* progress and summary */
+};
+/* Runs what is not finished. Returns 0 when all trials are complete, 1 when some are
+ * not, 128 + n when signal n ended it, or a negative error. */
+int sweep_run(const struct sweep_plan *plan, struct store *store,
+              const struct sweep_run_options *o, struct err *err);
+
+/* Tables of `sweep status`: all sweeps (sweep 0), or one with its running trials. */
+int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
+                 struct err *err);
+
+#endif
