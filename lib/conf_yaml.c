@@ -375,8 +375,10 @@ static int read_stream(struct reader *r)
         if (rc < 0 || type == YAML_STREAM_END_EVENT)
             break;
     }
-    if (rc == 0 && !r->conf->root)
+    if (rc == 0 && !r->conf->root) {
         r->conf->root = json_null();
+        conf_place(r->conf, &r->path, 1, 1);
+    }
     return rc;
 }
 
