@@ -181,3 +181,20 @@ SELECT sweep.id, sweep.name, sweep.experiment, experiment.name AS experiment_nam
   JOIN experiment ON experiment.id = sweep.experiment
   LEFT JOIN trial ON trial.sweep = sweep.id
  GROUP BY sweep.id;
+
+-- One row per experiment with its sweeps and trials counted.
+CREATE VIEW experiment_view AS
+SELECT id, name, created_ms,
+       (SELECT count(*) FROM sweep WHERE sweep.experiment = experiment.id) AS sweeps,
+       (SELECT count(*) FROM trial WHERE trial.experiment = experiment.id) AS trials
+  FROM experiment;
+
+-- What runs made and said, with the trial they belong to.
+CREATE VIEW artifact_view AS
+SELECT run.trial, artifact.run, artifact.name, artifact.path, artifact.bytes, artifact.sha256,
+       artifact.at_ms
+  FROM artifact JOIN run ON run.id = artifact.run;
+
+CREATE VIEW event_view AS
+SELECT run.trial, event.run, event.id, event.at_ms, event.kind, event.text
+  FROM event JOIN run ON run.id = event.run;

@@ -158,8 +158,9 @@ json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t
  * predicted_bytes, predicted_s, created_ms; of its last run: started_ms, ended_ms,
  * duration_ms, reason, run), `summary_view` (trial, key, value, kind: the summary values
  * of each trial's last finished run), `series_view` (trial, key, step, value, kind: of
- * its last run). `param_view` (trial, key, value), `run_view` and `sweep_view` help.
- * value is NULL for NaN (kind 'nan'); infinities are SQL infinities, in JSON "Infinity"
- * and "-Infinity". report/ and the ls, show, compare commands read only these. */
+ * its last run). `param_view` (trial, key, value), `run_view`, `sweep_view`,
+ * `experiment_view`, `artifact_view` and `event_view` help. value is NULL for NaN (kind
+ * 'nan'); infinities are SQL infinities, in JSON "Infinity" and "-Infinity". report/ and
+ * the ls, show, compare commands read only these. */
 
 #endif

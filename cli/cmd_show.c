@@ -1,0 +1,185 @@
+/* cli/cmd_show.c - `peftlab show ID`: everything that the store knows about a trial. */
+#include "cli/command.h"
+#include "cli/store_view.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <stdlib.h>
+
+static const struct opt_def options[] = {VIEW_OPTIONS};
+static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
+
+enum { MAX_ROWS = 100000, SHOWN_EVENTS = 20 };
+
+/* What belongs to a trial; ?1 is its number. */
+static const struct {
+    const char *name, *sql;
+} parts[] = {
+    {"runs",      "SELECT * FROM run_view WHERE trial = ?1 ORDER BY attempt"     },
+    {"series",
+     "SELECT key, count(*) AS points, min(step) AS first_step, max(step) AS "
+     "last_step, min(value) AS min, max(value) AS max FROM series_view WHERE trial = ?1 "
+     "GROUP BY key ORDER BY key"                                                 },
+    {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
+                  "trial = ?1 ORDER BY run, name"               },
+    {"events",
+     "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
+};
+
+static json_t *read_trial(struct store *s, int64_t id, struct err *err)
+{
+    json_t *rows = view_rows(s, "SELECT * FROM trial_view WHERE id = ?1",
+                             json_pack("[I]", (json_int_t)id), 1, err);
+    if (!rows)
+        return NULL;
+    if (json_array_size(rows) == 0)
+        err_set(err, ERR_NOINPUT, "store '%s' has no trial %lld; 'peftlab ls' lists them",
+                store_path(s), (long long)id);
+    bool ok = json_array_size(rows) > 0 && view_add_metrics(s, rows, err) == 0;
+    json_t *trial = ok ? json_incref(json_array_get(rows, 0)) : NULL;
+    json_decref(rows);
+    for (size_t i = 0; trial && i < ARRAY_LEN(parts); i++) {
+        json_t *part =
+            view_rows(s, parts[i].sql, json_pack("[I]", (json_int_t)id), MAX_ROWS, err);
+        if (part) {
+            json_object_set_new(trial, parts[i].name, part);
+        } else {
+            json_decref(trial);
+            trial = NULL;
+        }
+    }
+    return trial;
+}
+
+/* ---- text ---- */
+
+static void print_fields(const json_t *row, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const json_t *v = json_object_get(row, names[i]);
+        if (!v || json_is_null(v))
+            continue;
+        char *text = str_in_list(names[i], "started_ms|ended_ms|created_ms", '|')
+                         ? view_time(v)
+                         : view_text(names[i], v);
+        view_line(stdout, 2, names[i], text);
+        free(text);
+    }
+}
+
+/* Nested objects as dotted names. */
+static void print_tree(const json_t *tree, const char *prefix)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)tree, key, v)
+    {
+        char *name = xasprintf("%s%s%s", prefix, *prefix ? "." : "", key);
+        if (json_is_object(v) && json_object_size(v) > 0) {
+            print_tree(v, name);
+        } else if (!json_is_null(v)) {
+            char *text = view_text(name, v);
+            view_line(stdout, 2, name, text);
+            free(text);
+        }
+        free(name);
+    }
+}
+
+static void print_section(const char *title, const json_t *tree)
+{
+    if (json_object_size(tree) == 0)
+        return;
+    printf("\n%s\n", title);
+    print_tree(tree, "");
+}
+
+static void print_list(const json_t *trial, const char *name, json_t *columns)
+{
+    const json_t *rows = json_object_get(trial, name);
+    if (json_array_size(rows) > 0) {
+        printf("\n%s\n", name);
+        view_print_table(rows, columns);
+    }
+    json_decref(columns);
+}
+
+static void print_events(const json_t *trial)
+{
+    json_t *rows = json_object_get(trial, "events"), *last = json_array();
+    size_t n = json_array_size(rows), from = n > SHOWN_EVENTS ? n - SHOWN_EVENTS : 0;
+    for (size_t i = from; i < n; i++)
+        json_array_append(last, json_array_get(rows, i));
+    json_t *shown = json_pack("{s:o}", "events", last);
+    print_list(shown, "events", json_pack("[s,s,s,s]", "at_ms", "run", "kind", "text"));
+    if (from > 0)
+        printf("(%zu earlier ones; --json prints all)\n", from);
+    json_decref(shown);
+}
+
+static void print_trial(const json_t *trial)
+{
+    static const char *const head[] = {
+        "experiment_name", "sweep",       "sweep_name", "number",     "state",
+        "reason",          "seed",        "attempts",   "created_ms", "started_ms",
+        "ended_ms",        "duration_ms", "key",        "base_dir",   "predicted_bytes",
+        "predicted_s"};
+    const json_t *runs = json_object_get(trial, "runs");
+    const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
+    printf("trial %lld\n", (long long)json_get_int(trial, "id", 0));
+    print_fields(trial, head, ARRAY_LEN(head));
+    print_section("parameters that the sweep sets", json_object_get(trial, "params"));
+    print_section("metrics", json_object_get(trial, "metrics"));
+    print_list(trial, "runs",
+               json_pack("[s,s,s,s,s,s,s,s]", "id", "attempt", "state", "exit_code",
+                         "started_ms", "duration_ms", "run_dir", "reason"));
+    print_list(trial, "series",
+               json_pack("[s,s,s,s,s,s]", "key", "points", "first_step", "last_step",
+                         "min", "max"));
+    print_list(trial, "artifacts",
+               json_pack("[s,s,s,s]", "run", "name", "bytes", "path"));
+    print_events(trial);
+    print_section("configuration", json_object_get(trial, "config"));
+    if (last)
+        print_section("environment of the last run",
+                      json_object_get(last, "environment"));
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values, *trial = NULL;
+    const char *word = NULL;
+    size_t count = 0;
+    bool done = false;
+    int64_t id = 0;
+    struct store *s = NULL;
+    int rc = command_parse(&cmd_show, argc, argv, &values, &word, 1, &count, &done, err);
+    if (rc || done)
+        return rc;
+    if (count == 0)
+        rc = err_set(err, ERR_USAGE, "show: which trial? (usage: peftlab %s)",
+                     cmd_show.usage);
+    if (!rc)
+        rc = view_trial_id(word, &id, err);
+    if (!rc)
+        rc = view_open(values, &s, err);
+    if (!rc && !(trial = read_trial(s, id, err)))
+        rc = -(int)err->code;
+    if (!rc && json_get_bool(values, "json", 0))
+        view_print_json(json_incref(trial));
+    else if (!rc)
+        print_trial(trial);
+    json_decref(trial);
+    json_decref(values);
+    store_close(s);
+    return rc;
+}
+
+const struct command cmd_show = {
+    .name = "show",
+    .usage = "show ID",
+    .help = "Show everything about a trial: configuration, runs, numbers, files.",
+    .group = "Store",
+    .options = &table,
+    .run = run,
+};
