@@ -58,7 +58,7 @@ static const struct opt_def run_rows[] = {
     {.key = "name", .type = OPT_STRING, .metavar = "NAME",
      .help = "name of the sweep (default: the file's)"},
     {.key = "run_dir", .type = OPT_PATH, .metavar = "DIR",
-     .help = "folder of run folders (default: 'runs' beside the store)"},
+     .help = "folder of run folders (default: peftlab-runs beside the store)"},
     {.key = "retry_failed", .type = OPT_BOOL, .preset = "false",
      .help = "try failed, oom, nan and timed-out trials again"},
 };
@@ -132,7 +132,7 @@ static char *run_root(const json_t *values, const struct store *s)
     const char *given = json_get_str(values, "run_dir", NULL);
     if (given)
         return fs_absolute(given);
-    char *dir = fs_dirname(store_path(s)), *root = fs_join(dir, "runs");
+    char *dir = fs_dirname(store_path(s)), *root = fs_join(dir, "peftlab-runs");
     free(dir);
     return root;
 }

@@ -242,9 +242,7 @@ static bool is_reserved_key(const char *name)
                        "use_dora|target_r|init_r|tinit|tfinal|deltaT|beta1|beta2|"
                        "orth_reg_weight|projection_prng_key|d_initial|"
                        "feedforward_modules|prefix_projection|encoder_hidden_size|"
-                       "prompt_tuning_init|packing|gradient_checkpointing|quantization|"
-                       "double_quant|exclude_modules|loraplus_lr_ratio|"
-                       "label_smoothing_factor",
+                       "prompt_tuning_init|packing",
                        '|');
 }
 
