@@ -41,9 +41,11 @@ int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *ds
         return err_set(err, ERR_CONFIG, "the cpu backend computes in F32, not in %s",
                        dtype_word(spec->compute));
     if (spec->quant != QUANT_NONE) {
-        q4_quantize(src, (size_t)out * in, spec->quant, spec->block, spec->double_quant,
-                    dst);
-        return 0;
+        int rc = q4_check(src, (size_t)out * in, spec->block, err);
+        if (!rc)
+            q4_quantize(src, (size_t)out * in, spec->quant, spec->block,
+                        spec->double_quant, dst);
+        return rc;
     }
     float *panels = dst;
     for (int col = 0; col < (int)round_up(out, NR); col += W)
