@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text_table.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,13 +71,14 @@ static json_t *side_by_side(const json_t *objects, bool only_differing)
             if (json_object_get(out, key))
                 continue;
             json_t *list = json_array();
-            bool differs = false;
+            bool differs = false, known = false;
             for (size_t j = 0; j < n; j++) {
                 json_t *v = json_object_get(json_array_get(objects, j), key);
                 differs |= !v || !json_equal(v, value);
+                known |= v && !json_is_null(v);
                 json_array_append_new(list, v ? json_incref(v) : json_null());
             }
-            if (differs || !only_differing)
+            if (known && (differs || !only_differing))
                 json_object_set(out, key, list);
             json_decref(list);
         }
@@ -124,7 +126,9 @@ static void add_rows(struct text_table *t, const json_t *part, const char *title
     json_object_foreach((json_t *)part, key, list)
     {
         size_t i;
-        char *texts[MAX_TRIALS + 1] = {xasprintf("  %s", key)};
+        char *heading = view_heading(key);
+        char *texts[MAX_TRIALS + 1] = {xasprintf("  %s", heading)};
+        free(heading);
         json_array_foreach(list, i, v)
         {
             texts[i + 1] = view_text(key, v);

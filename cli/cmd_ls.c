@@ -7,6 +7,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct opt_def options[] = {

@@ -3,7 +3,7 @@
 #include "cli/store_view.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/str.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct opt_def options[] = {VIEW_OPTIONS};
@@ -53,20 +53,6 @@ static json_t *read_trial(struct store *s, int64_t id, struct err *err)
 
 /* ---- text ---- */
 
-static void print_fields(const json_t *row, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        const json_t *v = json_object_get(row, names[i]);
-        if (!v || json_is_null(v))
-            continue;
-        char *text = str_in_list(names[i], "started_ms|ended_ms|created_ms", '|')
-                         ? view_time(v)
-                         : view_text(names[i], v);
-        view_line(stdout, 2, names[i], text);
-        free(text);
-    }
-}
-
 /* Nested objects as dotted names. */
 static void print_tree(const json_t *tree, const char *prefix)
 {
@@ -77,10 +63,11 @@ static void print_tree(const json_t *tree, const char *prefix)
         char *name = xasprintf("%s%s%s", prefix, *prefix ? "." : "", key);
         if (json_is_object(v) && json_object_size(v) > 0) {
             print_tree(v, name);
-        } else if (!json_is_null(v)) {
-            char *text = view_text(name, v);
-            view_line(stdout, 2, name, text);
-            free(text);
+        } else {
+            json_t *row = json_object(); /* the name may hold anything, % too */
+            json_object_set(row, name, v);
+            view_field(row, name);
+            json_decref(row);
         }
         free(name);
     }
@@ -127,7 +114,8 @@ static void print_trial(const json_t *trial)
     const json_t *runs = json_object_get(trial, "runs");
     const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
     printf("trial %lld\n", (long long)json_get_int(trial, "id", 0));
-    print_fields(trial, head, ARRAY_LEN(head));
+    for (size_t i = 0; i < ARRAY_LEN(head); i++)
+        view_field(trial, head[i]);
     print_section("parameters that the sweep sets", json_object_get(trial, "params"));
     print_section("metrics", json_object_get(trial, "metrics"));
     print_list(trial, "runs",

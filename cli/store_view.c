@@ -5,6 +5,7 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -178,7 +179,8 @@ char *view_text(const char *name, const json_t *value)
     return buf_detach(&text, NULL);
 }
 
-char *view_time(const json_t *unix_ms)
+/* Unix milliseconds as "2026-11-24 10:52:49Z"; "" for null. */
+static char *view_time(const json_t *unix_ms)
 {
     struct tm tm;
     char out[32] = "";
@@ -196,11 +198,28 @@ const json_t *view_value(const json_t *row, const char *column)
     return v ? v : json_object_get(json_object_get(row, "metrics"), column);
 }
 
+static bool is_time(const char *column)
+{
+    return str_in_list(column, "started_ms|ended_ms|created_ms|heartbeat_ms|at_ms", '|');
+}
+
+char *view_heading(const char *column)
+{
+    bool shown_otherwise = is_time(column) || str_eq(column, "duration_ms");
+    return xstrndup(column, strlen(column) - (shown_otherwise ? strlen("_ms") : 0));
+}
+
 static char *cell_text(const json_t *row, const char *column)
 {
-    if (str_in_list(column, "started_ms|ended_ms|created_ms|at_ms", '|'))
+    if (is_time(column))
         return view_time(view_value(row, column));
     return view_text(column, view_value(row, column));
+}
+
+static void free_texts(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
 }
 
 void view_print_table(const json_t *rows, const json_t *columns)
@@ -211,17 +230,17 @@ void view_print_table(const json_t *rows, const json_t *columns)
     for (size_t c = 0; c < n; c++) {
         const char *name = json_string_value(json_array_get(columns, c));
         const json_t *v = view_value(json_array_get(rows, 0), name);
-        align[c] = json_is_number(v) && !str_has_suffix(name, "ed_ms") ? 'r' : 'l';
-        cells[c] = str_eq(name, "duration_ms") ? "duration" : name;
+        align[c] = json_is_number(v) && !is_time(name) ? 'r' : 'l';
+        cells[c] = texts[c] = view_heading(name);
     }
     struct text_table *t = text_table_new(cells, align, n);
+    free_texts(texts, n);
     for (size_t r = 0; r < json_array_size(rows); r++) {
         for (size_t c = 0; c < n; c++)
             cells[c] = texts[c] = cell_text(
                 json_array_get(rows, r), json_string_value(json_array_get(columns, c)));
         text_table_row(t, cells);
-        for (size_t c = 0; c < n; c++)
-            free(texts[c]);
+        free_texts(texts, n);
     }
     text_table_print(t, stdout);
     text_table_free(t);
@@ -230,12 +249,20 @@ void view_print_table(const json_t *rows, const json_t *columns)
     free(align);
 }
 
-void view_line(FILE *f, int indent, const char *name, const char *text)
+void view_field(const json_t *row, const char *column)
 {
-    char *n = str_clean(name, strlen(name)), *t = str_clean(text, strlen(text));
-    fprintf(f, "%*s%-*s  %s\n", indent, "", 28 - indent, n, t);
-    free(n);
-    free(t);
+    const json_t *v = json_object_get(row, column);
+    if (!v || json_is_null(v))
+        return;
+    char *text = is_time(column) ? view_time(v) : view_text(column, v);
+    char *heading = view_heading(column);
+    char *clean = str_clean(text, strlen(text)),
+         *name = str_clean(heading, strlen(heading));
+    printf("  %-26s  %s\n", name, clean);
+    free(text);
+    free(heading);
+    free(clean);
+    free(name);
 }
 
 int view_print_json(json_t *object)

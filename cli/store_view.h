@@ -10,7 +10,6 @@
 #include "lib/err.h"
 #include "lib/opt.h"
 #include "tracker/store.h"
-#include <stdio.h>
 
 #define VIEW_SCHEMA_VERSION 1
 
@@ -45,14 +44,15 @@ bool view_lower_is_better(const char *metric);
 /* Text of one value; `name` tells the unit by its ending (_bytes, _ms, _s). Caller
  * frees. */
 char *view_text(const char *name, const json_t *value);
-/* Unix milliseconds as "2026-11-24 10:52:49Z"; "" for null. Caller frees. */
-char *view_time(const json_t *unix_ms);
 /* The value of a column, parameter or metric of a row; NULL when it has none. */
 const json_t *view_value(const json_t *row, const char *column);
 /* A table on stdout; columns is a list of names for view_value. */
 void view_print_table(const json_t *rows, const json_t *columns);
-/* "name: value" with what could trouble a terminal taken out; `indent` spaces first. */
-void view_line(FILE *f, int indent, const char *name, const char *text);
+/* "  name  value" of a row's own field, nothing when it has none. */
+void view_field(const json_t *row, const char *column);
+/* What stands above a column: times are shown as dates, durations as "2.3 s", so their
+ * names lose "_ms". Caller frees. */
+char *view_heading(const char *column);
 
 /* Prints the object with schema_version in front and releases it. Returns 0. */
 int view_print_json(json_t *object);
