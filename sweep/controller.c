@@ -366,7 +366,8 @@ int sweep_run(const struct sweep_plan *plan, struct store *store,
     c.jobs = sweep_jobs(f, o->jobs, &c.threads);
     c.memory_bytes = (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
     c.children = xcalloc((size_t)c.jobs, sizeof *c.children);
-    sweep_labels_init(&c.labels, plan);
+    sweep_labels_init(&c.labels, plan->space.combinations, plan->space.count,
+                      f->seed_count > 1);
     rc = begin(&c);
     if (rc >= 0)
         rc = loop(&c);

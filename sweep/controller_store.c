@@ -176,7 +176,7 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     c->done++;
     c->failures += t->state != TRIAL_complete && t->state != TRIAL_pruned;
     buf_printf(&line, "[%zu/%zu] ", c->done, c->count);
-    sweep_label(&c->labels, t->t, &line);
+    sweep_label(&c->labels, t->t->params, t->t->seed, &line);
     buf_printf(&line, " %s", trial_state_name(t->state));
     add_outcome(c, t, &line);
     add_metric(c, t, &line);

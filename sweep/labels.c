@@ -16,31 +16,30 @@ static bool is_known(const struct sweep_labels *l, const char *key)
     return false;
 }
 
-/* A key tells trials apart when some trial has it with another value than the first
- * trial, or only one of the two has it. */
-void sweep_labels_init(struct sweep_labels *l, const struct sweep_plan *p)
+/* What `one` has and `other` has otherwise or not at all. */
+static void add_differences(struct sweep_labels *l, size_t *cap, const json_t *one,
+                            const json_t *other)
 {
     const char *key;
     json_t *value;
-    size_t cap = 0;
-    *l = (struct sweep_labels){.seeds = p->file->seed_count > 1};
-    const json_t *first = p->count ? p->trials[0].params : NULL;
-    for (size_t i = 0; i < p->count; i++) {
-        const json_t *params = p->trials[i].params;
-        if (i && params == p->trials[i - 1].params)
+    json_object_foreach((json_t *)one, key, value)
+    {
+        const json_t *there = json_object_get(other, key);
+        if ((there && json_equal(there, value)) || is_known(l, key))
             continue;
-        /* Both ways: what this trial has otherwise, and what only the first has. */
-        for (int pass = 0; pass < 2; pass++) {
-            const json_t *one = pass ? first : params, *other = pass ? params : first;
-            json_object_foreach((json_t *)one, key, value)
-            {
-                const json_t *there = json_object_get(other, key);
-                if ((there && json_equal(there, value)) || is_known(l, key))
-                    continue;
-                l->keys = xgrow(l->keys, &cap, l->count + 1, sizeof *l->keys);
-                l->keys[l->count++] = key;
-            }
-        }
+        l->keys = xgrow(l->keys, cap, l->count + 1, sizeof *l->keys);
+        l->keys[l->count++] = key;
+    }
+}
+
+void sweep_labels_init(struct sweep_labels *l, json_t *const *params, size_t count,
+                       bool seeds)
+{
+    size_t cap = 0;
+    *l = (struct sweep_labels){.seeds = seeds};
+    for (size_t i = 1; i < count; i++) {
+        add_differences(l, &cap, params[i], params[0]);
+        add_differences(l, &cap, params[0], params[i]);
     }
 }
 
@@ -66,13 +65,13 @@ static void show_value(struct buf *out, const json_t *value)
     buf_release(&text);
 }
 
-void sweep_label(const struct sweep_labels *l, const struct sweep_trial *t,
+void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t seed,
                  struct buf *out)
 {
     const char *key;
     json_t *value;
     size_t start = out->len;
-    json_object_foreach(t->params, key, value)
+    json_object_foreach((json_t *)params, key, value)
     {
         if (!is_known(l, key))
             continue;
@@ -84,5 +83,5 @@ void sweep_label(const struct sweep_labels *l, const struct sweep_trial *t,
     }
     if (l->seeds || out->len == start)
         buf_printf(out, "%sseed=%llu", out->len > start ? " " : "",
-                   (unsigned long long)t->seed);
+                   (unsigned long long)seed);
 }

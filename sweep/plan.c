@@ -6,7 +6,6 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/sweep.h"
-#include "sweep/value.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,19 +21,16 @@ static void hash_params(const json_t *params, char key[65])
     buf_release(&text);
 }
 
-/* Puts the combination in front of the trainer's message. */
+/* Puts the combination, by what tells it apart, in front of the trainer's message. */
 static int trial_failed(const struct sweep_plan *p, const json_t *params, struct err *err)
 {
-    const char *key;
-    json_t *value;
+    struct sweep_labels labels;
     struct buf text = BUF_INIT;
-    json_object_foreach((json_t *)params, key, value)
-    {
-        buf_printf(&text, "%s%s=", text.len ? " " : "", key);
-        value_show(&text, value);
-    }
+    sweep_labels_init(&labels, p->space.combinations, p->space.count, false);
+    sweep_label(&labels, params, p->file->seeds[0], &text);
     int rc = err_context(err, "sweep file '%s': trial %.400s: ", conf_name(p->file->conf),
                          buf_str(&text));
+    sweep_labels_release(&labels);
     buf_release(&text);
     return rc;
 }
@@ -209,13 +205,14 @@ static void print_rows(const struct sweep_plan *p, FILE *f)
     static const char *const headings[] = {"#", "trial", "peak memory", "time"};
     struct text_table *table = text_table_new(headings, "rlrr", ARRAY_LEN(headings));
     struct sweep_labels labels;
-    sweep_labels_init(&labels, p);
+    sweep_labels_init(&labels, p->space.combinations, p->space.count,
+                      p->file->seed_count > 1);
     for (size_t i = 0; i < p->count; i++) {
         const struct sweep_trial *t = &p->trials[i];
         char number[24], bytes[32] = "?", seconds[32] = "?";
         struct buf label = BUF_INIT;
         snprintf(number, sizeof number, "%zu", i + 1);
-        sweep_label(&labels, t, &label);
+        sweep_label(&labels, t->params, t->seed, &label);
         if (t->peak_bytes >= 0)
             str_bytes(bytes, sizeof bytes, (double)t->peak_bytes);
         if (isfinite(t->seconds))

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ROWS_MAX 100000
 
@@ -60,28 +61,62 @@ static json_t *counts_of(struct store *store, int64_t sweep, struct err *err)
     return counts;
 }
 
-static json_t *running_of(struct store *store, int64_t sweep, struct err *err)
+/* The params of all trials of a sweep, read once: what tells the running ones apart. */
+static json_t *params_of(struct store *store, int64_t sweep, struct err *err)
 {
     size_t i;
     json_t *row, *list = json_array();
+    json_t *rows = rows_of(
+        store, "SELECT DISTINCT params FROM trial_view WHERE sweep = ?1", sweep, err);
+    json_array_foreach(rows, i, row)
+    {
+        const char *text = json_string_value(json_array_get(row, 0));
+        json_t *params = text ? json_parse(text, strlen(text), "params", NULL) : NULL;
+        json_array_append_new(list, params ? params : json_object());
+    }
+    json_decref(rows);
+    return list;
+}
+
+static json_t *running_row(const json_t *row, const struct sweep_labels *labels)
+{
+    const char *text = json_string_value(json_array_get(row, 2));
+    json_t *params = text ? json_parse(text, strlen(text), "params", NULL) : NULL;
+    double started = json_number_value(json_array_get(row, 3));
+    double seconds = ((double)clock_wall_ms() - started) / 1000;
+    struct buf label = BUF_INIT;
+    sweep_label(labels, params, (uint64_t)json_integer_value(json_array_get(row, 1)),
+                &label);
+    json_t *result =
+        json_pack("{s:O, s:O, s:s, s:o, s:f, s:O}", "trial", json_array_get(row, 0),
+                  "seed", json_array_get(row, 1), "label", buf_str(&label), "params",
+                  params ? params : json_object(), "running_s", seconds > 0 ? seconds : 0,
+                  "attempt", json_array_get(row, 4));
+    buf_release(&label);
+    return result;
+}
+
+static json_t *running_of(struct store *store, int64_t sweep, struct err *err)
+{
+    size_t i;
+    json_t *row, *list = json_array(), *all = params_of(store, sweep, err);
+    size_t count = json_array_size(all);
+    json_t **params = xcalloc(count + 1, sizeof(json_t *));
+    for (i = 0; i < count; i++)
+        params[i] = json_array_get(all, i);
+    struct sweep_labels labels;
+    sweep_labels_init(&labels, params, count, true);
     json_t *rows =
         rows_of(store,
                 "SELECT id, seed, params, started_ms, attempts FROM trial_view "
                 "WHERE sweep = ?1 AND state = 'running' ORDER BY number",
                 sweep, err);
     json_array_foreach(rows, i, row)
-    {
-        const char *params = json_string_value(json_array_get(row, 2));
-        double started = json_number_value(json_array_get(row, 3));
-        double seconds = ((double)clock_wall_ms() - started) / 1000;
-        json_array_append_new(list, json_pack("{s:O, s:O, s:o?, s:f, s:O}", "trial",
-                                              json_array_get(row, 0), "seed",
-                                              json_array_get(row, 1), "params",
-                                              params ? json_loads(params, 0, NULL) : NULL,
-                                              "running_s", seconds > 0 ? seconds : 0,
-                                              "attempt", json_array_get(row, 4)));
-    }
+        json_array_append_new(list, running_row(row, &labels));
+    sweep_labels_release(&labels);
     json_decref(rows);
+    json_decref(all);
+    free(params);
     return list;
 }
 
@@ -110,22 +145,19 @@ static json_t *one_sweep(struct store *store, int64_t sweep, struct err *err)
 
 static void print_running(const json_t *running, FILE *f)
 {
-    static const char *const headings[] = {"trial", "attempt", "running", "params"};
+    static const char *const headings[] = {"trial", "attempt", "running", "what"};
     struct text_table *table = text_table_new(headings, "rrrl", ARRAY_LEN(headings));
     size_t i;
     json_t *item;
     json_array_foreach(running, i, item)
     {
         char id[24], attempt[24], seconds[32];
-        struct buf params = BUF_INIT;
         snprintf(id, sizeof id, "%lld", (long long)json_get_int(item, "trial", 0));
         snprintf(attempt, sizeof attempt, "%lld",
                  (long long)json_get_int(item, "attempt", 0));
         str_duration(seconds, sizeof seconds, json_get_num(item, "running_s", 0));
-        json_write(&params, json_object_get(item, "params"), 0);
-        buf_printf(&params, " seed %lld", (long long)json_get_int(item, "seed", 0));
-        text_table_row(table, (const char *[]){id, attempt, seconds, buf_str(&params)});
-        buf_release(&params);
+        text_table_row(table, (const char *[]){id, attempt, seconds,
+                                               json_get_str(item, "label", "")});
     }
     text_table_print(table, f);
     text_table_free(table);

@@ -9,6 +9,7 @@
 #ifndef SWEEP_SWEEP_H
 #define SWEEP_SWEEP_H
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/opt.h"
 #include "sweep/file.h"
@@ -62,17 +63,18 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f);
  * each gets, so that a trial's thread count does not depend on what else runs. */
 int sweep_jobs(const struct sweep_file *f, int flag, int *threads);
 
-/* Which keys tell the trials of a plan apart, and a short name made of them:
- * "lora rank=8 alpha=16 seed=0". */
+/* Which keys tell the combinations of a list apart, and a short name made of them:
+ * "lora rank=8 alpha=16 seed=0". The keys belong to `params`. */
 struct sweep_labels {
     const char **keys;
     size_t count;
-    bool seeds;
+    bool seeds; /* the seed tells apart too */
 };
-void sweep_labels_init(struct sweep_labels *l, const struct sweep_plan *p);
+void sweep_labels_init(struct sweep_labels *l, json_t *const *params, size_t count,
+                       bool seeds);
 void sweep_labels_release(struct sweep_labels *l);
-/* Appends; params only, without the seed when there is only one. */
-void sweep_label(const struct sweep_labels *l, const struct sweep_trial *t,
+/* Appends. */
+void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t seed,
                  struct buf *out);
 
 struct sweep_run_options {
