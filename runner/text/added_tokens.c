@@ -63,7 +63,7 @@ static int by_pattern(const void *x, const void *y)
             return a->pattern[i] < b->pattern[i] ? -1 : 1;
     if (a->length != b->length)
         return a->length < b->length ? -1 : 1;
-    return (a->id > b->id) - (a->id < b->id);
+    return (a < b) - (a > b); /* of equal patterns the last one wins, so it comes first */
 }
 
 int added_tokens_parse(const json_t *json, struct tokenizer *t, struct err *err)
