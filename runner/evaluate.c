@@ -93,7 +93,7 @@ int evaluate_latency(struct session *s, size_t requests, struct latency *out,
     out->p50_ms = stat_quantile(out->ms, requests, 0.5);
     out->p95_ms = stat_quantile(out->ms, requests, 0.95);
     out->p99_ms = stat_quantile(out->ms, requests, 0.99);
-    out->p99_high_ms = stat_quantile_interval(out->ms, requests, 0.99, 0.95).high;
+    out->p99_high_ms = stat_quantile_interval(out->ms, requests, 0.99, 0.90).high;
     qsort(out->ms, requests, sizeof *out->ms, ascending);
     return 0;
 }

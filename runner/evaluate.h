@@ -19,7 +19,7 @@ struct latency {
     double *ms; /* per request, sorted; owned */
     size_t requests;
     double p50_ms, p95_ms, p99_ms;
-    double p99_high_ms; /* upper end of the 95 % interval of p99; NaN where the sample
+    double p99_high_ms; /* one-sided 95 % upper bound of p99; NaN where the sample
                            cannot carry it */
 };
 

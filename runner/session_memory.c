@@ -43,6 +43,8 @@ static int put_param(struct session *s, struct param *p, struct err *err)
         rc = s->backend->weight_prepare(&p->spec, values, p->value.data, err);
     else if (!rc)
         s->backend->upload(p->value.data, values, (size_t)param_size(p) * sizeof(float));
+    if (p->base)
+        st_drop_pages(s->hf->weights, p->base);
     mem_free_aligned(owned);
     free(p->given);
     p->given = NULL;

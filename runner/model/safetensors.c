@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define HEADER_MAX ((uint64_t)100 << 20) /* the reference implementation's limit */
 #define SHARDS_MAX 10000
@@ -415,5 +417,19 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
     default:
         return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
                        dtype_word(t->dtype));
+    }
+}
+
+void st_drop_pages(const struct st *s, const struct st_tensor *t)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t at = (uintptr_t)t->data;
+    const uintptr_t begin = (at + page - 1) & ~(page - 1),
+                    end = (at + t->bytes) & ~(page - 1);
+    for (size_t i = 0; i < s->file_count; i++) {
+        const struct fs_map *m = &s->files[i].map; /* no map: memory of somebody else */
+        if (m->data && at >= (uintptr_t)m->data && at < (uintptr_t)m->data + m->size &&
+            end > begin)
+            (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
     }
 }
