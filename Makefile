@@ -4,25 +4,41 @@
 #   make test       installs what is missing, builds, passes every test
 #   make bench      side-by-side measurements (never part of the tests)
 #   make lint       layers, format, warnings
-# Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, V=1 (show commands), NO_INSTALL=1 (never run apt-get).
+#   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)
+#   make deps       the packages alone                       make model      the base model alone
+# Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, V=1 (show commands), NO_INSTALL=1 (never run apt-get).
 
 B      ?= build
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 V      ?=
 Q      := $(if $(V),,@)
 
 PKGS    := sqlite3 libcurl jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
-WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
+WARN    := $(if $(WERROR),-Werror )-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
 VERSION  := 0.1.0
+# Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
+PKG_LIBS  = $(eval PKG_LIBS := $(or $(shell pkg-config --libs $(PKGS) 2>/dev/null),$(error libraries or \
+            pkg-config are missing: run 'make deps' (it names them and installs them))))$(PKG_LIBS)
+PKG_FLAGS = $(eval PKG_FLAGS := $(if $(PKG_LIBS),$(shell pkg-config --cflags $(PKGS))))$(PKG_FLAGS)
+
 CPPFLAGS += -I. -D_GNU_SOURCE -DPEFTLAB_VERSION=\"$(VERSION)\"
 OPT     ?= -O2
-CFLAGS  += -std=gnu11 -g $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -ldl -pthread
+CFLAGS  += -std=gnu11 -g $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(PKG_FLAGS)
+LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread
 
 ifdef SAN
 B       := build/san
 OPT     := -O1
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+endif
+ifdef FUZZ
+B       := build/fuzz
+CC      := clang
+OPT     := -O1
+CFLAGS  += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 LDFLAGS += -fsanitize=address,undefined
 endif
 ifdef TSAN
@@ -114,3 +130,4 @@ unit-tests: $(UNIT)
 clean:
 	rm -rf build
 .PHONY: all clean unit-tests
+.DELETE_ON_ERROR:

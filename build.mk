@@ -1,0 +1,51 @@
+# build.mk - what is done with the program: tests, lint, demo, measurements. Building it is the Makefile's part.
+
+# Fuzz targets link the highest layer that they include. With gcc a small main replays the seed corpus (part of the
+# tests); under FUZZ=1 (clang) libFuzzer's own main looks for more.
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAIN  := $(if $(FUZZ),-fsanitize=fuzzer,tests/fuzz/replay.c)
+fuzz_layer  = $(lastword $(foreach l,$(LAYERS),$(shell grep -q '^.include "$(l)/' $(1) && echo $(l))))
+define fuzz_rule
+$$(B)/fuzz/$(1): tests/fuzz/$(1).c $$(wildcard tests/fuzz/replay.c) $$(NEEDS_$(call fuzz_layer,tests/fuzz/$(1).c))
+	@mkdir -p $$(@D)
+	@echo "  FUZZ  $$@"
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $$(FUZZ_MAIN) $$(filter %.a,$$^) $$(LDLIBS)
+endef
+$(foreach f,$(notdir $(FUZZERS)),$(eval $(call fuzz_rule,$(f))))
+fuzz-targets: $(FUZZERS)
+
+deps:
+	@tools/deps.sh
+
+model:
+	@tools/fetch_model.sh
+
+demo:
+	@tools/demo.sh
+
+# The libraries may only just have been installed, so that the rest runs in a make of its own.
+test:
+	@tools/deps.sh build test
+	@B=$(B) SAN=$(SAN) TSAN=$(TSAN) tests/run.sh
+
+check-san:
+	@tools/deps.sh build test
+	@SUITES="unit fuzz golden" SAN=1 tests/run.sh
+
+lint:
+	@tools/lint.sh
+
+# Seconds per target; findings stay in build/fuzz/found.
+FUZZ_SECONDS ?= 30
+fuzz:
+	@$(MAKE) --no-print-directory FUZZ=1 fuzz-targets
+	@tests/fuzz/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
+bench: $(B)/peftlab
+	@tests/bench/bench.sh $(B)
+
+.PHONY: deps model demo test check-san lint fuzz fuzz-targets bench
+
+print-flags:
+	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'
+.PHONY: print-flags

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Checks that need no run of the program: layers, format, warnings, house rules. One TAP line each; fails if one fails.
+# tests/lint/rules.sh proves that each rule catches what it is for.    ROOT=DIR looks at another tree
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+cd "${ROOT:-$here}"
+
+# Copies of other people's files are not ours to format.
+mapfile -t sources < <(find lib kernels tracker runner sweep report cli tests -name '*.[ch]' -not -path 'tests/bench/rival/*' 2>/dev/null | sort)
+mapfile -t units < <(printf '%s\n' "${sources[@]}" | grep '\.c$' | grep -v '^tests/')
+number=0 failed=0
+
+result() { # NAME FINDINGS: no finding is ok
+    number=$((number + 1))
+    if [ -z "$2" ]; then
+        echo "ok $number - $1"
+    else
+        failed=1
+        echo "not ok $number - $1"
+        head -n 40 <<<"$2" | sed 's/^/# /'
+    fi
+}
+skip() { # NAME REASON
+    number=$((number + 1))
+    echo "ok $number - $1 # SKIP $2"
+}
+
+# Who may include whom: the table of the design, nothing else.
+layers() {
+    local row layer
+    for row in "lib:lib" "kernels:kernels|lib" "tracker:tracker|lib" "runner:runner|kernels|tracker|lib" \
+        "sweep:sweep|tracker|lib" "report:report|tracker|lib"; do
+        layer=${row%%:*}
+        [ -d "$layer" ] || continue
+        grep -rnE --include='*.[ch]' '^ *# *include "' "$layer" |
+            grep -vE "#[ ]*include \"(${row#*:})/" | grep -vE '#[ ]*include "schema\.'
+    done
+    # Headers are named from the root, so that the rule above sees them.
+    grep -rnE --include='*.[ch]' '^ *# *include "[^/"]*"' cli
+    return 0
+}
+
+# Formatters and compilers of other versions think differently: only the named version may fail a check.
+major() { # PROGRAM
+    "$1" --version 2>/dev/null | grep -oE '[0-9]+\.[0-9]+' | head -1 | cut -d. -f1
+}
+find_version() { # PROGRAM MAJOR: the program's name, if that version is installed
+    local program
+    for program in "$1-$2" "$1"; do
+        if [ "$(major "$program")" = "$2" ]; then
+            echo "$program"
+            return
+        fi
+    done
+}
+
+formatted() { # PROGRAM
+    printf '%s\0' "${sources[@]}" | xargs -0 -P 2 -n 16 "$1" --dry-run -Werror 2>&1 | grep 'error:' | cut -d: -f1 |
+        sort | uniq -c | awk '{ print $2 ": " $1 " places are not as clang-format puts them" }'
+}
+
+# Every file alone, as far as the front end sees; the kernels' vector files once, in their portable variant.
+compiles() { # COMPILER
+    local flags
+    flags=$(make -s -C "$here" CC="$1" print-flags) || { echo "no compiler flags: make print-flags failed"; return; }
+    printf '%s\0' "${units[@]}" | xargs -0 -P 2 -n 8 sh -c 'compiler=$1 flags=$2; shift 2
+        for f; do
+            case $f in kernels/cpu/simd/*) extra="-DCPU_VARIANT=generic -DCPU_WIDTH=4" ;; *) extra= ;; esac
+            eval "$compiler $flags $extra -fsyntax-only -Werror \"$f\""
+        done' _ "$1" "$flags" 2>&1 | grep -E 'error:|fatal' | cut -c1-200
+}
+
+code=$(awk -f "$here/tests/lint/c_code.awk" "${sources[@]}")
+banned='(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atoll|atof|alloca)[ ]*\('
+
+result "layers: who includes whom" "$(layers)"
+result "no unsafe functions" "$(grep -E "$banned" <<<"$code" | cut -c1-160)"
+result "block comments only" "$(grep '//' <<<"$code" | cut -c1-160)"
+result "no exit() below the command line" \
+    "$(grep -E '^(lib|kernels|tracker|runner|sweep|report)/' <<<"$code" | grep -E '[^A-Za-z0-9_](exit|_exit) *\(' |
+        grep -vE '^lib/(mem|proc)\.[ch]:' | cut -c1-160)"
+result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
+result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
+tool=$(find_version clang-format 14)
+if [ -n "$tool" ]; then
+    result "clang-format" "$(formatted "$tool")"
+else
+    skip "clang-format" "the style is that of clang-format 14, which is not installed"
+fi
+for wanted in "gcc 12" "clang 14"; do
+    tool=$(find_version $wanted)
+    if [ -n "$tool" ]; then
+        result "$wanted has no warnings" "$(compiles "$tool")"
+    else
+        skip "$wanted has no warnings" "it is not installed"
+    fi
+done
+echo "1..$number"
+
+long=$(wc -l "${sources[@]}" | awk '$1 > 600 && $2 != "total" { print "# warning: " $2 " has " $1 " lines; is it one subject?" }')
+[ -z "$long" ] || echo "$long"
+exit $failed
