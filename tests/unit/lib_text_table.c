@@ -4,6 +4,7 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -59,14 +60,20 @@ static FILE *terminal(unsigned short columns, int *master)
     return fdopen(slave, "w");
 }
 
-/* What came so far; the terminal has turned \n into \r\n. */
+/* What came, up to a pause: the kernel may pass it on in pieces. The terminal has turned
+ * \n into \r\n. */
 static char *shown(FILE *f, int master)
 {
     fflush(f);
-    char block[4096];
-    ssize_t n = read(master, block, sizeof block);
-    assert_true(n >= 0);
-    return xstrndup(block, (size_t)n);
+    struct buf text = BUF_INIT;
+    struct pollfd ready = {master, POLLIN, 0};
+    while (poll(&ready, 1, text.len ? 100 : 5000) > 0) {
+        char block[4096];
+        ssize_t n = read(master, block, sizeof block);
+        assert_true(n > 0);
+        buf_add(&text, block, (size_t)n);
+    }
+    return buf_detach(&text, NULL);
 }
 
 static void cut_to_the_terminal(void **state)
