@@ -1,4 +1,4 @@
-/* lib/conf_parts.h - inside conf.c, conf_yaml.c and conf_json.c: the tree with its
+/* lib/conf_parts.h - inside conf*.c: the tree with its
  * places.
  *
  * Places are kept by path text. Paths over CONF_PATH_MAX bytes are not remembered (their
@@ -34,6 +34,8 @@ size_t conf_path_key(struct buf *path, const char *key);
 size_t conf_path_index(struct buf *path, size_t index);
 void conf_path_cut(struct buf *path, size_t len);
 
+/* A plain YAML scalar by the core schema; NULL for a number that is out of range. */
+json_t *conf_plain_scalar(const char *s, size_t len);
 int conf_read_yaml(struct conf *c, const char *text, size_t len, struct err *err);
 int conf_read_json(struct conf *c, const char *text, size_t len, struct err *err);
 

@@ -3,10 +3,7 @@
  * Recursion follows the nesting of the file, at most CONF_DEPTH_MAX deep. Every function
  * that reads a node returns a new reference, or NULL with the message set. */
 #include "lib/conf_parts.h"
-#include "lib/json.h"
 #include "lib/mem.h"
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -73,92 +70,14 @@ static int next_event(struct reader *r, yaml_event_t *event)
     return yaml_parser_parse(&r->parser, event) ? 0 : parser_failed(r);
 }
 
-/* ---- Scalars: the 1.2 core schema ---------------------------------------------------
- */
-
-static bool is_one_of(const char *s, const char *const *words)
-{
-    for (; *words; words++)
-        if (!strcmp(s, *words))
-            return true;
-    return false;
-}
-
-static const char *skip_digits(const char *s)
-{
-    return s + strspn(s, "0123456789");
-}
-
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
-static bool is_decimal(const char *s, bool *whole)
-{
-    s += *s == '-' || *s == '+';
-    const char *start = s;
-    s = skip_digits(s);
-    size_t before = (size_t)(s - start), after = 0;
-    *whole = *s == '\0';
-    if (*s == '.') {
-        const char *fraction = ++s;
-        s = skip_digits(s);
-        after = (size_t)(s - fraction);
-    }
-    if (before + after == 0)
-        return false;
-    if (*s == 'e' || *s == 'E') {
-        s++;
-        s += *s == '-' || *s == '+';
-        const char *exponent = s;
-        s = skip_digits(s);
-        if (s == exponent)
-            return false;
-    }
-    return *s == '\0';
-}
-
-static json_t *out_of_range(struct reader *r, const yaml_mark_t *m, const char *s)
-{
-    conf_fail(r->conf, m->line + 1, m->column + 1, r->err,
-              "number '%.40s' is out of range (put it in quotes if it is text)", s);
-    return NULL;
-}
-
-static json_t *read_integer(struct reader *r, const yaml_mark_t *m, const char *s,
-                            const char *digits, int base)
-{
-    errno = 0;
-    long long v = strtoll(digits, NULL, base);
-    return errno ? out_of_range(r, m, s) : json_integer(v);
-}
-
 static json_t *read_plain(struct reader *r, const yaml_mark_t *m, const char *s,
                           size_t len)
 {
-    static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const trues[] = {"true", "True", "TRUE", NULL};
-    static const char *const falses[] = {"false", "False", "FALSE", NULL};
-    static const char *const infs[] = {".inf", ".Inf", ".INF", NULL};
-    static const char *const nans[] = {".nan", ".NaN", ".NAN", NULL};
-    if (is_one_of(s, nulls))
-        return json_null();
-    if (is_one_of(s, trues))
-        return json_true();
-    if (is_one_of(s, falses))
-        return json_false();
-    if (is_one_of(s, nans))
-        return json_number_or_word(NAN);
-    if (is_one_of(s + (*s == '-' || *s == '+'), infs))
-        return json_number_or_word(*s == '-' ? -INFINITY : INFINITY);
-    if (!strncmp(s, "0x", 2) && s[2] && !s[2 + strspn(s + 2, "0123456789abcdefABCDEF")])
-        return read_integer(r, m, s, s + 2, 16);
-    if (!strncmp(s, "0o", 2) && s[2] && !s[2 + strspn(s + 2, "01234567")])
-        return read_integer(r, m, s, s + 2, 8);
-    bool whole;
-    if (!is_decimal(s, &whole))
-        return json_stringn(s, len);
-    if (whole)
-        return read_integer(r, m, s, s, 10);
-    double v = strtod(s, NULL);
-    return isfinite(v) ? json_real(v) : out_of_range(r, m, s);
+    json_t *v = conf_plain_scalar(s, len);
+    if (!v)
+        conf_fail(r->conf, m->line + 1, m->column + 1, r->err,
+                  "number '%.40s' is out of range (put it in quotes if it is text)", s);
+    return v;
 }
 
 static json_t *read_scalar(struct reader *r, const yaml_event_t *e)

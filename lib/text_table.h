@@ -1,5 +1,4 @@
-/* lib/text_table.h - tables on a terminal, as TSV or as JSON rows from one description,
- * and a progress line.
+/* lib/text_table.h - tables, on a terminal or as TSV, and a progress line.
  *
  * Cells are UTF-8; width is counted in columns. On a terminal the table is cut to its
  * width. Colour only when the stream is a terminal and NO_COLOR is unset. */
