@@ -154,7 +154,7 @@ static char *number_text(const char *name, double v)
         return xstrdup("NaN");
     if (str_has_suffix(name, "_bytes"))
         return xstrdup(str_bytes(out, sizeof out, v));
-    if (str_has_suffix(name, "_ms") && v >= 1000)
+    if (str_eq(name, "duration_ms") || (str_has_suffix(name, "_ms") && v >= 1000))
         return xstrdup(str_duration(out, sizeof out, v / 1000));
     if (str_has_suffix(name, "_s") && !str_has_suffix(name, "_per_s") && v >= 0)
         return xstrdup(str_duration(out, sizeof out, v));

@@ -4,12 +4,14 @@
  * Metrics wait in memory and are written in one transaction when BATCH have come, at each
  * heartbeat and at the end. If writing fails they stay and are tried again, up to
  * MAX_WAITING; training never waits longer than the store's busy time and never fails. A
- * lost lease is for good: from then on everything is dropped and alive() is false. */
+ * lost lease is for good: from then on everything is dropped and alive() is false. A
+ * keeper (keeper.h) renews the lease between two calls. */
 #include "tracker/sink.h"
 #include "lib/fs.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
+#include "tracker/keeper.h"
 #include "tracker/store_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,7 @@ struct sink *sink_null(void)
 struct local {
     struct sink base;
     struct store *store; /* borrowed */
+    struct keeper *keeper;
     int64_t run, lease_ms;
     double next_beat_s; /* clock_mono_s of the next heartbeat */
     bool lost, stop;
@@ -155,6 +158,7 @@ static bool local_alive(struct sink *s)
 {
     struct local *l = (struct local *)s;
     struct err e = ERR_INIT;
+    keeper_sign(l->keeper);
     if (l->lost || l->stop || clock_mono_s() < l->next_beat_s)
         return !l->lost && !l->stop;
     flush(l);
@@ -167,6 +171,7 @@ static bool local_alive(struct sink *s)
 static int local_close(struct sink *s, struct err *err)
 {
     struct local *l = (struct local *)s;
+    keeper_free(l->keeper);
     flush(l);
     int rc = l->base.error.code
                  ? err_set(err, l->base.error.code, "%s", l->base.error.msg)
@@ -186,6 +191,7 @@ struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
     l->store = store;
     l->run = run;
     l->lease_ms = lease_ms;
+    l->keeper = keeper_new(store_path(store), run, lease_ms);
     l->next_beat_s = clock_mono_s() + (double)lease_ms / 3000.0;
     return &l->base;
 }

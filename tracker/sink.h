@@ -28,8 +28,9 @@ struct sink {
 };
 
 struct sink *sink_null(void); /* drops everything */
-struct sink *sink_local(struct store *store, int64_t run,
-                        int64_t lease_ms);       /* the store on this host */
+/* The store on this host. Keeps the run's lease by a thread of its own until it is
+ * closed; close it before store_run_finish. */
+struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms);
 int sink_close(struct sink *s, struct err *err); /* flushes and frees */
 
 #endif
