@@ -94,8 +94,7 @@ static json_t *read_scalar(struct reader *r, const yaml_event_t *e)
     return v;
 }
 
-/* ---- Nodes --------------------------------------------------------------------------
- */
+/* ---- Nodes ---- */
 
 static json_t *read_node(struct reader *r, yaml_event_t *e, int depth);
 

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Names --------------------------------------------------------------------------
- */
+/* ---- Names ---- */
 
 /* Compares with '-' and '_' taken for the same; `b` ends at `len`. */
 static bool same_key(const char *a, const char *b, size_t len)
@@ -97,8 +96,7 @@ int opt_unknown(const struct opt_table *t, const char *key, const char *what,
     return rc;
 }
 
-/* ---- Text ---------------------------------------------------------------------------
- */
+/* ---- Text ---- */
 
 /* "a, b,c" as a list, items read by `item`. */
 static json_t *split_commas(const char *text, json_t *(*item)(const char *))

@@ -8,10 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-* /
-
-    /* The value as a person wrote it, short: 'text' or JSON. */
-    static char *shown(const json_t *v)
+/* The value as a person wrote it, short: 'text' or JSON. */
+static char *shown(const json_t *v)
 {
     struct buf b = BUF_INIT;
     if (json_is_string(v)) {

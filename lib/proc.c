@@ -179,8 +179,7 @@ int proc_poll(pid_t pid, int *status)
     return 1;
 }
 
-/* ---- proc_run -----------------------------------------------------------------------
- */
+/* ---- proc_run ---- */
 
 /* Writing to a child that stopped reading must not kill us: SIGPIPE is blocked in this
  * thread and taken back if one came. */
@@ -304,8 +303,7 @@ int proc_run(char *const argv[], const char *input, size_t input_len, struct buf
     return 0;
 }
 
-/* ---- Signals and clocks -------------------------------------------------------------
- */
+/* ---- Signals and clocks ---- */
 
 static atomic_int signal_count, signal_last;
 

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Summaries ----------------------------------------------------------------------
- */
+/* ---- Summaries ---- */
 
 double stat_mean(const double *x, size_t n)
 {
@@ -73,8 +72,7 @@ double stat_median(const double *x, size_t n)
     return stat_quantile(x, n, 0.5);
 }
 
-/* ---- Intervals ----------------------------------------------------------------------
- */
+/* ---- Intervals ---- */
 
 static const struct stat_interval nowhere = {NAN, NAN};
 
@@ -125,8 +123,7 @@ struct stat_interval stat_quantile_interval(const double *x, size_t n, double q,
     return out;
 }
 
-/* ---- Tests --------------------------------------------------------------------------
- */
+/* ---- Tests ---- */
 
 static struct stat_test no_test(size_t n, double diff)
 {

@@ -6,8 +6,7 @@
 #include <float.h>
 #include <math.h>
 
-/* ---- Normal -------------------------------------------------------------------------
- */
+/* ---- Normal ---- */
 
 double stat_normal_cdf(double z)
 {
@@ -45,8 +44,7 @@ double stat_normal_quantile(double p)
     return p < 0.5 ? lower_normal_quantile(p) : -lower_normal_quantile(1 - p);
 }
 
-/* ---- Incomplete beta ----------------------------------------------------------------
- */
+/* ---- Incomplete beta ---- */
 
 static double log_gamma(double x)
 {
@@ -134,8 +132,7 @@ double stat_binom_cdf(size_t k, size_t n, double p)
     return betainc((double)(n - k), (double)k + 1, 1 - p, p);
 }
 
-/* ---- Student's t --------------------------------------------------------------------
- */
+/* ---- Student's t ---- */
 
 /* P(T > t) for t >= 0. */
 static double t_upper(double t, double df)
@@ -202,8 +199,7 @@ double stat_t_quantile(double p, double df)
     return p < 0.5 ? -t_upper_quantile(p, df) : t_upper_quantile(1 - p, df);
 }
 
-/* ---- Queues -------------------------------------------------------------------------
- */
+/* ---- Queues ---- */
 
 /* Erlang B by its recursion (no factorials), then C from B. */
 double stat_erlang_c(int servers, double offered)

@@ -160,8 +160,7 @@ void text_table_print_tsv(struct text_table *t, FILE *f)
             fprintf(f, "%s%c", cell_at(t, r, c), c + 1 < t->columns ? '\t' : '\n');
 }
 
-/* ---- Progress -----------------------------------------------------------------------
- */
+/* ---- Progress ---- */
 
 #define BAR 24
 
