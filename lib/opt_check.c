@@ -8,23 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The value as a person wrote it, short: 'text' or JSON. */
+#define SHOWN_MAX 60
+
+/* The value as a person wrote it: 'text' or JSON, cut between letters when it is long. */
 static char *shown(const json_t *v)
 {
     struct buf b = BUF_INIT;
     if (json_is_string(v)) {
         char *clean = str_clean(json_string_value(v), json_string_length(v));
-        buf_printf(&b, "'%.60s'%s", clean, strlen(clean) > 60 ? "..." : "");
+        buf_str_add(&b, clean);
         free(clean);
     } else {
         json_canonical(&b, v);
-        if (b.len > 60) {
-            b.len = 60;
-            b.data[60] = '\0';
-            buf_str_add(&b, "...");
-        }
     }
-    return buf_detach(&b, NULL);
+    const char *text = buf_str(&b);
+    size_t n = b.len;
+    if (n > SHOWN_MAX)
+        for (n = SHOWN_MAX; (text[n] & 0xc0) == 0x80;)
+            n--;
+    const char *quote = json_is_string(v) ? "'" : "";
+    char *out =
+        xasprintf("%s%.*s%s%s", quote, (int)n, text, quote, n < b.len ? "..." : "");
+    buf_release(&b);
+    return out;
 }
 
 static json_t *wrong(const struct opt_def *def, const char *expected, const json_t *v,

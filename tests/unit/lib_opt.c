@@ -141,6 +141,11 @@ static void bad_values(void **state)
     check_text("rank_pattern", "4", NULL,
                "rank_pattern must be a map of numbers such as {name: 8}, got 4");
     check_text("out", "", NULL, "out must be a path, got ''");
+    check_text("bias",
+               "0123456789012345678901234567890123456789012345678901234567\u65e5\u65e5",
+               NULL,
+               "bias must be one of none, all, lora_only, got "
+               "'0123456789012345678901234567890123456789012345678901234567'...");
     check_text("name", "\xff", NULL, "name is not valid UTF-8");
 }
 
