@@ -19,11 +19,28 @@
 /* Names of trial keys, as in the table of the trial file; the runner's own table is not
  * below this layer. */
 #define KEYS(X)                                                                          \
-    X(model) X(task) X(method) X(rank) X(alpha) X(lora_dropout) X(target_modules)        \
-    X(use_rslora) X(use_dora) X(reduction_factor) X(num_virtual_tokens)                  \
-    X(prefix_projection) X(encoder_hidden_size) X(learning_rate) X(weight_decay)         \
-    X(batch_size) X(max_steps) X(warmup_steps) X(lr_scheduler_type) X(max_grad_norm)     \
-    X(double_quant) X(seed)
+    X(model)                                                                             \
+    X(task)                                                                              \
+    X(method)                                                                            \
+    X(rank)                                                                              \
+    X(alpha)                                                                             \
+    X(lora_dropout)                                                                      \
+    X(target_modules)                                                                    \
+    X(use_rslora)                                                                        \
+    X(use_dora)                                                                          \
+    X(reduction_factor)                                                                  \
+    X(num_virtual_tokens)                                                                \
+    X(prefix_projection)                                                                 \
+    X(encoder_hidden_size)                                                               \
+    X(learning_rate)                                                                     \
+    X(weight_decay)                                                                      \
+    X(batch_size)                                                                        \
+    X(max_steps)                                                                         \
+    X(warmup_steps)                                                                      \
+    X(lr_scheduler_type)                                                                 \
+    X(max_grad_norm)                                                                     \
+    X(double_quant)                                                                      \
+    X(seed)
 #define X(name) {.key = #name, .type = OPT_ANY},
 static const struct opt_def key_rows[] = {KEYS(X)};
 #undef X
@@ -40,8 +57,8 @@ static json_t *read_list(const char *file)
 
 static int load(const json_t *row, struct sweep_file **f, struct err *err)
 {
-    const char *file = json_string_value(
-        json_object_get(json_object_get(row, "input"), "file"));
+    const char *file =
+        json_string_value(json_object_get(json_object_get(row, "input"), "file"));
     char *path = xasprintf(DIR "%s", file);
     int rc = sweep_file_load(path, NULL, 0, &trial_keys, f, err);
     free(path);
@@ -62,7 +79,8 @@ static void same_combinations(const char *file, const json_t *expected,
     size_t i;
     json_t *item;
     assert_int_equal(json_array_size(expected), s->count);
-    json_array_foreach(expected, i, item) {
+    json_array_foreach(expected, i, item)
+    {
         struct buf want = BUF_INIT, got = BUF_INIT;
         json_canonical(&want, item);
         json_canonical(&got, s->combinations[i]);
@@ -80,13 +98,14 @@ static void grid_files(void **state)
     json_t *list = read_list(DIR "grid.json"), *row;
     size_t i;
     assert_true(json_array_size(list) > 20);
-    json_array_foreach(list, i, row) {
+    json_array_foreach(list, i, row)
+    {
         struct err err = ERR_INIT;
         struct sweep_file *f;
         struct sweep_space s;
         json_t *expected = json_object_get(row, "expected");
-        const char *file = json_string_value(
-            json_object_get(json_object_get(row, "input"), "file"));
+        const char *file =
+            json_string_value(json_object_get(json_object_get(row, "input"), "file"));
         if (load(row, &f, &err) < 0 || sweep_space_expand(f, &s, &err) < 0)
             fail_msg("%s: %s", file, err.msg);
         same_number(file, expected, "n_product", s.product);
@@ -119,13 +138,14 @@ static void refused_files(void **state)
     json_t *other;
     assert_true(json_array_size(list) > 45);
     int wrong = 0;
-    json_array_foreach(list, i, row) {
+    json_array_foreach(list, i, row)
+    {
         struct err err = ERR_INIT;
         struct sweep_file *f;
         struct sweep_space s;
         json_t *expected = json_object_get(row, "expected");
-        const char *file = json_string_value(
-            json_object_get(json_object_get(row, "input"), "file"));
+        const char *file =
+            json_string_value(json_object_get(json_object_get(row, "input"), "file"));
         int rc = load(row, &f, &err);
         if (rc == 0) {
             rc = sweep_space_expand(f, &s, &err);
@@ -135,8 +155,8 @@ static void refused_files(void **state)
         }
         int line = line_of(err.msg);
         bool right = line == json_integer_value(json_object_get(expected, "line"));
-        json_array_foreach(json_object_get(expected, "also"), k, other)
-            right = right || line == json_integer_value(other);
+        json_array_foreach(json_object_get(expected, "also"), k, other) right =
+            right || line == json_integer_value(other);
         bool status = err.code == ERR_CONFIG || err.code == ERR_PARSE;
         if (rc == 0 || !right || !status) {
             print_error("%s: %s; wanted line %lld (%s)\n", file,
@@ -163,7 +183,8 @@ static void same_wandb_param(const char *file, const json_t *want,
                         p->kind == PARAM_CONSTANT ? "constant" : "categorical");
     json_t *values = json_object_get(want, "values");
     for (size_t i = 0; i < p->count; i++) {
-        json_t *value = values ? json_array_get(values, i) : json_object_get(want, "value");
+        json_t *value =
+            values ? json_array_get(values, i) : json_object_get(want, "value");
         json_t *canon = value_canon(value);
         if (!json_equal(canon, p->choices[i].value))
             fail_msg("%s: value %zu of %s", file, i, p->name);
@@ -176,14 +197,15 @@ static void wandb_files(void **state)
     (void)state;
     json_t *list = read_list(DIR "wandb.json"), *row, *param;
     size_t i, k;
-    json_array_foreach(list, i, row) {
+    json_array_foreach(list, i, row)
+    {
         struct err err = ERR_INIT;
         struct sweep_file *f;
         struct sweep_space s;
         json_t *expected = json_object_get(row, "expected");
         json_t *metric = json_object_get(expected, "metric");
-        const char *file = json_string_value(
-            json_object_get(json_object_get(row, "input"), "file"));
+        const char *file =
+            json_string_value(json_object_get(json_object_get(row, "input"), "file"));
         if (load(row, &f, &err) < 0)
             fail_msg("%s: %s", file, err.msg);
         assert_string_equal(f->method,
@@ -195,8 +217,7 @@ static void wandb_files(void **state)
                             json_string_value(json_object_get(metric, "goal")));
         json_t *params = json_object_get(expected, "parameters");
         assert_int_equal(json_array_size(params), f->param_count);
-        json_array_foreach(params, k, param)
-            same_wandb_param(file, param, &f->params[k]);
+        json_array_foreach(params, k, param) same_wandb_param(file, param, &f->params[k]);
         assert_int_equal(f->max_trials, json_get_int(expected, "max_trials", 0));
         json_t *combinations = json_object_get(expected, "combinations");
         int rc = sweep_space_expand(f, &s, &err);
