@@ -20,10 +20,11 @@
 #define ROUNDS        25
 #define ROUND_SECONDS 0.004
 
+/* With one thread its own time, which other processes do not stretch. */
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(pool_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 

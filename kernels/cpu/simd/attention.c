@@ -34,7 +34,7 @@ static void softmax(const struct op_args *args, const struct head *h,
         max = vf_max(max, v);
     }
     for (int j = 0; j < keys; j++) {
-        vf p = vf_exp(vf_load(s + (size_t)j * NR) - max);
+        vf p = vf_exp_bounded(vf_load(s + (size_t)j * NR) - max);
         vf_store(s + (size_t)j * NR, p);
         sum += p;
     }

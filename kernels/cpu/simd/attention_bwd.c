@@ -70,7 +70,7 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
         vf x = vf_load(ps), dp = vf_load(pds);
         if (args->attr.causal && j > h->prefix + first)
             x = causal_score(h, j, first, x);
-        vf p = vf_exp(x - vlse), masked = p;
+        vf p = vf_exp_bounded(x - vlse), masked = p;
         if (mask) {
             if (j % 4 == 0)
                 mask_words(mask, h, first, j, word);

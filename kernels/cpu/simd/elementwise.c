@@ -6,11 +6,11 @@
 
 /* ---- activations ---- */
 
-/* Hendrycks and Gimpel 2016, the exact form: x (1 + erf(x / sqrt 2)) / 2. */
+/* Hendrycks and Gimpel 2016, the exact form: x Phi(x). */
 INLINE vf gelu(vf x)
 {
-    vf half = x * 0.5f;
-    return vf_fma(half, vf_erf(x * 0x1.6a09e6p-1f), half);
+    vf pdf;
+    return x * vf_normal_cdf(x, &pdf);
 }
 
 INLINE vf relu(vf x)
@@ -21,8 +21,7 @@ INLINE vf relu(vf x)
 /* Phi(x) + x phi(x) */
 INLINE vf gelu_slope(vf x)
 {
-    vf cdf = vf_fma(vf_erf(x * 0x1.6a09e6p-1f), vf_splat(0.5f), vf_splat(0.5f));
-    vf pdf = vf_exp(x * x * -0.5f) * 0x1.988454p-2f; /* 1 / sqrt(2 pi) */
+    vf pdf, cdf = vf_normal_cdf(x, &pdf);
     return vf_fma(x, pdf, cdf);
 }
 

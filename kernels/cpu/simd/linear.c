@@ -87,9 +87,9 @@ static void narrow_backward(struct gemm *g, float *turned)
 {
     const int64_t ld = (int64_t)round_up(g->k, W);
     const float *w = g->b;
-    for (int k = 0; k < g->k; k++)
-        for (int n = 0; n < g->n; n++)
-            turned[n * ld + k] = w[k * g->b_ld + n];
+    for (int k = 0; k < g->k; k += W)
+        V(pack_transpose)
+        (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
     g->b = turned;
     g->b_ld = ld;
     V(dot)(g);

@@ -33,7 +33,7 @@ static double exp_sum(const float *x, int cols, float max)
         const int stop = min_int(cols, block + BLOCK);
         vf sum = {0};
         for (int c = block; c < stop; c += W)
-            sum += vf_exp(get(x + c, left(stop, c), -INFINITY) - max);
+            sum += vf_exp_bounded(get(x + c, left(stop, c), -INFINITY) - max);
         total += vf_sum(sum);
     }
     return total;
@@ -94,7 +94,7 @@ static void gradient_row(const struct op_args *args, const float *x, float *dx, 
     const vf lane = {LANES};
     for (int c = 0; c < cols; c += W) {
         const int n = left(cols, c);
-        vf p = vf_exp(get(x + c, n, 0) - max) * factor - base;
+        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max) * factor - base;
         if (label >= c && label < c + n) { /* in this one lane */
             vf off = lane - (float)(label - c);
             p = vf_if_less(off * off, vf_splat(0.25f), p - peak, p);

@@ -14,14 +14,15 @@
 enum { DOT_ROWS = 3, DOT_COLS = W == 16 ? 8 : 4 };
 
 /* Sums of the lanes of v[0..cols) in lanes 0..cols-1. */
-INLINE vf sum_lanes(vf *v, int cols)
+INLINE vf sum_lanes(const vf v[DOT_COLS], int cols)
 {
-#pragma GCC unroll 4
-    for (int n = cols; n > 1; n /= 2)
-#pragma GCC unroll 4
-        for (int i = 0; i < n / 2; i++)
-            v[i] = vf_pairs(v[2 * i], v[2 * i + 1]);
     vf sum = v[0];
+    if (cols > 1)
+        sum = vf_pairs(v[0], v[1]);
+    if (cols > 2)
+        sum = vf_pairs(sum, vf_pairs(v[2], v[3]));
+    if (cols > 4)
+        sum = vf_pairs(sum, vf_pairs(vf_pairs(v[4], v[5]), vf_pairs(v[6], v[7])));
 #pragma GCC unroll 4
     for (int lanes = W / cols; lanes > 1; lanes /= 2)
         sum = vf_pairs(sum, sum);
@@ -38,6 +39,7 @@ INLINE void dot_step(int rows, int cols, const float *a, int64_t a_ld, const flo
 #pragma GCC unroll 8
     for (int c = 0; c < cols; c++) {
         vf w = n == W ? vf_load(b + c * b_ld) : vf_load_n(b + c * b_ld, n);
+        vf_keep(w); /* one load for all rows: loads are what this loop is short of */
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
             acc[r][c] = vf_fma(x[r], w, acc[r][c]);

@@ -38,6 +38,15 @@ INLINE vf vf_splat(float x)
     return x - (vf){0};
 }
 
+/* Keeps a value in a register, where the compiler would rather load it again. */
+#if CPU_WIDTH == 16
+#define vf_keep(v) __asm__("" : "+v"(v))
+#elif defined(__x86_64__) || defined(__i386__)
+#define vf_keep(v) __asm__("" : "+x"(v))
+#else
+#define vf_keep(v) (void)(v)
+#endif
+
 INLINE vf vf_load(const float *p)
 {
     return *(const vf_mem *)p;
@@ -93,6 +102,12 @@ INLINE vf vf_sqrt(vf a)
     return (vf)_mm512_sqrt_ps((__m512)a);
 }
 
+/* x 2^n for an integral n, overflowing and underflowing as it should */
+INLINE vf vf_scale(vf x, vf n)
+{
+    return (vf)_mm512_scalef_ps((__m512)x, (__m512)n);
+}
+
 /* a < b ? x : y */
 INLINE vf vf_if_less(vf a, vf b, vf x, vf y)
 {
@@ -123,6 +138,13 @@ INLINE vf vf_bits(vi mask, vf x, vf y)
 INLINE vf vf_if_less(vf a, vf b, vf x, vf y)
 {
     return vf_bits(a < b, x, y);
+}
+
+/* In two halves, because 2^n alone may be out of range; |n| < 250. */
+INLINE vf vf_scale(vf x, vf n)
+{
+    vi k = __builtin_convertvector(n, vi), half = k >> 1;
+    return x * (vf)((half + 127) << 23) * (vf)((k - half + 127) << 23);
 }
 
 INLINE vf vf_zero_if_less(vi a, vi b, vf y)
