@@ -70,7 +70,7 @@ static void writers_wait_for_their_turn(void **state)
     store_close(other);
 }
 
-/* 400 transactions write about 4 pages each way; the log must not hold them all. */
+/* 400 transactions rewrite far more pages than the log may hold (1000). */
 static void log_is_written_back(void **state)
 {
     struct fixture *f = *state;
