@@ -15,6 +15,7 @@
 
 #include "kernels/tensor.h"
 #include "lib/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,14 @@ void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
                    int double_quant, size_t begin, size_t count, float *dst);
 /* The absmax values after their own round trip. */
 void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst);
+
+/* bitsandbytes' CPU kernel (0.50) reads absmax[row * (cols / block) + col / block], which
+ * is the block of an element only where the block divides the width. A matrix of another,
+ * even width comes back wrong from it (CUDA and odd widths are right). Models that were
+ * tuned with it hold such values, so they are reproduced: the caller keeps an irregular
+ * matrix as the fp32 values of this round trip. */
+bool q4_is_irregular(int32_t cols, int32_t block);
+void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind kind,
+                   int32_t block, int double_quant, float *dst);
 
 #endif

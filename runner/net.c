@@ -1,5 +1,6 @@
 /* runner/net.c - parameters and sites of a net, and how each site is recorded. */
 #include "runner/net.h"
+#include "kernels/nf4.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -50,8 +51,11 @@ static void set_specs(struct net *net)
     }
     for (size_t i = 0; i < net->site_count; i++) {
         char *name = xasprintf("%s.weight", net->sites[i].path);
-        if (!net->sites[i].head)
-            params_find(&net->params, name)->spec.quant = net->quant;
+        struct param *p = params_find(&net->params, name);
+        if (!net->sites[i].head && q4_is_irregular(p->cols, p->spec.block))
+            p->round_trip = net->quant;
+        else if (!net->sites[i].head)
+            p->spec.quant = net->quant;
         free(name);
     }
 }

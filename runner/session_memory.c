@@ -3,6 +3,7 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 #include "runner/session.h"
+#include "kernels/nf4.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     *owned = NULL;
     if (p->given)
         return p->given;
-    if (p->base && p->base->dtype == DT_F32 &&
+    if (!p->round_trip && p->base && p->base->dtype == DT_F32 &&
         (uintptr_t)p->base->data % sizeof(float) == 0)
         return p->base->data;
     *owned = mem_try_aligned((size_t)param_size(p) * sizeof(float));
@@ -22,7 +23,12 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
         err_set(err, ERR_NOMEM, "no memory for the values of '%s'", p->name);
         return NULL;
     }
-    return param_start_values(p, seed, *owned, err) < 0 ? NULL : *owned;
+    if (param_start_values(p, seed, *owned, err) < 0)
+        return NULL;
+    if (p->round_trip)
+        q4_round_trip(*owned, p->rows, p->cols, p->round_trip, p->spec.block,
+                      p->spec.double_quant, *owned);
+    return *owned;
 }
 
 static int put_param(struct session *s, struct param *p, struct err *err)

@@ -34,9 +34,10 @@ struct param {
     float init_scale;             /* standard deviation, or half width */
     float *given; /* values from an adapter folder (owned), over all else */
 
-    struct weight_spec spec;   /* frozen linear weights */
-    size_t offset, bytes;      /* in its arena */
-    struct tensor value, grad; /* once memory is there; grad of trainable ones only */
+    enum quant_kind round_trip; /* quantised and back at load, kept as fp32 */
+    struct weight_spec spec;    /* frozen linear weights */
+    size_t offset, bytes;       /* in its arena */
+    struct tensor value, grad;  /* once memory is there; grad of trainable ones only */
 };
 
 struct params {
