@@ -290,27 +290,21 @@ static int load(struct reader *r, struct labels *labels, struct dataset *d,
     return rc;
 }
 
-int dataset_load(const char *path, const struct data_spec *spec,
-                 const struct tokenizer *t, struct labels *labels, struct dataset **out,
-                 size_t *truncated, struct err *err)
+int dataset_parse(const char *text, size_t size, const char *name,
+                  const struct data_spec *spec, const struct tokenizer *t,
+                  struct labels *labels, struct dataset **out, size_t *truncated,
+                  struct err *err)
 {
-    struct fs_map map;
-    *out = NULL;
-    if (!fs_exists(path))
-        return err_set(err, ERR_NOINPUT, "data file '%s': not there", path);
-    int rc = fs_map(path, &map, err);
-    if (rc < 0)
-        return rc;
+    struct reader r = {.path = name, .spec = spec, .tokenizer = t};
+    r.what = xasprintf("data file '%s'", name);
     struct dataset *d = xcalloc(1, sizeof *d);
-    d->path = xstrdup(path);
-    sha256_hex(map.data, map.size, d->sha256);
-    struct reader r = {.path = path, .spec = spec, .tokenizer = t};
-    r.what = xasprintf("data file '%s'", path);
+    d->path = xstrdup(name);
+    sha256_hex(text, size, d->sha256);
     bool learned = labels->count == 0;
-    rc = find_lines(&r.lines, path, (const char *)map.data, map.size, err);
+    *out = NULL;
+    int rc = find_lines(&r.lines, name, text, size, err);
     if (rc >= 0)
         rc = load(&r, labels, d, err);
-    fs_unmap(&map);
     free(r.lines.at);
     free(r.what);
     if (rc < 0) {
@@ -323,6 +317,23 @@ int dataset_load(const char *path, const struct data_spec *spec,
         *truncated = r.truncated;
     *out = d;
     return 0;
+}
+
+int dataset_load(const char *path, const struct data_spec *spec,
+                 const struct tokenizer *t, struct labels *labels, struct dataset **out,
+                 size_t *truncated, struct err *err)
+{
+    struct fs_map map;
+    *out = NULL;
+    if (!fs_exists(path))
+        return err_set(err, ERR_NOINPUT, "data file '%s': not there", path);
+    int rc = fs_map(path, &map, err);
+    if (rc < 0)
+        return rc;
+    rc = dataset_parse((const char *)map.data, map.size, path, spec, t, labels, out,
+                       truncated, err);
+    fs_unmap(&map);
+    return rc;
 }
 
 void dataset_free(struct dataset *d)

@@ -54,6 +54,11 @@ struct data_spec {
 int dataset_load(const char *path, const struct data_spec *spec,
                  const struct tokenizer *t, struct labels *labels, struct dataset **out,
                  size_t *truncated, struct err *err);
+/* The same from memory; `name` stands for the file. */
+int dataset_parse(const char *text, size_t size, const char *name,
+                  const struct data_spec *spec, const struct tokenizer *t,
+                  struct labels *labels, struct dataset **out, size_t *truncated,
+                  struct err *err);
 void dataset_free(struct dataset *d);
 
 /* Order of rows in an epoch: file order when shuffle is off, else a permutation from

@@ -157,7 +157,8 @@ static int read_header(struct st *s, struct st_file *f, struct err *err)
         s->count++;
     }
     json_decref(header);
-    return rc < 0 ? rc : check_tiling(f, s->tensors + first, s->count - first, err);
+    struct st_tensor *added = s->count > first ? s->tensors + first : NULL;
+    return rc < 0 ? rc : check_tiling(f, added, s->count - first, err);
 }
 
 static struct mapped *add_file(struct st *s, const char *path)
