@@ -9,7 +9,7 @@ define fuzz_rule
 $$(B)/fuzz/$(1): tests/fuzz/$(1).c $$(wildcard tests/fuzz/replay.c) $$(NEEDS_$(call fuzz_layer,tests/fuzz/$(1).c))
 	@mkdir -p $$(@D)
 	@echo "  FUZZ  $$@"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $$(FUZZ_MAIN) $$(filter %.a,$$^) $$(LDLIBS)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $$(LDFLAGS) -Wno-missing-prototypes -o $$@ $$< $$(FUZZ_MAIN) $$(filter %.a,$$^) $$(LDLIBS)
 endef
 $(foreach f,$(notdir $(FUZZERS)),$(eval $(call fuzz_rule,$(f))))
 fuzz-targets: $(FUZZERS)

@@ -74,7 +74,7 @@ code=$(awk -f "$here/tests/lint/c_code.awk" "${sources[@]}")
 banned='(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atoll|atof|alloca)[ ]*\('
 
 result "layers: who includes whom" "$(layers)"
-result "no unsafe functions" "$(grep -E "$banned" <<<"$code" | cut -c1-160)"
+result "no unsafe functions" "$(grep -v "^tests/" <<<"$code" | grep -E "$banned" | cut -c1-160)"
 result "block comments only" "$(grep '//' <<<"$code" | cut -c1-160)"
 result "no exit() below the command line" \
     "$(grep -E '^(lib|kernels|tracker|runner|sweep|report)/' <<<"$code" | grep -E '[^A-Za-z0-9_](exit|_exit) *\(' |
