@@ -89,7 +89,7 @@ static void narrow_backward(struct gemm *g, float *turned)
     const float *w = g->b;
     for (int k = 0; k < g->k; k += W)
         V(pack_transpose)
-        (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
+    (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
     g->b = turned;
     g->b_ld = ld;
     V(dot)(g);

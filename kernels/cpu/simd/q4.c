@@ -12,6 +12,7 @@ struct q4 V(q4_open)(const struct weight_spec *spec, const void *data)
     const uint8_t *bytes = data;
     struct q4 q = {
         .spec = spec,
+        .block_log2 = __builtin_ctz((unsigned)spec->block),
         .codes = bytes + l.codes,
         .absmax = bytes + l.absmax,
         .table = spec->quant == QUANT_FP4 ? fp4_table : nf4_table,
@@ -105,7 +106,7 @@ void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
 {
     const table_regs table = load_table(q->table);
     const size_t size = (size_t)q->spec->block, end = begin + count;
-    size_t block = begin / size, next = (block + 1) * size;
+    size_t block = begin >> q->block_log2, next = (block + 1) * size;
     for (size_t i = begin; i < end; block++, next += size) {
         const size_t stop = next < end ? next : end;
         const float absmax = block_absmax(q, block);

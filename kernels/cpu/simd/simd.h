@@ -69,6 +69,7 @@ void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int c
 /* Elements [begin, begin + count) of a 4-bit weight, the same bits as q4_dequantize. */
 struct q4 {
     const struct weight_spec *spec;
+    int block_log2;
     const uint8_t *codes;
     const void *absmax; /* fp32, or 8-bit codes of double quantisation */
     const float *absmax2, *map, *table;

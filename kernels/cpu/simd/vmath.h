@@ -1,7 +1,7 @@
 /* kernels/cpu/simd/vmath.h - exp, tanh and the normal distribution of vectors.
  *
  * Polynomials are minimax fits (Remez exchange in 40 digits) on the intervals named
- * below. Errors are tested in tests/unit/kernels_cpu_math.c: exp 1.2e-7 and tanh 3e-7
+ * below. Errors are tested in tests/unit/kernels_cpu.c: exp 1.2e-7 and tanh 3e-7
  * relative, Phi 1.2e-7 absolute. NaN comes out as NaN, so a diverged training is
  * seen. */
 #ifndef KERNELS_CPU_SIMD_VMATH_H
