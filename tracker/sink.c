@@ -69,8 +69,8 @@ struct local {
     struct store *store; /* borrowed */
     struct keeper *keeper;
     int64_t run, lease_ms;
-    double next_beat_s; /* clock_mono_s of the next heartbeat */
-    bool lost, stop;
+    double next_beat_s;           /* clock_mono_s of the next heartbeat */
+    bool lost, stop, incomplete;  /* incomplete: something was dropped */
     struct metric_point *waiting; /* keys are owned */
     size_t count, cap;
 };
@@ -85,11 +85,10 @@ static void remember(struct local *l, const struct err *e)
 
 /* What failed because the run is not ours any more will fail for ever; other failures
  * (a locked store, a full disk) may pass. */
-static void check(struct local *l, const struct err *e)
+static void check(struct local *l, const struct err *e, bool will_be_tried_again)
 {
-    if (e->code == ERR_OK)
-        return;
     l->lost |= store_run_is_over(l->store, l->run);
+    l->incomplete |= l->lost || !will_be_tried_again;
     remember(l, e);
 }
 
@@ -106,7 +105,7 @@ static void flush(struct local *l)
     if (l->count == 0)
         return;
     if (!l->lost && store_log_metrics(l->store, l->run, l->waiting, l->count, &e) < 0) {
-        check(l, &e);
+        check(l, &e, true);
         if (!l->lost)
             return;
     }
@@ -116,6 +115,7 @@ static void flush(struct local *l)
 static void local_metric(struct sink *s, const char *key, int64_t step, double value)
 {
     struct local *l = (struct local *)s;
+    l->incomplete |= l->count >= MAX_WAITING;
     if (l->lost || l->count >= MAX_WAITING)
         return;
     l->waiting = xgrow(l->waiting, &l->cap, l->count + 1, sizeof *l->waiting);
@@ -129,7 +129,7 @@ static void local_event(struct sink *s, const char *kind, const char *text)
     struct local *l = (struct local *)s;
     struct err e = ERR_INIT;
     if (!l->lost && store_log_event(l->store, l->run, kind, text, &e) < 0)
-        check(l, &e);
+        check(l, &e, false);
 }
 
 static void local_environment(struct sink *s, const json_t *environment)
@@ -137,7 +137,7 @@ static void local_environment(struct sink *s, const json_t *environment)
     struct local *l = (struct local *)s;
     struct err e = ERR_INIT;
     if (!l->lost && store_set_environment(l->store, l->run, environment, &e) < 0)
-        check(l, &e);
+        check(l, &e, false);
 }
 
 static void local_artifact(struct sink *s, const char *name, const char *path)
@@ -150,7 +150,7 @@ static void local_artifact(struct sink *s, const char *name, const char *path)
     if (!l->lost &&
         store_log_artifact(l->store, l->run, name, path, file ? fs_size(path) : -1,
                            hashed ? sha256 : NULL, &e) < 0)
-        check(l, &e);
+        check(l, &e, false);
 }
 
 /* Three heartbeats fit into a lease, so that one may come late. */
@@ -163,7 +163,7 @@ static bool local_alive(struct sink *s)
         return !l->lost && !l->stop;
     flush(l);
     if (!l->lost && store_heartbeat(l->store, l->run, l->lease_ms, &l->stop, &e) < 0)
-        check(l, &e);
+        check(l, &e, true);
     l->next_beat_s = clock_mono_s() + (double)l->lease_ms / 3000.0;
     return !l->lost && !l->stop;
 }
@@ -173,7 +173,7 @@ static int local_close(struct sink *s, struct err *err)
     struct local *l = (struct local *)s;
     keeper_free(l->keeper);
     flush(l);
-    int rc = l->base.error.code
+    int rc = l->base.error.code && (l->incomplete || l->count > 0)
                  ? err_set(err, l->base.error.code, "%s", l->base.error.msg)
                  : 0;
     drop_waiting(l);

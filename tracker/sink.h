@@ -2,8 +2,10 @@
  * interface.
  *
  * Calls never fail the training: a sink that cannot write remembers its first error
- * (sink->error) and says it once on stderr; sink_close returns it. Values are buffered
- * and flushed in batches and at each heartbeat. */
+ * (sink->error) and says it once on stderr; sink_close returns it, unless everything
+ * could be written after all. Values are buffered and flushed in batches and at each
+ * heartbeat.
+ */
 #ifndef TRACKER_SINK_H
 #define TRACKER_SINK_H
 

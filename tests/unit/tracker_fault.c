@@ -53,6 +53,42 @@ static void full_disk_fails_and_recovers(void **state)
                                                "series_view WHERE key = 'after'"));
 }
 
+/* A sink over a disk that is full for a while: everything is there in the end. */
+static int sink_on_small_disk(const char *path, int64_t run)
+{
+    struct store *s = NULL;
+    struct rlimit small = {4096, RLIM_INFINITY}, large = {RLIM_INFINITY, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    if (store_open(path, 0, &s, NULL) < 0)
+        return 10;
+    struct sink *sink = sink_local(s, run, 60000);
+    setrlimit(RLIMIT_FSIZE, &small);
+    for (int i = 0; i < 1000; i++)
+        sink->ops->metric(sink, "train/loss", i, i);
+    if (sink->error.code != ERR_IO || !sink->ops->alive(sink))
+        return 11;
+    setrlimit(RLIMIT_FSIZE, &large);
+    int rc = sink_close(sink, NULL);
+    store_close(s);
+    return rc == 0 ? 0 : 12;
+}
+
+static void sink_outlives_a_full_disk(void **state)
+{
+    struct fixture *f = *state;
+    int64_t sweep = new_sweep(f->store, "a");
+    add_trials(f->store, sweep, 1);
+    struct run_claim c = claim_one(f->store, sweep, 60000);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(sink_on_small_disk(f->path, c.run));
+    int status = -1;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(query_int(f->store, "SELECT count(*) FROM metric"), 1000);
+}
+
 static void writers_wait_for_their_turn(void **state)
 {
     struct fixture *f = *state;
@@ -116,9 +152,8 @@ static void busy_trainer_keeps_its_lease(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(full_disk_fails_and_recovers),
-        T(writers_wait_for_their_turn),
-        T(log_is_written_back),
+        T(full_disk_fails_and_recovers), T(sink_outlives_a_full_disk),
+        T(writers_wait_for_their_turn),  T(log_is_written_back),
         T(busy_trainer_keeps_its_lease),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
