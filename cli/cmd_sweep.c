@@ -137,8 +137,7 @@ static char *run_root(const json_t *values, const struct store *s)
     return root;
 }
 
-static int run_planned(const struct sweep_plan *plan, const json_t *values,
-                       struct err *err)
+static int run_planned(struct sweep_plan *plan, const json_t *values, struct err *err)
 {
     struct store *store;
     int rc = open_store(values, STORE_CREATE, &store, err);
@@ -152,7 +151,7 @@ static int run_planned(const struct sweep_plan *plan, const json_t *values,
                                   .retry_failed =
                                       json_get_bool(values, "retry_failed", 0) == 1,
                                   .out = stdout};
-    rc = sweep_run(plan, store, &o, err);
+    rc = sweep_run(plan, &hooks, store, &o, err);
     free(root);
     store_close(store);
     return rc;
@@ -166,7 +165,7 @@ static int run_command(const json_t *values, const char *const *words, size_t co
     int rc = load_file(words, count, &f, err);
     if (rc < 0)
         return rc;
-    rc = sweep_plan_make(f, &hooks, true, &plan, err);
+    rc = sweep_plan_make(f, &hooks, false, &plan, err);
     if (rc == 0) {
         rc = run_planned(&plan, values, err);
         sweep_plan_release(&plan);

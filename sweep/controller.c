@@ -291,10 +291,13 @@ static int check_runnable(const struct sweep_file *f, struct err *err)
     return 0;
 }
 
-/* What the file asks for and this version does not do is said, once, before it starts. */
-static void tell_limits(const struct controller *c)
+/* What starts now; and what the file asks for and this version does not do. */
+static void tell_start(const struct controller *c)
 {
     const struct sweep_file *f = c->file;
+    fprintf(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
+            (long long)c->sweep, controller_name(c), c->count, c->jobs, c->threads,
+            c->threads == 1 ? "" : "s");
     if (f->early_terminate)
         fprintf(
             c->o->out,
@@ -308,11 +311,14 @@ static void tell_limits(const struct controller *c)
     if (c->done_before)
         fprintf(c->o->out, "going on: %zu of %zu trials are finished\n", c->done_before,
                 c->count);
+    fflush(c->o->out);
 }
 
 static int begin(struct controller *c)
 {
-    int count = 0, rc = controller_add(c);
+    int count = 0, rc = controller_predict(c);
+    if (rc >= 0)
+        rc = controller_add(c);
     if (rc >= 0 && c->o->retry_failed)
         rc = store_retry(c->store, c->sweep, &count, c->err);
     if (rc >= 0)
@@ -325,7 +331,7 @@ static int begin(struct controller *c)
             c->done++;
         }
     c->done_before = c->done;
-    tell_limits(c);
+    tell_start(c);
     proc_catch_signals();
     c->progress = progress_new(c->o->out, "trials");
     return 0;
@@ -346,14 +352,15 @@ static int finish(struct controller *c)
     return rc;
 }
 
-int sweep_run(const struct sweep_plan *plan, struct store *store,
-              const struct sweep_run_options *o, struct err *err)
+int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
+              struct store *store, const struct sweep_run_options *o, struct err *err)
 {
     const struct sweep_file *f = plan->file;
     int rc = check_runnable(f, err);
     if (rc < 0)
         return rc;
     struct controller c = {.plan = plan,
+                           .hooks = hooks,
                            .file = f,
                            .o = o,
                            .store = store,
@@ -366,7 +373,7 @@ int sweep_run(const struct sweep_plan *plan, struct store *store,
     c.jobs = sweep_jobs(f, o->jobs, &c.threads);
     c.memory_bytes = (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
     c.children = xcalloc((size_t)c.jobs, sizeof *c.children);
-    sweep_labels_init(&c.labels, plan->space.combinations, plan->space.count,
+    sweep_labels_init(&c.labels, f, plan->space.combinations, plan->space.count,
                       f->seed_count > 1);
     rc = begin(&c);
     if (rc >= 0)

@@ -42,7 +42,8 @@ struct ctl_child {
 };
 
 struct controller {
-    const struct sweep_plan *plan;
+    struct sweep_plan *plan;
+    const struct sweep_hooks *hooks;
     const struct sweep_file *file;
     const struct sweep_run_options *o;
     const struct launcher *launcher;
@@ -70,6 +71,8 @@ struct controller {
 };
 
 /* controller_store.c: what the store says, and what the controller writes there. */
+const char *controller_name(const struct controller *c); /* of the sweep */
+int controller_predict(struct controller *c);
 int controller_add(struct controller *c);
 int controller_refresh(struct controller *c);
 int controller_end_trial(struct controller *c, struct ctl_trial *t,

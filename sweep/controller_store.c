@@ -11,6 +11,73 @@
 
 #define LEASE_MS 60000
 
+const char *controller_name(const struct controller *c)
+{
+    return c->o->name ? c->o->name : c->file->name;
+}
+
+static const char *experiment_name(const struct controller *c)
+{
+    return c->o->experiment ? c->o->experiment : controller_name(c);
+}
+
+/* Rows of a query; takes over `bind`. */
+static json_t *ask(struct controller *c, const char *sql, json_t *bind)
+{
+    json_t *result = store_query(c->store, sql, bind, SPACE_ROWS_MAX, c->err);
+    json_decref(bind);
+    return result;
+}
+
+/* "KEY SEED" -> row of the predictions that the store has. */
+static struct strmap *index_known(const json_t *rows)
+{
+    struct strmap *known = strmap_new();
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        char *name = xasprintf("%s %lld", json_string_value(json_array_get(row, 0)),
+                               (long long)json_integer_value(json_array_get(row, 1)));
+        strmap_put(known, name, strlen(name), (int64_t)i);
+        free(name);
+    }
+    return known;
+}
+
+/* Predicting reads the data and plans the memory of each trial, so what an earlier start
+ * of the sweep has predicted is taken from the store. */
+int controller_predict(struct controller *c)
+{
+    json_t *result =
+        ask(c,
+            "SELECT key, seed, predicted_bytes, predicted_s FROM trial_view WHERE "
+            "sweep_name = ?1 AND experiment_name = ?2 AND predicted_bytes IS NOT NULL",
+            json_pack("[s, s]", controller_name(c), experiment_name(c)));
+    if (!result)
+        return -(int)c->err->code;
+    const json_t *rows = json_object_get(result, "rows");
+    struct strmap *known = index_known(rows);
+    int rc = 0;
+    for (size_t i = 0; i < c->count && rc >= 0; i++) {
+        struct sweep_trial *t = &c->plan->trials[i];
+        int64_t at;
+        char *name = xasprintf("%s %llu", t->key, (unsigned long long)t->seed);
+        if (t->peak_bytes < 0 && strmap_get(known, name, strlen(name), &at)) {
+            const json_t *row = json_array_get(rows, (size_t)at);
+            const json_t *seconds = json_array_get(row, 3);
+            t->peak_bytes = json_integer_value(json_array_get(row, 2));
+            t->seconds = json_is_number(seconds) ? json_number_value(seconds) : NAN;
+        } else if (t->peak_bytes < 0) {
+            rc = sweep_plan_predict(c->plan, c->hooks, t, c->err);
+        }
+        free(name);
+    }
+    strmap_free(known);
+    json_decref(result);
+    return rc;
+}
+
 static struct trial_row *plan_rows(const struct controller *c, int64_t experiment)
 {
     struct trial_row *rows = xcalloc(c->count + 1, sizeof *rows);
@@ -55,12 +122,10 @@ int controller_add(struct controller *c)
 {
     int64_t experiment;
     size_t added = 0;
-    const char *name = c->o->name ? c->o->name : c->file->name;
-    int rc = store_experiment(c->store, c->o->experiment ? c->o->experiment : name,
-                              &experiment, c->err);
+    int rc = store_experiment(c->store, experiment_name(c), &experiment, c->err);
     if (rc >= 0)
-        rc = store_sweep(c->store, experiment, name, conf_root(c->file->conf),
-                         c->file->base_dir, &c->sweep, c->err);
+        rc = store_sweep(c->store, experiment, controller_name(c),
+                         conf_root(c->file->conf), c->file->base_dir, &c->sweep, c->err);
     if (rc >= 0)
         rc = store_sweep_stop(c->store, c->sweep, false, c->err);
     if (rc < 0)
@@ -87,14 +152,6 @@ static struct ctl_trial *find_trial(struct controller *c, int64_t id)
             high = middle;
     }
     return NULL;
-}
-
-/* Rows of one query with the sweep's or a trial's number as ?1. */
-static json_t *ask(struct controller *c, const char *sql, json_t *bind)
-{
-    json_t *result = store_query(c->store, sql, bind, SPACE_ROWS_MAX, c->err);
-    json_decref(bind);
-    return result;
 }
 
 int controller_refresh(struct controller *c)
@@ -221,7 +278,7 @@ int controller_summary(struct controller *c)
     for (size_t i = 0; i < c->count; i++)
         counts[c->trials[i].state]++;
     fprintf(c->o->out, "sweep %lld '%s': %zu trials,", (long long)c->sweep,
-            c->o->name ? c->o->name : c->file->name, c->count);
+            controller_name(c), c->count);
     for (int s = 0; s < TRIAL_STATE_COUNT; s++)
         if (counts[s])
             fprintf(c->o->out, " %zu %s", counts[s],

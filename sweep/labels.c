@@ -16,30 +16,43 @@ static bool is_known(const struct sweep_labels *l, const char *key)
     return false;
 }
 
+/* Computed from other parameters, and by no include set otherwise. */
+static bool is_derived(const struct sweep_file *f, const char *key)
+{
+    int64_t i;
+    if (!f || !strmap_get(f->names, key, strlen(key), &i) ||
+        f->params[i].kind != PARAM_CONSTANT || !f->params[i].choices[0].expr)
+        return false;
+    for (size_t e = 0; e < f->include_count; e++)
+        if (f->includes[e].by_param[i].value)
+            return false;
+    return true;
+}
+
 /* What `one` has and `other` has otherwise or not at all. */
-static void add_differences(struct sweep_labels *l, size_t *cap, const json_t *one,
-                            const json_t *other)
+static void add_differences(struct sweep_labels *l, const struct sweep_file *f,
+                            size_t *cap, const json_t *one, const json_t *other)
 {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)one, key, value)
     {
         const json_t *there = json_object_get(other, key);
-        if ((there && json_equal(there, value)) || is_known(l, key))
+        if ((there && json_equal(there, value)) || is_known(l, key) || is_derived(f, key))
             continue;
         l->keys = xgrow(l->keys, cap, l->count + 1, sizeof *l->keys);
         l->keys[l->count++] = key;
     }
 }
 
-void sweep_labels_init(struct sweep_labels *l, json_t *const *params, size_t count,
-                       bool seeds)
+void sweep_labels_init(struct sweep_labels *l, const struct sweep_file *f,
+                       json_t *const *params, size_t count, bool seeds)
 {
     size_t cap = 0;
     *l = (struct sweep_labels){.seeds = seeds};
     for (size_t i = 1; i < count; i++) {
-        add_differences(l, &cap, params[i], params[0]);
-        add_differences(l, &cap, params[0], params[i]);
+        add_differences(l, f, &cap, params[i], params[0]);
+        add_differences(l, f, &cap, params[0], params[i]);
     }
 }
 

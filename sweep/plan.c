@@ -26,7 +26,7 @@ static int trial_failed(const struct sweep_plan *p, const json_t *params, struct
 {
     struct sweep_labels labels;
     struct buf text = BUF_INIT;
-    sweep_labels_init(&labels, p->space.combinations, p->space.count, false);
+    sweep_labels_init(&labels, p->file, p->space.combinations, p->space.count, false);
     sweep_label(&labels, params, p->file->seeds[0], &text);
     int rc = err_context(err, "sweep file '%s': trial %.400s: ", conf_name(p->file->conf),
                          buf_str(&text));
@@ -60,8 +60,8 @@ static int make_trial(const struct sweep_plan *p, const struct sweep_hooks *hook
     return 0;
 }
 
-static int predict_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks,
-                         struct sweep_trial *t, struct err *err)
+int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+                       struct sweep_trial *t, struct err *err)
 {
     if (!p->file->names_model || !hooks->predict)
         return 0;
@@ -91,7 +91,7 @@ static int add_combination(struct sweep_plan *p, const struct sweep_hooks *hooks
         strmap_put(keys, seeded, strlen(seeded), 1);
         p->count++;
         p->combinations += k == 0;
-        if (predict && (rc = predict_trial(p, hooks, t, err)) < 0)
+        if (predict && (rc = sweep_plan_predict(p, hooks, t, err)) < 0)
             return rc;
     }
     return 0;
@@ -205,7 +205,7 @@ static void print_rows(const struct sweep_plan *p, FILE *f)
     static const char *const headings[] = {"#", "trial", "peak memory", "time"};
     struct text_table *table = text_table_new(headings, "rlrr", ARRAY_LEN(headings));
     struct sweep_labels labels;
-    sweep_labels_init(&labels, p->space.combinations, p->space.count,
+    sweep_labels_init(&labels, p->file, p->space.combinations, p->space.count,
                       p->file->seed_count > 1);
     for (size_t i = 0; i < p->count; i++) {
         const struct sweep_trial *t = &p->trials[i];

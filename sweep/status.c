@@ -105,7 +105,7 @@ static json_t *running_of(struct store *store, int64_t sweep, struct err *err)
     for (i = 0; i < count; i++)
         params[i] = json_array_get(all, i);
     struct sweep_labels labels;
-    sweep_labels_init(&labels, params, count, true);
+    sweep_labels_init(&labels, NULL, params, count, true);
     json_t *rows =
         rows_of(store,
                 "SELECT id, seed, params, started_ms, attempts FROM trial_view "

@@ -54,6 +54,9 @@ struct sweep_plan {
 int sweep_plan_make(const struct sweep_file *f, const struct sweep_hooks *hooks,
                     bool predict, struct sweep_plan *out, struct err *err);
 void sweep_plan_release(struct sweep_plan *p);
+/* Predicts one trial of a plan made without. */
+int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+                       struct sweep_trial *t, struct err *err);
 /* Seconds until all are done with this many at a time, started in order. NaN: unknown. */
 double sweep_plan_wall_s(const struct sweep_plan *p, int jobs);
 json_t *sweep_plan_json(const struct sweep_plan *p, int jobs); /* trial-file.md, 4 */
@@ -64,14 +67,15 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f);
 int sweep_jobs(const struct sweep_file *f, int flag, int *threads);
 
 /* Which keys tell the combinations of a list apart, and a short name made of them:
- * "lora rank=8 alpha=16 seed=0". The keys belong to `params`. */
+ * "lora rank=8 alpha=16 seed=0". The keys belong to `params`. With a file given, what it
+ * computes from other parameters is left out. */
 struct sweep_labels {
     const char **keys;
     size_t count;
     bool seeds; /* the seed tells apart too */
 };
-void sweep_labels_init(struct sweep_labels *l, json_t *const *params, size_t count,
-                       bool seeds);
+void sweep_labels_init(struct sweep_labels *l, const struct sweep_file *f,
+                       json_t *const *params, size_t count, bool seeds);
 void sweep_labels_release(struct sweep_labels *l);
 /* Appends. */
 void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t seed,
@@ -85,10 +89,11 @@ struct sweep_run_options {
     bool retry_failed;
     FILE *out; /* progress and summary */
 };
-/* Runs what is not finished. Returns 0 when all trials are complete, 1 when some are
- * not, 128 + n when signal n ended it, or a negative error. */
-int sweep_run(const struct sweep_plan *plan, struct store *store,
-              const struct sweep_run_options *o, struct err *err);
+/* Runs what is not finished. Predictions that the plan lacks are taken from the store
+ * where it has the trial, else made. Returns 0 when all trials are complete, 1 when some
+ * are not, 128 + n when signal n ended it, or a negative error. */
+int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
+              struct store *store, const struct sweep_run_options *o, struct err *err);
 
 /* Tables of `sweep status`: all sweeps (sweep 0), or one with its running trials. */
 int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
