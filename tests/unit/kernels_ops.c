@@ -274,7 +274,9 @@ static void registry(void **state)
     struct err err = ERR_INIT;
     for (int b = 0; b < backend_count; b++) {
         assert_int_equal(backends[b]->abi, BACKEND_ABI);
+#ifndef __SANITIZE_ADDRESS__ /* which dies of such a size itself */
         assert_null(backends[b]->alloc(SIZE_MAX / 4));
+#endif
         backends[b]->release(NULL);
     }
     assert_string_equal(backend_get("cpu", &err)->name, "cpu");
