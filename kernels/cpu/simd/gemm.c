@@ -53,9 +53,9 @@ static void pack_strip(const struct part *p, int strip)
     const int64_t row = p->row0 + begin;
     float *dst = p->a + (size_t)strip * p->k * W;
     if (g->a_by_k)
-        V(pack_copy)(dst, W, g->a + p->k0 * g->a_ld + row, g->a_ld, rows, p->k);
+        pack_copy(dst, W, g->a + p->k0 * g->a_ld + row, g->a_ld, rows, p->k);
     else
-        V(pack_transpose)(dst, W, g->a + row * g->a_ld + p->k0, g->a_ld, rows, p->k);
+        pack_transpose(dst, W, g->a + row * g->a_ld + p->k0, g->a_ld, rows, p->k);
 }
 
 static void pack_panel(const struct part *p, int panel)
@@ -69,9 +69,9 @@ static void pack_panel(const struct part *p, int panel)
         if (!cols)
             continue; /* a tile with so few columns does not read this half */
         if (g->b_kind == B_ROWS)
-            V(pack_transpose)(dst, NR, b + col * g->b_ld + p->k0, g->b_ld, cols, p->k);
+            pack_transpose(dst, NR, b + col * g->b_ld + p->k0, g->b_ld, cols, p->k);
         else
-            V(pack_copy)(dst, NR, b + p->k0 * g->b_ld + col, g->b_ld, cols, p->k);
+            pack_copy(dst, NR, b + p->k0 * g->b_ld + col, g->b_ld, cols, p->k);
     }
 }
 
@@ -98,9 +98,9 @@ static void unpack_rows(const struct part *p, int panel, float *dst, float *rows
         for (int k = 0; cols && k < p->k; k += UNPACK) {
             const int count = min_int(UNPACK, p->k - k);
             for (int r = 0; r < cols; r++)
-                V(q4_range)
-            (&p->q4, (size_t)(col + r) * g->k + p->k0 + k, count, rows + r * UNPACK);
-            V(pack_transpose)(dst + (size_t)k * NR, NR, rows, UNPACK, cols, count);
+                q4_range(&p->q4, (size_t)(col + r) * g->k + p->k0 + k, count,
+                         rows + r * UNPACK);
+            pack_transpose(dst + (size_t)k * NR, NR, rows, UNPACK, cols, count);
         }
     }
 }
@@ -111,7 +111,7 @@ static void unpack_cols(const struct part *p, int panel, float *dst)
     const struct gemm *g = p->g;
     const int col = panel * NR, cols = min_int(NR, g->n - col);
     for (int k = 0; k < p->k; k++, dst += NR) {
-        V(q4_range)(&p->q4, (size_t)(p->k0 + k) * g->n + col, cols, dst);
+        q4_range(&p->q4, (size_t)(p->k0 + k) * g->n + col, cols, dst);
         for (int c = cols; c < NR; c++)
             dst[c] = 0;
     }
@@ -139,7 +139,7 @@ static void multiply(const struct part *p, const float *b, int panel, int strip0
         const int row = strip_row(p, s);
         t.a = p->a + ((size_t)s * p->k + k) * W;
         t.c = g->c + (p->row0 + row) * g->ldc + col;
-        V(tile)(strip_row(p, s + 1) - row, &t);
+        tile_run(strip_row(p, s + 1) - row, &t);
     }
 }
 
@@ -218,12 +218,12 @@ static struct room room_for(const struct gemm *g)
     return r;
 }
 
-size_t V(gemm_bytes)(const struct gemm *g)
+size_t gemm_bytes(const struct gemm *g)
 {
     return room_for(g).all * sizeof(float);
 }
 
-void V(gemm)(const struct gemm *g, void *workspace)
+void gemm_run(const struct gemm *g, void *workspace)
 {
     const struct room room = room_for(g);
     const int packs_b = room.b != 0, chunk = even_step(g->k, CHUNK);
@@ -237,7 +237,7 @@ void V(gemm)(const struct gemm *g, void *workspace)
     p.own_b = packs_b ? p.a + room.a : NULL;
     p.scratch = p.a + room.a + room.b;
     if (is_q4(g))
-        p.q4 = V(q4_open)(g->spec, g->b);
+        p.q4 = q4_open(g->spec, g->b);
     for (p.k0 = 0; p.k0 < g->k; p.k0 += chunk) {
         p.k = min_int(chunk, g->k - p.k0);
         p.block = even_step(p.k, KC);

@@ -40,19 +40,25 @@ static struct gemm forward(const struct op_args *args)
     return g;
 }
 
+/* The choice may depend on the weight only: a row's bits must not change with m. */
+static int takes_dot(const struct gemm *g)
+{
+    return g->b_kind == B_ROWS && g->n <= NARROW;
+}
+
 void V(linear)(const struct op_args *args)
 {
     struct gemm g = forward(args);
-    if (g.b_kind == B_ROWS && g.n <= NARROW)
-        V(dot)(&g);
+    if (takes_dot(&g))
+        dot_run(&g);
     else
-        V(gemm)(&g, args->workspace);
+        gemm_run(&g, args->workspace);
 }
 
 size_t V(linear_bytes)(const struct op_args *shapes)
 {
     struct gemm g = forward(shapes);
-    return V(gemm_bytes)(&g);
+    return takes_dot(&g) ? 0 : gemm_bytes(&g);
 }
 
 /* ---- dx = dy W ---- */
@@ -88,28 +94,28 @@ static void narrow_backward(struct gemm *g, float *turned)
     const int64_t ld = (int64_t)round_up(g->k, W);
     const float *w = g->b;
     for (int k = 0; k < g->k; k += W)
-        V(pack_transpose)
-    (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
+        pack_transpose(turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k),
+                       g->n);
     g->b = turned;
     g->b_ld = ld;
-    V(dot)(g);
+    dot_run(g);
 }
 
 void V(linear_dx)(const struct op_args *args)
 {
     struct gemm g = backward(args);
     if (g.b_kind == B_PANELS)
-        g.b = V(weight_backward_panels)(g.spec, g.b);
+        g.b = weight_backward_panels(g.spec, g.b);
     if (g.b_kind == B_COLS && g.n <= NARROW)
         narrow_backward(&g, args->workspace);
     else
-        V(gemm)(&g, args->workspace);
+        gemm_run(&g, args->workspace);
 }
 
 size_t V(linear_dx_bytes)(const struct op_args *shapes)
 {
     struct gemm g = backward(shapes);
-    size_t bytes = V(gemm_bytes)(&g);
+    size_t bytes = gemm_bytes(&g);
     if (g.b_kind == B_COLS && g.n <= NARROW)
         bytes = round_up(g.k, W) * NARROW * sizeof(float);
     return bytes;
@@ -154,17 +160,17 @@ void V(linear_dw)(const struct op_args *args)
 {
     struct gemm g = gradient(args), s = swapped(&g);
     if (g.m <= NARROW)
-        V(narrow)(&g, 0, args->workspace);
+        narrow_run(&g, 0, args->workspace);
     else if (s.m <= NARROW)
-        V(narrow)(&s, 1, args->workspace);
+        narrow_run(&s, 1, args->workspace);
     else
-        V(gemm)(&g, args->workspace);
+        gemm_run(&g, args->workspace);
 }
 
 size_t V(linear_dw_bytes)(const struct op_args *shapes)
 {
     struct gemm g = gradient(shapes);
     if (g.m <= NARROW || g.n <= NARROW)
-        return V(narrow_bytes)(g.k);
-    return V(gemm_bytes)(&g);
+        return narrow_bytes(g.k);
+    return gemm_bytes(&g);
 }

@@ -1,8 +1,8 @@
 /* kernels/cpu/simd/pack.c - operands in the order in which a tile reads them. */
 #include "kernels/cpu/simd/simd.h"
 
-void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, int rows,
-                       int k)
+void pack_transpose(float *dst, size_t stride, const float *src, int64_t ld, int rows,
+                    int k)
 {
     for (int begin = 0; begin < k; begin += W) {
         vf v[W];
@@ -29,8 +29,7 @@ void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, 
     }
 }
 
-void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
-                  int k)
+void pack_copy(float *dst, size_t stride, const float *src, int64_t ld, int cols, int k)
 {
     if (cols >= W)
         for (int i = 0; i < k; i++)

@@ -17,6 +17,20 @@
 #define V_EXPAND(name, v)     V_JOIN(name, v)
 #define V(name)               V_EXPAND(name, CPU_VARIANT)
 
+/* Functions that the files call one another by. */
+#define tile_run               V(tile_run)
+#define tile_run_rows          V(tile_run_rows)
+#define pack_transpose         V(pack_transpose)
+#define pack_copy              V(pack_copy)
+#define q4_open                V(q4_open)
+#define q4_range               V(q4_range)
+#define gemm_run               V(gemm_run)
+#define gemm_bytes             V(gemm_bytes)
+#define dot_run                V(dot_run)
+#define narrow_run             V(narrow_run)
+#define narrow_bytes           V(narrow_bytes)
+#define weight_backward_panels V(weight_backward_panels)
+
 /* The register tile: MR rows of NR = 2 W columns; accumulators, two vectors of B and a
  * broadcast fill the register file (32, 16 and 16 registers). Rows of A are packed W
  * apart. */
@@ -51,18 +65,17 @@ struct tile {
     int add;
 };
 /* A[i, k] at a[k * a_step + i]. 1 <= m <= MR */
-void V(tile)(int m, const struct tile *t);
+void tile_run(int m, const struct tile *t);
 /* A[i, k] at a[i * NR + k] (a_step unused): scores of attention, read along rows. */
-void V(tile_rows)(int m, const struct tile *t);
+void tile_run_rows(int m, const struct tile *t);
 
 /* ---- pack.c ---- */
 
 /* dst[k * stride + r] = src[r * ld + k] for r < rows <= W, zero for the other r < W. */
-void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, int rows,
-                       int k);
+void pack_transpose(float *dst, size_t stride, const float *src, int64_t ld, int rows,
+                    int k);
 /* dst[k * stride + c] = src[k * ld + c] for c < cols <= W, zero for the other c < W. */
-void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
-                  int k);
+void pack_copy(float *dst, size_t stride, const float *src, int64_t ld, int cols, int k);
 
 /* ---- q4.c ---- */
 
@@ -75,8 +88,8 @@ struct q4 {
     const float *absmax2, *map, *table;
     float offset;
 };
-struct q4 V(q4_open)(const struct weight_spec *spec, const void *data);
-void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
+struct q4 q4_open(const struct weight_spec *spec, const void *data);
+void q4_range(const struct q4 *q, size_t begin, size_t count, float *dst);
 
 /* ---- gemm.c ---- */
 
@@ -99,19 +112,19 @@ struct gemm {
     const float *bias;
     int add;
 };
-size_t V(gemm_bytes)(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
-void V(gemm)(const struct gemm *g, void *workspace);
+size_t gemm_bytes(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
+void gemm_run(const struct gemm *g, void *workspace);
 
 /* ---- narrow.c ---- */
 
 enum { NARROW = 16 };
 
 /* C[m, n] = [C +] scale * A[m, k] B[n, k]^T [+ bias], n <= NARROW, both along k. */
-void V(dot)(const struct gemm *g);
+void dot_run(const struct gemm *g);
 /* C[m, n] = [C +] scale * sum over rows k of A[k, m] B[k, n], m <= NARROW; `transposed`
  * stores C as n x m. Workspace: narrow_bytes. */
-void V(narrow)(const struct gemm *g, int transposed, void *workspace);
-size_t V(narrow_bytes)(int k);
+void narrow_run(const struct gemm *g, int transposed, void *workspace);
+size_t narrow_bytes(int k);
 
 /* ---- weight.c, workspace.c ---- */
 
@@ -119,9 +132,8 @@ size_t V(weight_bytes)(const struct weight_spec *spec);
 int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
                       struct err *err);
 void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
-/* Panels of W^T for y = x W^T, and of W for dx = dy W. */
-const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data);
-const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data);
+/* Panels of W, for dx = dy W; those of W^T come first. */
+const float *weight_backward_panels(const struct weight_spec *spec, const void *data);
 
 size_t V(linear_bytes)(const struct op_args *shapes);
 size_t V(linear_dx_bytes)(const struct op_args *shapes);

@@ -121,12 +121,12 @@ static void (*const tiles[MR][4])(const struct tile *) = {
 #undef X
 };
 
-void V(tile)(int m, const struct tile *t)
+void tile_run(int m, const struct tile *t)
 {
     tiles[m - 1][t->n > W](t);
 }
 
-void V(tile_rows)(int m, const struct tile *t)
+void tile_run_rows(int m, const struct tile *t)
 {
     tiles[m - 1][2 + (t->n > W)](t);
 }

@@ -11,13 +11,7 @@ static size_t panel_floats(int n, int k)
     return ceil_div(n, NR) * (size_t)k * NR;
 }
 
-const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data)
-{
-    (void)spec;
-    return data;
-}
-
-const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data)
+const float *weight_backward_panels(const struct weight_spec *spec, const void *data)
 {
     return (const float *)data + panel_floats(spec->rows, spec->cols);
 }
@@ -49,16 +43,15 @@ int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *ds
     }
     float *panels = dst;
     for (int col = 0; col < (int)round_up(out, NR); col += W)
-        V(pack_transpose)
-    (panels + (size_t)(col / NR) * in * NR + col % NR, NR,
-     src + (int64_t)(col < out ? col : 0) * in, in, col < out ? left(out, col) : 0, in);
+        pack_transpose(panels + (size_t)(col / NR) * in * NR + col % NR, NR,
+                       src + (int64_t)(col < out ? col : 0) * in, in,
+                       col < out ? left(out, col) : 0, in);
     if (!spec->need_dx)
         return 0;
     panels += panel_floats(out, in);
     for (int col = 0; col < (int)round_up(in, NR); col += W)
-        V(pack_copy)
-    (panels + (size_t)(col / NR) * out * NR + col % NR, NR, src + (col < in ? col : 0),
-     in, col < in ? left(in, col) : 0, out);
+        pack_copy(panels + (size_t)(col / NR) * out * NR + col % NR, NR,
+                  src + (col < in ? col : 0), in, col < in ? left(in, col) : 0, out);
     return 0;
 }
 
@@ -66,8 +59,8 @@ void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *ds
 {
     const int out = spec->rows, in = spec->cols;
     if (spec->quant != QUANT_NONE) {
-        const struct q4 q = V(q4_open)(spec, src);
-        V(q4_range)(&q, 0, (size_t)out * in, dst);
+        const struct q4 q = q4_open(spec, src);
+        q4_range(&q, 0, (size_t)out * in, dst);
         return;
     }
     const float *panels = src;
