@@ -237,6 +237,7 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     buf_printf(&line, " %s", trial_state_name(t->state));
     add_outcome(c, t, &line);
     add_metric(c, t, &line);
+    controller_show(c);
     progress_note(c->progress, buf_str(&line));
     buf_release(&line);
 }
