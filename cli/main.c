@@ -37,17 +37,22 @@ static int unknown_command(const char *name, struct err *err)
 int main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
-    if (argc < 2 || !strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
+    int rc;
+    if (argc < 2) {
+        print_overview(stderr);
+        return err_exit_status(ERR_USAGE);
+    }
+    if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") ||
         !strcmp(argv[1], "-h")) {
         print_overview(stdout);
-        return 0;
-    }
-    if (!strcmp(argv[1], "--version")) {
+        rc = 0;
+    } else if (!strcmp(argv[1], "--version")) {
         puts("peftlab " PEFTLAB_VERSION);
-        return 0;
+        rc = 0;
+    } else {
+        const struct command *c = command_find(argv[1]);
+        rc = c ? c->run(argc - 2, argv + 2, &err) : unknown_command(argv[1], &err);
     }
-    const struct command *c = command_find(argv[1]);
-    int rc = c ? c->run(argc - 2, argv + 2, &err) : unknown_command(argv[1], &err);
     if (fflush(stdout) != 0 && rc >= 0)
         rc =
             err_set(&err, ERR_IO, "cannot write to the output: disk full or closed pipe");
