@@ -42,11 +42,12 @@ void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
 /* The absmax values after their own round trip. */
 void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst);
 
-/* bitsandbytes' CPU kernel (0.50) reads absmax[row * (cols / block) + col / block], which
- * is the block of an element only where the block divides the width. A matrix of another,
- * even width comes back wrong from it (CUDA and odd widths are right). Models that were
- * tuned with it hold such values, so they are reproduced: the caller keeps an irregular
- * matrix as the fp32 values of this round trip. */
+/* bitsandbytes' AVX-512 kernel (csrc/cpu_ops.cpp, 0.50) takes widths that are a multiple
+ * of 16 and reads absmax[row * (cols / block) + col / block], which is the block of an
+ * element only where the block divides the width: another such matrix comes back wrong
+ * from it (CUDA, and the plain loop that serves all other widths, are right). Models that
+ * were tuned with it hold such values, so they are reproduced: the caller keeps an
+ * irregular matrix as the fp32 values of this round trip. */
 bool q4_is_irregular(int32_t cols, int32_t block);
 void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind kind,
                    int32_t block, int double_quant, float *dst);

@@ -6,7 +6,7 @@
 
 bool q4_is_irregular(int32_t cols, int32_t block)
 {
-    return cols % 2 == 0 && cols % block != 0;
+    return cols % 16 == 0 && cols % block != 0;
 }
 
 void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind kind,
@@ -19,11 +19,13 @@ void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind
     float *absmax = xmalloc(l.blocks * sizeof *absmax);
     q4_quantize(src, n, kind, block, double_quant, q);
     q4_absmax(q, n, block, double_quant, absmax);
+    const bool irregular = q4_is_irregular(cols, block);
     for (size_t i = 0; i < n; i++) {
         const size_t row = i / (size_t)cols, col = i % (size_t)cols;
+        const size_t wrong = row * (size_t)(cols / block) + col / (size_t)block;
         const uint8_t byte = q[l.codes + i / 2];
         dst[i] = table[i % 2 ? byte & 15 : byte >> 4] *
-                 absmax[row * (size_t)(cols / block) + col / (size_t)block];
+                 absmax[irregular ? wrong : i / (size_t)block];
     }
     free(absmax);
     free(q);

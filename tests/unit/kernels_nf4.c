@@ -61,6 +61,13 @@ static void *golden_tensor(const struct golden *g, const char *name, size_t *byt
     return copy;
 }
 
+static void golden_shape(const struct golden *g, const char *name, int *rows, int *cols)
+{
+    const json_t *shape = json_object_get(json_object_get(g->header, name), "shape");
+    *rows = (int)json_integer_value(json_array_get(shape, 0));
+    *cols = (int)json_integer_value(json_array_get(shape, 1));
+}
+
 /* Tensor `name` of the file has these bytes. */
 static void same_bytes(const struct golden *g, const char *path, const char *name,
                        const void *ours, size_t bytes)
@@ -153,6 +160,10 @@ static void check_file(const char *path)
     q4_absmax(q, n, block, double_quant, absmax);
     same_values(&g, path, "absmax_float", absmax, l.blocks);
     pieces_agree(q, n, kind, block, double_quant, plain);
+    int rows, cols;
+    golden_shape(&g, "source", &rows, &cols);
+    q4_round_trip(source, rows, cols, kind, block, double_quant, plain);
+    same_values(&g, path, "dequantized", plain, n);
 
     free(plain), free(absmax), free(source);
     mem_free_aligned(q);
@@ -239,6 +250,27 @@ static void denormal_block(void **state)
     mem_free_aligned(q);
 }
 
+/* Two rows of 96 are three blocks with maxima 1, 2, 4. In the second row the kernel reads
+ * the second maximum up to column 63, then the third. */
+static void irregular_width(void **state)
+{
+    (void)state;
+    enum { COLS = 96, N = 2 * COLS };
+    float x[N] = {0}, y[N];
+    x[0] = x[70] = x[96] = x[191] = 1;
+    x[100] = 2;
+    x[130] = 4;
+    assert_true(q4_is_irregular(COLS, 64) && q4_is_irregular(32, 64));
+    assert_true(q4_is_irregular(64, 128) && q4_is_irregular(272, 64));
+    assert_false(q4_is_irregular(128, 64) || q4_is_irregular(384, 64));
+    assert_false(q4_is_irregular(132, 64) || q4_is_irregular(37, 64));
+    q4_round_trip(x, 2, COLS, QUANT_NF4, 64, 0, y);
+    assert_true(y[0] == 1);                   /* right: block 0 */
+    assert_true(y[100] == 2);                 /* right: block 1 */
+    assert_true(y[130] == 2);                 /* its block is 2, the kernel reads 1 */
+    assert_true(y[191] == 4 * nf4_table[10]); /* right: block 2; 1/4 is nearest to .246 */
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -267,6 +299,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(layout_has_the_bytes),
         cmocka_unit_test(denormal_block),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(irregular_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
