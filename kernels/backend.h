@@ -48,11 +48,11 @@ enum act {
 /* Constants of one node, fixed when the graph is recorded (the optimiser's change with
  * each step). */
 struct op_attr {
-    float scale;   /* linear*, attention */
-    float eps;     /* layernorm, adamw */
-    float p;       /* dropout, attention */
+    float scale;     /* linear*, attention */
+    float eps;       /* layernorm, adamw */
+    float p;         /* dropout, attention */
     float smoothing; /* cross_entropy: label smoothing, 0 is off */
-    uint32_t site; /* dropout stream of this node */
+    uint32_t site;   /* dropout stream of this node */
     int heads, causal;
     enum act act;
     float lr, beta1, beta2, weight_decay, grad_scale; /* optimisers */
