@@ -49,3 +49,10 @@ bench: $(B)/peftlab
 print-flags:
 	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'
 .PHONY: print-flags
+
+$(B)/bench_ops: tests/bench/bench_ops.c $(NEEDS_kernels)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_kernels) $(LDLIBS)
+bench-ops: $(B)/bench_ops
+	@$(B)/bench_ops
+.PHONY: bench-ops
