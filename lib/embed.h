@@ -11,9 +11,10 @@
 
 #define EMBED(name, path)                                                                \
     __asm__(".section .rodata\n"                                                         \
-            ".global " #name "\n.balign 16\n" #name ":\n.incbin \"" path "\"\n.byte 0\n" \
-            ".global " #name "_size\n.balign 8\n" #name "_size:\n.quad " #name           \
-            "_size - " #name " - 1\n.previous\n");                                       \
+            ".global " #name "\n.balign 16\n" #name ":\n.incbin \"" path                 \
+            "\"\n.byte 0\n1:\n"                                                          \
+            ".global " #name "_size\n.balign 8\n" #name "_size:\n.quad 1b - " #name      \
+            " - 1\n.previous\n");                                                        \
     extern const char name[];                                                            \
     extern const size_t name##_size
 
