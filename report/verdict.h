@@ -91,8 +91,9 @@ struct verdict_pair verdict_compare(const struct verdict_config *a,
                                     const struct verdict_rules *rules);
 /* {"configs": {name: ...}, "pairs", "best", "tied_set", "decision"}. */
 json_t *verdict_json(const struct verdict *v, const char *const *names);
-/* Seeds per configuration with which the pair is likely (80 %) to be decided; 0: cannot
- * be said, as fewer than three seeds tell nothing about the spread. */
-size_t verdict_seeds_needed(const struct verdict_pair *p, double delta);
+/* Seeds per configuration with which the pair is likely (80 %) to be decided when `pairs`
+ * are compared, at most 1000; 0: cannot be said, as too few seeds tell nothing about the
+ * spread. */
+size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, size_t pairs);
 
 #endif

@@ -71,17 +71,20 @@ json_t *verdict_json(const struct verdict *v, const char *const *names)
                      "tied_set", tied, "decision", decision);
 }
 
-/* The usual n = ((z_alpha + z_power) sd / difference)^2, and two more for the t
- * distribution; the difference to see is the observed one where it matters, else the room
- * left until delta for showing equivalence. */
-size_t verdict_seeds_needed(const struct verdict_pair *p, double delta)
+/* The smallest n whose t interval is likely to clear the line: t(1 - alpha / 2m, n - 1) +
+ * z(.8) <= sqrt(n) d / sd. d is the observed difference where it matters, else the room
+ * left until delta for showing equivalence (m counts for the former alone, like Holm). */
+size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, size_t pairs)
 {
-    const double power = stat_normal_quantile(0.8);
+    enum { MOST = 1000 };
     bool large = fabs(p->diff) >= delta;
     double room = large ? fabs(p->diff) : delta - fabs(p->diff);
-    double z = power - stat_normal_quantile(large ? 0.025 : 0.05);
-    double n = pow(z * p->sd / room, 2) + 2;
-    if (!(p->sd >= 0) || !isfinite(n))
-        return 0;
-    return n > 1e6 ? 1000000 : (size_t)ceil(n);
+    double tail = large ? VERDICT_ALPHA / 2 / (double)(pairs ? pairs : 1) : VERDICT_ALPHA;
+    if (!(p->sd >= 0) || !(room > 0))
+        return p->sd >= 0 ? MOST : 0;
+    size_t n = 3;
+    while (n < MOST && -stat_t_quantile(tail, (double)n - 1) + stat_normal_quantile(0.8) >
+                           sqrt((double)n) * room / p->sd)
+        n++;
+    return n;
 }

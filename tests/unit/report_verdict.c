@@ -239,11 +239,12 @@ static void seeds_needed(void **state)
     (void)state;
     /* d = 1 of the paired differences: 10 pairs by reference 2.2 (15). */
     struct verdict_pair p = {.diff = 1, .sd = 1};
-    assert_int_equal(verdict_seeds_needed(&p, .5), 10);
+    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 10);
+    assert_true(verdict_seeds_needed(&p, .5, 15) > 10);
     p.sd = NAN;
-    assert_int_equal(verdict_seeds_needed(&p, .5), 0);
+    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 0);
     p = (struct verdict_pair){.diff = 0, .sd = 1}; /* equivalence within 1 s.d. */
-    assert_int_equal(verdict_seeds_needed(&p, 1), 9);
+    assert_int_equal(verdict_seeds_needed(&p, 1, 1), 8);
 }
 
 int main(void)

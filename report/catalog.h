@@ -1,0 +1,57 @@
+/* report/catalog.h - GPUs and their prices: data files with a source and a date per row.
+ *
+ * report/data/gpus.json and report/data/prices.json are built in; --prices FILE replaces
+ * the latter. A price is usd_per_gpu_hour of one vendor, tier and day (`read_on`); the
+ * range over the rows of a GPU is what a cost depends on, so the report shows low (the
+ * cheapest row that is not spot), base (the median) and high. Peak rates are dense with
+ * FP32 accumulation; every field of gpus.json carries its own status and source. */
+#ifndef REPORT_CATALOG_H
+#define REPORT_CATALOG_H
+
+#include "lib/err.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PRICE_STALE_DAYS 90
+
+struct price {
+    const char *gpu, *vendor, *instance, *region, *tier, *read_on, *source, *trust;
+    double usd_per_gpu_hour;
+    int gpus;        /* of the instance */
+    int64_t read_ms; /* start of the day read_on, Unix */
+    bool spot;
+};
+
+struct gpu {
+    const char *name;
+    double memory_bytes, bandwidth_bytes_s, flops_s, watts; /* flops_s: BF16, else FP16 */
+    const char *format;                                     /* "BF16", "FP16" */
+    const json_t *row; /* fields with value, status, source */
+};
+
+struct price_range {
+    double low, base, high; /* NaN: no rows */
+    size_t rows;
+    const struct price *newest;
+};
+
+struct catalog {
+    json_t *gpu_file, *price_file; /* the rows point into these */
+    struct gpu *gpus;
+    struct price *prices;
+    size_t gpu_count, price_count;
+};
+
+/* prices_path NULL: the built-in file. ERR_PARSE / ERR_CONFIG say which row is wrong. */
+int catalog_load(const char *prices_path, struct catalog *out, struct err *err);
+/* The same from text; `name` is for messages. */
+int catalog_parse_prices(const char *text, size_t len, const char *name,
+                         struct catalog *out, struct err *err);
+void catalog_release(struct catalog *c);
+struct price_range catalog_range(const struct catalog *c, const char *gpu);
+/* Days from the price's date to `unix_ms`; 0 where that is unknown or earlier. */
+int price_age_days(const struct price *p, int64_t unix_ms);
+
+#endif

@@ -1,0 +1,300 @@
+/* report/report.c - see report.h: building, the frame of the page, JSON, the three
+ * lines. */
+#include "report/report.h"
+#include "lib/embed.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "report/plot.h"
+#include "report/words.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+EMBED(report_css, "report/report.css");
+
+static const struct section *const sections[] = {
+#define SECTION(name) &section_##name,
+#include "report/sections.def"
+#undef SECTION
+};
+
+/* ---- building ---- */
+
+int report_build(struct store *s, const struct report_options *o, struct report **out,
+                 struct err *err)
+{
+    struct report *r = xcalloc(1, sizeof *r);
+    r->options = *o;
+    r->store = s;
+    r->sections = json_object();
+    int rc = catalog_load(o->prices_path, &r->catalog, err);
+    if (!rc)
+        rc = report_data_load(s, &o->scope, &r->data, err);
+    if (!rc)
+        rc = settings_choose(&r->data, o, &r->settings, err);
+    if (!rc)
+        matrix_build(&r->matrix, &r->data, &r->settings);
+    for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
+        json_object_set_new(r->sections, sections[i]->id, sections[i]->numbers(r));
+    if (!rc)
+        rc = figures_draw(r, err);
+    if (rc)
+        report_free(r);
+    else
+        *out = r;
+    return rc;
+}
+
+void report_free(struct report *r)
+{
+    if (!r)
+        return;
+    figures_free(r->figures, r->figure_count);
+    matrix_release(&r->matrix);
+    report_data_release(&r->data);
+    catalog_release(&r->catalog);
+    json_decref(r->sections);
+    free(r);
+}
+
+/* ---- for sections ---- */
+
+void add_takeaway(json_t *numbers, const char *fmt, ...)
+{
+    json_t *list = json_object_get(numbers, "takeaways");
+    if (!list)
+        json_object_set_new(numbers, "takeaways", list = json_array());
+    struct buf text = BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    char *clean = str_clean(buf_str(&text), text.len);
+    json_array_append_new(list, json_string(clean));
+    free(clean);
+    buf_release(&text);
+}
+
+void put_number(json_t *object, const char *key, double v)
+{
+    if (!isnan(v))
+        json_object_set_new(object, key, json_number_or_word(v));
+}
+
+json_t *spread_json(const struct spread *s)
+{
+    json_t *o = json_object();
+    put_number(o, "mean", s->mean);
+    put_number(o, "sd", s->sd);
+    put_number(o, "low95", s->ci.low);
+    put_number(o, "high95", s->ci.high);
+    json_object_set_new(o, "n", json_integer((json_int_t)s->n));
+    return o;
+}
+
+const char *cell_name(const struct report *r, const struct report_cell *c)
+{
+    const char *group = r->data.groups.items[c->group].label;
+    const char *variant = r->data.variants.items[c->variant].label;
+    return *variant && c->word != CELL_NOT_RUN ? word_f("%s (%s)", group, variant)
+                                               : word_f("%s", group);
+}
+
+const char *metric_of(const struct report *r)
+{
+    return r->settings.metric;
+}
+
+/* ---- the page ---- */
+
+static void write_head(const struct report *r, struct html *h)
+{
+    html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                "<meta name=\"viewport\" content=\"width=device-width, "
+                "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
+                "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src "
+                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+    html_textf(h, "%s: which configuration to choose", r->data.title);
+    html_raw(h, "</title>\n<style>\n");
+    html_raw(h, report_css);
+    html_raw(h, "</style>\n</head>\n<body>\n<header>\n");
+    html_el(h, "p", "kicker", "peftlab report");
+    html_el(h, "h1", NULL, "Which configuration to choose: %s", r->data.title);
+    html_el(
+        h, "p", "sub", "%s, judged by %s, chosen by %s, on runs of %s.",
+        word_plural(r->data.count, "trial"), metric_of(r), r->settings.select_metric,
+        r->data.first_ms &&
+                strcmp(word_date(r->data.first_ms), word_date(r->data.last_ms)) != 0
+            ? word_f("%s to %s", word_date(r->data.first_ms), word_date(r->data.last_ms))
+            : word_date(r->data.last_ms));
+    html_raw(h, "</header>\n<main>\n");
+}
+
+static void write_takeaways(const json_t *numbers, struct html *h)
+{
+    const json_t *line;
+    size_t i;
+    json_array_foreach(json_object_get(numbers, "takeaways"), i, line)
+    {
+        html_el(h, "p", "takeaway", "%s", json_string_value(line));
+    }
+}
+
+static bool has_content(const struct report *r, const struct section *s)
+{
+    const json_t *n = json_object_get(r->sections, s->id);
+    for (size_t i = 0; i < r->figure_count; i++)
+        if (str_eq(r->figures[i].plot->section, s->id))
+            return true;
+    return !json_is_true(json_object_get(n, "empty"));
+}
+
+static void write_section(const struct report *r, size_t index, struct html *h)
+{
+    const struct section *s = sections[index];
+    const json_t *numbers = json_object_get(r->sections, s->id);
+    buf_printf(&h->out, "<section id=\"%s\" aria-labelledby=\"h-%s\">\n<h2 id=\"h-%s\">",
+               s->id, s->id, s->id);
+    html_textf(h, "%zu  %s", index, s->title);
+    html_close(h, "h2");
+    if (index > 0)
+        write_takeaways(numbers, h);
+    s->write(r, numbers, h);
+    for (size_t i = 0; i < r->figure_count; i++)
+        if (str_eq(r->figures[i].plot->section, s->id))
+            figure_write(&r->figures[i], h);
+    html_close(h, "section");
+}
+
+static void write_contents(const struct report *r, struct html *h)
+{
+    html_raw(h, "<nav aria-label=\"Contents\"><ol start=\"1\">\n");
+    for (size_t i = 1; i < ARRAY_LEN(sections); i++) {
+        if (!has_content(r, sections[i]))
+            continue;
+        buf_printf(&h->out, "<li value=\"%zu\"><a href=\"#%s\">", i, sections[i]->id);
+        html_text(h, sections[i]->title);
+        html_raw(h, "</a></li>\n");
+    }
+    html_raw(h, "</ol></nav>\n");
+}
+
+void report_html(const struct report *r, struct html *out)
+{
+    write_head(r, out);
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        if (has_content(r, sections[i]))
+            write_section(r, i, out);
+        if (i == 0)
+            write_contents(r, out);
+    }
+    html_raw(out, "</main>\n<footer>\n");
+    html_el(out, "p", NULL,
+            "peftlab %s. Store rows SHA-256 %s. ± and ranges are 95 %% t intervals over "
+            "seeds unless said otherwise. Predictions are set in italics with a ≈.",
+            PEFTLAB_VERSION, r->data.rows_sha256);
+    html_raw(out, "</footer>\n</body>\n</html>\n");
+}
+
+/* ---- JSON ---- */
+
+/* The verdict of a column, with the learning rate that stands for each group. */
+static json_t *column_verdict(const struct report *r, size_t column)
+{
+    const struct matrix *m = &r->matrix;
+    const char **names = xcalloc(m->groups + 1, sizeof *names);
+    for (size_t g = 0; g < m->groups; g++)
+        names[g] = r->data.groups.items[g].label;
+    json_t *v = verdict_json(m->verdicts[column], names);
+    for (size_t g = 0; g < m->groups; g++) {
+        json_t *c = json_object_get(json_object_get(v, "configs"), names[g]);
+        const struct report_cell *cell = matrix_cell(m, column, g);
+        json_t *facts = r->data.variants.items[cell->variant].facts;
+        json_t *rates = json_object();
+        if (!c)
+            continue;
+        for (size_t i = 0; i < r->data.count; i++) {
+            const struct report_trial *t = &r->data.trials[i];
+            if (t->column != column || t->group != g || trial_is_open(t))
+                continue;
+            char *text = value_text(trial_value(t, "learning_rate"));
+            json_object_set_new(rates, text, json_true());
+            free(text);
+        }
+        json_object_set(c, "variant", facts);
+        json_object_set(c, "learning_rate",
+                        json_object_get(facts, "learning_rate")
+                            ? json_object_get(facts, "learning_rate")
+                        : cell->count
+                            ? (json_t *)trial_value(cell->trials[0], "learning_rate")
+                            : NULL);
+        json_object_set_new(c, "learning_rates_tried",
+                            json_integer((json_int_t)json_object_size(rates)));
+        json_decref(rates);
+    }
+    free(names);
+    json_object_set_new(v, "column", json_string(r->data.columns.items[column].label));
+    return v;
+}
+
+/* All columns; the members of the main one stand at the top as well. */
+static json_t *verdicts_json(const struct report *r)
+{
+    json_t *main = column_verdict(r, r->matrix.main_column), *all = json_array();
+    for (size_t c = 0; c < r->matrix.columns; c++)
+        json_array_append_new(all, column_verdict(r, c));
+    json_object_set_new(main, "columns", all);
+    return main;
+}
+
+static void collect_takeaways(const struct report *r, json_t *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+        json_t *list =
+            json_object_get(json_object_get(r->sections, sections[i]->id), "takeaways");
+        json_object_set_new(out, sections[i]->id,
+                            list ? json_incref(list) : json_array());
+    }
+}
+
+json_t *report_json(const struct report *r)
+{
+    json_t *takeaways = json_object(), *figures = json_array();
+    collect_takeaways(r, takeaways);
+    for (size_t i = 0; i < r->figure_count; i++)
+        json_array_append_new(figures, figure_json(&r->figures[i]));
+    json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:f}", "schema_version", 1, "about",
+                          r->data.title, "metric", r->settings.metric, "select_metric",
+                          r->settings.select_metric, "goal",
+                          r->settings.rules.minimize ? "minimize" : "maximize", "delta",
+                          r->settings.rules.delta);
+    json_object_set_new(o, "collapsed_at_or_below",
+                        isnan(r->settings.rules.collapse)
+                            ? json_null()
+                            : json_real(r->settings.rules.collapse));
+    json_object_set_new(o, "group_by",
+                        r->options.scope.group_by ? json_incref(r->options.scope.group_by)
+                                                  : json_null());
+    json_object_set_new(o, "store_rows_sha256", json_string(r->data.rows_sha256));
+    json_object_set_new(o, "verdicts", verdicts_json(r));
+    json_object_set_new(o, "matrix", json_incref(json_object_get(r->sections, "matrix")));
+    json_object_set_new(o, "takeaways", takeaways);
+    json_object_set_new(o, "figures", figures);
+    json_object_set(o, "sections", r->sections);
+    return o;
+}
+
+char *report_lines(const struct report *r)
+{
+    struct buf out = BUF_INIT;
+    const json_t *line;
+    size_t i;
+    json_array_foreach(
+        json_object_get(json_object_get(r->sections, "decision"), "takeaways"), i, line)
+    {
+        buf_printf(&out, "%s\n", json_string_value(line));
+    }
+    return buf_detach(&out, NULL);
+}

@@ -1,0 +1,79 @@
+/* report/report.h - one static page (and the same as JSON) that says which configuration
+ * to choose, how sure that is, and what it costs.
+ *
+ * The way: data (store -> trials, labelled) -> matrix (verdicts and measures per column
+ * and group) -> sections (sections.def; each computes its numbers as JSON with its
+ * takeaway sentences once, then writes HTML from them) with plots (plots.def) -> page.
+ * Deterministic: the same store rows and options give the same bytes; no clock, host or
+ * path of the reader enters. No script, no network; everything from the store is escaped.
+ *
+ * House rules (reference/report-and-cost.md section 7): a takeaway carries a number, a
+ * comparison and its uncertainty, and says "cannot tell" when the interval crosses the
+ * line; predictions look different from measurements everywhere (class "predicted"). */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "report/catalog.h"
+#include "report/data.h"
+#include "report/html.h"
+#include "report/matrix.h"
+#include <jansson.h>
+
+#define REPORT_CORE_USD_PER_HOUR 0.048 /* see docs/report.md */
+
+struct report_options {
+    struct report_scope scope;
+    const char *metric, *select_metric; /* NULL: chosen by what there is */
+    const char *goal;                   /* "maximize", "minimize"; NULL: by the name */
+    double delta, collapse;             /* NaN: chosen, none */
+    const char *prices_path;            /* NULL: the built-in file */
+    double requests_per_day;            /* NaN: cost while busy alone */
+    double core_usd_per_hour;           /* price of one core of this machine */
+    const char *command;                /* how it was called, for the appendix */
+};
+
+struct report {
+    struct report_options options;
+    struct store *store; /* borrowed, for series */
+    struct report_data data;
+    struct report_settings settings;
+    struct matrix matrix;
+    struct catalog catalog;
+    json_t *sections; /* {section id: its numbers} */
+    struct figure *figures;
+    size_t figure_count;
+};
+
+int report_build(struct store *s, const struct report_options *o, struct report **out,
+                 struct err *err);
+void report_free(struct report *r);
+void report_html(const struct report *r, struct html *out);
+json_t *report_json(const struct report *r);
+/* The three lines that the command prints. Caller frees. */
+char *report_lines(const struct report *r);
+
+/* ---- for sections and plots ---- */
+
+struct section {
+    const char *id, *title;
+    json_t *(*numbers)(struct report *r); /* an object with "takeaways": [text] */
+    void (*write)(const struct report *r, const json_t *numbers, struct html *h);
+};
+#define SECTION(name) extern const struct section section_##name;
+#include "report/sections.def"
+#undef SECTION
+
+/* Appends a formatted sentence to numbers.takeaways. */
+void add_takeaway(json_t *numbers, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Puts a number where it is one. */
+void put_number(json_t *object, const char *key, double v);
+/* {"mean", "sd", "low95", "high95", "n"} */
+json_t *spread_json(const struct spread *s);
+/* "lora, r 16 α 32 query+value" */
+const char *cell_name(const struct report *r, const struct report_cell *c);
+const char *metric_of(const struct report *r);
+
+#endif
