@@ -257,16 +257,29 @@ static json_t *varying_keys(const struct report_data *d)
     return keys;
 }
 
+static void take_fact(json_t *facts, const struct report_trial *t, const char *key)
+{
+    json_t *value = json_object_get(t->params, key);
+    if (value && !json_is_null(value))
+        json_object_set(facts, key, value);
+}
+
+/* The shape of the adapter first, the learning rate last. */
 static json_t *variant_facts(const struct report_trial *t, const json_t *keys)
 {
+    static const char *const first[] = {"rank", "alpha", "target_modules"};
     json_t *facts = json_object(), *v;
     const char *key;
+    for (size_t i = 0; i < ARRAY_LEN(first); i++)
+        if (json_object_get(keys, first[i]))
+            take_fact(facts, t, first[i]);
     json_object_foreach((json_t *)keys, key, v)
     {
-        const json_t *value = json_object_get(t->params, key);
-        if (value && !json_is_null(value))
-            json_object_set(facts, key, (json_t *)value);
+        if (!str_eq(key, "learning_rate"))
+            take_fact(facts, t, key);
     }
+    if (json_object_get(keys, "learning_rate"))
+        take_fact(facts, t, "learning_rate");
     return facts;
 }
 
@@ -295,7 +308,7 @@ static char *variant_text(const json_t *facts)
     {
         char *text = value_text(v);
         const char *name = short_name(key);
-        buf_printf(&out, "%s%s%s%s", out.len ? " " : "", name, *name ? " " : "", text);
+        buf_printf(&out, "%s%s%s%s", out.len ? ", " : "", name, *name ? " " : "", text);
         free(text);
     }
     return buf_detach(&out, NULL);

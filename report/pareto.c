@@ -134,10 +134,8 @@ char *pareto_takeaway(const struct report *r, const struct front_point *p, size_
                          name_of(r, best), word_score(best->score.mean, delta), cost_name,
                          cost_text(best->cost.mean),
                          word_plural(count, r->data.by_method ? "method" : "group"));
-    const char *gain = word_f("%s (95 %% interval %s)", word_change(pair->diff, delta),
-                              word_change_range(pair->ci95, delta));
-    if (isnan(pair->ci95.low))
-        gain = word_f("%s (no interval: too few seeds)", word_change(pair->diff, delta));
+    const char *gain =
+        word_f("%s (%s)", word_change(pair->diff, delta), pair_evidence(r, pair));
     const char *judged = pair->word == VERDICT_BETTER       ? "a real gain"
                          : pair->word == VERDICT_EQUIVALENT ? "equivalent"
                                                             : "cannot tell";

@@ -103,7 +103,8 @@ int series_dash(size_t i)
 
 static void run_gnuplot(struct figure *f, size_t number)
 {
-    char program[] = "gnuplot", plain[] = "-d", *argv[] = {program, plain, NULL}; /* -d: no settings of the reader's home */
+    char program[] = "gnuplot", plain[] = "-d",
+         *argv[] = {program, plain, NULL}; /* -d: no settings of the reader's home */
     struct buf svg = BUF_INIT, errors = BUF_INIT;
     struct err e = ERR_INIT;
     int status = 0;

@@ -2,7 +2,7 @@
  * with a t band, for the best configuration of each group.
  *
  * Long series are smoothed by means over equal windows of updates, so that a curve has at
- * most 60 points; the sentence below the figure names the window. */
+ * most 30 points; the sentence below the figure names the window. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/axis.h"
@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 860, HEIGHT_PX = 460, POINTS = 60, MAX_SEEDS = 256 };
+enum { WIDTH_PX = 920, HEIGHT_PX = 460, POINTS = 30, MAX_SEEDS = 256 };
 
 /* Window means of one configuration: per window and seed. */
 struct curve {
@@ -31,7 +31,8 @@ static struct spread window_spread(const struct curve *c, size_t window)
             v[s.n++] = c->sum[window][k] / (double)c->hits[window][k];
     if (s.n) {
         s.mean = stat_mean(v, s.n);
-        s.ci = stat_t_interval(v, s.n, 0.95);
+        if (s.n >= 3) /* the interval of two seeds would hide all curves */
+            s.ci = stat_t_interval(v, s.n, 0.95);
     }
     return s;
 }
@@ -178,7 +179,7 @@ static void write_table(const struct report *r, struct figure *f, const struct c
     html_table_open(&f->table, NULL, NULL,
                     "Configuration|>Update|>Mean|>95 % interval|>Seeds");
     for (size_t i = 0; i < n; i++)
-        for (size_t w = 0; w < POINTS; w += POINTS / 6) {
+        for (size_t w = 0; w < POINTS; w += POINTS / 5) {
             struct spread s = window_spread(&c[i], w);
             if (!s.n)
                 continue;

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 860, ROW_PX = 30 };
+enum { WIDTH_PX = 920, ROW_PX = 30 };
 
 static size_t predict_all(const struct report *r, const struct report_cell *c,
                           struct gpu_cost *out)
@@ -39,8 +39,9 @@ static void write_script(struct figure *f, const struct gpu_cost *g, size_t n,
         axis_include(&x, g[i].run_usd.high);
     }
     axis_close(&x, 0.05, true);
-    int height = 84 + (int)(n + 1) * ROW_PX;
-    figure_begin(f, WIDTH_PX, height, 0.17, 0.96, 1 - 16.0 / height, 60.0 / height);
+    int height = 90 + (int)(n + 1) * ROW_PX;
+    figure_begin(f, WIDTH_PX, height, 0.17, 0.96, 1 - 16.0 / height, 66.0 / height);
+    figure_line(f, "set xlabel offset 0,0.4");
     axis_script(&x, 'x', x.log ? "USD per run (log scale)" : "USD per run", f);
     buf_printf(&f->script, "set ytics scale 0 ('this machine' 0");
     for (size_t i = 0; i < n; i++)

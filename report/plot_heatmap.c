@@ -77,7 +77,7 @@ static void write_tile_text(const struct report *r, struct figure *f,
     const struct grid_cell *c = &g->cells[i];
     const struct verdict_config *v = &g->verdict->configs[i];
     double delta = r->settings.rules.delta, x = x_of(g, c), y = y_of(g, c);
-    const char *at = word_f("at %s,%s center tc rgb '%s'", gp(x), gp(y), colour);
+    const char *at = word_f("at %s,%s center front tc rgb '%s'", gp(x), gp(y), colour);
     if (!c->cell.count) {
         figure_line(f, "set label 'all %zu failed' %s", c->failed, at);
         return;
@@ -91,10 +91,21 @@ static void write_tile_text(const struct report *r, struct figure *f,
                 figure_label(f, word_f("scale %.3g", c->scale)), at);
 }
 
+/* Colour of a tile by its mean, grey where all seeds failed. */
+static void tile_colour(const struct report *r, const struct grid *g, size_t i,
+                        int rgb[3])
+{
+    double low, high, mean = g->verdict->configs[i].mean;
+    score_span(g, &low, &high);
+    double share = high > low ? (mean - low) / (high - low) : 0.5;
+    rgb[0] = rgb[1] = rgb[2] = 225;
+    if (g->cells[i].cell.count)
+        cividis(r->settings.rules.minimize ? 1 - share : share, rgb);
+}
+
 static void write_tiles(const struct report *r, struct figure *f, const struct grid *g)
 {
-    double low, high, sign = r->settings.rules.minimize ? -1 : 1;
-    score_span(g, &low, &high);
+    int rgb[3];
     figure_line(f, "$none << EOD"); /* what was not run stays an empty frame */
     for (size_t t = 0; t < g->target_count; t++)
         for (size_t a = 0; a < g->alpha_count; a++)
@@ -104,22 +115,20 @@ static void write_tiles(const struct report *r, struct figure *f, const struct g
                             k);
     figure_line(f, "EOD\n$tiles << EOD");
     for (size_t i = 0; i < g->count; i++) {
-        const struct grid_cell *c = &g->cells[i];
-        int rgb[3] = {225, 225, 225};
-        double mean = g->verdict->configs[i].mean;
-        double share = high > low ? (mean - low) / (high - low) : 0.5;
-        if (c->cell.count)
-            cividis(sign > 0 ? share : 1 - share, rgb);
-        figure_line(f, "%s %s %d", gp(x_of(g, c)), gp(y_of(g, c)),
+        tile_colour(r, g, i, rgb);
+        figure_line(f, "%s %s %d", gp(x_of(g, &g->cells[i])), gp(y_of(g, &g->cells[i])),
                     rgb[0] << 16 | rgb[1] << 8 | rgb[2]);
-        double light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
-        write_tile_text(r, f, g, i, light > 118 ? "#10161c" : "#ffffff");
     }
     figure_line(f, "EOD\n$tied << EOD");
     for (size_t i = 0; i < g->count; i++)
         if (in_tied_set(g, i))
             figure_line(f, "%s %s", gp(x_of(g, &g->cells[i])), gp(y_of(g, &g->cells[i])));
     figure_line(f, "EOD");
+    for (size_t i = 0; i < g->count; i++) {
+        tile_colour(r, g, i, rgb);
+        double light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+        write_tile_text(r, f, g, i, light > 118 ? "#10161c" : "#ffffff");
+    }
 }
 
 static void write_tics(struct figure *f, const struct grid *g)
@@ -192,17 +201,16 @@ static void write_takeaway(const struct report *r, struct figure *f, const struc
     double delta = r->settings.rules.delta;
     size_t best = v->ranking[0], worst = v->ranking[v->ranked - 1];
     const struct verdict_pair *p = verdict_find(v, best, worst);
-    figure_takeaway(f,
-                    "%s has the highest mean, %s; %zu of %zu cells cannot be told from "
-                    "it (outlined); "
-                    "the lowest is %s away (95 %% %s): %s.",
-                    grid_cell_name(g, best), word_score(v->configs[best].mean, delta),
-                    v->tied_count - 1, v->ranked, word_score(p->diff, delta),
-                    isnan(p->ci95.low) ? "interval unknown" : word_range(p->ci95, delta),
-                    p->word == VERDICT_BETTER ? "the choice matters"
-                    : p->word == VERDICT_EQUIVALENT
-                        ? "the choice does not matter here"
-                        : "cannot tell whether the choice matters");
+    figure_takeaway(
+        f,
+        "%s has the highest mean, %s; %zu of %zu cells cannot be told from "
+        "it (outlined); "
+        "the lowest is %s away (%s): %s.",
+        grid_cell_name(g, best), word_score(v->configs[best].mean, delta),
+        v->tied_count - 1, v->ranked, word_score(p->diff, delta), pair_evidence(r, p),
+        p->word == VERDICT_BETTER       ? "the choice matters"
+        : p->word == VERDICT_EQUIVALENT ? "the choice does not matter here"
+                                        : "cannot tell whether the choice matters");
 }
 
 static int draw(struct report *r, struct figure *f, struct err *err)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH_PX = 860, HEIGHT_PX = 500 };
+enum { WIDTH_PX = 920, HEIGHT_PX = 500 };
 static const double left = 0.09, right = 0.97, top = 0.95, bottom = 0.13;
 
 struct view {

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 860 };
+enum { WIDTH_PX = 920 };
 
 /* Rows from top to bottom in the order of the main column; columns side by side in it. */
 static double row_of(const struct matrix *m, size_t row, size_t column)
@@ -40,25 +40,33 @@ static void write_series(const struct report *r, struct figure *f, const size_t 
     figure_line(f, "EOD");
 }
 
+/* Intervals of two seeds can be huge: the axis follows the seeds, and an interval only as
+ * far as half their range beyond them; what reaches further is cut at the edge. */
+static void include_scores(const struct matrix *m, struct axis *x)
+{
+    axis_init(x);
+    for (size_t i = 0; i < m->columns * m->groups; i++)
+        for (size_t k = 0; k < m->cells[i].count; k++)
+            axis_include(x, m->cells[i].verdict->scores[k]);
+    double low = x->low - (x->high - x->low) / 2, high = x->high + (x->high - x->low) / 2;
+    for (size_t i = 0; i < m->columns * m->groups; i++) {
+        axis_include(x, fmax(m->cells[i].verdict->ci.low, low));
+        axis_include(x, fmin(m->cells[i].verdict->ci.high, high));
+    }
+}
+
 static void write_script(const struct report *r, struct figure *f, const size_t *order)
 {
     const struct matrix *m = &r->matrix;
     struct axis x;
     size_t rows = 0;
-    axis_init(&x);
-    for (size_t i = 0; i < m->columns * m->groups; i++) {
-        const struct verdict_config *v = m->cells[i].verdict;
-        axis_include(&x, v->mean);
-        axis_include(&x, v->ci.low);
-        axis_include(&x, v->ci.high);
-        for (size_t k = 0; k < m->cells[i].count; k++)
-            axis_include(&x, v->scores[k]);
-    }
+    include_scores(m, &x);
     axis_close(&x, 0.03, false);
     figure_begin(f, WIDTH_PX, 120 + (int)m->groups * (m->columns > 1 ? 52 : 40), 0.17,
                  0.97, 1 - 46.0 / (120 + (double)m->groups * 52), 0);
     axis_script(&x, 'x', figure_label(f, metric_of(r)), f);
-    figure_line(f, "set bmargin at screen %s", gp(62.0 / f->height));
+    figure_line(f, "set bmargin at screen %s\nset xlabel offset 0,0.4",
+                gp(66.0 / f->height));
     figure_line(f, "set tmargin at screen %s", gp(1 - 40.0 / f->height));
     for (size_t i = 0; i < m->groups; i++, rows++)
         buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "set ytics scale 0 (",
@@ -66,7 +74,7 @@ static void write_script(const struct report *r, struct figure *f, const size_t 
     figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%s:-0.6]",
                 gp((double)rows - 0.4));
     for (size_t c = 0; c < m->columns; c++) { /* a key above the plot */
-        double at = (double)c / (double)m->columns;
+        double at = (double)c * fmin(0.24, 1 / (double)m->columns);
         figure_line(f,
                     "set label %zu '%s' at graph %s, screen %s left tc rgb '%s' point pt "
                     "%d ps 0.9 lc rgb '%s' offset 0.8,0",
@@ -124,14 +132,11 @@ static void write_takeaway(const struct report *r, struct figure *f)
     const struct verdict_pair *p =
         verdict_find(v, v->ranking[0], v->ranking[v->ranked - 1]);
     figure_takeaway(
-        f,
-        "At %s the means run from %s (%s) to %s (%s), a difference of %s (95 %% %s): %s.",
+        f, "At %s the means run from %s (%s) to %s (%s), a difference of %s (%s): %s.",
         r->data.columns.items[m->main_column].label, word_score(last->mean, delta),
         r->data.groups.items[v->ranking[v->ranked - 1]].label,
         word_score(best->mean, delta), r->data.groups.items[v->ranking[0]].label,
-        word_score(p->diff, delta),
-        isnan(p->ci95.low) ? "interval unknown, too few seeds"
-                           : word_range(p->ci95, delta),
+        word_score(p->diff, delta), pair_evidence(r, p),
         p->word == VERDICT_BETTER       ? "the methods do differ"
         : p->word == VERDICT_EQUIVALENT ? "equivalent"
                                         : "cannot tell whether any differ");

@@ -102,6 +102,18 @@ const char *cell_name(const struct report *r, const struct report_cell *c)
                                                : word_f("%s", group);
 }
 
+const char *pair_evidence(const struct report *r, const struct verdict_pair *p)
+{
+    double delta = r->settings.rules.delta;
+    if (isnan(p->ci95.low))
+        return "no interval, too few seeds";
+    return word_f(
+        "95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
+        isnan(p->p_holm) ? "" : ", adjusted ", isnan(p->p_holm) ? "" : word_p(p->p_holm),
+        isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
+        isnan(p->equal_effort_diff) ? "" : word_change(p->equal_effort_diff, delta));
+}
+
 const char *metric_of(const struct report *r)
 {
     return r->settings.metric;

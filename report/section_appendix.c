@@ -201,7 +201,8 @@ static void write_formulas(const struct report *r, struct html *h)
         "δ). Else undecided. Where one was tried in at least twice as many variants, "
         "better "
         "must hold at equal effort.",
-        "Seeds needed: the smallest n with t(1 − .025 / pairs, n − 1) + z(.8) ≤ √n · d / s, "
+        "Seeds needed: the smallest n with t(1 − .025 / pairs, n − 1) + z(.8) ≤ √n · d / "
+        "s, "
         "s the s.d. of paired differences; "
         "for equivalence t(.95, n − 1) and d = δ − |difference|.",
         "Visible by evaluation rows: (z(.975) + z(.8)) · √(2 p (1 − p) / N), unpaired.",

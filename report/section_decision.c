@@ -116,12 +116,12 @@ static void verdict_line(const struct report *r, json_t *numbers)
                      name, metric_of(r), mean_text(r, best));
     } else if (v->tied_count == 1) {
         const struct verdict_pair *p = closest_pair(v);
-        add_takeaway(
-            numbers,
-            "Choose %s at %s: %s %s, better than the closest, %s, by %s (95 %% %s, "
-            "adjusted %s).",
-            name, where(r), metric_of(r), mean_text(r, best), group_name(r, p->b),
-            word_score(p->diff, delta), word_range(p->ci95, delta), word_p(p->p_holm));
+        add_takeaway(numbers,
+                     "Choose %s at %s: %s %s, better than the closest, %s, by %s "
+                     "(%s).",
+                     name, where(r), metric_of(r), mean_text(r, best),
+                     group_name(r, p->b), word_score(p->diff, delta),
+                     pair_evidence(r, p));
     } else {
         char *others = tied_names(r, 1);
         bool same = all_equivalent(v);
@@ -187,12 +187,10 @@ static void cost_line(const struct report *r, json_t *numbers)
         const struct verdict_pair *p = verdict_find(v, best, lean);
         add_takeaway(numbers,
                      "%s needs %s; the leanest%s, %s, needs %s for a score %s "
-                     "worse (95 %% %s).",
+                     "worse (%s).",
                      group_name(r, best), mine, v->tied_count > 1 ? " tied with it" : "",
                      group_name(r, lean), needs_text(r, cell_of(r, lean)),
-                     word_score(p->diff, r->settings.rules.delta),
-                     isnan(p->ci95.low) ? "unknown"
-                                        : word_range(p->ci95, r->settings.rules.delta));
+                     word_score(p->diff, r->settings.rules.delta), pair_evidence(r, p));
     }
 }
 

@@ -56,7 +56,7 @@ static void curve_write(const struct report *r, const json_t *numbers, struct ht
     (void)numbers;
     html_el(h, "p", "note",
             "The best configuration of each %s at %s; bands are 95 %% t intervals over "
-            "seeds.",
+            "three seeds or more.",
             r->data.by_method ? "method" : "group",
             r->data.columns.items[r->matrix.main_column].label);
 }

@@ -57,10 +57,7 @@ static void column_takeaway(const struct report *r, size_t column, json_t *o)
         return;
     }
     const struct verdict_pair *p = verdict_find(v, v->ranking[0], v->ranking[1]);
-    const char *lead = isnan(p->ci95.low)
-                           ? word_f("%s, no interval", word_change(p->diff, delta))
-                           : word_f("%s, 95 %% %s", word_change(p->diff, delta),
-                                    word_change_range(p->ci95, delta));
+    const char *lead = word_f("%s, %s", word_change(p->diff, delta), pair_evidence(r, p));
     if (v->tied_count == 1)
         add_takeaway(o, "At %s %s is best: %s, ahead of %s by %s.", where, name, score,
                      r->data.groups.items[p->b].label, lead);

@@ -90,11 +90,14 @@ static bool empty_group(struct pass *p)
 static void write_root(struct pass *p, const char *view, const char *title,
                        const char *alt)
 {
+    double width = 860;
+    sscanf(view, "%*f %*f %lf", &width);
     buf_printf(&p->out.out,
                "<svg xmlns=\"http://www.w3.org/2000/svg\" "
-               "xmlns:xlink=\"http://www.w3.org/1999/xlink\" viewBox=\"%s\" role=\"img\" "
+               "xmlns:xlink=\"http://www.w3.org/1999/xlink\" viewBox=\"%s\" "
+               "style=\"max-width:%.0fpx\" role=\"img\" "
                "aria-labelledby=\"%st %sd\">\n<title id=\"%st\">",
-               view, p->prefix, p->prefix, p->prefix);
+               view, width, p->prefix, p->prefix, p->prefix);
     html_text(&p->out, title);
     buf_printf(&p->out.out, "</title>\n<desc id=\"%sd\">", p->prefix);
     html_text(&p->out, alt);

@@ -104,8 +104,9 @@ const char *word_usd(double v)
         return word_f("$%.0f", v);
     if (v >= 1)
         return word_f("$%.2f", v);
-    int digits = 1 - (int)floor(log10(v));
-    return digits > 9 ? "below $0.000000001" : word_f("$%.*f", digits, v);
+    if (v < 1e-5)
+        return "under $0.00001";
+    return word_f("$%.*f", 1 - (int)floor(log10(v)), v);
 }
 
 const char *word_usd_range(double low, double high)
