@@ -72,6 +72,8 @@ void axis_script(const struct axis *a, char letter, const char *label, struct fi
     figure_line(f, "set %crange [%s:%s]", letter, gp(a->low), gp(a->high));
     figure_line(f, "set %clabel '%s' textcolor rgb '" INK "'", letter, label);
     figure_line(f, "set format %c '%%g'", letter);
+    if (letter == 'x') /* keeps what hangs below the line inside the picture */
+        figure_line(f, "set xlabel offset 0,0.4");
 }
 
 /* ---- labels ---- */

@@ -84,7 +84,7 @@ const char *gp(double v)
 const char *series_colour(size_t i)
 {
     static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73",
-                                          "#CC79A7", "#7A6A00", "#6B6B6B"};
+                                          "#CC79A7", SERIES_5,  SERIES_6};
     return colours[i % ARRAY_LEN(colours)];
 }
 

@@ -18,6 +18,9 @@
 #define MUTED "#010204"
 #define GRID  "#010205"
 #define PAPER "#010206"
+/* Two further series, which need a lighter colour on dark paper. */
+#define SERIES_5 "#010207"
+#define SERIES_6 "#010208"
 
 struct figure {
     const struct plot *plot;

@@ -41,7 +41,6 @@ static void write_script(struct figure *f, const struct gpu_cost *g, size_t n,
     axis_close(&x, 0.05, true);
     int height = 90 + (int)(n + 1) * ROW_PX;
     figure_begin(f, WIDTH_PX, height, 0.17, 0.96, 1 - 16.0 / height, 66.0 / height);
-    figure_line(f, "set xlabel offset 0,0.4");
     axis_script(&x, 'x', x.log ? "USD per run (log scale)" : "USD per run", f);
     buf_printf(&f->script, "set ytics scale 0 ('this machine' 0");
     for (size_t i = 0; i < n; i++)
@@ -53,10 +52,10 @@ static void write_script(struct figure *f, const struct gpu_cost *g, size_t n,
     for (size_t i = 0; i < n; i++)
         figure_line(f, "%s %zu %s %s", gp(g[i].run_usd.base), i + 1, gp(g[i].run_usd.low),
                     gp(g[i].run_usd.high));
-    figure_line(f,
-                "EOD\nplot $gpus using 1:2:3:4 with xerrorbars pt -1 lw 1.4 dt 2 lc rgb "
-                "'#6B6B6B', $gpus using 1:2 with points pt 6 ps 0.9 lw 1.6 lc rgb "
-                "'#6B6B6B', $here using 1:2 with points pt 7 ps 1.1 lc rgb '#0072B2'");
+    figure_line(
+        f, "EOD\nplot $gpus using 1:2:3:4 with xerrorbars pt -1 lw 1.4 dt 2 lc rgb "
+           "'" SERIES_6 "', $gpus using 1:2 with points pt 6 ps 0.9 lw 1.6 lc rgb "
+           "'" SERIES_6 "', $here using 1:2 with points pt 7 ps 1.1 lc rgb '#0072B2'");
 }
 
 static void write_table(struct figure *f, const struct gpu_cost *g, size_t n, double here)

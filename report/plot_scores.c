@@ -65,8 +65,7 @@ static void write_script(const struct report *r, struct figure *f, const size_t 
     figure_begin(f, WIDTH_PX, 120 + (int)m->groups * (m->columns > 1 ? 52 : 40), 0.17,
                  0.97, 1 - 46.0 / (120 + (double)m->groups * 52), 0);
     axis_script(&x, 'x', figure_label(f, metric_of(r)), f);
-    figure_line(f, "set bmargin at screen %s\nset xlabel offset 0,0.4",
-                gp(66.0 / f->height));
+    figure_line(f, "set bmargin at screen %s", gp(66.0 / f->height));
     figure_line(f, "set tmargin at screen %s", gp(1 - 40.0 / f->height));
     for (size_t i = 0; i < m->groups; i++, rows++)
         buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "set ytics scale 0 (",

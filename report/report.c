@@ -204,9 +204,9 @@ void report_html(const struct report *r, struct html *out)
     }
     html_raw(out, "</main>\n<footer>\n");
     html_el(out, "p", NULL,
-            "peftlab %s. Store rows SHA-256 %s. ± and ranges are 95 %% t intervals over "
-            "seeds unless said otherwise. Predictions are set in italics with a ≈.",
-            PEFTLAB_VERSION, r->data.rows_sha256);
+            "peftlab %s. Ranges are 95 %% t intervals over seeds unless said otherwise. "
+            "Predictions are in italics behind ≈; everything else was measured.",
+            PEFTLAB_VERSION);
     html_raw(out, "</footer>\n</body>\n</html>\n");
 }
 

@@ -68,36 +68,47 @@ static json_t *numbers(struct report *r)
 
 /* ---- page ---- */
 
+/* Line by line, as html_text takes newlines for control characters. */
+static void write_lines(const char *text, struct html *h)
+{
+    char *copy = xstrdup(text), *save = NULL;
+    html_open(h, "pre", NULL);
+    for (char *line = strtok_r(copy, "\n", &save); line;
+         line = strtok_r(NULL, "\n", &save)) {
+        html_text(h, line);
+        html_raw(h, "\n");
+    }
+    html_close(h, "pre");
+    free(copy);
+}
+
 static void write_commands(const struct report *r, struct html *h)
 {
     const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
+    struct buf text = BUF_INIT;
     html_el(h, "h3", NULL, "Commands");
-    html_open(h, "pre", NULL);
-    html_textf(h, "%s\n", r->options.command ? r->options.command : "peftlab report");
-    html_textf(h, "peftlab ls --limit %zu          # every trial\n", r->data.count);
-    if (v->ranked) {
-        const struct report_cell *c =
-            matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[0]);
-        html_textf(
-            h, "peftlab show %lld            # the leading configuration, seed %lld\n",
-            (long long)c->trials[0]->id, (long long)c->trials[0]->seed);
-        html_text(h, "peftlab train leading.json --out DIR    # the same, from the trial "
-                     "below saved as leading.json");
-        html_close(h, "pre");
-        struct buf text = BUF_INIT;
-        json_write(&text, c->trials[0]->config, 1);
-        html_raw(h, "<details><summary>Resolved trial of the leading "
-                    "configuration</summary>\n");
-        html_open(h, "pre", NULL);
-        char *line = buf_detach(&text, NULL), *save = NULL;
-        for (char *at = strtok_r(line, "\n", &save); at; at = strtok_r(NULL, "\n", &save))
-            html_textf(h, "%s", at), html_raw(h, "\n"); /* newlines are kept */
-        free(line);
-        html_close(h, "pre");
-        html_raw(h, "</details>\n");
-    } else {
-        html_close(h, "pre");
+    buf_printf(&text, "%s\n", r->options.command ? r->options.command : "peftlab report");
+    buf_printf(&text, "peftlab ls --limit %zu", r->data.count);
+    if (!v->ranked) {
+        write_lines(buf_str(&text), h);
+        buf_release(&text);
+        return;
     }
+    const struct report_trial *best =
+        matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[0])->trials[0];
+    buf_printf(&text,
+               "\npeftlab show %lld   # the leading configuration, seed %lld\n"
+               "peftlab train leading.json --out DIR   # the trial below, saved as "
+               "leading.json",
+               (long long)best->id, (long long)best->seed);
+    write_lines(buf_str(&text), h);
+    buf_clear(&text);
+    json_write(&text, best->config, 1);
+    html_raw(h, "<details><summary>Resolved trial of the leading "
+                "configuration</summary>\n");
+    write_lines(buf_str(&text), h);
+    html_raw(h, "</details>\n");
+    buf_release(&text);
 }
 
 static void write_object(const json_t *object, struct html *h)
@@ -227,12 +238,39 @@ static void write_formulas(const struct report *r, struct html *h)
     html_close(h, "ul");
 }
 
+/* The number of a source in the list, added when it is new. */
+static size_t cite(json_t *sources, const char *source)
+{
+    const json_t *s;
+    size_t i;
+    json_array_foreach(sources, i, s)
+    {
+        if (str_eq(json_string_value(s), source))
+            return i + 1;
+    }
+    json_array_append_new(sources, json_string(source));
+    return json_array_size(sources);
+}
+
+static void write_sources(const json_t *sources, struct html *h)
+{
+    const json_t *s;
+    size_t i;
+    html_open(h, "ol", "note");
+    json_array_foreach((json_t *)sources, i, s)
+    {
+        html_el(h, "li", NULL, "%s", json_string_value(s));
+    }
+    html_close(h, "ol");
+}
+
 static void write_prices(const struct report *r, struct html *h)
 {
-    html_raw(h, "<details><summary>Price rows and GPU data used</summary>\n");
-    html_table_open(h, "fine", NULL,
+    json_t *sources = json_array();
+    html_raw(h, "<details><summary>Price rows used</summary>\n");
+    html_table_open(h, "fine", "Prices, as dated scenarios",
                     "GPU|>USD per GPU and hour|Vendor|Instance|Tier|Region|Read "
-                    "on|Trust|Source");
+                    "on|Trust|>Source");
     for (size_t i = 0; i < r->catalog.price_count; i++) {
         const struct price *p = &r->catalog.prices[i];
         bool stale = price_age_days(p, r->data.last_ms) > PRICE_STALE_DAYS;
@@ -243,29 +281,40 @@ static void write_prices(const struct report *r, struct html *h)
         html_cell(h, "%s", p->instance);
         html_cell(h, "%s", p->tier);
         html_cell(h, "%s", p->region);
-        html_cell(h, "%s%s", p->read_on, stale ? " (stale)" : "");
+        html_cell(h, "%s%s", p->read_on, stale ? ", stale" : "");
         html_cell(h, "%s", p->trust);
-        html_cell(h, "%s", p->source);
+        html_number(h, "%zu", cite(sources, p->source));
     }
     html_table_close(h);
-    html_table_open(h, "fine", NULL, "GPU|Field|>Value|Status|Source");
+    write_sources(sources, h);
+    html_raw(h, "</details>\n");
+    json_decref(sources);
+}
+
+static void write_gpu_data(const struct report *r, struct html *h)
+{
+    static const char *const fields[] = {"memory_gb",   "bandwidth_gb_s", "fp32_tflops",
+                                         "fp16_tflops", "bf16_tflops",    "watts"};
+    json_t *sources = json_array();
+    html_raw(h, "<details><summary>GPU data used</summary>\n");
+    html_table_open(h, "fine", "Peak rates of GPUs, with status and source per field",
+                    "GPU|>GB|>GB/s|>FP32, TFLOP/s|>FP16|>BF16|>W");
     for (size_t i = 0; i < r->catalog.gpu_count; i++) {
-        const char *key;
-        json_t *field;
-        json_object_foreach((json_t *)r->catalog.gpus[i].row, key, field)
-        {
-            if (!json_is_object(field))
-                continue;
-            html_row(h);
-            html_head_cell(h, "%s", r->catalog.gpus[i].name);
-            html_cell(h, "%s", key);
-            html_number(h, "%g", json_get_num(field, "value", NAN));
-            html_cell(h, "%s", json_get_str(field, "status", ""));
-            html_cell(h, "%s", json_get_str(field, "source", ""));
+        html_row(h);
+        html_head_cell(h, "%s", r->catalog.gpus[i].name);
+        for (size_t k = 0; k < ARRAY_LEN(fields); k++) {
+            const json_t *f = json_object_get(r->catalog.gpus[i].row, fields[k]);
+            html_raw(h, "<td class=\"num\">");
+            html_textf(h, "%g", json_get_num(f, "value", NAN));
+            html_el(h, "small", NULL, "%s [%zu]", json_get_str(f, "status", ""),
+                    cite(sources, json_get_str(f, "source", "")));
+            html_raw(h, "</td>");
         }
     }
     html_table_close(h);
+    write_sources(sources, h);
     html_raw(h, "</details>\n");
+    json_decref(sources);
 }
 
 /* The page stays below a megabyte: of a large sweep the first trials are listed. */
@@ -313,6 +362,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     write_failures(json_object_get(n, "failures"), h);
     write_formulas(r, h);
     write_prices(r, h);
+    write_gpu_data(r, h);
     write_trials(r, h);
     html_el(h, "p", "note",
             "SHA-256 of the store rows read (trials, summaries and runs as "

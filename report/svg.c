@@ -47,7 +47,8 @@ static bool prefix_name(struct pass *p)
  * variable. */
 static bool sentinel(struct pass *p)
 {
-    static const char *const names[] = {"ink", "muted", "grid", "paper"};
+    static const char *const names[] = {"ink",   "muted",    "grid",
+                                        "paper", "series-5", "series-6"};
     unsigned part[3];
     int end = 0;
     if (!(sscanf(p->at, "rgb( %u , %u , %u )%n", &part[0], &part[1], &part[2], &end) ==
@@ -57,7 +58,7 @@ static bool sentinel(struct pass *p)
           sscanf(p->at, "#%2x%2x%2x%n", &part[0], &part[1], &part[2], &end) == 3 &&
           end == 7))
         return false;
-    if (part[0] != 1 || part[1] != 2 || part[2] < 3 || part[2] > 6)
+    if (part[0] != 1 || part[1] != 2 || part[2] < 3 || part[2] > 8)
         return false;
     buf_printf(&p->out.out, "var(--%s)", names[part[2] - 3]);
     p->at += end;
