@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# report over a store that tests/unit/report_example.c makes (trials of known truth).
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    local maker
+    maker=$(dirname "$PEFTLAB")/tests/report_example
+    [ -x "$maker" ] || make -s -C "$ROOT" B="$(dirname "$PEFTLAB")" "$maker"
+    export PEFTLAB_STORE=$BATS_FILE_TMPDIR/s.db
+    "$maker" "$PEFTLAB_STORE" 3
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+}
+
+has() {
+    for word; do
+        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
+    done
+}
+
+@test "report writes a page and prints three lines and its path" {
+    run -0 "$PEFTLAB" report
+    [ "${#lines[@]}" = 4 ]
+    [ "${lines[3]}" = report.html ]
+    has "400 rows" "test/macro_f1" "To settle"
+    [ "$(stat -c %s report.html)" -lt 1000000 ]
+    grep -q "<h1" report.html
+    ! grep -q "<script" report.html
+}
+
+@test "the page names no network address but XML names" {
+    "$PEFTLAB" report -o r.html
+    [ "$(grep -o 'https\?://[^"]*' r.html | grep -v '^http://www.w3.org/' | wc -l)" = 0 ]
+}
+
+@test "the same store gives the same bytes from anywhere" {
+    "$PEFTLAB" report -o a.html
+    mkdir -p elsewhere
+    cp "$PEFTLAB_STORE" elsewhere/copy.db
+    (cd elsewhere && LC_ALL=C HOME=/nonexistent "$PEFTLAB" report --store copy.db -o ../b.html)
+    cmp a.html b.html
+}
+
+@test "report --json has verdicts, matrix and takeaways, and writes no page" {
+    run -0 "$PEFTLAB" report --json
+    has '"verdicts"' '"tied_set"' '"decision"' '"takeaways"' '"learning_rates_tried"'
+    [ ! -e report.html ]
+    has '"metric": "test/macro_f1"' '"select_metric": "eval/macro_f1"' '"n_failed": 1'
+    [ "$(grep -c '"usd_per_run"' <<<"$output")" -ge 12 ]
+}
+
+@test "options change what is judged" {
+    run -0 "$PEFTLAB" report --json --group-by rank,alpha --metric eval/macro_f1 --delta 0.05
+    has '"delta": 0.05' "rank=16 alpha=32"
+    run -0 "$PEFTLAB" report --json --metric latency/p50_ms
+    has '"goal": "minimize"'
+    run -0 "$PEFTLAB" report --requests-per-day 100000 --core-price 0.1 -o r.html
+    grep -q "Workers" r.html
+    grep -q -- "--core-price 0.1" r.html
+}
+
+@test "prices come from a file" {
+    echo '[{"gpu": "L4", "usd_per_gpu_hour": 9, "read_on": "2026-11-01", "source": "mine"}]' > p.json
+    run -0 "$PEFTLAB" report --prices p.json -o r.html
+    grep -q "mine" r.html
+    echo '[{"gpu": "L4", "usd_per_gpu_hour": -9}]' > p.json
+    run -78 "$PEFTLAB" report --prices p.json
+    has "price file 'p.json': row 1: 'usd_per_gpu_hour'"
+    run -66 "$PEFTLAB" report --prices none.json
+}
+
+@test "wrong names get the nearest" {
+    run -66 "$PEFTLAB" report --sweep revews
+    has "reviews"
+    run -66 "$PEFTLAB" report --experiment revews
+    has "did you mean 'reviews'?"
+    run -78 "$PEFTLAB" report --metric test/makro_f1
+    has "did you mean 'test/macro_f1'?"
+    run -2 "$PEFTLAB" report --sweep reviews --experiment reviews
+    run -2 "$PEFTLAB" report --goal up
+}
+
+@test "without gnuplot the tables stay" {
+    mkdir bin
+    ln -s "$(command -v env)" bin/env
+    PATH=$PWD/bin run -0 "$PEFTLAB" report -o r.html
+    grep -q "gnuplot is not installed" r.html
+    ! grep -q "<svg" r.html
+}
