@@ -16,10 +16,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Share of the GEMM rate that a whole step reaches, and what evaluation costs beside
- * training: measured on the reviews example (docs/measurements in CHANGELOG), only used
- * for predicted times. */
-#define STEP_EFFICIENCY 0.6
+/* Share of the GEMM rate that a whole step reaches (MiniLM, LoRA, one thread); only used for
+ * predicted times. */
+#define STEP_EFFICIENCY 0.8
 
 /* --- prediction --- */
 
