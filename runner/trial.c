@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Share of the GEMM rate that a whole step reaches (MiniLM, LoRA, one thread); only used for
- * predicted times. */
+/* Share of the GEMM rate that a whole step reaches (MiniLM, LoRA, one thread); only used
+ * for predicted times. */
 #define STEP_EFFICIENCY 0.8
 
 /* --- prediction --- */
