@@ -136,6 +136,10 @@ int result_write(const struct run_result *r, const struct session *s,
     put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
     put(&v, "params/total", (double)params_count(&s->net.params, false), true);
     put(&v, "data/train_rows", (double)s->data[SPLIT_TRAIN]->count, true);
+    if (s->data[SPLIT_EVAL])
+        put(&v, "data/eval_rows", (double)s->data[SPLIT_EVAL]->count, true);
+    if (s->data[SPLIT_TEST])
+        put(&v, "data/test_rows", (double)s->data[SPLIT_TEST]->count, true);
     put(&v, "data/truncated_rows", (double)s->truncated_rows, true);
 
     json_object_set_new(root, "schema_version", json_integer(1));
