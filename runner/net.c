@@ -85,8 +85,14 @@ void net_release(struct net *net)
     for (size_t i = 0; i < net->site_count; i++)
         free(net->sites[i].path);
     free(net->sites);
+    for (size_t i = 0; i < net->sublayer_count; i++) {
+        free(net->sublayers[i].path);
+        free(net->sublayers[i].norm);
+    }
+    free(net->sublayers);
     net->sites = NULL;
-    net->site_count = 0;
+    net->sublayers = NULL;
+    net->site_count = net->sublayer_count = 0;
 }
 
 /* The tensor of a base parameter: as named, without the prefix of the task model, or with
@@ -170,6 +176,16 @@ int net_layernorm(struct net *net, const char *path, struct err *err)
     return rc;
 }
 
+int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
+                 bool attention, struct err *err)
+{
+    net->sublayers = xgrow(net->sublayers, &net->sublayer_cap, net->sublayer_count + 1,
+                           sizeof *net->sublayers);
+    net->sublayers[net->sublayer_count++] =
+        (struct sublayer){xstrdup(path), xstrdup(norm), layer, attention};
+    return net_layernorm(net, norm, err);
+}
+
 struct linear_site *net_site(const struct net *net, const char *path)
 {
     for (size_t i = 0; i < net->site_count; i++)
@@ -204,14 +220,15 @@ int net_record_layernorm(const struct net *net, struct graph *g, const char *pat
                        net->norm_eps);
 }
 
-int net_record_sublayer(const struct net *net, struct graph *g, const char *path,
-                        int layer, int h, int residual, bool training)
+int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
+                        int h, int residual, bool training)
 {
+    const struct sublayer *s = net->sublayers;
+    while (s->layer != layer || s->attention != attention)
+        s++;
     if (net->method->sublayer)
-        return net->method->sublayer(net, g, path, layer, h, residual, training);
-    char norm[256];
-    snprintf(norm, sizeof norm, "%s.LayerNorm", path);
-    return net_record_layernorm(net, g, norm, g_add(g, h, residual));
+        return net->method->sublayer(net, g, s, h, residual, training);
+    return net_record_layernorm(net, g, s->norm, g_add(g, h, residual));
 }
 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,

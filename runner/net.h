@@ -27,6 +27,14 @@ struct linear_site {
     float scale;  /* alpha / rank or alpha / sqrt(rank) */
 };
 
+/* Half a transformer layer: LN(h + residual), where bottleneck adapters may sit. */
+struct sublayer {
+    char *path; /* module that adapters go under, "<path>.adapters.default" */
+    char *norm; /* its LayerNorm */
+    int layer;
+    bool attention; /* else feed-forward */
+};
+
 struct net {
     const json_t *trial; /* resolved; borrowed */
     struct hf_model *hf; /* borrowed */
@@ -35,9 +43,16 @@ struct net {
     struct params params;
     struct linear_site *sites;
     size_t site_count, site_cap;
+    struct sublayer *sublayers;
+    size_t sublayer_count, sublayer_cap;
 
     /* facts that the architecture read from config.json and the trial's overrides */
-    int32_t hidden, layers, heads, head_dim, max_positions, vocab_size, num_labels;
+    int32_t hidden, layers, heads, head_dim, vocab_size, num_labels;
+    int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
+    int32_t max_positions;  /* from there on */
+    int32_t pad_id;         /* has its own position, its number; -1: none has */
+    int32_t token_types;    /* 0: no embeddings of token types */
+    enum act act;           /* of the feed-forward layers */
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
     enum quant_kind quant;
 
@@ -59,13 +74,15 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
                bool head, struct err *err);
 int net_layernorm(struct net *net, const char *path, struct err *err);
+/* The LayerNorm `norm`, and a sublayer; see struct sublayer. */
+int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
+                 bool attention, struct err *err);
 /* y = W x + b with what the method adds at this site. */
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
                       bool training);
-/* LN(h + residual), or what the method makes of it; `path` is the module that holds
- * LayerNorm. */
-int net_record_sublayer(const struct net *net, struct graph *g, const char *path,
-                        int layer, int h, int residual, bool training);
+/* LN(h + residual), or what the method makes of it, in one of a layer's two sublayers. */
+int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
+                        int h, int residual, bool training);
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x);
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
                          int v, bool training);

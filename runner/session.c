@@ -34,6 +34,8 @@ static int open_model(struct session *s, struct err *err)
     const char *name = json_get_str(s->trial, "model", "");
     char *path = fs_join(s->base_dir, name);
     int rc = hf_model_open(fs_is_dir(path) ? path : name, &s->hf, err);
+    if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
+        rc = err_context(err, "model folder '%s': ", s->hf->dir);
     if (!rc) {
         char *tokenizer = fs_join(s->hf->dir, "tokenizer.json");
         if (fs_exists(tokenizer))
@@ -47,7 +49,7 @@ static int open_model(struct session *s, struct err *err)
 static struct data_spec data_spec(const struct session *s)
 {
     const json_t *t = s->trial;
-    int32_t limit = (int32_t)json_get_int(s->hf->config, "max_position_embeddings", 512);
+    int32_t limit = arch_positions(s->arch, s->hf->config);
     limit -= (int32_t)json_get_int(t, "num_virtual_tokens",
                                    0); /* only methods that have some keep the key */
     if (s->tokenizer && tokenizer_max_length(s->tokenizer) < limit)
@@ -88,7 +90,19 @@ static int open_data(struct session *s, struct err *err)
     return 0;
 }
 
-static int check_lengths(const struct session *s, struct err *err)
+static int check_types(const struct session *s, const struct dataset *d, struct err *err)
+{
+    for (size_t r = 0; r < d->count && s->net.token_types; r++)
+        for (int32_t t = 0; d->rows[r].type_ids && t < d->rows[r].n; t++)
+            if (d->rows[r].type_ids[t] >= s->net.token_types)
+                return err_set(err, ERR_CONFIG,
+                               "data file '%s': a row has token type %d, but the model's "
+                               "type_vocab_size is %d",
+                               d->path, d->rows[r].type_ids[t], s->net.token_types);
+    return 0;
+}
+
+static int check_rows(const struct session *s, struct err *err)
 {
     const int32_t room = s->net.max_positions - s->net.virtual_tokens;
     for (int i = 0; i < SPLIT_COUNT; i++)
@@ -98,7 +112,10 @@ static int check_lengths(const struct session *s, struct err *err)
                 "data file '%s': a row has %d tokens, but the model has %d positions%s",
                 s->data[i]->path, s->data[i]->longest, room,
                 s->net.virtual_tokens ? " behind the virtual tokens" : "");
-    return 0;
+    int rc = 0;
+    for (int i = 0; i < SPLIT_COUNT && !rc; i++)
+        rc = s->data[i] ? check_types(s, s->data[i], err) : 0;
+    return rc;
 }
 
 /* --- course --- */
@@ -294,7 +311,7 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     const int32_t labels =
         (int32_t)json_get_int(trial, "num_labels", (int64_t)s->labels.count);
     if ((rc = net_init(&s->net, s->hf, trial, labels, err)) ||
-        (rc = check_lengths(s, err)) || (rc = start_values(s, adapter, err)))
+        (rc = check_rows(s, err)) || (rc = start_values(s, adapter, err)))
         return rc;
     s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
     if (training)

@@ -40,6 +40,7 @@ struct session {
     bool training;
     const struct backend *backend;
     struct hf_model *hf;
+    const struct arch *arch;
     struct tokenizer *tokenizer; /* NULL: rows hold ids */
     struct labels labels;
     struct dataset *data[SPLIT_COUNT];

@@ -134,9 +134,11 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
         h[SLOT_labels][r] = e->label;
+        int32_t position = s->net.first_position + s->net.virtual_tokens;
         for (int32_t t = 0; t < e->n; t++, tokens++) {
+            const bool pad = e->ids[t] == s->net.pad_id;
             h[SLOT_ids][tokens] = e->ids[t];
-            h[SLOT_positions][tokens] = t + s->net.virtual_tokens;
+            h[SLOT_positions][tokens] = pad ? s->net.pad_id : position++;
             h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
         }
     }

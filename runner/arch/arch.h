@@ -8,9 +8,10 @@
 struct arch {
     const char *model_type;
     const char *classifier_class; /* transformers' class for seq-cls */
-    const char *base_prefix;  /* of the base's parameters in the task model, "bert." */
-    const char *head;         /* module of the classifier */
-    const char *lora_targets; /* peft's default map, "query|value" */
+    const char *base_prefix;   /* of the base's parameters in the task model, "bert." */
+    const char *head;          /* module of the classifier */
+    const char *lora_targets;  /* peft's default map, "query|value" */
+    bool positions_behind_pad; /* positions start at pad_token_id + 1 (fairseq's way) */
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g,
                   bool training); /* returns the logits */
@@ -18,5 +19,10 @@ struct arch {
 
 const struct arch *arch_find(const char *model_type,
                              struct err *err); /* names the known ones when it is not */
+
+/* Position of a sequence's first token by config.json, and how many positions there are
+ * from there on. */
+int32_t arch_first_position(const struct arch *arch, const json_t *config);
+int32_t arch_positions(const struct arch *arch, const json_t *config);
 
 #endif

@@ -13,8 +13,7 @@
 
 static bool is_head(const struct net *net, const struct param *p)
 {
-    return str_has_prefix(p->name, net->arch->head) &&
-           p->name[strlen(net->arch->head)] == '.';
+    return net_in_modules(p->name, &net->arch->head, 1);
 }
 
 /* The file a parameter goes to. */

@@ -12,10 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The feed-forward sublayer is the module "...output" that is not the attention's. */
-static bool has_adapter(const char *path)
+static bool has_adapter(const struct sublayer *s)
 {
-    return str_has_suffix(path, ".output") && !str_has_suffix(path, ".attention.output");
+    return !s->attention;
 }
 
 static void add_linear(struct net *net, const char *path, int32_t out, int32_t in)
@@ -35,20 +34,16 @@ static int attach(struct net *net, struct err *err)
         return err_set(err, ERR_CONFIG,
                        "reduction_factor %g leaves no feature of the hidden size %d",
                        factor, net->hidden);
-    const size_t sites = net->site_count;
-    for (size_t i = 0; i < sites; i++) {
-        const char *dot = strrchr(net->sites[i].path, '.');
-        char *module =
-            xstrndup(net->sites[i].path, dot ? (size_t)(dot - net->sites[i].path) : 0);
-        if (has_adapter(module)) {
-            char *down = xasprintf("%s.adapters.default.adapter_down.0", module);
-            char *up = xasprintf("%s.adapters.default.adapter_up", module);
-            add_linear(net, down, size, net->hidden);
-            add_linear(net, up, net->hidden, size);
-            free(down);
-            free(up);
-        }
-        free(module);
+    for (size_t i = 0; i < net->sublayer_count; i++) {
+        const struct sublayer *s = &net->sublayers[i];
+        if (!has_adapter(s))
+            continue;
+        char *down = xasprintf("%s.adapters.default.adapter_down.0", s->path);
+        char *up = xasprintf("%s.adapters.default.adapter_up", s->path);
+        add_linear(net, down, size, net->hidden);
+        add_linear(net, up, net->hidden, size);
+        free(down);
+        free(up);
     }
     net_train_modules(net, net->arch->head);
     return 0;
@@ -76,20 +71,17 @@ static enum act non_linearity(const struct net *net)
     return ACT_relu;
 }
 
-static int record_sublayer(const struct net *net, struct graph *g, const char *path,
-                           int layer, int h, int residual, bool training)
+static int record_sublayer(const struct net *net, struct graph *g,
+                           const struct sublayer *s, int h, int residual, bool training)
 {
-    char norm[256];
-    (void)layer;
     (void)training;
-    snprintf(norm, sizeof norm, "%s.LayerNorm", path);
     const int sum = g_add(g, h, residual);
-    if (!has_adapter(path))
-        return net_record_layernorm(net, g, norm, sum);
-    int z = net_record_layernorm(net, g, norm, sum);
-    z = g_act(g, adapter_linear(g, path, "adapter_down.0", z), non_linearity(net));
-    z = adapter_linear(g, path, "adapter_up", z);
-    return net_record_layernorm(net, g, norm, g_add(g, z, sum));
+    int z = net_record_layernorm(net, g, s->norm, sum);
+    if (!has_adapter(s))
+        return z;
+    z = g_act(g, adapter_linear(g, s->path, "adapter_down.0", z), non_linearity(net));
+    z = adapter_linear(g, s->path, "adapter_up", z);
+    return net_record_layernorm(net, g, s->norm, g_add(g, z, sum));
 }
 
 const struct method method_adapter = {

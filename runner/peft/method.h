@@ -20,7 +20,7 @@ struct method {
     /* Graph hooks; NULL: nothing added. */
     void (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
                    int x, int y, bool training);
-    int (*sublayer)(const struct net *net, struct graph *g, const char *path, int layer,
+    int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
                     int h, int residual, bool training);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
 
