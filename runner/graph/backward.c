@@ -159,6 +159,14 @@ static void back_add(struct backward *b, const struct g_node *n, int dy)
     }
 }
 
+static void back_colscale(struct backward *b, const struct g_node *n, int dy)
+{
+    const int x = wants(b, n->in[1]) ? seen(b, n->in[0]) : -1;
+    const int in[] = {dy, x, n->in[1]};
+    emit(b, OP_colscale_bwd, in, 3, n->in, 2, 0, n->attr);
+    emit(b, OP_colsum, &dy, 1, n->in + 2, 1, 0, n->attr);
+}
+
 static void back_attention(struct backward *b, const struct g_node *n, int dy)
 {
     const int in[] = {dy,
@@ -185,6 +193,7 @@ static rule *const rules[OP_COUNT] = {
     [OP_linear] = back_linear,       [OP_act] = back_act,
     [OP_dropout] = back_dropout,     [OP_add] = back_add,
     [OP_attention] = back_attention, [OP_gather] = back_gather,
+    [OP_colscale] = back_colscale,
 };
 
 /* Appends the forward nodes of a segment again; later rules read their outputs. */

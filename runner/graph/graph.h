@@ -100,6 +100,8 @@ void g_linear_onto(struct graph *g, int y, int x, int weight,
 int g_act(struct graph *g, int x, enum act act);
 int g_dropout(struct graph *g, int x, float p); /* p == 0: x itself */
 int g_add(struct graph *g, int a, int b);
+int g_colscale(struct graph *g, int x, int scale,
+               int bias); /* x * scale + bias per column; bias: -1 for none */
 /* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 int heads, float scale, float p);

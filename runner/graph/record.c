@@ -197,6 +197,13 @@ int g_add(struct graph *g, int a, int b)
     return emit(g, OP_add, in, 2, graph_like(g, a), (struct op_attr){.scale = 1});
 }
 
+int g_colscale(struct graph *g, int x, int scale, int bias)
+{
+    const int in[] = {x, scale, bias};
+    assert(g->tensors[x].cols == g->tensors[scale].cols);
+    return emit(g, OP_colscale, in, 3, graph_like(g, x), (struct op_attr){.scale = 1});
+}
+
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 int heads, float scale, float p)
 {

@@ -23,6 +23,8 @@ static const struct gradient {
     {OP_dropout,       OP_dropout,           "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "1"    },
+    {OP_colscale,      OP_colscale_bwd,      "y01",       "01"   },
+    {OP_colscale,      OP_colsum,            "y",         "2"    },
     {OP_copy,          OP_copy,              "y",         "0"    },
     {OP_attention,     OP_attention_bwd,     "y012ab345", "01245"},
     {OP_gather,        OP_gather_bwd,        "y1",        "0"    },

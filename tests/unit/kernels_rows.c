@@ -23,6 +23,8 @@ static const struct {
     {OP_act_bwd,           'T', 0},
     {OP_dropout,           'T', 0},
     {OP_add,               'T', 0},
+    {OP_colscale,          'T', 0},
+    {OP_colscale_bwd,      'T', 2},
     {OP_copy,              'T', 0},
     {OP_gather,            'N', 0},
     {OP_cross_entropy,     'N', 0},
