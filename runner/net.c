@@ -207,11 +207,11 @@ int net_record_linear(const struct net *net, struct graph *g, const char *path, 
                       bool training)
 {
     const struct linear_site *site = net_site(net, path);
+    if (net->method->input)
+        x = net->method->input(net, g, site, x);
     int y = g_linear(g, x, param_of(g, path, "weight"),
                      site->has_bias ? param_of(g, path, "bias") : -1, 1);
-    if (net->method->linear)
-        net->method->linear(net, g, site, x, y, training);
-    return y;
+    return net->method->linear ? net->method->linear(net, g, site, x, y, training) : y;
 }
 
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)

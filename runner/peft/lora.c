@@ -174,17 +174,18 @@ static int attach(struct net *net, struct err *err)
     return 0;
 }
 
-static void record_linear(const struct net *net, struct graph *g,
-                          const struct linear_site *s, int x, int y, bool training)
+static int record_linear(const struct net *net, struct graph *g,
+                         const struct linear_site *s, int x, int y, bool training)
 {
     if (!s->rank)
-        return;
+        return y;
     char a[256], b[256];
     snprintf(a, sizeof a, "%s.lora_A.weight", s->path);
     snprintf(b, sizeof b, "%s.lora_B.weight", s->path);
     const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
     const int u = g_linear(g, g_dropout(g, x, p), g_param(g, a), -1, 1);
     g_linear_onto(g, y, u, g_param(g, b), s->scale);
+    return y;
 }
 
 const struct method method_lora = {

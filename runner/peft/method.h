@@ -16,10 +16,16 @@ struct method {
     double learning_rate; /* when the trial gives none */
     bool plain_base;      /* the base's weights train, so they cannot be quantised */
 
+    /* Completes a trial whose keys are checked: defaults that depend on other keys, and
+     * combinations that cannot be; NULL: nothing to do. */
+    int (*resolve)(json_t *trial, struct err *err);
     int (*attach)(struct net *net, struct err *err);
-    /* Graph hooks; NULL: nothing added. */
-    void (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
-                   int x, int y, bool training);
+    /* Graph hooks; NULL: nothing added. `input` makes what the layer sees of x; `linear`
+     * makes of y = W x + b what the layer gives. */
+    int (*input)(const struct net *net, struct graph *g, const struct linear_site *site,
+                 int x);
+    int (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
+                  int x, int y, bool training);
     int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
                     int h, int residual, bool training);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
