@@ -37,7 +37,8 @@ extern const struct op_info op_info[OP_COUNT];
 #define ACTS(X)                                                                          \
     X(gelu)                                                                              \
     X(relu)                                                                              \
-    X(tanh)
+    X(tanh)                                                                              \
+    X(swish)
 enum act {
 #define X(name) ACT_##name,
     ACTS(X)

@@ -146,6 +146,11 @@ static void back_dropout(struct backward *b, const struct g_node *n, int dy)
     emit(b, OP_dropout, &dy, 1, n->in, 1, 0, n->attr);
 }
 
+static void back_scale(struct backward *b, const struct g_node *n, int dy)
+{
+    emit(b, OP_scale, &dy, 1, n->in, 1, 0, n->attr);
+}
+
 static void back_add(struct backward *b, const struct g_node *n, int dy)
 {
     for (int i = 0; i < 2; i++) {
@@ -193,7 +198,7 @@ static rule *const rules[OP_COUNT] = {
     [OP_linear] = back_linear,       [OP_act] = back_act,
     [OP_dropout] = back_dropout,     [OP_add] = back_add,
     [OP_attention] = back_attention, [OP_gather] = back_gather,
-    [OP_colscale] = back_colscale,
+    [OP_colscale] = back_colscale,   [OP_scale] = back_scale,
 };
 
 /* Appends the forward nodes of a segment again; later rules read their outputs. */

@@ -99,9 +99,13 @@ void g_linear_onto(struct graph *g, int y, int x, int weight,
                    float scale); /* y += scale * x W^T */
 int g_act(struct graph *g, int x, enum act act);
 int g_dropout(struct graph *g, int x, float p); /* p == 0: x itself */
+int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
 int g_colscale(struct graph *g, int x, int scale,
                int bias); /* x * scale + bias per column; bias: -1 for none */
+/* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
+ * rows. */
+int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale);
 /* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 int heads, float scale, float p);

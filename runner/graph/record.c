@@ -191,6 +191,13 @@ int g_dropout(struct graph *g, int x, float p)
                 (struct op_attr){.p = p, .site = g->sites++});
 }
 
+int g_scale(struct graph *g, int x, float scale)
+{
+    if (scale == 1)
+        return x;
+    return emit(g, OP_scale, &x, 1, graph_like(g, x), (struct op_attr){.scale = scale});
+}
+
 int g_add(struct graph *g, int a, int b)
 {
     const int in[] = {a, b};
@@ -202,6 +209,17 @@ int g_colscale(struct graph *g, int x, int scale, int bias)
     const int in[] = {x, scale, bias};
     assert(g->tensors[x].cols == g->tensors[scale].cols);
     return emit(g, OP_colscale, in, 3, graph_like(g, x), (struct op_attr){.scale = 1});
+}
+
+int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale)
+{
+    const int p = g_linear(g, a, weight, -1, 1), aa = g_linear(g, a, a, -1, 1);
+    const int in[] = {w2, p, aa, b};
+    const int out = graph_new_tensor(g, DT_F32, ROWS_FIXED, 1, g->tensors[b].rows);
+    g->tensors[p].needs_grad = g->tensors[aa].needs_grad = false;
+    emit(g, OP_dora_norm, in, 4, out, (struct op_attr){.scale = scale});
+    g->tensors[out].needs_grad = false;
+    return out;
 }
 
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,

@@ -21,6 +21,7 @@ static const struct gradient {
     {OP_linear,        OP_colsum,            "y",         "2"    },
     {OP_act,           OP_act_bwd,           "y0",        "0"    },
     {OP_dropout,       OP_dropout,           "y",         "0"    },
+    {OP_scale,         OP_scale,             "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "1"    },
     {OP_colscale,      OP_colscale_bwd,      "y01",       "01"   },
@@ -331,6 +332,47 @@ static void known_dropout(void **state)
     }
 }
 
+/* From A and B alone: the norms of W + s B A, written out. */
+static void known_dora_norm(void **state)
+{
+    (void)state;
+    enum { OUT = 3, IN = 4, R = 2 };
+    float w[OUT * IN], a[R * IN], b[OUT * R], w2[OUT] = {0}, p[R * OUT] = {0},
+                                              g[R * R] = {0}, norm[OUT];
+    const struct philox_key key = rng_key(1, "dora");
+    for (int i = 0; i < OUT * IN; i++)
+        w[i] = (float)rng_normal(&key, 0, (uint64_t)i);
+    for (int i = 0; i < R * IN; i++)
+        a[i] = (float)rng_normal(&key, 1, (uint64_t)i);
+    for (int i = 0; i < OUT * R; i++)
+        b[i] = (float)rng_normal(&key, 2, (uint64_t)i);
+    for (int j = 0; j < IN; j++)
+        for (int k = 0; k < R; k++) {
+            for (int i = 0; i < OUT; i++)
+                p[k * OUT + i] += a[k * IN + j] * w[i * IN + j];
+            for (int l = 0; l < R; l++)
+                g[k * R + l] += a[k * IN + j] * a[l * IN + j];
+        }
+    for (int i = 0; i < OUT * IN; i++)
+        w2[i / IN] += w[i] * w[i];
+    struct op_args args = {
+        .in = {matrix(w2, 1, OUT), matrix(p, R, OUT), matrix(g, R, R), matrix(b, OUT, R)},
+        .out = {matrix(norm,        1,     OUT)},
+        .attr.scale = 2
+    };
+    ref->ops[OP_dora_norm](&args);
+    for (int i = 0; i < OUT; i++) {
+        double square = 0;
+        for (int j = 0; j < IN; j++) {
+            double v = w[i * IN + j];
+            for (int k = 0; k < R; k++)
+                v += 2.0 * b[i * R + k] * a[k * IN + j];
+            square += v * v;
+        }
+        assert_true(fabs(norm[i] * sqrt(square) - 1) < 1e-5);
+    }
+}
+
 static void known_sumsq(void **state)
 {
     (void)state;
@@ -356,6 +398,7 @@ int main(void)
         cmocka_unit_test(known_cross_entropy),
         cmocka_unit_test(known_optimisers),
         cmocka_unit_test(known_dropout),
+        cmocka_unit_test(known_dora_norm),
         cmocka_unit_test(known_sumsq),
         cmocka_unit_test(every_backward_op_is_checked),
         cmocka_unit_test(backward_ops),

@@ -22,6 +22,7 @@ static const struct {
     {OP_act,               'T', 0},
     {OP_act_bwd,           'T', 0},
     {OP_dropout,           'T', 0},
+    {OP_scale,             'T', 0},
     {OP_add,               'T', 0},
     {OP_colscale,          'T', 0},
     {OP_colscale_bwd,      'T', 2},

@@ -36,6 +36,8 @@ static const char *const methods[] = {
     "method: rslora, rank: 4, layers_to_transform: [1]",
     "method: adapter, reduction_factor: 4",
     "method: adapter, reduction_factor: 2, quantization: nf4, double_quant: false",
+    "method: adapter, adapter_type: houlsby, reduction_factor: 4",
+    "method: adapter, adapter_type: parallel",
     "method: prefix, num_virtual_tokens: 3",
 };
 
