@@ -64,7 +64,7 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc) {
         struct sink *sink = sink_null();
         proc_catch_signals();
-        rc = trial_train(trial, base_dir, out, sink, err);
+        rc = trial_train(trial, base_dir, &(struct trial_run){out, NULL}, sink, err);
         sink_close(sink, NULL);
     }
     if (!rc)

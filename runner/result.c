@@ -48,10 +48,14 @@ static void collect_training(struct values *v, const struct run_result *r)
     const struct train_outcome *t = &r->training;
     if (!t->updates)
         return;
-    put(v, "train/loss_last", t->loss_last, false);
+    put(v, "train/loss_last", t->trace.log[t->updates - 1].loss, false);
     put(v, "train/updates", (double)t->updates, true);
     put(v, "train/tokens", (double)t->tokens, true);
     put(v, "train/flops", t->flops, true);
+    put(v, "train/resumed_from", (double)t->resumed_from, true);
+    put(v, "train/stopped_early", t->stopped_early, true);
+    if (t->best_update)
+        put(v, "train/best_update", (double)t->best_update, true);
     put(v, "time/train_s", t->train_s, false);
     put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
     put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);

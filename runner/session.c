@@ -274,12 +274,15 @@ static void plan_memory(struct session *s)
     const bool adam = str_eq(json_get_str(s->trial, "optim", "adamw"), "adamw");
     group_parameters(s);
     s->planned[MEM_weights] = place_weights(s);
-    s->planned[MEM_trainable] = s->trainable_floats * sizeof(float);
+    const size_t trainable = s->trainable_floats * sizeof(float);
+    const bool keep_best =
+        s->training && json_get_bool(s->trial, "load_best_model_at_end", 0);
+    s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
     graph_plan(&s->eval_graph, s->backend);
     if (s->training) {
         graph_plan(&s->train_graph, s->backend);
-        s->planned[MEM_gradients] = s->planned[MEM_trainable];
-        s->planned[MEM_optimizer] = adam ? 2 * s->planned[MEM_trainable] : 0;
+        s->planned[MEM_gradients] = trainable;
+        s->planned[MEM_optimizer] = adam ? 2 * trainable : 0;
     }
     s->planned[MEM_activations] =
         larger(s->train_graph.activation_bytes, s->eval_graph.activation_bytes);

@@ -53,7 +53,8 @@ struct session {
 
     struct param_group *groups;
     size_t group_count;
-    size_t trainable_floats; /* padded */
+    size_t trainable_floats; /* padded; load_best_model_at_end keeps as many again
+                                behind them, the best so far */
     size_t scalars_offset;   /* of an F64 in the batch arena */
 
     size_t planned[MEM_COUNT];

@@ -29,6 +29,15 @@ struct method {
     int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
                     int h, int residual, bool training);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
+    /* Host memory that training changes beside parameters and moments (AdaLoRA's
+     * importances): calls `visit` for each piece, always the same ones in the same order.
+     * Checkpoints hold it, and it goes with the best parameters. NULL: none. */
+    void (*state)(const struct net *net,
+                  void (*visit)(void *ctx, const char *name, void *data, size_t bytes),
+                  void *ctx);
+
+    /* Module names to target where the trial says none; NULL: the LoRA map of peft. */
+    const char *(*default_targets)(const struct net *net);
 
     const struct adapter_files *files;
 };
