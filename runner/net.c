@@ -90,6 +90,11 @@ void net_release(struct net *net)
         free(net->sublayers[i].norm);
     }
     free(net->sublayers);
+    for (size_t i = 0; i < net->norm_count; i++)
+        free(net->norms[i]);
+    free(net->norms);
+    net->norms = NULL;
+    net->norm_count = 0;
     net->sites = NULL;
     net->sublayers = NULL;
     net->site_count = net->sublayer_count = 0;
@@ -171,6 +176,9 @@ int net_layernorm(struct net *net, const char *path, struct err *err)
     int rc = net_base_param(net, weight, 1, 1, net->hidden, true, err);
     if (!rc)
         rc = net_base_param(net, bias, 1, 1, net->hidden, true, err);
+    net->norms =
+        xgrow(net->norms, &net->norm_cap, net->norm_count + 1, sizeof *net->norms);
+    net->norms[net->norm_count++] = xstrdup(path);
     free(weight);
     free(bias);
     return rc;

@@ -25,6 +25,7 @@ struct linear_site {
                      all-linear */
     int32_t rank; /* LoRA on it; 0: none */
     float scale;  /* alpha / rank or alpha / sqrt(rank) */
+    bool scales_input; /* IA3 on it: of the input, else of the output */
 };
 
 /* Half a transformer layer: LN(h + residual), where bottleneck adapters may sit. */
@@ -45,6 +46,8 @@ struct net {
     size_t site_count, site_cap;
     struct sublayer *sublayers;
     size_t sublayer_count, sublayer_cap;
+    char **norms; /* paths of the normalisation layers */
+    size_t norm_count, norm_cap;
 
     /* facts that the architecture read from config.json and the trial's overrides */
     int32_t hidden, layers, heads, head_dim, vocab_size, num_labels;

@@ -8,9 +8,11 @@
 struct arch {
     const char *model_type;
     const char *classifier_class; /* transformers' class for seq-cls */
-    const char *base_prefix;   /* of the base's parameters in the task model, "bert." */
-    const char *head;          /* module of the classifier */
-    const char *lora_targets;  /* peft's default map, "query|value" */
+    const char *base_prefix;  /* of the base's parameters in the task model, "bert." */
+    const char *head;         /* module of the classifier */
+    const char *lora_targets; /* peft's default map, "query|value" */
+    const char *ia3_targets, *ia3_feed_forward; /* the same for IA3 */
+    const char *adalora_targets;                /* and for AdaLoRA */
     bool positions_behind_pad; /* positions start at pad_token_id + 1 (fairseq's way) */
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g,

@@ -39,6 +39,9 @@ const struct arch arch_bert = {
     .base_prefix = "bert.",
     .head = "classifier",
     .lora_targets = "query|value",
+    .ia3_targets = "key|value|output.dense",
+    .ia3_feed_forward = "output.dense",
+    .adalora_targets = "query|value",
     .declare = declare,
     .record = record,
 };

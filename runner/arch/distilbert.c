@@ -55,6 +55,9 @@ const struct arch arch_distilbert = {
     .base_prefix = "distilbert.",
     .head = "classifier",
     .lora_targets = "q_lin|v_lin",
+    .ia3_targets = "k_lin|v_lin|lin2",
+    .ia3_feed_forward = "lin2",
+    .adalora_targets = "q_lin|v_lin",
     .declare = declare,
     .record = record,
 };

@@ -43,6 +43,9 @@ static int record(const struct net *net, struct graph *g, bool training)
         .base_prefix = "roberta.",                                                       \
         .head = "classifier",                                                            \
         .lora_targets = "query|value",                                                   \
+        .ia3_targets = "key|value|output.dense",                                         \
+        .ia3_feed_forward = "output.dense",                                              \
+        .adalora_targets = "query|key|value|dense",                                      \
         .positions_behind_pad = true,                                                    \
         .declare = declare,                                                              \
         .record = record,                                                                \

@@ -55,6 +55,22 @@ static void set_grad(struct backward *b, int t, int grad)
     ++*shares_of(b, grad);
 }
 
+static int into(struct backward *b, int t, bool *add);
+
+/* A view's gradient is a part of its parent's, which is zero where nobody writes. */
+static int into_view(struct backward *b, int t, bool *add)
+{
+    struct graph *g = b->g;
+    const struct g_tensor s = g->tensors[t];
+    const int parent = into(b, s.parent, add);
+    if (!*add)
+        graph_append(g, OP_zero)->out[0] = parent;
+    *add = true;
+    int v = g_slice(g, parent, s.column, s.cols);
+    g->tensors[v].rows = s.rows;
+    return v;
+}
+
 /* Where the gradient of `t` is to be written; *add: to be added to what is there. */
 static int into(struct backward *b, int t, bool *add)
 {
@@ -64,7 +80,7 @@ static int into(struct backward *b, int t, bool *add)
     if (s.home == HOME_PARAM)
         return param_grad(b, t);
     if (s.home == HOME_VIEW)
-        return g_slice(g, into(b, s.parent, add), s.column, s.cols);
+        return into_view(b, t, add);
     if (b->grad[t] < 0) {
         *add = false;
         set_grad(b, t, graph_like(g, t));

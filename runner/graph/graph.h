@@ -91,6 +91,7 @@ void graph_release(struct graph *g);
 /* --- recording. Each returns the number of its output. --- */
 int g_param(struct graph *g, const char *name); /* by name; the parameter must exist */
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
+int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed ones */
 int g_embed(struct graph *g, int word, int position, int type); /* type: -1 for none */
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
 int g_linear(struct graph *g, int x, int weight, int bias,
@@ -98,7 +99,7 @@ int g_linear(struct graph *g, int x, int weight, int bias,
 void g_linear_onto(struct graph *g, int y, int x, int weight,
                    float scale); /* y += scale * x W^T */
 int g_act(struct graph *g, int x, enum act act);
-int g_dropout(struct graph *g, int x, float p); /* p == 0: x itself */
+int g_dropout(struct graph *g, int x, float p);   /* p == 0: x itself */
 int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
 int g_colscale(struct graph *g, int x, int scale,
@@ -130,10 +131,20 @@ double graph_flops(const struct graph *g, int32_t tokens,
  * aligned. */
 size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT]);
 
+/* Sees each op after it ran, for profiles and for finding what is not finite. */
+struct graph_watch {
+    void (*ran)(struct graph_watch *w, enum op op, const struct op_args *args,
+                double seconds);
+    const struct g_node *node; /* the one that ran; NULL: an op outside of a graph */
+};
 struct graph_memory {
     void *activations, *workspace, *batch;
     size_t batch_offsets[SLOT_COUNT];
+    struct graph_watch *watch; /* usually NULL: then nothing is timed */
 };
+/* Calls one op, watched where somebody watches. */
+void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
+                struct op_args *args);
 /* Runs nodes on a micro-batch of so many tokens and sequences (within the budgets). */
 void graph_run(const struct graph *g, const struct backend *backend,
                const struct graph_memory *m, int32_t tokens, int32_t sequences,

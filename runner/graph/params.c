@@ -50,6 +50,15 @@ int64_t params_count(const struct params *p, bool trainable_only)
     return n;
 }
 
+int64_t params_saved_bytes(const struct params *p)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i]->trainable || p->items[i]->saved)
+            n += param_size(p->items[i]);
+    return n * (int64_t)sizeof(float);
+}
+
 static void fill_random(const struct param *p, uint64_t seed, float *dst)
 {
     const struct philox_key key = rng_key(seed, "init");
@@ -76,6 +85,6 @@ int param_start_values(const struct param *p, uint64_t seed, float *dst, struct 
         return 0;
     }
     for (int64_t i = 0; i < n; i++)
-        dst[i] = p->init == INIT_ONES;
+        dst[i] = p->init == INIT_CONSTANT ? p->init_scale : p->init == INIT_ONES;
     return 0;
 }

@@ -18,20 +18,22 @@
 #include "runner/model/safetensors.h"
 #include <stdbool.h>
 
-enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL, INIT_UNIFORM };
+enum init_kind { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM };
 
 struct param {
     char *name; /* path in the Hugging Face task model: "bert.pooler.dense.weight" */
     int ndim;   /* 1 or 2; 1-d is a row */
     int32_t rows, cols;
     bool trainable;
+    bool saved;     /* frozen, but in the adapter's folder too */
+    bool column;    /* a row here, [cols, 1] in files */
     bool linear;    /* weight of a linear layer: prepared when frozen */
     bool no_decay;  /* norm or bias, by transformers' rule */
     float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
 
     const struct st_tensor *base; /* in the base's file; NULL: not there */
     enum init_kind init;          /* used when nothing else gives values */
-    float init_scale;             /* standard deviation, or half width */
+    float init_scale;             /* standard deviation, half width, or the constant */
     float *given; /* values from an adapter folder (owned), over all else */
 
     enum quant_kind round_trip; /* quantised and back at load, kept as fp32 */
@@ -53,6 +55,7 @@ struct param *params_add(struct params *p, const char *name, int ndim, int32_t r
                          int32_t cols);
 struct param *params_find(const struct params *p, const char *name); /* NULL: none */
 int64_t params_count(const struct params *p, bool trainable_only);
+int64_t params_saved_bytes(const struct params *p); /* of an adapter's folder */
 
 /* Writes the start values of one parameter (rows x cols fp32) to dst. */
 int param_start_values(const struct param *p, uint64_t seed, float *dst, struct err *err);

@@ -125,16 +125,27 @@ int g_param(struct graph *g, const char *name)
     return g->param_tensor[i];
 }
 
-int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
+static int view(struct graph *g, int t, int32_t rows, int32_t column, int32_t cols)
 {
     const struct g_tensor s = g->tensors[t];
-    assert(column + cols <= s.cols);
-    int v = graph_new_tensor(g, s.dtype, s.rows_kind, s.rows, cols);
+    int v = graph_new_tensor(g, s.dtype, s.rows_kind, rows, cols);
     g->tensors[v].home = HOME_VIEW;
     g->tensors[v].parent = t;
     g->tensors[v].column = column;
     g->tensors[v].needs_grad = s.needs_grad;
     return v;
+}
+
+int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
+{
+    assert(column + cols <= g->tensors[t].cols);
+    return view(g, t, g->tensors[t].rows, column, cols);
+}
+
+int g_rows(struct graph *g, int t, int32_t rows)
+{
+    assert(g->tensors[t].rows_kind == ROWS_FIXED && rows <= g->tensors[t].rows);
+    return view(g, t, rows, 0, g->tensors[t].cols);
 }
 
 int g_embed(struct graph *g, int word, int position, int type)

@@ -23,6 +23,11 @@ static const char *file_of(const struct net *net, const struct param *p)
     return f->head_tensors && is_head(net, p) ? f->head_tensors : f->tensors;
 }
 
+static bool in_file(const struct net *net, const struct param *p, const char *file)
+{
+    return (p->trainable || p->saved) && str_eq(file_of(net, p), file);
+}
+
 static char *tensor_name(const struct net *net, const struct param *p)
 {
     struct buf b = BUF_INIT;
@@ -41,9 +46,10 @@ static int save_file(const struct net *net, const struct backend *backend,
         st_writer_meta(w, "format", "pt");
     for (size_t i = 0; i < count; i++) {
         const struct param *p = net->params.items[i];
-        if (!p->trainable || !str_eq(file_of(net, p), file))
+        if (!in_file(net, p, file))
             continue;
-        const int64_t shape[] = {p->rows, p->cols};
+        const int64_t shape[] = {p->column ? p->cols : p->rows,
+                                 p->column ? p->rows : p->cols};
         const size_t n = (size_t)param_size(p) * sizeof(float);
         names[i] = tensor_name(net, p);
         values[i] = xmalloc(n);
@@ -80,13 +86,15 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
 
 static int take(struct param *p, const struct st_tensor *t, struct err *err)
 {
-    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == p->cols &&
-                      (t->ndim == 1 || t->shape[0] == p->rows);
+    const int32_t rows = p->column ? p->cols : p->rows,
+                  cols = p->column ? p->rows : p->cols;
+    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == cols &&
+                      (t->ndim == 1 || t->shape[0] == rows);
     if (!fits)
         return err_set(
             err, ERR_CONFIG,
             "tensor '%s' has %lld values in %d dimensions, the trial needs [%d, %d]",
-            t->name, (long long)t->count, t->ndim, p->rows, p->cols);
+            t->name, (long long)t->count, t->ndim, rows, cols);
     float *values = xmalloc((size_t)t->count * sizeof *values);
     int rc = st_read_f32(t, values, err);
     if (rc < 0)
@@ -109,7 +117,7 @@ static int load_file(struct net *net, const char *dir, const char *file, struct 
     struct strmap *used = strmap_new();
     for (size_t i = 0; i < net->params.count && !rc; i++) {
         struct param *p = net->params.items[i];
-        if (!p->trainable || !str_eq(file_of(net, p), file))
+        if (!in_file(net, p, file))
             continue;
         char *name = tensor_name(net, p);
         const struct st_tensor *t = st_find(s, name);

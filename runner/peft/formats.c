@@ -6,6 +6,8 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/arch/arch.h"
+#include "runner/peft/bottleneck.h"
+#include "runner/peft/formats.h"
 #include "runner/peft/method.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,44 +15,10 @@
 
 #define ADAPTERS_VERSION "adapters.1.3.0"
 
-static int write_json(const char *dir, const char *file, json_t *value, struct err *err)
-{
-    char *path = fs_join(dir, file);
-    int rc = json_write_file(path, value, 2, err);
-    free(path);
-    json_decref(value);
-    return rc;
-}
-
 static json_t *template_of(const char *text)
 {
     json_t *t = json_parse(text, strlen(text), "template", NULL);
     return t ? t : json_object();
-}
-
-static void put_base(const struct net *net, json_t *config)
-{
-    json_object_set_new(config, "base_model_name_or_path",
-                        json_string(json_get_str(net->trial, "model", "")));
-}
-
-/* What the user asked for and what peft adds for classification. */
-static json_t *saved_modules(const struct net *net)
-{
-    json_t *list = json_array(), *given = json_object_get(net->trial, "modules_to_save");
-    if (json_is_string(given))
-        json_array_append(list, given);
-    if (json_is_array(given))
-        json_array_extend(list, given);
-    for (size_t i = 0; i < 2; i++) {
-        bool known = false;
-        for (size_t k = 0; k < json_array_size(list); k++)
-            known |=
-                str_eq(json_string_value(json_array_get(list, k)), seq_cls_modules[i]);
-        if (!known)
-            json_array_append_new(list, json_string(seq_cls_modules[i]));
-    }
-    return list;
 }
 
 /* --- peft: LoRA, and the head alone as a LoRA without targets --- */
@@ -84,27 +52,10 @@ static void copy_key(const struct net *net, json_t *config, const char *from,
         json_object_set(config, to, v);
 }
 
-/* all-linear is saved as the paths that were found, the model's default as the names of
- * peft's map. */
-static json_t *saved_targets(const struct net *net)
+/* Python's libraries write 16, not 16.0. */
+static json_t *number(double x)
 {
-    json_t *given = json_object_get(net->trial, "target_modules");
-    const bool all =
-        json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
-    if (given && !json_is_null(given) && !all)
-        return json_incref(given);
-    json_t *list = json_array();
-    if (!all) {
-        char *names = xstrdup(net->arch->lora_targets), *save = NULL;
-        for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save))
-            json_array_append_new(list, json_string(n));
-        free(names);
-        return list;
-    }
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            json_array_append_new(list, json_string(net->sites[i].path));
-    return list;
+    return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
 }
 
 static int write_lora_config(const struct net *net, const char *dir,
@@ -121,20 +72,18 @@ static int write_lora_config(const struct net *net, const char *dir,
         {"rank_pattern",        "rank_pattern"       },
         {"use_rslora",          "use_rslora"         },
     };
-    json_t *c = template_of(lora_template);
+    json_t *c = config_new(net, lora_template);
     (void)label_names;
-    put_base(net, c);
-    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    if (str_eq(net->method->name, "bitfit"))
+        json_object_set_new(c, "bias", json_string("all"));
     if (str_eq(net->method->name, "lora")) {
         for (size_t i = 0; i < ARRAY_LEN(keys); i++)
             copy_key(net, c, keys[i][0], keys[i][1]);
-        const double alpha = json_get_num(net->trial, "alpha", 8);
         json_object_set_new(c, "lora_alpha",
-                            alpha == (double)(int64_t)alpha ? json_integer((int64_t)alpha)
-                                                            : json_real(alpha));
-        json_object_set_new(c, "target_modules", saved_targets(net));
+                            number(json_get_num(net->trial, "alpha", 8)));
+        json_object_set_new(c, "target_modules", config_targets(net));
     }
-    return write_json(dir, "adapter_config.json", c, err);
+    return config_write(dir, "adapter_config.json", c, err);
 }
 
 /* peft wraps a targeted layer, so that its own bias moves to base_layer. */
@@ -222,16 +171,14 @@ static const char prefix_template[] =
 static int write_prefix_config(const struct net *net, const char *dir,
                                const char *const *label_names, struct err *err)
 {
-    json_t *c = template_of(prefix_template);
+    json_t *c = config_new(net, prefix_template);
     (void)label_names;
-    put_base(net, c);
-    json_object_set_new(c, "modules_to_save", saved_modules(net));
     json_object_set_new(c, "encoder_hidden_size", json_integer(net->hidden));
     json_object_set_new(c, "token_dim", json_integer(net->hidden));
     json_object_set_new(c, "num_attention_heads", json_integer(net->heads));
     json_object_set_new(c, "num_layers", json_integer(net->layers));
     json_object_set_new(c, "num_virtual_tokens", json_integer(net->virtual_tokens));
-    return write_json(dir, "adapter_config.json", c, err);
+    return config_write(dir, "adapter_config.json", c, err);
 }
 
 static void prefix_tensor_name(const struct net *net, const struct param *p,
@@ -298,12 +245,19 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
                                    const char *const *label_names, struct err *err)
 {
     json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    const struct bottleneck_kind *k = bottleneck_kind(net->trial);
+    json_object_set_new(inner, "init_weights", json_string(k->init));
+    json_object_set_new(inner, "is_parallel", json_boolean(k->parallel));
+    json_object_set_new(inner, "mh_adapter", json_boolean(k->attention));
+    json_object_set_new(inner, "original_ln_before", json_boolean(k->norm_before));
+    json_object_set_new(inner, "scaling", json_real(k->scaling));
     copy_key(net, inner, "non_linearity", "non_linearity");
-    copy_key(net, inner, "reduction_factor", "reduction_factor");
+    json_object_set_new(inner, "reduction_factor",
+                        number(json_get_num(net->trial, "reduction_factor", 16)));
     json_object_set_new(c, "config", inner);
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);
-    int rc = write_json(dir, "adapter_config.json", c, err);
+    int rc = config_write(dir, "adapter_config.json", c, err);
     if (rc)
         return rc;
     json_t *h = json_object();
@@ -312,7 +266,7 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     json_object_set_new(h, "name", json_null());
     json_object_set_new(h, "num_labels", json_integer(net->num_labels));
     put_names(net, h);
-    return write_json(dir, "head_config.json", h, err);
+    return config_write(dir, "head_config.json", h, err);
 }
 
 static void plain_tensor_name(const struct net *net, const struct param *p,
@@ -358,7 +312,7 @@ static int write_model_config(const struct net *net, const char *dir,
                         json_pack("[s]", net->arch->classifier_class));
     json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
     json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
-    int rc = write_json(dir, "config.json", c, err);
+    int rc = config_write(dir, "config.json", c, err);
     for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
         rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);
     return rc;

@@ -110,23 +110,6 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
     return 0;
 }
 
-static int train_saved_modules(struct net *net, struct err *err)
-{
-    json_t *saved = json_object_get(net->trial, "modules_to_save");
-    json_t *list = json_is_string(saved) ? json_pack("[O]", saved) : json_incref(saved);
-    int rc = 0;
-    for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        if (!net_train_modules(net, name) && !str_in_list(name, "classifier|score", '|'))
-            rc = err_set(err, ERR_CONFIG,
-                         "modules_to_save: '%s' matches no module of the model", name);
-    }
-    json_decref(list);
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
-    return rc;
-}
-
 static void train_biases(struct net *net)
 {
     const char *bias = json_get_str(net->trial, "bias", "none");
@@ -167,7 +150,7 @@ static int attach(struct net *net, struct err *err)
     for (size_t i = 0; i < net->site_count && !rc; i++)
         if (net->sites[i].rank)
             rc = adapt_site(net, &net->sites[i], err);
-    if (rc || (rc = train_saved_modules(net, err)))
+    if (rc || (rc = targets_train_saved(net, err)))
         return rc;
     train_biases(net);
     set_rates(net);

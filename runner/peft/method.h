@@ -72,6 +72,15 @@ size_t method_names(const char **out, size_t max);  /* methods and presets, for 
 /* targets.c: sets `rank` of every site that the trial targets to -1 (chosen) and checks
  * that each entry hits something. */
 int targets_choose(struct net *net, struct err *err);
+/* Trains the modules of modules_to_save and the task's head. */
+int targets_train_saved(struct net *net, struct err *err);
+/* The names that a trial without target_modules targets, "query|value". */
+const char *targets_default(const struct net *net);
+/* Sets hit[i] for each path that `value` (target_modules' kinds of it, but all-linear)
+ * names; an entry that names none is an error. `key` and `what` ("linear layer") are for
+ * messages. */
+int targets_match(const char *const *paths, size_t count, const char *what,
+                  const char *key, const json_t *value, bool *hit, struct err *err);
 
 /* adapter_io.c */
 int adapter_save(const struct net *net, const struct backend *backend, const char *dir,

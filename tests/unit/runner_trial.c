@@ -39,6 +39,14 @@ static const char *const methods[] = {
     "method: adapter, adapter_type: houlsby, reduction_factor: 4",
     "method: adapter, adapter_type: parallel",
     "method: prefix, num_virtual_tokens: 3",
+    "method: bitfit, adam_epsilon: 1.0e-6",
+    "method: ln-tuning, learning_rate: 0.01",
+    "method: ln-tuning, target_modules: [attention.output.LayerNorm], quantization: nf4",
+    "method: ia3, learning_rate: 0.02",
+    "method: ia3, target_modules: all-linear, modules_to_save: [pooler]",
+    "method: vera, rank: 12, target_modules: [query, value, intermediate.dense], "
+    "vera_dropout: 0.1, layers_to_transform: [0]",
+    "method: vera, rank: 5, target_modules: all-linear, quantization: nf4",
 };
 
 static const char *const variants[] = {
@@ -174,6 +182,9 @@ static void test_impossible_trials(void **state)
     open_fails("method: prefix, num_virtual_tokens: 40", "positions");
     open_fails("method: head, init_adapter: nowhere", "no such folder");
     open_fails("method: adapter, reduction_factor: 64", "leaves no feature");
+    open_fails("method: ln-tuning, target_modules: [LayerNrm]", "did you mean 'LayerNorm'");
+    open_fails("method: ia3, target_modules: [key], feedforward_modules: [output.dense]",
+               "is not among target_modules");
 }
 
 /* What `plan` says is what `train` takes, for each method and variant on each backend. */
@@ -192,7 +203,7 @@ static void test_planned_is_allocated(void **state)
                     fail_msg("%s: %s", text, err.msg);
                 char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
                 struct sink *sink = sink_null();
-                if (trial_train(t, dir, &(struct trial_run){out, NULL}, sink, &err) < 0)
+                if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
                     fail_msg("%s: %s", text, err.msg);
                 sink_close(sink, NULL);
                 json_t *r = json_read_file(file, &err), *mem = json_object_get(r, "mem");
@@ -301,7 +312,7 @@ static char *outcome(const char *text)
     struct sink *sink = sink_null();
     struct buf out = BUF_INIT;
     json_t *t = trial(text);
-    const struct train_place place = {NULL, NULL, sink};
+    const struct train_place place = {.sink = sink};
     if (session_open(&s, t, dir, NULL, true, &err) || session_allocate(&s, &err) ||
         train_run(&s, &place, &o, &err))
         fail_msg("%s: %s", text, err.msg);
@@ -382,7 +393,7 @@ static void test_divergence(void **state)
                       "max_grad_norm: 0");
     char *out = fs_join(dir, "nan");
     setenv("PEFTLAB_BACKEND", "cpu", 1);
-    assert_int_equal(trial_train(t, dir, &(struct trial_run){out, NULL}, sink, &err), -ERR_NAN);
+    assert_int_equal(trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err), -ERR_NAN);
     assert_non_null(strstr(err.msg, "learning_rate"));
     sink_close(sink, NULL);
     json_decref(t);
