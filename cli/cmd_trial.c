@@ -78,8 +78,8 @@ static int work(struct store *store, const struct run_claim *claim, int64_t leas
         return trial_row_release(&trial), -(int)err->code;
     struct sink *sink = sink_local(store, claim->run, lease_ms);
     char **older = older_runs(dir, claim->attempt);
-    const struct trial_run run = {dir, (const char *const *)older};
-    rc = trial_train(trial.config, trial.base_dir, &run, sink, &training);
+    const struct trial_run place = {.out_dir = dir, .older = (const char *const *)older};
+    rc = trial_train(trial.config, trial.base_dir, &place, sink, &training);
     free_list(older);
     int closed = sink_close(sink, &closing);
     const enum trial_state state =

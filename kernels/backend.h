@@ -102,6 +102,10 @@ struct backend {
     int (*weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
                           struct err *err);
     void (*weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
+
+    /* Measures the ceiling of fp32 arithmetic (multiply-adds in registers, all threads;
+     * some ten milliseconds). NULL: not known. */
+    double (*peak_flops_per_s)(void);
 };
 
 /* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when

@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "lib/stats.h"
+#include "runner/calibrate.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +44,8 @@ static void collect_memory(struct values *v, const struct session *s)
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 
-static void collect_training(struct values *v, const struct run_result *r)
+static void collect_training(struct values *v, const struct run_result *r,
+                             const struct session *s)
 {
     const struct train_outcome *t = &r->training;
     if (!t->updates)
@@ -52,6 +54,9 @@ static void collect_training(struct values *v, const struct run_result *r)
     put(v, "train/updates", (double)t->updates, true);
     put(v, "train/tokens", (double)t->tokens, true);
     put(v, "train/flops", t->flops, true);
+    put(v, "train/flops_per_s", t->flops / t->train_s, false);
+    put(v, "train/share_of_peak",
+        t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
     put(v, "train/resumed_from", (double)t->resumed_from, true);
     put(v, "train/stopped_early", t->stopped_early, true);
     if (t->best_update)
@@ -132,8 +137,11 @@ int result_write(const struct run_result *r, const struct session *s,
     struct values v = {.count = 0};
     json_t *root = json_object(), *full = json_deep_copy(environment),
            *hashes = provenance(s);
-    collect_training(&v, r);
+    collect_training(&v, r, s);
     collect_memory(&v, s);
+    if (r->training.updates || r->profile)
+        put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
+            false);
     collect_latency(&v, &r->latency);
     put(&v, "time/eval_s", r->eval_s, false);
     put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
@@ -149,6 +157,11 @@ int result_write(const struct run_result *r, const struct session *s,
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
     }
+    if (json_object_get(root, "machine"))
+        json_object_set_new(json_object_get(root, "machine"), "peak_of",
+                            json_string(calibrate_peak(s->backend).how));
+    if (r->profile)
+        json_object_set(root, "profile", r->profile);
     json_object_set_new(root, "labels", label_list(s));
     json_object_set_new(full, "backend", json_string(s->backend->name));
     json_object_set_new(full, "variant", json_string(s->backend->variant));
@@ -165,6 +178,7 @@ int result_write(const struct run_result *r, const struct session *s,
 void result_release(struct run_result *r)
 {
     train_outcome_release(&r->training);
+    json_decref(r->profile);
     for (int i = 0; i < SPLIT_COUNT; i++)
         evaluation_release(&r->evaluations[i]);
     latency_release(&r->latency);

@@ -17,6 +17,7 @@ struct run_result {
     double eval_s;
     struct latency latency; /* requests 0: not measured */
     int64_t adapter_bytes;
+    json_t *profile; /* of profile_json; NULL: none; owned */
 };
 
 /* Writes out_dir/result.json and logs the same numbers as summary values. */

@@ -36,8 +36,7 @@ static struct tensor vector(void *data, size_t floats)
 
 static void call(const struct session *s, enum op op, struct op_args *a)
 {
-    a->workspace = s->arena[MEM_workspace];
-    s->backend->ops[op](a);
+    graph_call(s->backend, &s->memory, op, a);
 }
 
 static double sum_losses(struct loop *l, int32_t tokens, int32_t rows)
@@ -379,7 +378,11 @@ static int loop_run(struct loop *l, struct err *err)
            !selection_wants_stop(&l->selection)) {
         struct update_log log;
         const double start = clock_mono_s();
+        if (l->place->profile)
+            profile_begin(l->place->profile);
         rc = one_update(l, l->done, &log, err);
+        if (l->place->profile)
+            profile_end(l->place->profile);
         log.step_ms = 1e3 * (clock_mono_s() - start);
         trace_add(&l->trace, &log);
         report_update(l, l->trace.count - 1);
@@ -439,8 +442,10 @@ int train_run(struct session *s, const struct train_place *place,
     if (!rc)
         rc = begin(&l, err);
     out->resumed_from = l.done;
+    s->memory.watch = place->profile ? &place->profile->watch : NULL;
     if (!rc)
         rc = loop_run(&l, err);
+    s->memory.watch = NULL;
     if (!rc && l.selection.keep && l.selection.best_update) {
         copy_best(&l, true);
         out->best_update = l.selection.best_update;

@@ -11,6 +11,7 @@
 #ifndef RUNNER_TRAIN_H
 #define RUNNER_TRAIN_H
 
+#include "runner/profile.h"
 #include "runner/session.h"
 #include "runner/trace.h"
 #include "tracker/sink.h"
@@ -21,6 +22,7 @@ struct train_place {
      * NULL. Where it is given, checkpoints of other trials are no error. */
     const char *const *older;
     struct sink *sink;
+    struct profile *profile; /* NULL: none; of the updates */
 };
 
 struct train_outcome {

@@ -43,7 +43,7 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     }
     out->trainable_parameters = params_count(&s->net.params, true);
     out->total_parameters = params_count(&s->net.params, false);
-    out->adapter_bytes = out->trainable_parameters * (int64_t)sizeof(float);
+    out->adapter_bytes = params_saved_bytes(&s->net.params);
     out->updates = c->updates;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
@@ -123,10 +123,15 @@ static int save_adapter(struct session *s, struct run_result *r, const char *out
 static int train_into(struct session *s, const struct trial_run *run, struct sink *sink,
                       struct run_result *r, struct err *err)
 {
-    const struct train_place place = {run->out_dir, run->older, sink};
+    struct profile profile;
+    const struct train_place place = {run->out_dir, run->older, sink,
+                                      run->profile ? &profile : NULL};
+    profile_init(&profile);
     int rc = session_allocate(s, err);
     if (!rc)
         rc = train_run(s, &place, &r->training, err);
+    if (!rc && run->profile)
+        r->profile = profile_json(&profile, s->backend);
     if (!rc)
         rc = save_adapter(s, r, run->out_dir, sink, err);
     if (!rc)
@@ -182,9 +187,24 @@ static int write_logits(const struct session *s, const struct evaluation *e,
     return rc;
 }
 
-int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
-                   const char *out_dir, struct err *err)
+static int evaluate_profiled(struct session *s, struct run_result *r, struct sink *sink,
+                             struct err *err)
 {
+    struct profile profile;
+    profile_init(&profile);
+    s->memory.watch = &profile.watch;
+    profile_begin(&profile);
+    int rc = evaluate_splits(s, r, sink, err);
+    profile_end(&profile);
+    s->memory.watch = NULL;
+    r->profile = profile_json(&profile, s->backend);
+    return rc;
+}
+
+int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
+                   const struct trial_run *run, struct err *err)
+{
+    const char *out_dir = run->out_dir;
     struct session s;
     struct run_result r = {.started_s = clock_mono_s()};
     struct sink *sink = sink_null();
@@ -198,7 +218,7 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
     if (!rc)
         rc = session_allocate(&s, err);
     if (!rc)
-        rc = evaluate_splits(&s, &r, sink, err);
+        rc = (run->profile ? evaluate_profiled : evaluate_splits)(&s, &r, sink, err);
     if (!rc)
         rc = write_logits(&s, &r.evaluations[SPLIT_EVAL], out_dir, err);
     if (!rc)

@@ -46,6 +46,7 @@ int trial_predict(const json_t *resolved, const char *base_dir,
 struct trial_run {
     const char *out_dir;      /* the run folder */
     const char *const *older; /* see struct train_place */
+    bool profile;             /* table of ops into result.json */
 };
 /* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json; while
  * it trains also checkpoints/, from which it goes on) and events to the sink. Returns
@@ -56,6 +57,6 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
 /* Evaluates `adapter` (NULL: init_adapter, and without that the base); writes result.json
  * and logits.safetensors. */
 int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
-                   const char *out_dir, struct err *err);
+                   const struct trial_run *run, struct err *err);
 
 #endif
