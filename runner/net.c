@@ -82,8 +82,11 @@ int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
 void net_release(struct net *net)
 {
     params_release(&net->params);
-    for (size_t i = 0; i < net->site_count; i++)
+    for (size_t i = 0; i < net->site_count; i++) {
         free(net->sites[i].path);
+        free(net->sites[i].a0);
+        free(net->sites[i].b0);
+    }
     free(net->sites);
     for (size_t i = 0; i < net->sublayer_count; i++) {
         free(net->sublayers[i].path);
@@ -298,6 +301,6 @@ struct param *net_method_param(struct net *net, const char *name, int ndim, int3
     struct param *p = params_add(&net->params, name, ndim, rows, cols);
     p->init = init;
     p->init_scale = scale;
-    p->trainable = true;
+    p->trainable = p->added = true;
     return p;
 }

@@ -180,9 +180,16 @@ static int start_values(struct session *s, const char *adapter, struct err *err)
     const char *init = json_get_str(s->trial, "init_adapter", NULL);
     if (!adapter && !init)
         return 0;
-    char *path = adapter ? xstrdup(adapter) : fs_join(s->base_dir, init);
-    int rc = adapter_load(&s->net, path, err);
-    free(path);
+    int rc = 0;
+    if (init && (!adapter || s->net.base_moved)) {
+        char *path = fs_join(s->base_dir, init);
+        rc = adapter_load(&s->net, path, err);
+        free(path);
+    }
+    if (!rc && adapter && s->net.method->files->adopt)
+        rc = s->net.method->files->adopt(&s->net, adapter, err);
+    if (!rc && adapter)
+        rc = adapter_load(&s->net, adapter, err);
     return rc;
 }
 

@@ -43,7 +43,7 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     }
     out->trainable_parameters = params_count(&s->net.params, true);
     out->total_parameters = params_count(&s->net.params, false);
-    out->adapter_bytes = params_saved_bytes(&s->net.params);
+    out->adapter_bytes = adapter_bytes(&s->net);
     out->updates = c->updates;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;

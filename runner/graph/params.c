@@ -45,18 +45,9 @@ int64_t params_count(const struct params *p, bool trainable_only)
 {
     int64_t n = 0;
     for (size_t i = 0; i < p->count; i++)
-        if (p->items[i]->trainable || !trainable_only)
+        if (p->items[i]->trainable || (!trainable_only && !p->items[i]->derived))
             n += param_size(p->items[i]);
     return n;
-}
-
-int64_t params_saved_bytes(const struct params *p)
-{
-    int64_t n = 0;
-    for (size_t i = 0; i < p->count; i++)
-        if (p->items[i]->trainable || p->items[i]->saved)
-            n += param_size(p->items[i]);
-    return n * (int64_t)sizeof(float);
 }
 
 static void fill_random(const struct param *p, uint64_t seed, float *dst)

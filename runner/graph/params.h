@@ -20,6 +20,13 @@
 
 enum init_kind { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM };
 
+/* scale * B A, B rows x rank, A rank x cols. */
+struct low_rank {
+    int32_t rank; /* 0: none */
+    float scale;
+    const float *a, *b; /* borrowed */
+};
+
 struct param {
     char *name; /* path in the Hugging Face task model: "bert.pooler.dense.weight" */
     int ndim;   /* 1 or 2; 1-d is a row */
@@ -35,6 +42,10 @@ struct param {
     enum init_kind init;          /* used when nothing else gives values */
     float init_scale;             /* standard deviation, half width, or the constant */
     float *given; /* values from an adapter folder (owned), over all else */
+    struct low_rank less; /* taken out of the base's values at load (PiSSA, OLoRA) */
+    bool derived; /* follows from the base, the method computes it once that is in place;
+                     when frozen it is a help, not a parameter, and is not counted */
+    bool added;   /* by the method: not part of the base model */
 
     enum quant_kind round_trip; /* quantised and back at load, kept as fp32 */
     struct weight_spec spec;    /* frozen linear weights */
@@ -55,7 +66,6 @@ struct param *params_add(struct params *p, const char *name, int ndim, int32_t r
                          int32_t cols);
 struct param *params_find(const struct params *p, const char *name); /* NULL: none */
 int64_t params_count(const struct params *p, bool trainable_only);
-int64_t params_saved_bytes(const struct params *p); /* of an adapter's folder */
 
 /* Writes the start values of one parameter (rows x cols fp32) to dst. */
 int param_start_values(const struct param *p, uint64_t seed, float *dst, struct err *err);

@@ -35,6 +35,40 @@ static char *tensor_name(const struct net *net, const struct param *p)
     return buf_detach(&b, NULL);
 }
 
+/* A 1-d tensor's shape is shape[1] alone. */
+static size_t saved_shape(const struct net *net, const struct param *p, int64_t shape[2])
+{
+    shape[0] = p->column ? p->cols : p->rows;
+    shape[1] = p->column ? p->rows : p->cols;
+    if (net->method->files->saved)
+        net->method->files->saved(net, p, shape, NULL, NULL);
+    return (size_t)(shape[0] * shape[1]) * sizeof(float);
+}
+
+int64_t adapter_bytes(const struct net *net)
+{
+    int64_t bytes = 0, shape[2];
+    for (size_t i = 0; i < net->params.count; i++)
+        if (net->params.items[i]->trainable || net->params.items[i]->saved)
+            bytes += (int64_t)saved_shape(net, net->params.items[i], shape);
+    return bytes;
+}
+
+static void *saved_values(const struct net *net, const struct backend *backend,
+                          const struct param *p, int64_t shape[2], size_t *bytes)
+{
+    const size_t own_bytes = (size_t)param_size(p) * sizeof(float);
+    float *own = xmalloc(own_bytes);
+    *bytes = saved_shape(net, p, shape);
+    backend->download(own, p->value.data, own_bytes);
+    if (!net->method->files->saved)
+        return own;
+    float *out = xmalloc(*bytes);
+    net->method->files->saved(net, p, shape, own, out);
+    free(own);
+    return out;
+}
+
 static int save_file(const struct net *net, const struct backend *backend,
                      const char *dir, const char *file, int64_t *bytes, struct err *err)
 {
@@ -48,12 +82,10 @@ static int save_file(const struct net *net, const struct backend *backend,
         const struct param *p = net->params.items[i];
         if (!in_file(net, p, file))
             continue;
-        const int64_t shape[] = {p->column ? p->cols : p->rows,
-                                 p->column ? p->rows : p->cols};
-        const size_t n = (size_t)param_size(p) * sizeof(float);
+        int64_t shape[2];
+        size_t n;
         names[i] = tensor_name(net, p);
-        values[i] = xmalloc(n);
-        backend->download(values[i], p->value.data, n);
+        values[i] = saved_values(net, backend, p, shape, &n);
         st_writer_add(w, names[i], DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
                       values[i]);
         *bytes += (int64_t)n;

@@ -8,7 +8,8 @@
 #include "runner/arch/arch.h"
 #include "runner/peft/bottleneck.h"
 #include "runner/peft/formats.h"
-#include "runner/peft/method.h"
+#include "runner/peft/lora.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,32 @@ static json_t *number(double x)
     return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
 }
 
+static json_t *times(const json_t *pattern, double factor)
+{
+    json_t *out = json_object(), *v;
+    const char *key;
+    json_object_foreach((json_t *)pattern, key, v)
+        json_object_set_new(out, key, number(factor * json_number_value(v)));
+    return out;
+}
+
+/* An adapter that started out of the base is saved as a LoRA on the untouched one. */
+static void put_converted(const struct net *net, json_t *c)
+{
+    const int ranks = lora_saved_ranks(net);
+    if (ranks == 1)
+        return;
+    json_object_set_new(c, "r", json_integer(ranks * json_get_int(c, "r", 8)));
+    json_object_set_new(
+        c, "lora_alpha",
+        number(lora_saved_alphas(net) * json_get_num(c, "lora_alpha", 8)));
+    json_object_set_new(c, "rank_pattern",
+                        times(json_object_get(c, "rank_pattern"), ranks));
+    json_object_set_new(c, "alpha_pattern",
+                        times(json_object_get(c, "alpha_pattern"), ranks));
+    json_object_set_new(c, "init_lora_weights", json_true());
+}
+
 static int write_lora_config(const struct net *net, const char *dir,
                              const char *const *label_names, struct err *err)
 {
@@ -70,6 +97,7 @@ static int write_lora_config(const struct net *net, const char *dir,
         {"lora_dropout",        "lora_dropout"       },
         {"rank",                "r"                  },
         {"rank_pattern",        "rank_pattern"       },
+        {"use_dora",            "use_dora"           },
         {"use_rslora",          "use_rslora"         },
     };
     json_t *c = config_new(net, lora_template);
@@ -82,6 +110,7 @@ static int write_lora_config(const struct net *net, const char *dir,
         json_object_set_new(c, "lora_alpha",
                             number(json_get_num(net->trial, "alpha", 8)));
         json_object_set_new(c, "target_modules", config_targets(net));
+        put_converted(net, c);
     }
     return config_write(dir, "adapter_config.json", c, err);
 }
@@ -127,8 +156,9 @@ static int check_lora_config(const struct net *net, const char *dir, struct err 
             type);
     const bool lora = str_eq(net->method->name, "lora");
     const double theirs = json_get_num(c, "lora_alpha", 8),
-                 ours = json_get_num(net->trial, "alpha", 8);
-    if (!rc && lora && theirs != ours)
+                 ours = json_get_num(net->trial, "alpha", 8) *
+                        (net->converted ? lora_saved_alphas(net) : 1);
+    if (!rc && lora && !(fabs(theirs - ours) <= 1e-9 * ours))
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
                      ours);
@@ -138,10 +168,12 @@ static int check_lora_config(const struct net *net, const char *dir, struct err 
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: use_rslora is %s, the trial says %s",
                      rs ? "true" : "false", our_rs ? "true" : "false");
-    if (!rc && json_get_bool(c, "use_dora", 0))
-        rc = err_set(
-            err, ERR_CONFIG,
-            "adapter_config.json: use_dora is true, which this version cannot load");
+    const int dora = json_get_bool(c, "use_dora", 0),
+              our_dora = json_get_bool(net->trial, "use_dora", 0);
+    if (!rc && dora != our_dora)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: use_dora is %s, the trial says %s",
+                     dora ? "true" : "false", our_dora ? "true" : "false");
     json_decref(c);
     return rc;
 }
@@ -151,6 +183,8 @@ const struct adapter_files lora_files = {
     .format_pt = true,
     .tensor_name = lora_tensor_name,
     .optional = lora_optional,
+    .saved = lora_saved,
+    .adopt = lora_adopt,
     .write_config = write_lora_config,
     .check_config = check_lora_config,
 };

@@ -8,7 +8,7 @@
 #include "lib/mem.h"
 #include "lib/regex.h"
 #include "lib/str.h"
-#include "runner/peft/method.h"
+#include "runner/peft/lora.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static void init_of(const struct net *net, const struct linear_site *s,
     scale[0] = 1 / sqrtf((float)s->in);
     kind[1] = INIT_ZEROS;
     scale[1] = 0;
-    if (json_is_string(init)) { /* gaussian */
+    if (json_is_string(init)) { /* gaussian; the others set their own */
         kind[0] = INIT_NORMAL;
         scale[0] = 1 / (float)s->rank;
     } else if (json_is_false(init)) {
@@ -107,6 +107,14 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
     net_method_param(net, b, 2, s->out, s->rank, kind[1], scale[1]);
     free(a);
     free(b);
+    if (json_get_bool(net->trial, "use_dora", 0))
+        dora_attach(net, s);
+    if (net->base_moved && (s->rank > s->out || s->rank > s->in))
+        return err_set(err, ERR_CONFIG,
+                       "rank %d is more than '%s' has (%d x %d), which init_lora_weights "
+                       "'%s' cannot start from",
+                       s->rank, s->path, s->out, s->in,
+                       json_get_str(net->trial, "init_lora_weights", ""));
     return 0;
 }
 
@@ -138,11 +146,7 @@ static void set_rates(struct net *net)
 
 static int attach(struct net *net, struct err *err)
 {
-    const json_t *init = json_object_get(net->trial, "init_lora_weights");
-    if (json_is_string(init) && !str_eq(json_string_value(init), "gaussian"))
-        return err_set(err, ERR_CONFIG,
-                       "init_lora_weights must be true, false or gaussian, got '%s'",
-                       json_string_value(init));
+    net->base_moved = lora_moves_base(net->trial);
     int rc = targets_choose(net, err);
     if (rc || (rc = check_patterns(net, "rank_pattern", err)) ||
         (rc = check_patterns(net, "alpha_pattern", err)))
@@ -157,25 +161,67 @@ static int attach(struct net *net, struct err *err)
     return 0;
 }
 
+struct param *lora_param(const struct net *net, const struct linear_site *s,
+                         const char *what)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", s->path, what);
+    return params_find(&net->params, name);
+}
+
 static int record_linear(const struct net *net, struct graph *g,
                          const struct linear_site *s, int x, int y, bool training)
 {
     if (!s->rank)
         return y;
+    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
+    if (json_get_bool(net->trial, "use_dora", 0))
+        return dora_record(net, g, s, x, p);
+    lora_record_onto(g, s, g_dropout(g, x, p), y);
+    return y;
+}
+
+void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y)
+{
     char a[256], b[256];
     snprintf(a, sizeof a, "%s.lora_A.weight", s->path);
     snprintf(b, sizeof b, "%s.lora_B.weight", s->path);
-    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
-    const int u = g_linear(g, g_dropout(g, x, p), g_param(g, a), -1, 1);
-    g_linear_onto(g, y, u, g_param(g, b), s->scale);
-    return y;
+    g_linear_onto(g, y, g_linear(g, x, g_param(g, a), -1, 1), g_param(g, b), s->scale);
+}
+
+void lora_add(float *w, const struct linear_site *s, const float *a, const float *b)
+{
+    double *row = xmalloc((size_t)s->in * sizeof *row);
+    for (int32_t r = 0; r < s->out; r++) {
+        memset(row, 0, (size_t)s->in * sizeof *row);
+        for (int32_t k = 0; k < s->rank; k++) {
+            const double f = (double)s->scale * b[(size_t)r * s->rank + k];
+            for (int32_t c = 0; c < s->in; c++)
+                row[c] += f * a[(size_t)k * s->in + c];
+        }
+        for (int32_t c = 0; c < s->in; c++)
+            w[(size_t)r * s->in + c] = (float)(w[(size_t)r * s->in + c] + row[c]);
+    }
+    free(row);
+}
+
+static int derive(struct net *net, const struct backend *backend, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < net->site_count; i++)
+        if (net->sites[i].rank && json_get_bool(net->trial, "use_dora", 0))
+            dora_derive(net, backend, &net->sites[i]);
+    return 0;
 }
 
 const struct method method_lora = {
     .name = "lora",
     .help = "low-rank updates of linear layers",
     .learning_rate = 5e-4,
+    .resolve = lora_resolve,
     .attach = attach,
+    .start = lora_start,
+    .derive = derive,
     .linear = record_linear,
     .files = &lora_files,
 };

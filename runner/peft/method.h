@@ -20,6 +20,11 @@ struct method {
      * combinations that cannot be; NULL: nothing to do. */
     int (*resolve)(json_t *trial, struct err *err);
     int (*attach)(struct net *net, struct err *err);
+    /* Start values beyond what params.h knows. `start` comes before values are put in
+     * place and may set `given` and `less`; `derive` comes after it and fills `derived`
+     * parameters. */
+    int (*start)(struct net *net, uint64_t seed, struct err *err);
+    int (*derive)(struct net *net, const struct backend *backend, struct err *err);
     /* Graph hooks; NULL: nothing added. `input` makes what the layer sees of x; `linear`
      * makes of y = W x + b what the layer gives. */
     int (*input)(const struct net *net, struct graph *g, const struct linear_site *site,
@@ -52,6 +57,13 @@ struct adapter_files {
     void (*tensor_name)(const struct net *net, const struct param *p, struct buf *out);
     /* Tensors that may be there and are not needed. */
     bool (*optional)(const char *tensor);
+    /* Where a parameter is saved in another form than its own: sets the shape and, with
+     * `out`, makes the values of `own`. NULL: as they are. */
+    void (*saved)(const struct net *net, const struct param *p, int64_t shape[2],
+                  const float *own, float *out);
+    /* Fits the net to a finished adapter whose form is not the trial's own; before it is
+     * read. */
+    int (*adopt)(struct net *net, const char *dir, struct err *err);
     /* Writes the configuration files. */
     int (*write_config)(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err);
@@ -87,6 +99,7 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
                  const char *const *label_names, int64_t *bytes, struct err *err);
 int adapter_load(struct net *net, const char *dir,
                  struct err *err); /* fills `given` of the parameters */
+int64_t adapter_bytes(const struct net *net); /* of the tensors that adapter_save writes */
 
 /* Files of peft's LoRA folders, shared by head and lora; and of a whole model folder. */
 extern const struct adapter_files lora_files, prefix_files, bottleneck_files, model_files;

@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/peft/lora.h"
 #include "runner/session.h"
 #include "runner/train.h"
 #include "runner/trial.h"
@@ -47,6 +48,12 @@ static const char *const methods[] = {
     "method: vera, rank: 12, target_modules: [query, value, intermediate.dense], "
     "vera_dropout: 0.1, layers_to_transform: [0]",
     "method: vera, rank: 5, target_modules: all-linear, quantization: nf4",
+    "method: lora, rank: 4, init_lora_weights: gaussian",
+    "method: dora, rank: 4, alpha: 8, target_modules: all-linear",
+    "method: dora, rank: 3, lora_dropout: 0.2, bias: all, loraplus_lr_ratio: 4",
+    "method: qdora, rank: 2, target_modules: [query, dense]",
+    "method: pissa, rank: 4, alpha: 8, target_modules: all-linear",
+    "method: lora, rank: 4, init_lora_weights: olora, alpha_pattern: {value: 3}",
 };
 
 static const char *const variants[] = {
@@ -153,6 +160,15 @@ static void test_resolve(void **state)
     resolve_fails("{train_data: y}", "'model' is missing");
     resolve_fails("{model: x, train_data: y, method: full, quantization: nf4}",
                   "quantization");
+    resolve_fails("{model: x, train_data: y, init_lora_weights: pizza}",
+                  "must be true, false, gaussian, pissa or olora, got 'pizza'");
+    resolve_fails("{model: x, train_data: y, init_lora_weights: 3}", "init_lora_weights");
+    resolve_fails("{model: x, train_data: y, method: pissa, quantization: nf4}",
+                  "cannot be quantised");
+    resolve_fails("{model: x, train_data: y, method: pissa, use_dora: true}", "use_dora");
+    resolve_fails("{model: x, train_data: y, method: pissa, use_rslora: true, "
+                  "rank_pattern: {query: 2}}",
+                  "rank_pattern");
 }
 
 static void open_fails(const char *text, const char *part)
@@ -185,6 +201,7 @@ static void test_impossible_trials(void **state)
     open_fails("method: ln-tuning, target_modules: [LayerNrm]", "did you mean 'LayerNorm'");
     open_fails("method: ia3, target_modules: [key], feedforward_modules: [output.dense]",
                "is not among target_modules");
+    open_fails("method: pissa, rank: 33, target_modules: [query]", "rank 33 is more");
 }
 
 /* What `plan` says is what `train` takes, for each method and variant on each backend. */
@@ -242,6 +259,38 @@ static double loss_now(struct session *s)
     return sum / 4;
 }
 
+/* DoRA's gradient takes the norm n of W + s B A as a constant. So when A or B moves, the
+ * magnitude follows it: m = factor * n leaves m / n as it is. factor: sites x out, taken
+ * from the present magnitudes where `set`. */
+static void hold_dora_factor(struct session *s, const struct param *moved, double *factor,
+                             bool set)
+{
+    for (size_t i = 0; i < s->net.site_count; i++) {
+        const struct linear_site *t = &s->net.sites[i];
+        const struct param *m = lora_param(&s->net, t, "lora_magnitude_vector"),
+                           *w = lora_param(&s->net, t, "weight"),
+                           *a = lora_param(&s->net, t, "lora_A.weight"),
+                           *b = lora_param(&s->net, t, "lora_B.weight");
+        if (!m || m == moved)
+            continue;
+        float *values = xmalloc((size_t)param_size(w) * sizeof *values);
+        s->backend->weight_unpack(&w->spec, w->value.data, values);
+        lora_add(values, t, a->value.data, b->value.data);
+        for (int32_t r = 0; r < t->out; r++) {
+            double square = 0;
+            for (int32_t c = 0; c < t->in; c++)
+                square += pow(values[r * t->in + c], 2);
+            float *magnitude = (float *)m->value.data + r;
+            double *f = &factor[i * 256 + (size_t)r];
+            if (set)
+                *f = *magnitude / sqrt(square);
+            else
+                *magnitude = (float)(*f * sqrt(square));
+        }
+        free(values);
+    }
+}
+
 /* Derivative along the gradient itself: a central difference of the loss must give |g|^2
  * for each parameter. */
 static void check_gradients(const char *text)
@@ -255,6 +304,8 @@ static void check_gradients(const char *text)
     memset(s.arena[MEM_gradients], 0, s.planned[MEM_gradients]);
     loss_now(&s);
     float *g = xmalloc(s.planned[MEM_gradients]);
+    double *factor = xcalloc(s.net.site_count * 256, sizeof *factor);
+    hold_dora_factor(&s, NULL, factor, true);
     memcpy(g, s.arena[MEM_gradients], s.planned[MEM_gradients]);
     for (size_t i = 0; i < s.net.params.count; i++) {
         struct param *p = s.net.params.items[i];
@@ -275,15 +326,18 @@ static void check_gradients(const char *text)
         for (int side = 0; side < 2; side++) {
             for (int64_t k = 0; k < n; k++)
                 value[k] = keep[k] + (float)((side ? h : -h) * grad[k]);
+            hold_dora_factor(&s, p, factor, false);
             ends[side] = loss_now(&s);
         }
         memcpy(value, keep, (size_t)n * sizeof *keep);
+        hold_dora_factor(&s, NULL, factor, false);
         free(keep);
         const double slope = (ends[1] - ends[0]) / (2 * h);
         if (fabs(slope - square) > 2e-2 * square + 1e-5 * sqrt(square))
             fail_msg("%s: %s: slope %g, |gradient|^2 %g", text, p->name, slope, square);
     }
     free(g);
+    free(factor);
     session_close(&s);
     json_decref(t);
 }
@@ -295,7 +349,8 @@ static void test_gradients(void **state)
         for (size_t v = 0; v < 2; v++) {
             char *text = xasprintf(
                 "%s%s, label_smoothing_factor: 0.1%s", methods[m], variants[v],
-                strstr(methods[m], "lora")      ? ", init_lora_weights: false"
+                strstr(methods[m], "init_lora") ? ""
+                : strstr(methods[m], "ora,")    ? ", init_lora_weights: false"
                 : strstr(methods[m], "adapter") ? ", non_linearity: gelu" /* no kink */
                                                 : "");
             check_gradients(text);
@@ -364,6 +419,31 @@ static void step_losses(const char *text, double *losses, int count)
     free(all);
 }
 
+/* Adapters that begin at nothing leave the base's first loss as it is, also those that
+ * take their start out of it. */
+static void test_start_changes_nothing(void **state)
+{
+    (void)state;
+    static const char *const starts[] = {
+        "method: head, seed: 2",
+        "method: lora, target_modules: all-linear, seed: 2",
+        "method: lora, target_modules: all-linear, init_lora_weights: gaussian, seed: 2",
+        "method: dora, target_modules: all-linear, seed: 2",
+        "method: pissa, rank: 32, target_modules: all-linear, seed: 2",
+        "method: lora, init_lora_weights: olora, target_modules: all-linear, rank: 5, "
+        "alpha: 20, use_rslora: true, seed: 2",
+        "method: adapter, adapter_type: parallel, seed: 2",
+    };
+    for (size_t b = 0; b < ARRAY_LEN(backends); b++) {
+        double loss[ARRAY_LEN(starts)];
+        setenv("PEFTLAB_BACKEND", backends[b], 1);
+        for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+            step_losses(starts[i], &loss[i], 1);
+            assert_float_equal(loss[i], loss[0], 2e-6);
+        }
+    }
+}
+
 /* batch 8 = 2 x 4 = 8 x 1 */
 static void test_accumulation(void **state)
 {
@@ -406,7 +486,7 @@ int main(void)
         cmocka_unit_test(test_resolve),    cmocka_unit_test(test_impossible_trials),
         cmocka_unit_test(test_gradients),  cmocka_unit_test(test_planned_is_allocated),
         cmocka_unit_test(test_same_bits),  cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_divergence),
+        cmocka_unit_test(test_divergence), cmocka_unit_test(test_start_changes_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
