@@ -8,7 +8,7 @@
  * 0 on one side. 1 <= rank <= min(rows, cols). The same input gives the same bits.
  *
  * Small matrices: one-sided Jacobi (Hestenes 1958). Large ones: subspace iteration
- * (Rutishauser 1969) with Jacobi on the projection, until |W^T u - s v| <= 1e-10 of the
+ * (Rutishauser 1969) with Jacobi on the projection, until |W^T u - s v| <= 1e-9 of the
  * largest singular value for every wanted triplet; should that take too long, Jacobi on
  * the whole. */
 void svd_top(const float *w, int rows, int cols, int rank, double *u, double *s,
