@@ -111,6 +111,8 @@ struct backend {
 /* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when
  * it is not usable here. */
 const struct backend *backend_get(const char *name, struct err *err);
+/* The name of the i-th backend that there could be; NULL after the last. */
+const char *backend_name(size_t i);
 
 /* Floating-point operations of a call with these shapes (multiply and add count two); 0
  * for what does none worth counting. */
