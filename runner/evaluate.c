@@ -15,8 +15,8 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     int64_t end = begin;
     int32_t tokens = 0;
     while (end < (int64_t)d->count && end - begin < s->eval_graph.sequence_budget &&
-           tokens + d->rows[end].n <= s->eval_graph.token_budget)
-        tokens += d->rows[end++].n;
+           tokens + d->rows[end].n + s->net.prompt_rows <= s->eval_graph.token_budget)
+        tokens += d->rows[end++].n + s->net.prompt_rows;
     return end;
 }
 

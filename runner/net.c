@@ -61,10 +61,14 @@ static void set_specs(struct net *net)
 }
 
 int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
-             int32_t num_labels, struct err *err)
+             int32_t num_labels, const char *adapter, bool training, struct err *err)
 {
-    *net = (struct net){
-        .trial = trial, .hf = hf, .num_labels = num_labels, .quant = quant_of(trial)};
+    *net = (struct net){.trial = trial,
+                        .adapter = adapter,
+                        .training = training,
+                        .hf = hf,
+                        .num_labels = num_labels,
+                        .quant = quant_of(trial)};
     params_init(&net->params);
     net->arch = arch_find(hf->model_type, err);
     if (!net->arch)
@@ -76,6 +80,7 @@ int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
     if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
         return rc;
     set_specs(net);
+    net->adapter = NULL;
     return 0;
 }
 
@@ -212,6 +217,14 @@ static int param_of(struct graph *g, const char *path, const char *what)
     char name[256];
     snprintf(name, sizeof name, "%s.%s", path, what);
     return g_param(g, name);
+}
+
+int net_record_embed(const struct net *net, struct graph *g, int word, int position,
+                     int type)
+{
+    if (net->method->prompt)
+        g->prompt = net->method->prompt(net, g);
+    return g_embed(g, word, position, type, net->prompt_rows ? g->prompt : -1);
 }
 
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,

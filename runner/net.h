@@ -39,6 +39,8 @@ struct sublayer {
 
 struct net {
     const json_t *trial; /* resolved; borrowed */
+    const char *adapter; /* folder of start values or NULL, while the net is made */
+    bool training;
     struct hf_model *hf; /* borrowed */
     const struct arch *arch;
     const struct method *method;
@@ -65,11 +67,15 @@ struct net {
     bool start_apart; /* ... which is not what `given` holds */
     bool converted;  /* an adapter that needs no start any more, of twice the rank */
     int32_t virtual_tokens; /* real tokens' positions start here */
+    int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
+                               tuning, not prefix tuning) */
+    int64_t derived_values; /* in the folder, computed from parameters when it is saved */
 };
 
-/* Opens nothing: hf and trial outlive the net. */
+/* Opens nothing: hf and trial outlive the net. `adapter`: the folder that start values
+ * come from, NULL: none; `training`: it will train from there. */
 int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
-             int32_t num_labels, struct err *err);
+             int32_t num_labels, const char *adapter, bool training, struct err *err);
 void net_release(struct net *net);
 
 /* --- for architectures --- */
@@ -85,6 +91,10 @@ int net_layernorm(struct net *net, const char *path, struct err *err);
 /* The LayerNorm `norm`, and a sublayer; see struct sublayer. */
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
                  bool attention, struct err *err);
+/* The embeddings, with the method's virtual tokens; comes first in a graph. type: -1 for
+ * none. */
+int net_record_embed(const struct net *net, struct graph *g, int word, int position,
+                     int type);
 /* y = W x + b with what the method adds at this site. */
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
                       bool training);

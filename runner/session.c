@@ -131,8 +131,8 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Walks all micro-batches once, to know the largest. */
-static void measure_course(struct course *c, const struct dataset *d)
+/* Walks all micro-batches once, to know the largest. `extra`: virtual tokens per row. */
+static void measure_course(struct course *c, const struct dataset *d, int32_t extra)
 {
     uint32_t *order = xmalloc((size_t)c->rows * sizeof *order);
     const int64_t per_update = c->batch_rows * c->accumulation;
@@ -145,8 +145,9 @@ static void measure_course(struct course *c, const struct dataset *d)
             updates * per_update < c->rows ? updates * per_update : c->rows;
         int32_t tokens = 0;
         for (int64_t r = 0; r < end; r++) {
-            tokens = (r % c->batch_rows ? tokens : 0) + d->rows[order[r]].n;
-            c->tokens += d->rows[order[r]].n;
+            const int32_t n = d->rows[order[r]].n + extra;
+            tokens = (r % c->batch_rows ? tokens : 0) + n;
+            c->tokens += n;
             if (tokens > c->max_tokens)
                 c->max_tokens = tokens;
         }
@@ -170,10 +171,21 @@ static void plan_course(struct session *s)
     c->updates = max_steps > 0 ? max_steps
                                : (int64_t)ceil(json_get_num(t, "num_train_epochs", 3) *
                                                (double)c->updates_per_epoch);
-    measure_course(c, s->data[SPLIT_TRAIN]);
+    measure_course(c, s->data[SPLIT_TRAIN], s->net.prompt_rows);
 }
 
 /* --- graphs --- */
+
+static int open_net(struct session *s, const char *adapter, struct err *err)
+{
+    const char *init = json_get_str(s->trial, "init_adapter", NULL);
+    char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
+    const int32_t labels =
+        (int32_t)json_get_int(s->trial, "num_labels", (int64_t)s->labels.count);
+    int rc = net_init(&s->net, s->hf, s->trial, labels, from, s->training, err);
+    free(from);
+    return rc;
+}
 
 static int start_values(struct session *s, const char *adapter, struct err *err)
 {
@@ -208,11 +220,11 @@ static void record_graphs(struct session *s)
                      (float)json_get_num(t, "label_smoothing_factor", 0));
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
-        if (s->data[i] && s->data[i]->longest > tokens)
-            tokens = s->data[i]->longest;
+        if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
+            tokens = s->data[i]->longest + s->net.prompt_rows;
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, 0);
+                 false, false, 0, -1);
     s->token_budget = tokens;
     s->sequence_budget = rows;
 }
@@ -318,10 +330,8 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     int rc;
     if ((rc = open_model(s, err)) || (rc = open_data(s, err)))
         return rc;
-    const int32_t labels =
-        (int32_t)json_get_int(trial, "num_labels", (int64_t)s->labels.count);
-    if ((rc = net_init(&s->net, s->hf, trial, labels, err)) ||
-        (rc = check_rows(s, err)) || (rc = start_values(s, adapter, err)))
+    if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
+        (rc = start_values(s, adapter, err)))
         return rc;
     s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
     if (training)

@@ -19,7 +19,7 @@
 struct course {
     int64_t rows, batch_rows, accumulation;
     int64_t batches_per_epoch, updates_per_epoch, updates;
-    int64_t tokens;     /* of the whole training */
+    int64_t tokens;     /* of the whole training, virtual ones too */
     int32_t max_tokens; /* of its largest micro-batch */
     bool shuffle;
     uint64_t seed;

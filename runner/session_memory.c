@@ -158,8 +158,14 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
         h[SLOT_labels][r] = e->label;
         int32_t position = s->net.first_position + s->net.virtual_tokens;
+        const int32_t prompt = s->net.prompt_rows;
+        for (int32_t t = 0; t < prompt; t++, tokens++) {
+            h[SLOT_ids][tokens] = -1 - t;
+            h[SLOT_positions][tokens] = s->net.first_position + t;
+            h[SLOT_type_ids][tokens] = 0;
+        }
         for (int32_t t = 0; t < e->n; t++, tokens++) {
-            const bool pad = e->ids[t] == s->net.pad_id;
+            const bool pad = !prompt && e->ids[t] == s->net.pad_id;
             h[SLOT_ids][tokens] = e->ids[t];
             h[SLOT_positions][tokens] = pad ? s->net.pad_id : position++;
             h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;

@@ -29,8 +29,11 @@ static double evaluation_flops(const struct session *s)
     double flops = 0;
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++)
         if (s->data[i])
-            flops += graph_flops(&s->eval_graph, (int32_t)s->data[i]->total_tokens,
-                                 (int32_t)s->data[i]->count);
+            flops +=
+                graph_flops(&s->eval_graph,
+                            (int32_t)(s->data[i]->total_tokens +
+                                      (size_t)s->net.prompt_rows * s->data[i]->count),
+                            (int32_t)s->data[i]->count);
     return flops;
 }
 

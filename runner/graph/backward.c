@@ -134,7 +134,7 @@ typedef void rule(struct backward *b, const struct g_node *n, int dy);
 static void back_embed(struct backward *b, const struct g_node *n, int dy)
 {
     const int in[] = {dy, n->in[0], n->in[1], n->in[2]};
-    emit(b, OP_embed_bwd, in, 4, n->in + 3, 3, 0, n->attr);
+    emit(b, OP_embed_bwd, in, 4, n->in + 3, 4, 0, n->attr);
 }
 
 static void back_layernorm(struct backward *b, const struct g_node *n, int dy)

@@ -79,6 +79,7 @@ struct graph {
     int *param_tensor;     /* tensor of each parameter, -1: not used */
     size_t param_cap;
     int logits, loss;
+    int prompt; /* the method's virtual tokens, -1: none */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
     size_t activation_bytes, workspace_bytes;
@@ -92,7 +93,8 @@ void graph_release(struct graph *g);
 int g_param(struct graph *g, const char *name); /* by name; the parameter must exist */
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
 int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed ones */
-int g_embed(struct graph *g, int word, int position, int type); /* type: -1 for none */
+/* type, prompt (rows that negative ids name): -1 for none */
+int g_embed(struct graph *g, int word, int position, int type, int prompt);
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
 int g_linear(struct graph *g, int x, int weight, int bias,
              float scale); /* bias: -1 for none */

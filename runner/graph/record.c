@@ -24,7 +24,8 @@ void graph_init(struct graph *g, struct params *params, int32_t token_budget,
                         .sequence_budget = sequence_budget,
                         .segment = -1,
                         .logits = -1,
-                        .loss = -1};
+                        .loss = -1,
+                        .prompt = -1};
     for (int s = 0; s < SLOT_COUNT; s++) {
         int t = graph_new_tensor(g, DT_I32, slot_shapes[s].kind, slot_shapes[s].extra, 1);
         g->tensors[t].home = HOME_BATCH;
@@ -148,16 +149,17 @@ int g_rows(struct graph *g, int t, int32_t rows)
     return view(g, t, rows, 0, g->tensors[t].cols);
 }
 
-int g_embed(struct graph *g, int word, int position, int type)
+int g_embed(struct graph *g, int word, int position, int type, int prompt)
 {
     const int in[] = {g->slots[SLOT_ids],
                       g->slots[SLOT_positions],
                       g->slots[SLOT_type_ids],
                       word,
                       position,
-                      type};
+                      type,
+                      prompt};
     int y = graph_new_tensor(g, DT_F32, ROWS_TOKENS, 0, g->tensors[word].cols);
-    return emit(g, OP_embed, in, 6, y, (struct op_attr){.scale = 1});
+    return emit(g, OP_embed, in, 7, y, (struct op_attr){.scale = 1});
 }
 
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)

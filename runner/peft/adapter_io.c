@@ -20,7 +20,17 @@ static bool is_head(const struct net *net, const struct param *p)
 static const char *file_of(const struct net *net, const struct param *p)
 {
     const struct adapter_files *f = net->method->files;
+    if (f->encoder_tensors && str_has_prefix(p->name, PROMPT_ENCODER))
+        return f->encoder_tensors;
     return f->head_tensors && is_head(net, p) ? f->head_tensors : f->tensors;
+}
+
+static bool has_encoder(const struct net *net)
+{
+    for (size_t i = 0; i < net->params.count; i++)
+        if (str_has_prefix(net->params.items[i]->name, PROMPT_ENCODER))
+            return net->method->files->encoder_tensors != NULL;
+    return false;
 }
 
 static bool in_file(const struct net *net, const struct param *p, const char *file)
@@ -30,8 +40,12 @@ static bool in_file(const struct net *net, const struct param *p, const char *fi
 
 static char *tensor_name(const struct net *net, const struct param *p)
 {
+    const struct adapter_files *f = net->method->files;
     struct buf b = BUF_INIT;
-    net->method->files->tensor_name(net, p, &b);
+    if (f->encoder_tensors && str_has_prefix(p->name, PROMPT_ENCODER))
+        buf_str_add(&b, p->name + strlen(PROMPT_ENCODER));
+    else
+        f->tensor_name(net, p, &b);
     return buf_detach(&b, NULL);
 }
 
@@ -47,7 +61,7 @@ static size_t saved_shape(const struct net *net, const struct param *p, int64_t 
 
 int64_t adapter_bytes(const struct net *net)
 {
-    int64_t bytes = 0, shape[2];
+    int64_t bytes = net->derived_values * (int64_t)sizeof(float), shape[2];
     for (size_t i = 0; i < net->params.count; i++)
         if (net->params.items[i]->trainable || net->params.items[i]->saved)
             bytes += (int64_t)saved_shape(net, net->params.items[i], shape);
@@ -90,10 +104,20 @@ static int save_file(const struct net *net, const struct backend *backend,
                       values[i]);
         *bytes += (int64_t)n;
     }
+    const char *derived_name;
+    int64_t shape[2];
+    float *derived = NULL;
+    if (net->method->files->derived && str_eq(file, net->method->files->tensors))
+        derived = net->method->files->derived(net, backend, &derived_name, shape);
+    if (derived) {
+        st_writer_add(w, derived_name, DT_F32, 2, shape, derived);
+        *bytes += shape[0] * shape[1] * (int64_t)sizeof(float);
+    }
     char *path = fs_join(dir, file);
     int rc = st_writer_save(w, path, err);
     free(path);
     st_writer_free(w);
+    free(derived);
     for (size_t i = 0; i < count; i++) {
         free(names[i]);
         free(values[i]);
@@ -113,6 +137,8 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
         rc = save_file(net, backend, dir, f->tensors, bytes, err);
     if (!rc && f->head_tensors)
         rc = save_file(net, backend, dir, f->head_tensors, bytes, err);
+    if (!rc && has_encoder(net))
+        rc = save_file(net, backend, dir, f->encoder_tensors, bytes, err);
     return rc ? rc : f->write_config(net, dir, label_names, err);
 }
 
@@ -187,5 +213,7 @@ int adapter_load(struct net *net, const char *dir, struct err *err)
         rc = load_file(net, dir, f->tensors, err);
     if (!rc && f->head_tensors)
         rc = load_file(net, dir, f->head_tensors, err);
+    if (!rc && has_encoder(net))
+        rc = load_file(net, dir, f->encoder_tensors, err);
     return rc < 0 ? err_context(err, "adapter folder '%s': ", dir) : 0;
 }

@@ -189,47 +189,6 @@ const struct adapter_files lora_files = {
     .check_config = check_lora_config,
 };
 
-/* --- peft: prefix tuning --- */
-
-static const char prefix_template[] =
-    "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"encoder_hidden_size\":0,"
-    "\"inference_mode\":true,"
-    "\"init_weights\":null,\"modules_to_save\":null,\"num_attention_heads\":0,\"num_"
-    "layers\":0,"
-    "\"num_transformer_submodules\":1,\"num_virtual_tokens\":0,\"peft_type\":\"PREFIX_"
-    "TUNING\","
-    "\"peft_version\":\"0.21.2\",\"prefix_projection\":false,\"revision\":null,\"task_"
-    "type\":\"SEQ_CLS\","
-    "\"token_dim\":0}";
-
-static int write_prefix_config(const struct net *net, const char *dir,
-                               const char *const *label_names, struct err *err)
-{
-    json_t *c = config_new(net, prefix_template);
-    (void)label_names;
-    json_object_set_new(c, "encoder_hidden_size", json_integer(net->hidden));
-    json_object_set_new(c, "token_dim", json_integer(net->hidden));
-    json_object_set_new(c, "num_attention_heads", json_integer(net->heads));
-    json_object_set_new(c, "num_layers", json_integer(net->layers));
-    json_object_set_new(c, "num_virtual_tokens", json_integer(net->virtual_tokens));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static void prefix_tensor_name(const struct net *net, const struct param *p,
-                               struct buf *out)
-{
-    (void)net;
-    buf_printf(out, "%s%s", str_eq(p->name, "prompt_embeddings") ? "" : "base_model.",
-               p->name);
-}
-
-const struct adapter_files prefix_files = {
-    .tensors = "adapter_model.safetensors",
-    .format_pt = true,
-    .tensor_name = prefix_tensor_name,
-    .write_config = write_prefix_config,
-};
-
 /* --- adapters: bottleneck --- */
 
 static const char pfeiffer_template[] =

@@ -33,6 +33,8 @@ struct method {
                   int x, int y, bool training);
     int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
                     int h, int residual, bool training);
+    /* The virtual tokens, one a row; recorded first, kept in graph.prompt. */
+    int (*prompt)(const struct net *net, struct graph *g);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
     /* Host memory that training changes beside parameters and moments (AdaLoRA's
      * importances): calls `visit` for each piece, always the same ones in the same order.
@@ -49,12 +51,18 @@ struct method {
 
 /* How a method's folder looks. */
 struct adapter_files {
-    const char *tensors;      /* file of the tensors, "adapter_model.safetensors" */
-    const char *head_tensors; /* file of the head's, NULL: the same */
-    bool format_pt;           /* metadata {"format": "pt"} */
-    bool partial;             /* a folder may lack tensors; the base's values stay */
+    const char *tensors;         /* file of the tensors, "adapter_model.safetensors" */
+    const char *head_tensors;    /* file of the head's, NULL: the same */
+    const char *encoder_tensors; /* file of "prompt_encoder.*" parameters, without that
+                                    prefix */
+    bool format_pt;              /* metadata {"format": "pt"} */
+    bool partial;                /* a folder may lack tensors; the base's values stay */
     /* Name in the file of a trainable parameter; appended to `out`. */
     void (*tensor_name)(const struct net *net, const struct param *p, struct buf *out);
+    /* A tensor of the first file that is computed from parameters: name, shape, values
+     * (owned by the caller); NULL: there is none. */
+    float *(*derived)(const struct net *net, const struct backend *backend,
+                      const char **name, int64_t shape[2]);
     /* Tensors that may be there and are not needed. */
     bool (*optional)(const char *tensor);
     /* Where a parameter is saved in another form than its own: sets the shape and, with
@@ -94,15 +102,19 @@ const char *targets_default(const struct net *net);
 int targets_match(const char *const *paths, size_t count, const char *what,
                   const char *key, const json_t *value, bool *hit, struct err *err);
 
+/* Names of parameters that make virtual tokens start so. */
+#define PROMPT_ENCODER "prompt_encoder."
+
 /* adapter_io.c */
 int adapter_save(const struct net *net, const struct backend *backend, const char *dir,
                  const char *const *label_names, int64_t *bytes, struct err *err);
 int adapter_load(struct net *net, const char *dir,
                  struct err *err); /* fills `given` of the parameters */
-int64_t adapter_bytes(const struct net *net); /* of the tensors that adapter_save writes */
+int64_t
+adapter_bytes(const struct net *net); /* of the tensors that adapter_save writes */
 
 /* Files of peft's LoRA folders, shared by head and lora; and of a whole model folder. */
-extern const struct adapter_files lora_files, prefix_files, bottleneck_files, model_files;
+extern const struct adapter_files lora_files, bottleneck_files, model_files;
 
 /* modules that peft saves with every seq-cls adapter */
 extern const char *const seq_cls_modules[2];

@@ -21,29 +21,30 @@
 /* Shapes of an op's tensors, three letters each: rows, columns, content.
  * Sizes: T D O N P H of the case, S = N + 1, 1, 2.
  * Content: n normal numbers, g around one, p positive, w a weight (prepared on demand),
- * i rows of a table (< O), r rows (< T), l labels (-1 .. D - 1), s first tokens of
- * sequences, d one F64; t o e what the forward op leaves: stats, output, log-sum-exp. */
+ * i rows of a table (< O), v the same, and rows of a prompt (< P) as -1 - row, r rows (<
+ * T), l labels (-1 .. D - 1), s first tokens of sequences, d one F64; t o e what the
+ * forward op leaves: stats, output, log-sum-exp. */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
 } shapes[OP_COUNT] = {
-    [OP_embed] = {{"T1i", "T1i", "T1i", "ODn", "ODn", "ODn"},                      {"TDn"}              },
-    [OP_embed_bwd] = {{"TDn", "T1i", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn"}},
-    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}       },
-    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}},
-    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}              },
-    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}              },
-    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}              },
-    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}              },
-    [OP_act] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}              },
-    [OP_dropout] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_scale] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}              },
-    [OP_colscale] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn"}              },
-    [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"},                                           {"TDn", "1Dn"}       },
-    [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"},                                   {"1On"}              },
-    [OP_copy] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}       },
+    [OP_embed] = {{"T1v", "T1i", "T1i", "ODn", "ODn", "ODn", "PDn"},               {"TDn"}                     },
+    [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn", "PDn"}},
+    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}              },
+    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}       },
+    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}                     },
+    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}                     },
+    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}                     },
+    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}                     },
+    [OP_act] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
+    [OP_dropout] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_scale] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
+    [OP_colscale] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn"}                     },
+    [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"},                                           {"TDn", "1Dn"}              },
+    [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"},                                    {"1On"}                     },
+    [OP_copy] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}              },
     [OP_attention_bwd] = {{"TDn", "TDn", "TDn", "TDn", "TDo", "THe", "S1s", "PDn", "PDn"},
                   {"TDn", "TDn", "TDn", "PDn", "PDn"}                                                   },
     [OP_gather] = {{"TDn", "N1r"},                                                  {"NDn"}              },
@@ -294,13 +295,16 @@ static inline int32_t case_index(const struct op_case *c, char content, int row,
         return row == c->N ? c->T : row * (row + 1) * c->T / (c->N * (c->N + 1));
     }
 }
+    case 'v':
+        return c->P && row % 3 != 1 ? -1 - (int32_t)rng_below(key, stream, row, c->P)
+                                    : (int32_t)rng_below(key, stream, row, c->O);
 
 /* Allocates and fills; the padding too, so that a write there is seen. */
 static inline struct host_tensor host_tensor_new(const struct op_case *c,
                                                  const char *shape, uint64_t stream)
 {
     const struct philox_key key = rng_key(20240229, "kernel cases");
-    int is_index = strchr("irls", shape[2]) != NULL, is_double = shape[2] == 'd';
+    int is_index = strchr("ivrls", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
     int pad = is_index || is_double || (shape[2] == 'w' && c->form != PLAIN) ? 0 : c->pad;
     size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8 : 4;
@@ -569,7 +573,7 @@ static inline int test_backends(const struct backend **list)
         if (b)
             list[n++] = b;
     }
-    assert_true(n >= 2); /* generic runs everywhere */
+    assert_true(n >= 2);                       /* generic runs everywhere */
     for (size_t i = 0; backend_name(i); i++) { /* those of shared objects, if built */
         struct err err = ERR_INIT;
         const struct backend *b = backend_get(backend_name(i), &err);

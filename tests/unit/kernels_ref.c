@@ -14,7 +14,7 @@ static const struct gradient {
     enum op forward, backward;
     const char *in, *of;
 } gradients[] = {
-    {OP_embed,         OP_embed_bwd,         "y012",      "345"  },
+    {OP_embed,         OP_embed_bwd,         "y012",      "3456" },
     {OP_layernorm,     OP_layernorm_bwd,     "y01b",      "012"  },
     {OP_linear,        OP_linear_dx,         "y1",        "0"    },
     {OP_linear,        OP_linear_dw,         "y0",        "1"    },

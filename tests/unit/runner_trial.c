@@ -40,6 +40,11 @@ static const char *const methods[] = {
     "method: adapter, adapter_type: houlsby, reduction_factor: 4",
     "method: adapter, adapter_type: parallel",
     "method: prefix, num_virtual_tokens: 3",
+    "method: prefix, num_virtual_tokens: 3, prefix_projection: true, "
+    "encoder_hidden_size: 12, learning_rate: 0.001",
+    "method: prompt, num_virtual_tokens: 3, quantization: nf4",
+    "method: prompt, num_virtual_tokens: 5, prompt_tuning_init: vocab",
+    "method: p-tuning, num_virtual_tokens: 4, encoder_hidden_size: 24",
     "method: bitfit, adam_epsilon: 1.0e-6",
     "method: ln-tuning, learning_rate: 0.01",
     "method: ln-tuning, target_modules: [attention.output.LayerNorm], quantization: nf4",
@@ -120,6 +125,11 @@ static int setup(void **state)
     int rc = symlink(here, link);
     free(here);
     free(link);
+    here = fs_absolute("tests/golden/cases/bert-prefix/adapter_init");
+    link = fs_join(dir, "prefix");
+    rc |= symlink(here, link);
+    free(here);
+    free(link);
     write_rows("train.jsonl", 22, 1);
     write_rows("eval.jsonl", 9, 2);
     return rc;
@@ -196,9 +206,14 @@ static void test_impossible_trials(void **state)
     open_fails("method: lora, modules_to_save: [poler]", "matches no module");
     open_fails("method: lora, layers_to_transform: [2]", "layers 0..1");
     open_fails("method: prefix, num_virtual_tokens: 40", "positions");
+    open_fails("method: prompt, num_virtual_tokens: 40", "positions");
+    open_fails("method: prefix, num_virtual_tokens: 5, prefix_projection: true, "
+               "init_adapter: prefix",
+               "has no prompt_encoder.safetensors");
     open_fails("method: head, init_adapter: nowhere", "no such folder");
     open_fails("method: adapter, reduction_factor: 64", "leaves no feature");
-    open_fails("method: ln-tuning, target_modules: [LayerNrm]", "did you mean 'LayerNorm'");
+    open_fails("method: ln-tuning, target_modules: [LayerNrm]",
+               "did you mean 'LayerNorm'");
     open_fails("method: ia3, target_modules: [key], feedforward_modules: [output.dense]",
                "is not among target_modules");
     open_fails("method: pissa, rank: 33, target_modules: [query]", "rank 33 is more");
@@ -220,7 +235,8 @@ static void test_planned_is_allocated(void **state)
                     fail_msg("%s: %s", text, err.msg);
                 char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
                 struct sink *sink = sink_null();
-                if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
+                if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) <
+                    0)
                     fail_msg("%s: %s", text, err.msg);
                 sink_close(sink, NULL);
                 json_t *r = json_read_file(file, &err), *mem = json_object_get(r, "mem");
@@ -473,7 +489,8 @@ static void test_divergence(void **state)
                       "max_grad_norm: 0");
     char *out = fs_join(dir, "nan");
     setenv("PEFTLAB_BACKEND", "cpu", 1);
-    assert_int_equal(trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err), -ERR_NAN);
+    assert_int_equal(trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err),
+                     -ERR_NAN);
     assert_non_null(strstr(err.msg, "learning_rate"));
     sink_close(sink, NULL);
     json_decref(t);
