@@ -224,7 +224,7 @@ static void record_graphs(struct session *s)
             tokens = s->data[i]->longest + s->net.prompt_rows;
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, 0, -1);
+                 false, false, 0);
     s->token_budget = tokens;
     s->sequence_budget = rows;
 }
