@@ -142,6 +142,8 @@ $(B)/peftlab_cuda_emul.so: $(OBJ_emul)
 
 cuda: $(B)/peftlab_cuda.so
 cuda-emul: $(B)/peftlab_cuda_emul.so
+backend-objects:
+	@echo $(EMUL_SO) $(CUDA_SO)
 
 # Kernels that are wrong on purpose, for the emulation to find.
 $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernels/cuda/emul/%,$(OBJ_emul))
@@ -178,5 +180,5 @@ unit-tests: $(UNIT)
 
 clean:
 	rm -rf build
-.PHONY: all clean unit-tests cuda cuda-emul
+.PHONY: all clean unit-tests cuda cuda-emul backend-objects
 .DELETE_ON_ERROR:

