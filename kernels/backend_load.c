@@ -1,5 +1,6 @@
 /* kernels/backend_load.c - opens a backend's shared object. */
 #include "kernels/backend_load.h"
+#include "kernels/dynamic8.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include <dlfcn.h>
@@ -46,6 +47,7 @@ static const struct backend_host *host_table(void)
         .nf4_table = nf4_table,
         .fp4_table = fp4_table,
         .dynamic_map = dynamic_map_signed(),
+        .dynamic_map_unsigned = dynamic_map_unsigned(),
         .q4_layout = q4_layout,
         .q4_check = q4_check,
         .q4_quantize = q4_quantize,

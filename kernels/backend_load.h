@@ -29,7 +29,7 @@ struct backend_host {
     size_t args_bytes, host_bytes; /* sizeof struct op_args, struct backend_host */
     int (*err_set)(struct err *err, enum err_code code, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
-    const float *nf4_table, *fp4_table, *dynamic_map;
+    const float *nf4_table, *fp4_table, *dynamic_map, *dynamic_map_unsigned;
     struct q4_layout (*q4_layout)(size_t n, int32_t block, int double_quant);
     int (*q4_check)(const float *src, size_t n, int32_t block, struct err *err);
     void (*q4_quantize)(const float *src, size_t n, enum quant_kind kind, int32_t block,

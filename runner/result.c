@@ -7,6 +7,7 @@
 #include "lib/proc.h"
 #include "lib/stats.h"
 #include "runner/calibrate.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,8 @@ static void collect_training(struct values *v, const struct run_result *r,
     put(v, "train/stopped_early", t->stopped_early, true);
     if (t->best_update)
         put(v, "train/best_update", (double)t->best_update, true);
+    if (!isnan(t->energy_j))
+        put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
     put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
     put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);

@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "runner/arch/arch.h"
 #include "runner/peft/method.h"
+#include "runner/selection.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,14 +218,15 @@ static void record_graphs(struct session *s)
         graph_init(&s->train_graph, &s->net.params, tokens, rows);
         graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
                      true, json_get_bool(t, "gradient_checkpointing", 0),
-                     (float)json_get_num(t, "label_smoothing_factor", 0));
+                     (float)json_get_num(t, "label_smoothing_factor", 0),
+                     s->class_weights ? g_param(&s->train_graph, CLASS_WEIGHTS) : -1);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
             tokens = s->data[i]->longest + s->net.prompt_rows;
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, 0);
+                 false, false, 0, -1);
     s->token_budget = tokens;
     s->sequence_budget = rows;
 }
@@ -255,11 +257,14 @@ static void group_parameters(struct session *s)
         struct param_group *g = s->group_count ? &s->groups[s->group_count - 1] : NULL;
         p->bytes = aligned((size_t)param_size(p) * sizeof(float));
         p->offset = at * sizeof(float);
-        if (!g || g->decay == p->no_decay || g->lr_ratio != p->lr_ratio) {
+        if (!g || s->optimizer->per_tensor || g->decay == p->no_decay ||
+            g->lr_ratio != p->lr_ratio) {
             g = &s->groups[s->group_count++];
-            *g = (struct param_group){at, 0, !p->no_decay, p->lr_ratio};
+            *g = (struct param_group){
+                .offset = at, .decay = !p->no_decay, .lr_ratio = p->lr_ratio};
         }
         g->count += p->bytes / sizeof(float);
+        g->elements += (size_t)param_size(p);
         at += p->bytes / sizeof(float);
     }
     s->trainable_floats = at;
@@ -290,7 +295,7 @@ static size_t larger(size_t a, size_t b)
 static void plan_memory(struct session *s)
 {
     size_t offsets[SLOT_COUNT];
-    const bool adam = str_eq(json_get_str(s->trial, "optim", "adamw"), "adamw");
+    s->optimizer = optimizer_find(json_get_str(s->trial, "optim", "adamw"));
     group_parameters(s);
     s->planned[MEM_weights] = place_weights(s);
     const size_t trainable = s->trainable_floats * sizeof(float);
@@ -301,7 +306,8 @@ static void plan_memory(struct session *s)
     if (s->training) {
         graph_plan(&s->train_graph, s->backend);
         s->planned[MEM_gradients] = trainable;
-        s->planned[MEM_optimizer] = adam ? 2 * trainable : 0;
+        s->planned[MEM_optimizer] =
+            optimizer_plan(s->optimizer, s->groups, s->group_count);
     }
     s->planned[MEM_activations] =
         larger(s->train_graph.activation_bytes, s->eval_graph.activation_bytes);
@@ -323,7 +329,10 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
                  const char *adapter, bool training, struct err *err)
 {
     const char *backend = getenv("PEFTLAB_BACKEND");
+    struct selection selection;
     *s = (struct session){.trial = trial, .base_dir = base_dir, .training = training};
+    if (training && selection_init(&selection, trial, err)) /* before anything is read */
+        return -(int)err->code;
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return -(int)err->code;
@@ -336,6 +345,8 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
     if (training)
         plan_course(s);
+    if (training && (rc = class_weights_read(s, err)))
+        return rc;
     record_graphs(s);
     plan_memory(s);
     return 0;

@@ -16,8 +16,8 @@ static void subtract(float *values, const struct param *p)
         for (int32_t c = 0; c < p->cols; c++) {
             double sum = 0;
             for (int32_t k = 0; k < l->rank; k++)
-                sum += (double)l->b[(size_t)r * l->rank + k] *
-                       l->a[(size_t)k * p->cols + c];
+                sum +=
+                    (double)l->b[(size_t)r * l->rank + k] * l->a[(size_t)k * p->cols + c];
             float *v = &values[(size_t)r * p->cols + c];
             *v = (float)(*v - l->scale * sum);
         }
@@ -136,6 +136,7 @@ void session_close(struct session *s)
     graph_release(&s->eval_graph);
     net_release(&s->net);
     free(s->groups);
+    free(s->class_weights);
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i])
             dataset_free(s->data[i]);
@@ -157,13 +158,13 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
         h[SLOT_labels][r] = e->label;
-        int32_t position = s->net.first_position + s->net.virtual_tokens;
         const int32_t prompt = s->net.prompt_rows;
         for (int32_t t = 0; t < prompt; t++, tokens++) {
             h[SLOT_ids][tokens] = -1 - t;
             h[SLOT_positions][tokens] = s->net.first_position + t;
             h[SLOT_type_ids][tokens] = 0;
         }
+        int32_t position = s->net.first_position + s->net.virtual_tokens;
         for (int32_t t = 0; t < e->n; t++, tokens++) {
             const bool pad = !prompt && e->ids[t] == s->net.pad_id;
             h[SLOT_ids][tokens] = e->ids[t];

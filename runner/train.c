@@ -4,7 +4,9 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "runner/checkpoint.h"
+#include "runner/energy.h"
 #include "runner/evaluate.h"
+#include "runner/finder.h"
 #include "runner/metric/metric.h"
 #include "runner/optim/schedule.h"
 #include "runner/peft/method.h"
@@ -27,6 +29,7 @@ struct loop {
     struct selection selection;
     json_t *evaluations;  /* [{"step", metric: value ...}] */
     struct pieces pieces; /* what a checkpoint holds */
+    struct energy energy;
 };
 
 static struct tensor vector(void *data, size_t floats)
@@ -51,16 +54,24 @@ static double sum_losses(struct loop *l, int32_t tokens, int32_t rows)
     return sum;
 }
 
+static int64_t rows_of(const struct course *c, int64_t update)
+{
+    const int64_t rows = c->batch_rows * c->accumulation;
+    const int64_t begin = update % c->updates_per_epoch * rows;
+    return begin + rows < c->rows ? rows : c->rows - begin;
+}
+
 /* Forward and backward over the rows [begin, end) of the epoch, in micro-batches. */
 static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t end,
                        struct update_log *log)
 {
     struct session *s = l->s;
+    const double weight = class_weights_sum(s, l->order, begin, end);
     struct op_args zero = {.out[0] =
                                vector(s->arena[MEM_gradients], s->trainable_floats)};
     struct op_step step = {.seed = s->course.seed,
                            .step = (uint32_t)update,
-                           .loss_scale = 1 / (float)(end - begin)};
+                           .loss_scale = weight > 0 ? (float)(1 / weight) : 0};
     call(s, OP_zero, &zero);
     for (int64_t b = begin; b < end; b += s->course.batch_rows) {
         const int64_t e = b + s->course.batch_rows < end ? b + s->course.batch_rows : end;
@@ -72,7 +83,7 @@ static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t en
         step.token_base += (uint32_t)tokens;
     }
     log->rows = end - begin;
-    log->loss /= (double)log->rows;
+    log->loss = weight > 0 ? log->loss / weight : 0;
 }
 
 static double gradient_norm(const struct session *s)
@@ -88,16 +99,18 @@ static double gradient_norm(const struct session *s)
     return sqrt(sum);
 }
 
+/* What gradients are scaled by. */
+static double clipping(const struct loop *l, const struct update_log *log)
+{
+    return l->max_grad_norm > 0 ? fmin(1, l->max_grad_norm / (log->grad_norm + 1e-6)) : 1;
+}
+
 static void optimise(const struct loop *l, int64_t update, const struct update_log *log)
 {
     const struct session *s = l->s;
     const json_t *t = s->trial;
-    const bool adam = s->planned[MEM_optimizer] > 0;
-    const double clip =
-        l->max_grad_norm > 0 ? fmin(1, l->max_grad_norm / (log->grad_norm + 1e-6)) : 1;
+    const double clip = clipping(l, log);
     float *const p = s->arena[MEM_trainable], *const g = s->arena[MEM_gradients];
-    float *const m = s->arena[MEM_optimizer], *const v =
-                                                  adam ? m + s->trainable_floats : NULL;
     for (size_t i = 0; i < s->group_count; i++) {
         const struct param_group *q = &s->groups[i];
         struct op_args a = {
@@ -112,46 +125,31 @@ static void optimise(const struct loop *l, int64_t update, const struct update_l
                      .grad_scale = (float)clip,
                      .t = update + 1},
         };
-        if (adam) {
-            a.out[1] = vector(m + q->offset, q->count);
-            a.out[2] = vector(v + q->offset, q->count);
-        }
-        call(s, adam ? OP_adamw : OP_sgd, &a);
+        s->optimizer->state(q, (char *)s->arena[MEM_optimizer] + q->state, &a);
+        call(s, s->optimizer->op, &a);
     }
 }
 
-/* Names the first parameter whose gradient is not finite. */
-static int not_finite(const struct session *s, int64_t update,
-                      const struct update_log *log, struct err *err)
+/* Runs the update again with each op watched, to name the first that is not finite. */
+static int not_finite(struct loop *l, int64_t update, const struct update_log *log,
+                      struct err *err)
 {
-    const char *where = "the loss";
-    for (size_t i = 0; i < s->net.params.count && isfinite(log->loss); i++) {
-        const struct param *p = s->net.params.items[i];
-        if (!p->trainable)
-            continue;
-        const size_t n = (size_t)param_size(p);
-        float *g = xmalloc(n * sizeof *g);
-        s->backend->download(g, p->grad.data, n * sizeof *g);
-        size_t k = 0;
-        while (k < n && isfinite(g[k]))
-            k++;
-        free(g);
-        if (k < n) {
-            where = p->name;
-            break;
-        }
-    }
+    struct session *s = l->s;
+    struct update_log again = {0};
+    struct finder finder;
+    const int64_t begin = update % s->course.updates_per_epoch * s->course.batch_rows *
+                          s->course.accumulation;
+    struct graph_watch *before = s->memory.watch;
+    finder_init(&finder, s);
+    s->memory.watch = &finder.watch;
+    if (!finder.found)
+        accumulate(l, update, begin, begin + rows_of(&s->course, update), &again);
+    s->memory.watch = before;
     return err_set(err, ERR_NAN,
-                   "update %lld: loss %g, gradient norm %g: not finite first in %s; try "
-                   "a smaller learning_rate",
-                   (long long)update + 1, log->loss, log->grad_norm, where);
-}
-
-static int64_t rows_of(const struct course *c, int64_t update)
-{
-    const int64_t rows = c->batch_rows * c->accumulation;
-    const int64_t begin = update % c->updates_per_epoch * rows;
-    return begin + rows < c->rows ? rows : c->rows - begin;
+                   "update %lld: loss %g, gradient norm %g; not finite first: %s; try a "
+                   "smaller learning_rate",
+                   (long long)update + 1, log->loss, log->grad_norm,
+                   finder.found ? finder.what : "the sum of the gradients' squares");
 }
 
 static int one_update(struct loop *l, int64_t update, struct update_log *log,
@@ -167,10 +165,14 @@ static int one_update(struct loop *l, int64_t update, struct update_log *log,
     *log = (struct update_log){.learning_rate = l->learning_rate *
                                                 schedule_factor(&l->schedule, update)};
     accumulate(l, update, begin, begin + rows_of(c, update), log);
+    if (s->net.method->penalty)
+        log->loss += s->net.method->penalty(&s->net, s->backend);
     log->grad_norm = gradient_norm(s);
     if (!isfinite(log->loss) || !isfinite(log->grad_norm))
-        return not_finite(s, update, log, err);
+        return not_finite(l, update, log, err);
     optimise(l, update, log);
+    if (s->net.method->after_update)
+        s->net.method->after_update(&s->net, s->backend, update, clipping(l, log));
     s->backend->sync();
     return 0;
 }
@@ -381,6 +383,7 @@ static int loop_run(struct loop *l, struct err *err)
         if (l->place->profile)
             profile_begin(l->place->profile);
         rc = one_update(l, l->done, &log, err);
+        energy_tick(&l->energy);
         if (l->place->profile)
             profile_end(l->place->profile);
         log.step_ms = 1e3 * (clock_mono_s() - start);
@@ -443,8 +446,11 @@ int train_run(struct session *s, const struct train_place *place,
         rc = begin(&l, err);
     out->resumed_from = l.done;
     s->memory.watch = place->profile ? &place->profile->watch : NULL;
+    energy_start(&l.energy, NULL);
     if (!rc)
         rc = loop_run(&l, err);
+    energy_sample(&l.energy);
+    out->energy_j = l.energy.count ? l.energy.joules : NAN;
     s->memory.watch = NULL;
     if (!rc && l.selection.keep && l.selection.best_update) {
         copy_best(&l, true);

@@ -1,8 +1,11 @@
 /* runner/train.h - the training loop over an allocated session.
  *
  * An update: zero gradients, micro-batches (loss scaled by 1 / rows of the update),
- * global norm, clip, optimiser. The logged loss is the mean over all rows of the update,
- * grad_norm the norm before clipping, learning_rate the one used.
+ * global norm, clip, optimiser. The logged loss is the mean over all rows of the update
+ * (with class weights: the sum of weighted losses over the sum of the rows' weights, over
+ * the whole update whatever its micro-batches, as torch's CrossEntropyLoss would of one
+ * batch; 0 where all rows weigh nothing), grad_norm the norm before clipping,
+ * learning_rate the one used.
  *
  * After an update, in this order: its line in the trace, an evaluation where one is due
  * (`eval_steps`), a checkpoint where one is due (`save_steps`) or the training was asked
@@ -34,6 +37,8 @@ struct train_outcome {
     double train_s;  /* updates only: no evaluation, no loading */
     double *step_ms; /* per update; owned */
     double flops;
+    double energy_j; /* of the updates after resumed_from, evaluations between them and
+                        what else ran here; NaN where it cannot be read */
 };
 
 /* ERR_NAN when loss or gradient is not finite, ERR_BUSY when the sink or a signal says

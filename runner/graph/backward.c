@@ -259,12 +259,13 @@ static void start(struct backward *b, struct graph *g)
         b->param_grad[i] = -1;
 }
 
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing)
+void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
+                    int class_weights)
 {
     struct backward b;
     start(&b, g);
-    const int in[] = {g->logits, g->slots[SLOT_labels]};
-    emit(&b, OP_cross_entropy_bwd, in, 2, &g->logits, 1, 0,
+    const int in[] = {g->logits, g->slots[SLOT_labels], class_weights};
+    emit(&b, OP_cross_entropy_bwd, in, 3, &g->logits, 1, 0,
          (struct op_attr){.smoothing = label_smoothing});
 
     int segment = -1;

@@ -118,9 +118,10 @@ int g_gather(struct graph *g, int x, int index);
 void graph_segment(struct graph *g, bool open);
 
 /* Marks the logits; adds the loss per row (label smoothing as transformers'
- * LabelSmoother) and, where `train`, the backward pass. */
+ * LabelSmoother; class_weights: a tensor of 1 x classes, or -1) and, where `train`, the
+ * backward pass. */
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing);
+                  float label_smoothing, int class_weights);
 /* True where some linear_dx reads this parameter, so that its weight must be prepared for
  * it. */
 bool graph_needs_dx(const struct graph *g, int param);
@@ -160,6 +161,7 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
                      int32_t cols);
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing);
+void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
+                    int class_weights);
 
 #endif

@@ -263,18 +263,18 @@ void graph_segment(struct graph *g, bool open)
 }
 
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing)
+                  float label_smoothing, int class_weights)
 {
-    const int in[] = {logits, g->slots[SLOT_labels]};
+    const int in[] = {logits, g->slots[SLOT_labels], class_weights};
     const struct g_tensor s = g->tensors[logits];
     g->segment = -1;
     g->logits = logits;
     g->loss = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
-    emit(g, OP_cross_entropy, in, 2, g->loss,
+    emit(g, OP_cross_entropy, in, 3, g->loss,
          (struct op_attr){.smoothing = label_smoothing});
     g->forward_count = g->node_count;
     if (train)
-        graph_backward(g, checkpointing, label_smoothing);
+        graph_backward(g, checkpointing, label_smoothing, class_weights);
 }
 
 bool graph_needs_dx(const struct graph *g, int param)

@@ -29,7 +29,7 @@ static const struct gradient {
     {OP_copy,          OP_copy,              "y",         "0"    },
     {OP_attention,     OP_attention_bwd,     "y012ab345", "01245"},
     {OP_gather,        OP_gather_bwd,        "y1",        "0"    },
-    {OP_cross_entropy, OP_cross_entropy_bwd, "01",        "0"    },
+    {OP_cross_entropy, OP_cross_entropy_bwd, "012",       "0"    },
 };
 
 /* Cases that are worth differences: small, with unquantised weights. */
@@ -267,6 +267,12 @@ static void known_cross_entropy(void **state)
     a.attr.smoothing = 0.25f; /* (1 - e) 1000 + e (0 + 1000 + 1000) / 3 */
     ref->ops[OP_cross_entropy](&a);
     assert_true(fabs(loss[1] - (750 + 500 / 3.0)) < 1e-3 && loss[2] == 0);
+    /* torch: sum of w[c] (1000 - x[c]) / 3 for the smoothed part */
+    float weights[3] = {0.5f, 2, 3};
+    a.in[2] = matrix(weights, 1, 3);
+    ref->ops[OP_cross_entropy](&a);
+    assert_true(fabs(loss[1] - (0.75 * 2 * 1000 + 0.25 * 5000 / 3.0)) < 1e-3);
+    assert_true(fabs(loss[0] - (0.75 * 3 + 0.25 * 5.5 / 3) * log(3)) < 1e-5);
 }
 
 /* One step from zero moments goes lr against the sign of the gradient; then by hand. */
