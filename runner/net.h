@@ -69,6 +69,7 @@ struct net {
     int32_t virtual_tokens; /* real tokens' positions start here */
     int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
                                tuning, not prefix tuning) */
+    void *method_data;      /* the method's own; it releases it */
     int64_t derived_values; /* in the folder, computed from parameters when it is saved */
 };
 

@@ -20,6 +20,9 @@ struct method {
      * combinations that cannot be; NULL: nothing to do. */
     int (*resolve)(json_t *trial, struct err *err);
     int (*attach)(struct net *net, struct err *err);
+    void (*release)(struct net *net); /* ends net->method_data */
+    /* Where it will train: the number of updates is known. */
+    int (*plan)(struct net *net, int64_t updates, struct err *err);
     /* Start values beyond what params.h knows. `start` comes before values are put in
      * place and may set `given` and `less`; `derive` comes after it and fills `derived`
      * parameters. */
@@ -36,6 +39,13 @@ struct method {
     /* The virtual tokens, one a row; recorded first, kept in graph.prompt. */
     int (*prompt)(const struct net *net, struct graph *g);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
+    /* Once per update, behind its micro-batches: what the loss has beyond the graph; adds
+     * the gradient. */
+    double (*penalty)(struct net *net, const struct backend *backend);
+    /* Behind the optimiser's step of an update (0-based), which took the gradients times
+     * `clip`. */
+    void (*after_update)(struct net *net, const struct backend *backend, int64_t update,
+                         double clip);
     /* Host memory that training changes beside parameters and moments (AdaLoRA's
      * importances): calls `visit` for each piece, always the same ones in the same order.
      * Checkpoints hold it, and it goes with the best parameters. NULL: none. */
@@ -69,6 +79,10 @@ struct adapter_files {
      * `out`, makes the values of `own`. NULL: as they are. */
     void (*saved)(const struct net *net, const struct param *p, int64_t shape[2],
                   const float *own, float *out);
+    /* The way back: sets the shape that a file has and, with `out` (zeros), makes own
+     * values of the file's. NULL: files hold what parameters are. */
+    void (*restored)(const struct net *net, const struct param *p, int64_t shape[2],
+                     const float *file, float *out);
     /* Fits the net to a finished adapter whose form is not the trial's own; before it is
      * read. */
     int (*adopt)(struct net *net, const char *dir, struct err *err);
