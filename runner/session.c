@@ -64,17 +64,29 @@ static struct data_spec data_spec(const struct session *s)
         .seed = (uint64_t)json_get_int(t, "seed", 0),
         .vocab_size = (int32_t)json_get_int(s->hf->config, "vocab_size", 0),
         .num_labels = (int32_t)json_get_int(t, "num_labels", 0),
+        .held_out_share = json_get_num(t, "validation_split", 0),
+        .split_seed = (uint64_t)json_get_int(t, "split_seed", 0),
     };
 }
 
 static int open_data(struct session *s, struct err *err)
 {
+    if (json_get_str(s->trial, split_keys[SPLIT_EVAL].key, NULL) &&
+        json_get_num(s->trial, "validation_split", 0) > 0)
+        return err_set(err, ERR_CONFIG,
+                       "'validation_split' and 'eval_data' are both given: rows to "
+                       "evaluate on come from one of them");
     const struct data_spec common = data_spec(s);
     for (int i = 0; i < SPLIT_COUNT; i++) {
         const char *file = json_get_str(s->trial, split_keys[i].key, NULL);
+        struct data_spec spec = common;
+        spec.held_out = i == SPLIT_EVAL && !file && common.held_out_share > 0;
+        if (spec.held_out)
+            file = json_get_str(s->trial, split_keys[SPLIT_TRAIN].key, NULL);
+        else if (i != SPLIT_TRAIN)
+            spec.held_out_share = 0;
         if (!file)
             continue;
-        struct data_spec spec = common;
         size_t cut = 0;
         if (i == SPLIT_TRAIN)
             spec.max_samples = json_get_int(s->trial, "max_train_samples", 0);
