@@ -86,6 +86,9 @@ int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
 
 void net_release(struct net *net)
 {
+    if (net->method && net->method->release)
+        net->method->release(net);
+    net->method_data = NULL;
     params_release(&net->params);
     for (size_t i = 0; i < net->site_count; i++) {
         free(net->sites[i].path);

@@ -26,7 +26,7 @@ struct linear_site {
     int32_t rank; /* LoRA on it; 0: none */
     float scale;  /* alpha / rank or alpha / sqrt(rank) */
     bool scales_input; /* IA3 on it: of the input, else of the output */
-    float *a0, *b0; /* start of A and B where it was taken out of W; owned */
+    float *a0, *b0;    /* start of A and B where it was taken out of W; owned */
 };
 
 /* Half a transformer layer: LN(h + residual), where bottleneck adapters may sit. */
@@ -62,10 +62,10 @@ struct net {
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
     enum quant_kind quant;
 
-    bool base_moved; /* the adapter's start is taken out of the base (PiSSA, OLoRA), so
-                        that who uses the adapter needs the start as well ... */
+    bool base_moved;  /* the adapter's start is taken out of the base (PiSSA, OLoRA), so
+                         that who uses the adapter needs the start as well ... */
     bool start_apart; /* ... which is not what `given` holds */
-    bool converted;  /* an adapter that needs no start any more, of twice the rank */
+    bool converted;   /* an adapter that needs no start any more, of twice the rank */
     int32_t virtual_tokens; /* real tokens' positions start here */
     int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
                                tuning, not prefix tuning) */

@@ -357,6 +357,9 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
     if (training)
         plan_course(s);
+    if (training && s->net.method->plan &&
+        (rc = s->net.method->plan(&s->net, s->course.updates, err)))
+        return rc;
     if (training && (rc = class_weights_read(s, err)))
         return rc;
     record_graphs(s);

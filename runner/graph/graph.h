@@ -79,7 +79,7 @@ struct graph {
     int *param_tensor;     /* tensor of each parameter, -1: not used */
     size_t param_cap;
     int logits, loss;
-    int prompt; /* the method's virtual tokens, -1: none */
+    int prompt;           /* the method's virtual tokens, -1: none */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
     size_t activation_bytes, workspace_bytes;

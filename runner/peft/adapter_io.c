@@ -142,23 +142,32 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
     return rc ? rc : f->write_config(net, dir, label_names, err);
 }
 
-static int take(struct param *p, const struct st_tensor *t, struct err *err)
+static int take(const struct net *net, struct param *p, const struct st_tensor *t,
+                struct err *err)
 {
-    const int32_t rows = p->column ? p->cols : p->rows,
-                  cols = p->column ? p->rows : p->cols;
-    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == cols &&
-                      (t->ndim == 1 || t->shape[0] == rows);
+    const struct adapter_files *f = net->method->files;
+    int64_t shape[2] = {p->column ? p->cols : p->rows, p->column ? p->rows : p->cols};
+    if (f->restored)
+        f->restored(net, p, shape, NULL, NULL);
+    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == shape[1] &&
+                      (t->ndim == 1 || t->shape[0] == shape[0]);
     if (!fits)
         return err_set(
             err, ERR_CONFIG,
-            "tensor '%s' has %lld values in %d dimensions, the trial needs [%d, %d]",
-            t->name, (long long)t->count, t->ndim, rows, cols);
+            "tensor '%s' has %lld values in %d dimensions, the trial needs [%lld, %lld]",
+            t->name, (long long)t->count, t->ndim, (long long)shape[0],
+            (long long)shape[1]);
     float *values = xmalloc((size_t)t->count * sizeof *values);
     int rc = st_read_f32(t, values, err);
     if (rc < 0)
         return free(values), rc;
     free(p->given);
     p->given = values;
+    if (f->restored) {
+        p->given = xcalloc((size_t)param_size(p), sizeof *p->given);
+        f->restored(net, p, shape, values, p->given);
+        free(values);
+    }
     return 0;
 }
 
@@ -181,7 +190,7 @@ static int load_file(struct net *net, const char *dir, const char *file, struct 
         const struct st_tensor *t = st_find(s, name);
         strmap_put(used, name, strlen(name), 1);
         if (t)
-            rc = take(p, t, err);
+            rc = take(net, p, t, err);
         else if (!f->partial)
             rc = err_set(err, ERR_CONFIG,
                          "%s has no tensor '%s'; was it made by another method or with "

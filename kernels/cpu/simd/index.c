@@ -79,8 +79,8 @@ static void scatter_columns(void *ctx, size_t begin, size_t end, int thread)
 static void scatter(const struct op_args *args, int output, const struct tensor *index,
                     int virtual)
 {
-    const struct scatter s = {&args->in[0], index, &args->out[output],
-                              adds(args, output), virtual};
+    const struct scatter s = {&args->in[0], index, &args->out[output], adds(args, output),
+                              virtual};
     if (s.dst->data)
         par(scatter_columns, &s, ceil_div(s.dst->cols, COLUMNS),
             (size_t)COLUMNS * (s.src->rows + s.dst->rows));
