@@ -19,7 +19,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 1
+#define BACKEND_ABI 2
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -46,16 +46,28 @@ enum act {
         ACT_COUNT
 };
 
+/* Losses against numbers instead of classes, as torch's MSELoss and BCEWithLogitsLoss. */
+#define TARGET_LOSSES(X)                                                                 \
+    X(mse)                                                                               \
+    X(bce)
+enum target_loss {
+#define X(name) LOSS_##name,
+    TARGET_LOSSES(X)
+#undef X
+        LOSS_COUNT
+};
+
 /* Constants of one node, fixed when the graph is recorded (the optimiser's change with
  * each step). */
 struct op_attr {
-    float scale;   /* linear*, attention */
-    float eps;     /* layernorm, adamw */
-    float p;       /* dropout, attention */
+    float scale;     /* linear*, attention */
+    float eps;       /* layernorm, adamw */
+    float p;         /* dropout, attention */
     float smoothing; /* cross_entropy: label smoothing, 0 is off */
-    uint32_t site; /* dropout stream of this node */
+    uint32_t site;   /* dropout stream of this node */
     int heads, causal;
     enum act act;
+    enum target_loss loss;
     float lr, beta1, beta2, weight_decay, grad_scale; /* optimisers */
     int64_t t;                                        /* adamw: 1-based update number */
 };
@@ -65,7 +77,7 @@ struct op_step {
     uint64_t seed;
     uint32_t step;       /* update number, 0-based */
     uint32_t token_base; /* tokens of this update that came in earlier micro-batches */
-    float loss_scale;    /* cross_entropy_bwd */
+    float loss_scale;    /* cross_entropy_bwd, target_loss_bwd */
 };
 
 struct op_args {

@@ -1,6 +1,6 @@
 /* kernels/cuda/loss.cu - cross entropy over labels with class weights and label
  * smoothing (Szegedy et al. 2016), one block per row; rows with a negative label count
- * nothing. */
+ * nothing. Losses against numbers: one thread per row, there are few columns. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/reduce.cuh"
 
@@ -69,4 +69,51 @@ void cuda_cross_entropy(const struct op_args *args)
 void cuda_cross_entropy_bwd(const struct op_args *args)
 {
     LAUNCH(cross_entropy_bwd, (unsigned)args->in[0].rows, ROW_THREADS, *args);
+}
+
+__device__ static float loss_value(enum target_loss loss, float x, float y)
+{
+    return loss == LOSS_mse ? (x - y) * (x - y)
+                            : fmaxf(x, 0.0f) - x * y + log1pf(expf(-fabsf(x)));
+}
+
+__device__ static float loss_slope(enum target_loss loss, float x, float y)
+{
+    const float e = expf(-fabsf(x));
+    return loss == LOSS_mse ? 2 * (x - y) : (x < 0 ? e : 1.0f) / (1 + e) - y;
+}
+
+__global__ static void target_loss(KERNEL_ARGS)
+{
+    const int64_t i = blockIdx.x * (int64_t)ROW_THREADS + threadIdx.x;
+    if (i >= a.in[0].rows)
+        return;
+    const float *x = row(a.in[0], i), *y = row(a.in[1], i);
+    float sum = 0;
+    for (int c = 0; c < a.in[0].cols; c++)
+        sum += loss_value(a.attr.loss, x[c], y[c]);
+    put(a, 0, row(a.out[0], i), sum / a.in[0].cols);
+}
+
+__global__ static void target_loss_bwd(KERNEL_ARGS)
+{
+    const int64_t i = blockIdx.x * (int64_t)ROW_THREADS + threadIdx.x;
+    if (i >= a.in[0].rows)
+        return;
+    const float *x = row(a.in[0], i), *y = row(a.in[1], i);
+    for (int c = 0; c < a.in[0].cols; c++)
+        put(a, 0, row(a.out[0], i) + c,
+            a.step.loss_scale * loss_slope(a.attr.loss, x[c], y[c]) / a.in[0].cols);
+}
+
+void cuda_target_loss(const struct op_args *args)
+{
+    LAUNCH(target_loss, (unsigned)((args->in[0].rows + ROW_THREADS - 1) / ROW_THREADS),
+           ROW_THREADS, *args);
+}
+
+void cuda_target_loss_bwd(const struct op_args *args)
+{
+    LAUNCH(target_loss_bwd, (unsigned)((args->in[0].rows + ROW_THREADS - 1) / ROW_THREADS),
+           ROW_THREADS, *args);
 }

@@ -1,5 +1,6 @@
 /* kernels/ref/loss.c - cross entropy over labels, with class weights and label smoothing
- * (Szegedy et al. 2016) as torch has them; rows with a negative label count nothing. */
+ * (Szegedy et al. 2016) as torch has them; rows with a negative label count nothing.
+ * Losses against numbers. */
 #include "kernels/ref/ref.h"
 #include <assert.h>
 #include <math.h>
@@ -55,4 +56,38 @@ void ref_cross_entropy_bwd(const struct op_args *args)
             ref_put(args, 0, ref_row(&args->out[0], i) + c, args->step.loss_scale * d);
         }
     }
+}
+
+static double loss_value(enum target_loss loss, double x, double y)
+{
+    return loss == LOSS_mse ? (x - y) * (x - y)
+                            : fmax(x, 0) - x * y + log1p(exp(-fabs(x)));
+}
+
+static double loss_slope(enum target_loss loss, double x, double y)
+{
+    return loss == LOSS_mse ? 2 * (x - y) : 1 / (1 + exp(-x)) - y;
+}
+
+void ref_target_loss(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->in[1];
+    for (int64_t i = 0; i < x->rows; i++) {
+        double sum = 0;
+        for (int c = 0; c < x->cols; c++)
+            sum += loss_value(args->attr.loss, ref_row(x, i)[c], ref_row(y, i)[c]);
+        ref_put(args, 0, ref_row(&args->out[0], i), sum / x->cols);
+    }
+}
+
+void ref_target_loss_bwd(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->in[1];
+    for (int64_t i = 0; i < x->rows; i++)
+        for (int c = 0; c < x->cols; c++) {
+            const double d =
+                loss_slope(args->attr.loss, ref_row(x, i)[c], ref_row(y, i)[c]);
+            ref_put(args, 0, ref_row(&args->out[0], i) + c,
+                    args->step.loss_scale * d / x->cols);
+        }
 }

@@ -51,6 +51,8 @@ static const struct {
     [OP_gather_bwd] = {{"NDn", "N1r"},                                                  {"TDn"}                     },
     [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"},                                           {"N1n"}                     },
     [OP_cross_entropy_bwd] = {{"NDn", "N1l", "1Dp"},                                           {"NDn"}                     },
+    [OP_target_loss] = {{"NDn", "NDn"},                                                  {"N1n"}                     },
+    [OP_target_loss_bwd] = {{"NDn", "NDn"},                                                  {"NDn"}                     },
     [OP_zero] = {{0},                                                             {"TDn"}                     },
     [OP_sumsq] = {{"TDn"},                                                         {"11d"}                     },
     [OP_adamw] = {{"TDn"},                                                         {"TDn", "TDn", "TDp"}       },
@@ -69,6 +71,7 @@ struct op_case {
     float p, smoothing;
     int causal;
     enum act act;
+    enum target_loss loss;
     enum weight_form form;
     float spread; /* content n is this wide; 0: 1 */
 };
@@ -213,6 +216,14 @@ static const struct op_case cases[] = {
     {OP_cross_entropy,        .N = 12,.D = 5,.smoothing = 0.1f},
     {OP_cross_entropy,                  .absent_in = 4,                     .N = 12,                                       .D = 5,.smoothing = 0.1f},
     {OP_cross_entropy,            .absent_in = 4,                              .N = 3,                                                  .D = 1000},
+    {OP_target_loss, .N = 1, .D = 1},
+    {OP_target_loss, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
+    {OP_target_loss, .N = 70, .D = 2, .loss = LOSS_bce},
+    {OP_target_loss, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
+    {OP_target_loss_bwd, .N = 9, .D = 1},
+    {OP_target_loss_bwd, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
+    {OP_target_loss_bwd, .N = 70, .D = 2, .loss = LOSS_bce},
+    {OP_target_loss_bwd, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
     {OP_cross_entropy_bwd,            .absent_in = 4,                        .N = 9,                                                                                   .D = 2},
     {OP_cross_entropy_bwd,           .N = 9,                                                 .D = 37,                                                                      .pad = 3,                                                                                                                               .spread = 20, .accumulate = 1},
     {OP_cross_entropy_bwd,                  .N = 12,                     .D = 5,                                               .smoothing = 0.1f},
@@ -362,6 +373,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .heads = c->H,
                  .causal = c->causal,
                  .act = c->act,
+                 .loss = c->loss,
                  .lr = 0.01f,
                  .beta1 = 0.9f,
                  .beta2 = 0.999f,

@@ -30,6 +30,7 @@ static const struct gradient {
     {OP_attention,     OP_attention_bwd,     "y012ab345", "01245"},
     {OP_gather,        OP_gather_bwd,        "y1",        "0"    },
     {OP_cross_entropy, OP_cross_entropy_bwd, "012",       "0"    },
+    {OP_target_loss,   OP_target_loss_bwd,   "01",        "0"    },
 };
 
 /* Cases that are worth differences: small, with unquantised weights. */
@@ -42,7 +43,12 @@ static int suits_differences(const struct op_case *c)
 
 static const struct backend *ref;
 
-/* cross_entropy's loss is its own sum, times loss_scale; others are weighted by dy. */
+static bool is_loss(enum op op)
+{
+    return op == OP_cross_entropy || op == OP_target_loss;
+}
+
+/* A loss is its own sum, times loss_scale; others are weighted by dy. */
 static double loss_of(const struct call *f, const struct host_tensor *dy)
 {
     struct outcome o;
@@ -51,8 +57,8 @@ static double loss_of(const struct call *f, const struct host_tensor *dy)
     const struct host_tensor *y = &f->out[0];
     for (int64_t r = 0; r < y->view.rows; r++)
         for (int64_t c = 0; c < y->view.cols; c++) {
-            double weight = f->c->op == OP_cross_entropy ? f->args.step.loss_scale
-                                                         : element(dy, dy->bytes, r, c);
+            double weight = is_loss(f->c->op) ? f->args.step.loss_scale
+                                              : element(dy, dy->bytes, r, c);
             loss += weight * element(y, o.out[0], r, c);
         }
     outcome_free(&o);
@@ -275,6 +281,25 @@ static void known_cross_entropy(void **state)
     assert_true(fabs(loss[0] - (0.75 * 3 + 0.25 * 5.5 / 3) * log(3)) < 1e-5);
 }
 
+static void known_target_loss(void **state)
+{
+    (void)state;
+    float x[4] = {1, 3, 0, 1000}, y[4] = {0, 1, 1, 0}, loss[2], dx[4];
+    struct op_args a = {
+        .in = {matrix(x, 2, 2), matrix(y, 2, 2)}, .out = {matrix(loss, 2, 1)}
+    };
+    ref->ops[OP_target_loss](&a);
+    assert_true(loss[0] == 2.5f && loss[1] == 500000.5f);
+    a.attr.loss = LOSS_bce; /* log(1 + e) and log(1 + e^-3); log 2 and 1000 */
+    ref->ops[OP_target_loss](&a);
+    assert_true(fabs(loss[0] - (log(1 + exp(1)) + log(1 + exp(-3))) / 2) < 1e-6);
+    assert_true(fabs(loss[1] - (log(2) + 1000) / 2) < 1e-4);
+    a.out[0] = matrix(dx, 2, 2);
+    a.step.loss_scale = 2;
+    ref->ops[OP_target_loss_bwd](&a);
+    assert_true(fabs(dx[0] - 1 / (1 + exp(-1))) < 1e-6 && dx[2] == -0.5f && dx[3] == 1);
+}
+
 /* One step from zero moments goes lr against the sign of the gradient; then by hand. */
 static void known_optimisers(void **state)
 {
@@ -402,6 +427,7 @@ int main(void)
         cmocka_unit_test(known_layernorm),
         cmocka_unit_test(known_attention),
         cmocka_unit_test(known_cross_entropy),
+        cmocka_unit_test(known_target_loss),
         cmocka_unit_test(known_optimisers),
         cmocka_unit_test(known_dropout),
         cmocka_unit_test(known_dora_norm),

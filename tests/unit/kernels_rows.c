@@ -30,6 +30,8 @@ static const struct {
     {OP_gather,            'N', 0},
     {OP_cross_entropy,     'N', 0},
     {OP_cross_entropy_bwd, 'N', 0},
+    {OP_target_loss,       'N', 0},
+    {OP_target_loss_bwd,   'N', 0},
 };
 
 static void cut(struct host_tensor *t, char rows_letter, int first, int count)
