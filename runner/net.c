@@ -320,3 +320,18 @@ struct param *net_method_param(struct net *net, const char *name, int ndim, int3
     p->trainable = p->added = true;
     return p;
 }
+
+struct param *net_site_param(const struct net *net, const struct linear_site *s,
+                             const char *what)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", s->path, what);
+    return params_find(&net->params, name);
+}
+
+float *net_download(const struct backend *backend, const struct param *p)
+{
+    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
+    backend->download(values, p->value.data, (size_t)param_size(p) * sizeof *values);
+    return values;
+}

@@ -115,6 +115,11 @@ size_t net_train_modules(struct net *net, const char *suffix);
 /* True when the path lies in a module that ends with one of the suffixes. */
 bool net_in_modules(const char *path, const char *const *suffixes, size_t count);
 /* A parameter of the method itself. */
+/* "<path of the site>.<what>"; NULL: there is none. */
+struct param *net_site_param(const struct net *net, const struct linear_site *s,
+                             const char *what);
+/* A copy of the present values; the caller's. */
+float *net_download(const struct backend *backend, const struct param *p);
 struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
                                int32_t cols, enum init_kind init, float scale);
 

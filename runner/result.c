@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_VALUES 64
+#define MAX_VALUES 96
 
 struct values {
     struct {
@@ -71,15 +71,25 @@ static void collect_training(struct values *v, const struct run_result *r,
     put(v, "size/adapter_bytes", (double)r->adapter_bytes, true);
 }
 
-static void collect_latency(struct values *v, const struct latency *l)
+static void collect_latency(struct values *v, const char *prefix, const struct latency *l)
 {
-    if (!l->requests)
-        return;
-    put(v, "latency/p50_ms", l->p50_ms, false);
-    put(v, "latency/p95_ms", l->p95_ms, false);
-    put(v, "latency/p99_ms", l->p99_ms, false);
-    put(v, "latency/p99_high_ms", l->p99_high_ms, false);
-    put(v, "latency/requests", (double)l->requests, true);
+    const struct {
+        const char *name;
+        double value;
+    } items[] = {
+        {"p50_ms",      l->p50_ms     },
+        {"p95_ms",      l->p95_ms     },
+        {"p99_ms",      l->p99_ms     },
+        {"p99_high_ms", l->p99_high_ms},
+    };
+    char key[64];
+    for (size_t i = 0; i < ARRAY_LEN(items) && l->requests; i++) {
+        snprintf(key, sizeof key, "latency/%s%s", prefix, items[i].name);
+        put(v, key, items[i].value, false);
+    }
+    snprintf(key, sizeof key, "latency/%srequests", prefix);
+    if (l->requests)
+        put(v, key, (double)l->requests, true);
 }
 
 static void put_nested(json_t *root, const char *key, double value, bool whole)
@@ -145,7 +155,8 @@ int result_write(const struct run_result *r, const struct session *s,
     if (r->training.updates || r->profile)
         put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
             false);
-    collect_latency(&v, &r->latency);
+    collect_latency(&v, "", &r->latency);
+    collect_latency(&v, "merged_", &r->merged_latency);
     put(&v, "time/eval_s", r->eval_s, false);
     put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
     put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
@@ -185,4 +196,5 @@ void result_release(struct run_result *r)
     for (int i = 0; i < SPLIT_COUNT; i++)
         evaluation_release(&r->evaluations[i]);
     latency_release(&r->latency);
+    latency_release(&r->merged_latency);
 }

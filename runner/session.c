@@ -239,6 +239,13 @@ static void record_graphs(struct session *s)
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
                  false, false, 0, -1);
+    if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
+        struct net plain = s->net;
+        plain.method = method_find("full", NULL);
+        graph_init(&s->merged_graph, &s->net.params, tokens, rows);
+        graph_finish(&s->merged_graph, plain.arch->record(&plain, &s->merged_graph, false),
+                     false, false, 0, -1);
+    }
     s->token_budget = tokens;
     s->sequence_budget = rows;
 }
@@ -315,6 +322,8 @@ static void plan_memory(struct session *s)
         s->training && json_get_bool(s->trial, "load_best_model_at_end", 0);
     s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
     graph_plan(&s->eval_graph, s->backend);
+    if (s->merged_graph.node_count)
+        graph_plan(&s->merged_graph, s->backend);
     if (s->training) {
         graph_plan(&s->train_graph, s->backend);
         s->planned[MEM_gradients] = trainable;
@@ -322,9 +331,11 @@ static void plan_memory(struct session *s)
             optimizer_plan(s->optimizer, s->groups, s->group_count);
     }
     s->planned[MEM_activations] =
-        larger(s->train_graph.activation_bytes, s->eval_graph.activation_bytes);
+        larger(s->train_graph.activation_bytes,
+               larger(s->eval_graph.activation_bytes, s->merged_graph.activation_bytes));
     s->planned[MEM_workspace] =
-        larger(s->train_graph.workspace_bytes, s->eval_graph.workspace_bytes);
+        larger(s->train_graph.workspace_bytes,
+               larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
     s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget, offsets);
     s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
 }

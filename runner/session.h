@@ -42,6 +42,8 @@ struct session {
     struct net net;
     struct course course;
     struct graph train_graph, eval_graph; /* train_graph only where `training` */
+    struct graph merged_graph; /* the base alone: to measure merged weights after a
+                                  training; no nodes where they cannot be put in place */
     int32_t token_budget,
         sequence_budget; /* of the batch buffers, the larger of both graphs */
 

@@ -134,6 +134,7 @@ void session_close(struct session *s)
         free(s->host_batch[i]);
     graph_release(&s->train_graph);
     graph_release(&s->eval_graph);
+    graph_release(&s->merged_graph);
     net_release(&s->net);
     free(s->groups);
     free(s->class_weights);

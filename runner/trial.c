@@ -8,6 +8,7 @@
 #include "runner/calibrate.h"
 #include "runner/checkpoint.h"
 #include "runner/evaluate.h"
+#include "runner/merge.h"
 #include "runner/peft/method.h"
 #include "runner/result.h"
 #include "runner/session.h"
@@ -140,7 +141,9 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
     if (!rc)
         rc = evaluate_splits(s, r, sink, err);
     if (!rc)
-        rc = evaluate_latency(s, LATENCY_REQUESTS, &r->latency, err);
+        rc = evaluate_latency(s, &s->eval_graph, LATENCY_REQUESTS, &r->latency, err);
+    if (!rc && s->merged_graph.node_count)
+        rc = merge_latency(s, LATENCY_REQUESTS, &r->merged_latency, err);
     return rc;
 }
 

@@ -134,5 +134,6 @@ const struct method method_adapter = {
     .resolve = resolve,
     .attach = attach,
     .sublayer = record_sublayer,
+    .no_merge = "its layers have an activation inside, so that no weight can hold them",
     .files = &bottleneck_files,
 };

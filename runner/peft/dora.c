@@ -57,13 +57,6 @@ int dora_record(const struct net *net, struct graph *g, const struct linear_site
     return g_add(g, g_colscale(g, y, factor, -1), g_linear(g, rest, w, bias, 1));
 }
 
-static float *download(const struct backend *backend, const struct param *p)
-{
-    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
-    backend->download(values, p->value.data, (size_t)param_size(p) * sizeof *values);
-    return values;
-}
-
 static void upload(const struct backend *backend, const struct param *p,
                    const float *values)
 {
@@ -82,17 +75,17 @@ static double square(const float *row, int32_t n)
 void dora_derive(struct net *net, const struct backend *backend,
                  const struct linear_site *s)
 {
-    const struct param *w = lora_param(net, s, "weight"),
-                       *m = lora_param(net, s, MAGNITUDE);
+    const struct param *w = net_site_param(net, s, "weight"),
+                       *m = net_site_param(net, s, MAGNITUDE);
     float *values = xmalloc((size_t)param_size(w) * sizeof *values);
     float *norms = xmalloc((size_t)s->out * sizeof *norms);
     backend->weight_unpack(&w->spec, w->value.data, values);
     for (int32_t r = 0; r < s->out; r++)
         norms[r] = (float)square(values + (size_t)r * s->in, s->in);
-    upload(backend, lora_param(net, s, SQUARES), norms);
+    upload(backend, net_site_param(net, s, SQUARES), norms);
     if (m->derived) {
-        float *a = download(backend, lora_param(net, s, "lora_A.weight")),
-              *b = download(backend, lora_param(net, s, "lora_B.weight"));
+        float *a = net_download(backend, net_site_param(net, s, "lora_A.weight")),
+              *b = net_download(backend, net_site_param(net, s, "lora_B.weight"));
         lora_add(values, s, a, b);
         for (int32_t r = 0; r < s->out; r++)
             norms[r] = (float)sqrt(square(values + (size_t)r * s->in, s->in));
@@ -102,4 +95,17 @@ void dora_derive(struct net *net, const struct backend *backend,
     }
     free(values);
     free(norms);
+}
+
+void dora_merge(const struct net *net, const struct backend *backend,
+                const struct linear_site *s, float *w)
+{
+    float *m = net_download(backend, net_site_param(net, s, MAGNITUDE));
+    for (int32_t r = 0; r < s->out; r++) {
+        float *row = w + (size_t)r * s->in;
+        const double factor = m[r] / sqrt(square(row, s->in));
+        for (int32_t c = 0; c < s->in; c++)
+            row[c] = (float)(factor * row[c]);
+    }
+    free(m);
 }

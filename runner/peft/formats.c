@@ -299,8 +299,14 @@ static int write_model_config(const struct net *net, const char *dir,
 {
     static const char *const tokenizer_files[] = {"tokenizer.json",
                                                   "tokenizer_config.json", "vocab.txt",
-                                                  "special_tokens_map.json"};
+                                                  "special_tokens_map.json",
+                                                  "added_tokens.json",
+                                                  "vocab.json",
+                                                  "merges.txt",
+                                                  "sentencepiece.bpe.model"};
     json_t *c = json_deep_copy(net->hf->config);
+    json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
+                        json_string("float32"));
     json_object_set_new(c, "architectures",
                         json_pack("[s]", net->arch->classifier_class));
     json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));

@@ -89,6 +89,21 @@ static int record_linear(const struct net *net, struct graph *g,
     return s->rank && !s->scales_input ? g_colscale(g, y, factor(g, s), -1) : y;
 }
 
+static bool merge(const struct net *net, const struct backend *backend,
+                  const struct linear_site *s, float *weight, float *bias)
+{
+    if (!s->rank)
+        return false;
+    float *l = net_download(backend, net_site_param(net, s, "ia3_l"));
+    for (int32_t r = 0; r < s->out; r++)
+        for (int32_t c = 0; c < s->in; c++)
+            weight[(size_t)r * s->in + c] *= l[s->scales_input ? c : r];
+    for (int32_t r = 0; r < s->out && bias && !s->scales_input; r++)
+        bias[r] *= l[r];
+    free(l);
+    return true;
+}
+
 /* --- its folder --- */
 
 static const char template[] =
@@ -133,5 +148,6 @@ const struct method method_ia3 = {
     .default_targets = default_targets,
     .input = record_input,
     .linear = record_linear,
+    .merge = merge,
     .files = &files,
 };

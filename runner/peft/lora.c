@@ -161,14 +161,6 @@ static int attach(struct net *net, struct err *err)
     return 0;
 }
 
-struct param *lora_param(const struct net *net, const struct linear_site *s,
-                         const char *what)
-{
-    char name[256];
-    snprintf(name, sizeof name, "%s.%s", s->path, what);
-    return params_find(&net->params, name);
-}
-
 static int record_linear(const struct net *net, struct graph *g,
                          const struct linear_site *s, int x, int y, bool training)
 {
@@ -205,6 +197,22 @@ void lora_add(float *w, const struct linear_site *s, const float *a, const float
     free(row);
 }
 
+static bool merge(const struct net *net, const struct backend *backend,
+                  const struct linear_site *s, float *weight, float *bias)
+{
+    (void)bias;
+    if (!s->rank)
+        return false;
+    float *a = net_download(backend, net_site_param(net, s, "lora_A.weight")),
+          *b = net_download(backend, net_site_param(net, s, "lora_B.weight"));
+    lora_add(weight, s, a, b);
+    if (json_get_bool(net->trial, "use_dora", 0))
+        dora_merge(net, backend, s, weight);
+    free(a);
+    free(b);
+    return true;
+}
+
 static int derive(struct net *net, const struct backend *backend, struct err *err)
 {
     (void)err;
@@ -223,5 +231,6 @@ const struct method method_lora = {
     .start = lora_start,
     .derive = derive,
     .linear = record_linear,
+    .merge = merge,
     .files = &lora_files,
 };

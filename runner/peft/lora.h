@@ -7,9 +7,6 @@
 
 #include "runner/peft/method.h"
 
-/* A parameter of a site: "weight", "lora_A.weight", "lora_B.weight", ... */
-struct param *lora_param(const struct net *net, const struct linear_site *s,
-                         const char *what);
 /* y += s B A x */
 void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y);
 
@@ -38,5 +35,8 @@ int dora_record(const struct net *net, struct graph *g, const struct linear_site
                 int x, float p);
 void dora_derive(struct net *net, const struct backend *backend,
                  const struct linear_site *s);
+/* w holds W + s B A and becomes m / n times that. */
+void dora_merge(const struct net *net, const struct backend *backend,
+                const struct linear_site *s, float *w);
 
 #endif

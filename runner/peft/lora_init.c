@@ -101,9 +101,9 @@ static void decompose(const struct net *net, struct linear_site *s, const float 
 static int start_site(struct net *net, struct linear_site *s, uint64_t seed,
                       struct err *err)
 {
-    struct param *w = lora_param(net, s, "weight"),
-                 *a = lora_param(net, s, "lora_A.weight"),
-                 *b = lora_param(net, s, "lora_B.weight");
+    struct param *w = net_site_param(net, s, "weight"),
+                 *a = net_site_param(net, s, "lora_A.weight"),
+                 *b = net_site_param(net, s, "lora_B.weight");
     const size_t na = (size_t)param_size(a), nb = (size_t)param_size(b);
     if (!s->a0 && a->given && b->given && !net->start_apart) {
         s->a0 = copy_of(a->given, na);
@@ -186,8 +186,8 @@ void lora_saved(const struct net *net, const struct param *p, int64_t shape[2],
 /* What init_adapter gave is the start, the finished adapter comes apart from it. */
 static void keep_start(struct net *net, struct linear_site *s)
 {
-    struct param *a = lora_param(net, s, "lora_A.weight"),
-                 *b = lora_param(net, s, "lora_B.weight");
+    struct param *a = net_site_param(net, s, "lora_A.weight"),
+                 *b = net_site_param(net, s, "lora_B.weight");
     s->a0 = a->given;
     s->b0 = b->given;
     a->given = b->given = NULL;
@@ -195,8 +195,8 @@ static void keep_start(struct net *net, struct linear_site *s)
 
 static void double_rank(struct net *net, struct linear_site *s)
 {
-    struct param *a = lora_param(net, s, "lora_A.weight"),
-                 *b = lora_param(net, s, "lora_B.weight");
+    struct param *a = net_site_param(net, s, "lora_A.weight"),
+                 *b = net_site_param(net, s, "lora_B.weight");
     s->rank *= 2;
     a->rows = b->cols = s->rank;
     free(a->given);

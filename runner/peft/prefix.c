@@ -101,5 +101,6 @@ const struct method method_prefix = {
     .attach = attach,
     .prompt = record_prompt,
     .prefix = record_prefix,
+    .no_merge = "virtual keys and values are no part of any weight",
     .files = &files,
 };

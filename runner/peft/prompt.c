@@ -270,6 +270,7 @@ const struct method method_prompt = {
     .learning_rate = 3e-2,
     .attach = attach_prompt,
     .prompt = record_prompt,
+    .no_merge = "virtual tokens are input, not weights",
     .files = &prompt_files,
 };
 
@@ -347,5 +348,6 @@ const struct method method_p_tuning = {
     .learning_rate = 1e-3,
     .attach = attach_p_tuning,
     .prompt = record_p_tuning,
+    .no_merge = "virtual tokens are input, not weights",
     .files = &p_tuning_files,
 };

@@ -87,6 +87,34 @@ static int record_linear(const struct net *net, struct graph *g,
     return g_add(g, y, g_colscale(g, u, vector(g, s, "vera_lambda_b"), -1));
 }
 
+/* W += diag(lambda_b) B diag(lambda_d) A */
+static bool merge(const struct net *net, const struct backend *backend,
+                  const struct linear_site *s, float *weight, float *bias)
+{
+    (void)bias;
+    if (!s->rank)
+        return false;
+    const struct param *pa = params_find(&net->params, VERA_A),
+                       *pb = params_find(&net->params, VERA_B);
+    float *a = net_download(backend, pa), *b = net_download(backend, pb),
+          *lambda_d = net_download(backend, net_site_param(net, s, "vera_lambda_d")),
+          *lambda_b = net_download(backend, net_site_param(net, s, "vera_lambda_b"));
+    for (int32_t r = 0; r < s->out; r++)
+        for (int32_t c = 0; c < s->in; c++) {
+            double sum = 0;
+            for (int32_t k = 0; k < s->rank; k++)
+                sum += (double)b[(size_t)r * pb->cols + k] * lambda_d[k] *
+                       a[(size_t)k * pa->cols + c];
+            float *w = &weight[(size_t)r * s->in + c];
+            *w = (float)(*w + lambda_b[r] * sum);
+        }
+    free(a);
+    free(b);
+    free(lambda_d);
+    free(lambda_b);
+    return true;
+}
+
 /* --- its folder --- */
 
 static const char template[] =
@@ -144,5 +172,6 @@ const struct method method_vera = {
     .learning_rate = 5e-3,
     .attach = attach,
     .linear = record_linear,
+    .merge = merge,
     .files = &files,
 };

@@ -295,10 +295,10 @@ static void hold_dora_factor(struct session *s, const struct param *moved, doubl
 {
     for (size_t i = 0; i < s->net.site_count; i++) {
         const struct linear_site *t = &s->net.sites[i];
-        const struct param *m = lora_param(&s->net, t, "lora_magnitude_vector"),
-                           *w = lora_param(&s->net, t, "weight"),
-                           *a = lora_param(&s->net, t, "lora_A.weight"),
-                           *b = lora_param(&s->net, t, "lora_B.weight");
+        const struct param *m = net_site_param(&s->net, t, "lora_magnitude_vector"),
+                           *w = net_site_param(&s->net, t, "weight"),
+                           *a = net_site_param(&s->net, t, "lora_A.weight"),
+                           *b = net_site_param(&s->net, t, "lora_B.weight");
         if (!m || m == moved)
             continue;
         float *values = xmalloc((size_t)param_size(w) * sizeof *values);
