@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 methods=(
     "method=lora rank=4 lora_dropout=0.1"
     "method=qlora rank=4 target_modules=all-linear optim=adamw"
-    "method=full learning_rate=0.001 load_best_model_at_end=true metric_for_best_model=loss"
+    "method=full learning_rate=0.001 optim=adamw_8bit class_weights=balanced load_best_model_at_end=true metric_for_best_model=loss"
     "method=adapter reduction_factor=4 gradient_accumulation_steps=2"
     "method=prefix num_virtual_tokens=3 learning_rate=0.01 optim=sgd"
 )
