@@ -100,6 +100,57 @@ $$(B)/obj/kernels/cpu/simd/%.$(1).o: kernels/cpu/simd/%.c
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rule,$(v))))
 
+# The CUDA backend, twice from the same sources: for GPUs by nvcc, and for the host by g++ (kernels/cuda/README.md). Shared
+# objects that the program looks for when it starts; it builds and runs without either.
+#   make cuda    make cuda-emul    CUDA_ARCHS="75 80 90"    NVCC=, CXX=
+NVCC        ?= $(firstword $(wildcard $(addsuffix /nvcc,$(subst :, ,$(PATH)) /usr/local/cuda/bin)))
+CUDA_ARCHS  ?= 75 80 90
+CU          := $(wildcard kernels/cuda/*.cu)
+EMUL        := $(CU) $(wildcard kernels/cuda/emul/*.cpp kernels/cuda/emul/*.S)
+OBJ_cuda    := $(patsubst %.cu,$(B)/obj/%.nvcc.o,$(CU))
+OBJ_emul    := $(patsubst %,$(B)/obj/%.emul.o,$(basename $(EMUL)))
+CUDA_FLAGS  := -std=c++17 -O3 -Werror all-warnings -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror \
+               $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+               -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS))
+EMUL_FLAGS  := -std=gnu++17 -g -O2 -Wall -Wextra -Werror -ffp-contract=off -fPIC -fvisibility=hidden -Ikernels/cuda/emul \
+               $(if $(SAN),-fsanitize=undefined -fno-sanitize-recover=undefined)
+# What these two can be made of here: g++ on x86-64 (the fibers' switch), nvcc.
+EMUL_SO     := $(if $(TSAN)$(FUZZ),,$(if $(findstring x86_64-linux,$(shell $(CXX) -dumpmachine 2>/dev/null)),$(B)/peftlab_cuda_emul.so))
+CUDA_SO     := $(if $(SAN)$(TSAN)$(FUZZ),,$(if $(wildcard $(NVCC)),$(B)/peftlab_cuda.so))
+
+$(B)/obj/%.nvcc.o: %.cu
+	@mkdir -p $(@D)
+	@echo "  NVCC  $<"
+	$(Q)$(NVCC) $(CUDA_FLAGS) -I. -D_GNU_SOURCE -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+define emul_rule
+$$(B)/obj/%.emul.o: %.$(1)
+	@mkdir -p $$(@D)
+	@echo "  CXX   $$< (emulation)"
+	$$(Q)$$(CXX) -I. -D_GNU_SOURCE $$(EMUL_FLAGS) -MMD -MP -x $(2) -c -o $$@ $$<
+endef
+$(eval $(call emul_rule,cu,c++))
+$(eval $(call emul_rule,cpp,c++))
+$(eval $(call emul_rule,S,assembler))
+
+$(B)/peftlab_cuda.so: $(OBJ_cuda)
+	@echo "  LD    $@"
+	$(Q)$(NVCC) -shared -cudart static -Xlinker -z,defs -o $@ $^ -lcublas
+$(B)/peftlab_cuda_emul.so: $(OBJ_emul)
+	@echo "  LD    $@"
+	$(Q)$(CXX) $(EMUL_FLAGS) -shared -Wl,-z,defs -o $@ $^
+
+cuda: $(B)/peftlab_cuda.so
+cuda-emul: $(B)/peftlab_cuda_emul.so
+backend-objects:
+	@echo $(EMUL_SO) $(CUDA_SO)
+
+# Kernels that are wrong on purpose, for the emulation to find.
+$(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernels/cuda/emul/%,$(OBJ_emul))
+	@mkdir -p $(@D)
+	@echo "  TEST  $@"
+	$(Q)$(CXX) $(EMUL_FLAGS) -o $@ $^
+
 # Files that EMBED puts into objects.
 EMBEDDED := $(wildcard schema.sql report/*.css report/data/* report/*.js)
 $(call OBJ_of,tracker) $(call OBJ_of,report): $(EMBEDDED)
@@ -129,5 +180,5 @@ unit-tests: $(UNIT)
 
 clean:
 	rm -rf build
-.PHONY: all clean unit-tests
+.PHONY: all clean unit-tests cuda cuda-emul backend-objects
 .DELETE_ON_ERROR:

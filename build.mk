@@ -44,7 +44,12 @@ fuzz:
 bench: $(B)/peftlab
 	@tests/bench/bench.sh $(B)
 
-.PHONY: deps model demo test check-san lint fuzz fuzz-targets bench
+# Where there is a GPU, first of all: the ops against ref, then trials against the Python references.
+test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows
+	@export PEFTLAB_BACKEND_DIR=$(abspath $(B)) && $(B)/peftlab doctor --backend cuda && $(B)/tests/kernels_ops && \
+	    $(B)/tests/kernels_rows && PEFTLAB_BACKEND=cuda tests/golden/run.sh $(B)/peftlab
+
+.PHONY: test-cuda deps model demo test check-san lint fuzz fuzz-targets bench
 
 print-flags:
 	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'

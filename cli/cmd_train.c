@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
+#include "runner/profile.h"
 #include "runner/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #define MAX_WORDS 256
 
 static const struct opt_def options[] = {
-    {"out",  NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "run folder: trace.jsonl, adapter/, result.json"},
-    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
-     "print result.json"                             },
+    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "run folder: trace.jsonl, adapter/, result.json"         },
+    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "time each op of the updates: calls, ms, GFLOP/s, shares"},
+    {"json",    NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "print result.json"                                      },
 };
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
 
@@ -36,6 +39,8 @@ static void print_summary(const char *out, bool as_json)
         printf("%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
                json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
                json_get_num(json_object_get(r, "mem"), "planned_bytes", 0) / 1048576.0);
+        if (json_object_get(r, "profile"))
+            profile_print(r, stdout);
     }
     buf_release(&b);
     json_decref(r);
@@ -64,7 +69,9 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc) {
         struct sink *sink = sink_null();
         proc_catch_signals();
-        rc = trial_train(trial, base_dir, out, sink, err);
+        const struct trial_run place = {.out_dir = out,
+                                        .profile = json_get_bool(values, "profile", 0)};
+        rc = trial_train(trial, base_dir, &place, sink, err);
         sink_close(sink, NULL);
     }
     if (!rc)

@@ -39,6 +39,31 @@ static enum trial_state state_of(enum err_code code)
     return TRIAL_failed;
 }
 
+/* Run folders of earlier attempts ("ROOT/trial-7/attempt-2", "attempt-1" beside
+ * "attempt-3"), latest first, ended by NULL. */
+static char **older_runs(const char *dir, int attempt)
+{
+    char **list = xcalloc((size_t)attempt + 1, sizeof *list);
+    char *parent = fs_dirname(dir);
+    size_t n = 0;
+    for (int k = attempt - 1; k > 0; k--) {
+        char *older = xasprintf("%s/attempt-%d", parent, k);
+        if (fs_is_dir(older))
+            list[n++] = older;
+        else
+            free(older);
+    }
+    free(parent);
+    return list;
+}
+
+static void free_list(char **list)
+{
+    for (size_t i = 0; list[i]; i++)
+        free(list[i]);
+    free(list);
+}
+
 /* Trains under a claim and writes the outcome to the store. */
 static int work(struct store *store, const struct run_claim *claim, int64_t lease_ms,
                 struct err *err)
@@ -52,7 +77,10 @@ static int work(struct store *store, const struct run_claim *claim, int64_t leas
     if (!dir)
         return trial_row_release(&trial), -(int)err->code;
     struct sink *sink = sink_local(store, claim->run, lease_ms);
-    rc = trial_train(trial.config, trial.base_dir, dir, sink, &training);
+    char **older = older_runs(dir, claim->attempt);
+    const struct trial_run place = {.out_dir = dir, .older = (const char *const *)older};
+    rc = trial_train(trial.config, trial.base_dir, &place, sink, &training);
+    free_list(older);
     int closed = sink_close(sink, &closing);
     const enum trial_state state =
         rc == 0 && closed < 0 ? TRIAL_failed : state_of(training.code);

@@ -1,8 +1,10 @@
 /* kernels/backend.c - the registry of backends. */
 #include "kernels/backend.h"
+#include "kernels/backend_load.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/ref/ref.h"
 #include "lib/mem.h"
+#include <pthread.h>
 #include <string.h>
 
 static const char *always(void)
@@ -10,26 +12,57 @@ static const char *always(void)
     return "";
 }
 
+/* Built in, or a shared object's file. */
 static const struct {
     const char *name;
     const struct backend *(*get)(void);
     const char *(*reason)(void); /* why get() gave NULL */
+    const char *file;
 } backends[] = {
-    {"cpu", cpu_backend, cpu_backend_reason},
-    {"ref", ref_backend, always            },
+    {"cpu",       cpu_backend, cpu_backend_reason, NULL                  },
+    {"ref",       ref_backend, always,             NULL                  },
+    {"cuda",      NULL,        NULL,               "peftlab_cuda.so"     },
+    {"cuda-emul", NULL,        NULL,               "peftlab_cuda_emul.so"},
 };
+
+/* What loading an object gave; asked once. */
+static struct loaded {
+    int tried;
+    const struct backend *backend;
+    char reason[512];
+} loaded[ARRAY_LEN(backends)];
+
+static const struct backend *load_once(size_t i)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct loaded *l = &loaded[i];
+    pthread_mutex_lock(&lock);
+    if (!l->tried)
+        l->backend = backend_load(backends[i].file, l->reason, sizeof l->reason);
+    l->tried = 1;
+    pthread_mutex_unlock(&lock);
+    return l->backend;
+}
 
 const struct backend *backend_get(const char *name, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
         if (strcmp(backends[i].name, name))
             continue;
-        const struct backend *b = backends[i].get();
+        const struct backend *b = backends[i].file ? load_once(i) : backends[i].get();
         if (!b)
             err_set(err, ERR_DEVICE, "backend '%s' is not usable here: %s", name,
-                    backends[i].reason());
+                    backends[i].file ? loaded[i].reason : backends[i].reason());
         return b;
     }
-    err_set(err, ERR_DEVICE, "no backend '%s' - there are 'cpu' and 'ref'", name);
+    err_set(err, ERR_DEVICE,
+            "no backend '%s' - there are 'cpu', 'ref', 'cuda' and "
+            "'cuda-emul'",
+            name);
     return NULL;
+}
+
+const char *backend_name(size_t i)
+{
+    return i < ARRAY_LEN(backends) ? backends[i].name : NULL;
 }

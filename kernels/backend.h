@@ -19,7 +19,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 1
+#define BACKEND_ABI 2
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -37,12 +37,24 @@ extern const struct op_info op_info[OP_COUNT];
 #define ACTS(X)                                                                          \
     X(gelu)                                                                              \
     X(relu)                                                                              \
-    X(tanh)
+    X(tanh)                                                                              \
+    X(swish)
 enum act {
 #define X(name) ACT_##name,
     ACTS(X)
 #undef X
         ACT_COUNT
+};
+
+/* Losses against numbers instead of classes, as torch's MSELoss and BCEWithLogitsLoss. */
+#define TARGET_LOSSES(X)                                                                 \
+    X(mse)                                                                               \
+    X(bce)
+enum target_loss {
+#define X(name) LOSS_##name,
+    TARGET_LOSSES(X)
+#undef X
+        LOSS_COUNT
 };
 
 /* Constants of one node, fixed when the graph is recorded (the optimiser's change with
@@ -55,6 +67,7 @@ struct op_attr {
     uint32_t site;   /* dropout stream of this node */
     int heads, causal;
     enum act act;
+    enum target_loss loss;
     float lr, beta1, beta2, weight_decay, grad_scale; /* optimisers */
     int64_t t;                                        /* adamw: 1-based update number */
 };
@@ -64,7 +77,7 @@ struct op_step {
     uint64_t seed;
     uint32_t step;       /* update number, 0-based */
     uint32_t token_base; /* tokens of this update that came in earlier micro-batches */
-    float loss_scale;    /* cross_entropy_bwd */
+    float loss_scale;    /* cross_entropy_bwd, target_loss_bwd */
 };
 
 struct op_args {
@@ -101,11 +114,17 @@ struct backend {
     int (*weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
                           struct err *err);
     void (*weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
+
+    /* Measures the ceiling of fp32 arithmetic (multiply-adds in registers, all threads;
+     * some ten milliseconds). NULL: not known. */
+    double (*peak_flops_per_s)(void);
 };
 
 /* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when
  * it is not usable here. */
 const struct backend *backend_get(const char *name, struct err *err);
+/* The name of the i-th backend that there could be; NULL after the last. */
+const char *backend_name(size_t i);
 
 /* Floating-point operations of a call with these shapes (multiply and add count two); 0
  * for what does none worth counting. */

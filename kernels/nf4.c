@@ -2,7 +2,6 @@
 #include "kernels/nf4.h"
 #include "lib/mem.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,49 +32,6 @@ static const float *table_of(enum quant_kind kind)
 /* ------------------------------------------------------------ the dynamic 8-bit map */
 
 enum { MAP = 256, GROUP = 256 };
-
-static float map[MAP];
-
-static int by_value(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-/* torch.linspace(0.1, 1, steps + 1)[i], which counts the upper half down from the end. */
-static float ramp(int i, int steps)
-{
-    float first = 0.1f, last = 1.0f, step = (last - first) / steps;
-    if (i < (steps + 1) / 2)
-        return (float)(first + (double)step * i);
-    return (float)(last - (double)step * (steps - i));
-}
-
-/* bitsandbytes' create_dynamic_map: seven decades, each cut twice as fine as the one
- * below, both signs, and 0 and 1. */
-static void map_fill(void)
-{
-    int n = 0;
-    map[n++] = 0;
-    map[n++] = 1;
-    for (int decade = 0; decade < 7; decade++) {
-        float scale = (float)pow(10, decade - 6);
-        int steps = 1 << decade;
-        for (int i = 0; i < steps; i++) {
-            float middle = (ramp(i, steps) + ramp(i + 1, steps)) / 2;
-            map[n++] = scale * middle;
-            map[n++] = -scale * middle;
-        }
-    }
-    qsort(map, MAP, sizeof map[0], by_value);
-}
-
-const float *dynamic_map_signed(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, map_fill);
-    return map;
-}
 
 /* The nearest entry; of two equally near the lower one. The search takes the lowest entry
  * for -1, as bitsandbytes does. */

@@ -13,6 +13,7 @@
 #ifndef KERNELS_NF4_H
 #define KERNELS_NF4_H
 
+#include "kernels/dynamic8.h"
 #include "kernels/tensor.h"
 #include "lib/err.h"
 #include <stdbool.h>
@@ -20,7 +21,6 @@
 #include <stdint.h>
 
 extern const float nf4_table[16], fp4_table[16];
-const float *dynamic_map_signed(void); /* 256 entries, ascending */
 
 /* Where the parts of a quantised matrix of n elements lie in one buffer (all 64-byte
  * aligned). */

@@ -135,6 +135,15 @@ int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t 
     return rc;
 }
 
+int fs_rename(const char *from, const char *to, struct err *err)
+{
+    if (rename(from, to) < 0)
+        return err_set(err, ERR_IO, "cannot rename '%s' to '%s': %s", from, to,
+                       strerror(errno));
+    sync_folder(to);
+    return 0;
+}
+
 int fs_map(const char *path, struct fs_map *out, struct err *err)
 {
     *out = (struct fs_map){NULL, 0};

@@ -30,6 +30,8 @@ int fs_map(const char *path, struct fs_map *out,
 void fs_unmap(struct fs_map *m);
 int fs_mkdirs(const char *path, struct err *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct err *err);
+/* Renames a file or folder and brings the new name to disk. */
+int fs_rename(const char *from, const char *to, struct err *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1 when it is not there */

@@ -18,9 +18,8 @@ int regex_new(const char *pattern, struct regex **out, struct err *err)
 {
     int code;
     PCRE2_SIZE at;
-    pcre2_code *c = pcre2_compile(
-        (PCRE2_SPTR)pattern, strlen(pattern),
-        PCRE2_UTF | PCRE2_UCP | PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &at, NULL);
+    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, strlen(pattern),
+                                  PCRE2_UTF | PCRE2_UCP, &code, &at, NULL);
     if (!c) {
         PCRE2_UCHAR why[128];
         pcre2_get_error_message(code, why, sizeof why);
@@ -48,6 +47,20 @@ void regex_free(struct regex *r)
 
 int regex_fullmatch(const struct regex *r, const char *text)
 {
-    return pcre2_match(r->code, (PCRE2_SPTR)text, strlen(text), 0, 0, r->match,
-                       r->context) >= 0;
+    return pcre2_match(r->code, (PCRE2_SPTR)text, strlen(text), 0,
+                       PCRE2_ANCHORED | PCRE2_ENDANCHORED, r->match, r->context) >= 0;
+}
+
+int regex_search(const struct regex *r, const char *text, size_t len, size_t from,
+                 size_t *begin, size_t *end)
+{
+    if (pcre2_match(r->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, r->match,
+                    r->context) < 0)
+        return 0;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+    if (at[0] > at[1]) /* \K behind the end, in a look-ahead */
+        return 0;
+    *begin = at[0];
+    *end = at[1];
+    return 1;
 }

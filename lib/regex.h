@@ -4,6 +4,7 @@
 #define LIB_REGEX_H
 
 #include "lib/err.h"
+#include <stddef.h>
 
 struct regex;
 /* Compiles; the message names the pattern, the position and what PCRE2 says. */
@@ -12,5 +13,11 @@ void regex_free(struct regex *r);
 /* 1 when the pattern matches the whole text (re.fullmatch), 0 when not or when the match
  * limit is reached. */
 int regex_fullmatch(const struct regex *r, const char *text);
+/* The first match at or behind byte `from` (re.search): 1 with its bytes [*begin, *end),
+ * 0 where there is none or the match limit is reached. `text` must be UTF-8, which is not
+ * checked again, and `from` the start of a character; what is before it is seen by
+ * look-behind. */
+int regex_search(const struct regex *r, const char *text, size_t len, size_t from,
+                 size_t *begin, size_t *end);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define ROWS 320
@@ -40,5 +41,17 @@ double calibrate_flops_per_s(const struct backend *b)
     b->release(y);
     b->release(x);
     free(plain);
+    return known;
+}
+
+struct peak calibrate_peak(const struct backend *b)
+{
+    static struct peak known;
+    if (known.flops_per_s > 0)
+        return known;
+    const bool own = b->peak_flops_per_s;
+    known = (struct peak){own ? b->peak_flops_per_s() : calibrate_flops_per_s(b),
+                          own ? "fp32 multiply-adds in registers, all threads"
+                              : "best rate of the linear op"};
     return known;
 }

@@ -15,20 +15,20 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     int64_t end = begin;
     int32_t tokens = 0;
     while (end < (int64_t)d->count && end - begin < s->eval_graph.sequence_budget &&
-           tokens + d->rows[end].n <= s->eval_graph.token_budget)
-        tokens += d->rows[end++].n;
+           tokens + d->rows[end].n + s->net.prompt_rows <= s->eval_graph.token_budget)
+        tokens += d->rows[end++].n + s->net.prompt_rows;
     return end;
 }
 
-static void forward(struct session *s, int split, int64_t begin, int64_t end,
+static void forward(struct session *s, const struct graph *g, int split, int64_t begin, int64_t end,
                     float *logits)
 {
     const struct op_step step = {.seed = s->course.seed};
     const int32_t rows = (int32_t)(end - begin);
     const int32_t tokens = session_load_batch(s, split, NULL, begin, end);
-    graph_run(&s->eval_graph, s->backend, &s->memory, tokens, rows, &step);
+    graph_run(g, s->backend, &s->memory, tokens, rows, &step);
     const struct tensor t =
-        graph_tensor(&s->eval_graph, &s->memory, s->eval_graph.logits, tokens, rows);
+        graph_tensor(g, &s->memory, g->logits, tokens, rows);
     s->backend->download(logits, t.data, (size_t)rows * (size_t)t.cols * sizeof(float));
 }
 
@@ -44,7 +44,7 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
         return err_set(err, ERR_NOMEM, "no memory for the logits of %zu rows", d->count);
     for (int64_t b = 0, e; b < out->rows; b = e) {
         e = batch_end(s, d, b);
-        forward(s, split, b, e, out->logits + b * classes);
+        forward(s, &s->eval_graph, split, b, e, out->logits + b * classes);
     }
     int32_t *labels = xmalloc(d->count * sizeof *labels);
     for (size_t i = 0; i < d->count; i++)
@@ -70,8 +70,8 @@ static int ascending(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-int evaluate_latency(struct session *s, size_t requests, struct latency *out,
-                     struct err *err)
+int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
+                     struct latency *out, struct err *err)
 {
     const int split = s->data[SPLIT_TEST]   ? SPLIT_TEST
                       : s->data[SPLIT_EVAL] ? SPLIT_EVAL
@@ -84,7 +84,7 @@ int evaluate_latency(struct session *s, size_t requests, struct latency *out,
     for (size_t i = 0; i < requests + WARM_UP; i++) {
         const int64_t row = (int64_t)(i % d->count);
         const double begin = clock_mono_s();
-        forward(s, split, row, row + 1, logits);
+        forward(s, g, split, row, row + 1, logits);
         s->backend->sync();
         if (i >= WARM_UP)
             out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);

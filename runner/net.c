@@ -61,10 +61,14 @@ static void set_specs(struct net *net)
 }
 
 int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
-             int32_t num_labels, struct err *err)
+             int32_t num_labels, const char *adapter, bool training, struct err *err)
 {
-    *net = (struct net){
-        .trial = trial, .hf = hf, .num_labels = num_labels, .quant = quant_of(trial)};
+    *net = (struct net){.trial = trial,
+                        .adapter = adapter,
+                        .training = training,
+                        .hf = hf,
+                        .num_labels = num_labels,
+                        .quant = quant_of(trial)};
     params_init(&net->params);
     net->arch = arch_find(hf->model_type, err);
     if (!net->arch)
@@ -76,17 +80,35 @@ int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
     if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
         return rc;
     set_specs(net);
+    net->adapter = NULL;
     return 0;
 }
 
 void net_release(struct net *net)
 {
+    if (net->method && net->method->release)
+        net->method->release(net);
+    net->method_data = NULL;
     params_release(&net->params);
-    for (size_t i = 0; i < net->site_count; i++)
+    for (size_t i = 0; i < net->site_count; i++) {
         free(net->sites[i].path);
+        free(net->sites[i].a0);
+        free(net->sites[i].b0);
+    }
     free(net->sites);
+    for (size_t i = 0; i < net->sublayer_count; i++) {
+        free(net->sublayers[i].path);
+        free(net->sublayers[i].norm);
+    }
+    free(net->sublayers);
+    for (size_t i = 0; i < net->norm_count; i++)
+        free(net->norms[i]);
+    free(net->norms);
+    net->norms = NULL;
+    net->norm_count = 0;
     net->sites = NULL;
-    net->site_count = 0;
+    net->sublayers = NULL;
+    net->site_count = net->sublayer_count = 0;
 }
 
 /* The tensor of a base parameter: as named, without the prefix of the task model, or with
@@ -165,9 +187,22 @@ int net_layernorm(struct net *net, const char *path, struct err *err)
     int rc = net_base_param(net, weight, 1, 1, net->hidden, true, err);
     if (!rc)
         rc = net_base_param(net, bias, 1, 1, net->hidden, true, err);
+    net->norms =
+        xgrow(net->norms, &net->norm_cap, net->norm_count + 1, sizeof *net->norms);
+    net->norms[net->norm_count++] = xstrdup(path);
     free(weight);
     free(bias);
     return rc;
+}
+
+int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
+                 bool attention, struct err *err)
+{
+    net->sublayers = xgrow(net->sublayers, &net->sublayer_cap, net->sublayer_count + 1,
+                           sizeof *net->sublayers);
+    net->sublayers[net->sublayer_count++] =
+        (struct sublayer){xstrdup(path), xstrdup(norm), layer, attention};
+    return net_layernorm(net, norm, err);
 }
 
 struct linear_site *net_site(const struct net *net, const char *path)
@@ -187,15 +222,23 @@ static int param_of(struct graph *g, const char *path, const char *what)
     return g_param(g, name);
 }
 
+int net_record_embed(const struct net *net, struct graph *g, int word, int position,
+                     int type)
+{
+    if (net->method->prompt)
+        g->prompt = net->method->prompt(net, g);
+    return g_embed(g, word, position, type, net->prompt_rows ? g->prompt : -1);
+}
+
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
                       bool training)
 {
     const struct linear_site *site = net_site(net, path);
+    if (net->method->input)
+        x = net->method->input(net, g, site, x);
     int y = g_linear(g, x, param_of(g, path, "weight"),
                      site->has_bias ? param_of(g, path, "bias") : -1, 1);
-    if (net->method->linear)
-        net->method->linear(net, g, site, x, y, training);
-    return y;
+    return net->method->linear ? net->method->linear(net, g, site, x, y, training) : y;
 }
 
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)
@@ -204,14 +247,15 @@ int net_record_layernorm(const struct net *net, struct graph *g, const char *pat
                        net->norm_eps);
 }
 
-int net_record_sublayer(const struct net *net, struct graph *g, const char *path,
-                        int layer, int h, int residual, bool training)
+int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
+                        int h, int residual, bool training)
 {
+    const struct sublayer *s = net->sublayers;
+    while (s->layer != layer || s->attention != attention)
+        s++;
     if (net->method->sublayer)
-        return net->method->sublayer(net, g, path, layer, h, residual, training);
-    char norm[256];
-    snprintf(norm, sizeof norm, "%s.LayerNorm", path);
-    return net_record_layernorm(net, g, norm, g_add(g, h, residual));
+        return net->method->sublayer(net, g, s, h, residual, training);
+    return net_record_layernorm(net, g, s->norm, g_add(g, h, residual));
 }
 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
@@ -273,6 +317,21 @@ struct param *net_method_param(struct net *net, const char *name, int ndim, int3
     struct param *p = params_add(&net->params, name, ndim, rows, cols);
     p->init = init;
     p->init_scale = scale;
-    p->trainable = true;
+    p->trainable = p->added = true;
     return p;
+}
+
+struct param *net_site_param(const struct net *net, const struct linear_site *s,
+                             const char *what)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", s->path, what);
+    return params_find(&net->params, name);
+}
+
+float *net_download(const struct backend *backend, const struct param *p)
+{
+    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
+    backend->download(values, p->value.data, (size_t)param_size(p) * sizeof *values);
+    return values;
 }

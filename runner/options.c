@@ -112,6 +112,8 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
         rc = resolve_row(&rows[i], values, method->name, out, err);
     if (!rc && !json_object_get(out, "learning_rate"))
         json_object_set_new(out, "learning_rate", json_real(method->learning_rate));
+    if (!rc && method->resolve)
+        rc = method->resolve(out, err);
     json_decref(values);
     if (rc < 0)
         return json_decref(out), rc;

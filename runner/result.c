@@ -6,10 +6,12 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "lib/stats.h"
+#include "runner/calibrate.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_VALUES 64
+#define MAX_VALUES 96
 
 struct values {
     struct {
@@ -43,15 +45,25 @@ static void collect_memory(struct values *v, const struct session *s)
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 
-static void collect_training(struct values *v, const struct run_result *r)
+static void collect_training(struct values *v, const struct run_result *r,
+                             const struct session *s)
 {
     const struct train_outcome *t = &r->training;
     if (!t->updates)
         return;
-    put(v, "train/loss_last", t->loss_last, false);
+    put(v, "train/loss_last", t->trace.log[t->updates - 1].loss, false);
     put(v, "train/updates", (double)t->updates, true);
     put(v, "train/tokens", (double)t->tokens, true);
     put(v, "train/flops", t->flops, true);
+    put(v, "train/flops_per_s", t->flops / t->train_s, false);
+    put(v, "train/share_of_peak",
+        t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
+    put(v, "train/resumed_from", (double)t->resumed_from, true);
+    put(v, "train/stopped_early", t->stopped_early, true);
+    if (t->best_update)
+        put(v, "train/best_update", (double)t->best_update, true);
+    if (!isnan(t->energy_j))
+        put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
     put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
     put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);
@@ -59,15 +71,25 @@ static void collect_training(struct values *v, const struct run_result *r)
     put(v, "size/adapter_bytes", (double)r->adapter_bytes, true);
 }
 
-static void collect_latency(struct values *v, const struct latency *l)
+static void collect_latency(struct values *v, const char *prefix, const struct latency *l)
 {
-    if (!l->requests)
-        return;
-    put(v, "latency/p50_ms", l->p50_ms, false);
-    put(v, "latency/p95_ms", l->p95_ms, false);
-    put(v, "latency/p99_ms", l->p99_ms, false);
-    put(v, "latency/p99_high_ms", l->p99_high_ms, false);
-    put(v, "latency/requests", (double)l->requests, true);
+    const struct {
+        const char *name;
+        double value;
+    } items[] = {
+        {"p50_ms",      l->p50_ms     },
+        {"p95_ms",      l->p95_ms     },
+        {"p99_ms",      l->p99_ms     },
+        {"p99_high_ms", l->p99_high_ms},
+    };
+    char key[64];
+    for (size_t i = 0; i < ARRAY_LEN(items) && l->requests; i++) {
+        snprintf(key, sizeof key, "latency/%s%s", prefix, items[i].name);
+        put(v, key, items[i].value, false);
+    }
+    snprintf(key, sizeof key, "latency/%srequests", prefix);
+    if (l->requests)
+        put(v, key, (double)l->requests, true);
 }
 
 static void put_nested(json_t *root, const char *key, double value, bool whole)
@@ -128,9 +150,13 @@ int result_write(const struct run_result *r, const struct session *s,
     struct values v = {.count = 0};
     json_t *root = json_object(), *full = json_deep_copy(environment),
            *hashes = provenance(s);
-    collect_training(&v, r);
+    collect_training(&v, r, s);
     collect_memory(&v, s);
-    collect_latency(&v, &r->latency);
+    if (r->training.updates || r->profile)
+        put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
+            false);
+    collect_latency(&v, "", &r->latency);
+    collect_latency(&v, "merged_", &r->merged_latency);
     put(&v, "time/eval_s", r->eval_s, false);
     put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
     put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
@@ -149,6 +175,11 @@ int result_write(const struct run_result *r, const struct session *s,
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
     }
+    if (json_object_get(root, "machine"))
+        json_object_set_new(json_object_get(root, "machine"), "peak_of",
+                            json_string(calibrate_peak(s->backend).how));
+    if (r->profile)
+        json_object_set(root, "profile", r->profile);
     json_object_set_new(root, "labels", label_list(s));
     json_object_set_new(full, "backend", json_string(s->backend->name));
     json_object_set_new(full, "variant", json_string(s->backend->variant));
@@ -165,7 +196,9 @@ int result_write(const struct run_result *r, const struct session *s,
 void result_release(struct run_result *r)
 {
     train_outcome_release(&r->training);
+    json_decref(r->profile);
     for (int i = 0; i < SPLIT_COUNT; i++)
         evaluation_release(&r->evaluations[i]);
     latency_release(&r->latency);
+    latency_release(&r->merged_latency);
 }

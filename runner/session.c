@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "runner/arch/arch.h"
 #include "runner/peft/method.h"
+#include "runner/selection.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ static int open_model(struct session *s, struct err *err)
     const char *name = json_get_str(s->trial, "model", "");
     char *path = fs_join(s->base_dir, name);
     int rc = hf_model_open(fs_is_dir(path) ? path : name, &s->hf, err);
+    if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
+        rc = err_context(err, "model folder '%s': ", s->hf->dir);
     if (!rc) {
         char *tokenizer = fs_join(s->hf->dir, "tokenizer.json");
         if (fs_exists(tokenizer))
@@ -47,7 +50,7 @@ static int open_model(struct session *s, struct err *err)
 static struct data_spec data_spec(const struct session *s)
 {
     const json_t *t = s->trial;
-    int32_t limit = (int32_t)json_get_int(s->hf->config, "max_position_embeddings", 512);
+    int32_t limit = arch_positions(s->arch, s->hf->config);
     limit -= (int32_t)json_get_int(t, "num_virtual_tokens",
                                    0); /* only methods that have some keep the key */
     if (s->tokenizer && tokenizer_max_length(s->tokenizer) < limit)
@@ -61,17 +64,29 @@ static struct data_spec data_spec(const struct session *s)
         .seed = (uint64_t)json_get_int(t, "seed", 0),
         .vocab_size = (int32_t)json_get_int(s->hf->config, "vocab_size", 0),
         .num_labels = (int32_t)json_get_int(t, "num_labels", 0),
+        .held_out_share = json_get_num(t, "validation_split", 0),
+        .split_seed = (uint64_t)json_get_int(t, "split_seed", 0),
     };
 }
 
 static int open_data(struct session *s, struct err *err)
 {
+    if (json_get_str(s->trial, split_keys[SPLIT_EVAL].key, NULL) &&
+        json_get_num(s->trial, "validation_split", 0) > 0)
+        return err_set(err, ERR_CONFIG,
+                       "'validation_split' and 'eval_data' are both given: rows to "
+                       "evaluate on come from one of them");
     const struct data_spec common = data_spec(s);
     for (int i = 0; i < SPLIT_COUNT; i++) {
         const char *file = json_get_str(s->trial, split_keys[i].key, NULL);
+        struct data_spec spec = common;
+        spec.held_out = i == SPLIT_EVAL && !file && common.held_out_share > 0;
+        if (spec.held_out)
+            file = json_get_str(s->trial, split_keys[SPLIT_TRAIN].key, NULL);
+        else if (i != SPLIT_TRAIN)
+            spec.held_out_share = 0;
         if (!file)
             continue;
-        struct data_spec spec = common;
         size_t cut = 0;
         if (i == SPLIT_TRAIN)
             spec.max_samples = json_get_int(s->trial, "max_train_samples", 0);
@@ -88,7 +103,19 @@ static int open_data(struct session *s, struct err *err)
     return 0;
 }
 
-static int check_lengths(const struct session *s, struct err *err)
+static int check_types(const struct session *s, const struct dataset *d, struct err *err)
+{
+    for (size_t r = 0; r < d->count && s->net.token_types; r++)
+        for (int32_t t = 0; d->rows[r].type_ids && t < d->rows[r].n; t++)
+            if (d->rows[r].type_ids[t] >= s->net.token_types)
+                return err_set(err, ERR_CONFIG,
+                               "data file '%s': a row has token type %d, but the model's "
+                               "type_vocab_size is %d",
+                               d->path, d->rows[r].type_ids[t], s->net.token_types);
+    return 0;
+}
+
+static int check_rows(const struct session *s, struct err *err)
 {
     const int32_t room = s->net.max_positions - s->net.virtual_tokens;
     for (int i = 0; i < SPLIT_COUNT; i++)
@@ -98,7 +125,10 @@ static int check_lengths(const struct session *s, struct err *err)
                 "data file '%s': a row has %d tokens, but the model has %d positions%s",
                 s->data[i]->path, s->data[i]->longest, room,
                 s->net.virtual_tokens ? " behind the virtual tokens" : "");
-    return 0;
+    int rc = 0;
+    for (int i = 0; i < SPLIT_COUNT && !rc; i++)
+        rc = s->data[i] ? check_types(s, s->data[i], err) : 0;
+    return rc;
 }
 
 /* --- course --- */
@@ -114,8 +144,8 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Walks all micro-batches once, to know the largest. */
-static void measure_course(struct course *c, const struct dataset *d)
+/* Walks all micro-batches once, to know the largest. `extra`: virtual tokens per row. */
+static void measure_course(struct course *c, const struct dataset *d, int32_t extra)
 {
     uint32_t *order = xmalloc((size_t)c->rows * sizeof *order);
     const int64_t per_update = c->batch_rows * c->accumulation;
@@ -128,8 +158,9 @@ static void measure_course(struct course *c, const struct dataset *d)
             updates * per_update < c->rows ? updates * per_update : c->rows;
         int32_t tokens = 0;
         for (int64_t r = 0; r < end; r++) {
-            tokens = (r % c->batch_rows ? tokens : 0) + d->rows[order[r]].n;
-            c->tokens += d->rows[order[r]].n;
+            const int32_t n = d->rows[order[r]].n + extra;
+            tokens = (r % c->batch_rows ? tokens : 0) + n;
+            c->tokens += n;
             if (tokens > c->max_tokens)
                 c->max_tokens = tokens;
         }
@@ -153,19 +184,37 @@ static void plan_course(struct session *s)
     c->updates = max_steps > 0 ? max_steps
                                : (int64_t)ceil(json_get_num(t, "num_train_epochs", 3) *
                                                (double)c->updates_per_epoch);
-    measure_course(c, s->data[SPLIT_TRAIN]);
+    measure_course(c, s->data[SPLIT_TRAIN], s->net.prompt_rows);
 }
 
 /* --- graphs --- */
+
+static int open_net(struct session *s, const char *adapter, struct err *err)
+{
+    const char *init = json_get_str(s->trial, "init_adapter", NULL);
+    char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
+    const int32_t labels =
+        (int32_t)json_get_int(s->trial, "num_labels", (int64_t)s->labels.count);
+    int rc = net_init(&s->net, s->hf, s->trial, labels, from, s->training, err);
+    free(from);
+    return rc;
+}
 
 static int start_values(struct session *s, const char *adapter, struct err *err)
 {
     const char *init = json_get_str(s->trial, "init_adapter", NULL);
     if (!adapter && !init)
         return 0;
-    char *path = adapter ? xstrdup(adapter) : fs_join(s->base_dir, init);
-    int rc = adapter_load(&s->net, path, err);
-    free(path);
+    int rc = 0;
+    if (init && (!adapter || s->net.base_moved)) {
+        char *path = fs_join(s->base_dir, init);
+        rc = adapter_load(&s->net, path, err);
+        free(path);
+    }
+    if (!rc && adapter && s->net.method->files->adopt)
+        rc = s->net.method->files->adopt(&s->net, adapter, err);
+    if (!rc && adapter)
+        rc = adapter_load(&s->net, adapter, err);
     return rc;
 }
 
@@ -181,14 +230,22 @@ static void record_graphs(struct session *s)
         graph_init(&s->train_graph, &s->net.params, tokens, rows);
         graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
                      true, json_get_bool(t, "gradient_checkpointing", 0),
-                     (float)json_get_num(t, "label_smoothing_factor", 0));
+                     (float)json_get_num(t, "label_smoothing_factor", 0),
+                     s->class_weights ? g_param(&s->train_graph, CLASS_WEIGHTS) : -1);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
-        if (s->data[i] && s->data[i]->longest > tokens)
-            tokens = s->data[i]->longest;
+        if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
+            tokens = s->data[i]->longest + s->net.prompt_rows;
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, 0);
+                 false, false, 0, -1);
+    if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
+        struct net plain = s->net;
+        plain.method = method_find("full", NULL);
+        graph_init(&s->merged_graph, &s->net.params, tokens, rows);
+        graph_finish(&s->merged_graph, plain.arch->record(&plain, &s->merged_graph, false),
+                     false, false, 0, -1);
+    }
     s->token_budget = tokens;
     s->sequence_budget = rows;
 }
@@ -219,11 +276,14 @@ static void group_parameters(struct session *s)
         struct param_group *g = s->group_count ? &s->groups[s->group_count - 1] : NULL;
         p->bytes = aligned((size_t)param_size(p) * sizeof(float));
         p->offset = at * sizeof(float);
-        if (!g || g->decay == p->no_decay || g->lr_ratio != p->lr_ratio) {
+        if (!g || s->optimizer->per_tensor || g->decay == p->no_decay ||
+            g->lr_ratio != p->lr_ratio) {
             g = &s->groups[s->group_count++];
-            *g = (struct param_group){at, 0, !p->no_decay, p->lr_ratio};
+            *g = (struct param_group){
+                .offset = at, .decay = !p->no_decay, .lr_ratio = p->lr_ratio};
         }
         g->count += p->bytes / sizeof(float);
+        g->elements += (size_t)param_size(p);
         at += p->bytes / sizeof(float);
     }
     s->trainable_floats = at;
@@ -254,20 +314,28 @@ static size_t larger(size_t a, size_t b)
 static void plan_memory(struct session *s)
 {
     size_t offsets[SLOT_COUNT];
-    const bool adam = str_eq(json_get_str(s->trial, "optim", "adamw"), "adamw");
+    s->optimizer = optimizer_find(json_get_str(s->trial, "optim", "adamw"));
     group_parameters(s);
     s->planned[MEM_weights] = place_weights(s);
-    s->planned[MEM_trainable] = s->trainable_floats * sizeof(float);
+    const size_t trainable = s->trainable_floats * sizeof(float);
+    const bool keep_best =
+        s->training && json_get_bool(s->trial, "load_best_model_at_end", 0);
+    s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
     graph_plan(&s->eval_graph, s->backend);
+    if (s->merged_graph.node_count)
+        graph_plan(&s->merged_graph, s->backend);
     if (s->training) {
         graph_plan(&s->train_graph, s->backend);
-        s->planned[MEM_gradients] = s->planned[MEM_trainable];
-        s->planned[MEM_optimizer] = adam ? 2 * s->planned[MEM_trainable] : 0;
+        s->planned[MEM_gradients] = trainable;
+        s->planned[MEM_optimizer] =
+            optimizer_plan(s->optimizer, s->groups, s->group_count);
     }
     s->planned[MEM_activations] =
-        larger(s->train_graph.activation_bytes, s->eval_graph.activation_bytes);
+        larger(s->train_graph.activation_bytes,
+               larger(s->eval_graph.activation_bytes, s->merged_graph.activation_bytes));
     s->planned[MEM_workspace] =
-        larger(s->train_graph.workspace_bytes, s->eval_graph.workspace_bytes);
+        larger(s->train_graph.workspace_bytes,
+               larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
     s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget, offsets);
     s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
 }
@@ -284,21 +352,27 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
                  const char *adapter, bool training, struct err *err)
 {
     const char *backend = getenv("PEFTLAB_BACKEND");
+    struct selection selection;
     *s = (struct session){.trial = trial, .base_dir = base_dir, .training = training};
+    if (training && selection_init(&selection, trial, err)) /* before anything is read */
+        return -(int)err->code;
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return -(int)err->code;
     int rc;
     if ((rc = open_model(s, err)) || (rc = open_data(s, err)))
         return rc;
-    const int32_t labels =
-        (int32_t)json_get_int(trial, "num_labels", (int64_t)s->labels.count);
-    if ((rc = net_init(&s->net, s->hf, trial, labels, err)) ||
-        (rc = check_lengths(s, err)) || (rc = start_values(s, adapter, err)))
+    if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
+        (rc = start_values(s, adapter, err)))
         return rc;
     s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
     if (training)
         plan_course(s);
+    if (training && s->net.method->plan &&
+        (rc = s->net.method->plan(&s->net, s->course.updates, err)))
+        return rc;
+    if (training && (rc = class_weights_read(s, err)))
+        return rc;
     record_graphs(s);
     plan_memory(s);
     return 0;

@@ -11,6 +11,7 @@
 #include "runner/data/dataset.h"
 #include "runner/memory.h"
 #include "runner/net.h"
+#include "runner/optim/optimizer.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 
@@ -19,17 +20,10 @@
 struct course {
     int64_t rows, batch_rows, accumulation;
     int64_t batches_per_epoch, updates_per_epoch, updates;
-    int64_t tokens;     /* of the whole training */
+    int64_t tokens;     /* of the whole training, virtual ones too */
     int32_t max_tokens; /* of its largest micro-batch */
     bool shuffle;
     uint64_t seed;
-};
-
-/* Parameters that one optimiser call serves. */
-struct param_group {
-    size_t offset, count; /* floats */
-    bool decay;
-    float lr_ratio;
 };
 
 enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
@@ -40,6 +34,7 @@ struct session {
     bool training;
     const struct backend *backend;
     struct hf_model *hf;
+    const struct arch *arch;
     struct tokenizer *tokenizer; /* NULL: rows hold ids */
     struct labels labels;
     struct dataset *data[SPLIT_COUNT];
@@ -47,12 +42,18 @@ struct session {
     struct net net;
     struct course course;
     struct graph train_graph, eval_graph; /* train_graph only where `training` */
+    struct graph merged_graph; /* the base alone: to measure merged weights after a
+                                  training; no nodes where they cannot be put in place */
     int32_t token_budget,
         sequence_budget; /* of the batch buffers, the larger of both graphs */
 
+    float *class_weights; /* of the loss, num_labels; NULL: all 1 */
+
+    const struct optimizer *optimizer;
     struct param_group *groups;
     size_t group_count;
-    size_t trainable_floats; /* padded */
+    size_t trainable_floats; /* padded; load_best_model_at_end keeps as many again
+                                behind them, the best so far */
     size_t scalars_offset;   /* of an F64 in the batch arena */
 
     size_t planned[MEM_COUNT];
@@ -78,5 +79,14 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
 /* Order of an epoch; rows must hold course.rows numbers. */
 void course_order(const struct course *c, const struct dataset *d, int64_t epoch,
                   uint32_t *rows);
+
+/* class_weights.c: reads the trial's `class_weights` (training only) and adds them as a
+ * constant of the net. */
+#define CLASS_WEIGHTS "class_weights"
+int class_weights_read(struct session *s, struct err *err);
+/* Sum of the weights of rows [begin, end) of the training data, their number where there
+ * are no weights: what the sum of an update's losses is divided by. */
+double class_weights_sum(const struct session *s, const uint32_t *order, int64_t begin,
+                         int64_t end);
 
 #endif

@@ -4,8 +4,24 @@
 #include "lib/str.h"
 #include "runner/session.h"
 #include "kernels/nf4.h"
+#include "runner/peft/method.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* values -= s B A */
+static void subtract(float *values, const struct param *p)
+{
+    const struct low_rank *l = &p->less;
+    for (int32_t r = 0; r < p->rows; r++)
+        for (int32_t c = 0; c < p->cols; c++) {
+            double sum = 0;
+            for (int32_t k = 0; k < l->rank; k++)
+                sum +=
+                    (double)l->b[(size_t)r * l->rank + k] * l->a[(size_t)k * p->cols + c];
+            float *v = &values[(size_t)r * p->cols + c];
+            *v = (float)(*v - l->scale * sum);
+        }
+}
 
 /* The values as fp32: straight from the mapped file where they lie aligned there, else
  * through a copy (*owned). */
@@ -15,7 +31,7 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     *owned = NULL;
     if (p->given)
         return p->given;
-    if (!p->round_trip && p->base && p->base->dtype == DT_F32 &&
+    if (!p->round_trip && !p->less.rank && p->base && p->base->dtype == DT_F32 &&
         (uintptr_t)p->base->data % sizeof(float) == 0)
         return p->base->data;
     *owned = mem_try_aligned((size_t)param_size(p) * sizeof(float));
@@ -25,6 +41,8 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     }
     if (param_start_values(p, seed, *owned, err) < 0)
         return NULL;
+    if (p->less.rank)
+        subtract(*owned, p);
     if (p->round_trip)
         q4_round_trip(*owned, p->rows, p->cols, p->round_trip, p->spec.block,
                       p->spec.double_quant, *owned);
@@ -52,6 +70,7 @@ static int put_param(struct session *s, struct param *p, struct err *err)
     if (p->base)
         st_drop_pages(s->hf->weights, p->base);
     mem_free_aligned(owned);
+    p->derived &= !p->given || !p->trainable;
     free(p->given);
     p->given = NULL;
     return rc;
@@ -97,8 +116,12 @@ int session_allocate(struct session *s, struct err *err)
     for (int i = 0; i < SLOT_COUNT; i++)
         s->host_batch[i] =
             xcalloc((size_t)(s->token_budget + s->sequence_budget + 1), sizeof(int32_t));
+    if (s->net.method->start)
+        rc = s->net.method->start(&s->net, s->course.seed, err);
     for (size_t i = 0; i < s->net.params.count && !rc; i++)
         rc = put_param(s, s->net.params.items[i], err);
+    if (!rc && s->net.method->derive)
+        rc = s->net.method->derive(&s->net, s->backend, err);
     return rc;
 }
 
@@ -111,8 +134,10 @@ void session_close(struct session *s)
         free(s->host_batch[i]);
     graph_release(&s->train_graph);
     graph_release(&s->eval_graph);
+    graph_release(&s->merged_graph);
     net_release(&s->net);
     free(s->groups);
+    free(s->class_weights);
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i])
             dataset_free(s->data[i]);
@@ -134,9 +159,17 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
         h[SLOT_labels][r] = e->label;
+        const int32_t prompt = s->net.prompt_rows;
+        for (int32_t t = 0; t < prompt; t++, tokens++) {
+            h[SLOT_ids][tokens] = -1 - t;
+            h[SLOT_positions][tokens] = s->net.first_position + t;
+            h[SLOT_type_ids][tokens] = 0;
+        }
+        int32_t position = s->net.first_position + s->net.virtual_tokens;
         for (int32_t t = 0; t < e->n; t++, tokens++) {
+            const bool pad = !prompt && e->ids[t] == s->net.pad_id;
             h[SLOT_ids][tokens] = e->ids[t];
-            h[SLOT_positions][tokens] = t + s->net.virtual_tokens;
+            h[SLOT_positions][tokens] = pad ? s->net.pad_id : position++;
             h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
         }
     }

@@ -1,30 +1,50 @@
 /* runner/train.h - the training loop over an allocated session.
  *
  * An update: zero gradients, micro-batches (loss scaled by 1 / rows of the update),
- * global norm, clip, optimiser. The logged loss is the mean over all rows of the update,
- * grad_norm the norm before clipping, learning_rate the one used. */
+ * global norm, clip, optimiser. The logged loss is the mean over all rows of the update
+ * (with class weights: the sum of weighted losses over the sum of the rows' weights, over
+ * the whole update whatever its micro-batches, as torch's CrossEntropyLoss would of one
+ * batch; 0 where all rows weigh nothing), grad_norm the norm before clipping,
+ * learning_rate the one used.
+ *
+ * After an update, in this order: its line in the trace, an evaluation where one is due
+ * (`eval_steps`), a checkpoint where one is due (`save_steps`) or the training was asked
+ * to stop. Everything the loop knows of its past follows from the trace and the list of
+ * evaluations, so a training that goes on from a checkpoint ends with the same bits. */
 #ifndef RUNNER_TRAIN_H
 #define RUNNER_TRAIN_H
 
+#include "runner/profile.h"
 #include "runner/session.h"
+#include "runner/trace.h"
 #include "tracker/sink.h"
-#include <stdio.h>
 
-struct train_outcome {
-    int64_t updates, tokens, samples;
-    double train_s;  /* updates only: no evaluation, no loading */
-    double *step_ms; /* per update; owned */
-    double loss_first, loss_last;
-    double flops;
+struct train_place {
+    const char *run_dir; /* of trace.jsonl and checkpoints/; NULL: nothing on disk */
+    /* Run folders of earlier attempts at this trial, latest first, ended by NULL; may be
+     * NULL. Where it is given, checkpoints of other trials are no error. */
+    const char *const *older;
+    struct sink *sink;
+    struct profile *profile; /* NULL: none; of the updates */
 };
 
-/* Evaluates when called after an update (`eval_steps`); may be NULL. */
-typedef int train_hook(struct session *s, int64_t update, void *ctx, struct err *err);
+struct train_outcome {
+    struct trace trace; /* of every update, those before a resume too */
+    int64_t updates, tokens, samples;
+    int64_t resumed_from; /* update; 0: from the start */
+    int64_t best_update;  /* whose parameters were put back at the end; 0: the last */
+    bool stopped_early;
+    double train_s;  /* updates only: no evaluation, no loading */
+    double *step_ms; /* per update; owned */
+    double flops;
+    double energy_j; /* of the updates after resumed_from, evaluations between them and
+                        what else ran here; NaN where it cannot be read */
+};
 
-/* trace: a JSON line per update goes there (NULL: nowhere). ERR_NAN when loss or gradient
- * is not finite, ERR_BUSY when the sink or a signal says stop. */
-int train_run(struct session *s, FILE *trace, struct sink *sink, train_hook *hook,
-              void *ctx, struct train_outcome *out, struct err *err);
+/* ERR_NAN when loss or gradient is not finite, ERR_BUSY when the sink or a signal says
+ * stop (with a checkpoint written, where there is a run folder). */
+int train_run(struct session *s, const struct train_place *place,
+              struct train_outcome *out, struct err *err);
 void train_outcome_release(struct train_outcome *o);
 
 #endif

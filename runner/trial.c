@@ -6,7 +6,9 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 #include "runner/calibrate.h"
+#include "runner/checkpoint.h"
 #include "runner/evaluate.h"
+#include "runner/merge.h"
 #include "runner/peft/method.h"
 #include "runner/result.h"
 #include "runner/session.h"
@@ -27,8 +29,11 @@ static double evaluation_flops(const struct session *s)
     double flops = 0;
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++)
         if (s->data[i])
-            flops += graph_flops(&s->eval_graph, (int32_t)s->data[i]->total_tokens,
-                                 (int32_t)s->data[i]->count);
+            flops +=
+                graph_flops(&s->eval_graph,
+                            (int32_t)(s->data[i]->total_tokens +
+                                      (size_t)s->net.prompt_rows * s->data[i]->count),
+                            (int32_t)s->data[i]->count);
     return flops;
 }
 
@@ -41,7 +46,7 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     }
     out->trainable_parameters = params_count(&s->net.params, true);
     out->total_parameters = params_count(&s->net.params, false);
-    out->adapter_bytes = out->trainable_parameters * (int64_t)sizeof(float);
+    out->adapter_bytes = adapter_bytes(&s->net);
     out->updates = c->updates;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
@@ -78,18 +83,6 @@ static void log_metrics(struct sink *sink, int split, const struct evaluation *e
     }
 }
 
-static int evaluate_now(struct session *s, int64_t update, void *ctx, struct err *err)
-{
-    struct evaluation e;
-    if (!s->data[SPLIT_EVAL])
-        return 0;
-    int rc = evaluate_split(s, SPLIT_EVAL, &e, err);
-    if (!rc)
-        log_metrics(ctx, SPLIT_EVAL, &e, update);
-    evaluation_release(&e);
-    return rc;
-}
-
 static int evaluate_splits(struct session *s, struct run_result *r, struct sink *sink,
                            struct err *err)
 {
@@ -101,63 +94,83 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
             return rc;
         r->eval_s += r->evaluations[i].seconds;
         log_metrics(sink, i, &r->evaluations[i], -1);
-        if (json_get_int(s->trial, "eval_steps", 0) > 0 && i == SPLIT_EVAL)
+        if (json_get_int(s->trial, "eval_steps", 0) > 0 && i == SPLIT_EVAL &&
+            r->training.updates == s->course.updates && !r->training.best_update)
             log_metrics(sink, i, &r->evaluations[i], r->training.updates);
     }
     return 0;
 }
 
+/* Into a folder of another name first, so that adapter/ is whole and nothing else. */
 static int save_adapter(struct session *s, struct run_result *r, const char *out_dir,
                         struct sink *sink, struct err *err)
 {
-    char *dir = fs_join(out_dir, "adapter");
-    int rc =
-        adapter_save(&s->net, s->backend, dir,
-                     s->labels.from_strings ? (const char *const *)s->labels.names : NULL,
-                     &r->adapter_bytes, err);
+    char *dir = fs_join(out_dir, "adapter"), *fresh = fs_join(out_dir, "adapter.new");
+    int rc = fs_exists(fresh) ? fs_remove_tree(fresh, err) : 0;
+    if (!rc)
+        rc = adapter_save(&s->net, s->backend, fresh,
+                          s->labels.from_strings ? (const char *const *)s->labels.names
+                                                 : NULL,
+                          &r->adapter_bytes, err);
+    if (!rc && fs_exists(dir))
+        rc = fs_remove_tree(dir, err);
+    if (!rc)
+        rc = fs_rename(fresh, dir, err);
     if (!rc)
         sink->ops->artifact(sink, "adapter", dir);
+    free(fresh);
     free(dir);
     return rc;
 }
 
-static int train_into(struct session *s, const char *out_dir, struct sink *sink,
+static int train_into(struct session *s, const struct trial_run *run, struct sink *sink,
                       struct run_result *r, struct err *err)
 {
-    char *trace_path = fs_join(out_dir, "trace.jsonl");
-    FILE *trace = fopen(trace_path, "w");
-    int rc = trace ? 0 : err_set(err, ERR_IO, "cannot create '%s'", trace_path);
+    struct profile profile;
+    const struct train_place place = {run->out_dir, run->older, sink,
+                                      run->profile ? &profile : NULL};
+    profile_init(&profile);
+    int rc = session_allocate(s, err);
     if (!rc)
-        rc = session_allocate(s, err);
+        rc = train_run(s, &place, &r->training, err);
+    if (!rc && run->profile)
+        r->profile = profile_json(&profile, s->backend);
     if (!rc)
-        rc = train_run(s, trace, sink, evaluate_now, sink, &r->training, err);
-    if (trace && fclose(trace) != 0 && !rc)
-        rc = err_set(err, ERR_IO, "cannot write '%s' (disk full?)", trace_path);
-    free(trace_path);
-    if (!rc)
-        rc = save_adapter(s, r, out_dir, sink, err);
+        rc = save_adapter(s, r, run->out_dir, sink, err);
     if (!rc)
         rc = evaluate_splits(s, r, sink, err);
     if (!rc)
-        rc = evaluate_latency(s, LATENCY_REQUESTS, &r->latency, err);
+        rc = evaluate_latency(s, &s->eval_graph, LATENCY_REQUESTS, &r->latency, err);
+    if (!rc && s->merged_graph.node_count)
+        rc = merge_latency(s, LATENCY_REQUESTS, &r->merged_latency, err);
     return rc;
 }
 
-int trial_train(const json_t *resolved, const char *base_dir, const char *out_dir,
+/* A finished trial needs no checkpoints, nor those of its earlier attempts. */
+static void remove_checkpoints(const struct trial_run *run)
+{
+    checkpoint_remove_all(run->out_dir, NULL);
+    for (size_t i = 0; run->older && run->older[i]; i++)
+        checkpoint_remove_all(run->older[i], NULL);
+}
+
+int trial_train(const json_t *resolved, const char *base_dir, const struct trial_run *run,
                 struct sink *sink, struct err *err)
 {
     struct session s;
     struct run_result r = {.started_s = clock_mono_s()};
-    int rc = fs_mkdirs(out_dir, err);
+    int rc = fs_mkdirs(run->out_dir, err);
     if (rc)
         return rc;
     json_t *environment = proc_environment();
     sink->ops->environment(sink, environment);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
     if (!rc)
-        rc = train_into(&s, out_dir, sink, &r, err);
+        rc = train_into(&s, run, sink, &r, err);
     if (!rc)
-        rc = result_write(&r, &s, environment, out_dir, sink, err);
+        rc = result_write(&r, &s, environment, run->out_dir, sink, err);
+    if (!rc)
+        remove_checkpoints(run);
     result_release(&r);
     json_decref(environment);
     session_close(&s);
@@ -179,9 +192,24 @@ static int write_logits(const struct session *s, const struct evaluation *e,
     return rc;
 }
 
-int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
-                   const char *out_dir, struct err *err)
+static int evaluate_profiled(struct session *s, struct run_result *r, struct sink *sink,
+                             struct err *err)
 {
+    struct profile profile;
+    profile_init(&profile);
+    s->memory.watch = &profile.watch;
+    profile_begin(&profile);
+    int rc = evaluate_splits(s, r, sink, err);
+    profile_end(&profile);
+    s->memory.watch = NULL;
+    r->profile = profile_json(&profile, s->backend);
+    return rc;
+}
+
+int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
+                   const struct trial_run *run, struct err *err)
+{
+    const char *out_dir = run->out_dir;
     struct session s;
     struct run_result r = {.started_s = clock_mono_s()};
     struct sink *sink = sink_null();
@@ -195,7 +223,7 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
     if (!rc)
         rc = session_allocate(&s, err);
     if (!rc)
-        rc = evaluate_splits(&s, &r, sink, err);
+        rc = (run->profile ? evaluate_profiled : evaluate_splits)(&s, &r, sink, err);
     if (!rc)
         rc = write_logits(&s, &r.evaluations[SPLIT_EVAL], out_dir, err);
     if (!rc)

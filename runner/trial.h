@@ -43,14 +43,20 @@ struct trial_prediction {
 int trial_predict(const json_t *resolved, const char *base_dir,
                   struct trial_prediction *out, struct err *err);
 
-/* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json) under
- * out_dir and events to the sink. Returns ERR_NAN when the loss is not a number,
- * ERR_NOMEM when the plan does not fit, ERR_BUSY when it was asked to stop. */
-int trial_train(const json_t *resolved, const char *base_dir, const char *out_dir,
+struct trial_run {
+    const char *out_dir;      /* the run folder */
+    const char *const *older; /* see struct train_place */
+    bool profile;             /* table of ops into result.json */
+};
+/* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json; while
+ * it trains also checkpoints/, from which it goes on) and events to the sink. Returns
+ * ERR_NAN when the loss is not a number, ERR_NOMEM when the plan does not fit, ERR_BUSY
+ * when it was asked to stop. */
+int trial_train(const json_t *resolved, const char *base_dir, const struct trial_run *run,
                 struct sink *sink, struct err *err);
 /* Evaluates `adapter` (NULL: init_adapter, and without that the base); writes result.json
  * and logits.safetensors. */
 int trial_evaluate(const json_t *resolved, const char *base_dir, const char *adapter,
-                   const char *out_dir, struct err *err);
+                   const struct trial_run *run, struct err *err);
 
 #endif

@@ -25,11 +25,19 @@ fi
 case $B in /*) PEFTLAB=$B/peftlab ;; *) PEFTLAB=$PWD/$B/peftlab ;; esac
 export PEFTLAB CMOCKA_MESSAGE_OUTPUT=TAP NO_COLOR=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:allocator_may_return_null=1}
+export PEFTLAB_BACKEND_DIR=$PWD/$B
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 unset PEFTLAB_STORE PEFTLAB_MODELS PEFTLAB_BACKEND PEFTLAB_CPU PEFTLAB_THREADS MAKEFLAGS MAKELEVEL MFLAGS
 logs=$B/test-logs
 rm -rf "$logs"
 mkdir -p "$logs"
+
+# Backends that can be built here: the CUDA sources for the host (g++), for GPUs (nvcc).
+objects=$(make --no-print-directory -s "${flags[@]}" backend-objects)
+emul= cuda=
+for object in $objects; do
+    case $object in *_emul.so) emul=$object ;; *) cuda=$object ;; esac
+done
 
 # ---- what there is to do: "name<TAB>make target or -<TAB>command" ----
 list_jobs() {
@@ -42,7 +50,10 @@ list_jobs() {
             printf 'golden/cpu\t%s\ttests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/cpu-generic\t%s\tPEFTLAB_CPU=generic tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/ref\t%s\tPEFTLAB_BACKEND=ref tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
-        fi ;;
+        fi
+        [ -z "$emul" ] || printf 'golden/cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/run.sh %s %s\n' "$emul" "$B/peftlab" \
+            "bert-lora-qv bert-lora-dropout bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head"
+        ;;
     esac
     case " $suites " in *" cli "*)
         for f in tests/cli/*.bats; do
@@ -55,7 +66,14 @@ list_jobs() {
             name=$(basename "$f" .c)
             grep -q cmocka_run_group_tests "$f" || { printf 'build/%s\t%s\techo 1..1; echo ok 1\n' "$name" "$B/tests/$name"; continue; }
             printf 'unit/%s\t%s\t%s\n' "$name" "$B/tests/$name" "$B/tests/$name"
-        done ;;
+        done
+        # kernels_ops runs every backend that is built; once more with blocks and threads in another order
+        if [ -n "$emul" ]; then
+            printf 'unit/cuda_emul\t%s\t%s\n' "$B/tests/cuda_emul" "$B/tests/cuda_emul"
+            printf 'unit/kernels_ops-shuffled\t%s\tPEFTLAB_EMUL_SEED=1 PEFTLAB_EMUL_PROTECT=1 %s\n' "$emul" "$B/tests/kernels_ops"
+        fi
+        [ -z "$cuda" ] || printf 'unit/cuda_object\t%s\ttests/cuda/object.sh %s %s\n' "$cuda" "$cuda" "$B/peftlab"
+        ;;
     esac
     case " $suites " in *" fuzz "*)
         for f in tests/fuzz/fuzz_*.c; do

@@ -1,4 +1,4 @@
-/* kernels/ref/elementwise.c - activations, dropout, add, copy, zero. */
+/* kernels/ref/elementwise.c - activations, dropout, scale, add, copy, zero. */
 #include "kernels/ref/ref.h"
 #include "kernels/dropout.h"
 #include <math.h>
@@ -39,12 +39,29 @@ static double tanh_slope(double x)
     return 1 - y * y;
 }
 
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static double swish(double x)
+{
+    return x * sigmoid(x);
+}
+
+static double swish_slope(double x)
+{
+    double s = sigmoid(x);
+    return s * (1 + x * (1 - s));
+}
+
 static const struct {
     double (*value)(double), (*slope)(double);
 } acts[ACT_COUNT] = {
-    [ACT_gelu] = {gelu, gelu_slope},
-    [ACT_relu] = {relu, relu_slope},
-    [ACT_tanh] = {tanh, tanh_slope},
+    [ACT_gelu] = {gelu,  gelu_slope },
+    [ACT_relu] = {relu,  relu_slope },
+    [ACT_tanh] = {tanh,  tanh_slope },
+    [ACT_swish] = {swish, swish_slope},
 };
 
 void ref_act(const struct op_args *args)
@@ -84,6 +101,15 @@ void ref_add(const struct op_args *args)
         for (int c = 0; c < y->cols; c++)
             ref_put(args, 0, ref_row(y, r) + c,
                     (double)ref_row(a, r)[c] + ref_row(b, r)[c]);
+}
+
+void ref_scale(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c,
+                    (double)args->attr.scale * ref_row(x, r)[c]);
 }
 
 void ref_copy(const struct op_args *args)

@@ -13,11 +13,22 @@ static float *lookup(const struct tensor *table, const struct tensor *index, int
     return ref_row(table, i);
 }
 
+/* Of the word table, or of the prompt where the id is negative. */
+static float *token_row(const struct tensor *word, const struct tensor *prompt,
+                        const struct tensor *ids, int64_t t)
+{
+    int32_t i = ref_index(ids, t);
+    if (i >= 0)
+        return lookup(word, ids, t);
+    assert(!prompt->data || -1 - i < prompt->rows);
+    return prompt->data ? ref_row(prompt, -1 - i) : NULL;
+}
+
 void ref_embed(const struct op_args *args)
 {
     const struct tensor *in = args->in, *y = &args->out[0];
     for (int64_t t = 0; t < y->rows; t++) {
-        const float *word = lookup(&in[3], &in[0], t);
+        const float *word = token_row(&in[3], &in[6], &in[0], t);
         const float *pos = lookup(&in[4], &in[1], t);
         const float *type = lookup(&in[5], &in[2], t);
         for (int c = 0; c < y->cols; c++) {
@@ -29,12 +40,16 @@ void ref_embed(const struct op_args *args)
 
 void ref_embed_bwd(const struct op_args *args)
 {
-    const struct tensor *dy = &args->in[0];
-    for (int i = 0; i < 3; i++) {
+    const struct tensor *dy = &args->in[0], *out = args->out;
+    for (int i = 0; i < 4; i++)
         ref_clear(args, i);
-        for (int64_t t = 0; args->out[i].data && t < dy->rows; t++)
-            ref_add_row(lookup(&args->out[i], &args->in[1 + i], t), ref_row(dy, t),
-                        dy->cols);
+    for (int64_t t = 0; t < dy->rows; t++) {
+        float *const rows[] = {token_row(&out[0], &out[3], &args->in[1], t),
+                               lookup(&out[1], &args->in[2], t),
+                               lookup(&out[2], &args->in[3], t)};
+        for (int i = 0; i < 3; i++)
+            if (rows[i])
+                ref_add_row(rows[i], ref_row(dy, t), dy->cols);
     }
 }
 

@@ -1,6 +1,7 @@
 /* runner/arch/arch.c - the registry of model families. */
 #include "runner/arch/arch.h"
 #include "lib/buf.h"
+#include "lib/json.h"
 #include <string.h>
 
 #define ARCH(name) extern const struct arch arch_##name;
@@ -25,4 +26,18 @@ const struct arch *arch_find(const char *model_type, struct err *err)
             buf_str(&known));
     buf_release(&known);
     return NULL;
+}
+
+int32_t arch_first_position(const struct arch *arch, const json_t *config)
+{
+    const int64_t pad = json_get_int(config, "pad_token_id", 1);
+    if (!arch->positions_behind_pad || pad < 0 || pad >= INT32_MAX)
+        return 0;
+    return (int32_t)pad + 1;
+}
+
+int32_t arch_positions(const struct arch *arch, const json_t *config)
+{
+    return (int32_t)json_get_int(config, "max_position_embeddings", 512) -
+           arch_first_position(arch, config);
 }

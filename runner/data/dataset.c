@@ -1,4 +1,4 @@
-/* runner/data/dataset.c - JSON lines into rows of token ids. */
+/* runner/data/dataset.c - JSON lines and tables into rows of token ids. */
 #include "runner/data/dataset.h"
 #include "lib/fs.h"
 #include "lib/hash.h"
@@ -7,6 +7,7 @@
 #include "lib/rng.h"
 #include "lib/str.h"
 #include "runner/data/label_map.h"
+#include "runner/data/table.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ struct reader {
     const struct data_spec *spec;
     const struct tokenizer *tokenizer;
     struct lines lines;
+    struct table table;  /* count 0: JSON lines */
+    bool integer_labels; /* of a table */
     struct label_map labels;
     struct encoding encoding; /* reused from row to row */
     size_t truncated;
@@ -58,25 +61,39 @@ static bool is_blank(const char *s, size_t n)
     return n == 0;
 }
 
+static size_t line_breaks(const char *s, size_t n)
+{
+    size_t count = 0;
+    for (const char *at = s; (at = memchr(at, '\n', n - (size_t)(at - s))); at++)
+        count++;
+    return count;
+}
+
+/* Of a table (delimiter not 0) the records, whose quoted fields may hold line ends. */
 static int find_lines(struct lines *l, const char *path, const char *text, size_t size,
-                      struct err *err)
+                      char delimiter, struct err *err)
 {
     size_t begin = size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0; /* UTF-8 mark */
     l->text = text;
     for (size_t number = 1; begin < size; number++) {
         const char *nl = memchr(text + begin, '\n', size - begin);
-        size_t end = nl ? (size_t)(nl - text) : size;
+        size_t end = delimiter ? table_record_end(text, size, begin, delimiter)
+                     : nl      ? (size_t)(nl - text)
+                               : size;
         if (end - begin > LINE_BYTES_MAX)
             return err_set(err, ERR_PARSE,
                            "data file '%s': line %zu: longer than %zu MiB", path, number,
                            LINE_BYTES_MAX >> 20);
-        if (!is_blank(text + begin, end - begin)) {
+        const bool blank = delimiter ? end - begin <= (text[begin] == '\r')
+                                     : is_blank(text + begin, end - begin);
+        if (!blank) {
             if (l->count >= ROWS_MAX)
                 return err_set(err, ERR_PARSE, "data file '%s': more than %d rows", path,
                                ROWS_MAX);
             l->at = xgrow(l->at, &l->cap, l->count + 1, sizeof *l->at);
             l->at[l->count++] = (struct line){begin, end - begin, number};
         }
+        number += delimiter ? line_breaks(text + begin, end - begin) : 0;
         begin = end + 1;
     }
     return 0;
@@ -203,12 +220,50 @@ static int read_text(struct reader *r, const json_t *row, struct example *e,
     return 0;
 }
 
+/* A cell as JSON; `type` is what it must be. */
+static int set_parsed(const struct reader *r, json_t *row, const char *column,
+                      size_t number, json_type type, struct err *err)
+{
+    const json_t *cell = json_object_get(row, column);
+    if (!cell)
+        return 0;
+    json_t *v = json_parse_line(json_string_value(cell), json_string_length(cell), column,
+                                number, NULL);
+    if (!v || json_typeof(v) != type) {
+        json_decref(v);
+        return err_set(err, ERR_PARSE, "column '%s' must hold %s, not '%.50s' (%s)",
+                       column, type == JSON_ARRAY ? "a list" : "integers",
+                       json_string_value(cell), r->path);
+    }
+    return json_object_set_new(row, column, v);
+}
+
+/* Line i as an object; the columns of a table that mean numbers hold them. */
+static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
+{
+    static const char *const lists[] = {"input_ids", "token_type_ids"};
+    const struct line *l = &r->lines.at[i];
+    const char *text = r->lines.text + l->begin;
+    if (!r->table.count)
+        return json_parse_line(text, l->bytes, r->what, l->number, err);
+    json_t *row = table_row(&r->table, text, l->bytes, err);
+    int rc = row ? 0 : -ERR_PARSE;
+    for (size_t k = 0; k < ARRAY_LEN(lists) && !rc; k++)
+        rc = set_parsed(r, row, lists[k], l->number, JSON_ARRAY, err);
+    if (!rc && r->integer_labels)
+        rc = set_parsed(r, row, label_column(r->spec), l->number, JSON_INTEGER, err);
+    if (!rc)
+        return row;
+    at_line(r, i, err);
+    json_decref(row);
+    return NULL;
+}
+
 /* Parses line i into an object and finds its label. New reference in *row. */
 static int parse_line(const struct reader *r, size_t i, json_t **row,
                       const json_t **label, struct err *err)
 {
-    const struct line *l = &r->lines.at[i];
-    *row = json_parse_line(r->lines.text + l->begin, l->bytes, r->what, l->number, err);
+    *row = parse_row(r, i, err);
     if (!*row)
         return -ERR_PARSE;
     int rc = 0;
@@ -237,6 +292,36 @@ static int read_row(struct reader *r, size_t i, struct example *e, struct err *e
     return rc;
 }
 
+static bool is_integer_text(const json_t *v)
+{
+    const char *s = json_string_value(v);
+    const size_t n = s ? strlen(s) : 0;
+    return n && n < 10 && strspn(s, "0123456789") == n && (s[0] != '0' || n == 1);
+}
+
+/* The header; whether labels are class numbers: all of the training file look so, or the
+ * training labels were. */
+static int start_table(struct reader *r, char delimiter, const struct labels *labels,
+                       struct err *err)
+{
+    struct lines *l = &r->lines;
+    int rc =
+        table_header(&r->table, delimiter, l->text + l->at[0].begin, l->at[0].bytes, err);
+    if (rc)
+        return at_line(r, 0, err);
+    memmove(l->at, l->at + 1, --l->count * sizeof *l->at);
+    bool all = true;
+    for (size_t i = 0; i < l->count && !labels->count && all; i++) {
+        json_t *row = table_row(&r->table, l->text + l->at[i].begin, l->at[i].bytes, err);
+        if (!row)
+            return at_line(r, i, err);
+        all = is_integer_text(json_object_get(row, label_column(r->spec)));
+        json_decref(row);
+    }
+    r->integer_labels = labels->count ? !labels->from_strings : all;
+    return 0;
+}
+
 /* The whole training file teaches the classes, whatever rows are used. */
 static int learn_labels(struct reader *r, struct err *err)
 {
@@ -253,8 +338,36 @@ static int learn_labels(struct reader *r, struct err *err)
     return label_map_fix(&r->labels, r->spec->num_labels, r->path, err);
 }
 
+/* Leaves the lines of one side of the split. */
+static int take_side(struct reader *r, struct err *err)
+{
+    const struct data_spec *s = r->spec;
+    struct lines *l = &r->lines;
+    const size_t n = l->count;
+    if (n < 2)
+        return err_set(err, ERR_PARSE, "data file '%s': one row cannot be split",
+                       r->path);
+    size_t held = (size_t)(s->held_out_share * (double)n + 0.5), kept = 0;
+    held = held < 1 ? 1 : held >= n ? n - 1 : held;
+    struct philox_key key = rng_key(s->split_seed, "held-out");
+    uint32_t *order = xmalloc(n * sizeof *order);
+    bool *out = xcalloc(n, sizeof *out);
+    rng_permutation(&key, 0, n, order);
+    for (size_t i = 0; i < held; i++)
+        out[order[i]] = true;
+    for (size_t i = 0; i < n; i++)
+        if (out[i] == s->held_out)
+            l->at[kept++] = l->at[i];
+    l->count = kept;
+    free(order);
+    free(out);
+    return 0;
+}
+
 static int read_rows(struct reader *r, struct dataset *d, struct err *err)
 {
+    if (r->spec->held_out_share > 0 && take_side(r, err) < 0)
+        return -ERR_PARSE;
     size_t n = r->lines.count;
     uint32_t *order = NULL;
     if (r->spec->max_samples > 0) {
@@ -279,10 +392,14 @@ static int read_rows(struct reader *r, struct dataset *d, struct err *err)
 static int load(struct reader *r, struct labels *labels, struct dataset *d,
                 struct err *err)
 {
-    if (r->lines.count == 0)
-        return err_set(err, ERR_PARSE, "data file '%s': no rows", r->path);
+    const char delimiter = table_delimiter(r->path);
+    int rc = delimiter && r->lines.count ? start_table(r, delimiter, labels, err) : 0;
+    if (rc >= 0 && r->lines.count == 0)
+        rc = err_set(err, ERR_PARSE, "data file '%s': no rows", r->path);
+    if (rc < 0)
+        return rc;
     label_map_init(&r->labels, labels);
-    int rc = labels->count ? 0 : learn_labels(r, err);
+    rc = labels->count ? 0 : learn_labels(r, err);
     if (rc >= 0)
         rc = read_rows(r, d, err);
     label_map_release(&r->labels);
@@ -302,9 +419,10 @@ int dataset_parse(const char *text, size_t size, const char *name,
     sha256_hex(text, size, d->sha256);
     bool learned = labels->count == 0;
     *out = NULL;
-    int rc = find_lines(&r.lines, name, text, size, err);
+    int rc = find_lines(&r.lines, name, text, size, table_delimiter(name), err);
     if (rc >= 0)
         rc = load(&r, labels, d, err);
+    table_release(&r.table);
     free(r.lines.at);
     free(r.what);
     if (rc < 0) {

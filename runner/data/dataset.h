@@ -1,10 +1,11 @@
 /* runner/data/dataset.h - rows of a task, tokenised, with labels as class indices.
  *
  * JSON lines (depth, line length and count limited): {"text", "label"} (+ text_pair),
- * {"input_ids", "label"}. String labels become class indices by sorted name over the
- * training file; the evaluation files must use the same names. Integer labels are used as
- * they are. Errors name file, line and column of the table ("data file 'x': line 7: no
- * key 'label'"). */
+ * {"input_ids", "label"}; a name that ends in .csv or .tsv is a table with the same names
+ * as columns (see table.h), its labels class numbers if all of them look so. String
+ * labels become class indices by sorted name over the training file; the evaluation files
+ * must use the same names. Integer labels are used as they are. Errors name file, line
+ * and column of the table ("data file 'x': line 7: no key 'label'"). */
 #ifndef RUNNER_DATA_DATASET_H
 #define RUNNER_DATA_DATASET_H
 
@@ -44,6 +45,12 @@ struct data_spec {
     int64_t max_samples; /* 0: all; else the first of the file's rows in the order of the
                             seeded permutation */
     uint64_t seed;
+    /* Share of the file's rows held out for evaluation, drawn by split_seed alone, so that
+     * trials of any seed see the same; 0: none. `held_out` reads these rows, else the
+     * others; both in file order. At least one row is on each side. */
+    double held_out_share;
+    uint64_t split_seed;
+    bool held_out;
     int32_t vocab_size; /* ids of input_ids rows must be below */
     int32_t num_labels; /* 0: from the data */
 };

@@ -55,6 +55,22 @@ static void set_grad(struct backward *b, int t, int grad)
     ++*shares_of(b, grad);
 }
 
+static int into(struct backward *b, int t, bool *add);
+
+/* A view's gradient is a part of its parent's, which is zero where nobody writes. */
+static int into_view(struct backward *b, int t, bool *add)
+{
+    struct graph *g = b->g;
+    const struct g_tensor s = g->tensors[t];
+    const int parent = into(b, s.parent, add);
+    if (!*add)
+        graph_append(g, OP_zero)->out[0] = parent;
+    *add = true;
+    int v = g_slice(g, parent, s.column, s.cols);
+    g->tensors[v].rows = s.rows;
+    return v;
+}
+
 /* Where the gradient of `t` is to be written; *add: to be added to what is there. */
 static int into(struct backward *b, int t, bool *add)
 {
@@ -64,7 +80,7 @@ static int into(struct backward *b, int t, bool *add)
     if (s.home == HOME_PARAM)
         return param_grad(b, t);
     if (s.home == HOME_VIEW)
-        return g_slice(g, into(b, s.parent, add), s.column, s.cols);
+        return into_view(b, t, add);
     if (b->grad[t] < 0) {
         *add = false;
         set_grad(b, t, graph_like(g, t));
@@ -118,7 +134,7 @@ typedef void rule(struct backward *b, const struct g_node *n, int dy);
 static void back_embed(struct backward *b, const struct g_node *n, int dy)
 {
     const int in[] = {dy, n->in[0], n->in[1], n->in[2]};
-    emit(b, OP_embed_bwd, in, 4, n->in + 3, 3, 0, n->attr);
+    emit(b, OP_embed_bwd, in, 4, n->in + 3, 4, 0, n->attr);
 }
 
 static void back_layernorm(struct backward *b, const struct g_node *n, int dy)
@@ -146,6 +162,11 @@ static void back_dropout(struct backward *b, const struct g_node *n, int dy)
     emit(b, OP_dropout, &dy, 1, n->in, 1, 0, n->attr);
 }
 
+static void back_scale(struct backward *b, const struct g_node *n, int dy)
+{
+    emit(b, OP_scale, &dy, 1, n->in, 1, 0, n->attr);
+}
+
 static void back_add(struct backward *b, const struct g_node *n, int dy)
 {
     for (int i = 0; i < 2; i++) {
@@ -157,6 +178,14 @@ static void back_add(struct backward *b, const struct g_node *n, int dy)
         else
             emit(b, OP_copy, &dy, 1, &t, 1, 0, n->attr);
     }
+}
+
+static void back_colscale(struct backward *b, const struct g_node *n, int dy)
+{
+    const int x = wants(b, n->in[1]) ? seen(b, n->in[0]) : -1;
+    const int in[] = {dy, x, n->in[1]};
+    emit(b, OP_colscale_bwd, in, 3, n->in, 2, 0, n->attr);
+    emit(b, OP_colsum, &dy, 1, n->in + 2, 1, 0, n->attr);
 }
 
 static void back_attention(struct backward *b, const struct g_node *n, int dy)
@@ -185,6 +214,7 @@ static rule *const rules[OP_COUNT] = {
     [OP_linear] = back_linear,       [OP_act] = back_act,
     [OP_dropout] = back_dropout,     [OP_add] = back_add,
     [OP_attention] = back_attention, [OP_gather] = back_gather,
+    [OP_colscale] = back_colscale,   [OP_scale] = back_scale,
 };
 
 /* Appends the forward nodes of a segment again; later rules read their outputs. */
@@ -229,12 +259,13 @@ static void start(struct backward *b, struct graph *g)
         b->param_grad[i] = -1;
 }
 
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing)
+void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
+                    int class_weights)
 {
     struct backward b;
     start(&b, g);
-    const int in[] = {g->logits, g->slots[SLOT_labels]};
-    emit(&b, OP_cross_entropy_bwd, in, 2, &g->logits, 1, 0,
+    const int in[] = {g->logits, g->slots[SLOT_labels], class_weights};
+    emit(&b, OP_cross_entropy_bwd, in, 3, &g->logits, 1, 0,
          (struct op_attr){.smoothing = label_smoothing});
 
     int segment = -1;

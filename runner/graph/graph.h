@@ -79,6 +79,7 @@ struct graph {
     int *param_tensor;     /* tensor of each parameter, -1: not used */
     size_t param_cap;
     int logits, loss;
+    int prompt;           /* the method's virtual tokens, -1: none */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
     size_t activation_bytes, workspace_bytes;
@@ -91,15 +92,23 @@ void graph_release(struct graph *g);
 /* --- recording. Each returns the number of its output. --- */
 int g_param(struct graph *g, const char *name); /* by name; the parameter must exist */
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
-int g_embed(struct graph *g, int word, int position, int type); /* type: -1 for none */
+int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed ones */
+/* type, prompt (rows that negative ids name): -1 for none */
+int g_embed(struct graph *g, int word, int position, int type, int prompt);
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
 int g_linear(struct graph *g, int x, int weight, int bias,
              float scale); /* bias: -1 for none */
 void g_linear_onto(struct graph *g, int y, int x, int weight,
                    float scale); /* y += scale * x W^T */
 int g_act(struct graph *g, int x, enum act act);
-int g_dropout(struct graph *g, int x, float p); /* p == 0: x itself */
+int g_dropout(struct graph *g, int x, float p);   /* p == 0: x itself */
+int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
+int g_colscale(struct graph *g, int x, int scale,
+               int bias); /* x * scale + bias per column; bias: -1 for none */
+/* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
+ * rows. */
+int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale);
 /* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 int heads, float scale, float p);
@@ -109,9 +118,10 @@ int g_gather(struct graph *g, int x, int index);
 void graph_segment(struct graph *g, bool open);
 
 /* Marks the logits; adds the loss per row (label smoothing as transformers'
- * LabelSmoother) and, where `train`, the backward pass. */
+ * LabelSmoother; class_weights: a tensor of 1 x classes, or -1) and, where `train`, the
+ * backward pass. */
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing);
+                  float label_smoothing, int class_weights);
 /* True where some linear_dx reads this parameter, so that its weight must be prepared for
  * it. */
 bool graph_needs_dx(const struct graph *g, int param);
@@ -124,10 +134,20 @@ double graph_flops(const struct graph *g, int32_t tokens,
  * aligned. */
 size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT]);
 
+/* Sees each op after it ran, for profiles and for finding what is not finite. */
+struct graph_watch {
+    void (*ran)(struct graph_watch *w, enum op op, const struct op_args *args,
+                double seconds);
+    const struct g_node *node; /* the one that ran; NULL: an op outside of a graph */
+};
 struct graph_memory {
     void *activations, *workspace, *batch;
     size_t batch_offsets[SLOT_COUNT];
+    struct graph_watch *watch; /* usually NULL: then nothing is timed */
 };
+/* Calls one op, watched where somebody watches. */
+void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
+                struct op_args *args);
 /* Runs nodes on a micro-batch of so many tokens and sequences (within the budgets). */
 void graph_run(const struct graph *g, const struct backend *backend,
                const struct graph_memory *m, int32_t tokens, int32_t sequences,
@@ -141,6 +161,7 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
                      int32_t cols);
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing);
+void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
+                    int class_weights);
 
 #endif

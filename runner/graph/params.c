@@ -45,7 +45,7 @@ int64_t params_count(const struct params *p, bool trainable_only)
 {
     int64_t n = 0;
     for (size_t i = 0; i < p->count; i++)
-        if (p->items[i]->trainable || !trainable_only)
+        if (p->items[i]->trainable || (!trainable_only && !p->items[i]->derived))
             n += param_size(p->items[i]);
     return n;
 }
@@ -76,6 +76,6 @@ int param_start_values(const struct param *p, uint64_t seed, float *dst, struct 
         return 0;
     }
     for (int64_t i = 0; i < n; i++)
-        dst[i] = p->init == INIT_ONES;
+        dst[i] = p->init == INIT_CONSTANT ? p->init_scale : p->init == INIT_ONES;
     return 0;
 }

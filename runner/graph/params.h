@@ -18,21 +18,34 @@
 #include "runner/model/safetensors.h"
 #include <stdbool.h>
 
-enum init_kind { INIT_ZEROS, INIT_ONES, INIT_NORMAL, INIT_UNIFORM };
+enum init_kind { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM };
+
+/* scale * B A, B rows x rank, A rank x cols. */
+struct low_rank {
+    int32_t rank; /* 0: none */
+    float scale;
+    const float *a, *b; /* borrowed */
+};
 
 struct param {
     char *name; /* path in the Hugging Face task model: "bert.pooler.dense.weight" */
     int ndim;   /* 1 or 2; 1-d is a row */
     int32_t rows, cols;
     bool trainable;
+    bool saved;     /* frozen, but in the adapter's folder too */
+    bool column;    /* a row here, [cols, 1] in files */
     bool linear;    /* weight of a linear layer: prepared when frozen */
     bool no_decay;  /* norm or bias, by transformers' rule */
     float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
 
     const struct st_tensor *base; /* in the base's file; NULL: not there */
     enum init_kind init;          /* used when nothing else gives values */
-    float init_scale;             /* standard deviation, or half width */
-    float *given; /* values from an adapter folder (owned), over all else */
+    float init_scale;             /* standard deviation, half width, or the constant */
+    float *given;         /* values from an adapter folder (owned), over all else */
+    struct low_rank less; /* taken out of the base's values at load (PiSSA, OLoRA) */
+    bool derived; /* follows from the base, the method computes it once that is in place;
+                     when frozen it is a help, not a parameter, and is not counted */
+    bool added;   /* by the method: not part of the base model */
 
     enum quant_kind round_trip; /* quantised and back at load, kept as fp32 */
     struct weight_spec spec;    /* frozen linear weights */

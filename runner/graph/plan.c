@@ -1,6 +1,7 @@
 /* runner/graph/plan.c - what a graph needs: dead nodes out, lifetimes, offsets in the
  * arena, workspace, FLOPs. */
 #include "lib/mem.h"
+#include "lib/proc.h"
 #include "runner/graph/graph.h"
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,21 @@ size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_
     return total;
 }
 
+void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
+                struct op_args *args)
+{
+    args->workspace = m->workspace;
+    if (!m->watch) {
+        backend->ops[op](args);
+        return;
+    }
+    backend->sync();
+    const double begin = clock_mono_s();
+    backend->ops[op](args);
+    backend->sync();
+    m->watch->ran(m->watch, op, args, clock_mono_s() - begin);
+}
+
 void graph_run(const struct graph *g, const struct backend *backend,
                const struct graph_memory *m, int32_t tokens, int32_t sequences,
                const struct op_step *step)
@@ -271,7 +287,10 @@ void graph_run(const struct graph *g, const struct backend *backend,
         struct op_args a;
         node_args(g, m, &g->nodes[i], tokens, sequences, &a);
         a.step = *step;
-        a.workspace = m->workspace;
-        backend->ops[g->nodes[i].op](&a);
+        if (m->watch)
+            m->watch->node = &g->nodes[i];
+        graph_call(backend, m, g->nodes[i].op, &a);
     }
+    if (m->watch)
+        m->watch->node = NULL;
 }

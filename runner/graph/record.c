@@ -24,7 +24,8 @@ void graph_init(struct graph *g, struct params *params, int32_t token_budget,
                         .sequence_budget = sequence_budget,
                         .segment = -1,
                         .logits = -1,
-                        .loss = -1};
+                        .loss = -1,
+                        .prompt = -1};
     for (int s = 0; s < SLOT_COUNT; s++) {
         int t = graph_new_tensor(g, DT_I32, slot_shapes[s].kind, slot_shapes[s].extra, 1);
         g->tensors[t].home = HOME_BATCH;
@@ -125,11 +126,10 @@ int g_param(struct graph *g, const char *name)
     return g->param_tensor[i];
 }
 
-int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
+static int view(struct graph *g, int t, int32_t rows, int32_t column, int32_t cols)
 {
     const struct g_tensor s = g->tensors[t];
-    assert(column + cols <= s.cols);
-    int v = graph_new_tensor(g, s.dtype, s.rows_kind, s.rows, cols);
+    int v = graph_new_tensor(g, s.dtype, s.rows_kind, rows, cols);
     g->tensors[v].home = HOME_VIEW;
     g->tensors[v].parent = t;
     g->tensors[v].column = column;
@@ -137,16 +137,29 @@ int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
     return v;
 }
 
-int g_embed(struct graph *g, int word, int position, int type)
+int g_slice(struct graph *g, int t, int32_t column, int32_t cols)
+{
+    assert(column + cols <= g->tensors[t].cols);
+    return view(g, t, g->tensors[t].rows, column, cols);
+}
+
+int g_rows(struct graph *g, int t, int32_t rows)
+{
+    assert(g->tensors[t].rows_kind == ROWS_FIXED && rows <= g->tensors[t].rows);
+    return view(g, t, rows, 0, g->tensors[t].cols);
+}
+
+int g_embed(struct graph *g, int word, int position, int type, int prompt)
 {
     const int in[] = {g->slots[SLOT_ids],
                       g->slots[SLOT_positions],
                       g->slots[SLOT_type_ids],
                       word,
                       position,
-                      type};
+                      type,
+                      prompt};
     int y = graph_new_tensor(g, DT_F32, ROWS_TOKENS, 0, g->tensors[word].cols);
-    return emit(g, OP_embed, in, 6, y, (struct op_attr){.scale = 1});
+    return emit(g, OP_embed, in, 7, y, (struct op_attr){.scale = 1});
 }
 
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
@@ -191,10 +204,35 @@ int g_dropout(struct graph *g, int x, float p)
                 (struct op_attr){.p = p, .site = g->sites++});
 }
 
+int g_scale(struct graph *g, int x, float scale)
+{
+    if (scale == 1)
+        return x;
+    return emit(g, OP_scale, &x, 1, graph_like(g, x), (struct op_attr){.scale = scale});
+}
+
 int g_add(struct graph *g, int a, int b)
 {
     const int in[] = {a, b};
     return emit(g, OP_add, in, 2, graph_like(g, a), (struct op_attr){.scale = 1});
+}
+
+int g_colscale(struct graph *g, int x, int scale, int bias)
+{
+    const int in[] = {x, scale, bias};
+    assert(g->tensors[x].cols == g->tensors[scale].cols);
+    return emit(g, OP_colscale, in, 3, graph_like(g, x), (struct op_attr){.scale = 1});
+}
+
+int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale)
+{
+    const int p = g_linear(g, a, weight, -1, 1), aa = g_linear(g, a, a, -1, 1);
+    const int in[] = {w2, p, aa, b};
+    const int out = graph_new_tensor(g, DT_F32, ROWS_FIXED, 1, g->tensors[b].rows);
+    g->tensors[p].needs_grad = g->tensors[aa].needs_grad = false;
+    emit(g, OP_dora_norm, in, 4, out, (struct op_attr){.scale = scale});
+    g->tensors[out].needs_grad = false;
+    return out;
 }
 
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
@@ -225,18 +263,18 @@ void graph_segment(struct graph *g, bool open)
 }
 
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing)
+                  float label_smoothing, int class_weights)
 {
-    const int in[] = {logits, g->slots[SLOT_labels]};
+    const int in[] = {logits, g->slots[SLOT_labels], class_weights};
     const struct g_tensor s = g->tensors[logits];
     g->segment = -1;
     g->logits = logits;
     g->loss = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
-    emit(g, OP_cross_entropy, in, 2, g->loss,
+    emit(g, OP_cross_entropy, in, 3, g->loss,
          (struct op_attr){.smoothing = label_smoothing});
     g->forward_count = g->node_count;
     if (train)
-        graph_backward(g, checkpointing, label_smoothing);
+        graph_backward(g, checkpointing, label_smoothing, class_weights);
 }
 
 bool graph_needs_dx(const struct graph *g, int param)

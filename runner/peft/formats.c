@@ -6,51 +6,20 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/arch/arch.h"
-#include "runner/peft/method.h"
+#include "runner/peft/bottleneck.h"
+#include "runner/peft/formats.h"
+#include "runner/peft/lora.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ADAPTERS_VERSION "adapters.1.3.0"
 
-static int write_json(const char *dir, const char *file, json_t *value, struct err *err)
-{
-    char *path = fs_join(dir, file);
-    int rc = json_write_file(path, value, 2, err);
-    free(path);
-    json_decref(value);
-    return rc;
-}
-
 static json_t *template_of(const char *text)
 {
     json_t *t = json_parse(text, strlen(text), "template", NULL);
     return t ? t : json_object();
-}
-
-static void put_base(const struct net *net, json_t *config)
-{
-    json_object_set_new(config, "base_model_name_or_path",
-                        json_string(json_get_str(net->trial, "model", "")));
-}
-
-/* What the user asked for and what peft adds for classification. */
-static json_t *saved_modules(const struct net *net)
-{
-    json_t *list = json_array(), *given = json_object_get(net->trial, "modules_to_save");
-    if (json_is_string(given))
-        json_array_append(list, given);
-    if (json_is_array(given))
-        json_array_extend(list, given);
-    for (size_t i = 0; i < 2; i++) {
-        bool known = false;
-        for (size_t k = 0; k < json_array_size(list); k++)
-            known |=
-                str_eq(json_string_value(json_array_get(list, k)), seq_cls_modules[i]);
-        if (!known)
-            json_array_append_new(list, json_string(seq_cls_modules[i]));
-    }
-    return list;
 }
 
 /* --- peft: LoRA, and the head alone as a LoRA without targets --- */
@@ -84,27 +53,36 @@ static void copy_key(const struct net *net, json_t *config, const char *from,
         json_object_set(config, to, v);
 }
 
-/* all-linear is saved as the paths that were found, the model's default as the names of
- * peft's map. */
-static json_t *saved_targets(const struct net *net)
+/* Python's libraries write 16, not 16.0. */
+static json_t *number(double x)
 {
-    json_t *given = json_object_get(net->trial, "target_modules");
-    const bool all =
-        json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
-    if (given && !json_is_null(given) && !all)
-        return json_incref(given);
-    json_t *list = json_array();
-    if (!all) {
-        char *names = xstrdup(net->arch->lora_targets), *save = NULL;
-        for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save))
-            json_array_append_new(list, json_string(n));
-        free(names);
-        return list;
-    }
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            json_array_append_new(list, json_string(net->sites[i].path));
-    return list;
+    return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
+}
+
+static json_t *times(const json_t *pattern, double factor)
+{
+    json_t *out = json_object(), *v;
+    const char *key;
+    json_object_foreach((json_t *)pattern, key, v)
+        json_object_set_new(out, key, number(factor * json_number_value(v)));
+    return out;
+}
+
+/* An adapter that started out of the base is saved as a LoRA on the untouched one. */
+static void put_converted(const struct net *net, json_t *c)
+{
+    const int ranks = lora_saved_ranks(net);
+    if (ranks == 1)
+        return;
+    json_object_set_new(c, "r", json_integer(ranks * json_get_int(c, "r", 8)));
+    json_object_set_new(
+        c, "lora_alpha",
+        number(lora_saved_alphas(net) * json_get_num(c, "lora_alpha", 8)));
+    json_object_set_new(c, "rank_pattern",
+                        times(json_object_get(c, "rank_pattern"), ranks));
+    json_object_set_new(c, "alpha_pattern",
+                        times(json_object_get(c, "alpha_pattern"), ranks));
+    json_object_set_new(c, "init_lora_weights", json_true());
 }
 
 static int write_lora_config(const struct net *net, const char *dir,
@@ -119,22 +97,22 @@ static int write_lora_config(const struct net *net, const char *dir,
         {"lora_dropout",        "lora_dropout"       },
         {"rank",                "r"                  },
         {"rank_pattern",        "rank_pattern"       },
+        {"use_dora",            "use_dora"           },
         {"use_rslora",          "use_rslora"         },
     };
-    json_t *c = template_of(lora_template);
+    json_t *c = config_new(net, lora_template);
     (void)label_names;
-    put_base(net, c);
-    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    if (str_eq(net->method->name, "bitfit"))
+        json_object_set_new(c, "bias", json_string("all"));
     if (str_eq(net->method->name, "lora")) {
         for (size_t i = 0; i < ARRAY_LEN(keys); i++)
             copy_key(net, c, keys[i][0], keys[i][1]);
-        const double alpha = json_get_num(net->trial, "alpha", 8);
         json_object_set_new(c, "lora_alpha",
-                            alpha == (double)(int64_t)alpha ? json_integer((int64_t)alpha)
-                                                            : json_real(alpha));
-        json_object_set_new(c, "target_modules", saved_targets(net));
+                            number(json_get_num(net->trial, "alpha", 8)));
+        json_object_set_new(c, "target_modules", config_targets(net));
+        put_converted(net, c);
     }
-    return write_json(dir, "adapter_config.json", c, err);
+    return config_write(dir, "adapter_config.json", c, err);
 }
 
 /* peft wraps a targeted layer, so that its own bias moves to base_layer. */
@@ -178,8 +156,9 @@ static int check_lora_config(const struct net *net, const char *dir, struct err 
             type);
     const bool lora = str_eq(net->method->name, "lora");
     const double theirs = json_get_num(c, "lora_alpha", 8),
-                 ours = json_get_num(net->trial, "alpha", 8);
-    if (!rc && lora && theirs != ours)
+                 ours = json_get_num(net->trial, "alpha", 8) *
+                        (net->converted ? lora_saved_alphas(net) : 1);
+    if (!rc && lora && !(fabs(theirs - ours) <= 1e-9 * ours))
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
                      ours);
@@ -189,10 +168,12 @@ static int check_lora_config(const struct net *net, const char *dir, struct err 
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: use_rslora is %s, the trial says %s",
                      rs ? "true" : "false", our_rs ? "true" : "false");
-    if (!rc && json_get_bool(c, "use_dora", 0))
-        rc = err_set(
-            err, ERR_CONFIG,
-            "adapter_config.json: use_dora is true, which this version cannot load");
+    const int dora = json_get_bool(c, "use_dora", 0),
+              our_dora = json_get_bool(net->trial, "use_dora", 0);
+    if (!rc && dora != our_dora)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: use_dora is %s, the trial says %s",
+                     dora ? "true" : "false", our_dora ? "true" : "false");
     json_decref(c);
     return rc;
 }
@@ -202,51 +183,10 @@ const struct adapter_files lora_files = {
     .format_pt = true,
     .tensor_name = lora_tensor_name,
     .optional = lora_optional,
+    .saved = lora_saved,
+    .adopt = lora_adopt,
     .write_config = write_lora_config,
     .check_config = check_lora_config,
-};
-
-/* --- peft: prefix tuning --- */
-
-static const char prefix_template[] =
-    "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"encoder_hidden_size\":0,"
-    "\"inference_mode\":true,"
-    "\"init_weights\":null,\"modules_to_save\":null,\"num_attention_heads\":0,\"num_"
-    "layers\":0,"
-    "\"num_transformer_submodules\":1,\"num_virtual_tokens\":0,\"peft_type\":\"PREFIX_"
-    "TUNING\","
-    "\"peft_version\":\"0.21.2\",\"prefix_projection\":false,\"revision\":null,\"task_"
-    "type\":\"SEQ_CLS\","
-    "\"token_dim\":0}";
-
-static int write_prefix_config(const struct net *net, const char *dir,
-                               const char *const *label_names, struct err *err)
-{
-    json_t *c = template_of(prefix_template);
-    (void)label_names;
-    put_base(net, c);
-    json_object_set_new(c, "modules_to_save", saved_modules(net));
-    json_object_set_new(c, "encoder_hidden_size", json_integer(net->hidden));
-    json_object_set_new(c, "token_dim", json_integer(net->hidden));
-    json_object_set_new(c, "num_attention_heads", json_integer(net->heads));
-    json_object_set_new(c, "num_layers", json_integer(net->layers));
-    json_object_set_new(c, "num_virtual_tokens", json_integer(net->virtual_tokens));
-    return write_json(dir, "adapter_config.json", c, err);
-}
-
-static void prefix_tensor_name(const struct net *net, const struct param *p,
-                               struct buf *out)
-{
-    (void)net;
-    buf_printf(out, "%s%s", str_eq(p->name, "prompt_embeddings") ? "" : "base_model.",
-               p->name);
-}
-
-const struct adapter_files prefix_files = {
-    .tensors = "adapter_model.safetensors",
-    .format_pt = true,
-    .tensor_name = prefix_tensor_name,
-    .write_config = write_prefix_config,
 };
 
 /* --- adapters: bottleneck --- */
@@ -298,12 +238,19 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
                                    const char *const *label_names, struct err *err)
 {
     json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    const struct bottleneck_kind *k = bottleneck_kind(net->trial);
+    json_object_set_new(inner, "init_weights", json_string(k->init));
+    json_object_set_new(inner, "is_parallel", json_boolean(k->parallel));
+    json_object_set_new(inner, "mh_adapter", json_boolean(k->attention));
+    json_object_set_new(inner, "original_ln_before", json_boolean(k->norm_before));
+    json_object_set_new(inner, "scaling", json_real(k->scaling));
     copy_key(net, inner, "non_linearity", "non_linearity");
-    copy_key(net, inner, "reduction_factor", "reduction_factor");
+    json_object_set_new(inner, "reduction_factor",
+                        number(json_get_num(net->trial, "reduction_factor", 16)));
     json_object_set_new(c, "config", inner);
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);
-    int rc = write_json(dir, "adapter_config.json", c, err);
+    int rc = config_write(dir, "adapter_config.json", c, err);
     if (rc)
         return rc;
     json_t *h = json_object();
@@ -312,7 +259,7 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     json_object_set_new(h, "name", json_null());
     json_object_set_new(h, "num_labels", json_integer(net->num_labels));
     put_names(net, h);
-    return write_json(dir, "head_config.json", h, err);
+    return config_write(dir, "head_config.json", h, err);
 }
 
 static void plain_tensor_name(const struct net *net, const struct param *p,
@@ -352,13 +299,19 @@ static int write_model_config(const struct net *net, const char *dir,
 {
     static const char *const tokenizer_files[] = {"tokenizer.json",
                                                   "tokenizer_config.json", "vocab.txt",
-                                                  "special_tokens_map.json"};
+                                                  "special_tokens_map.json",
+                                                  "added_tokens.json",
+                                                  "vocab.json",
+                                                  "merges.txt",
+                                                  "sentencepiece.bpe.model"};
     json_t *c = json_deep_copy(net->hf->config);
+    json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
+                        json_string("float32"));
     json_object_set_new(c, "architectures",
                         json_pack("[s]", net->arch->classifier_class));
     json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
     json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
-    int rc = write_json(dir, "config.json", c, err);
+    int rc = config_write(dir, "config.json", c, err);
     for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
         rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);
     return rc;

@@ -8,7 +8,7 @@
 #include "lib/mem.h"
 #include "lib/regex.h"
 #include "lib/str.h"
-#include "runner/peft/method.h"
+#include "runner/peft/lora.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static void init_of(const struct net *net, const struct linear_site *s,
     scale[0] = 1 / sqrtf((float)s->in);
     kind[1] = INIT_ZEROS;
     scale[1] = 0;
-    if (json_is_string(init)) { /* gaussian */
+    if (json_is_string(init)) { /* gaussian; the others set their own */
         kind[0] = INIT_NORMAL;
         scale[0] = 1 / (float)s->rank;
     } else if (json_is_false(init)) {
@@ -107,24 +107,15 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
     net_method_param(net, b, 2, s->out, s->rank, kind[1], scale[1]);
     free(a);
     free(b);
+    if (json_get_bool(net->trial, "use_dora", 0))
+        dora_attach(net, s);
+    if (net->base_moved && (s->rank > s->out || s->rank > s->in))
+        return err_set(err, ERR_CONFIG,
+                       "rank %d is more than '%s' has (%d x %d), which init_lora_weights "
+                       "'%s' cannot start from",
+                       s->rank, s->path, s->out, s->in,
+                       json_get_str(net->trial, "init_lora_weights", ""));
     return 0;
-}
-
-static int train_saved_modules(struct net *net, struct err *err)
-{
-    json_t *saved = json_object_get(net->trial, "modules_to_save");
-    json_t *list = json_is_string(saved) ? json_pack("[O]", saved) : json_incref(saved);
-    int rc = 0;
-    for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
-        const char *name = json_string_value(json_array_get(list, i));
-        if (!net_train_modules(net, name) && !str_in_list(name, "classifier|score", '|'))
-            rc = err_set(err, ERR_CONFIG,
-                         "modules_to_save: '%s' matches no module of the model", name);
-    }
-    json_decref(list);
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
-    return rc;
 }
 
 static void train_biases(struct net *net)
@@ -155,11 +146,7 @@ static void set_rates(struct net *net)
 
 static int attach(struct net *net, struct err *err)
 {
-    const json_t *init = json_object_get(net->trial, "init_lora_weights");
-    if (json_is_string(init) && !str_eq(json_string_value(init), "gaussian"))
-        return err_set(err, ERR_CONFIG,
-                       "init_lora_weights must be true, false or gaussian, got '%s'",
-                       json_string_value(init));
+    net->base_moved = lora_moves_base(net->trial);
     int rc = targets_choose(net, err);
     if (rc || (rc = check_patterns(net, "rank_pattern", err)) ||
         (rc = check_patterns(net, "alpha_pattern", err)))
@@ -167,31 +154,83 @@ static int attach(struct net *net, struct err *err)
     for (size_t i = 0; i < net->site_count && !rc; i++)
         if (net->sites[i].rank)
             rc = adapt_site(net, &net->sites[i], err);
-    if (rc || (rc = train_saved_modules(net, err)))
+    if (rc || (rc = targets_train_saved(net, err)))
         return rc;
     train_biases(net);
     set_rates(net);
     return 0;
 }
 
-static void record_linear(const struct net *net, struct graph *g,
-                          const struct linear_site *s, int x, int y, bool training)
+static int record_linear(const struct net *net, struct graph *g,
+                         const struct linear_site *s, int x, int y, bool training)
 {
     if (!s->rank)
-        return;
+        return y;
+    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
+    if (json_get_bool(net->trial, "use_dora", 0))
+        return dora_record(net, g, s, x, p);
+    lora_record_onto(g, s, g_dropout(g, x, p), y);
+    return y;
+}
+
+void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y)
+{
     char a[256], b[256];
     snprintf(a, sizeof a, "%s.lora_A.weight", s->path);
     snprintf(b, sizeof b, "%s.lora_B.weight", s->path);
-    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
-    const int u = g_linear(g, g_dropout(g, x, p), g_param(g, a), -1, 1);
-    g_linear_onto(g, y, u, g_param(g, b), s->scale);
+    g_linear_onto(g, y, g_linear(g, x, g_param(g, a), -1, 1), g_param(g, b), s->scale);
+}
+
+void lora_add(float *w, const struct linear_site *s, const float *a, const float *b)
+{
+    double *row = xmalloc((size_t)s->in * sizeof *row);
+    for (int32_t r = 0; r < s->out; r++) {
+        memset(row, 0, (size_t)s->in * sizeof *row);
+        for (int32_t k = 0; k < s->rank; k++) {
+            const double f = (double)s->scale * b[(size_t)r * s->rank + k];
+            for (int32_t c = 0; c < s->in; c++)
+                row[c] += f * a[(size_t)k * s->in + c];
+        }
+        for (int32_t c = 0; c < s->in; c++)
+            w[(size_t)r * s->in + c] = (float)(w[(size_t)r * s->in + c] + row[c]);
+    }
+    free(row);
+}
+
+static bool merge(const struct net *net, const struct backend *backend,
+                  const struct linear_site *s, float *weight, float *bias)
+{
+    (void)bias;
+    if (!s->rank)
+        return false;
+    float *a = net_download(backend, net_site_param(net, s, "lora_A.weight")),
+          *b = net_download(backend, net_site_param(net, s, "lora_B.weight"));
+    lora_add(weight, s, a, b);
+    if (json_get_bool(net->trial, "use_dora", 0))
+        dora_merge(net, backend, s, weight);
+    free(a);
+    free(b);
+    return true;
+}
+
+static int derive(struct net *net, const struct backend *backend, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < net->site_count; i++)
+        if (net->sites[i].rank && json_get_bool(net->trial, "use_dora", 0))
+            dora_derive(net, backend, &net->sites[i]);
+    return 0;
 }
 
 const struct method method_lora = {
     .name = "lora",
     .help = "low-rank updates of linear layers",
     .learning_rate = 5e-4,
+    .resolve = lora_resolve,
     .attach = attach,
+    .start = lora_start,
+    .derive = derive,
     .linear = record_linear,
+    .merge = merge,
     .files = &lora_files,
 };

@@ -22,57 +22,83 @@ static bool is_name(const char *path, const char *entry)
 }
 
 /* The last parts of all paths, for suggestions. */
-static const char *nearest_site(const struct net *net, const char *entry)
+static const char *nearest_path(const char *const *paths, size_t count, const char *entry)
 {
-    const char **names = xcalloc(2 * net->site_count, sizeof *names);
+    const char **names = xcalloc(2 * count + 1, sizeof *names);
     size_t n = 0;
-    for (size_t i = 0; i < net->site_count; i++) {
-        const char *dot = strrchr(net->sites[i].path, '.');
-        names[n++] = dot ? dot + 1 : net->sites[i].path;
+    for (size_t i = 0; i < count; i++) {
+        const char *dot = strrchr(paths[i], '.');
+        names[n++] = dot ? dot + 1 : paths[i];
         if (strchr(entry, '.'))
-            names[n++] = net->sites[i].path;
+            names[n++] = paths[i];
     }
     const char *near = str_nearest(entry, names, n);
     free(names);
     return near;
 }
 
-static int no_hit(const struct net *net, const char *key, const char *entry,
-                  struct err *err)
+static int no_hit(const char *const *paths, size_t count, const char *what,
+                  const char *key, const char *entry, struct err *err)
 {
-    const char *near = nearest_site(net, entry);
-    return err_set(err, ERR_CONFIG, "%s: '%s' matches no linear layer of the model%s%s%s",
-                   key, entry, near ? " (did you mean '" : "", near ? near : "",
+    const char *near = nearest_path(paths, count, entry);
+    return err_set(err, ERR_CONFIG, "%s: '%s' matches no %s of the model%s%s%s", key,
+                   entry, what, near ? " (did you mean '" : "", near ? near : "",
                    near ? "'?)" : "");
 }
 
-/* Sets hit[i] for each site that `value` (string or list) names. `key` is for messages.
- */
-static int match(const struct net *net, const char *key, const json_t *value, bool *hit,
-                 struct err *err)
+int targets_match(const char *const *paths, size_t count, const char *what,
+                  const char *key, const json_t *value, bool *hit, struct err *err)
 {
     if (json_is_string(value)) {
         struct regex *r;
         size_t hits = 0;
         if (regex_new(json_string_value(value), &r, err) < 0)
             return err_context(err, "%s: ", key);
-        for (size_t i = 0; i < net->site_count; i++)
-            hits += hit[i] |= regex_fullmatch(r, net->sites[i].path);
+        for (size_t i = 0; i < count; i++)
+            hits += hit[i] |= regex_fullmatch(r, paths[i]);
         regex_free(r);
-        return hits ? 0 : no_hit(net, key, json_string_value(value), err);
+        return hits ? 0 : no_hit(paths, count, what, key, json_string_value(value), err);
     }
     for (size_t k = 0; k < json_array_size(value); k++) {
         const char *entry = json_string_value(json_array_get(value, k));
         size_t hits = 0;
-        for (size_t i = 0; i < net->site_count; i++)
-            if (is_name(net->sites[i].path, entry)) {
+        for (size_t i = 0; i < count; i++)
+            if (is_name(paths[i], entry)) {
                 hit[i] = true;
                 hits++;
             }
         if (!hits)
-            return no_hit(net, key, entry, err);
+            return no_hit(paths, count, what, key, entry, err);
     }
     return 0;
+}
+
+static int match(const struct net *net, const char *key, const json_t *value, bool *hit,
+                 struct err *err)
+{
+    const char **paths = xcalloc(net->site_count + 1, sizeof *paths);
+    for (size_t i = 0; i < net->site_count; i++)
+        paths[i] = net->sites[i].path;
+    int rc = targets_match(paths, net->site_count, "linear layer", key, value, hit, err);
+    free(paths);
+    return rc;
+}
+
+const char *targets_default(const struct net *net)
+{
+    return net->method->default_targets ? net->method->default_targets(net)
+                                        : net->arch->lora_targets;
+}
+
+/* One of "a|b.c", as target_modules' list would have it. */
+static bool is_one_of(const char *path, const char *names)
+{
+    char *copy = xstrdup(names), *save = NULL;
+    bool hit = false;
+    for (char *n = strtok_r(copy, "|", &save); n && !hit; n = strtok_r(NULL, "|", &save))
+        hit = is_name(path, n);
+    free(copy);
+    return hit;
 }
 
 static int match_targets(const struct net *net, bool *hit, struct err *err)
@@ -85,11 +111,8 @@ static int match_targets(const struct net *net, bool *hit, struct err *err)
     }
     if (value && !json_is_null(value))
         return match(net, "target_modules", value, hit, err);
-    for (size_t i = 0; i < net->site_count; i++) {
-        const char *dot = strrchr(net->sites[i].path, '.');
-        hit[i] =
-            str_in_list(dot ? dot + 1 : net->sites[i].path, net->arch->lora_targets, '|');
-    }
+    for (size_t i = 0; i < net->site_count; i++)
+        hit[i] = is_one_of(net->sites[i].path, targets_default(net));
     return 0;
 }
 
@@ -163,5 +186,22 @@ int targets_choose(struct net *net, struct err *err)
                      "layers_to_transform");
     free(hit);
     free(out);
+    return rc;
+}
+
+int targets_train_saved(struct net *net, struct err *err)
+{
+    json_t *saved = json_object_get(net->trial, "modules_to_save");
+    json_t *list = json_is_string(saved) ? json_pack("[O]", saved) : json_incref(saved);
+    int rc = 0;
+    for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (!net_train_modules(net, name) && !str_in_list(name, "classifier|score", '|'))
+            rc = err_set(err, ERR_CONFIG,
+                         "modules_to_save: '%s' matches no module of the model", name);
+    }
+    json_decref(list);
+    for (size_t i = 0; i < 2; i++)
+        net_train_modules(net, seq_cls_modules[i]);
     return rc;
 }

@@ -1,4 +1,5 @@
-/* runner/text/decoder.c - decoders: WordPiece (tokenizers decoders/wordpiece.rs). */
+/* runner/text/decoder.c - decoders: WordPiece (tokenizers decoders/wordpiece.rs);
+ * ByteLevel is in byte_level.c. */
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -74,7 +75,7 @@ static int wordpiece_parse(const json_t *json, struct decoder *out, struct err *
     struct wordpiece_decoder *c = xcalloc(1, sizeof *c);
     c->prefix = xstrdup(json_get_str(json, "prefix", "##"));
     c->cleanup = json_get_bool(json, "cleanup", 1);
-    *out = (struct decoder){c, wordpiece_append, wordpiece_release};
+    *out = (struct decoder){c, wordpiece_append, NULL, wordpiece_release};
     return 0;
 }
 
@@ -82,7 +83,8 @@ static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct decoder *out, struct err *err);
 } kinds[] = {
-    {"WordPiece", wordpiece_parse},
+    {"WordPiece", wordpiece_parse   },
+    {"ByteLevel", byte_level_decoder},
 };
 
 int decoder_parse(const json_t *json, struct decoder *out, struct err *err)

@@ -1,5 +1,5 @@
 /* runner/text/model.c - models: WordPiece (greedy, longest piece first; tokenizers
- * models/wordpiece). */
+ * models/wordpiece). BPE is in bpe.c. */
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -117,6 +117,7 @@ static const struct {
     int (*parse)(const json_t *json, struct tokenizer *t, struct err *err);
 } kinds[] = {
     {"WordPiece", wordpiece_parse},
+    {"BPE",       bpe_parse      },
 };
 
 int model_parse(const json_t *json, struct tokenizer *t, struct err *err)

@@ -1,5 +1,5 @@
 /* runner/text/normalizer.c - normalisers: BertNormalizer (tokenizers
- * normalizers/bert.rs). */
+ * normalizers/bert.rs), the four Unicode forms, Lowercase, StripAccents, Sequence. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
@@ -69,53 +69,6 @@ static void space_out_chinese(struct text *t)
     free(r.at);
 }
 
-static int combining_class(int32_t cp)
-{
-    return utf8proc_get_property(cp)->combining_class;
-}
-
-/* Canonical order: runs of combining characters sorted by class, stable. */
-static void reorder(struct edit *e, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        struct edit moved = e[i];
-        int class = combining_class(moved.cp);
-        size_t j = i;
-        for (; class && j && combining_class(e[j - 1].cp) > class; j--)
-            e[j] = e[j - 1];
-        e[j] = moved;
-    }
-}
-
-/* Canonical decomposition; a sign that came out of a character shares its place. */
-static void decompose(struct text *t)
-{
-    struct rewrite r = {0};
-    size_t run = 0; /* where the current run of combining characters began */
-    for (size_t i = 0; i < t->n; i++) {
-        int32_t parts[32];
-        int bound = 0;
-        utf8proc_ssize_t k =
-            utf8proc_decompose_char(t->at[i].cp, parts, 32, UTF8PROC_DECOMPOSE, &bound);
-        if (k < 1 || k > 32) {
-            parts[0] = t->at[i].cp;
-            k = 1;
-        }
-        for (utf8proc_ssize_t p = 0; p < k; p++) {
-            if (combining_class(parts[p]) == 0) {
-                if (r.n - run > 1)
-                    reorder(r.at + run, r.n - run);
-                run = r.n + 1;
-            }
-            rewrite_add(&r, parts[p], p > 0);
-        }
-    }
-    if (r.n > run + 1)
-        reorder(r.at + run, r.n - run);
-    text_rewrite(t, &r);
-    free(r.at);
-}
-
 static bool is_not_accent(int32_t cp)
 {
     return !unicode_is_mark_nonspacing(cp);
@@ -143,7 +96,7 @@ static void bert_apply(const void *config, struct text *t)
     if (c->handle_chinese_chars)
         space_out_chinese(t);
     if (c->strip_accents) {
-        decompose(t);
+        unicode_decompose(t, false);
         filter(t, is_not_accent);
     }
     if (c->lowercase)
@@ -158,15 +111,105 @@ static int bert_parse(const json_t *json, struct normalizer *out, struct err *er
     c->handle_chinese_chars = json_get_bool(json, "handle_chinese_chars", 1);
     c->lowercase = json_get_bool(json, "lowercase", 1);
     c->strip_accents = json_get_bool(json, "strip_accents", c->lowercase);
-    *out = (struct normalizer){c, bert_apply};
+    *out = (struct normalizer){c, bert_apply, free};
     return 0;
+}
+
+/* ---- plain ones -------------------------------------------------------------------- */
+
+static void nfd(const void *config, struct text *t)
+{
+    (void)config;
+    unicode_decompose(t, false);
+}
+
+static void nfkd(const void *config, struct text *t)
+{
+    (void)config;
+    unicode_decompose(t, true);
+}
+
+static void nfc(const void *config, struct text *t)
+{
+    (void)config;
+    unicode_compose(t, false);
+}
+
+static void nfkc(const void *config, struct text *t)
+{
+    (void)config;
+    unicode_compose(t, true);
+}
+
+static void lower(const void *config, struct text *t)
+{
+    (void)config;
+    lowercase(t);
+}
+
+/* All marks here, only those without width in BertNormalizer. */
+static bool is_not_mark(int32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category(cp);
+    return c < UTF8PROC_CATEGORY_MN || c > UTF8PROC_CATEGORY_ME;
+}
+
+static void strip_accents(const void *config, struct text *t)
+{
+    (void)config;
+    filter(t, is_not_mark);
+}
+
+/* ---- one after the other ----------------------------------------------------------- */
+
+struct sequence {
+    struct normalizer *at;
+    size_t n;
+};
+
+static void sequence_apply(const void *config, struct text *t)
+{
+    const struct sequence *s = config;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->at[i].apply)
+            s->at[i].apply(s->at[i].config, t);
+}
+
+static void sequence_release(void *config)
+{
+    struct sequence *s = config;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->at[i].release)
+            s->at[i].release(s->at[i].config);
+    free(s->at);
+    free(s);
+}
+
+static int sequence_parse(const json_t *json, struct normalizer *out, struct err *err)
+{
+    const json_t *list = json_object_get(json, "normalizers");
+    struct sequence *s = xcalloc(1, sizeof *s);
+    *out = (struct normalizer){s, sequence_apply, sequence_release};
+    s->at = xcalloc(json_array_size(list) + 1, sizeof *s->at);
+    int rc = 0;
+    for (size_t i = 0; i < json_array_size(list) && rc >= 0; i++)
+        rc = normalizer_parse(json_array_get(list, i), &s->at[s->n++], err);
+    return rc;
 }
 
 static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct normalizer *out, struct err *err);
+    void (*apply)(const void *config, struct text *t); /* where there is no config */
 } kinds[] = {
-    {"BertNormalizer", bert_parse},
+    {"BertNormalizer", bert_parse,     NULL         },
+    {"Sequence",       sequence_parse, NULL         },
+    {"NFC",            NULL,           nfc          },
+    {"NFD",            NULL,           nfd          },
+    {"NFKC",           NULL,           nfkc         },
+    {"NFKD",           NULL,           nfkd         },
+    {"Lowercase",      NULL,           lower        },
+    {"StripAccents",   NULL,           strip_accents},
 };
 
 int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err)
@@ -176,8 +219,13 @@ int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err
     const char *type = part_type(json, "normalizer", err);
     if (!type)
         return -ERR_PARSE;
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (!strcmp(kinds[i].type, type))
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strcmp(kinds[i].type, type) != 0)
+            continue;
+        if (kinds[i].parse)
             return kinds[i].parse(json, out, err);
+        *out = (struct normalizer){NULL, kinds[i].apply, NULL};
+        return 0;
+    }
     return part_unknown("normalizer", type, err);
 }

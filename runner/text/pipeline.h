@@ -31,8 +31,8 @@ struct text {
 };
 
 /* What becomes of a text. change 0: stands in the place of the next old character; 1: is
- * new, and shares the place of the one before (tokenizers' NormalizedString::transform).
- */
+ * new, and shares the place of the one before; -k: as 0, and k further old characters
+ * vanish (tokenizers' NormalizedString::transform). */
 struct rewrite {
     struct edit {
         int32_t cp;
@@ -56,6 +56,7 @@ void utf8_append(struct buf *out, const struct place_char *at, size_t n);
 struct normalizer {
     void *config;
     void (*apply)(const void *config, struct text *t);
+    void (*release)(void *config);
 };
 int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err);
 
@@ -70,16 +71,41 @@ struct words { /* a text cut into words; a pre-tokeniser may rewrite both */
 struct pre_tokenizer {
     void *config;
     void (*apply)(const void *config, struct words *w);
+    void (*release)(void *config);
 };
 int pre_tokenizer_parse(const json_t *json, struct pre_tokenizer *out, struct err *err);
 /* Cuts every word where is_cut says so; the characters at the cuts become words of their
  * own when `keep` is set, and vanish otherwise. Empty words vanish. */
 void words_split(struct words *w, bool (*is_cut)(int32_t cp), bool keep);
+void words_add(struct words *w, size_t begin, size_t end); /* nothing where empty */
+/* Gives the words another text, whose characters `append` makes of each word. */
+void words_rewrite(struct words *w, void (*append)(const struct place_char *at, size_t n,
+                                                   struct text *out));
+
+/* Cutting at matches, and what becomes of these (tokenizers' SplitDelimiterBehavior). */
+enum split_behavior {
+    SPLIT_REMOVED,
+    SPLIT_ISOLATED,
+    SPLIT_MERGED_WITH_PREVIOUS,
+    SPLIT_MERGED_WITH_NEXT,
+    SPLIT_CONTIGUOUS
+};
+struct regex;
+/* invert: what does not match is the delimiter. */
+void words_split_regex(struct words *w, const struct regex *r, enum split_behavior b,
+                       bool invert);
+/* Rows of other files. */
+int byte_level_pre_tokenizer(const json_t *json, struct pre_tokenizer *out,
+                             struct err *err);
+int split_pre_tokenizer(const json_t *json, struct pre_tokenizer *out, struct err *err);
+int digits_pre_tokenizer(const json_t *json, struct pre_tokenizer *out, struct err *err);
 
 /* Ids with their places, before the post-processor. */
 struct tokens {
     struct token {
         int32_t id, begin, end;
+        int32_t leading, trailing; /* blanks at its ends, where it was cut out of the text
+                                      as an added token; -1: look into the vocabulary */
     } * at;
     size_t n, cap;
 };
@@ -93,6 +119,7 @@ struct model {
 };
 /* Reads the model and its vocabulary into t->vocab. */
 int model_parse(const json_t *json, struct tokenizer *t, struct err *err);
+int bpe_parse(const json_t *json, struct tokenizer *t, struct err *err);
 
 /* One piece of a template: a special token (id), or sequence 0 (A) or 1 (B). */
 struct piece {
@@ -104,15 +131,24 @@ struct template
     struct piece *at;
     size_t n, cap, specials;
 };
-/* templates[0] for one sequence, [1] for a pair. Null JSON gives A and A B. */
+struct post_processor {
+    struct template templates[2]; /* for one sequence, for a pair */
+    bool trim_offsets;            /* blanks at the ends of tokens leave their places */
+    bool add_prefix_space; /* but the first token's blank is not of the text anyway */
+};
+/* Null JSON gives A and A B. */
 int post_processor_parse(const json_t *json, const struct tokenizer *t,
-                         struct template templates[2], struct err *err);
+                         struct post_processor *out, struct err *err);
+/* Trims as byte_level.rs's process_offsets does. */
+void byte_level_trim(const struct tokenizer *t, struct tokens *s);
 
 struct decoder {
     void *config;
     void (*append)(const void *config, const char *token, size_t index, struct buf *out);
+    void (*finish)(struct buf *out, size_t from); /* behind the last token; may be NULL */
     void (*release)(void *config);
 };
+int byte_level_decoder(const json_t *json, struct decoder *out, struct err *err);
 int decoder_parse(const json_t *json, struct decoder *out, struct err *err);
 
 /* ---- added tokens ------------------------------------------------------------------ */
@@ -161,7 +197,7 @@ struct tokenizer {
     struct normalizer normalizer;       /* apply NULL: none */
     struct pre_tokenizer pre_tokenizer; /* apply NULL: the text is one word */
     struct model model;
-    struct template templates[2];
+    struct post_processor post;
     struct decoder decoder; /* append NULL: tokens joined by blanks */
     int32_t max_length;
 };
@@ -178,5 +214,9 @@ bool unicode_is_word(int32_t cp);        /* \w of regular expressions */
 bool unicode_is_punctuation(int32_t cp); /* these three: see unicode.def */
 bool unicode_is_other(int32_t cp);
 bool unicode_is_mark_nonspacing(int32_t cp);
+bool unicode_is_numeric(int32_t cp); /* Nd, Nl, No */
+/* NFD and NFC; compat: NFKD and NFKC. */
+void unicode_decompose(struct text *t, bool compat);
+void unicode_compose(struct text *t, bool compat);
 
 #endif

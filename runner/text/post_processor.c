@@ -1,5 +1,5 @@
-/* runner/text/post_processor.c - post-processors as templates: TemplateProcessing and
- * BertProcessing. */
+/* runner/text/post_processor.c - post-processors as templates: TemplateProcessing,
+ * BertProcessing, RobertaProcessing; ByteLevel, which only trims places; Sequence. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
@@ -77,31 +77,69 @@ static int parse_template(const json_t *json, const char *key, const json_t *spe
     return rc;
 }
 
-static int template_parse(const json_t *json, struct template t[2], struct err *err)
+static int template_parse(const json_t *json, struct post_processor *out, struct err *err)
 {
+    struct template *t = out->templates;
     const json_t *specials = json_object_get(json, "special_tokens");
     int rc = parse_template(json, "single", specials, &t[0], err);
     return rc < 0 ? rc : parse_template(json, "pair", specials, &t[1], err);
 }
 
 /* "sep": ["[SEP]", 102], "cls": ["[CLS]", 101] */
-static int bert_parse(const json_t *json, struct template t[2], struct err *err)
+static int cls_sep(const json_t *json, int64_t *cls, int64_t *sep, struct err *err)
 {
-    const json_t *sep = json_array_get(json_object_get(json, "sep"), 1);
-    const json_t *cls = json_array_get(json_object_get(json, "cls"), 1);
-    if (!json_is_integer(sep) || !json_is_integer(cls))
+    const json_t *c = json_array_get(json_object_get(json, "cls"), 1);
+    const json_t *s = json_array_get(json_object_get(json, "sep"), 1);
+    if (!json_is_integer(c) || !json_is_integer(s))
         return err_set(err, ERR_PARSE,
                        "post_processor: 'sep' and 'cls' must be [token, id]");
+    *cls = json_integer_value(c);
+    *sep = json_integer_value(s);
+    return 0;
+}
+
+/* cls A sep, and cls A sep [sep] B sep for a pair, B being of type `second`. */
+static int classic(struct template t[2], int64_t cls, int64_t sep, bool two_seps,
+                   int second, struct err *err)
+{
     int rc = 0;
     for (int pair = 0; pair < 2 && rc >= 0; pair++) {
-        rc = add_piece(&t[pair], -1, json_integer_value(cls), 0, err);
+        rc = add_piece(&t[pair], -1, cls, 0, err);
         for (int s = 0; s <= pair && rc >= 0; s++) {
-            rc = add_piece(&t[pair], s, 0, s, err);
+            const int type = s ? second : 0;
+            if (s && two_seps)
+                rc = add_piece(&t[pair], -1, sep, type, err);
             if (rc >= 0)
-                rc = add_piece(&t[pair], -1, json_integer_value(sep), s, err);
+                rc = add_piece(&t[pair], s, 0, type, err);
+            if (rc >= 0)
+                rc = add_piece(&t[pair], -1, sep, type, err);
         }
     }
     return rc;
+}
+
+static int bert_parse(const json_t *json, struct post_processor *out, struct err *err)
+{
+    int64_t cls, sep;
+    int rc = cls_sep(json, &cls, &sep, err);
+    return rc ? rc : classic(out->templates, cls, sep, false, 1, err);
+}
+
+static int byte_level_parse(const json_t *json, struct post_processor *out,
+                            struct err *err)
+{
+    (void)err;
+    out->trim_offsets = json_get_bool(json, "trim_offsets", 1);
+    out->add_prefix_space = json_get_bool(json, "add_prefix_space", 1);
+    return 0;
+}
+
+static int roberta_parse(const json_t *json, struct post_processor *out, struct err *err)
+{
+    int64_t cls, sep;
+    int rc = cls_sep(json, &cls, &sep, err);
+    byte_level_parse(json, out, err);
+    return rc ? rc : classic(out->templates, cls, sep, true, 0, err);
 }
 
 static int plain(struct template t[2], struct err *err)
@@ -111,33 +149,57 @@ static int plain(struct template t[2], struct err *err)
     return add_piece(&t[1], 1, 0, 1, err);
 }
 
+static int parse_kind(const json_t *json, struct post_processor *out, struct err *err);
+
+static int sequence_parse(const json_t *json, struct post_processor *out, struct err *err)
+{
+    const json_t *list = json_object_get(json, "processors");
+    int rc = 0;
+    for (size_t i = 0; i < json_array_size(list) && rc >= 0; i++) {
+        const size_t before = out->templates[0].n;
+        rc = parse_kind(json_array_get(list, i), out, err);
+        if (rc >= 0 && before && out->templates[0].n > before)
+            rc =
+                err_set(err, ERR_PARSE,
+                        "post_processor: a Sequence with two templates is not supported");
+    }
+    return rc;
+}
+
 static const struct {
     const char *type;
-    int (*parse)(const json_t *json, struct template t[2], struct err *err);
+    int (*parse)(const json_t *json, struct post_processor *out, struct err *err);
 } kinds[] = {
-    {"TemplateProcessing", template_parse},
-    {"BertProcessing",     bert_parse    },
+    {"TemplateProcessing", template_parse  },
+    {"BertProcessing",     bert_parse      },
+    {"RobertaProcessing",  roberta_parse   },
+    {"ByteLevel",          byte_level_parse},
+    {"Sequence",           sequence_parse  },
 };
 
-int post_processor_parse(const json_t *json, const struct tokenizer *t,
-                         struct template templates[2], struct err *err)
+static int parse_kind(const json_t *json, struct post_processor *out, struct err *err)
 {
-    int rc = -ERR_PARSE;
-    if (!json || json_is_null(json))
-        return plain(templates, err);
     const char *type = part_type(json, "post_processor", err);
-    size_t k = 0;
-    while (type && k < ARRAY_LEN(kinds) && strcmp(kinds[k].type, type) != 0)
-        k++;
-    if (type)
-        rc = k == ARRAY_LEN(kinds) ? part_unknown("post_processor", type, err)
-                                   : kinds[k].parse(json, templates, err);
+    if (!type)
+        return -ERR_PARSE;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(kinds[i].type, type))
+            return kinds[i].parse(json, out, err);
+    return part_unknown("post_processor", type, err);
+}
+
+int post_processor_parse(const json_t *json, const struct tokenizer *t,
+                         struct post_processor *out, struct err *err)
+{
+    int rc = !json || json_is_null(json) ? 0 : parse_kind(json, out, err);
+    if (rc >= 0 && !out->templates[0].n)
+        rc = plain(out->templates, err);
     for (int i = 0; rc >= 0 && i < 2; i++)
-        for (size_t j = 0; j < templates[i].n; j++)
-            if (templates[i].at[j].sequence < 0 &&
-                !tokenizer_token(t, templates[i].at[j].id))
+        for (size_t j = 0; j < out->templates[i].n; j++) {
+            const struct piece *p = &out->templates[i].at[j];
+            if (p->sequence < 0 && !tokenizer_token(t, p->id))
                 return err_set(err, ERR_PARSE,
-                               "post_processor: id %d is not in the vocabulary",
-                               templates[i].at[j].id);
+                               "post_processor: id %d is not in the vocabulary", p->id);
+        }
     return rc;
 }

@@ -53,12 +53,14 @@ void text_rewrite(struct text *t, const struct rewrite *r)
     size_t old = 0; /* characters of t that are used up */
     for (size_t i = 0; i < r->n; i++) {
         struct place_char c = {r->at[i].cp, 0, 0};
-        if (r->at[i].change == 0 && old < t->n)
+        if (r->at[i].change <= 0 && old < t->n)
             old++;
         if (old) {
             c.begin = t->at[old - 1].begin;
             c.end = t->at[old - 1].end;
         }
+        for (int k = r->at[i].change; k < 0 && old < t->n; k++)
+            old++;
         out.at[out.n++] = c;
     }
     text_release(t);
@@ -76,7 +78,7 @@ void utf8_append(struct buf *out, const struct place_char *at, size_t n)
 void tokens_add(struct tokens *t, int32_t id, int32_t begin, int32_t end)
 {
     t->at = xgrow(t->at, &t->cap, t->n + 1, sizeof *t->at);
-    t->at[t->n++] = (struct token){id, begin, end};
+    t->at[t->n++] = (struct token){id, begin, end, -1, -1};
 }
 
 /* ---- Unicode ----------------------------------------------------------------------- */
@@ -138,6 +140,13 @@ bool unicode_is_other(int32_t cp)
 bool unicode_is_mark_nonspacing(int32_t cp)
 {
     return cp >= marks[0].first && in_ranges(marks, ARRAY_LEN(marks), cp);
+}
+
+bool unicode_is_numeric(int32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category(cp);
+    return c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL ||
+           c == UTF8PROC_CATEGORY_NO;
 }
 
 /* Alphabetic (letters, letter numbers, and the circled and squared letters), marks,

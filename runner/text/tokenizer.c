@@ -60,8 +60,8 @@ static int parse_parts(const json_t *root, struct tokenizer *t, struct err *err)
         rc = pre_tokenizer_parse(json_object_get(root, "pre_tokenizer"),
                                  &t->pre_tokenizer, err);
     if (rc >= 0)
-        rc = post_processor_parse(json_object_get(root, "post_processor"), t,
-                                  t->templates, err);
+        rc = post_processor_parse(json_object_get(root, "post_processor"), t, &t->post,
+                                  err);
     if (rc >= 0)
         rc = decoder_parse(json_object_get(root, "decoder"), &t->decoder, err);
     return rc;
@@ -152,14 +152,16 @@ void tokenizer_free(struct tokenizer *t)
     free(t->vocab.special);
     strmap_free(t->vocab.ids);
     added_tokens_release(&t->added);
-    free(t->normalizer.config);
-    free(t->pre_tokenizer.config);
+    if (t->normalizer.release)
+        t->normalizer.release(t->normalizer.config);
+    if (t->pre_tokenizer.release)
+        t->pre_tokenizer.release(t->pre_tokenizer.config);
     if (t->model.release)
         t->model.release(t->model.config);
     if (t->decoder.release)
         t->decoder.release(t->decoder.config);
-    free(t->templates[0].at);
-    free(t->templates[1].at);
+    free(t->post.templates[0].at);
+    free(t->post.templates[1].at);
     free(t);
 }
 
@@ -190,7 +192,14 @@ struct run {
 
 static void emit_added(struct run *r, const struct text *text, const struct match *m)
 {
+    size_t first = m->begin, last = m->end;
+    while (first < last && unicode_is_space(text->at[first].cp))
+        first++;
+    while (last > first && unicode_is_space(text->at[last - 1].cp))
+        last--;
     tokens_add(&r->out, m->token->id, text->at[m->begin].begin, text->at[m->end - 1].end);
+    r->out.at[r->out.n - 1].leading = (int32_t)(first - m->begin);
+    r->out.at[r->out.n - 1].trailing = (int32_t)(m->end - last);
 }
 
 /* A stretch of normalised text, or an added token in it. */
@@ -324,9 +333,11 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_le
     if (rc >= 0 && pair)
         rc = run_sequence(&runs[1], pair, pair_len, err);
     struct tokens sequences[2] = {runs[0].out, runs[1].out};
+    for (int i = 0; i < 2 && t->post.trim_offsets; i++)
+        byte_level_trim(t, &sequences[i]);
     if (rc >= 0)
-        rc = assemble(&t->templates[pair != NULL], sequences, pair != NULL, max_length,
-                      add_special, out, err);
+        rc = assemble(&t->post.templates[pair != NULL], sequences, pair != NULL,
+                      max_length, add_special, out, err);
     free(sequences[0].at);
     free(sequences[1].at);
     return rc;
@@ -345,7 +356,7 @@ void encoding_release(struct encoding *e)
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
                      bool skip_special, struct buf *out, struct err *err)
 {
-    size_t index = 0;
+    size_t index = 0, from = out->len;
     for (size_t i = 0; i < n; i++) {
         const char *token = tokenizer_token(t, ids[i]);
         if (!token)
@@ -359,5 +370,7 @@ int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
             buf_printf(out, "%s%s", index ? " " : "", token);
         index++;
     }
+    if (t->decoder.finish)
+        t->decoder.finish(out, from);
     return 0;
 }

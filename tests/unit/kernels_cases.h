@@ -21,35 +21,43 @@
 /* Shapes of an op's tensors, three letters each: rows, columns, content.
  * Sizes: T D O N P H of the case, S = N + 1, 1, 2.
  * Content: n normal numbers, g around one, p positive, w a weight (prepared on demand),
- * i rows of a table (< O), r rows (< T), l labels (-1 .. D - 1), s first tokens of
- * sequences, d one F64; t o e what the forward op leaves: stats, output, log-sum-exp. */
+ * i rows of a table (< O), v the same, and rows of a prompt (< P) as -1 - row, r rows (<
+ * T), l labels (-1 .. D - 1), s first tokens of sequences, d one F64, c 8-bit codes (blocks of 256 elements: B of them); t o e what the
+ * forward op leaves: stats, output, log-sum-exp. */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
 } shapes[OP_COUNT] = {
-    [OP_embed] = {{"T1i", "T1i", "T1i", "ODn", "ODn", "ODn"},                      {"TDn"}              },
-    [OP_embed_bwd] = {{"TDn", "T1i", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn"}},
-    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}       },
-    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}},
-    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}              },
-    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}              },
-    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}              },
-    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}              },
-    [OP_act] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}              },
-    [OP_dropout] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}              },
-    [OP_copy] = {{"TDn"},                                                         {"TDn"}              },
-    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}       },
+    [OP_embed] = {{"T1v", "T1i", "T1i", "ODn", "ODn", "ODn", "PDn"},               {"TDn"}                     },
+    [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn", "PDn"}},
+    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}              },
+    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}       },
+    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}                     },
+    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}                     },
+    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}                     },
+    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}                     },
+    [OP_act] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
+    [OP_dropout] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_scale] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
+    [OP_colscale] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn"}                     },
+    [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"},                                           {"TDn", "1Dn"}              },
+    [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"},                                    {"1On"}                     },
+    [OP_copy] = {{"TDn"},                                                         {"TDn"}                     },
+    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}              },
     [OP_attention_bwd] = {{"TDn", "TDn", "TDn", "TDn", "TDo", "THe", "S1s", "PDn", "PDn"},
-                  {"TDn", "TDn", "TDn", "PDn", "PDn"}                                                   },
-    [OP_gather] = {{"TDn", "N1r"},                                                  {"NDn"}              },
-    [OP_gather_bwd] = {{"NDn", "N1r"},                                                  {"TDn"}              },
-    [OP_cross_entropy] = {{"NDn", "N1l"},                                                  {"N1n"}              },
-    [OP_cross_entropy_bwd] = {{"NDn", "N1l"},                                                  {"NDn"}              },
-    [OP_zero] = {{0},                                                             {"TDn"}              },
-    [OP_sumsq] = {{"TDn"},                                                         {"11d"}              },
-    [OP_adamw] = {{"TDn"},                                                         {"TDn", "TDn", "TDp"}},
-    [OP_sgd] = {{"TDn"},                                                         {"TDn"}              },
+                  {"TDn", "TDn", "TDn", "PDn", "PDn"}                                                          },
+    [OP_gather] = {{"TDn", "N1r"},                                                  {"NDn"}                     },
+    [OP_gather_bwd] = {{"NDn", "N1r"},                                                  {"TDn"}                     },
+    [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"},                                           {"N1n"}                     },
+    [OP_cross_entropy_bwd] = {{"NDn", "N1l", "1Dp"},                                           {"NDn"}                     },
+    [OP_target_loss] = {{"NDn", "NDn"},                                                  {"N1n"}                     },
+    [OP_target_loss_bwd] = {{"NDn", "NDn"},                                                  {"NDn"}                     },
+    [OP_zero] = {{0},                                                             {"TDn"}                     },
+    [OP_sumsq] = {{"TDn"},                                                         {"11d"}                     },
+    [OP_adamw] = {{"TDn"},                                                         {"TDn", "TDn", "TDp"}       },
+    [OP_adamw_8bit] = {{"TDn"}, {"TDn", "TDc", "TDc", "1Bp", "1Bp"}},
+    [OP_sgd] = {{"TDn"},                                                         {"TDn"}                     },
 };
 
 enum weight_form { PLAIN, PACKED, NF4, NF4_DQ, FP4 };
@@ -63,141 +71,177 @@ struct op_case {
     float p, smoothing;
     int causal;
     enum act act;
+    enum target_loss loss;
     enum weight_form form;
     float spread; /* content n is this wide; 0: 1 */
 };
 
 static const struct op_case cases[] = {
-    {OP_embed,           .T = 7,                .D = 5,                          .O = 4},
-    {OP_embed,           .T = 33,               .D = 384,                        .O = 50,.absent_in = 044},
-    {OP_embed,                  .T = 9,                                .D = 35,                                        .O = 3,.pad = 3, .accumulate = 1},
-    {OP_embed_bwd,          .T = 7,                .D = 5,                                               .O = 4                                  },
-    {OP_embed_bwd,            .T = 65,            .D = 67,.O = 9,.pad = 2, .accumulate = 5},
-    {OP_embed_bwd,           .T = 12,               .D = 64,                                          .O = 5,                                                                            .absent_out = 3},
-    {OP_embed_bwd,       .T = 12,           .D = 64,                     .O = 5,.absent_in = 8, .absent_out = 4},
+    {OP_embed,           .T = 7,             .D = 5,                              .O = 4},
+    {OP_embed,           .T = 33,            .D = 384,                            .O = 50,.absent_in = 044},
+    {OP_embed,                  .T = 9,                             .D = 35,                                         .O = 3,.pad = 3, .accumulate = 1},
+    {OP_embed,          .T = 9,             .D = 7,                                                .O = 5,                                    .P = 3},
+    {OP_embed,            .T = 40,            .D = 67,.O = 5,.P = 4, .pad = 1, .accumulate = 1,
+     .absent_in = 040},
+    {OP_embed_bwd,.T = 12,.D = 7,                                    .O = 4,                                                                        .P = 3},
+    {OP_embed_bwd,   .T = 40,                       .D = 67,                                                          .O = 4,.P = 3, .pad = 3, .accumulate = 9},
+    {OP_embed_bwd,            .T = 12,                         .D = 64,                   .O = 5,.P = 4, .absent_out = 7},
+    {OP_embed_bwd,         .T = 7,.D = 5,.O = 4},
+    {OP_embed_bwd,   .T = 65,                     .D = 67,                                             .O = 9,.pad = 2, .accumulate = 5},
+    {OP_embed_bwd,            .T = 12,                        .D = 64,                          .O = 5,                                                                               .absent_out = 3},
+    {OP_embed_bwd,    .T = 12,                   .D = 64,                                                                               .O = 5,                                                                           .absent_in = 8, .absent_out = 4},
 
-    {OP_layernorm,                  .T = 3,                            .D = 5                                             },
-    {OP_layernorm,    .T = 1,          .D = 1                                        },
-    {OP_layernorm,            .T = 17,      .D = 384,.spread = 100},
-    {OP_layernorm,                  .T = 6,                            .D = 37, .pad = 3,                                                         .accumulate = 1},
-    {OP_layernorm,                  .T = 6,                            .D = 64,                                    .absent_out = 2},
-    {OP_layernorm_bwd,   .T = 3,                        .D = 5                                           },
-    {OP_layernorm_bwd,   .T = 70,                        .D = 384    },
-    {OP_layernorm_bwd,                  .T = 6,                        .D = 37,   .pad = 3,.accumulate = 7},
-    {OP_layernorm_bwd,   .T = 6, .D = 33,  .pad = 1,.accumulate = 2},
-    {OP_layernorm_bwd,                  .T = 19,                        .D = 64,                                               .absent_out = 1},
-    {OP_layernorm_bwd,   .T = 19,                        .D = 64,                                        .absent_out = 6                         },
-    {OP_layernorm_bwd,   .T = 19,                        .D = 64,.absent_out = 5},
+    {OP_layernorm,         .T = 3,.D = 5},
+    {OP_layernorm,                  .T = 1,                         .D = 1                                         },
+    {OP_layernorm,   .T = 17,                     .D = 384,                                             .spread = 100},
+    {OP_layernorm,            .T = 6,                .D = 37,.pad = 3,.accumulate = 1},
+    {OP_layernorm,    .T = 6,                 .D = 64,                                                                    .absent_out = 2},
+    {OP_layernorm_bwd,            .T = 3,      .D = 5},
+    {OP_layernorm_bwd,     .T = 70,                       .D = 384  },
+    {OP_layernorm_bwd,          .T = 6,             .D = 37,                                                                                           .pad = 3,.accumulate = 7},
+    {OP_layernorm_bwd,           .T = 6,.D = 33,.pad = 1,.accumulate = 2},
+    {OP_layernorm_bwd,            .T = 19,                         .D = 64,                                                         .absent_out = 1},
+    {OP_layernorm_bwd,                  .T = 19,                     .D = 64,                                       .absent_out = 6},
+    {OP_layernorm_bwd,   .T = 19,                     .D = 64,                                         .absent_out = 5                                                                    },
 
-    {OP_linear,   .T = 1,                        .D = 1, .O = 1},
-    {OP_linear,   .T = 5,                        .D = 7,                                                      .O = 3,.absent_in = 4},
-    {OP_linear,            .T = 5,                                 .D = 7,                                                        .O = 3,.pad = 3, .accumulate = 1},
-    {OP_linear,            .T = 33,                   .D = 8,.O = 65,                     .accumulate = 1, .absent_in = 4},
-    {OP_linear,            .T = 67,.D = 129,.O = 8},
-    {OP_linear,          .T = 1,             .D = 384,                    .O = 384                                                                          },
-    {OP_linear,    .T = 200,                         .D = 384,                                                .O = 384                                                        },
-    {OP_linear,            .T = 1,                                 .D = 384,                                                                                              .O = 384,.form = PACKED},
-    {OP_linear,          .T = 200,                               .D = 384,                                   .O = 384,.form = PACKED},
-    {OP_linear,          .T = 13,                               .D = 77,       .O = 101,.form = PACKED, .pad = 3, .accumulate = 1},
-    {OP_linear,          .T = 9,                 .D = 384,.O = 8,.form = PACKED},
-    {OP_linear,          .T = 9,.D = 8,.O = 384,                                                                                                                 .form = PACKED},
-    {OP_linear,  .T = 19,.D = 128,   .O = 96,.form = NF4},
-    {OP_linear,   .T = 1,                        .D = 384,                                               .O = 384,.form = NF4_DQ},
-    {OP_linear,            .T = 21,                   .D = 384,                                                                                                .O = 100,.form = NF4_DQ, .absent_in = 4},
-    {OP_linear,            .T = 5,                                 .D = 37,                                                                           .O = 7,.form = NF4_DQ, .pad = 2, .accumulate = 1},
-    {OP_linear,          .T = 5,                                      .D = 64,                                                            .O = 33,.form = FP4},
-    {OP_linear_dx,          .T = 1,                       .D = 1,                       .O = 1},
-    {OP_linear_dx,                  .T = 5,                               .D = 7,                                            .O = 3,                                                           .pad = 3, .accumulate = 1},
-    {OP_linear_dx,    .T = 67,           .D = 129,                                          .O = 8},
-    {OP_linear_dx,           .T = 30,.D = 8,.O = 130                                                                                                   },
-    {OP_linear_dx,                  .T = 1,                               .D = 384,                                               .O = 384,.form = PACKED},
-    {OP_linear_dx,       .T = 200,                            .D = 384,                                                .O = 384,.form = PACKED},
-    {OP_linear_dx,            .T = 13,                                 .D = 77,                               .O = 101,                                     .form = PACKED, .pad = 3, .accumulate = 1},
-    {OP_linear_dx,            .T = 19,                         .D = 128,.O = 96,.form = NF4},
-    {OP_linear_dx,        .T = 21,           .D = 384,.O = 100,.form = NF4_DQ, .accumulate = 1},
-    {OP_linear_dx, .T = 5,                       .D = 37,                                                                                                              .O = 7,.form = NF4_DQ, .pad = 2},
-    {OP_linear_dx,.T = 5,.D = 64,.O = 33,.form = FP4},
-    {OP_linear_dw,       .T = 1,              .D = 1,          .O = 1},
-    {OP_linear_dw,                  .T = 5,                            .D = 7,                                         .O = 3,                                 .pad = 3, .accumulate = 1},
-    {OP_linear_dw,    .T = 200,                 .D = 384,                                 .O = 384},
-    {OP_linear_dw,.T = 131,.D = 384,                .O = 8,.accumulate = 1},
-    {OP_linear_dw,       .T = 70,              .D = 8,                           .O = 384},
-    {OP_linear_dw,   .T = 1,                        .D = 65,                                            .O = 33},
-    {OP_colsum,            .T = 5,                   .D = 7},
-    {OP_colsum,                  .T = 200,                                                       .D = 384,                                                                                                                             .accumulate = 1},
-    {OP_colsum,       .T = 1,                .D = 33,                            .pad = 3                                                           },
+    {OP_linear,          .T = 1,             .D = 1,                                                                                   .O = 1},
+    {OP_linear,           .T = 5,.D = 7,.O = 3,.absent_in = 4},
+    {OP_linear,           .T = 5,.D = 7,.O = 3,.pad = 3, .accumulate = 1},
+    {OP_linear,           .T = 33,.D = 8,.O = 65,                                                                                                                                              .accumulate = 1, .absent_in = 4},
+    {OP_linear,            .T = 67,            .D = 129,.O = 8           },
+    {OP_linear,            .T = 1,                                   .D = 384,                                                                                        .O = 384},
+    {OP_linear,  .T = 200,                     .D = 384,                                                            .O = 384},
+    {OP_linear,                  .T = 1,                            .D = 384,                                              .O = 384,.form = PACKED},
+    {OP_linear,   .T = 200,       .D = 384,                                          .O = 384,.form = PACKED},
+    {OP_linear,          .T = 13,           .D = 77,                                                                                  .O = 101,                                           .form = PACKED, .pad = 3, .accumulate = 1},
+    {OP_linear,          .T = 9,.D = 384,.O = 8,                                 .form = PACKED},
+    {OP_linear,          .T = 9,.D = 8,.O = 384,.form = PACKED},
+    {OP_linear,          .T = 19,.D = 128,.O = 96,.form = NF4},
+    {OP_linear,        .T = 1,            .D = 384,.O = 384,.form = NF4_DQ},
+    {OP_linear,          .T = 21,            .D = 384,                              .O = 100,.form = NF4_DQ, .absent_in = 4},
+    {OP_linear,          .T = 5,             .D = 37,                                                .O = 7,.form = NF4_DQ, .pad = 2, .accumulate = 1},
+    {OP_linear,          .T = 5,                                     .D = 64,                                                                                                                             .O = 33,                                                         .form = FP4},
+    {OP_linear_dx,   .T = 1,                .D = 1,                                                                    .O = 1                     },
+    {OP_linear_dx,          .T = 5,            .D = 7,                                               .O = 3,.pad = 3, .accumulate = 1},
+    {OP_linear_dx,                  .T = 67,                            .D = 129,                                                  .O = 8},
+    {OP_linear_dx,    .T = 30,                      .D = 8,                                                 .O = 130     },
+    {OP_linear_dx,          .T = 1,              .D = 384,      .O = 384,        .form = PACKED},
+    {OP_linear_dx,   .T = 200,  .D = 384,.O = 384,.form = PACKED},
+    {OP_linear_dx,   .T = 13,                     .D = 77,                                                .O = 101,.form = PACKED, .pad = 3, .accumulate = 1},
+    {OP_linear_dx,           .T = 19,                  .D = 128,.O = 96,.form = NF4},
+    {OP_linear_dx,            .T = 21,         .D = 384,.O = 100,                                                       .form = NF4_DQ, .accumulate = 1},
+    {OP_linear_dx,            .T = 5,             .D = 37,.O = 7,.form = NF4_DQ, .pad = 2},
+    {OP_linear_dx,       .T = 5, .D = 64, .O = 33,.form = FP4},
+    {OP_linear_dw,       .T = 1,               .D = 1,                       .O = 1},
+    {OP_linear_dw,       .T = 5,          .D = 7,                        .O = 3,.pad = 3, .accumulate = 1},
+    {OP_linear_dw,                  .T = 200,                         .D = 384,                                                  .O = 384                                      },
+    {OP_linear_dw,    .T = 131,                      .D = 384,                                              .O = 8,.accumulate = 1},
+    {OP_linear_dw,          .T = 70,              .D = 8,.O = 384},
+    {OP_linear_dw,       .T = 1,        .D = 65,                  .O = 33},
+    {OP_colsum,                  .T = 5,                         .D = 7                                         },
+    {OP_colsum,    .T = 200,       .D = 384,                                          .accumulate = 1},
+    {OP_colsum,           .T = 1,           .D = 33,                                       .pad = 3},
 
-    {OP_act,       .T = 5,     .D = 7,   .act = ACT_gelu},
-    {OP_act,   .T = 3,                        .D = 384,                                            .act = ACT_gelu,.spread = 4},
-    {OP_act,          .T = 5,                               .D = 37,                   .act = ACT_gelu,.pad = 3, .accumulate = 1},
-    {OP_act,            .T = 5,                  .D = 67,                                  .act = ACT_relu                                                  },
-    {OP_act,            .T = 5,            .D = 67,                 .act = ACT_tanh},
-    {OP_act,           .T = 5,  .D = 67,.act = ACT_tanh,.spread = 30},
-    {OP_act,            .T = 5,               .D = 67,                                                                                                          .act = ACT_tanh,.spread = 0.01f},
-    {OP_act_bwd,   .T = 5,                        .D = 7,.act = ACT_gelu },
-    {OP_act_bwd,          .T = 3,                               .D = 384,                              .act = ACT_gelu,.spread = 4},
-    {OP_act_bwd,   .T = 5,                        .D = 37,                                                .act = ACT_gelu,                                                    .pad = 3, .accumulate = 1},
-    {OP_act_bwd,   .T = 5,             .D = 67, .act = ACT_relu},
-    {OP_act_bwd,           .T = 5,.D = 67,.act = ACT_tanh},
-    {OP_dropout,             .T = 5,                 .D = 7,                        .p = 0.5f},
-    {OP_dropout,             .T = 40,                 .D = 130,                              .p = 0.1f,.pad = 3, .accumulate = 1},
-    {OP_dropout,             .T = 4,                  .D = 33,                                         .p = 0               },
-    {OP_add,                  .T = 5,                                  .D = 7                                               },
-    {OP_add,   .T = 40,                        .D = 130,                                              .pad = 3,.accumulate = 1},
-    {OP_copy,   .T = 5,                        .D = 7                                                                                                                           },
-    {OP_copy,   .T = 40,             .D = 130,               .pad = 3,                  .accumulate = 1},
+    {OP_act,       .T = 5,             .D = 7,                                         .act = ACT_gelu},
+    {OP_act,                  .T = 3,                         .D = 384,                                                .act = ACT_gelu,.spread = 4},
+    {OP_act,                  .T = 5,                         .D = 37,                                                .act = ACT_gelu,.pad = 3, .accumulate = 1},
+    {OP_act,          .T = 5,             .D = 67,                                                .act = ACT_relu},
+    {OP_act,          .T = 5,.D = 67,.act = ACT_tanh },
+    {OP_act,          .T = 5, .D = 67,.act = ACT_tanh,.spread = 30},
+    {OP_act,  .T = 5, .D = 67,                                   .act = ACT_tanh,.spread = 0.01f},
+    {OP_act_bwd,      .T = 5,          .D = 7,                     .act = ACT_gelu                                                                                                                                                                           },
+    {OP_act_bwd,.T = 3,.D = 384,.act = ACT_gelu,                                                                                             .spread = 4},
+    {OP_act_bwd,          .T = 5,       .D = 37, .act = ACT_gelu,.pad = 3, .accumulate = 1},
+    {OP_act_bwd,           .T = 5,           .D = 67,        .act = ACT_relu                              },
+    {OP_act_bwd,            .T = 5,   .D = 67,.act = ACT_tanh                                                                    },
+    {OP_dropout,          .T = 5,.D = 7,.p = 0.5f          },
+    {OP_dropout,.T = 40,.D = 130,.p = 0.1f,.pad = 3, .accumulate = 1},
+    {OP_dropout,                  .T = 4,                               .D = 33,                                                   .p = 0},
+    {OP_scale,                  .T = 5,                               .D = 7                                                  },
+    {OP_scale,                  .T = 40,                               .D = 130,                                                   .pad = 3,.accumulate = 1},
+    {OP_dora_norm,      .T = 1,                        .D = 400,                                                      .O = 3},
+    {OP_dora_norm,   .T = 8,      .D = 400,       .O = 384},
+    {OP_dora_norm,            .T = 5,      .D = 900,                     .O = 37,.pad = 3, .accumulate = 1},
+    {OP_act,          .T = 5,                               .D = 67,                                                                               .act = ACT_swish},
+    {OP_act,   .T = 5,        .D = 67,                            .act = ACT_swish,                                                                         .spread = 60},
+    {OP_act_bwd,                  .T = 5,                           .D = 67,                                              .act = ACT_swish},
+    {OP_act_bwd,                  .T = 5,                           .D = 67,                                             .act = ACT_swish,              .spread = 60},
+    {OP_add,                  .T = 5,                           .D = 7                                              },
+    {OP_add,                  .T = 40,                           .D = 130,                                                             .pad = 3,.accumulate = 1},
+    {OP_colscale,          .T = 5,             .D = 7                                               },
+    {OP_colscale,           .T = 5,.D = 33,.absent_in = 4},
+    {OP_colscale,            .T = 70,.D = 130,.pad = 3,.accumulate = 1},
+    {OP_colscale_bwd,          .T = 5,             .D = 7},
+    {OP_colscale_bwd,          .T = 150,.D = 384},
+    {OP_colscale_bwd,          .T = 70,               .D = 37,                                            .pad = 3,                                                                                        .accumulate = 3},
+    {OP_colscale_bwd,          .T = 19,                .D = 64,                       .absent_out = 1},
+    {OP_colscale_bwd,             .T = 19,                .D = 64,              .absent_in = 2,.absent_out = 2},
+    {OP_copy,             .T = 5,                       .D = 7                                           },
+    {OP_copy,                  .T = 40,                           .D = 130,                                       .pad = 3,.accumulate = 1},
 
-    {OP_attention,           .T = 5,.D = 6,.N = 1,.H = 2},
-    {OP_attention,         .T = 1,                      .D = 1,                                  .N = 1,.H = 1},
-    {OP_attention,         .T = 37,              .D = 24,                                                    .N = 4,.H = 3, .pad = 3, .accumulate = 1},
-    {OP_attention,         .T = 40,            .D = 64,                     .N = 3,.H = 2, .causal = 1},
-    {OP_attention,         .T = 40,           .D = 64,                  .N = 3,      .H = 2, .P = 5},
-    {OP_attention,   .T = 30,                        .D = 26,                                              .N = 3,                     .H = 2, .P = 3, .causal = 1, .pad = 1},
-    {OP_attention,            .T = 40,                                 .D = 64,                   .N = 3,.H = 2, .p = 0.1f},
-    {OP_attention,                  .T = 40,                                  .D = 10,         .N = 3,.H = 2, .P = 4, .p = 0.5f, .causal = 1},
-    {OP_attention,   .T = 9,                        .D = 6,                                                 .N = 3,.H = 2, .causal = 1, .pad = 1},
-    {OP_attention,                  .T = 9,                                 .D = 4,.N = 2,.H = 1, .P = 3},
-    {OP_attention,   .T = 9,                        .D = 4,                                            .N = 2,.H = 2, .P = 2, .causal = 1, .p = 0.3f},
-    {OP_attention,            .T = 150,                           .D = 64,                                                                                         .N = 2,.H = 2, .absent_out = 2},
-    {OP_attention,            .T = 40,      .D = 128,.N = 2,.H = 1, .spread = 4},
-    {OP_attention,   .T = 300,    .D = 40,.N = 1,.H = 1, .P = 2},
-    {OP_attention_bwd,   .T = 5,                        .D = 6,                                            .N = 1,.H = 2},
-    {OP_attention_bwd,            .T = 1,                           .D = 1,                           .N = 1,.H = 1},
-    {OP_attention_bwd,   .T = 37,       .D = 24,               .N = 4,.H = 3, .pad = 3, .accumulate = 7},
-    {OP_attention_bwd,                  .T = 40,                            .D = 64,                                                  .N = 3,.H = 2, .causal = 1},
-    {OP_attention_bwd,            .T = 40,                           .D = 64,                                               .N = 3,                                                                                                       .H = 2, .P = 5},
-    {OP_attention_bwd,       .T = 30,          .D = 26,  .N = 3,.H = 2, .P = 3, .causal = 1, .pad = 1},
-    {OP_attention_bwd,         .T = 40,                              .D = 64,                                                  .N = 3,.H = 2, .P = 5, .accumulate = 031},
-    {OP_attention_bwd,            .T = 40,                           .D = 64,                                            .N = 3,.H = 2, .p = 0.1f},
-    {OP_attention_bwd,                  .T = 40,                            .D = 10,                                                   .N = 3, .H = 2, .P = 4, .p = .5f, .causal = 1},
-    {OP_attention_bwd,            .T = 20,                      .D = 64,                                             .N = 3,.H = 2, .P = 5, .absent_out = 030},
-    {OP_attention_bwd,.T = 20,.D = 64,                                                                        .N = 3,.H = 2, .P = 5, .absent_out = 007},
-    {OP_attention_bwd,                  .T = 150,                            .D = 64,                                                   .N = 2,.H = 2, .absent_out = 2},
+    {OP_attention,                  .T = 5,                           .D = 6,                                       .N = 1,.H = 2},
+    {OP_attention,      .T = 1,                        .D = 1,                                                      .N = 1,                                                                       .H = 1},
+    {OP_attention,                  .T = 37,                               .D = 24,.N = 4,.H = 3, .pad = 3, .accumulate = 1},
+    {OP_attention,   .T = 40,                     .D = 64,                                              .N = 3,.H = 2, .causal = 1},
+    {OP_attention,                  .T = 40,                          .D = 64,.N = 3,.H = 2, .P = 5},
+    {OP_attention,                  .T = 30,                          .D = 26,                                           .N = 3,.H = 2, .P = 3, .causal = 1, .pad = 1},
+    {OP_attention,   .T = 40,                     .D = 64,                                          .N = 3,                                                               .H = 2, .p = 0.1f},
+    {OP_attention,                  .T = 40,                      .D = 10,                                           .N = 3,.H = 2, .P = 4, .p = 0.5f, .causal = 1},
+    {OP_attention,    .T = 9,      .D = 6,                    .N = 3,.H = 2, .causal = 1, .pad = 1},
+    {OP_attention,                  .T = 9,                      .D = 4,                                         .N = 2,.H = 1, .P = 3},
+    {OP_attention,                  .T = 9,                      .D = 4,                                      .N = 2,.H = 2, .P = 2, .causal = 1, .p = 0.3f},
+    {OP_attention,   .T = 150,                     .D = 64,                                                  .N = 2,.H = 2, .absent_out = 2},
+    {OP_attention,                  .T = 40,                              .D = 128,.N = 2,.H = 1, .spread = 4},
+    {OP_attention,   .T = 300,                     .D = 40,                                             .N = 1,.H = 1, .P = 2},
+    {OP_attention_bwd,            .T = 5,                        .D = 6,                     .N = 1,.H = 2},
+    {OP_attention_bwd,            .T = 1, .D = 1,.N = 1,.H = 1},
+    {OP_attention_bwd,.T = 37,.D = 24,         .N = 4,                                                                                                                                                                                                    .H = 3, .pad = 3, .accumulate = 7},
+    {OP_attention_bwd,   .T = 40,                     .D = 64,                                             .N = 3,                                         .H = 2, .causal = 1},
+    {OP_attention_bwd,            .T = 40,                        .D = 64,   .N = 3,.H = 2, .P = 5},
+    {OP_attention_bwd,.T = 30,.D = 26,            .N = 3,.H = 2, .P = 3, .causal = 1, .pad = 1},
+    {OP_attention_bwd,                  .T = 40,                         .D = 64,                                    .N = 3,.H = 2, .P = 5, .accumulate = 031},
+    {OP_attention_bwd,            .T = 40,                        .D = 64,                                                .N = 3,.H = 2, .p = 0.1f},
+    {OP_attention_bwd,       .T = 40,                .D = 10,                        .N = 3,                           .H = 2, .P = 4, .p = .5f, .causal = 1},
+    {OP_attention_bwd,         .T = 20,                           .D = 64,                                                   .N = 3,.H = 2, .P = 5, .absent_out = 030},
+    {OP_attention_bwd,            .T = 20,                        .D = 64,           .N = 3,                                      .H = 2, .P = 5, .absent_out = 007},
+    {OP_attention_bwd,                  .T = 150,                         .D = 64,                                                   .N = 2,.H = 2, .absent_out = 2},
 
-    {OP_gather,            .T = 5,                           .D = 3,                                               .N = 7},
-    {OP_gather,       .T = 20,         .D = 37,       .N = 9,.pad = 3},
-    {OP_gather,   .T = 4,                        .D = 384,                                            .N = 9,                                                                                                                                    .accumulate = 1},
-    {OP_gather_bwd,            .T = 20,                           .D = 37,                                                  .N = 9,.pad = 3},
-    {OP_gather_bwd,        .T = 4,                   .D = 384,                                                                   .N = 9,                           .accumulate = 1},
-    {OP_cross_entropy,                  .N = 9,                        .D = 2                                              },
-    {OP_cross_entropy,            .N = 9,                                 .D = 37,                                                 .pad = 3,                     .spread = 20, .accumulate = 1},
-    {OP_cross_entropy,            .N = 12,                           .D = 5,                                .smoothing = 0.1f},
-    {OP_cross_entropy,           .N = 3,                    .D = 1000                              },
-    {OP_cross_entropy_bwd,                  .N = 9,                        .D = 2                              },
-    {OP_cross_entropy_bwd,            .N = 9,                      .D = 37,                                                     .pad = 3,                                                  .spread = 20, .accumulate = 1},
-    {OP_cross_entropy_bwd,           .N = 12,.D = 5,.smoothing = 0.1f},
-    {OP_cross_entropy_bwd,   .N = 3,           .D = 1000                         },
-    {OP_zero,            .T = 1,                      .D = 1                                            },
-    {OP_zero,   .T = 5,.D = 37,.pad = 3},
-    {OP_sumsq, .T = 1,                      .D = 1                                     },
-    {OP_sumsq,            .T = 1,                           .D = 10007     },
-    {OP_sumsq,.T = 50,.D = 384,.accumulate = 1                      },
-    {OP_sumsq,          .T = 33,                    .D = 371,                                                   .pad = 3                                                                                },
-    {OP_adamw,           .T = 1,     .D = 1},
-    {OP_adamw,                  .T = 1,                        .D = 5003,                                                      .spread = 1e-3f},
-    {OP_adamw,            .T = 7,                           .D = 37,                                         .pad = 3                                                      },
-    {OP_sgd,.T = 1,.D = 5003},
-    {OP_sgd,                  .T = 7,                               .D = 37,                                             .pad = 3},
+    {OP_gather,            .T = 5,                   .D = 3,                                              .N = 7},
+    {OP_gather,.T = 20,.D = 37,.N = 9,.pad = 3},
+    {OP_gather,                  .T = 4,                         .D = 384,                                     .N = 9,.accumulate = 1},
+    {OP_gather_bwd,            .T = 20,                        .D = 37,                                                .N = 9,                                                  .pad = 3},
+    {OP_gather_bwd,       .T = 4,               .D = 384,                       .N = 9,.accumulate = 1},
+    {OP_cross_entropy,   .absent_in = 4,                     .N = 9,                                             .D = 2},
+    {OP_cross_entropy,            .N = 9,                        .D = 37,                                                   .pad = 3,                            .spread = 20, .accumulate = 1},
+    {OP_cross_entropy,        .N = 12,.D = 5,.smoothing = 0.1f},
+    {OP_cross_entropy,                  .absent_in = 4,                     .N = 12,                                       .D = 5,.smoothing = 0.1f},
+    {OP_cross_entropy,            .absent_in = 4,                              .N = 3,                                                  .D = 1000},
+    {OP_target_loss, .N = 1, .D = 1},
+    {OP_target_loss, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
+    {OP_target_loss, .N = 70, .D = 2, .loss = LOSS_bce},
+    {OP_target_loss, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
+    {OP_target_loss_bwd, .N = 9, .D = 1},
+    {OP_target_loss_bwd, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
+    {OP_target_loss_bwd, .N = 70, .D = 2, .loss = LOSS_bce},
+    {OP_target_loss_bwd, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
+    {OP_cross_entropy_bwd,            .absent_in = 4,                        .N = 9,                                                                                   .D = 2},
+    {OP_cross_entropy_bwd,           .N = 9,                                                 .D = 37,                                                                      .pad = 3,                                                                                                                               .spread = 20, .accumulate = 1},
+    {OP_cross_entropy_bwd,                  .N = 12,                     .D = 5,                                               .smoothing = 0.1f},
+    {OP_cross_entropy_bwd,            .absent_in = 4,                   .N = 12,                                                      .D = 5,.smoothing = 0.1f},
+    {OP_cross_entropy_bwd,           .absent_in = 4,.N = 3,                           .D = 1000                                 },
+    {OP_zero,   .T = 1,                     .D = 1                                                                     },
+    {OP_zero,            .T = 5,                   .D = 37,                                              .pad = 3},
+    {OP_sumsq,.T = 1,.D = 1},
+    {OP_sumsq, .T = 1,                   .D = 10007                                      },
+    {OP_sumsq,            .T = 50,                        .D = 384,   .accumulate = 1},
+    {OP_sumsq,     .T = 33, .D = 371,       .pad = 3                                 },
+    {OP_adamw,          .T = 1,                 .D = 1                                                   },
+    {OP_adamw,           .T = 1,.D = 5003,.spread = 1e-3f                },
+    {OP_adamw,                  .T = 7,                     .D = 37,                                      .pad = 3},
+    {OP_adamw_8bit, .T = 1, .D = 5},
+    {OP_adamw_8bit, .T = 9, .D = 300, .spread = 0.01f},
+    {OP_sgd,            .T = 1,                        .D = 5003                                         },
+    {OP_sgd,.T = 7,.D = 37,.pad = 3},
 };
 
 /* A tensor in host memory: `view` is what the op sees of `bytes` (absent: no data). */
@@ -239,6 +283,8 @@ static inline int case_size(const struct op_case *c, char letter)
         return c->P;
     case 'H':
         return c->H;
+    case 'B':
+        return (c->T * c->D + 255) / 256;
     default:
         return letter - '0';
     }
@@ -265,6 +311,9 @@ static inline int32_t case_index(const struct op_case *c, char content, int row,
     switch (content) {
     case 'i':
         return (int32_t)rng_below(key, stream, row, c->O);
+    case 'v':
+        return c->P && row % 3 != 1 ? -1 - (int32_t)rng_below(key, stream, row, c->P)
+                                    : (int32_t)rng_below(key, stream, row, c->O);
     case 'r':
         return (int32_t)rng_below(key, stream, row, c->T);
     case 'l': /* every fifth row has no label */
@@ -279,16 +328,19 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
                                                  const char *shape, uint64_t stream)
 {
     const struct philox_key key = rng_key(20240229, "kernel cases");
-    int is_index = strchr("irls", shape[2]) != NULL, is_double = shape[2] == 'd';
+    int is_index = strchr("ivrls", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
-    int pad = is_index || is_double || (shape[2] == 'w' && c->form != PLAIN) ? 0 : c->pad;
-    size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8 : 4;
+    int is_code = shape[2] == 'c';
+    int pad = is_index || is_double || is_code || (shape[2] == 'w' && c->form != PLAIN) ? 0 : c->pad;
+    size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8 : is_code ? 1 : 4;
     if (rows == 0)
         return (struct host_tensor){.rows_letter = shape[0]};
     char *bytes = xcalloc(n, width);
     for (size_t i = 0; i < n; i++)
         if (is_index)
             ((int32_t *)bytes)[i] = case_index(c, shape[2], (int)i, &key, stream);
+        else if (is_code)
+            bytes[i] = (char)rng_below(&key, stream, i, 256);
         else if (is_double)
             ((double *)bytes)[i] = rng_normal(&key, stream, i);
         else
@@ -296,6 +348,7 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
     return (struct host_tensor){
         .view = {.data = bytes + (pad > 0 ? width : 0),
                  .dtype = is_index    ? DT_I32
+                          : is_code   ? DT_U8
                           : is_double ? DT_F64
                                       : DT_F32,
                  .rows = rows,
@@ -320,6 +373,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .heads = c->H,
                  .causal = c->causal,
                  .act = c->act,
+                 .loss = c->loss,
                  .lr = 0.01f,
                  .beta1 = 0.9f,
                  .beta2 = 0.999f,
@@ -534,6 +588,8 @@ static inline double element(const struct host_tensor *t, const char *bytes, int
 {
     const char *data = bytes + ((char *)t->view.data - t->bytes);
     int64_t i = r * t->view.ld + c;
+    if (t->view.dtype == DT_U8)
+        return ((const unsigned char *)data)[i];
     return t->view.dtype == DT_F64 ? ((const double *)data)[i] : ((const float *)data)[i];
 }
 
@@ -548,7 +604,13 @@ static inline int test_backends(const struct backend **list)
         if (b)
             list[n++] = b;
     }
-    assert_true(n >= 2); /* generic runs everywhere */
+    assert_true(n >= 2);                       /* generic runs everywhere */
+    for (size_t i = 0; backend_name(i); i++) { /* those of shared objects, if built */
+        struct err err = ERR_INIT;
+        const struct backend *b = backend_get(backend_name(i), &err);
+        if (b && strncmp(backend_name(i), "cuda", 4) == 0)
+            list[n++] = b;
+    }
     return n;
 }
 

@@ -14,19 +14,23 @@ static const struct gradient {
     enum op forward, backward;
     const char *in, *of;
 } gradients[] = {
-    {OP_embed,         OP_embed_bwd,         "y012",      "345"  },
+    {OP_embed,         OP_embed_bwd,         "y012",      "3456" },
     {OP_layernorm,     OP_layernorm_bwd,     "y01b",      "012"  },
     {OP_linear,        OP_linear_dx,         "y1",        "0"    },
     {OP_linear,        OP_linear_dw,         "y0",        "1"    },
     {OP_linear,        OP_colsum,            "y",         "2"    },
     {OP_act,           OP_act_bwd,           "y0",        "0"    },
     {OP_dropout,       OP_dropout,           "y",         "0"    },
+    {OP_scale,         OP_scale,             "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "0"    },
     {OP_add,           OP_copy,              "y",         "1"    },
+    {OP_colscale,      OP_colscale_bwd,      "y01",       "01"   },
+    {OP_colscale,      OP_colsum,            "y",         "2"    },
     {OP_copy,          OP_copy,              "y",         "0"    },
     {OP_attention,     OP_attention_bwd,     "y012ab345", "01245"},
     {OP_gather,        OP_gather_bwd,        "y1",        "0"    },
-    {OP_cross_entropy, OP_cross_entropy_bwd, "01",        "0"    },
+    {OP_cross_entropy, OP_cross_entropy_bwd, "012",       "0"    },
+    {OP_target_loss,   OP_target_loss_bwd,   "01",        "0"    },
 };
 
 /* Cases that are worth differences: small, with unquantised weights. */
@@ -39,7 +43,12 @@ static int suits_differences(const struct op_case *c)
 
 static const struct backend *ref;
 
-/* cross_entropy's loss is its own sum, times loss_scale; others are weighted by dy. */
+static bool is_loss(enum op op)
+{
+    return op == OP_cross_entropy || op == OP_target_loss;
+}
+
+/* A loss is its own sum, times loss_scale; others are weighted by dy. */
 static double loss_of(const struct call *f, const struct host_tensor *dy)
 {
     struct outcome o;
@@ -48,8 +57,8 @@ static double loss_of(const struct call *f, const struct host_tensor *dy)
     const struct host_tensor *y = &f->out[0];
     for (int64_t r = 0; r < y->view.rows; r++)
         for (int64_t c = 0; c < y->view.cols; c++) {
-            double weight = f->c->op == OP_cross_entropy ? f->args.step.loss_scale
-                                                         : element(dy, dy->bytes, r, c);
+            double weight = is_loss(f->c->op) ? f->args.step.loss_scale
+                                              : element(dy, dy->bytes, r, c);
             loss += weight * element(y, o.out[0], r, c);
         }
     outcome_free(&o);
@@ -264,6 +273,31 @@ static void known_cross_entropy(void **state)
     a.attr.smoothing = 0.25f; /* (1 - e) 1000 + e (0 + 1000 + 1000) / 3 */
     ref->ops[OP_cross_entropy](&a);
     assert_true(fabs(loss[1] - (750 + 500 / 3.0)) < 1e-3 && loss[2] == 0);
+    /* torch: sum of w[c] (1000 - x[c]) / 3 for the smoothed part */
+    float weights[3] = {0.5f, 2, 3};
+    a.in[2] = matrix(weights, 1, 3);
+    ref->ops[OP_cross_entropy](&a);
+    assert_true(fabs(loss[1] - (0.75 * 2 * 1000 + 0.25 * 5000 / 3.0)) < 1e-3);
+    assert_true(fabs(loss[0] - (0.75 * 3 + 0.25 * 5.5 / 3) * log(3)) < 1e-5);
+}
+
+static void known_target_loss(void **state)
+{
+    (void)state;
+    float x[4] = {1, 3, 0, 1000}, y[4] = {0, 1, 1, 0}, loss[2], dx[4];
+    struct op_args a = {
+        .in = {matrix(x, 2, 2), matrix(y, 2, 2)}, .out = {matrix(loss, 2, 1)}
+    };
+    ref->ops[OP_target_loss](&a);
+    assert_true(loss[0] == 2.5f && loss[1] == 500000.5f);
+    a.attr.loss = LOSS_bce; /* log(1 + e) and log(1 + e^-3); log 2 and 1000 */
+    ref->ops[OP_target_loss](&a);
+    assert_true(fabs(loss[0] - (log(1 + exp(1)) + log(1 + exp(-3))) / 2) < 1e-6);
+    assert_true(fabs(loss[1] - (log(2) + 1000) / 2) < 1e-4);
+    a.out[0] = matrix(dx, 2, 2);
+    a.step.loss_scale = 2;
+    ref->ops[OP_target_loss_bwd](&a);
+    assert_true(fabs(dx[0] - 1 / (1 + exp(-1))) < 1e-6 && dx[2] == -0.5f && dx[3] == 1);
 }
 
 /* One step from zero moments goes lr against the sign of the gradient; then by hand. */
@@ -329,6 +363,47 @@ static void known_dropout(void **state)
     }
 }
 
+/* From A and B alone: the norms of W + s B A, written out. */
+static void known_dora_norm(void **state)
+{
+    (void)state;
+    enum { OUT = 3, IN = 4, R = 2 };
+    float w[OUT * IN], a[R * IN], b[OUT * R], w2[OUT] = {0}, p[R * OUT] = {0},
+                                              g[R * R] = {0}, norm[OUT];
+    const struct philox_key key = rng_key(1, "dora");
+    for (int i = 0; i < OUT * IN; i++)
+        w[i] = (float)rng_normal(&key, 0, (uint64_t)i);
+    for (int i = 0; i < R * IN; i++)
+        a[i] = (float)rng_normal(&key, 1, (uint64_t)i);
+    for (int i = 0; i < OUT * R; i++)
+        b[i] = (float)rng_normal(&key, 2, (uint64_t)i);
+    for (int j = 0; j < IN; j++)
+        for (int k = 0; k < R; k++) {
+            for (int i = 0; i < OUT; i++)
+                p[k * OUT + i] += a[k * IN + j] * w[i * IN + j];
+            for (int l = 0; l < R; l++)
+                g[k * R + l] += a[k * IN + j] * a[l * IN + j];
+        }
+    for (int i = 0; i < OUT * IN; i++)
+        w2[i / IN] += w[i] * w[i];
+    struct op_args args = {
+        .in = {matrix(w2, 1, OUT), matrix(p, R, OUT), matrix(g, R, R), matrix(b, OUT, R)},
+        .out = {matrix(norm,        1,     OUT)},
+        .attr.scale = 2
+    };
+    ref->ops[OP_dora_norm](&args);
+    for (int i = 0; i < OUT; i++) {
+        double square = 0;
+        for (int j = 0; j < IN; j++) {
+            double v = w[i * IN + j];
+            for (int k = 0; k < R; k++)
+                v += 2.0 * b[i * R + k] * a[k * IN + j];
+            square += v * v;
+        }
+        assert_true(fabs(norm[i] * sqrt(square) - 1) < 1e-5);
+    }
+}
+
 static void known_sumsq(void **state)
 {
     (void)state;
@@ -352,8 +427,10 @@ int main(void)
         cmocka_unit_test(known_layernorm),
         cmocka_unit_test(known_attention),
         cmocka_unit_test(known_cross_entropy),
+        cmocka_unit_test(known_target_loss),
         cmocka_unit_test(known_optimisers),
         cmocka_unit_test(known_dropout),
+        cmocka_unit_test(known_dora_norm),
         cmocka_unit_test(known_sumsq),
         cmocka_unit_test(every_backward_op_is_checked),
         cmocka_unit_test(backward_ops),

@@ -22,11 +22,16 @@ static const struct {
     {OP_act,               'T', 0},
     {OP_act_bwd,           'T', 0},
     {OP_dropout,           'T', 0},
+    {OP_scale,             'T', 0},
     {OP_add,               'T', 0},
+    {OP_colscale,          'T', 0},
+    {OP_colscale_bwd,      'T', 2},
     {OP_copy,              'T', 0},
     {OP_gather,            'N', 0},
     {OP_cross_entropy,     'N', 0},
     {OP_cross_entropy_bwd, 'N', 0},
+    {OP_target_loss,       'N', 0},
+    {OP_target_loss_bwd,   'N', 0},
 };
 
 static void cut(struct host_tensor *t, char rows_letter, int first, int count)
@@ -92,6 +97,12 @@ static void check_slices(const struct call *call, char rows_letter,
     outcome_free(&whole);
 }
 
+/* cuBLAS chooses its kernel by the shape of the whole product. */
+static int is_exempt(const struct backend *b, enum op op)
+{
+    return !strcmp(b->name, "cuda") && (op == OP_linear || op == OP_linear_dx);
+}
+
 static void rows_stand_alone(void **state)
 {
     (void)state;
@@ -105,7 +116,8 @@ static void rows_stand_alone(void **state)
                 if (by_row[k].parameters >> o & 1)
                     call.out[o].view.data = NULL;
             for (int b = 0; b < backend_count; b++)
-                check_slices(&call, by_row[k].rows, backends[b]);
+                if (!is_exempt(backends[b], by_row[k].op))
+                    check_slices(&call, by_row[k].rows, backends[b]);
             call_free(&call);
         }
 }

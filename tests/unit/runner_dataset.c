@@ -233,6 +233,54 @@ static void test_subset(void **state)
         dataset_free(d[i]);
 }
 
+/* The sides of a split have every row once, whatever the trial's seed. */
+static void test_held_out(void **state)
+{
+    (void)state;
+    char text[2048] = "";
+    for (int i = 0; i < 20; i++)
+        sprintf(text + strlen(text), "{\"input_ids\": [%d], \"label\": %d}\n", i, i % 3);
+    const struct data_spec specs[] = {
+        {.held_out_share = 0.25, .held_out = true},
+        {.held_out_share = 0.25, .seed = 3       },
+        {.held_out_share = 0.25, .held_out = true, .split_seed = 1},
+        {.held_out_share = 0.25,                      .max_samples = 4                },
+        {.held_out_share = 0.001,                      .held_out = true},
+    };
+    static const size_t counts[] = {5, 15, 5, 4, 1};
+    struct dataset *d[ARRAY_LEN(specs)];
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+        struct labels labels = {0};
+        assert_int_equal(load(text, &specs[i], NULL, &labels, &d[i], NULL, NULL), 0);
+        assert_int_equal(labels.count, 3);
+        assert_int_equal(d[i]->count, counts[i]);
+        labels_release(&labels);
+    }
+    bool seen[20] = {false}, same = true;
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < d[i]->count; k++) {
+            const int32_t id = d[i]->rows[k].ids[0];
+            assert_false(seen[id]);
+            seen[id] = true;
+            assert_true(k == 0 || id > d[i]->rows[k - 1].ids[0]); /* file order */
+        }
+    for (size_t k = 0; k < 5; k++)
+        same = same && d[0]->rows[k].ids[0] == d[2]->rows[k].ids[0];
+    assert_false(same);
+    for (size_t k = 0; k < 4; k++) /* the subset is of the training side */
+        for (size_t h = 0; h < 5; h++)
+            assert_int_not_equal(d[3]->rows[k].ids[0], d[0]->rows[h].ids[0]);
+    for (size_t i = 0; i < ARRAY_LEN(specs); i++)
+        dataset_free(d[i]);
+    struct labels labels = {0};
+    struct dataset *one;
+    struct err err = ERR_INIT;
+    assert_int_equal(load("{\"input_ids\": [1], \"label\": 0}\n", &specs[0], NULL,
+                          &labels, &one, NULL, &err),
+                     -ERR_PARSE);
+    assert_non_null(strstr(err.msg, "one row cannot be split"));
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -261,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_ids),        cmocka_unit_test(test_text),
         cmocka_unit_test(test_num_labels), cmocka_unit_test(test_messages),
         cmocka_unit_test(test_subset),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_held_out),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

@@ -1,5 +1,5 @@
-/* runner_tokenizer - the WordPiece goldens (ids, types, offsets, truncation, decoding),
- * added tokens, and what is refused. */
+/* runner_tokenizer - the goldens of tokenizers (ids, types, offsets, truncation,
+ * decoding), added tokens, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void check_decoding(const struct tokenizer *t, const json_t *row, size_t 
     free(ids);
 }
 
-static void check_golden(const char *name)
+static void check_golden(const char *name, size_t rows)
 {
     char *dir = fs_join("tests/golden/tokenizers", name);
     char *path = fs_join(dir, "cases.jsonl");
@@ -90,7 +90,7 @@ static void check_golden(const char *name)
         check_decoding(t, row, line);
         json_decref(row);
     }
-    assert_int_equal(line, 234);
+    assert_int_equal(line, rows);
     buf_release(&text);
     tokenizer_free(t);
     free(path);
@@ -100,13 +100,21 @@ static void check_golden(const char *name)
 static void test_minilm(void **state)
 {
     (void)state;
-    check_golden("minilm");
+    check_golden("minilm", 234);
 }
 
 static void test_cased(void **state)
 {
     (void)state;
-    check_golden("bert-cased-like");
+    check_golden("bert-cased-like", 234);
+}
+
+static void test_byte_level(void **state)
+{
+    (void)state;
+    check_golden("roberta-like", 97);
+    check_golden("qwen2-like", 73);
+    check_golden("llama3-like", 72);
 }
 
 /* ---- small ones made here ---------------------------------------------------------- */
@@ -330,10 +338,10 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minilm),       cmocka_unit_test(test_cased),
-        cmocka_unit_test(test_added_tokens), cmocka_unit_test(test_places),
-        cmocka_unit_test(test_truncation),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_minilm),     cmocka_unit_test(test_cased),
+        cmocka_unit_test(test_byte_level), cmocka_unit_test(test_added_tokens),
+        cmocka_unit_test(test_places),     cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* kernels/cpu/simd/elementwise.c - act, dropout, add, copy, zero. Work is divided by
- * rows. */
+/* kernels/cpu/simd/elementwise.c - act, dropout, scale, add, copy, zero. Work is divided
+ * by rows. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/vmath.h"
 #include "kernels/cpu/simd/philox.h"
@@ -36,6 +36,22 @@ INLINE vf tanh_slope(vf x)
     return 1.0f - y * y;
 }
 
+INLINE vf sigmoid(vf x)
+{
+    return 1.0f / (1.0f + vf_exp(-x));
+}
+
+INLINE vf swish(vf x)
+{
+    return x * sigmoid(x);
+}
+
+INLINE vf swish_slope(vf x)
+{
+    vf s = sigmoid(x);
+    return s * vf_fma(x, 1.0f - s, vf_splat(1));
+}
+
 #define ROWS(name, expression)                                                           \
     static void name(void *ctx, size_t begin, size_t end, int thread)                    \
     {                                                                                    \
@@ -58,9 +74,12 @@ INLINE vf tanh_slope(vf x)
 ROWS(act_gelu, gelu(va))
 ROWS(act_relu, relu(va))
 ROWS(act_tanh, vf_tanh(va))
+ROWS(act_swish, swish(va))
 ROWS(act_bwd_gelu, va *gelu_slope(vb))
 ROWS(act_bwd_relu, va *relu_slope(vb))
 ROWS(act_bwd_tanh, va *tanh_slope(vb))
+ROWS(act_bwd_swish, va *swish_slope(vb))
+ROWS(scale_rows, va * args->attr.scale)
 ROWS(add_rows, va + vb)
 ROWS(copy_rows, va)
 
@@ -94,6 +113,11 @@ void V(act_bwd)(const struct op_args *args)
 void V(add)(const struct op_args *args)
 {
     by_rows(add_rows, args, 1);
+}
+
+void V(scale)(const struct op_args *args)
+{
+    by_rows(scale_rows, args, 1);
 }
 
 void V(copy)(const struct op_args *args)

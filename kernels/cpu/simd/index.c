@@ -31,7 +31,8 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread)
     const struct tensor *in = args->in, *y = &args->out[0];
     (void)thread;
     for (size_t r = begin; r < end; r++) {
-        const float *word = row_of(&in[3], index_of(&in[0], r));
+        const int32_t id = index_of(&in[0], r);
+        const float *word = id < 0 ? row_of(&in[6], -1 - id) : row_of(&in[3], id);
         const float *pos = row_of(&in[4], index_of(&in[1], r)), *type = NULL;
         if (in[5].data)
             type = row_of(&in[5], index_of(&in[2], r));
@@ -51,10 +52,11 @@ void V(embed)(const struct op_args *args)
     par(embed_rows, args, args->out[0].rows, args->out[0].cols);
 }
 
-/* dst[index[i]] += src[i], dst zeroed first unless it is added to. */
+/* dst[index[i]] += src[i], dst zeroed first unless it is added to. Negative indices are
+ * left out, or (virtual) they alone count, as rows -1 - index. */
 struct scatter {
     const struct tensor *src, *index, *dst;
-    int add;
+    int add, virtual;
 };
 
 static void scatter_columns(void *ctx, size_t begin, size_t end, int thread)
@@ -65,15 +67,20 @@ static void scatter_columns(void *ctx, size_t begin, size_t end, int thread)
         const int c = (int)j * COLUMNS, n = min_int(COLUMNS, s->dst->cols - c);
         for (int r = 0; !s->add && r < s->dst->rows; r++)
             memset(row_of(s->dst, r) + c, 0, (size_t)n * sizeof(float));
-        for (int r = 0; r < s->src->rows; r++)
-            add_row(row_of(s->dst, index_of(s->index, r)) + c, row_of(s->src, r) + c, n);
+        for (int r = 0; r < s->src->rows; r++) {
+            const int32_t index = index_of(s->index, r);
+            const int32_t row = s->virtual ? -1 - index : index;
+            if (row >= 0)
+                add_row(row_of(s->dst, row) + c, row_of(s->src, r) + c, n);
+        }
     }
 }
 
-static void scatter(const struct op_args *args, int output, const struct tensor *index)
+static void scatter(const struct op_args *args, int output, const struct tensor *index,
+                    int virtual)
 {
-    const struct scatter s = {&args->in[0], index, &args->out[output],
-                              adds(args, output)};
+    const struct scatter s = {&args->in[0], index, &args->out[output], adds(args, output),
+                              virtual};
     if (s.dst->data)
         par(scatter_columns, &s, ceil_div(s.dst->cols, COLUMNS),
             (size_t)COLUMNS * (s.src->rows + s.dst->rows));
@@ -82,12 +89,13 @@ static void scatter(const struct op_args *args, int output, const struct tensor 
 void V(embed_bwd)(const struct op_args *args)
 {
     for (int i = 0; i < 3; i++)
-        scatter(args, i, &args->in[1 + i]);
+        scatter(args, i, &args->in[1 + i], 0);
+    scatter(args, 3, &args->in[1], 1);
 }
 
 void V(gather_bwd)(const struct op_args *args)
 {
-    scatter(args, 0, &args->in[1]);
+    scatter(args, 0, &args->in[1], 0);
 }
 
 static void gather_rows(void *ctx, size_t begin, size_t end, int thread)

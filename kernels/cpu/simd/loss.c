@@ -1,5 +1,5 @@
-/* kernels/cpu/simd/loss.c - cross entropy over classes, with label smoothing (Szegedy et
- * al. 2016).
+/* kernels/cpu/simd/loss.c - cross entropy over classes, with class weights and label
+ * smoothing (Szegedy et al. 2016).
  *
  * The sum of exponentials is collected in double every BLOCK elements; two classes or a
  * vocabulary, the error stays near that of exp. */
@@ -39,27 +39,46 @@ static double exp_sum(const float *x, int cols, float max)
     return total;
 }
 
-/* Mean of max - x, for label smoothing. */
-static double mean_below(const float *x, int cols, float max)
+/* Mean of w (max - x), for label smoothing. w: class weights, NULL: all 1. */
+static double mean_below(const float *x, const float *w, int cols, float max)
 {
     double total = 0;
     for (int block = 0; block < cols; block += BLOCK) {
         const int stop = min_int(cols, block + BLOCK);
         vf sum = {0};
-        for (int c = block; c < stop; c += W)
-            sum += max - get(x + c, left(stop, c), max);
+        for (int c = block; c < stop; c += W) {
+            const int n = left(stop, c);
+            const vf below = max - get(x + c, n, max);
+            sum += w ? below * vf_get(w + c, n) : below;
+        }
         total += vf_sum(sum);
     }
     return total / cols;
 }
 
-static double loss_of(const float *x, int cols, int label, double smoothing)
+static const float *weights_of(const struct op_args *args)
+{
+    return args->in[2].data;
+}
+
+/* Mean of the class weights. */
+static double mean_weight(const float *w, int cols)
+{
+    double total = w ? 0 : cols;
+    for (int c = 0; w && c < cols; c++)
+        total += w[c];
+    return total / cols;
+}
+
+static double loss_of(const float *x, const float *w, int cols, int label,
+                      double smoothing)
 {
     const float max = row_max(x, cols);
     const double log_sum = log(exp_sum(x, cols, max)); /* of x - max */
-    double loss = log_sum + ((double)max - x[label]);
+    double loss = (w ? w[label] : 1) * (log_sum + ((double)max - x[label]));
     if (smoothing > 0)
-        loss += smoothing * (log_sum + mean_below(x, cols, max) - loss);
+        loss += smoothing *
+                (log_sum * mean_weight(w, cols) + mean_below(x, w, cols, max) - loss);
     return loss;
 }
 
@@ -73,7 +92,8 @@ static void loss_rows(void *ctx, size_t begin, size_t end, int thread)
         float *out = row_of(&args->out[0], r);
         double loss = 0;
         if (label >= 0)
-            loss = loss_of(row_of(&args->in[0], r), cols, label, args->attr.smoothing);
+            loss = loss_of(row_of(&args->in[0], r), weights_of(args), cols, label,
+                           args->attr.smoothing);
         *out = (float)(adds(args, 0) ? *out + loss : loss);
     }
 }
@@ -83,18 +103,22 @@ void V(cross_entropy)(const struct op_args *args)
     par(loss_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2 + W);
 }
 
-/* scale * (p - target), the target being 1 - e at the label and e / cols everywhere. */
+/* scale * ((1 - e) w[label] (p - onehot) + e (p mean(w) - w / cols)). */
 static void gradient_row(const struct op_args *args, const float *x, float *dx, int label)
 {
     const int cols = args->in[0].cols, add = adds(args, 0);
+    const float *w = weights_of(args);
     const float max = row_max(x, cols), scale = args->step.loss_scale;
-    const float factor = (float)(scale / exp_sum(x, cols, max));
+    const double e = args->attr.smoothing, own = (1 - e) * (w ? w[label] : 1);
+    const double of_p = own + (e > 0 ? e * mean_weight(w, cols) : 0);
+    const float factor = (float)(scale * of_p / exp_sum(x, cols, max));
     const float base = scale * args->attr.smoothing / (float)cols;
-    const float peak = scale * (1 - args->attr.smoothing);
+    const float peak = (float)(scale * own);
     const vf lane = {LANES};
     for (int c = 0; c < cols; c += W) {
         const int n = left(cols, c);
-        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max) * factor - base;
+        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max) * factor;
+        p -= w ? vf_get(w + c, n) * base : vf_splat(base);
         if (label >= c && label < c + n) { /* in this one lane */
             vf off = lane - (float)(label - c);
             p = vf_if_less(off * off, vf_splat(0.25f), p - peak, p);

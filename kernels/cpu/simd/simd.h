@@ -48,6 +48,9 @@
 #include "kernels/ops.def"
 #undef OP
 
+/* ---- peak.c ---- */
+double V(peak_flops_per_s)(void);
+
 /* ---- tile.c ---- */
 
 /* C[m, n] = [C +] scale * sum over k of A[i, k] B[k, j] [+ bias[j]], n <= NR. Each

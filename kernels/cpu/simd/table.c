@@ -48,4 +48,5 @@ const struct backend V(table) = {
     .weight_bytes = V(weight_bytes),
     .weight_prepare = V(weight_prepare),
     .weight_unpack = V(weight_unpack),
+    .peak_flops_per_s = V(peak_flops_per_s),
 };

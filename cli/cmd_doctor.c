@@ -1,0 +1,156 @@
+/* cli/cmd_doctor.c - `peftlab doctor`: what of peftlab can be used on this machine, and
+ * why the rest cannot. Runs nothing and changes nothing. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "cli/command.h"
+#include "cli/store_view.h"
+#include "kernels/backend.h"
+#include "lib/buf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include <curl/curl.h>
+#include <openssl/crypto.h>
+#include <pcre2.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+#include <yaml.h>
+
+static const struct opt_def rows[] = {
+    {.key = "backend",
+     .type = OPT_STRING,
+     .metavar = "NAME",
+     .help = "fail unless this backend is usable (cpu, ref, cuda, cuda-emul)"   },
+    {.key = "json",    .type = OPT_BOOL, .preset = "false", .help = "print JSON"},
+};
+static const struct opt_table options = {"doctor", rows, ARRAY_LEN(rows)};
+
+/* {name: {usable, variant, reason}} */
+static json_t *backends(void)
+{
+    json_t *all = json_object();
+    for (size_t i = 0; backend_name(i); i++) {
+        struct err why = ERR_INIT;
+        const struct backend *b = backend_get(backend_name(i), &why);
+        json_t *one = json_pack("{s:b}", "usable", b != NULL);
+        if (b)
+            json_object_set_new(one, "variant", json_string(b->variant));
+        else
+            json_object_set_new(one, "reason", json_string(why.msg));
+        json_object_set_new(all, backend_name(i), one);
+    }
+    return all;
+}
+
+static json_t *libraries(void)
+{
+    char pcre2[64] = "";
+    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sqlite",
+                     sqlite3_libversion(), "jansson", jansson_version_str(), "yaml",
+                     yaml_get_version_string(), "pcre2", pcre2, "utf8proc",
+                     utf8proc_version(), "curl",
+                     curl_version_info(CURLVERSION_NOW)->version, "openssl",
+                     OpenSSL_version(OPENSSL_VERSION_STRING));
+}
+
+/* The first line that a program says of itself; NULL where it cannot be run. */
+static char *program_version(char *const argv[])
+{
+    struct buf out;
+    struct err ignored = ERR_INIT;
+    int status = 0;
+    char *line = NULL;
+    buf_init(&out, 4096);
+    if (proc_run(argv, NULL, 0, &out, NULL, &status, &ignored) == 0 && status == 0)
+        line = str_clean(buf_str(&out), strcspn(buf_str(&out), "\n"));
+    buf_release(&out);
+    return line;
+}
+
+static json_t *programs(void)
+{
+    char name[] = "gnuplot", ask[] = "--version", *argv[] = {name, ask, NULL};
+    char *version = program_version(argv);
+    json_t *all = json_pack("{s:s}", "gnuplot",
+                            version ? version
+                                    : "not found - it draws the figures of reports "
+                                      "(apt-get install gnuplot-nox)");
+    free(version);
+    return all;
+}
+
+static json_t *examine(void)
+{
+    json_t *all = json_object();
+    json_object_set_new(all, "backends", backends());
+    json_object_set_new(all, "machine", proc_environment());
+    json_object_set_new(all, "libraries", libraries());
+    json_object_set_new(all, "programs", programs());
+    return all;
+}
+
+static void print_section(const json_t *all, const char *name)
+{
+    const json_t *section = json_object_get(all, name);
+    const char *key;
+    json_t *value;
+    printf("\n%s\n", name);
+    json_object_foreach((json_t *)section, key, value) view_field(section, key);
+}
+
+/* One line each: "  cpu        usable   avx512". A reason repeats the backend's name. */
+static void print_backends(const json_t *all)
+{
+    const char *name, *colon;
+    json_t *b;
+    printf("backends\n");
+    json_object_foreach(json_object_get(all, "backends"), name, b)
+    {
+        const char *reason = json_get_str(b, "reason", "");
+        colon = strstr(reason, "here: ");
+        if (json_get_bool(b, "usable", 0))
+            printf("  %-10s usable   %s\n", name, json_get_str(b, "variant", ""));
+        else
+            printf("  %-10s no       %s\n", name, colon ? colon + 6 : reason);
+    }
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values;
+    size_t count = 0;
+    bool done = false;
+    int rc = command_parse(&cmd_doctor, argc, argv, &values, NULL, 0, &count, &done, err);
+    if (rc < 0 || done) {
+        json_decref(values);
+        return rc;
+    }
+    json_t *all = examine();
+    const char *wanted = json_get_str(values, "backend", NULL);
+    if (json_get_bool(values, "json", 0)) {
+        view_print_json(json_incref(all));
+    } else {
+        print_backends(all);
+        print_section(all, "machine");
+        print_section(all, "libraries");
+        print_section(all, "programs");
+    }
+    if (wanted && !backend_get(wanted, err))
+        rc = -(int)err->code;
+    json_decref(all);
+    json_decref(values);
+    return rc;
+}
+
+const struct command cmd_doctor = {
+    .name = "doctor",
+    .usage = "doctor [--backend NAME] [--json]",
+    .help = "Tell which backends, libraries and programs can be used here, and why not.",
+    .group = "This machine",
+    .options = &options,
+    .run = run,
+};

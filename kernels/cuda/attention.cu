@@ -1,0 +1,53 @@
+/* kernels/cuda/attention.cu - softmax attention over packed sequences, forward: a running
+ * maximum and sum per query (Dao et al. 2022). */
+#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/cuda.cuh"
+
+/* Warp (x, y) of the grid: token x, head y. */
+template <int COLUMNS>
+__global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct attention at)
+{
+    SHARED(float, weights, ATTENTION_WARPS *WARP);
+    const int t = blockIdx.x * ATTENTION_WARPS + threadIdx.y, head = blockIdx.y;
+    const int lane = threadIdx.x, column = head * at.dim;
+    float *weight = weights + threadIdx.y * WARP;
+    if (t >= at.q.rows)
+        return;
+    const struct sequence s = sequence_of(at, t);
+    const int keys = visible(at, s, t);
+    const float *q = row(at.q, t) + column;
+    float max = -INFINITY, total = 0, sum[COLUMNS] = {};
+
+    for (int begin = 0; begin < keys; begin += WARP) {
+        const int j = begin + lane, count = min(WARP, keys - begin);
+        float score = -INFINITY;
+        if (j < keys)
+            score = at.scale * dot(q, key_row(at, s, j, column), at.dim);
+        const float new_max = fmaxf(max, warp_max(score));
+        const float p = expf(score - new_max), shrink = expf(max - new_max);
+        total = total * shrink + warp_sum(p);
+        max = new_max;
+        weight[lane] = j < keys ? p * mask_of(at, t, head, j) : 0;
+        __syncwarp(ALL_LANES);
+        for (int i = 0; i < COLUMNS; i++) {
+            const int c = i * WARP + lane;
+            float part = 0;
+            for (int k = 0; c < at.dim && k < count; k++)
+                part += weight[k] * value_row(at, s, begin + k, column)[c];
+            sum[i] = sum[i] * shrink + part;
+        }
+        __syncwarp(ALL_LANES); /* `weight` is written again */
+    }
+    for (int i = 0; i < COLUMNS; i++)
+        if (i * WARP + lane < at.dim)
+            put(a, 0, row(a.out[0], t) + column + i * WARP + lane, sum[i] / total);
+    if (lane == 0 && a.out[1].data)
+        row(a.out[1], t)[head] = max + logf(total);
+}
+
+void cuda_attention(const struct op_args *args)
+{
+    const struct attention at = attention_open(args, 0, 3);
+    const dim3 grid(blocks_of(at.q.rows, ATTENTION_WARPS), args->attr.heads);
+    LAUNCH_FOR_DIM(at.dim, attention, grid, *args, at);
+}

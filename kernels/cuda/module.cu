@@ -1,0 +1,161 @@
+/* kernels/cuda/module.cu - the one symbol of the shared object: memory, and the table.
+ *
+ * Only device 0 is used; CUDA_VISIBLE_DEVICES says which one that is. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "kernels/cuda/blas.cuh"
+#include "kernels/cuda/cuda.cuh"
+#include "kernels/cuda/device.cuh"
+
+#ifdef __CUDACC__
+#define BACKEND_NAME "cuda"
+#else
+#define BACKEND_NAME "cuda-emul"
+#endif
+
+const struct backend_host *cuda_host;
+
+void cuda_must(cudaError_t status, const char *what)
+{
+    if (status == cudaSuccess)
+        return;
+    fprintf(stderr, "peftlab: %s: %s failed: %s\n", BACKEND_NAME, what,
+            cudaGetErrorString(status));
+    abort();
+}
+
+dim3 element_blocks(const struct tensor *t)
+{
+    const int64_t n = (int64_t)t->rows * t->cols;
+    if (n > INT32_MAX)
+        cuda_must(cudaErrorInvalidValue, "a tensor of more than 2^31 elements");
+    return dim3(blocks_of(n, THREADS * EACH));
+}
+
+void clear_output(const struct op_args *args, int i)
+{
+    const struct tensor *t = &args->out[i];
+    if (!t->data || args->accumulate >> i & 1)
+        return;
+    cuda_must(cudaMemset2DAsync(t->data, (size_t)t->ld * sizeof(float), 0,
+                                (size_t)t->cols * sizeof(float), (size_t)t->rows, 0),
+              "zero");
+}
+
+/* -------------------------------------------------------------------------- memory */
+
+static void *device_alloc(size_t bytes)
+{
+    void *p = NULL;
+    if (cudaMalloc(&p, bytes > 0 ? bytes : 1) != cudaSuccess) {
+        (void)cudaGetLastError(); /* not enough memory is an answer, not a failure */
+        return NULL;
+    }
+    cuda_must(cudaMemset(p, 0, bytes), "zero new memory");
+    return p;
+}
+
+static void device_release(void *p)
+{
+    cuda_must(cudaFree(p), "free");
+}
+
+static void device_upload(void *dst, const void *src, size_t bytes)
+{
+    cuda_must(cudaMemcpy(dst, src, bytes, cudaMemcpyHostToDevice), "copy to the device");
+}
+
+static void device_download(void *dst, const void *src, size_t bytes)
+{
+    cuda_must(cudaMemcpy(dst, src, bytes, cudaMemcpyDeviceToHost),
+              "copy from the device");
+}
+
+static void device_sync(void)
+{
+    cuda_must(cudaDeviceSynchronize(), "what was queued");
+}
+
+static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+{
+    const struct tensor *in = shapes->in;
+    size_t bytes = 0;
+    switch (op) {
+    case OP_linear:
+    case OP_linear_dx:
+        if (in[1].dtype == DT_PREPARED && in[1].spec->quant != QUANT_NONE)
+            bytes = (size_t)in[1].rows * in[1].cols * sizeof(float);
+        return blas_workspace_bytes() + bytes;
+    case OP_linear_dw:
+        return blas_workspace_bytes();
+    case OP_attention_bwd:
+        return (size_t)in[0].rows * shapes->attr.heads * sizeof(float);
+    case OP_sumsq:
+        return cuda_sumsq_bytes(&in[0]);
+    default:
+        return 0;
+    }
+}
+
+/* -------------------------------------------------------------------------- the table
+ */
+
+static char variant[320];
+static struct backend backend;
+
+static void fill_table(void)
+{
+#define OP(op, n_in, n_out, in_place) backend.ops[OP_##op] = cuda_##op;
+#include "kernels/ops.def"
+#undef OP
+    backend.abi = BACKEND_ABI;
+    backend.name = BACKEND_NAME;
+    backend.variant = variant;
+    backend.workspace_bytes = workspace_bytes;
+    backend.alloc = device_alloc;
+    backend.release = device_release;
+    backend.upload = device_upload;
+    backend.download = device_download;
+    backend.sync = device_sync;
+    backend.weight_bytes = cuda_weight_bytes;
+    backend.weight_prepare = cuda_weight_prepare;
+    backend.weight_unpack = cuda_weight_unpack;
+}
+
+/* 0, or -1 and a reason. */
+static int open_device(char *reason, size_t size)
+{
+    int count = 0;
+    struct cudaDeviceProp p;
+    cudaError_t status = cudaGetDeviceCount(&count);
+    if (status == cudaSuccess && count == 0)
+        status = cudaErrorNoDevice;
+    if (status == cudaSuccess)
+        status = cudaGetDeviceProperties(&p, 0);
+    if (status == cudaSuccess)
+        status = cudaSetDevice(0);
+    if (status != cudaSuccess) {
+        snprintf(reason, size, "CUDA says: %s", cudaGetErrorString(status));
+        return -1;
+    }
+    snprintf(variant, sizeof variant, "%s, sm_%d%d, %.1f GiB", p.name, p.major, p.minor,
+             (double)p.totalGlobalMem / (1 << 30));
+    return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) const struct backend *
+peftlab_backend_entry(const struct backend_host *host, char *reason, size_t size)
+{
+    if (host->args_bytes != sizeof(struct op_args) ||
+        host->host_bytes != sizeof(struct backend_host) ||
+        strcmp(host->signature, backend_signature) != 0) {
+        snprintf(reason, size, "it was built for another version of peftlab");
+        return NULL;
+    }
+    cuda_host = host;
+    if (open_device(reason, size) || blas_open(reason, size))
+        return NULL;
+    fill_table();
+    return &backend;
+}

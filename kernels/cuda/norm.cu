@@ -1,0 +1,88 @@
+/* kernels/cuda/norm.cu - layer normalisation (Ba et al. 2016), one warp per row.
+ *
+ * With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - mean(g) - h mean(g h)). */
+#include "kernels/cuda/cuda.cuh"
+#include "kernels/cuda/reduce.cuh"
+
+#define ROW_BLOCK dim3(WARP, WARPS)
+
+__global__ static void layernorm(KERNEL_ARGS)
+{
+    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    const int d = a.in[0].cols, lane = threadIdx.x;
+    if (t >= a.in[0].rows)
+        return;
+    const float *x = row(a.in[0], t);
+    const float *gamma = (const float *)a.in[1].data, *beta = (const float *)a.in[2].data;
+    float sum = 0, squares = 0;
+    for (int c = lane; c < d; c += WARP)
+        sum += x[c];
+    const float mean = warp_sum(sum) / d;
+    for (int c = lane; c < d; c += WARP)
+        squares += (x[c] - mean) * (x[c] - mean);
+    const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
+    for (int c = lane; c < d; c += WARP)
+        put(a, 0, row(a.out[0], t) + c, (x[c] - mean) * rstd * gamma[c] + beta[c]);
+    if (lane == 0 && a.out[1].data) {
+        row(a.out[1], t)[0] = mean;
+        row(a.out[1], t)[1] = rstd;
+    }
+}
+
+void cuda_layernorm(const struct op_args *args)
+{
+    LAUNCH(layernorm, blocks_of(args->in[0].rows, WARPS), ROW_BLOCK, *args);
+}
+
+__global__ static void layernorm_dx(KERNEL_ARGS)
+{
+    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    const int d = a.in[1].cols, lane = threadIdx.x;
+    if (t >= a.in[1].rows)
+        return;
+    const float *dy = row(a.in[0], t), *x = row(a.in[1], t);
+    const float *gamma = (const float *)a.in[2].data, *stats = row(a.in[3], t);
+    const float mean = stats[0], rstd = stats[1];
+    float sum_g = 0, sum_gh = 0;
+    for (int c = lane; c < d; c += WARP) {
+        const float g = dy[c] * gamma[c];
+        sum_g += g;
+        sum_gh += g * (x[c] - mean) * rstd;
+    }
+    const float mean_g = warp_sum(sum_g) / d, mean_gh = warp_sum(sum_gh) / d;
+    for (int c = lane; c < d; c += WARP) {
+        const float g = dy[c] * gamma[c], h = (x[c] - mean) * rstd;
+        put(a, 0, row(a.out[0], t) + c, rstd * (g - mean_g - h * mean_gh));
+    }
+}
+
+__global__ static void layernorm_dgamma(KERNEL_ARGS)
+{
+    const int c = column_of_warp();
+    const float sum = column_sum(a.in[0].rows, a.in[0].cols, [&](int r, int k) {
+        const float *stats = row(a.in[3], r);
+        return row(a.in[0], r)[k] * (row(a.in[1], r)[k] - stats[0]) * stats[1];
+    });
+    if (threadIdx.x == 0 && c < a.in[0].cols)
+        put(a, 1, row(a.out[1], 0) + c, sum);
+}
+
+__global__ static void layernorm_dbeta(KERNEL_ARGS)
+{
+    const int c = column_of_warp();
+    const float sum = column_sum(a.in[0].rows, a.in[0].cols,
+                                 [&](int r, int k) { return row(a.in[0], r)[k]; });
+    if (threadIdx.x == 0 && c < a.in[0].cols)
+        put(a, 2, row(a.out[2], 0) + c, sum);
+}
+
+void cuda_layernorm_bwd(const struct op_args *args)
+{
+    const unsigned columns = blocks_of(args->in[0].cols, WARP);
+    if (args->out[0].data)
+        LAUNCH(layernorm_dx, blocks_of(args->in[0].rows, WARPS), ROW_BLOCK, *args);
+    if (args->out[1].data)
+        LAUNCH(layernorm_dgamma, columns, COLUMN_BLOCK, *args);
+    if (args->out[2].data)
+        LAUNCH(layernorm_dbeta, columns, COLUMN_BLOCK, *args);
+}

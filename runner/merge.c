@@ -1,0 +1,216 @@
+/* runner/merge.c - see merge.h. */
+#include "runner/merge.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/peft/method.h"
+#include "runner/trial.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int check_method(const struct method *m, struct err *err)
+{
+    return m->no_merge ? err_set(err, ERR_CONFIG, "method '%s' cannot be merged: %s",
+                                 m->name, m->no_merge)
+                       : 0;
+}
+
+/* --- values of the whole base, in the order of the parameters; NULL: not the base's ---
+ */
+
+static float *value_of(const struct session *s, const struct param *p)
+{
+    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
+    if (p->linear && !p->trainable)
+        s->backend->weight_unpack(&p->spec, p->value.data, values);
+    else
+        s->backend->download(values, p->value.data,
+                             (size_t)param_size(p) * sizeof *values);
+    return values;
+}
+
+static float *site_value(const struct session *s, float **values,
+                         const struct linear_site *site, const char *what)
+{
+    char *name = xasprintf("%s.%s", site->path, what);
+    int64_t at;
+    float *found =
+        strmap_get(s->net.params.by_name, name, strlen(name), &at) ? values[at] : NULL;
+    free(name);
+    return found;
+}
+
+static float **merged_values(const struct session *s, int64_t *layers)
+{
+    const struct net *net = &s->net;
+    float **values = xcalloc(net->params.count, sizeof *values);
+    for (size_t i = 0; i < net->params.count; i++)
+        if (!net->params.items[i]->added)
+            values[i] = value_of(s, net->params.items[i]);
+    *layers = 0;
+    for (size_t i = 0; i < net->site_count && net->method->merge; i++) {
+        const struct linear_site *site = &net->sites[i];
+        *layers += net->method->merge(net, s->backend, site,
+                                      site_value(s, values, site, "weight"),
+                                      site_value(s, values, site, "bias"));
+    }
+    return values;
+}
+
+/* --- the folder --- */
+
+static int write_weights(const struct session *s, const char *out_dir,
+                         struct merge_report *out, struct err *err)
+{
+    const struct params *all = &s->net.params;
+    float **values = merged_values(s, &out->layers);
+    struct st_writer *w = st_writer_new();
+    char *path = fs_join(out_dir, "model.safetensors");
+    st_writer_meta(w, "format", "pt");
+    for (size_t i = 0; i < all->count; i++) {
+        const struct param *p = all->items[i];
+        const int64_t shape[] = {p->rows, p->cols};
+        if (!values[i])
+            continue;
+        st_writer_add(w, p->name, DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
+                      values[i]);
+        out->tensors++;
+        out->bytes += param_size(p) * (int64_t)sizeof(float);
+    }
+    int rc = st_writer_save(w, path, err);
+    st_writer_free(w);
+    free(path);
+    for (size_t i = 0; i < all->count; i++)
+        free(values[i]);
+    free(values);
+    return rc;
+}
+
+/* By inode: another name of the folder would overwrite the base as well. */
+static int check_out_dir(const struct session *s, const char *out_dir, struct err *err)
+{
+    struct stat model, out;
+    if (stat(s->hf->dir, &model) == 0 && stat(out_dir, &out) == 0 &&
+        model.st_dev == out.st_dev && model.st_ino == out.st_ino)
+        return err_set(err, ERR_CONFIG,
+                       "merge: '%s' is the base model's own folder; give another one",
+                       out_dir);
+    return fs_mkdirs(out_dir, err);
+}
+
+static int evaluate(struct session *s, struct evaluation *e, struct err *err)
+{
+    int rc = session_allocate(s, err);
+    return rc || !s->data[SPLIT_EVAL] ? rc : evaluate_split(s, SPLIT_EVAL, e, err);
+}
+
+static int merge_into(struct session *s, const char *out_dir, struct evaluation *before,
+                      struct merge_report *out, struct err *err)
+{
+    const char *const *labels =
+        s->labels.from_strings ? (const char *const *)s->labels.names : NULL;
+    int rc = check_method(s->net.method, err);
+    if (!rc)
+        rc = check_out_dir(s, out_dir, err);
+    if (!rc)
+        rc = evaluate(s, before, err);
+    if (!rc)
+        rc = write_weights(s, out_dir, out, err);
+    return rc ? rc : model_files.write_config(&s->net, out_dir, labels, err);
+}
+
+/* The trial that evaluates the merged folder: no method, no adapter. */
+static json_t *plain_trial(const json_t *resolved, const char *out_dir)
+{
+    json_t *t = json_object();
+    char *model = fs_absolute(out_dir);
+    for (size_t i = 0; i < trial_options.count; i++) {
+        const struct opt_def *d = &trial_options.rows[i];
+        json_t *v = json_object_get(resolved, d->key);
+        if (v && !d->readers)
+            json_object_set(t, d->key, v);
+    }
+    json_object_del(t, "init_adapter");
+    json_object_set_new(t, "method", json_string("full"));
+    json_object_set_new(t, "model", json_string(model));
+    free(model);
+    return t;
+}
+
+static int compare(const json_t *resolved, const char *base_dir, const char *out_dir,
+                   const struct evaluation *before, struct merge_report *out,
+                   struct err *err)
+{
+    json_t *trial = plain_trial(resolved, out_dir);
+    struct session s;
+    struct evaluation after = {0};
+    int rc = session_open(&s, trial, base_dir, NULL, false, err);
+    if (!rc)
+        rc = evaluate(&s, &after, err);
+    const int64_t n = after.rows * s.net.num_labels;
+    for (int64_t i = 0; i < n && !rc; i++) {
+        const double x = before->logits[i], change = fabs(x - after.logits[i]);
+        out->largest_logit = fmax(out->largest_logit, fabs(x));
+        /* a NaN must not hide behind fmax */
+        out->largest_change =
+            change <= out->largest_change ? out->largest_change : change;
+    }
+    out->rows = rc ? 0 : after.rows;
+    evaluation_release(&after);
+    session_close(&s);
+    json_decref(trial);
+    return rc ? err_context(err, "merged folder: ") : 0;
+}
+
+int merge_folder(const json_t *resolved, const char *base_dir, const char *adapter,
+                 const char *out_dir, struct merge_report *out, struct err *err)
+{
+    struct session s;
+    struct evaluation before = {0};
+    *out = (struct merge_report){0};
+    int rc = session_open(&s, resolved, base_dir, adapter, false, err);
+    if (!rc)
+        rc = merge_into(&s, out_dir, &before, out, err);
+    session_close(&s);
+    if (!rc)
+        rc = compare(resolved, base_dir, out_dir, &before, out, err);
+    evaluation_release(&before);
+    return rc;
+}
+
+/* --- latency --- */
+
+static int merge_in_place(struct session *s, const struct linear_site *site,
+                          struct err *err)
+{
+    const struct net *net = &s->net;
+    char *name = xasprintf("%s.weight", site->path),
+         *bias_name = xasprintf("%s.bias", site->path);
+    const struct param *w = params_find(&net->params, name),
+                       *b = params_find(&net->params, bias_name);
+    float *weight = value_of(s, w), *bias = b ? value_of(s, b) : NULL;
+    int rc = 0;
+    if (net->method->merge(net, s->backend, site, weight, bias)) {
+        rc = s->backend->weight_prepare(&w->spec, weight, w->value.data, err);
+        if (b)
+            s->backend->upload(b->value.data, bias, (size_t)param_size(b) * sizeof *bias);
+    }
+    free(weight);
+    free(bias);
+    free(name);
+    free(bias_name);
+    return rc;
+}
+
+int merge_latency(struct session *s, size_t requests, struct latency *out,
+                  struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < s->net.site_count && !rc; i++)
+        if (s->net.sites[i].rank)
+            rc = merge_in_place(s, &s->net.sites[i], err);
+    return rc ? rc : evaluate_latency(s, &s->merged_graph, requests, out, err);
+}
