@@ -45,9 +45,9 @@ struct data_spec {
     int64_t max_samples; /* 0: all; else the first of the file's rows in the order of the
                             seeded permutation */
     uint64_t seed;
-    /* Share of the file's rows held out for evaluation, drawn by split_seed alone, so that
-     * trials of any seed see the same; 0: none. `held_out` reads these rows, else the
-     * others; both in file order. At least one row is on each side. */
+    /* Share of the file's rows held out for evaluation, drawn by split_seed alone, so
+     * that trials of any seed see the same; 0: none. `held_out` reads these rows, else
+     * the others; both in file order. At least one row is on each side. */
     double held_out_share;
     uint64_t split_seed;
     bool held_out;
