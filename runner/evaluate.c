@@ -20,15 +20,14 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     return end;
 }
 
-static void forward(struct session *s, const struct graph *g, int split, int64_t begin, int64_t end,
-                    float *logits)
+static void forward(struct session *s, const struct graph *g, int split, int64_t begin,
+                    int64_t end, float *logits)
 {
     const struct op_step step = {.seed = s->course.seed};
     const int32_t rows = (int32_t)(end - begin);
     const int32_t tokens = session_load_batch(s, split, NULL, begin, end);
     graph_run(g, s->backend, &s->memory, tokens, rows, &step);
-    const struct tensor t =
-        graph_tensor(g, &s->memory, g->logits, tokens, rows);
+    const struct tensor t = graph_tensor(g, &s->memory, g->logits, tokens, rows);
     s->backend->download(logits, t.data, (size_t)rows * (size_t)t.cols * sizeof(float));
 }
 

@@ -23,9 +23,9 @@ struct latency {
                            cannot carry it */
 };
 
-/* Single requests through one of the session's graphs for evaluation, one row each, one after the other, through rows of the evaluation data
- * (or else the training data); a few are run before to warm up. Tokenising is not
- * included. */
+/* Single requests through one of the session's graphs for evaluation, one row each, one
+ * after the other, through rows of the evaluation data (or else the training data); a few
+ * are run before to warm up. Tokenising is not included. */
 int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                      struct latency *out, struct err *err);
 void latency_release(struct latency *l);

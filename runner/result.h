@@ -15,7 +15,7 @@ struct run_result {
     struct train_outcome training;
     struct evaluation evaluations[SPLIT_COUNT];
     double eval_s;
-    struct latency latency; /* requests 0: not measured */
+    struct latency latency;        /* requests 0: not measured */
     struct latency merged_latency; /* with the adapter worked into the base's weights */
     int64_t adapter_bytes;
     json_t *profile; /* of profile_json; NULL: none; owned */

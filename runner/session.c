@@ -243,8 +243,9 @@ static void record_graphs(struct session *s)
         struct net plain = s->net;
         plain.method = method_find("full", NULL);
         graph_init(&s->merged_graph, &s->net.params, tokens, rows);
-        graph_finish(&s->merged_graph, plain.arch->record(&plain, &s->merged_graph, false),
-                     false, false, 0, -1);
+        graph_finish(&s->merged_graph,
+                     plain.arch->record(&plain, &s->merged_graph, false), false, false, 0,
+                     -1);
     }
     s->token_budget = tokens;
     s->sequence_budget = rows;

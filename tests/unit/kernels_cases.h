@@ -22,42 +22,43 @@
  * Sizes: T D O N P H of the case, S = N + 1, 1, 2.
  * Content: n normal numbers, g around one, p positive, w a weight (prepared on demand),
  * i rows of a table (< O), v the same, and rows of a prompt (< P) as -1 - row, r rows (<
- * T), l labels (-1 .. D - 1), s first tokens of sequences, d one F64, c 8-bit codes (blocks of 256 elements: B of them); t o e what the
- * forward op leaves: stats, output, log-sum-exp. */
+ * T), l labels (-1 .. D - 1), s first tokens of sequences, d one F64, c 8-bit codes
+ * (blocks of 256 elements: B of them); t o e what the forward op leaves: stats, output,
+ * log-sum-exp. */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
 } shapes[OP_COUNT] = {
-    [OP_embed] = {{"T1v", "T1i", "T1i", "ODn", "ODn", "ODn", "PDn"},               {"TDn"}                     },
-    [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn", "PDn"}},
-    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}              },
-    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}       },
-    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}                     },
-    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}                     },
-    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}                     },
-    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}                     },
-    [OP_act] = {{"TDn"},                                                         {"TDn"}                     },
-    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
-    [OP_dropout] = {{"TDn"},                                                         {"TDn"}                     },
-    [OP_scale] = {{"TDn"},                                                         {"TDn"}                     },
-    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}                     },
-    [OP_colscale] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn"}                     },
-    [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"},                                           {"TDn", "1Dn"}              },
-    [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"},                                    {"1On"}                     },
-    [OP_copy] = {{"TDn"},                                                         {"TDn"}                     },
-    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}              },
+    [OP_embed] = {{"T1v", "T1i", "T1i", "ODn", "ODn", "ODn", "PDn"},               {"TDn"}                            },
+    [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"},                                    {"ODn", "ODn", "ODn", "PDn"}       },
+    [OP_layernorm] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn", "T2n"}                     },
+    [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"},                                    {"TDn", "1Dn", "1Dn"}              },
+    [OP_linear] = {{"TDn", "ODw", "1On"},                                           {"TOn"}                            },
+    [OP_linear_dx] = {{"TOn", "ODw"},                                                  {"TDn"}                            },
+    [OP_linear_dw] = {{"TOn", "TDn"},                                                  {"ODn"}                            },
+    [OP_colsum] = {{"TDn"},                                                         {"1Dn"}                            },
+    [OP_act] = {{"TDn"},                                                         {"TDn"}                            },
+    [OP_act_bwd] = {{"TDn", "TDn"},                                                  {"TDn"}                            },
+    [OP_dropout] = {{"TDn"},                                                         {"TDn"}                            },
+    [OP_scale] = {{"TDn"},                                                         {"TDn"}                            },
+    [OP_add] = {{"TDn", "TDn"},                                                  {"TDn"}                            },
+    [OP_colscale] = {{"TDn", "1Dg", "1Dn"},                                           {"TDn"}                            },
+    [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"},                                           {"TDn", "1Dn"}                     },
+    [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"},                                    {"1On"}                            },
+    [OP_copy] = {{"TDn"},                                                         {"TDn"}                            },
+    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"},                      {"TDn", "THn"}                     },
     [OP_attention_bwd] = {{"TDn", "TDn", "TDn", "TDn", "TDo", "THe", "S1s", "PDn", "PDn"},
-                  {"TDn", "TDn", "TDn", "PDn", "PDn"}                                                          },
-    [OP_gather] = {{"TDn", "N1r"},                                                  {"NDn"}                     },
-    [OP_gather_bwd] = {{"NDn", "N1r"},                                                  {"TDn"}                     },
-    [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"},                                           {"N1n"}                     },
-    [OP_cross_entropy_bwd] = {{"NDn", "N1l", "1Dp"},                                           {"NDn"}                     },
-    [OP_target_loss] = {{"NDn", "NDn"},                                                  {"N1n"}                     },
-    [OP_target_loss_bwd] = {{"NDn", "NDn"},                                                  {"NDn"}                     },
-    [OP_zero] = {{0},                                                             {"TDn"}                     },
-    [OP_sumsq] = {{"TDn"},                                                         {"11d"}                     },
-    [OP_adamw] = {{"TDn"},                                                         {"TDn", "TDn", "TDp"}       },
-    [OP_adamw_8bit] = {{"TDn"}, {"TDn", "TDc", "TDc", "1Bp", "1Bp"}},
-    [OP_sgd] = {{"TDn"},                                                         {"TDn"}                     },
+                  {"TDn", "TDn", "TDn", "PDn", "PDn"}                                                                 },
+    [OP_gather] = {{"TDn", "N1r"},                                                  {"NDn"}                            },
+    [OP_gather_bwd] = {{"NDn", "N1r"},                                                  {"TDn"}                            },
+    [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"},                                           {"N1n"}                            },
+    [OP_cross_entropy_bwd] = {{"NDn", "N1l", "1Dp"},                                           {"NDn"}                            },
+    [OP_target_loss] = {{"NDn", "NDn"},                                                  {"N1n"}                            },
+    [OP_target_loss_bwd] = {{"NDn", "NDn"},                                                  {"NDn"}                            },
+    [OP_zero] = {{0},                                                             {"TDn"}                            },
+    [OP_sumsq] = {{"TDn"},                                                         {"11d"}                            },
+    [OP_adamw] = {{"TDn"},                                                         {"TDn", "TDn", "TDp"}              },
+    [OP_adamw_8bit] = {{"TDn"},                                                         {"TDn", "TDc", "TDc", "1Bp", "1Bp"}},
+    [OP_sgd] = {{"TDn"},                                                         {"TDn"}                            },
 };
 
 enum weight_form { PLAIN, PACKED, NF4, NF4_DQ, FP4 };
@@ -216,32 +217,34 @@ static const struct op_case cases[] = {
     {OP_cross_entropy,        .N = 12,.D = 5,.smoothing = 0.1f},
     {OP_cross_entropy,                  .absent_in = 4,                     .N = 12,                                       .D = 5,.smoothing = 0.1f},
     {OP_cross_entropy,            .absent_in = 4,                              .N = 3,                                                  .D = 1000},
-    {OP_target_loss, .N = 1, .D = 1},
-    {OP_target_loss, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
-    {OP_target_loss, .N = 70, .D = 2, .loss = LOSS_bce},
-    {OP_target_loss, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
-    {OP_target_loss_bwd, .N = 9, .D = 1},
-    {OP_target_loss_bwd, .N = 9, .D = 5, .pad = 3, .accumulate = 1},
-    {OP_target_loss_bwd, .N = 70, .D = 2, .loss = LOSS_bce},
-    {OP_target_loss_bwd, .N = 9, .D = 37, .loss = LOSS_bce, .pad = 1, .accumulate = 1, .spread = 100},
-    {OP_cross_entropy_bwd,            .absent_in = 4,                        .N = 9,                                                                                   .D = 2},
-    {OP_cross_entropy_bwd,           .N = 9,                                                 .D = 37,                                                                      .pad = 3,                                                                                                                               .spread = 20, .accumulate = 1},
-    {OP_cross_entropy_bwd,                  .N = 12,                     .D = 5,                                               .smoothing = 0.1f},
-    {OP_cross_entropy_bwd,            .absent_in = 4,                   .N = 12,                                                      .D = 5,.smoothing = 0.1f},
-    {OP_cross_entropy_bwd,           .absent_in = 4,.N = 3,                           .D = 1000                                 },
-    {OP_zero,   .T = 1,                     .D = 1                                                                     },
-    {OP_zero,            .T = 5,                   .D = 37,                                              .pad = 3},
+    {OP_target_loss,            .N = 1,                        .D = 1                                                                                  },
+    {OP_target_loss,           .N = 9,                                                 .D = 5,                                                                      .pad = 3,.accumulate = 1},
+    {OP_target_loss,                  .N = 70,                     .D = 2,                                               .loss = LOSS_bce                                                                                                                              },
+    {OP_target_loss,            .N = 9,                   .D = 37,                                                      .loss = LOSS_bce,.pad = 1, .accumulate = 1,
+     .spread = 100},
+    {OP_target_loss_bwd,           .N = 9,.D = 1                          },
+    {OP_target_loss_bwd,   .N = 9,                     .D = 5,                                                                      .pad = 3,.accumulate = 1},
+    {OP_target_loss_bwd,            .N = 70,                   .D = 2,                                              .loss = LOSS_bce                                 },
+    {OP_target_loss_bwd,.N = 9,.D = 37,.loss = LOSS_bce,.pad = 1, .accumulate = 1,
+     .spread = 100},
+    {OP_cross_entropy_bwd, .absent_in = 4,                   .N = 9,                                       .D = 2},
+    {OP_cross_entropy_bwd,            .N = 9,                        .D = 37,   .pad = 3,                                  .spread = 20, .accumulate = 1},
+    {OP_cross_entropy_bwd,     .N = 12, .D = 5,       .smoothing = 0.1f                },
+    {OP_cross_entropy_bwd,          .absent_in = 4,                 .N = 12,                                                    .D = 5,.smoothing = 0.1f},
+    {OP_cross_entropy_bwd,           .absent_in = 4,.N = 3,.D = 1000},
+    {OP_zero,                  .T = 1,                     .D = 1                                     },
+    {OP_zero,            .T = 5,                        .D = 37,                                          .pad = 3                                                                     },
     {OP_sumsq,.T = 1,.D = 1},
-    {OP_sumsq, .T = 1,                   .D = 10007                                      },
-    {OP_sumsq,            .T = 50,                        .D = 384,   .accumulate = 1},
-    {OP_sumsq,     .T = 33, .D = 371,       .pad = 3                                 },
-    {OP_adamw,          .T = 1,                 .D = 1                                                   },
-    {OP_adamw,           .T = 1,.D = 5003,.spread = 1e-3f                },
-    {OP_adamw,                  .T = 7,                     .D = 37,                                      .pad = 3},
-    {OP_adamw_8bit, .T = 1, .D = 5},
-    {OP_adamw_8bit, .T = 9, .D = 300, .spread = 0.01f},
-    {OP_sgd,            .T = 1,                        .D = 5003                                         },
-    {OP_sgd,.T = 7,.D = 37,.pad = 3},
+    {OP_sumsq,                  .T = 1,                            .D = 10007                                             },
+    {OP_sumsq,                  .T = 50,                            .D = 384,                                                              .accumulate = 1},
+    {OP_sumsq,          .T = 33,                            .D = 371,                                                       .pad = 3},
+    {OP_adamw,            .T = 1,               .D = 1             },
+    {OP_adamw,           .T = 1,.D = 5003,.spread = 1e-3f},
+    {OP_adamw,      .T = 7,  .D = 37,         .pad = 3},
+    {OP_adamw_8bit,   .T = 1,     .D = 5             },
+    {OP_adamw_8bit,   .T = 9,    .D = 300,         .spread = 0.01f},
+    {OP_sgd,   .T = 1,                     .D = 5003                                        },
+    {OP_sgd, .T = 7,                   .D = 37,                                                        .pad = 3},
 };
 
 /* A tensor in host memory: `view` is what the op sees of `bytes` (absent: no data). */
@@ -331,8 +334,12 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
     int is_index = strchr("ivrls", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
     int is_code = shape[2] == 'c';
-    int pad = is_index || is_double || is_code || (shape[2] == 'w' && c->form != PLAIN) ? 0 : c->pad;
-    size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8 : is_code ? 1 : 4;
+    int pad = is_index || is_double || is_code || (shape[2] == 'w' && c->form != PLAIN)
+                  ? 0
+                  : c->pad;
+    size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8
+                                                                : is_code ? 1
+                                                                          : 4;
     if (rows == 0)
         return (struct host_tensor){.rows_letter = shape[0]};
     char *bytes = xcalloc(n, width);
@@ -383,7 +390,7 @@ static inline struct op_args case_args(const struct op_case *c)
         .step = {.seed = 0x0123456789abcdef,
                  .step = 5,
                  .token_base = 11,
-                 .loss_scale = 0.25f              },
+                 .loss_scale = 0.25f          },
     };
 }
 

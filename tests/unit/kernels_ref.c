@@ -286,7 +286,8 @@ static void known_target_loss(void **state)
     (void)state;
     float x[4] = {1, 3, 0, 1000}, y[4] = {0, 1, 1, 0}, loss[2], dx[4];
     struct op_args a = {
-        .in = {matrix(x, 2, 2), matrix(y, 2, 2)}, .out = {matrix(loss, 2, 1)}
+        .in = {matrix(x, 2, 2), matrix(y, 2, 2)},
+          .out = {matrix(loss,       2,      1)       }
     };
     ref->ops[OP_target_loss](&a);
     assert_true(loss[0] == 2.5f && loss[1] == 500000.5f);
