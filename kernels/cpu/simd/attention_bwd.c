@@ -90,6 +90,7 @@ static void mix_queries(const float *block, int begin, int end, int count,
         for (int key = begin; key < end; key += MR) {
             const struct tile t = {
                 .a = block + (size_t)key * NR,
+                .a_step = NR,
                 .b = right.p + col,
                 .b_step = right.step,
                 .k = count,

@@ -12,6 +12,19 @@ static int is_quantised(const struct tensor *w)
     return is_prepared(w) && w->spec->quant != QUANT_NONE;
 }
 
+/* A prepared weight knows its format; a trainable one is fp32 and the node tells what to
+ * round it to. */
+static enum dtype compute_of(const struct op_args *args, const struct tensor *w)
+{
+    return is_prepared(w) ? w->spec->compute : args->attr.compute;
+}
+
+/* One side so small that narrow.c is for it, which knows fp32 only. */
+static int is_narrow(const struct gemm *g, int side)
+{
+    return side <= NARROW && g->compute != DT_BF16;
+}
+
 /* ---- y = x W^T ---- */
 
 static struct gemm forward(const struct op_args *args)
@@ -27,6 +40,7 @@ static struct gemm forward(const struct op_args *args)
         .b = w->data,
         .b_ld = w->ld,
         .spec = w->spec,
+        .compute = compute_of(args, w),
         .c = y->data,
         .ldc = y->ld,
         .scale = args->attr.scale,
@@ -43,7 +57,7 @@ static struct gemm forward(const struct op_args *args)
 void V(linear)(const struct op_args *args)
 {
     struct gemm g = forward(args);
-    if (g.b_kind == B_ROWS && g.n <= NARROW)
+    if (g.b_kind == B_ROWS && is_narrow(&g, g.n))
         V(dot)(&g);
     else
         V(gemm)(&g, args->workspace);
@@ -70,6 +84,7 @@ static struct gemm backward(const struct op_args *args)
         .b = w->data,
         .b_ld = w->ld,
         .spec = w->spec,
+        .compute = compute_of(args, w),
         .c = dx->data,
         .ldc = dx->ld,
         .scale = args->attr.scale,
@@ -100,7 +115,7 @@ void V(linear_dx)(const struct op_args *args)
     struct gemm g = backward(args);
     if (g.b_kind == B_PANELS)
         g.b = V(weight_backward_panels)(g.spec, g.b);
-    if (g.b_kind == B_COLS && g.n <= NARROW)
+    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
         narrow_backward(&g, args->workspace);
     else
         V(gemm)(&g, args->workspace);
@@ -110,7 +125,7 @@ size_t V(linear_dx_bytes)(const struct op_args *shapes)
 {
     struct gemm g = backward(shapes);
     size_t bytes = V(gemm_bytes)(&g);
-    if (g.b_kind == B_COLS && g.n <= NARROW)
+    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
         bytes = round_up(g.k, W) * NARROW * sizeof(float);
     return bytes;
 }
@@ -134,6 +149,7 @@ static struct gemm gradient(const struct op_args *args)
         .ldc = dw->ld,
         .scale = args->attr.scale,
         .add = adds(args, 0),
+        .compute = args->attr.compute,
     };
 }
 
@@ -153,9 +169,9 @@ static struct gemm swapped(const struct gemm *g)
 void V(linear_dw)(const struct op_args *args)
 {
     struct gemm g = gradient(args), s = swapped(&g);
-    if (g.m <= NARROW)
+    if (is_narrow(&g, g.m))
         V(narrow)(&g, 0, args->workspace);
-    else if (s.m <= NARROW)
+    else if (is_narrow(&s, s.m))
         V(narrow)(&s, 1, args->workspace);
     else
         V(gemm)(&g, args->workspace);
@@ -164,7 +180,7 @@ void V(linear_dw)(const struct op_args *args)
 size_t V(linear_dw_bytes)(const struct op_args *shapes)
 {
     struct gemm g = gradient(shapes);
-    if (g.m <= NARROW || g.n <= NARROW)
+    if (is_narrow(&g, g.m) || is_narrow(&g, g.n))
         return V(narrow_bytes)(g.k);
     return V(gemm_bytes)(&g);
 }

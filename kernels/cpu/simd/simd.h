@@ -46,7 +46,7 @@ struct tile {
     size_t a_step;
     const float *b; /* row k at b + k * b_step; whole vectors are read */
     size_t b_step;
-    int k, n;
+    int k, n; /* bf16: k counts words */
     float *c;
     size_t ldc;
     float scale;
@@ -55,8 +55,10 @@ struct tile {
 };
 /* A[i, k] at a[k * a_step + i]. 1 <= m <= MR */
 void V(tile)(int m, const struct tile *t);
-/* A[i, k] at a[i * NR + k] (a_step unused): scores of attention, read along rows. */
+/* A[i, k] at a[i * a_step + k] */
 void V(tile_rows)(int m, const struct tile *t);
+/* The same with words of two bf16 instead of floats, in A and B: k and k + 1. */
+void V(tile_bf16)(int m, const struct tile *t);
 
 /* ---- pack.c ---- */
 
@@ -66,6 +68,22 @@ void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, 
 /* dst[k * stride + c] = src[k * ld + c] for c < cols <= W, zero for the other c < W. */
 void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
                   int k);
+
+/* Words of a row of k numbers, zero where k is odd. */
+void V(bf16_row)(float *dst, const float *src, int k);
+/* Words of k: dst[r * step + k / 2] from src[k * ld + r], rows <= W. */
+void V(bf16_rows_turned)(float *dst, size_t step, const float *src, int64_t ld, int rows,
+                         int k);
+
+/* A panel of B: dst[k][NR] from src[col * ld + k], or from src[k * ld + col] where by_k;
+ * bf16: in words of two k. */
+struct panel {
+    float *dst;
+    const float *src;
+    int64_t ld;
+    int by_k, cols, k, bf16;
+};
+void V(pack_panel)(const struct panel *p);
 
 /* ---- q4.c ---- */
 
@@ -83,8 +101,9 @@ void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
 
 /* ---- gemm.c ---- */
 
-/* How the right-hand side of a product is stored: ready panels; plain n x k or k x n;
- * 4 bits, n x k or k x n. A panel is NR columns, [k][NR]. */
+/* How the right-hand side of a product is stored: ready panels (in the format of
+ * `compute`); plain n x k or k x n; 4 bits, n x k or k x n. A panel is NR columns,
+ * [k][NR] floats or [k / 2][NR] words of two bf16. */
 enum b_kind { B_PANELS, B_ROWS, B_COLS, B_Q4_ROWS, B_Q4_COLS };
 
 struct gemm {
@@ -101,6 +120,7 @@ struct gemm {
     float scale;
     const float *bias;
     int add;
+    enum dtype compute; /* DT_BF16: both operands are rounded */
 };
 size_t V(gemm_bytes)(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
 void V(gemm)(const struct gemm *g, void *workspace);
