@@ -3,10 +3,10 @@
  *
  * A backend is a table of function pointers generated from ops.def, so a missing op does
  * not compile. `ref` is naive C with double arithmetic and judges the others; `cpu` picks
- * its widest usable variant at run time (PEFTLAB_CPU = generic | avx2 | avx512 forces
- * one); CUDA and its host emulation come as shared objects with the same table. Ops never
- * allocate: what they need beyond outputs is `workspace`, whose size they tell beforehand
- * for the largest shapes.
+ * its widest usable variant at run time (PEFTLAB_CPU = generic | avx2 | avx512 |
+ * avx512bf16 forces one); CUDA and its host emulation come as shared objects with the
+ * same table. Ops never allocate: what they need beyond outputs is `workspace`, whose
+ * size they tell beforehand for the largest shapes.
  *
  * An op gets fully resolved views; shapes are the caller's promise (checked by the graph
  * when it is recorded, and by asserts here). Ops return nothing: on a device they are
@@ -68,6 +68,8 @@ struct op_attr {
     int heads, causal;
     enum act act;
     enum target_loss loss;
+    enum dtype compute; /* linear* of plain weights: DT_F32, or DT_BF16 to round both
+                           operands to; DT_PREPARED ones know it themselves */
     float lr, beta1, beta2, weight_decay, grad_scale; /* optimisers */
     int64_t t;                                        /* adamw: 1-based update number */
 };

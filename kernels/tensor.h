@@ -45,7 +45,7 @@ struct weight_spec {
     int32_t block;      /* elements per absmax, 64 */
     int double_quant;   /* absmax itself in 8 bits, blocks of 256 */
     int need_dx;        /* the backward product dy W will be asked for */
-    enum dtype compute; /* DT_F32; DT_BF16 later */
+    enum dtype compute; /* DT_F32, or DT_BF16: both operands of products are rounded */
 };
 
 struct tensor {

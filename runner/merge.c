@@ -11,11 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Without hooks in the graph the trained parameters are the base's own; a method that has
+ * some must say how they are merged. */
 static int check_method(const struct method *m, struct err *err)
 {
-    return m->no_merge ? err_set(err, ERR_CONFIG, "method '%s' cannot be merged: %s",
-                                 m->name, m->no_merge)
-                       : 0;
+    const bool hooked = m->input || m->linear || m->sublayer || m->prompt || m->prefix;
+    if (!m->no_merge && (m->merge || !hooked))
+        return 0;
+    return err_set(err, ERR_CONFIG, "method '%s' cannot be merged: %s", m->name,
+                   m->no_merge ? m->no_merge : "nobody has written how");
 }
 
 /* --- values of the whole base, in the order of the parameters; NULL: not the base's ---

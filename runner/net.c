@@ -17,6 +17,12 @@ static enum quant_kind quant_of(const json_t *trial)
     return str_eq(q, "nf4") ? QUANT_NF4 : str_eq(q, "fp4") ? QUANT_FP4 : QUANT_NONE;
 }
 
+/* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
+static enum dtype dtype_of(const json_t *trial)
+{
+    return str_eq(json_get_str(trial, "dtype", "float32"), "bfloat16") ? DT_BF16 : DT_F32;
+}
+
 /* transformers' rule for parameters without weight decay: biases and norms, by name. */
 static bool name_has_no_decay(const char *name)
 {
@@ -52,6 +58,8 @@ static void set_specs(struct net *net)
     for (size_t i = 0; i < net->site_count; i++) {
         char *name = xasprintf("%s.weight", net->sites[i].path);
         struct param *p = params_find(&net->params, name);
+        if (!net->sites[i].head)
+            p->spec.compute = dtype_of(net->trial);
         if (!net->sites[i].head && q4_is_irregular(p->cols, p->spec.block))
             p->round_trip = net->quant;
         else if (!net->sites[i].head)

@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Defined by kernels/cpu/simd/table.c, once per variant. */
-extern const struct backend cpu_table_generic, cpu_table_avx2, cpu_table_avx512;
+extern const struct backend cpu_table_generic, cpu_table_avx2, cpu_table_avx512,
+    cpu_table_avx512bf16;
 
 static int runs_generic(void)
 {
@@ -33,15 +34,25 @@ static int runs_avx512(void)
 #endif
 }
 
+static int runs_avx512bf16(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("avx512bf16") && runs_avx512();
+#else
+    return 0;
+#endif
+}
+
 /* Widest first. */
 static const struct variant {
     const char *name;
     const struct backend *table;
     int (*runs)(void);
 } variants[] = {
-    {"avx512",  &cpu_table_avx512,  runs_avx512 },
-    {"avx2",    &cpu_table_avx2,    runs_avx2   },
-    {"generic", &cpu_table_generic, runs_generic},
+    {"avx512bf16", &cpu_table_avx512bf16, runs_avx512bf16},
+    {"avx512",     &cpu_table_avx512,     runs_avx512    },
+    {"avx2",       &cpu_table_avx2,       runs_avx2      },
+    {"generic",    &cpu_table_generic,    runs_generic   },
 };
 
 static const struct variant *find(const char *name)
@@ -71,12 +82,13 @@ const struct backend *cpu_backend(void)
 
 const char *cpu_backend_reason(void)
 {
-    static char reason[160];
+    static char reason[176];
     const char *forced = getenv("PEFTLAB_CPU");
     reason[0] = 0;
     if (forced && *forced && !find(forced))
         snprintf(reason, sizeof(reason),
-                 "PEFTLAB_CPU is '%.32s' - use generic, avx2 or avx512", forced);
+                 "PEFTLAB_CPU is '%.32s' - use generic, avx2, avx512 or avx512bf16",
+                 forced);
     else if (forced && *forced && !find(forced)->runs())
         snprintf(reason, sizeof(reason),
                  "PEFTLAB_CPU asks for '%.32s', which this machine cannot run - leave it "

@@ -25,7 +25,7 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
             score = at.scale * dot(q, key_row(at, s, j, column), at.dim);
         const float new_max = fmaxf(max, warp_max(score));
         const float p = expf(score - new_max), shrink = expf(max - new_max);
-        total = total * shrink + warp_sum(p);
+        total = total * shrink + p; /* of this lane */
         max = new_max;
         weight[lane] = j < keys ? p * mask_of(at, t, head, j) : 0;
         __syncwarp(ALL_LANES);
@@ -38,6 +38,7 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
         }
         __syncwarp(ALL_LANES); /* `weight` is written again */
     }
+    total = warp_sum(total);
     for (int i = 0; i < COLUMNS; i++)
         if (i * WARP + lane < at.dim)
             put(a, 0, row(a.out[0], t) + column + i * WARP + lane, sum[i] / total);

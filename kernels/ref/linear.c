@@ -1,6 +1,8 @@
 /* kernels/ref/linear.c - y = x W^T and its two gradients; bias gradient. */
 #include "kernels/ref/ref.h"
 #include <assert.h>
+#include <math.h>
+#include <string.h>
 
 /* The weight as plain fp32 with a row stride: itself, or unpacked into the workspace. */
 static const float *plain_weight(const struct op_args *args, int64_t *ld)
@@ -13,6 +15,32 @@ static const float *plain_weight(const struct op_args *args, int64_t *ld)
     return args->workspace;
 }
 
+/* What products are made of: the number, or the nearest bf16 (ties to even). */
+static int is_bf16(const struct op_args *args)
+{
+    const struct tensor *w = &args->in[1];
+    return (w->dtype == DT_PREPARED ? w->spec->compute : args->attr.compute) == DT_BF16;
+}
+
+static double operand(float x, int bf16)
+{
+    uint32_t bits;
+    if (!bf16 || isnan(x))
+        return x;
+    memcpy(&bits, &x, sizeof(bits));
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
+    memcpy(&x, &bits, sizeof(bits));
+    return x;
+}
+
+static double dot(const float *a, const float *b, int n, int bf16)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += operand(a[i], bf16) * operand(b[i], bf16);
+    return sum;
+}
+
 void ref_linear(const struct op_args *args)
 {
     const struct tensor *x = &args->in[0], *y = &args->out[0];
@@ -22,7 +50,7 @@ void ref_linear(const struct op_args *args)
     assert(x->cols == args->in[1].cols && y->cols == args->in[1].rows);
     for (int64_t t = 0; t < x->rows; t++)
         for (int o = 0; o < y->cols; o++) {
-            double sum = ref_dot(ref_row(x, t), w + o * ld, x->cols);
+            double sum = dot(ref_row(x, t), w + o * ld, x->cols, is_bf16(args));
             ref_put(args, 0, ref_row(y, t) + o,
                     args->attr.scale * sum + (bias ? bias[o] : 0));
         }
@@ -37,16 +65,17 @@ static void weighted_row_sum(const struct op_args *args, float *dst, const float
                              int64_t coef_ld, const float *rows, int64_t ld, int64_t n,
                              int cols)
 {
+    const int bf16 = is_bf16(args);
     double sum[BLOCK];
     for (int begin = 0; begin < cols; begin += BLOCK) {
         int width = cols - begin < BLOCK ? cols - begin : BLOCK;
         for (int c = 0; c < width; c++)
             sum[c] = 0;
         for (int64_t i = 0; i < n; i++) {
-            double k = coef[i * coef_ld];
+            double k = operand(coef[i * coef_ld], bf16);
             const float *row = rows + i * ld + begin;
             for (int c = 0; c < width; c++)
-                sum[c] += k * row[c];
+                sum[c] += k * operand(row[c], bf16);
         }
         for (int c = 0; c < width; c++)
             ref_put(args, 0, dst + begin + c, args->attr.scale * sum[c]);

@@ -173,13 +173,21 @@ int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
     return y;
 }
 
+/* The format that a parameter's products are computed in. */
+static enum dtype compute_of(const struct graph *g, int weight)
+{
+    const struct g_tensor *t = &g->tensors[weight];
+    return t->home == HOME_PARAM ? g->params->items[t->param]->spec.compute : DT_F32;
+}
+
 int g_linear(struct graph *g, int x, int weight, int bias, float scale)
 {
     const int in[] = {x, weight, bias};
     const struct g_tensor s = g->tensors[x];
     assert(s.cols == g->tensors[weight].cols);
     int y = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, g->tensors[weight].rows);
-    return emit(g, OP_linear, in, 3, y, (struct op_attr){.scale = scale});
+    return emit(g, OP_linear, in, 3, y,
+                (struct op_attr){.scale = scale, .compute = compute_of(g, weight)});
 }
 
 void g_linear_onto(struct graph *g, int y, int x, int weight, float scale)
@@ -187,7 +195,8 @@ void g_linear_onto(struct graph *g, int y, int x, int weight, float scale)
     const int in[] = {x, weight, -1};
     assert(g->tensors[x].cols == g->tensors[weight].cols);
     assert(g->tensors[y].cols == g->tensors[weight].rows);
-    emit(g, OP_linear, in, 3, y, (struct op_attr){.scale = scale});
+    emit(g, OP_linear, in, 3, y,
+         (struct op_attr){.scale = scale, .compute = compute_of(g, weight)});
     g->nodes[g->node_count - 1].accumulate = 1;
 }
 

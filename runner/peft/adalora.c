@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "runner/arch/arch.h"
 #include "runner/peft/formats.h"
+#include "runner/peft/lora.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,26 @@ static int record_linear(const struct net *net, struct graph *g,
     u = g_colscale(g, u, part(g, s, "lora_E"), -1);
     g_linear_onto(g, y, u, part(g, s, "lora_B"), s->scale);
     return y;
+}
+
+/* W += s B diag(E) A */
+static bool merge(const struct net *net, const struct backend *backend,
+                  const struct linear_site *s, float *weight, float *bias)
+{
+    (void)bias;
+    if (!s->rank)
+        return false;
+    float *a = net_download(backend, net_site_param(net, s, "lora_A")),
+          *b = net_download(backend, net_site_param(net, s, "lora_B")),
+          *e = net_download(backend, net_site_param(net, s, "lora_E"));
+    for (int32_t k = 0; k < s->rank; k++)
+        for (int32_t c = 0; c < s->in; c++)
+            a[(size_t)k * s->in + c] *= e[k];
+    lora_add(weight, s, a, b);
+    free(a);
+    free(b);
+    free(e);
+    return true;
 }
 
 /* --- its folder: only the ranks that are left --- */
@@ -324,6 +345,7 @@ const struct method method_adalora = {
     .plan = plan,
     .default_targets = default_targets,
     .linear = record_linear,
+    .merge = merge,
     .penalty = adalora_penalty,
     .after_update = adalora_allocate,
     .state = state,

@@ -57,9 +57,10 @@ static const struct peak {
     double (*loop)(void);
     int lanes;
 } peaks[] = {
-    {"avx512",  peak_avx512,  16},
-    {"avx2",    peak_avx2,    8 },
-    {"generic", peak_generic, 4 },
+    {"avx512bf16", peak_avx512,  16},
+    {"avx512",     peak_avx512,  16},
+    {"avx2",       peak_avx2,    8 },
+    {"generic",    peak_generic, 4 },
 };
 
 static void run_peak(void *ctx, size_t begin, size_t end, int thread)

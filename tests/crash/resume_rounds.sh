@@ -18,6 +18,7 @@ methods=(
     "method=qlora rank=4 target_modules=all-linear optim=adamw"
     "method=full learning_rate=0.001 optim=adamw_8bit class_weights=balanced load_best_model_at_end=true metric_for_best_model=loss"
     "method=adapter reduction_factor=4 gradient_accumulation_steps=2"
+    "method=adalora init_r=6 target_r=3 tinit=5 tfinal=10 deltaT=3"
     "method=prefix num_virtual_tokens=3 learning_rate=0.01 optim=sgd"
 )
 updates=60

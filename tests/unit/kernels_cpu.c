@@ -16,7 +16,7 @@
 #define CPU_WIDTH 4
 #include "kernels/cpu/simd/vmath.h"
 
-static const char *const names[] = {"generic", "avx2", "avx512"};
+static const char *const names[] = {"generic", "avx2", "avx512", "avx512bf16"};
 
 #define EACH_VARIANT(b)                                                                  \
     for (size_t v_ = 0; v_ < ARRAY_LEN(names); v_++)                                     \
@@ -189,6 +189,48 @@ static double product(const float *a, size_t a_step, const float *b, size_t b_st
     return sum;
 }
 
+/* The nearest bf16, found without bit tricks: of the two neighbours the closer one, of
+ * equally close ones that with the even last bit. */
+static float nearest_bf16(float x)
+{
+    int exponent;
+    frexpf(x, &exponent);
+    const double unit = ldexp(1, exponent - 8);
+    return (float)(nearbyint(x / unit) * unit);
+}
+
+static void bf16_rounds_to_even(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    float x[N], w[2] = {1, 0}, y[N / 2];
+    for (int i = 0; i < N; i++) { /* ties, and just beside them */
+        x[i] = ldexpf(1 + (float)(2 * (i / 3) + 1) / 256, i % 7 - 3) * (i % 2 ? -1 : 1);
+        x[i] += (float)(i % 3 - 1) * ldexpf(1, i % 7 - 3 - 20);
+    }
+    EACH_VARIANT(b)
+    for (int prepared = 0; prepared < 2; prepared++) {
+        struct weight_spec spec = {.rows = 1, .cols = 2, .compute = DT_BF16};
+        struct tensor weight = view(w, 1, 2);
+        if (prepared) {
+            weight.data = b->alloc(b->weight_bytes(&spec));
+            weight.dtype = DT_PREPARED;
+            weight.spec = &spec;
+            assert_int_equal(b->weight_prepare(&spec, w, weight.data, NULL), 0);
+        }
+        struct op_args f = {
+            .attr = {.scale = 1, .compute = DT_BF16},
+            .in = {       view(x,     N / 2,                 2), weight},
+            .out = { view(y,     N / 2,              1)},
+        };
+        run(b, OP_linear, &f);
+        for (int i = 0; i < N / 2; i++)
+            assert_true(y[i] == nearest_bf16(x[2 * i]));
+        if (prepared)
+            b->release(weight.data);
+    }
+}
+
 static void large_products(void **state)
 {
     (void)state;
@@ -198,11 +240,16 @@ static void large_products(void **state)
     float *dy = numbers(5, ROWS * OUT);
     struct weight_spec spec = {.rows = OUT, .cols = IN, .need_dx = 1, .block = 64};
     EACH_VARIANT(b)
-    for (int form = 0; form < 3; form++) { /* plain, panels, 4 bits */
+    for (int form = 0; form < 4; form++) { /* plain, panels, 4 bits, bf16 panels */
         struct tensor weight = view(w, OUT, IN);
         float *plain = w;
         spec.quant = form == 2 ? QUANT_NF4 : QUANT_NONE;
         spec.double_quant = form == 2;
+        spec.compute = form == 3 ? DT_BF16 : DT_F32;
+        for (int i = 0; i < ROWS * IN && form == 3; i++)
+            x[i] = nearest_bf16(x[i]); /* as the product does anyway */
+        for (int i = 0; i < ROWS * OUT && form == 3; i++)
+            dy[i] = nearest_bf16(dy[i]);
         if (form) {
             weight.data = b->alloc(b->weight_bytes(&spec));
             weight.dtype = DT_PREPARED;
@@ -288,6 +335,7 @@ int main(void)
         cmocka_unit_test(tanh_keeps_small_numbers),
         cmocka_unit_test(nan_comes_through),
         cmocka_unit_test(far_gelu),
+        cmocka_unit_test(bf16_rounds_to_even),
         cmocka_unit_test(large_products),
         cmocka_unit_test(choice_of_variant),
     };

@@ -65,6 +65,8 @@ static void close_to_ref(void **state)
         call_new(&call, &cases[k]);
         call_run(&call, backends[0], 0, &want);
         for (int b = 0; b < backend_count; b++) {
+            if (!backend_takes(backends[b], &cases[k]))
+                continue;
             call_run(&call, backends[b], 0, &ours);
             assert_close(&call, backends[b], &ours, &want, "against ref");
             assert_padding_kept(&call, backends[b], &ours);
@@ -113,6 +115,8 @@ static void accumulating_adds(void **state)
         seen[cases[k].op] = 1;
         call_new(&call, &cases[k]);
         for (int b = 0; b < backend_count; b++) {
+            if (!backend_takes(backends[b], &cases[k]))
+                continue;
             call.args.accumulate = 0;
             call_run(&call, backends[b], 0, &want);
             add_initial(&call, &want);
@@ -218,6 +222,7 @@ static void weights_unpack(void **state)
         {96,  80,  QUANT_NF4,  64,  1, 1, DT_F32},
         {37,  53,  QUANT_NF4,  128, 1, 0, DT_F32},
         {33,  64,  QUANT_FP4,  64,  1, 1, DT_F32},
+        {37,  53,  QUANT_NF4,  64,  1, 1, DT_BF16},
     };
     const struct philox_key key = rng_key(1, "weights");
     for (size_t s = 0; s < ARRAY_LEN(specs); s++) {
@@ -235,6 +240,8 @@ static void weights_unpack(void **state)
         }
         for (int b = 0; b < backend_count; b++) {
             const struct backend *be = backends[b];
+            if (specs[s].compute == DT_BF16 && !strncmp(be->name, "cuda", 4))
+                continue;
             void *prepared = be->alloc(be->weight_bytes(&specs[s]));
             assert_int_equal(be->weight_prepare(&specs[s], w, prepared, NULL), 0);
             be->weight_unpack(&specs[s], prepared, ours);

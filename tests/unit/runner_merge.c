@@ -36,6 +36,7 @@ static const char *const mergeable[] = {
     "method: ia3, learning_rate: 0.1",
     "method: ia3, learning_rate: 0.1, quantization: nf4",
     "method: vera, rank: 6, target_modules: all-linear",
+    "method: adalora, target_r: 2, init_r: 5, target_modules: all-linear",
 };
 
 static const char *const others[] = {
@@ -234,12 +235,33 @@ static void test_refusals(void **state)
     free(merged);
 }
 
+/* Every method and preset of the registry is in one of the lists above. */
+static void test_all_methods(void **state)
+{
+    (void)state;
+    const char *names[64];
+    const size_t n = method_names(names, ARRAY_LEN(names));
+    for (size_t i = 0; i < n; i++) {
+        char *key = xasprintf("method: %s", names[i]);
+        const size_t len = strlen(key);
+        bool found = false;
+        for (size_t k = 0; k < ARRAY_LEN(mergeable); k++)
+            found |= !strncmp(mergeable[k], key, len) && strchr(",", mergeable[k][len]);
+        for (size_t k = 0; k < ARRAY_LEN(others); k++)
+            found |= !strncmp(others[k], key, len) && strchr(",", others[k][len]);
+        if (!found)
+            fail_msg("method %s is merged by no test", names[i]);
+        free(key);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_in_place),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_all_methods),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -78,10 +78,11 @@ INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
     const size_t step = (size_t)padded(dim);
     for (int c = 0; c < dim; c += W) {
         if (prefix_rows)
-            pack_copy(copy + c, step, prefix.p + c, (int64_t)prefix.step, left(dim, c),
-                      prefix_rows);
-        pack_copy(copy + (size_t)prefix_rows * step + c, step, own.p + c,
-                  (int64_t)own.step, left(dim, c), tokens);
+            V(pack_copy)
+        (copy + c, step, prefix.p + c, (int64_t)prefix.step, left(dim, c), prefix_rows);
+        V(pack_copy)
+        (copy + (size_t)prefix_rows * step + c, step, own.p + c, (int64_t)own.step,
+         left(dim, c), tokens);
     }
     return (struct rows){copy, step};
 }
@@ -90,16 +91,16 @@ INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
 INLINE void pack_strips(struct rows r, int count, int dim, float *dst)
 {
     for (int i = 0; i < count; i += MR, dst += (size_t)dim * W)
-        pack_transpose(dst, W, r.p + i * r.step, (int64_t)r.step, min_int(MR, count - i),
-                       dim);
+        V(pack_transpose)
+    (dst, W, r.p + i * r.step, (int64_t)r.step, min_int(MR, count - i), dim);
 }
 
 /* `count` <= NR rows turned: dst[feature][NR]. */
 INLINE void turn_block(struct rows r, int count, int dim, float *dst)
 {
     for (int i = 0; i < count; i += W)
-        pack_transpose(dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i),
-                       dim);
+        V(pack_transpose)
+    (dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
 }
 
 /* dst[key][NR] = scale * strips . block, all lanes of the vectors that `count` needs. */
@@ -118,7 +119,7 @@ INLINE void scores(const float *strips, int keys, const float *block, int count,
     for (int i = 0; i < keys; i += MR) {
         t.a = strips + (size_t)i / MR * dim * W;
         t.c = dst + (size_t)i * NR;
-        tile_run(min_int(MR, keys - i), &t);
+        V(tile)(min_int(MR, keys - i), &t);
     }
 }
 
@@ -142,7 +143,7 @@ INLINE void mix_keys(const float *block, int keys, int count, struct rows right,
                 .scale = 1,
                 .add = add,
             };
-            tile_run(end - begin, &t);
+            V(tile)(end - begin, &t);
         }
 }
 

@@ -63,14 +63,14 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
                         const struct mask_stream *mask, float *s, float *ds, int first,
                         int keys, const float *lse, const float *d)
 {
-    const vf scale = vf_splat(args->attr.scale), lse_of = vf_load(lse), d_of = vf_load(d);
+    const vf scale = vf_splat(args->attr.scale), vlse = vf_load(lse), vd_ = vf_load(d);
     vu word[4];
     for (int j = 0; j < keys; j++) {
         float *ps = s + (size_t)j * NR, *pds = ds + (size_t)j * NR;
         vf x = vf_load(ps), dp = vf_load(pds);
         if (args->attr.causal && j > h->prefix + first)
             x = causal_score(h, j, first, x);
-        vf p = vf_exp_bounded(x - lse_of), masked = p;
+        vf p = vf_exp_bounded(x - vlse), masked = p;
         if (mask) {
             if (j % 4 == 0)
                 mask_words(mask, h, first, j, word);
@@ -78,7 +78,7 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
             dp = mask_apply(mask, word[j % 4], dp * mask->scale);
         }
         vf_store(ps, masked);
-        vf_store(pds, p * (dp - d_of) * scale);
+        vf_store(pds, p * (dp - vd_) * scale);
     }
 }
 
@@ -90,6 +90,7 @@ static void mix_queries(const float *block, int begin, int end, int count,
         for (int key = begin; key < end; key += MR) {
             const struct tile t = {
                 .a = block + (size_t)key * NR,
+                .a_step = NR,
                 .b = right.p + col,
                 .b_step = right.step,
                 .k = count,
@@ -99,7 +100,7 @@ static void mix_queries(const float *block, int begin, int end, int count,
                 .scale = 1,
                 .add = 1,
             };
-            tile_run_rows(min_int(MR, end - key), &t);
+            V(tile_rows)(min_int(MR, end - key), &t);
         }
 }
 

@@ -1,11 +1,16 @@
 /* kernels/cpu/simd/gemm.c - products of any size from packed operands.
  *
- * C = A B in two passes over the pool. First A is packed into strips of up to MR rows and
- * B, unless it came packed, into panels of NR columns; then groups of strips times groups
- * of panels are handed out as tasks. The inner dimension is cut into chunks (what is
- * packed at a time) and those into blocks of about KC (what a tile sums up before it goes
- * to C): both depend on k alone, so C's bits depend neither on m nor on the threads. Long
- * A is worked off in slabs, which bounds the workspace.
+ * C = A B: groups of strips (up to MR rows of A) times groups of panels (NR columns of B)
+ * are handed out as tasks. B comes packed or is packed into panels first. A is read where
+ * it lies, along its rows; it is brought into the workspace only when it is stored by k,
+ * has to be rounded, or lies so that its rows would push one another out of the cache.
+ * The inner dimension is cut into chunks (what is packed at a time) and those into blocks
+ * of about KC (what a tile sums up before it goes to C): both depend on k alone, so C's
+ * bits depend neither on m nor on the threads. What is packed of a long A is packed in
+ * slabs, which bounds the workspace.
+ *
+ * With bf16 operands everything below counts in words of two: k is half as long, an
+ * element of A or of a panel is the pair of k and k + 1.
  *
  * 4-bit weights are unpacked panel by panel by the thread that needs them: its task is
  * one panel times all strips, so every code is looked up once per slab. */
@@ -16,15 +21,22 @@ enum {
     CHUNK = 4 * KC,
     SLAB = 80 * MR,
     UNPACK = 256, /* 4-bit: elements of a row unpacked before they are transposed */
+    LINE = 16,    /* words of a cache line */
 };
+
+enum left { IN_PLACE, OWN_ROWS, OWN_STRIPS };
 
 /* One slab and chunk of a product. */
 struct part {
     const struct gemm *g;
+    int bf16;
     int row0, rows, strips;
     int k0, k, block; /* chunk, and the step of its blocks */
     int panels;
-    float *a;       /* [strip][k][W] */
+    enum left left;
+    float *own_a;
+    const float *a; /* rows, `a_step` apart; or strips, [strip][k][W] */
+    size_t a_step;
     const float *b; /* panel p's row k0 at b + p * panel_step */
     size_t panel_step;
     float *own_b;   /* where to pack B; NULL when there is nothing to pack */
@@ -39,6 +51,34 @@ static int is_q4(const struct gemm *g)
     return g->b_kind == B_Q4_ROWS || g->b_kind == B_Q4_COLS;
 }
 
+/* Words along k, of which elements [0, g->k) are there. */
+static int depth(const struct gemm *g)
+{
+    return g->compute == DT_BF16 ? (int)ceil_div(g->k, 2) : g->k;
+}
+
+/* Elements from word k0 on in k words. */
+static int elements(const struct part *p, int k0, int k)
+{
+    return p->bf16 ? min_int(2 * k, p->g->k - 2 * k0) : k;
+}
+
+/* Rows a multiple of 4 KiB apart all fall on the same few lines of a core's cache. */
+static enum left left_of(const struct gemm *g)
+{
+    if (g->compute == DT_BF16)
+        return OWN_ROWS;
+    if (g->a_by_k)
+        return OWN_STRIPS;
+    return g->a_ld % 1024 == 0 && g->m > 1 ? OWN_ROWS : IN_PLACE;
+}
+
+/* Distance of own rows: whole lines, an odd number of them. */
+static size_t own_step(int k)
+{
+    return (round_up((size_t)k, 2 * LINE)) + LINE;
+}
+
 static int strip_row(const struct part *p, int strip)
 {
     return (int)((int64_t)p->rows * strip / p->strips);
@@ -50,40 +90,53 @@ static void pack_strip(const struct part *p, int strip)
 {
     const struct gemm *g = p->g;
     const int begin = strip_row(p, strip), rows = strip_row(p, strip + 1) - begin;
-    const int64_t row = p->row0 + begin;
-    float *dst = p->a + (size_t)strip * p->k * W;
-    if (g->a_by_k)
-        pack_copy(dst, W, g->a + p->k0 * g->a_ld + row, g->a_ld, rows, p->k);
-    else
-        pack_transpose(dst, W, g->a + row * g->a_ld + p->k0, g->a_ld, rows, p->k);
+    const int64_t row = p->row0 + begin, k0 = p->bf16 ? 2 * p->k0 : p->k0;
+    if (p->left == OWN_STRIPS)
+        V(pack_copy)
+    (p->own_a + (size_t)strip * p->k * W, W, g->a + k0 * g->a_ld + row, g->a_ld, rows,
+     p->k);
+    else if (g->a_by_k) V(bf16_rows_turned)(p->own_a + begin * p->a_step, p->a_step,
+                                            g->a + k0 * g->a_ld + row, g->a_ld, rows,
+                                            elements(p, p->k0, p->k));
+    else for (int r = 0; r < rows; r++)
+    {
+        float *dst = p->own_a + (begin + r) * p->a_step;
+        const float *src = g->a + (row + r) * g->a_ld + k0;
+        if (p->bf16)
+            V(bf16_row)(dst, src, elements(p, p->k0, p->k));
+        else
+            memcpy(dst, src, (size_t)p->k * sizeof(*dst));
+    }
 }
 
 static void pack_panel(const struct part *p, int panel)
 {
     const struct gemm *g = p->g;
+    const int col = panel * NR, cols = min_int(NR, g->n - col);
+    const int64_t k0 = p->bf16 ? 2 * p->k0 : p->k0;
     const float *b = g->b;
-    float *dst = p->own_b + (size_t)panel * p->k * NR;
-    for (int half = 0; half < 2; half++, dst += W) {
-        const int col = panel * NR + half * W;
-        const int cols = col < g->n ? left(g->n, col) : 0;
-        if (!cols)
-            continue; /* a tile with so few columns does not read this half */
-        if (g->b_kind == B_ROWS)
-            pack_transpose(dst, NR, b + col * g->b_ld + p->k0, g->b_ld, cols, p->k);
-        else
-            pack_copy(dst, NR, b + p->k0 * g->b_ld + col, g->b_ld, cols, p->k);
-    }
+    V(pack_panel)
+    (&(struct panel){
+        .dst = p->own_b + (size_t)panel * p->k * NR,
+        .src = g->b_kind == B_ROWS ? b + col * g->b_ld + k0 : b + k0 * g->b_ld + col,
+        .ld = g->b_ld,
+        .by_k = g->b_kind == B_COLS,
+        .cols = cols,
+        .k = elements(p, p->k0, p->k),
+        .bf16 = p->bf16,
+    });
 }
 
 static void pack_items(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct part *p = ctx;
+    const size_t strips = p->left == IN_PLACE ? 0 : p->strips;
     (void)thread;
     for (size_t i = begin; i < end; i++)
-        if (i < (size_t)p->strips)
+        if (i < strips)
             pack_strip(p, (int)i);
         else
-            pack_panel(p, (int)i - p->strips);
+            pack_panel(p, (int)(i - strips));
 }
 
 /* ---- 4-bit panels ---- */
@@ -92,16 +145,22 @@ static void pack_items(void *ctx, size_t begin, size_t end, int thread)
 static void unpack_rows(const struct part *p, int panel, float *dst, float *rows)
 {
     const struct gemm *g = p->g;
-    for (int half = 0; half < 2; half++, dst += W) {
-        const int col = panel * NR + half * W;
-        const int cols = col < g->n ? left(g->n, col) : 0;
-        for (int k = 0; cols && k < p->k; k += UNPACK) {
-            const int count = min_int(UNPACK, p->k - k);
-            for (int r = 0; r < cols; r++)
-                q4_range(&p->q4, (size_t)(col + r) * g->k + p->k0 + k, count,
-                         rows + r * UNPACK);
-            pack_transpose(dst + (size_t)k * NR, NR, rows, UNPACK, cols, count);
-        }
+    const int col = panel * NR, cols = min_int(NR, g->n - col);
+    const int k0 = p->bf16 ? 2 * p->k0 : p->k0, all = elements(p, p->k0, p->k);
+    for (int k = 0; k < all; k += UNPACK) {
+        const int count = min_int(UNPACK, all - k);
+        for (int r = 0; r < cols; r++)
+            V(q4_range)
+        (&p->q4, (size_t)(col + r) * g->k + k0 + k, count, rows + r * UNPACK);
+        V(pack_panel)
+        (&(struct panel){
+            .dst = dst + (size_t)(p->bf16 ? k / 2 : k) * NR,
+            .src = rows,
+            .ld = UNPACK,
+            .cols = cols,
+            .k = count,
+            .bf16 = p->bf16,
+        });
     }
 }
 
@@ -110,22 +169,39 @@ static void unpack_cols(const struct part *p, int panel, float *dst)
 {
     const struct gemm *g = p->g;
     const int col = panel * NR, cols = min_int(NR, g->n - col);
-    for (int k = 0; k < p->k; k++, dst += NR) {
-        q4_range(&p->q4, (size_t)(p->k0 + k) * g->n + col, cols, dst);
+    const int k0 = p->bf16 ? 2 * p->k0 : p->k0, all = elements(p, p->k0, p->k);
+    float two[2][NR] = {{0}};
+    for (int k = 0; k < all; k++) {
+        float *row = p->bf16 ? two[k & 1] : dst + (size_t)k * NR;
+        V(q4_range)(&p->q4, (size_t)(k0 + k) * g->n + col, cols, row);
         for (int c = cols; c < NR; c++)
-            dst[c] = 0;
+            row[c] = 0;
+        if (!p->bf16 || (k % 2 == 0 && k + 1 < all))
+            continue;
+        for (int c = 0; c < NR; c += W)
+            vf_store(
+                dst + (size_t)(k / 2) * NR + c,
+                bf16_pairs(vf_load(two[0] + c), k % 2 ? vf_load(two[1] + c) : (vf){0}));
     }
 }
 
 /* ---- multiplying ---- */
 
-static void multiply(const struct part *p, const float *b, int panel, int strip0,
-                     int strip1, int k)
+/* Asks for the part `at` of `parts` of what will be read next. */
+static void fetch(const float *next, size_t words, int at, int parts)
+{
+    const size_t lines = ceil_div(words, LINE);
+    for (size_t i = lines * at / parts; i < lines * (at + 1) / parts; i++)
+        __builtin_prefetch(next + i * LINE, 0, 2);
+}
+
+static void multiply(const struct part *p, const float *b, const float *next, int panel,
+                     int strip0, int strip1, int k)
 {
     const struct gemm *g = p->g;
     const int col = panel * NR, first = p->k0 + k == 0;
     struct tile t = {
-        .a_step = W,
+        .a_step = p->left == OWN_STRIPS ? W : p->a_step,
         .b = b + (size_t)k * NR,
         .b_step = NR,
         .k = min_int(p->block, p->k - k),
@@ -136,10 +212,17 @@ static void multiply(const struct part *p, const float *b, int panel, int strip0
         .add = g->add || !first,
     };
     for (int s = strip0; s < strip1; s++) {
-        const int row = strip_row(p, s);
-        t.a = p->a + ((size_t)s * p->k + k) * W;
+        const int row = strip_row(p, s), rows = strip_row(p, s + 1) - row;
+        if (next)
+            fetch(next, (size_t)t.k * NR, s - strip0, strip1 - strip0);
         t.c = g->c + (p->row0 + row) * g->ldc + col;
-        tile_run(strip_row(p, s + 1) - row, &t);
+        if (p->left == OWN_STRIPS) {
+            t.a = p->a + ((size_t)s * p->k + k) * W;
+            V(tile)(rows, &t);
+        } else {
+            t.a = p->a + row * p->a_step + k;
+            (p->bf16 ? V(tile_bf16) : V(tile_rows))(rows, &t);
+        }
     }
 }
 
@@ -154,8 +237,16 @@ static void multiply_groups(void *ctx, size_t begin, size_t end, int thread)
         const int panel0 = p->panels * cg / p->col_groups;
         const int panel1 = p->panels * (cg + 1) / p->col_groups;
         for (int k = 0; k < p->k; k += p->block)
-            for (int j = panel0; j < panel1; j++)
-                multiply(p, p->b + j * p->panel_step, j, strip0, strip1, k);
+            for (int j = panel0; j < panel1; j++) {
+                const float *b = p->b + j * p->panel_step, *next = NULL;
+                if (j + 1 < panel1)
+                    next = b + p->panel_step + (size_t)k * NR;
+                else if (k + p->block < p->k)
+                    next = p->b + panel0 * p->panel_step + (size_t)(k + p->block) * NR;
+                else if (j + 1 < p->panels) /* another task's: it is next in line */
+                    next = b + p->panel_step;
+                multiply(p, b, next, j, strip0, strip1, k);
+            }
     }
 }
 
@@ -169,7 +260,7 @@ static void multiply_q4(void *ctx, size_t begin, size_t end, int thread)
         else
             unpack_cols(p, (int)j, panel);
         for (int k = 0; k < p->k; k += p->block)
-            multiply(p, panel, (int)j, 0, p->strips, k);
+            multiply(p, panel, NULL, (int)j, 0, p->strips, k);
     }
 }
 
@@ -188,8 +279,10 @@ static void divide(struct part *p)
 static void run_part(struct part *p)
 {
     const struct gemm *g = p->g;
-    const int packs = p->strips + (p->own_b && p->row0 == 0 ? p->panels : 0);
-    par(pack_items, p, packs, (size_t)p->k * W);
+    const int packs = (p->left == IN_PLACE ? 0 : p->strips) +
+                      (p->own_b && p->row0 == 0 ? p->panels : 0);
+    if (packs)
+        par(pack_items, p, packs, (size_t)p->k * W);
     if (is_q4(g)) {
         par(multiply_q4, p, p->panels, (size_t)p->k * NR * (1 + p->rows / 16));
         return;
@@ -200,52 +293,60 @@ static void run_part(struct part *p)
         (size_t)((double)p->rows * g->n * p->k / (double)tasks / 16));
 }
 
-/* Where the parts of the workspace lie, in floats. */
+/* Where the parts of the workspace lie, in words. */
 struct room {
     size_t a, b, scratch_step, all;
 };
 
 static struct room room_for(const struct gemm *g)
 {
-    const size_t k = g->k < CHUNK ? g->k : CHUNK;
-    const size_t rows = g->m < SLAB ? g->m : SLAB;
-    struct room r = {.a = ceil_div(rows, MR) * k * W};
+    const int words = depth(g), k = min_int(words, CHUNK);
+    const int rows = min_int(g->m, SLAB);
+    struct room r = {0};
+    if (left_of(g) == OWN_ROWS)
+        r.a = round_up(rows * own_step(k), LINE);
+    else if (left_of(g) == OWN_STRIPS)
+        r.a = ceil_div(rows, MR) * k * W;
     if (g->b_kind == B_ROWS || g->b_kind == B_COLS)
         r.b = ceil_div(g->n, NR) * k * NR;
     if (is_q4(g))
-        r.scratch_step = k * NR + (size_t)UNPACK * W;
+        r.scratch_step = k * NR + (size_t)UNPACK * NR;
     r.all = r.a + r.b + r.scratch_step * (size_t)pool_size();
     return r;
 }
 
-size_t gemm_bytes(const struct gemm *g)
+size_t V(gemm_bytes)(const struct gemm *g)
 {
     return room_for(g).all * sizeof(float);
 }
 
-void gemm_run(const struct gemm *g, void *workspace)
+void V(gemm)(const struct gemm *g, void *workspace)
 {
     const struct room room = room_for(g);
-    const int packs_b = room.b != 0, chunk = even_step(g->k, CHUNK);
-    const int slab = even_step(g->m, SLAB);
+    const int packs_b = room.b != 0, words = depth(g), chunk = even_step(words, CHUNK);
     struct part p = {
         .g = g,
+        .bf16 = g->compute == DT_BF16,
         .panels = (int)ceil_div(g->n, NR),
-        .a = workspace,
+        .left = left_of(g),
+        .own_a = workspace,
         .scratch_step = room.scratch_step,
     };
-    p.own_b = packs_b ? p.a + room.a : NULL;
-    p.scratch = p.a + room.a + room.b;
+    const int slab = p.left == IN_PLACE ? g->m : even_step(g->m, SLAB);
+    p.own_b = packs_b ? p.own_a + room.a : NULL;
+    p.scratch = p.own_a + room.a + room.b;
     if (is_q4(g))
-        p.q4 = q4_open(g->spec, g->b);
-    for (p.k0 = 0; p.k0 < g->k; p.k0 += chunk) {
-        p.k = min_int(chunk, g->k - p.k0);
+        p.q4 = V(q4_open)(g->spec, g->b);
+    for (p.k0 = 0; p.k0 < words; p.k0 += chunk) {
+        p.k = min_int(chunk, words - p.k0);
         p.block = even_step(p.k, KC);
-        p.panel_step = (size_t)(packs_b ? p.k : g->k) * NR;
+        p.panel_step = (size_t)(packs_b ? p.k : words) * NR;
         p.b = packs_b ? p.own_b : (const float *)g->b + (size_t)p.k0 * NR;
         for (p.row0 = 0; p.row0 < g->m; p.row0 += slab) {
             p.rows = min_int(slab, g->m - p.row0);
             p.strips = (int)ceil_div(p.rows, MR);
+            p.a_step = p.left == IN_PLACE ? (size_t)g->a_ld : own_step(p.k);
+            p.a = p.left == IN_PLACE ? g->a + p.row0 * g->a_ld + p.k0 : p.own_a;
             run_part(&p);
         }
     }

@@ -12,6 +12,19 @@ static int is_quantised(const struct tensor *w)
     return is_prepared(w) && w->spec->quant != QUANT_NONE;
 }
 
+/* A prepared weight knows its format; a trainable one is fp32 and the node tells what to
+ * round it to. */
+static enum dtype compute_of(const struct op_args *args, const struct tensor *w)
+{
+    return is_prepared(w) ? w->spec->compute : args->attr.compute;
+}
+
+/* One side so small that narrow.c is for it, which knows fp32 only. */
+static int is_narrow(const struct gemm *g, int side)
+{
+    return side <= NARROW && g->compute != DT_BF16;
+}
+
 /* ---- y = x W^T ---- */
 
 static struct gemm forward(const struct op_args *args)
@@ -27,6 +40,7 @@ static struct gemm forward(const struct op_args *args)
         .b = w->data,
         .b_ld = w->ld,
         .spec = w->spec,
+        .compute = compute_of(args, w),
         .c = y->data,
         .ldc = y->ld,
         .scale = args->attr.scale,
@@ -40,25 +54,19 @@ static struct gemm forward(const struct op_args *args)
     return g;
 }
 
-/* The choice may depend on the weight only: a row's bits must not change with m. */
-static int takes_dot(const struct gemm *g)
-{
-    return g->b_kind == B_ROWS && g->n <= NARROW;
-}
-
 void V(linear)(const struct op_args *args)
 {
     struct gemm g = forward(args);
-    if (takes_dot(&g))
-        dot_run(&g);
+    if (g.b_kind == B_ROWS && is_narrow(&g, g.n))
+        V(dot)(&g);
     else
-        gemm_run(&g, args->workspace);
+        V(gemm)(&g, args->workspace);
 }
 
 size_t V(linear_bytes)(const struct op_args *shapes)
 {
     struct gemm g = forward(shapes);
-    return takes_dot(&g) ? 0 : gemm_bytes(&g);
+    return V(gemm_bytes)(&g);
 }
 
 /* ---- dx = dy W ---- */
@@ -76,6 +84,7 @@ static struct gemm backward(const struct op_args *args)
         .b = w->data,
         .b_ld = w->ld,
         .spec = w->spec,
+        .compute = compute_of(args, w),
         .c = dx->data,
         .ldc = dx->ld,
         .scale = args->attr.scale,
@@ -94,29 +103,29 @@ static void narrow_backward(struct gemm *g, float *turned)
     const int64_t ld = (int64_t)round_up(g->k, W);
     const float *w = g->b;
     for (int k = 0; k < g->k; k += W)
-        pack_transpose(turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k),
-                       g->n);
+        V(pack_transpose)
+    (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
     g->b = turned;
     g->b_ld = ld;
-    dot_run(g);
+    V(dot)(g);
 }
 
 void V(linear_dx)(const struct op_args *args)
 {
     struct gemm g = backward(args);
     if (g.b_kind == B_PANELS)
-        g.b = weight_backward_panels(g.spec, g.b);
-    if (g.b_kind == B_COLS && g.n <= NARROW)
+        g.b = V(weight_backward_panels)(g.spec, g.b);
+    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
         narrow_backward(&g, args->workspace);
     else
-        gemm_run(&g, args->workspace);
+        V(gemm)(&g, args->workspace);
 }
 
 size_t V(linear_dx_bytes)(const struct op_args *shapes)
 {
     struct gemm g = backward(shapes);
-    size_t bytes = gemm_bytes(&g);
-    if (g.b_kind == B_COLS && g.n <= NARROW)
+    size_t bytes = V(gemm_bytes)(&g);
+    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
         bytes = round_up(g.k, W) * NARROW * sizeof(float);
     return bytes;
 }
@@ -140,6 +149,7 @@ static struct gemm gradient(const struct op_args *args)
         .ldc = dw->ld,
         .scale = args->attr.scale,
         .add = adds(args, 0),
+        .compute = args->attr.compute,
     };
 }
 
@@ -159,18 +169,18 @@ static struct gemm swapped(const struct gemm *g)
 void V(linear_dw)(const struct op_args *args)
 {
     struct gemm g = gradient(args), s = swapped(&g);
-    if (g.m <= NARROW)
-        narrow_run(&g, 0, args->workspace);
-    else if (s.m <= NARROW)
-        narrow_run(&s, 1, args->workspace);
+    if (is_narrow(&g, g.m))
+        V(narrow)(&g, 0, args->workspace);
+    else if (is_narrow(&s, s.m))
+        V(narrow)(&s, 1, args->workspace);
     else
-        gemm_run(&g, args->workspace);
+        V(gemm)(&g, args->workspace);
 }
 
 size_t V(linear_dw_bytes)(const struct op_args *shapes)
 {
     struct gemm g = gradient(shapes);
-    if (g.m <= NARROW || g.n <= NARROW)
-        return narrow_bytes(g.k);
-    return gemm_bytes(&g);
+    if (is_narrow(&g, g.m) || is_narrow(&g, g.n))
+        return V(narrow_bytes)(g.k);
+    return V(gemm_bytes)(&g);
 }

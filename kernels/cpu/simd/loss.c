@@ -117,8 +117,8 @@ static void gradient_row(const struct op_args *args, const float *x, float *dx, 
     const vf lane = {LANES};
     for (int c = 0; c < cols; c += W) {
         const int n = left(cols, c);
-        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max) * factor;
-        p -= w ? vf_get(w + c, n) * base : vf_splat(base);
+        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max);
+        p = w ? p * factor - vf_get(w + c, n) * base : p * factor - base;
         if (label >= c && label < c + n) { /* in this one lane */
             vf off = lane - (float)(label - c);
             p = vf_if_less(off * off, vf_splat(0.25f), p - peak, p);

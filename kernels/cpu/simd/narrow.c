@@ -120,7 +120,7 @@ static void dot_rows(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-void dot_run(const struct gemm *g)
+void V(dot)(const struct gemm *g)
 {
     par(dot_rows, g, ceil_div(g->m, DOT_ROWS), (size_t)g->k * (DOT_ROWS + g->n / 4));
 }
@@ -157,7 +157,7 @@ static void narrow_tile(const struct narrow *w, int strip, int panel, float *tur
         t.b = b + k * t.b_step;
         t.k = min_int(block, g->k - k);
         t.add = k > 0 || (!turned && g->add);
-        tile_run(rows, &t);
+        V(tile)(rows, &t);
     }
 }
 
@@ -184,19 +184,20 @@ static void narrow_panels(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-size_t narrow_bytes(int k)
+size_t V(narrow_bytes)(int k)
 {
     return (size_t)k * NR * sizeof(float);
 }
 
-void narrow_run(const struct gemm *g, int transposed, void *workspace)
+void V(narrow)(const struct gemm *g, int transposed, void *workspace)
 {
     const struct narrow w = {g, transposed, (int)ceil_div(g->m, MR), workspace};
     const int panels = (int)ceil_div(g->n, NR), col = (panels - 1) * NR;
     const float *b = g->b;
     if ((g->n - col) % W)
         for (int half = 0; half < 2 && col + half * W < g->n; half++)
-            pack_copy(w.last + half * W, NR, b + col + half * W, g->b_ld,
-                      left(g->n, col + half * W), g->k);
+            V(pack_copy)
+    (w.last + half * W, NR, b + col + half * W, g->b_ld, left(g->n, col + half * W),
+     g->k);
     par(narrow_panels, &w, panels, (size_t)g->k * NR * w.strips);
 }

@@ -1,8 +1,8 @@
 /* kernels/cpu/simd/pack.c - operands in the order in which a tile reads them. */
 #include "kernels/cpu/simd/simd.h"
 
-void pack_transpose(float *dst, size_t stride, const float *src, int64_t ld, int rows,
-                    int k)
+void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, int rows,
+                       int k)
 {
     for (int begin = 0; begin < k; begin += W) {
         vf v[W];
@@ -29,7 +29,8 @@ void pack_transpose(float *dst, size_t stride, const float *src, int64_t ld, int
     }
 }
 
-void pack_copy(float *dst, size_t stride, const float *src, int64_t ld, int cols, int k)
+void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
+                  int k)
 {
     if (cols >= W)
         for (int i = 0; i < k; i++)
@@ -37,4 +38,74 @@ void pack_copy(float *dst, size_t stride, const float *src, int64_t ld, int cols
     else
         for (int i = 0; i < k; i++)
             vf_store(dst + i * stride, vf_load_n(src + i * ld, cols));
+}
+
+/* ---- bf16 ---- */
+
+/* n <= 2 W numbers as words; zero beyond. */
+INLINE vf words_at(const float *src, int n)
+{
+    if (n >= 2 * W)
+        return bf16_words(vf_load(src), vf_load(src + W));
+    return bf16_words(vf_load_n(src, min_int(n, W)),
+                      n > W ? vf_load_n(src + W, n - W) : (vf){0});
+}
+
+void V(bf16_row)(float *dst, const float *src, int k)
+{
+    for (int i = 0; i < k; i += 2 * W, dst += W)
+        vf_put(dst, words_at(src + i, min_int(2 * W, k - i)), min_int(W, (k - i + 1) / 2),
+               0);
+}
+
+void V(bf16_rows_turned)(float *dst, size_t step, const float *src, int64_t ld, int rows,
+                         int k)
+{
+    for (int begin = 0; begin < k; begin += 2) {
+        vf lower = vf_load_n(src + begin * ld, rows), upper = {0};
+        if (begin + 1 < k)
+            upper = vf_load_n(src + (begin + 1) * ld, rows);
+        const vf words = bf16_pairs(lower, upper);
+        for (int r = 0; r < rows; r++)
+            dst[r * step + begin / 2] = words[r];
+    }
+}
+
+/* dst[word][NR]: up to W rows turned. */
+static void pairs_transpose(float *dst, const float *src, int64_t ld, int rows, int k)
+{
+    for (int begin = 0; begin < k; begin += 2 * W) {
+        const int count = min_int(2 * W, k - begin);
+        vf v[W];
+        for (int r = 0; r < W; r++)
+            v[r] = r < rows ? words_at(src + r * ld + begin, count) : (vf){0};
+        vf_transpose(v);
+        for (int i = 0; i < (count + 1) / 2; i++)
+            vf_store(dst + (size_t)(begin / 2 + i) * NR, v[i]);
+    }
+}
+
+/* The same of up to W columns, numbers of which lie side by side. */
+static void pairs_copy(float *dst, const float *src, int64_t ld, int cols, int k)
+{
+    for (int i = 0; i < k; i += 2) {
+        const vf lower = vf_get(src + i * ld, cols);
+        const vf upper = i + 1 < k ? vf_get(src + (i + 1) * ld, cols) : (vf){0};
+        vf_store(dst + (size_t)(i / 2) * NR, bf16_pairs(lower, upper));
+    }
+}
+
+void V(pack_panel)(const struct panel *p)
+{
+    for (int half = 0; half < 2; half++) {
+        const int begin = half * W, cols = begin < p->cols ? left(p->cols, begin) : 0;
+        float *dst = p->dst + begin;
+        if (!cols) /* a tile with so few columns does not read this half */
+            continue;
+        const float *src = p->src + (p->by_k ? begin : begin * p->ld);
+        if (p->bf16)
+            (p->by_k ? pairs_copy : pairs_transpose)(dst, src, p->ld, cols, p->k);
+        else
+            (p->by_k ? V(pack_copy) : V(pack_transpose))(dst, NR, src, p->ld, cols, p->k);
+    }
 }

@@ -5,7 +5,7 @@
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/nf4.h"
 
-struct q4 q4_open(const struct weight_spec *spec, const void *data)
+struct q4 V(q4_open)(const struct weight_spec *spec, const void *data)
 {
     const struct q4_layout l =
         q4_layout((size_t)spec->rows * spec->cols, spec->block, spec->double_quant);
@@ -92,7 +92,7 @@ INLINE table_regs load_table(const float *table)
 
 INLINE vf look_up(table_regs table, const uint8_t *codes)
 {
-    vf v = {0};
+    vf v;
     for (int i = 0; i < W / 2; i++) {
         v[2 * i] = table[codes[i] >> 4];
         v[2 * i + 1] = table[codes[i] & 15];
@@ -102,7 +102,7 @@ INLINE vf look_up(table_regs table, const uint8_t *codes)
 
 #endif
 
-void q4_range(const struct q4 *q, size_t begin, size_t count, float *dst)
+void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
 {
     const table_regs table = load_table(q->table);
     const size_t size = (size_t)q->spec->block, end = begin + count;

@@ -17,20 +17,6 @@
 #define V_EXPAND(name, v)     V_JOIN(name, v)
 #define V(name)               V_EXPAND(name, CPU_VARIANT)
 
-/* Functions that the files call one another by. */
-#define tile_run               V(tile_run)
-#define tile_run_rows          V(tile_run_rows)
-#define pack_transpose         V(pack_transpose)
-#define pack_copy              V(pack_copy)
-#define q4_open                V(q4_open)
-#define q4_range               V(q4_range)
-#define gemm_run               V(gemm_run)
-#define gemm_bytes             V(gemm_bytes)
-#define dot_run                V(dot_run)
-#define narrow_run             V(narrow_run)
-#define narrow_bytes           V(narrow_bytes)
-#define weight_backward_panels V(weight_backward_panels)
-
 /* The register tile: MR rows of NR = 2 W columns; accumulators, two vectors of B and a
  * broadcast fill the register file (32, 16 and 16 registers). Rows of A are packed W
  * apart. */
@@ -60,7 +46,7 @@ struct tile {
     size_t a_step;
     const float *b; /* row k at b + k * b_step; whole vectors are read */
     size_t b_step;
-    int k, n;
+    int k, n; /* bf16: k counts words */
     float *c;
     size_t ldc;
     float scale;
@@ -68,17 +54,36 @@ struct tile {
     int add;
 };
 /* A[i, k] at a[k * a_step + i]. 1 <= m <= MR */
-void tile_run(int m, const struct tile *t);
-/* A[i, k] at a[i * NR + k] (a_step unused): scores of attention, read along rows. */
-void tile_run_rows(int m, const struct tile *t);
+void V(tile)(int m, const struct tile *t);
+/* A[i, k] at a[i * a_step + k] */
+void V(tile_rows)(int m, const struct tile *t);
+/* The same with words of two bf16 instead of floats, in A and B: k and k + 1. */
+void V(tile_bf16)(int m, const struct tile *t);
 
 /* ---- pack.c ---- */
 
 /* dst[k * stride + r] = src[r * ld + k] for r < rows <= W, zero for the other r < W. */
-void pack_transpose(float *dst, size_t stride, const float *src, int64_t ld, int rows,
-                    int k);
+void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, int rows,
+                       int k);
 /* dst[k * stride + c] = src[k * ld + c] for c < cols <= W, zero for the other c < W. */
-void pack_copy(float *dst, size_t stride, const float *src, int64_t ld, int cols, int k);
+void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
+                  int k);
+
+/* Words of a row of k numbers, zero where k is odd. */
+void V(bf16_row)(float *dst, const float *src, int k);
+/* Words of k: dst[r * step + k / 2] from src[k * ld + r], rows <= W. */
+void V(bf16_rows_turned)(float *dst, size_t step, const float *src, int64_t ld, int rows,
+                         int k);
+
+/* A panel of B: dst[k][NR] from src[col * ld + k], or from src[k * ld + col] where by_k;
+ * bf16: in words of two k. */
+struct panel {
+    float *dst;
+    const float *src;
+    int64_t ld;
+    int by_k, cols, k, bf16;
+};
+void V(pack_panel)(const struct panel *p);
 
 /* ---- q4.c ---- */
 
@@ -91,13 +96,14 @@ struct q4 {
     const float *absmax2, *map, *table;
     float offset;
 };
-struct q4 q4_open(const struct weight_spec *spec, const void *data);
-void q4_range(const struct q4 *q, size_t begin, size_t count, float *dst);
+struct q4 V(q4_open)(const struct weight_spec *spec, const void *data);
+void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
 
 /* ---- gemm.c ---- */
 
-/* How the right-hand side of a product is stored: ready panels; plain n x k or k x n;
- * 4 bits, n x k or k x n. A panel is NR columns, [k][NR]. */
+/* How the right-hand side of a product is stored: ready panels (in the format of
+ * `compute`); plain n x k or k x n; 4 bits, n x k or k x n. A panel is NR columns,
+ * [k][NR] floats or [k / 2][NR] words of two bf16. */
 enum b_kind { B_PANELS, B_ROWS, B_COLS, B_Q4_ROWS, B_Q4_COLS };
 
 struct gemm {
@@ -114,20 +120,21 @@ struct gemm {
     float scale;
     const float *bias;
     int add;
+    enum dtype compute; /* DT_BF16: both operands are rounded */
 };
-size_t gemm_bytes(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
-void gemm_run(const struct gemm *g, void *workspace);
+size_t V(gemm_bytes)(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
+void V(gemm)(const struct gemm *g, void *workspace);
 
 /* ---- narrow.c ---- */
 
 enum { NARROW = 16 };
 
 /* C[m, n] = [C +] scale * A[m, k] B[n, k]^T [+ bias], n <= NARROW, both along k. */
-void dot_run(const struct gemm *g);
+void V(dot)(const struct gemm *g);
 /* C[m, n] = [C +] scale * sum over rows k of A[k, m] B[k, n], m <= NARROW; `transposed`
  * stores C as n x m. Workspace: narrow_bytes. */
-void narrow_run(const struct gemm *g, int transposed, void *workspace);
-size_t narrow_bytes(int k);
+void V(narrow)(const struct gemm *g, int transposed, void *workspace);
+size_t V(narrow_bytes)(int k);
 
 /* ---- weight.c, workspace.c ---- */
 
@@ -135,8 +142,9 @@ size_t V(weight_bytes)(const struct weight_spec *spec);
 int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
                       struct err *err);
 void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
-/* Panels of W, for dx = dy W; those of W^T come first. */
-const float *weight_backward_panels(const struct weight_spec *spec, const void *data);
+/* Panels of W^T for y = x W^T, and of W for dx = dy W. */
+const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data);
+const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data);
 
 size_t V(linear_bytes)(const struct op_args *shapes);
 size_t V(linear_dx_bytes)(const struct op_args *shapes);

@@ -5,25 +5,52 @@
  * chain of operations wherever it lies (Goto and van de Geijn 2008 for the scheme). */
 #include "kernels/cpu/simd/simd.h"
 
-/* The sums: acc[i][v] += A[i, k] * B[k, v]. */
-INLINE void multiply(int m, int vectors, int by_rows, const struct tile *t, vf acc[MR][2])
+/* What the left side looks like; see simd.h. */
+enum left { BY_K, BY_ROWS, BY_ROWS_BF16 };
+
+/* Row i of the left side at a[i / 3] + i % 3 * step: few enough pointers to stay in
+ * registers, and what an address can add for nothing. */
+enum { POINTERS = (MR + 2) / 3 };
+
+/* acc[i][v] += A[i, k] * B[k, v], k one word. */
+INLINE void step_row(enum left kind, const void *a, vf b0, vf b1, int vectors, vf acc[2])
 {
-    const float *a = t->a, *b = t->b;
-    const size_t a_step = by_rows ? 1 : t->a_step, b_step = t->b_step;
-    const int a_row = by_rows ? NR : 1;
+    if (kind == BY_ROWS_BF16) {
+        const vf x = bf16_splat(a);
+        acc[0] = bf16_fma(x, b0, acc[0]);
+        if (vectors > 1)
+            acc[1] = bf16_fma(x, b1, acc[1]);
+        return;
+    }
+    const vf x = vf_splat(*(const float *)a);
+    acc[0] = vf_fma(x, b0, acc[0]);
+    if (vectors > 1)
+        acc[1] = vf_fma(x, b1, acc[1]);
+}
+
+/* The sums. */
+INLINE void multiply(int m, int vectors, enum left kind, const struct tile *t,
+                     vf acc[MR][2])
+{
+    const char *a[POINTERS];
+    const float *b = t->b;
+    const size_t step = t->a_step * sizeof(float), b_step = t->b_step;
 #pragma GCC unroll 14
     for (int i = 0; i < m; i++)
         acc[i][0] = acc[i][1] = (vf){0};
+#pragma GCC unroll 5
+    for (int i = 0; i < POINTERS; i++)
+        a[i] = (const char *)t->a + (kind == BY_K ? 0 : 3 * i * step);
     for (int k = t->k; k > 0; k--) {
-        vf b0 = vf_load(b), b1 = vectors > 1 ? vf_load(b + W) : b0;
+        const vf b0 = vf_load(b), b1 = vectors > 1 ? vf_load(b + W) : b0;
 #pragma GCC unroll 14
-        for (int i = 0; i < m; i++) {
-            vf x = vf_splat(a[i * a_row]);
-            acc[i][0] = vf_fma(x, b0, acc[i][0]);
-            if (vectors > 1)
-                acc[i][1] = vf_fma(x, b1, acc[i][1]);
-        }
-        a += a_step;
+        for (int i = 0; i < m; i++)
+            step_row(kind,
+                     kind == BY_K ? a[0] + i * sizeof(float) : a[i / 3] + i % 3 * step,
+                     b0, b1, vectors, acc[i]);
+#pragma GCC unroll 5
+        for (int i = 0; i < POINTERS; i++)
+            a[i] += kind == BY_K ? step : sizeof(float);
         b += b_step;
     }
 }
@@ -47,10 +74,16 @@ INLINE void finish(const struct tile *t, float *c, const float *bias, vf sum, in
     vf_store_n(c, vf_fma(sum, scale, base), n);
 }
 
-INLINE void run(int m, int vectors, int by_rows, const struct tile *t)
+INLINE void run(int m, int vectors, enum left kind, const struct tile *t)
 {
     vf acc[MR][2];
-    multiply(m, vectors, by_rows, t, acc);
+#pragma GCC unroll 14
+    for (int i = 0; i < m; i++) { /* C is wanted at the end; it may be far away */
+        __builtin_prefetch(t->c + (size_t)i * t->ldc, 1);
+        if (vectors > 1)
+            __builtin_prefetch(t->c + (size_t)i * t->ldc + W, 1);
+    }
+    multiply(m, vectors, kind, t, acc);
     const float *bias = t->bias;
     const int last = t->n - (vectors - 1) * W;
 #pragma GCC unroll 14
@@ -95,38 +128,40 @@ INLINE void run(int m, int vectors, int by_rows, const struct tile *t)
     X(4)
 #endif
 
-#define X(m)                                                                             \
-    static void tile_##m##_narrow(const struct tile *t)                                  \
+#define TILE(m, name, vectors, kind)                                                     \
+    static void name##_##m(const struct tile *t)                                         \
     {                                                                                    \
-        run(m, 1, 0, t);                                                                 \
-    }                                                                                    \
-    static void tile_##m##_wide(const struct tile *t)                                    \
-    {                                                                                    \
-        run(m, 2, 0, t);                                                                 \
-    }                                                                                    \
-    static void rows_##m##_narrow(const struct tile *t)                                  \
-    {                                                                                    \
-        run(m, 1, 1, t);                                                                 \
-    }                                                                                    \
-    static void rows_##m##_wide(const struct tile *t)                                    \
-    {                                                                                    \
-        run(m, 2, 1, t);                                                                 \
+        run(m, vectors, kind, t);                                                        \
     }
+#define X(m)                                                                             \
+    TILE(m, by_k_narrow, 1, BY_K)                                                        \
+    TILE(m, by_k_wide, 2, BY_K)                                                          \
+    TILE(m, rows_narrow, 1, BY_ROWS)                                                     \
+    TILE(m, rows_wide, 2, BY_ROWS)                                                       \
+    TILE(m, bf16_narrow, 1, BY_ROWS_BF16)                                                \
+    TILE(m, bf16_wide, 2, BY_ROWS_BF16)
 HEIGHTS(X)
 #undef X
 
-static void (*const tiles[MR][4])(const struct tile *) = {
-#define X(m) {tile_##m##_narrow, tile_##m##_wide, rows_##m##_narrow, rows_##m##_wide},
+static void (*const tiles[MR][6])(const struct tile *) = {
+#define X(m)                                                                             \
+    {by_k_narrow_##m, by_k_wide_##m,   rows_narrow_##m,                                  \
+     rows_wide_##m,   bf16_narrow_##m, bf16_wide_##m},
     HEIGHTS(X)
 #undef X
 };
 
-void tile_run(int m, const struct tile *t)
+void V(tile)(int m, const struct tile *t)
 {
     tiles[m - 1][t->n > W](t);
 }
 
-void tile_run_rows(int m, const struct tile *t)
+void V(tile_rows)(int m, const struct tile *t)
 {
     tiles[m - 1][2 + (t->n > W)](t);
+}
+
+void V(tile_bf16)(int m, const struct tile *t)
+{
+    tiles[m - 1][4 + (t->n > W)](t);
 }

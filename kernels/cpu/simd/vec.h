@@ -318,4 +318,54 @@ INLINE void vf_transpose(vf r[W])
     }
 }
 
+/* ---- bf16: words of two, the first in the lower half ---- */
+
+/* To the nearest bf16, ties to even, as the upper half of fp32 bits; NaN stays NaN. */
+INLINE vu bf16_round(vf x)
+{
+    const vu bits = (vu)x, nan = (vu)(x != x);
+    const vu rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return ((rounded & ~nan) | ((bits | 0x400000) & nan)) & 0xffff0000u;
+}
+
+/* Words of the pairs lower[i], upper[i]. */
+INLINE vf bf16_pairs(vf lower, vf upper)
+{
+    return (vf)(bf16_round(lower) >> 16 | bf16_round(upper));
+}
+
+INLINE vf bf16_splat(const void *word)
+{
+    return (vf)(*(const uint32_t *)word - (vu){0});
+}
+
+#ifdef __AVX512BF16__
+
+/* Words of 2 W numbers that follow one another. */
+INLINE vf bf16_words(vf a, vf b)
+{
+    return (vf)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
+}
+
+/* Both products of each word, added to c. */
+INLINE vf bf16_fma(vf a, vf b, vf c)
+{
+    return (vf)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
+}
+
+#else
+
+INLINE vf bf16_words(vf a, vf b)
+{
+    return bf16_pairs(vec_even(a, b), vec_odd(a, b));
+}
+
+INLINE vf bf16_fma(vf a, vf b, vf c)
+{
+    c = vf_fma((vf)((vu)a & 0xffff0000u), (vf)((vu)b & 0xffff0000u), c);
+    return vf_fma((vf)((vu)a << 16), (vf)((vu)b << 16), c);
+}
+
+#endif
+
 #endif

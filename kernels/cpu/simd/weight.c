@@ -1,19 +1,30 @@
 /* kernels/cpu/simd/weight.c - frozen weights, prepared once.
  *
- * fp32: panels of W^T for y = x W^T and, where a gradient has to pass, panels of W for
- * dx = dy W; the plain matrix is not kept. 4 bits: the bytes of q4_layout, read by both
- * products. */
+ * Panels of W^T for y = x W^T and, where a gradient has to pass, panels of W for dx = dy
+ * W, in fp32 or in words of two bf16; the plain matrix is not kept. 4 bits: the bytes of
+ * q4_layout, read by both products. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/nf4.h"
 
-static size_t panel_floats(int n, int k)
+static size_t depth(const struct weight_spec *spec, int k)
 {
-    return ceil_div(n, NR) * (size_t)k * NR;
+    return spec->compute == DT_BF16 ? ceil_div(k, 2) : (size_t)k;
 }
 
-const float *weight_backward_panels(const struct weight_spec *spec, const void *data)
+static size_t panel_words(const struct weight_spec *spec, int n, int k)
 {
-    return (const float *)data + panel_floats(spec->rows, spec->cols);
+    return ceil_div(n, NR) * depth(spec, k) * NR;
+}
+
+const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data)
+{
+    (void)spec;
+    return data;
+}
+
+const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data)
+{
+    return (const float *)data + panel_words(spec, spec->rows, spec->cols);
 }
 
 size_t V(weight_bytes)(const struct weight_spec *spec)
@@ -21,50 +32,74 @@ size_t V(weight_bytes)(const struct weight_spec *spec)
     if (spec->quant != QUANT_NONE)
         return q4_layout((size_t)spec->rows * spec->cols, spec->block, spec->double_quant)
             .bytes;
-    size_t floats = panel_floats(spec->rows, spec->cols);
+    size_t words = panel_words(spec, spec->rows, spec->cols);
     if (spec->need_dx)
-        floats += panel_floats(spec->cols, spec->rows);
-    return floats * sizeof(float);
+        words += panel_words(spec, spec->cols, spec->rows);
+    return words * sizeof(float);
+}
+
+/* Panels of n columns from a matrix whose rows are the columns, or run along them. The
+ * second half of a last panel may stay as it is: nobody reads it. */
+static void prepare(const struct weight_spec *spec, const float *src, int by_k,
+                    float *panels)
+{
+    const int n = by_k ? spec->cols : spec->rows, k = by_k ? spec->rows : spec->cols;
+    for (int col = 0; col < n; col += NR, panels += depth(spec, k) * NR)
+        V(pack_panel)
+    (&(struct panel){
+        .dst = panels,
+        .src = src + (by_k ? col : (int64_t)col * spec->cols),
+        .ld = spec->cols,
+        .by_k = by_k,
+        .cols = min_int(NR, n - col),
+        .k = k,
+        .bf16 = spec->compute == DT_BF16,
+    });
 }
 
 int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
                       struct err *err)
 {
-    const int out = spec->rows, in = spec->cols;
-    if (spec->compute != DT_F32)
-        return err_set(err, ERR_CONFIG, "the cpu backend computes in F32, not in %s",
+    const size_t count = (size_t)spec->rows * spec->cols;
+    if (spec->compute != DT_F32 && spec->compute != DT_BF16)
+        return err_set(err, ERR_CONFIG,
+                       "the cpu backend computes in F32 or BF16, not in %s",
                        dtype_word(spec->compute));
     if (spec->quant != QUANT_NONE) {
-        int rc = q4_check(src, (size_t)out * in, spec->block, err);
+        int rc = q4_check(src, count, spec->block, err);
         if (!rc)
-            q4_quantize(src, (size_t)out * in, spec->quant, spec->block,
-                        spec->double_quant, dst);
+            q4_quantize(src, count, spec->quant, spec->block, spec->double_quant, dst);
         return rc;
     }
-    float *panels = dst;
-    for (int col = 0; col < (int)round_up(out, NR); col += W)
-        pack_transpose(panels + (size_t)(col / NR) * in * NR + col % NR, NR,
-                       src + (int64_t)(col < out ? col : 0) * in, in,
-                       col < out ? left(out, col) : 0, in);
-    if (!spec->need_dx)
-        return 0;
-    panels += panel_floats(out, in);
-    for (int col = 0; col < (int)round_up(in, NR); col += W)
-        pack_copy(panels + (size_t)(col / NR) * out * NR + col % NR, NR,
-                  src + (col < in ? col : 0), in, col < in ? left(in, col) : 0, out);
+    prepare(spec, src, 0, dst);
+    if (spec->need_dx)
+        prepare(spec, src, 1, (float *)dst + panel_words(spec, spec->rows, spec->cols));
     return 0;
+}
+
+static float element(const struct weight_spec *spec, const float *panel, int i)
+{
+    if (spec->compute != DT_BF16)
+        return panel[(size_t)i * NR];
+    uint32_t word;
+    float x;
+    memcpy(&word, panel + (size_t)(i / 2) * NR, sizeof(word));
+    word = i % 2 ? word & 0xffff0000u : word << 16;
+    memcpy(&x, &word, sizeof(x));
+    return x;
 }
 
 void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *dst)
 {
     const int out = spec->rows, in = spec->cols;
     if (spec->quant != QUANT_NONE) {
-        const struct q4 q = q4_open(spec, src);
-        q4_range(&q, 0, (size_t)out * in, dst);
+        const struct q4 q = V(q4_open)(spec, src);
+        V(q4_range)(&q, 0, (size_t)out * in, dst);
         return;
     }
     const float *panels = src;
     for (int o = 0; o < out; o++)
         for (int i = 0; i < in; i++)
-            dst[(size_t)o * in + i] = panels[((size_t)(o / NR) * in + i) * NR + o % NR];
+            dst[(size_t)o * in + i] = element(
+                spec, panels + (size_t)(o / NR) * depth(spec, in) * NR + o % NR, i);
 }

@@ -35,38 +35,35 @@ static size_t extent(int rows, int cols, int ld)
     return ((size_t)ld * (cols - 1) + rows) * sizeof(float);
 }
 
-/* op(a) without gaps, so that a column of it is a run of m floats. */
+enum { ROWS = 16, COLUMNS = 6 };
+typedef float rows __attribute__((vector_size(ROWS * sizeof(float))));
+
+/* op(a) by strips of ROWS rows, k after k, the last filled up with zeros. */
 static float *packed(cublasOperation_t op, const float *a, int lda, int m, int k)
 {
-    float *p = static_cast<float *>(malloc((size_t)m * k * sizeof(float) + 1));
+    const size_t strips = (m + ROWS - 1) / ROWS, bytes = strips * k * sizeof(rows);
+    float *p = static_cast<float *>(aligned_alloc(sizeof(rows), bytes + sizeof(rows)));
     if (!p)
         emul_fail("no memory for a product of %d x %d", m, k);
-    for (int l = 0; l < k; l++)
-        for (int i = 0; i < m; i++)
-            p[(size_t)l * m + i] =
+    memset(p, 0, bytes);
+    for (int i = 0; i < m; i++)
+        for (int l = 0; l < k; l++)
+            p[((size_t)(i / ROWS) * k + l) * ROWS + i % ROWS] =
                 op == CUBLAS_OP_T ? a[(size_t)i * lda + l] : a[(size_t)l * lda + i];
     return p;
 }
 
-enum { STRIP = 256, COLUMNS = 4 };
-
-/* sum[j][i] = sum over l of a[l][i] b(l, j) for up to STRIP rows, COLUMNS columns. */
-__attribute__((target_clones("avx2", "default"))) static void
-strip(const float *a, int m, int rows, const float *const b[COLUMNS], size_t b_step,
-      int k, float sum[COLUMNS][STRIP])
+/* sum[j] = sum over l of a[l] b(l, j), for ROWS rows and COLUMNS columns at once. */
+__attribute__((target_clones("avx512f", "avx2", "default"))) static void
+tile(const float *a, const float *const b[COLUMNS], size_t b_step, int k,
+     float sum[COLUMNS][ROWS])
 {
-    memset(sum, 0, COLUMNS * sizeof sum[0]);
-    for (int l = 0; l < k; l++) {
-        const float *column = a + (size_t)l * m;
-        const float b0 = b[0][l * b_step], b1 = b[1][l * b_step];
-        const float b2 = b[2][l * b_step], b3 = b[3][l * b_step];
-        for (int i = 0; i < rows; i++) {
-            sum[0][i] += column[i] * b0;
-            sum[1][i] += column[i] * b1;
-            sum[2][i] += column[i] * b2;
-            sum[3][i] += column[i] * b3;
-        }
-    }
+    const rows *column = reinterpret_cast<const rows *>(a);
+    rows s[COLUMNS] = {};
+    for (int l = 0; l < k; l++)
+        for (int j = 0; j < COLUMNS; j++)
+            s[j] += column[l] * b[j][l * b_step];
+    memcpy(sum, s, sizeof s);
 }
 
 static void store(float *c, const float *sum, int n, float alpha, float beta)
@@ -91,17 +88,17 @@ cublasStatus_t cublasSgemm(cublasHandle_t handle, cublasOperation_t op_a,
     emul_memory_check(c, extent(m, n, ldc), "cublasSgemm: c");
     emul_memory_open();
     memset(handle->workspace, 0xff, handle->bytes < 4096 ? handle->bytes : 4096);
-    float *p = packed(op_a, a, lda, m, k), sum[COLUMNS][STRIP];
+    float *p = packed(op_a, a, lda, m, k), sum[COLUMNS][ROWS];
     const size_t b_step = turn_b ? ldb : 1, b_column = turn_b ? 1 : ldb;
-    for (int i = 0; i < m; i += STRIP)
+    for (int i = 0; i < m; i += ROWS)
         for (int j = 0; j < n; j += COLUMNS) {
-            const int rows = m - i < STRIP ? m - i : STRIP;
+            const int count = m - i < ROWS ? m - i : ROWS;
             const float *columns[COLUMNS];
             for (int x = 0; x < COLUMNS; x++) /* behind the last: the last again */
                 columns[x] = b + (j + x < n ? j + x : n - 1) * b_column;
-            strip(p + i, m, rows, columns, b_step, k, sum);
+            tile(p + (size_t)i * k, columns, b_step, k, sum);
             for (int x = 0; x < COLUMNS && j + x < n; x++)
-                store(c + (size_t)(j + x) * ldc + i, sum[x], rows, *alpha, *beta);
+                store(c + (size_t)(j + x) * ldc + i, sum[x], count, *alpha, *beta);
         }
     free(p);
     emul_memory_close();
