@@ -215,13 +215,13 @@ static void weights_unpack(void **state)
 {
     (void)state;
     static const struct weight_spec specs[] = {
-        {37,  53,  QUANT_NONE, 0,   0, 0, DT_F32},
-        {384, 8,   QUANT_NONE, 0,   0, 1, DT_F32},
-        {8,   384, QUANT_NONE, 0,   0, 1, DT_F32},
-        {37,  53,  QUANT_NF4,  64,  0, 1, DT_F32},
-        {96,  80,  QUANT_NF4,  64,  1, 1, DT_F32},
-        {37,  53,  QUANT_NF4,  128, 1, 0, DT_F32},
-        {33,  64,  QUANT_FP4,  64,  1, 1, DT_F32},
+        {37,  53,  QUANT_NONE, 0,   0, 0, DT_F32 },
+        {384, 8,   QUANT_NONE, 0,   0, 1, DT_F32 },
+        {8,   384, QUANT_NONE, 0,   0, 1, DT_F32 },
+        {37,  53,  QUANT_NF4,  64,  0, 1, DT_F32 },
+        {96,  80,  QUANT_NF4,  64,  1, 1, DT_F32 },
+        {37,  53,  QUANT_NF4,  128, 1, 0, DT_F32 },
+        {33,  64,  QUANT_FP4,  64,  1, 1, DT_F32 },
         {37,  53,  QUANT_NF4,  64,  1, 1, DT_BF16},
     };
     const struct philox_key key = rng_key(1, "weights");
