@@ -6,6 +6,7 @@
 #include "runner/metric/metric.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WARM_UP 5
 
@@ -31,6 +32,27 @@ static void forward(struct session *s, const struct graph *g, int split, int64_t
     s->backend->download(logits, t.data, (size_t)rows * (size_t)t.cols * sizeof(float));
 }
 
+static void compute_metrics(const struct session *s, const struct dataset *d,
+                            struct evaluation *out)
+{
+    const size_t width = (size_t)s->net.num_labels, targets = (size_t)session_targets(s);
+    struct metric_rows rows = {out->logits, NULL, NULL, d->count, width};
+    int32_t *labels = xcalloc(d->count, sizeof *labels);
+    float *numbers = xcalloc(d->count * targets + 1, sizeof *numbers);
+    for (size_t i = 0; i < d->count; i++) {
+        labels[i] = d->rows[i].label;
+        if (targets)
+            memcpy(numbers + i * targets, d->rows[i].targets, targets * sizeof *numbers);
+    }
+    rows.labels = labels;
+    rows.targets = numbers;
+    for (size_t m = 0; m < metric_count; m++)
+        out->values[m] =
+            metric_applies(m, s->problem) ? metric_defs[m].value[s->problem](&rows) : NAN;
+    free(labels);
+    free(numbers);
+}
+
 int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err)
 {
     const struct dataset *d = s->data[split];
@@ -45,13 +67,7 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
         e = batch_end(s, d, b);
         forward(s, &s->eval_graph, split, b, e, out->logits + b * classes);
     }
-    int32_t *labels = xmalloc(d->count * sizeof *labels);
-    for (size_t i = 0; i < d->count; i++)
-        labels[i] = d->rows[i].label;
-    for (size_t m = 0; m < metric_count; m++)
-        out->values[m] =
-            metric_defs[m].classification(out->logits, labels, d->count, (size_t)classes);
-    free(labels);
+    compute_metrics(s, d, out);
     out->seconds = clock_mono_s() - start;
     return 0;
 }

@@ -39,9 +39,7 @@ static void describe(struct finder *f, enum op op, int output, const char *own)
 {
     const struct graph *g = &f->session->train_graph;
     const struct g_node *n = f->watch.node;
-    bool backward = false;
-    for (const struct g_node *k = g->nodes; n && k < n; k++)
-        backward |= k->op == OP_cross_entropy;
+    const bool backward = n >= g->nodes + g->forward_count;
     const char *way = !n ? "" : backward ? ", backward" : ", forward";
     const char *name = own ? own : f->last;
     snprintf(f->what, sizeof f->what, "output %d of %s%s%s%.200s%s", output,

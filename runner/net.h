@@ -59,6 +59,7 @@ struct net {
     int32_t pad_id;         /* has its own position, its number; -1: none has */
     int32_t token_types;    /* 0: no embeddings of token types */
     enum act act;           /* of the feed-forward layers */
+    enum problem problem;
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
     enum quant_kind quant;
 

@@ -105,7 +105,8 @@ static void put_nested(json_t *root, const char *key, double value, bool whole)
     free(head);
 }
 
-static void put_evaluations(json_t *root, const struct run_result *r)
+static void put_evaluations(json_t *root, const struct run_result *r,
+                            const struct session *s)
 {
     static const char *const names[SPLIT_COUNT] = {"train", "eval", "test"};
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
@@ -114,8 +115,9 @@ static void put_evaluations(json_t *root, const struct run_result *r)
             continue;
         json_t *o = json_object();
         for (size_t m = 0; m < metric_count; m++)
-            json_object_set_new(o, metric_defs[m].name,
-                                json_number_or_word(e->values[m]));
+            if (metric_applies(m, s->problem))
+                json_object_set_new(o, metric_defs[m].name,
+                                    json_number_or_word(e->values[m]));
         json_object_set_new(o, "rows", json_integer(e->rows));
         json_object_set_new(root, names[i], o);
     }
@@ -170,7 +172,7 @@ int result_write(const struct run_result *r, const struct session *s,
 
     json_object_set_new(root, "schema_version", json_integer(1));
     json_object_set(root, "trial", (json_t *)s->trial);
-    put_evaluations(root, r);
+    put_evaluations(root, r, s);
     for (size_t i = 0; i < v.count; i++) {
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);

@@ -44,9 +44,19 @@ int selection_init(struct selection *s, const json_t *trial, struct err *err)
                                      : NULL;
     if (what && json_get_int(trial, "eval_steps", 0) <= 0)
         return err_set(err, ERR_CONFIG, "'%s' needs 'eval_steps' (N updates)", what);
-    if (what && !json_get_str(trial, "eval_data", NULL))
+    if (what && !json_get_str(trial, "eval_data", NULL) &&
+        json_get_num(trial, "validation_split", 0) == 0)
         return err_set(err, ERR_CONFIG, "'%s' needs 'eval_data'", what);
     return 0;
+}
+
+int selection_fits(const struct selection *s, enum problem problem, struct err *err)
+{
+    return metric_applies(s->metric, problem)
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "metric_for_best_model: '%s' has no meaning for a %s",
+                         metric_defs[s->metric].name, problem_names[problem]);
 }
 
 bool selection_see(struct selection *s, int64_t update, const double *values)

@@ -66,6 +66,7 @@ static struct data_spec data_spec(const struct session *s)
         .num_labels = (int32_t)json_get_int(t, "num_labels", 0),
         .held_out_share = json_get_num(t, "validation_split", 0),
         .split_seed = (uint64_t)json_get_int(t, "split_seed", 0),
+        .problem = s->problem,
     };
 }
 
@@ -196,6 +197,7 @@ static int open_net(struct session *s, const char *adapter, struct err *err)
     const int32_t labels =
         (int32_t)json_get_int(s->trial, "num_labels", (int64_t)s->labels.count);
     int rc = net_init(&s->net, s->hf, s->trial, labels, from, s->training, err);
+    s->net.problem = s->problem;
     free(from);
     return rc;
 }
@@ -221,31 +223,38 @@ static int start_values(struct session *s, const char *adapter, struct err *err)
 static void record_graphs(struct session *s)
 {
     const json_t *t = s->trial;
+    struct graph_loss loss = {
+        .against_targets = session_targets(s) > 0,
+        .target = s->problem == PROBLEM_regression ? LOSS_mse : LOSS_bce,
+        .class_weights = -1,
+    };
     int32_t tokens = s->training ? s->course.max_tokens : EVAL_TOKENS;
     int32_t rows = s->training ? (int32_t)(s->course.batch_rows < s->course.rows
                                                ? s->course.batch_rows
                                                : s->course.rows)
                                : EVAL_ROWS;
     if (s->training) {
+        struct graph_loss training = loss;
         graph_init(&s->train_graph, &s->net.params, tokens, rows);
+        training.label_smoothing = (float)json_get_num(t, "label_smoothing_factor", 0);
+        if (s->class_weights)
+            training.class_weights = g_param(&s->train_graph, CLASS_WEIGHTS);
         graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
-                     true, json_get_bool(t, "gradient_checkpointing", 0),
-                     (float)json_get_num(t, "label_smoothing_factor", 0),
-                     s->class_weights ? g_param(&s->train_graph, CLASS_WEIGHTS) : -1);
+                     true, json_get_bool(t, "gradient_checkpointing", 0), &training);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
             tokens = s->data[i]->longest + s->net.prompt_rows;
     graph_init(&s->eval_graph, &s->net.params, tokens, rows);
     graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, 0, -1);
+                 false, false, &loss);
     if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
         struct net plain = s->net;
         plain.method = method_find("full", NULL);
         graph_init(&s->merged_graph, &s->net.params, tokens, rows);
         graph_finish(&s->merged_graph,
-                     plain.arch->record(&plain, &s->merged_graph, false), false, false, 0,
-                     -1);
+                     plain.arch->record(&plain, &s->merged_graph, false), false, false,
+                     &loss);
     }
     s->token_budget = tokens;
     s->sequence_budget = rows;
@@ -337,7 +346,8 @@ static void plan_memory(struct session *s)
     s->planned[MEM_workspace] =
         larger(s->train_graph.workspace_bytes,
                larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
-    s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget, offsets);
+    s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget,
+                                          session_targets(s), offsets);
     s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
 }
 
@@ -361,7 +371,10 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     if (!s->backend)
         return -(int)err->code;
     int rc;
-    if ((rc = open_model(s, err)) || (rc = open_data(s, err)))
+    if ((rc = open_model(s, err)) ||
+        (rc = problem_of(trial, s->hf->config, &s->problem, err)) ||
+        (training && (rc = selection_fits(&selection, s->problem, err))) ||
+        (rc = open_data(s, err)))
         return rc;
     if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
         (rc = start_values(s, adapter, err)))

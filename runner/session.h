@@ -47,6 +47,7 @@ struct session {
     int32_t token_budget,
         sequence_budget; /* of the batch buffers, the larger of both graphs */
 
+    enum problem problem;
     float *class_weights; /* of the loss, num_labels; NULL: all 1 */
 
     const struct optimizer *optimizer;
@@ -61,6 +62,7 @@ struct session {
     size_t allocated[MEM_COUNT];
     struct graph_memory memory;
     int32_t *host_batch[SLOT_COUNT];
+    float *host_targets;
 };
 
 /* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:
@@ -75,6 +77,9 @@ size_t session_planned_bytes(const struct session *s);
  * `order` (NULL: as they are). Returns the number of tokens. */
 int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
                            int64_t begin, int64_t end);
+
+/* Numbers per row that the loss is taken against; 0: a class. */
+int32_t session_targets(const struct session *s);
 
 /* Order of an epoch; rows must hold course.rows numbers. */
 void course_order(const struct course *c, const struct dataset *d, int64_t epoch,

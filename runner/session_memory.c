@@ -112,10 +112,13 @@ int session_allocate(struct session *s, struct err *err)
     s->memory = (struct graph_memory){.activations = s->arena[MEM_activations],
                                       .workspace = s->arena[MEM_workspace],
                                       .batch = s->arena[MEM_batch]};
-    graph_batch_bytes(s->token_budget, s->sequence_budget, s->memory.batch_offsets);
+    graph_batch_bytes(s->token_budget, s->sequence_budget, session_targets(s),
+                      s->memory.batch_offsets);
     for (int i = 0; i < SLOT_COUNT; i++)
         s->host_batch[i] =
             xcalloc((size_t)(s->token_budget + s->sequence_budget + 1), sizeof(int32_t));
+    s->host_targets = xcalloc((size_t)s->sequence_budget * (size_t)session_targets(s) + 1,
+                              sizeof(float));
     if (s->net.method->start)
         rc = s->net.method->start(&s->net, s->course.seed, err);
     for (size_t i = 0; i < s->net.params.count && !rc; i++)
@@ -132,6 +135,7 @@ void session_close(struct session *s)
             s->backend->release(s->arena[c]);
     for (int i = 0; i < SLOT_COUNT; i++)
         free(s->host_batch[i]);
+    free(s->host_targets);
     graph_release(&s->train_graph);
     graph_release(&s->eval_graph);
     graph_release(&s->merged_graph);
@@ -148,17 +152,26 @@ void session_close(struct session *s)
     *s = (struct session){0};
 }
 
+int32_t session_targets(const struct session *s)
+{
+    return s->problem == PROBLEM_single_label_classification ? 0 : s->net.num_labels;
+}
+
 int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
                            int64_t begin, int64_t end)
 {
     int32_t *const *h = s->host_batch;
     const int32_t rows = (int32_t)(end - begin);
+    const size_t targets = (size_t)session_targets(s);
     int32_t tokens = 0;
     for (int32_t r = 0; r < rows; r++) {
         const int64_t at = begin + r;
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
         h[SLOT_labels][r] = e->label;
+        if (targets)
+            memcpy(s->host_targets + (size_t)r * targets, e->targets,
+                   targets * sizeof *e->targets);
         const int32_t prompt = s->net.prompt_rows;
         for (int32_t t = 0; t < prompt; t++, tokens++) {
             h[SLOT_ids][tokens] = -1 - t;
@@ -180,5 +193,8 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
     for (int i = 0; i < SLOT_COUNT; i++)
         s->backend->upload((char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
                            (size_t)counts[i] * sizeof(int32_t));
+    s->backend->upload((char *)s->arena[MEM_batch] +
+                           s->memory.batch_offsets[SLOT_targets],
+                       s->host_targets, (size_t)rows * targets * sizeof(float));
     return tokens;
 }

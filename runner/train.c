@@ -205,6 +205,8 @@ static bool see_evaluation(struct loop *l, const json_t *e)
     char key[96];
     for (size_t m = 0; m < metric_count; m++) {
         values[m] = json_get_num(e, metric_defs[m].name, NAN);
+        if (!metric_applies(m, l->s->problem))
+            continue;
         snprintf(key, sizeof key, "eval/%s", metric_defs[m].name);
         sink->ops->metric(sink, key, update, values[m]);
     }
@@ -348,7 +350,9 @@ static int evaluate(struct loop *l, struct err *err)
         json_t *o = json_object();
         json_object_set_new(o, "step", json_integer(l->done));
         for (size_t m = 0; m < metric_count; m++)
-            json_object_set_new(o, metric_defs[m].name, json_number_or_word(e.values[m]));
+            if (metric_applies(m, l->s->problem))
+                json_object_set_new(o, metric_defs[m].name,
+                                    json_number_or_word(e.values[m]));
         json_array_append_new(l->evaluations, o);
         if (see_evaluation(l, o) && l->selection.keep)
             copy_best(l, false);

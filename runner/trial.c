@@ -72,11 +72,13 @@ int trial_predict(const json_t *resolved, const char *base_dir,
 
 /* --- training --- */
 
-static void log_metrics(struct sink *sink, int split, const struct evaluation *e,
-                        int64_t step)
+static void log_metrics(const struct session *s, struct sink *sink, int split,
+                        const struct evaluation *e, int64_t step)
 {
     char key[96];
     for (size_t m = 0; m < metric_count; m++) {
+        if (!metric_applies(m, s->problem))
+            continue;
         snprintf(key, sizeof key, "%s/%s", split == SPLIT_TEST ? "test" : "eval",
                  metric_defs[m].name);
         sink->ops->metric(sink, key, step, e->values[m]);
@@ -93,10 +95,10 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
         if (rc)
             return rc;
         r->eval_s += r->evaluations[i].seconds;
-        log_metrics(sink, i, &r->evaluations[i], -1);
+        log_metrics(s, sink, i, &r->evaluations[i], -1);
         if (json_get_int(s->trial, "eval_steps", 0) > 0 && i == SPLIT_EVAL &&
             r->training.updates == s->course.updates && !r->training.best_update)
-            log_metrics(sink, i, &r->evaluations[i], r->training.updates);
+            log_metrics(s, sink, i, &r->evaluations[i], r->training.updates);
     }
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "lib/str.h"
 #include "runner/data/label_map.h"
 #include "runner/data/table.h"
+#include "runner/data/targets.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,22 +221,21 @@ static int read_text(struct reader *r, const json_t *row, struct example *e,
     return 0;
 }
 
-/* A cell as JSON; `type` is what it must be. */
-static int set_parsed(const struct reader *r, json_t *row, const char *column,
-                      size_t number, json_type type, struct err *err)
+/* A cell as JSON; `what` it must be is NULL where others see to it. */
+static int set_parsed(json_t *row, const char *column, size_t number, const char *what,
+                      json_type type, struct err *err)
 {
     const json_t *cell = json_object_get(row, column);
     if (!cell)
         return 0;
     json_t *v = json_parse_line(json_string_value(cell), json_string_length(cell), column,
                                 number, NULL);
-    if (!v || json_typeof(v) != type) {
-        json_decref(v);
-        return err_set(err, ERR_PARSE, "column '%s' must hold %s, not '%.50s' (%s)",
-                       column, type == JSON_ARRAY ? "a list" : "integers",
-                       json_string_value(cell), r->path);
-    }
-    return json_object_set_new(row, column, v);
+    if (v && (!what || json_typeof(v) == type))
+        return json_object_set_new(row, column, v);
+    json_decref(v);
+    return err_set(err, ERR_PARSE, "column '%s' must hold %s, not '%.50s'", column,
+                   what ? what : "a number, or a list such as [0.5, 1] or [\"a\", \"b\"]",
+                   json_string_value(cell));
 }
 
 /* Line i as an object; the columns of a table that mean numbers hold them. */
@@ -243,15 +243,17 @@ static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
 {
     static const char *const lists[] = {"input_ids", "token_type_ids"};
     const struct line *l = &r->lines.at[i];
-    const char *text = r->lines.text + l->begin;
+    const char *text = r->lines.text + l->begin, *label = label_column(r->spec);
     if (!r->table.count)
         return json_parse_line(text, l->bytes, r->what, l->number, err);
     json_t *row = table_row(&r->table, text, l->bytes, err);
     int rc = row ? 0 : -ERR_PARSE;
     for (size_t k = 0; k < ARRAY_LEN(lists) && !rc; k++)
-        rc = set_parsed(r, row, lists[k], l->number, JSON_ARRAY, err);
-    if (!rc && r->integer_labels)
-        rc = set_parsed(r, row, label_column(r->spec), l->number, JSON_INTEGER, err);
+        rc = set_parsed(row, lists[k], l->number, "a list", JSON_ARRAY, err);
+    if (!rc && r->spec->problem != PROBLEM_single_label_classification)
+        rc = set_parsed(row, label, l->number, NULL, JSON_NULL, err);
+    else if (!rc && r->integer_labels)
+        rc = set_parsed(row, label, l->number, "integers", JSON_INTEGER, err);
     if (!rc)
         return row;
     at_line(r, i, err);
@@ -275,13 +277,23 @@ static int parse_line(const struct reader *r, size_t i, json_t **row,
     return rc < 0 ? at_line(r, i, err) : 0;
 }
 
+static int read_label(struct reader *r, const json_t *label, struct example *e,
+                      struct err *err)
+{
+    const enum problem p = r->spec->problem;
+    if (p == PROBLEM_single_label_classification)
+        return label_map_index(&r->labels, label, &e->label, err);
+    e->targets = xcalloc(r->labels.labels->count, sizeof *e->targets);
+    return targets_read(&r->labels, p, label, e->targets, err);
+}
+
 static int read_row(struct reader *r, size_t i, struct example *e, struct err *err)
 {
     json_t *row = NULL;
     const json_t *label;
     int rc = parse_line(r, i, &row, &label, err);
     if (rc >= 0) {
-        rc = label_map_index(&r->labels, label, &e->label, err);
+        rc = read_label(r, label, e, err);
         if (rc >= 0)
             rc = json_object_get(row, "input_ids") ? read_ids(r, row, e, err)
                                                    : read_text(r, row, e, err);
@@ -325,17 +337,23 @@ static int start_table(struct reader *r, char delimiter, const struct labels *la
 /* The whole training file teaches the classes, whatever rows are used. */
 static int learn_labels(struct reader *r, struct err *err)
 {
+    const enum problem p = r->spec->problem;
     for (size_t i = 0; i < r->lines.count; i++) {
         json_t *row = NULL;
         const json_t *label;
         int rc = parse_line(r, i, &row, &label, err);
-        if (rc >= 0 && (rc = label_map_learn(&r->labels, label, err)) < 0)
+        if (rc >= 0 && (rc = p == PROBLEM_single_label_classification
+                                 ? label_map_learn(&r->labels, label, err)
+                                 : targets_learn(&r->labels, p, label, err)) < 0)
             at_line(r, i, err);
         json_decref(row);
         if (rc < 0)
             return rc;
     }
-    return label_map_fix(&r->labels, r->spec->num_labels, r->path, err);
+    int rc = label_map_fix(&r->labels, r->spec->num_labels, r->path, err);
+    if (rc >= 0 && !r->labels.labels->count)
+        rc = err_set(err, ERR_PARSE, "data file '%s': no row has a label", r->path);
+    return rc;
 }
 
 /* Leaves the lines of one side of the split. */
@@ -461,6 +479,7 @@ void dataset_free(struct dataset *d)
     for (size_t i = 0; i < d->count; i++) {
         free(d->rows[i].ids);
         free(d->rows[i].type_ids);
+        free(d->rows[i].targets);
     }
     free(d->rows);
     free(d->path);

@@ -10,11 +10,12 @@
 #define RUNNER_DATA_DATASET_H
 
 #include "lib/err.h"
+#include "runner/problem.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 #include <stdbool.h>
 
-struct labels { /* class names; count 0 until known */
+struct labels { /* names of the classes, labels or outputs; count 0 until known */
     char **names;
     size_t count;
     bool from_strings;
@@ -26,7 +27,8 @@ struct example {
     int32_t *ids;
     int32_t *type_ids; /* NULL: zeros */
     int32_t n;
-    int32_t label;
+    int32_t label;  /* class; 0 where the problem has targets */
+    float *targets; /* labels.count numbers; NULL: a class */
 };
 
 struct dataset {
@@ -53,6 +55,8 @@ struct data_spec {
     bool held_out;
     int32_t vocab_size; /* ids of input_ids rows must be below */
     int32_t num_labels; /* 0: from the data */
+    enum problem
+        problem; /* what labels are; see targets.h for those that are no classes */
 };
 
 /* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training

@@ -259,19 +259,23 @@ static void start(struct backward *b, struct graph *g)
         b->param_grad[i] = -1;
 }
 
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
-                    int class_weights)
+void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss)
 {
     struct backward b;
     start(&b, g);
-    const int in[] = {g->logits, g->slots[SLOT_labels], class_weights};
-    emit(&b, OP_cross_entropy_bwd, in, 3, &g->logits, 1, 0,
-         (struct op_attr){.smoothing = label_smoothing});
+    const int labels[] = {g->logits, g->slots[SLOT_labels], loss->class_weights};
+    const int targets[] = {g->logits, g->slots[SLOT_targets]};
+    if (loss->against_targets)
+        emit(&b, OP_target_loss_bwd, targets, 2, &g->logits, 1, 0,
+             (struct op_attr){.loss = loss->target});
+    else
+        emit(&b, OP_cross_entropy_bwd, labels, 3, &g->logits, 1, 0,
+             (struct op_attr){.smoothing = loss->label_smoothing});
 
     int segment = -1;
     for (size_t i = g->forward_count; i-- > 0;) {
         const struct g_node n = g->nodes[i];
-        if (n.op == OP_cross_entropy || !has_gradient(&b, &n))
+        if (i + 1 == g->forward_count || !has_gradient(&b, &n)) /* the loss is done */
             continue;
         if (checkpointing && n.segment >= 0 && n.segment != segment) {
             size_t end = i + 1;

@@ -58,7 +58,8 @@ struct g_node {
     X(seq, ROWS_SEQUENCES,                                                               \
       1) /* first token of each sequence, then the number of tokens */                   \
     X(first, ROWS_SEQUENCES, 0) /* row of each sequence's first token */                 \
-    X(labels, ROWS_SEQUENCES, 0)
+    X(labels, ROWS_SEQUENCES, 0)                                                         \
+    X(targets, ROWS_SEQUENCES, 0) /* F32, as wide as the logits, or of no width */
 enum batch_slot {
 #define X(name, kind, extra) SLOT_##name,
     BATCH_SLOTS(X)
@@ -117,11 +118,19 @@ int g_gather(struct graph *g, int x, int index);
 /* Opens a checkpointing segment; the last one is closed by segment -1. */
 void graph_segment(struct graph *g, bool open);
 
-/* Marks the logits; adds the loss per row (label smoothing as transformers'
- * LabelSmoother; class_weights: a tensor of 1 x classes, or -1) and, where `train`, the
- * backward pass. */
+/* The loss per row: cross entropy over labels (label smoothing as transformers'
+ * LabelSmoother; class_weights: a tensor of 1 x classes, or -1), or one against targets.
+ */
+struct graph_loss {
+    bool against_targets;
+    enum target_loss target;
+    float label_smoothing;
+    int class_weights;
+};
+
+/* Marks the logits; adds the loss and, where `train`, the backward pass. */
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing, int class_weights);
+                  const struct graph_loss *loss);
 /* True where some linear_dx reads this parameter, so that its weight must be prepared for
  * it. */
 bool graph_needs_dx(const struct graph *g, int param);
@@ -132,7 +141,8 @@ double graph_flops(const struct graph *g, int32_t tokens,
                    int32_t sequences); /* of one run over such a micro-batch */
 /* Bytes of the batch buffers for the budgets; offsets of slots are in order, 64-byte
  * aligned. */
-size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT]);
+size_t graph_batch_bytes(int32_t tokens, int32_t sequences, int32_t targets,
+                         size_t offsets[SLOT_COUNT]); /* targets: width of that slot */
 
 /* Sees each op after it ran, for profiles and for finding what is not finite. */
 struct graph_watch {
@@ -161,7 +171,6 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
                      int32_t cols);
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
-void graph_backward(struct graph *g, bool checkpointing, float label_smoothing,
-                    int class_weights);
+void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss);
 
 #endif

@@ -244,7 +244,8 @@ double graph_flops(const struct graph *g, int32_t tokens, int32_t sequences)
     return flops;
 }
 
-size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_COUNT])
+size_t graph_batch_bytes(int32_t tokens, int32_t sequences, int32_t targets,
+                         size_t offsets[SLOT_COUNT])
 {
     static const struct {
         enum rows_kind kind;
@@ -259,7 +260,8 @@ size_t graph_batch_bytes(int32_t tokens, int32_t sequences, size_t offsets[SLOT_
         const int32_t rows =
             shapes[s].extra + (shapes[s].kind == ROWS_TOKENS ? tokens : sequences);
         offsets[s] = total;
-        total += aligned((size_t)rows * sizeof(int32_t));
+        total += aligned((size_t)rows * sizeof(int32_t) *
+                         (size_t)(s == SLOT_targets ? targets : 1));
     }
     return total;
 }

@@ -272,18 +272,26 @@ void graph_segment(struct graph *g, bool open)
 }
 
 void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  float label_smoothing, int class_weights)
+                  const struct graph_loss *loss)
 {
-    const int in[] = {logits, g->slots[SLOT_labels], class_weights};
+    const int labels[] = {logits, g->slots[SLOT_labels], loss->class_weights};
+    const int targets[] = {logits, g->slots[SLOT_targets]};
     const struct g_tensor s = g->tensors[logits];
     g->segment = -1;
     g->logits = logits;
     g->loss = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
-    emit(g, OP_cross_entropy, in, 3, g->loss,
-         (struct op_attr){.smoothing = label_smoothing});
+    if (loss->against_targets) {
+        g->tensors[targets[1]].dtype = DT_F32;
+        g->tensors[targets[1]].cols = s.cols;
+        emit(g, OP_target_loss, targets, 2, g->loss,
+             (struct op_attr){.loss = loss->target});
+    } else {
+        emit(g, OP_cross_entropy, labels, 3, g->loss,
+             (struct op_attr){.smoothing = loss->label_smoothing});
+    }
     g->forward_count = g->node_count;
     if (train)
-        graph_backward(g, checkpointing, label_smoothing, class_weights);
+        graph_backward(g, checkpointing, loss);
 }
 
 bool graph_needs_dx(const struct graph *g, int param)

@@ -1,4 +1,5 @@
-/* runner/metric/metric.c - the formulas; sums in double, in row order. */
+/* runner/metric/metric.c - the table, and the formulas for one class per row; sums in
+ * double, in row order. */
 #include "runner/metric/metric.h"
 #include "lib/mem.h"
 #include <math.h>
@@ -13,30 +14,29 @@ static size_t predicted(const float *logits, size_t classes)
     return best;
 }
 
-static double classification_accuracy(const float *logits, const int32_t *labels,
-                                      size_t rows, size_t classes)
+double classes_accuracy(const struct metric_rows *r)
 {
     size_t right = 0;
-    for (size_t i = 0; i < rows; i++)
-        right += predicted(logits + i * classes, classes) == (size_t)labels[i];
-    return rows ? (double)right / (double)rows : NAN;
+    for (size_t i = 0; i < r->count; i++)
+        right += predicted(r->logits + i * r->width, r->width) == (size_t)r->labels[i];
+    return r->count ? (double)right / (double)r->count : NAN;
 }
 
 /* F1 = 2 TP / (2 TP + FP + FN); a class that was seen has a denominator above zero. */
-static double classification_macro_f1(const float *logits, const int32_t *labels,
-                                      size_t rows, size_t classes)
+double classes_macro_f1(const struct metric_rows *r)
 {
-    size_t *hit = xcalloc(classes + 1, sizeof *hit);   /* TP */
-    size_t *seen = xcalloc(classes + 1, sizeof *seen); /* 2 TP + FP + FN */
-    for (size_t i = 0; i < rows; i++) {
-        size_t p = predicted(logits + i * classes, classes), y = (size_t)labels[i];
+    size_t *hit = xcalloc(r->width + 1, sizeof *hit);   /* TP */
+    size_t *seen = xcalloc(r->width + 1, sizeof *seen); /* 2 TP + FP + FN */
+    for (size_t i = 0; i < r->count; i++) {
+        size_t p = predicted(r->logits + i * r->width, r->width);
+        size_t y = (size_t)r->labels[i];
         hit[p] += p == y;
         seen[p]++;
         seen[y]++;
     }
     double sum = 0;
     size_t n = 0;
-    for (size_t c = 0; c < classes; c++)
+    for (size_t c = 0; c < r->width; c++)
         if (seen[c]) {
             sum += 2.0 * (double)hit[c] / (double)seen[c];
             n++;
@@ -46,23 +46,33 @@ static double classification_macro_f1(const float *logits, const int32_t *labels
     return n ? sum / (double)n : NAN;
 }
 
-static double classification_loss(const float *logits, const int32_t *labels, size_t rows,
-                                  size_t classes)
+double classes_loss(const struct metric_rows *r)
 {
     double total = 0;
-    for (size_t i = 0; i < rows; i++) {
-        const float *z = logits + i * classes;
-        double top = z[predicted(z, classes)], sum = 0;
-        for (size_t c = 0; c < classes; c++)
+    for (size_t i = 0; i < r->count; i++) {
+        const float *z = r->logits + i * r->width;
+        double top = z[predicted(z, r->width)], sum = 0;
+        for (size_t c = 0; c < r->width; c++)
             sum += exp(z[c] - top);
-        total += top + log(sum) - z[labels[i]];
+        total += top + log(sum) - z[r->labels[i]];
     }
-    return rows ? total / (double)rows : NAN;
+    return r->count ? total / (double)r->count : NAN;
 }
 
 const struct metric_def metric_defs[] = {
-#define METRIC(name, goal, help) {#name, goal, help, classification_##name},
+#define METRIC(name_, goal_, of_class, of_numbers, of_labels, help_)                     \
+    {.name = #name_,                                                                     \
+     .goal = goal_,                                                                      \
+     .help = help_,                                                                      \
+     .value[PROBLEM_single_label_classification] = of_class,                             \
+     .value[PROBLEM_regression] = of_numbers,                                            \
+     .value[PROBLEM_multi_label_classification] = of_labels},
 #include "runner/metric/metrics.def"
 #undef METRIC
 };
 const size_t metric_count = ARRAY_LEN(metric_defs);
+
+bool metric_applies(size_t metric, enum problem problem)
+{
+    return metric_defs[metric].value[problem] != NULL;
+}

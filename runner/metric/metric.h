@@ -1,23 +1,45 @@
 /* runner/metric/metric.h - evaluation metrics as registry rows (metrics.def: name, goal,
- * what it is).
+ * a function for each problem that it has a meaning for, what it is).
  *
- * Classification: accuracy, macro_f1 (mean of the per-class F1 over the classes that
- * occur in labels or predictions, scikit-learn's f1_score(average="macro")), loss (mean
- * negative log-likelihood). Ties in logits go to the lower class. Labels are
- * 0..classes-1; NaN when there are no rows. A new metric is a line in metrics.def and a
- * function in metric.c. */
+ * One class per row: ties in logits go to the lower class; macro_f1 is the mean over the
+ * classes that occur in labels or predictions (scikit-learn's f1_score(average="macro")).
+ * Several labels: a label is predicted where its logit is above 0 and true where its
+ * target is above one half; F1 of a label that occurs nowhere is 0, as scikit-learn has
+ * it. Correlations are scipy's (ties share their mean rank), NaN for a constant.
+ * Everything is NaN when there are no rows. A new metric is a line in metrics.def and a
+ * function. */
 #ifndef RUNNER_METRIC_METRIC_H
 #define RUNNER_METRIC_METRIC_H
 
+#include "runner/problem.h"
 #include <stddef.h>
 #include <stdint.h>
 
+struct metric_rows {
+    const float *logits;   /* count x width */
+    const int32_t *labels; /* classes, 0..width - 1 */
+    const float *targets;  /* numbers or labels, count x width */
+    size_t count, width;
+};
 struct metric_def {
     const char *name, *goal, *help; /* goal: "maximize" or "minimize" */
-    double (*classification)(const float *logits, const int32_t *labels, size_t rows,
-                             size_t classes);
+    double (*value[PROBLEM_COUNT])(const struct metric_rows *rows); /* NULL: no meaning */
 };
 extern const struct metric_def metric_defs[];
 extern const size_t metric_count;
+
+bool metric_applies(size_t metric, enum problem problem);
+
+/* What metrics.def names. */
+double classes_accuracy(const struct metric_rows *rows);
+double classes_macro_f1(const struct metric_rows *rows);
+double classes_loss(const struct metric_rows *rows);
+double regression_pearson(const struct metric_rows *rows);
+double regression_spearman(const struct metric_rows *rows);
+double regression_mse(const struct metric_rows *rows);
+double labels_accuracy(const struct metric_rows *rows);
+double labels_macro_f1(const struct metric_rows *rows);
+double labels_micro_f1(const struct metric_rows *rows);
+double labels_loss(const struct metric_rows *rows);
 
 #endif

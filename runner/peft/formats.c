@@ -307,6 +307,8 @@ static int write_model_config(const struct net *net, const char *dir,
                         json_string("float32"));
     json_object_set_new(c, "architectures",
                         json_pack("[s]", net->arch->classifier_class));
+    if (net->problem != PROBLEM_single_label_classification)
+        json_object_set_new(c, "problem_type", json_string(problem_names[net->problem]));
     json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
     json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
     int rc = config_write(dir, "config.json", c, err);

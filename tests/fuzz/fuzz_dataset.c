@@ -1,6 +1,7 @@
 /* Fuzzes data files, as training and then as evaluation data: what is accepted once is
  * accepted again, with the same labels and counts. */
 #include "runner/data/dataset.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,23 @@ static struct tokenizer *make_tokenizer(void)
     return t;
 }
 
+/* As numbers or lists of labels. */
+static void parse_targets(const char *text, size_t size, const struct tokenizer *t,
+                          enum problem p)
+{
+    const struct data_spec spec = {.max_length = 8, .vocab_size = 100, .problem = p};
+    struct labels labels = {0};
+    struct dataset *d;
+    if (dataset_parse(text, size, "fuzz", &spec, t, &labels, &d, NULL, NULL) < 0)
+        return;
+    for (size_t i = 0; i < d->count; i++)
+        for (size_t c = 0; c < labels.count; c++)
+            if (!isfinite(d->rows[i].targets[c]))
+                abort();
+    dataset_free(d);
+    labels_release(&labels);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct tokenizer *t;
@@ -25,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct labels labels = {0};
     struct dataset *d, *again;
     struct err err = ERR_INIT;
+    parse_targets((const char *)data, size, t, PROBLEM_regression);
+    parse_targets((const char *)data, size, t, PROBLEM_multi_label_classification);
     int rc = dataset_parse((const char *)data, size, "fuzz", &spec, t, &labels, &d, NULL,
                            &err);
     if (rc < 0) {

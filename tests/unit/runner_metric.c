@@ -14,7 +14,8 @@ static double value(const char *name, const float *logits, const int32_t *labels
 {
     for (size_t i = 0; i < metric_count; i++)
         if (!strcmp(metric_defs[i].name, name))
-            return metric_defs[i].classification(logits, labels, rows, classes);
+            return metric_defs[i].value[PROBLEM_single_label_classification](
+                &(struct metric_rows){logits, labels, NULL, rows, classes});
     fail_msg("no metric '%s'", name);
     return 0;
 }
@@ -53,6 +54,55 @@ static void test_loss(void **state)
     assert_float_equal(value("loss", z, y, 2, 2), (log(2) + 1000) / 2, 1e-12);
 }
 
+static double of(enum problem p, const char *name, const float *outputs,
+                 const float *targets, size_t rows, size_t width)
+{
+    for (size_t i = 0; i < metric_count; i++)
+        if (!strcmp(metric_defs[i].name, name) && metric_applies(i, p))
+            return metric_defs[i].value[p](
+                &(struct metric_rows){outputs, NULL, targets, rows, width});
+    fail_msg("no metric '%s' for a %s", name, problem_names[p]);
+    return 0;
+}
+
+/* scipy's pearsonr and spearmanr */
+static void test_regression(void **state)
+{
+    (void)state;
+    const enum problem p = PROBLEM_regression;
+    const float x[] = {1, 2, 2, 4, 5}, y[] = {0.5f, 0.1f, 0.3f, 0.3f, 0.9f};
+    assert_float_equal(of(p, "pearson", x, y, 5, 1), 0.5618006477335896, 1e-7);
+    assert_float_equal(of(p, "spearman", x, y, 5, 1), 0.2894736842105263, 1e-12);
+    assert_float_equal(of(p, "mse", x, y, 5, 1), (0.25 + 3.61 + 2.89 + 13.69 + 16.81) / 5,
+                       1e-6);
+    assert_float_equal(of(p, "loss", x, y, 5, 1), of(p, "mse", x, y, 5, 1), 0);
+    /* two outputs: the first falls where it should rise; mean of 1 and -1 */
+    const float two[] = {1, 5, 2, 4, 3, 3}, want[] = {1, 1, 2, 2, 3, 3};
+    assert_float_equal(of(p, "pearson", two, want, 3, 2), 0, 1e-15);
+    const float same[] = {2, 2, 2};
+    assert_true(isnan(of(p, "pearson", x, same, 3, 1)));
+    assert_true(isnan(of(p, "spearman", x, same, 0, 1)));
+    assert_true(isnan(of(p, "mse", x, same, 0, 1)));
+}
+
+/* scikit-learn's accuracy_score and f1_score(average=...), zero_division 0 */
+static void test_several_labels(void **state)
+{
+    (void)state;
+    const enum problem p = PROBLEM_multi_label_classification;
+    /* predicted: 110 010 000; true: 100 010 001 */
+    const float z[] = {2, 1, -1, -3, 4, -1, -1, -1, 0}, y[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    assert_float_equal(of(p, "accuracy", z, y, 3, 3), 1.0 / 3, 1e-15);
+    assert_float_equal(of(p, "micro_f1", z, y, 3, 3), 2.0 * 2 / (2 * 2 + 1 + 1), 1e-15);
+    assert_float_equal(of(p, "macro_f1", z, y, 3, 3), (1 + 2.0 / 3 + 0) / 3, 1e-15);
+    const float big[] = {1000, -1000}, one[] = {0, 0};
+    assert_float_equal(of(p, "loss", big, one, 1, 2), 500, 1e-12);
+    assert_float_equal(of(p, "loss", one, (const float[]){1, 0.25f}, 1, 2), log(2),
+                       1e-15);
+    assert_float_equal(of(p, "micro_f1", (const float[]){-1, -1}, one, 1, 2), 0, 0);
+    assert_true(isnan(of(p, "macro_f1", z, y, 0, 3)));
+}
+
 static void test_table(void **state)
 {
     (void)state;
@@ -60,17 +110,18 @@ static void test_table(void **state)
         const struct metric_def *m = &metric_defs[i];
         assert_true(!strcmp(m->goal, "maximize") || !strcmp(m->goal, "minimize"));
         assert_true(strlen(m->help) > 10);
-        assert_non_null(m->classification);
+        assert_true(metric_applies(i, PROBLEM_single_label_classification) ||
+                    metric_applies(i, PROBLEM_regression) ||
+                    metric_applies(i, PROBLEM_multi_label_classification));
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy),
-        cmocka_unit_test(test_macro_f1),
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_accuracy),       cmocka_unit_test(test_macro_f1),
+        cmocka_unit_test(test_loss),           cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_several_labels), cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,39 @@ static void test_integer_labels(void **state)
     labels_release(&labels);
 }
 
+/* Cells of a regression are numbers, of several labels lists. */
+static void test_targets(void **state)
+{
+    (void)state;
+    struct data_spec spec = {.problem = PROBLEM_regression};
+    struct labels labels = {0};
+    struct dataset *d;
+    struct err err = ERR_INIT;
+    const char *numbers = "input_ids,label\n[1],-1.5\n[1],3\n[1],x\n";
+    assert_int_equal(dataset_parse(numbers, strlen(numbers) - strlen("[1],x\n"), "t.csv",
+                                   &spec, NULL, &labels, &d, NULL, &err),
+                     0);
+    assert_float_equal(d->rows[0].targets[0], -1.5, 0);
+    dataset_free(d);
+    labels_release(&labels);
+    assert_int_equal(dataset_parse(numbers, strlen(numbers), "t.csv", &spec, NULL,
+                                   &labels, &d, NULL, &err),
+                     -ERR_PARSE);
+    assert_non_null(
+        strstr(err.msg, "line 4: column 'label' must hold a number, or a list"));
+    spec.problem = PROBLEM_multi_label_classification;
+    const char *lists = "input_ids\tlabel\n[1]\t[\"b\",\"a\"]\n[1]\t\"[\"\"a\"\"]\"\n";
+    assert_int_equal(dataset_parse(lists, strlen(lists), "t.tsv", &spec, NULL, &labels,
+                                   &d, NULL, NULL),
+                     0);
+    assert_int_equal(labels.count, 2);
+    assert_float_equal(d->rows[0].targets[1], 1, 0);
+    assert_float_equal(d->rows[1].targets[0], 1, 0);
+    assert_float_equal(d->rows[1].targets[1], 0, 0);
+    dataset_free(d);
+    labels_release(&labels);
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -153,7 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endings), cmocka_unit_test(test_fields),
         cmocka_unit_test(test_rows),    cmocka_unit_test(test_integer_labels),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_targets), cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

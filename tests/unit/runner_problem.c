@@ -1,0 +1,179 @@
+/* runner_problem - regression and several labels per row, from a trial to its result. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "lib/conf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/metric/metric.h"
+#include "runner/session.h"
+#include "runner/trial.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char dir[64];
+
+static json_t *resolved(const char *text)
+{
+    struct err err = ERR_INIT;
+    struct conf *c;
+    json_t *out;
+    char *model = fs_absolute("tests/golden/models/bert");
+    char *full = xasprintf("{model: '%s', max_steps: 3, batch_size: 2, %s"
+                           "eval_data: rows.jsonl, train_data: rows.jsonl, %s}",
+                           model, strstr(text, "method:") ? "" : "method: head, ", text);
+    assert_int_equal(conf_parse(full, strlen(full), "test", 0, &c, &err), 0);
+    if (trial_resolve(conf_root(c), &out, &err) < 0)
+        fail_msg("%s: %s", text, err.msg);
+    conf_free(c);
+    free(full);
+    free(model);
+    return out;
+}
+
+static void put_rows(const char *labels[3])
+{
+    struct buf b = BUF_INIT;
+    char *path = fs_join(dir, "rows.jsonl");
+    for (int i = 0; i < 3; i++)
+        buf_printf(&b, "{\"input_ids\": [%d, 7, 9], \"label\": %s}\n", 20 + i, labels[i]);
+    assert_int_equal(fs_write_atomic(path, b.data, b.len, NULL), 0);
+    buf_release(&b);
+    free(path);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/peftlab-problem-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return fs_remove_tree(dir, NULL);
+}
+
+static void choose(const char *trial, const char *config, enum problem want)
+{
+    struct err err = ERR_INIT;
+    json_t *t = conf_parse_value(trial, &err), *c = conf_parse_value(config, &err);
+    enum problem got;
+    assert_int_equal(problem_of(t, c, &got, &err), 0);
+    assert_int_equal(got, want);
+    json_decref(t);
+    json_decref(c);
+}
+
+static void test_choice(void **state)
+{
+    (void)state;
+    choose("{}", "{}", PROBLEM_single_label_classification);
+    choose("{num_labels: 1}", "{}", PROBLEM_regression);
+    choose("{num_labels: 2}", "{problem_type: regression}", PROBLEM_regression);
+    choose("{problem_type: multi_label_classification}", "{problem_type: regression}",
+           PROBLEM_multi_label_classification);
+}
+
+static void refused(const char *text, const char *part)
+{
+    struct err err = ERR_INIT;
+    struct session s;
+    json_t *t = resolved(text);
+    assert_true(session_open(&s, t, dir, NULL, true, &err) < 0);
+    session_close(&s);
+    json_decref(t);
+    if (!strstr(err.msg, part))
+        fail_msg("'%s' lacks '%s'", err.msg, part);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    put_rows((const char *[]){"[1, 2, 3]", "[0, 0, 1]", "[4, 5, 6]"});
+    refused("problem_type: regression, label_smoothing_factor: 0.1",
+            "'label_smoothing_factor' is for classes, this is a regression");
+    refused("problem_type: regression, class_weights: balanced",
+            "'class_weights' is for classes");
+    refused("problem_type: single_label_classification, num_labels: 1",
+            "classes need two");
+    refused("problem_type: regression, metric_for_best_model: accuracy",
+            "'accuracy' has no meaning for a regression");
+    refused("problem_type: regression, num_labels: 2", "3 classes, but num_labels is 2");
+    refused("problem_type: multi_label_classification", "label 2 is out of range");
+    refused("", "a label must be an integer or text");
+}
+
+/* What a plan says is taken, and the result has the problem's own metrics, no others. */
+static void trains(const char *text, enum problem problem)
+{
+    struct err err = ERR_INIT;
+    struct trial_prediction p;
+    json_t *t = resolved(text);
+    if (trial_predict(t, dir, &p, &err) < 0)
+        fail_msg("%s: %s", text, err.msg);
+    char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
+    struct sink *sink = sink_null();
+    if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
+        fail_msg("%s: %s", text, err.msg);
+    sink_close(sink, NULL);
+    json_t *r = json_read_file(file, &err), *eval = json_object_get(r, "eval");
+    assert_int_equal(json_get_int(json_object_get(r, "mem"), "allocated_bytes", -1),
+                     p.total_bytes);
+    for (size_t m = 0; m < metric_count; m++)
+        assert_int_equal(json_object_get(eval, metric_defs[m].name) != NULL,
+                         metric_applies(m, problem));
+    json_decref(r);
+    json_decref(t);
+    free(out);
+    free(file);
+}
+
+static void test_training(void **state)
+{
+    (void)state;
+    put_rows((const char *[]){"[1, 2, 3]", "[0, 0, 1.5]", "[-4, 5, 6]"});
+    trains("problem_type: regression", PROBLEM_regression);
+    put_rows((const char *[]){"[\"a\", \"c\"]", "[]", "[\"b\"]"});
+    trains("problem_type: multi_label_classification, gradient_accumulation_steps: 2",
+           PROBLEM_multi_label_classification);
+    put_rows((const char *[]){"0", "2", "1"});
+    trains("method: lora, class_weights: balanced", PROBLEM_single_label_classification);
+}
+
+/* A whole model says what its head is for. */
+static void test_saved_config(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    put_rows((const char *[]){"[1, 2, 3]", "[0, 0, 1.5]", "[-4, 5, 6]"});
+    json_t *t = resolved("problem_type: regression");
+    json_object_set_new(t, "method", json_string("full"));
+    char *out = fs_join(dir, "whole"), *file = fs_join(out, "adapter/config.json");
+    struct sink *sink = sink_null();
+    if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
+        fail_msg("%s", err.msg);
+    sink_close(sink, NULL);
+    json_t *c = json_read_file(file, &err);
+    assert_string_equal(json_get_str(c, "problem_type", ""), "regression");
+    json_decref(c);
+    json_decref(t);
+    free(out);
+    free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_training),
+        cmocka_unit_test(test_saved_config),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
