@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 suites=${SUITES:-unit cli golden fuzz lint}
 jobs=${JOBS:-2}
 only=${ONLY:-.}
-limit=${JOB_SECONDS:-280}
+limit=${JOB_SECONDS:-600}
 flags=()
 B=${B:-build}
 if [ -n "${SAN:-}" ]; then
@@ -22,7 +22,8 @@ elif [ -n "${TSAN:-}" ]; then
 else
     flags=("B=$B")
 fi
-export PEFTLAB=$PWD/$B/peftlab CMOCKA_MESSAGE_OUTPUT=TAP NO_COLOR=1
+case $B in /*) PEFTLAB=$B/peftlab ;; *) PEFTLAB=$PWD/$B/peftlab ;; esac
+export PEFTLAB CMOCKA_MESSAGE_OUTPUT=TAP NO_COLOR=1
 export ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0:allocator_may_return_null=1}
 export PEFTLAB_BACKEND_DIR=$PWD/$B
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
@@ -61,7 +62,9 @@ list_jobs() {
     esac
     case " $suites " in *" unit "*)
         for f in tests/unit/*.c; do
+            # without tests it is a helper of other tests: it has to build, and they run it
             name=$(basename "$f" .c)
+            grep -q cmocka_run_group_tests "$f" || { printf 'build/%s\t%s\techo 1..1; echo ok 1\n' "$name" "$B/tests/$name"; continue; }
             printf 'unit/%s\t%s\t%s\n' "$name" "$B/tests/$name" "$B/tests/$name"
         done
         # kernels_ops runs every backend that is built; once more with blocks and threads in another order
