@@ -231,9 +231,9 @@ int encoder_record(const struct net *net, const struct encoder *e, struct graph 
                    bool training)
 {
     char norm[PATH_SIZE];
-    int x = net_record_embed(net, g, table(e, g, "word_embeddings"),
-                             table(e, g, "position_embeddings"),
-                             net->token_types ? table(e, g, "token_type_embeddings") : -1);
+    int x = net_record_embed(
+        net, g, table(e, g, "word_embeddings"), table(e, g, "position_embeddings"),
+        net->token_types ? table(e, g, "token_type_embeddings") : -1);
     snprintf(norm, sizeof norm, "%s.LayerNorm", e->embeddings);
     x = net_record_layernorm(net, g, norm, x);
     x = g_dropout(g, x, training ? net->hidden_dropout : 0);
