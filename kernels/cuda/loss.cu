@@ -114,6 +114,7 @@ void cuda_target_loss(const struct op_args *args)
 
 void cuda_target_loss_bwd(const struct op_args *args)
 {
-    LAUNCH(target_loss_bwd, (unsigned)((args->in[0].rows + ROW_THREADS - 1) / ROW_THREADS),
-           ROW_THREADS, *args);
+    LAUNCH(target_loss_bwd,
+           (unsigned)((args->in[0].rows + ROW_THREADS - 1) / ROW_THREADS), ROW_THREADS,
+           *args);
 }
