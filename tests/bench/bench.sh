@@ -7,7 +7,7 @@
 # Wants a quiet machine: the peak (rival/peak.c) is measured before and after, and both are printed. Dropout of the base is
 # off on both sides. Ratios are rates: more than 1 is faster than the rival.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 
 B=${1:-build}
 REPEATS=${REPEATS:-3}
@@ -83,7 +83,8 @@ column() { cut -d' ' -f"$1" "$work/$2" | median; }
 
 # REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
 line() { # WHAT DTYPE
-    : >"$work/o" >"$work/t" >"$work/d"
+    local f
+    for f in o t d; do : >"$work/$f"; done
     for _ in $(seq "$REPEATS"); do
         "${o[@]}" >>"$work/o"
         [ -z "$has_rival" ] && continue
@@ -131,7 +132,8 @@ column() { cut -d' ' -f"$1" "$work/$2" | median; }
 
 # REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
 line() { # WHAT DTYPE
-    : >"$work/o" >"$work/t" >"$work/d"
+    local f
+    for f in o t d; do : >"$work/$f"; done
     for _ in $(seq "$REPEATS"); do
         "${o[@]}" >>"$work/o"
         [ -z "$has_rival" ] && continue
