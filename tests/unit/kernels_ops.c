@@ -162,8 +162,7 @@ static void outputs_are_independent(void **state)
     (void)state;
     for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
         const struct op_case *c = &cases[k];
-        int required =
-            c->op == OP_layernorm || c->op == OP_attention;
+        int required = c->op == OP_layernorm || c->op == OP_attention;
         int n_out = op_info[c->op].n_out;
         if (n_out < 2 || c->absent_out || updates_outputs(c->op))
             continue;
@@ -216,13 +215,13 @@ static void weights_unpack(void **state)
 {
     (void)state;
     static const struct weight_spec specs[] = {
-        {37,  53,  QUANT_NONE, 0,   0, 0, DT_F32},
-        {384, 8,   QUANT_NONE, 0,   0, 1, DT_F32},
-        {8,   384, QUANT_NONE, 0,   0, 1, DT_F32},
-        {37,  53,  QUANT_NF4,  64,  0, 1, DT_F32},
-        {96,  80,  QUANT_NF4,  64,  1, 1, DT_F32},
-        {37,  53,  QUANT_NF4,  128, 1, 0, DT_F32},
-        {33,  64,  QUANT_FP4,  64,  1, 1, DT_F32},
+        {37,  53,  QUANT_NONE, 0,   0, 0, DT_F32 },
+        {384, 8,   QUANT_NONE, 0,   0, 1, DT_F32 },
+        {8,   384, QUANT_NONE, 0,   0, 1, DT_F32 },
+        {37,  53,  QUANT_NF4,  64,  0, 1, DT_F32 },
+        {96,  80,  QUANT_NF4,  64,  1, 1, DT_F32 },
+        {37,  53,  QUANT_NF4,  128, 1, 0, DT_F32 },
+        {33,  64,  QUANT_FP4,  64,  1, 1, DT_F32 },
         {37,  53,  QUANT_NF4,  64,  1, 1, DT_BF16},
     };
     const struct philox_key key = rng_key(1, "weights");

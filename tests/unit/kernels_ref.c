@@ -37,8 +37,8 @@ static const struct gradient {
 static int suits_differences(const struct op_case *c)
 {
     int rows = c->T > c->O ? c->T : c->O;
-    return c->D > 1 && (rows > c->N ? rows : c->N) * c->D <= 400 && c->form == PLAIN && !c->bf16 &&
-           c->spread <= 4 && !c->absent_in && !c->absent_out;
+    return c->D > 1 && (rows > c->N ? rows : c->N) * c->D <= 400 && c->form == PLAIN &&
+           !c->bf16 && c->spread <= 4 && !c->absent_in && !c->absent_out;
 }
 
 static const struct backend *ref;
