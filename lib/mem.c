@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define ALIGNMENT 64 /* a cache line, and the widest vector */
+#define ALIGNMENT 64         /* a cache line, and the widest vector */
+#define HUGE_PAGE (2u << 20) /* what the kernel maps at once where it is asked to */
 
 static void die(size_t n) __attribute__((noreturn));
 
@@ -85,7 +87,14 @@ void *mem_try_aligned(size_t bytes)
     if (bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
     size_t whole = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    void *p = aligned_alloc(ALIGNMENT, whole ? whole : ALIGNMENT);
+    void *p;
+    if (whole < 4 * HUGE_PAGE) {
+        p = aligned_alloc(ALIGNMENT, whole ? whole : ALIGNMENT);
+    } else {
+        p = aligned_alloc(HUGE_PAGE, whole);
+        if (p) /* advice: without huge pages the same memory comes in small ones */
+            (void)madvise(p, whole / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    }
     if (p)
         memset(p, 0, whole);
     return p;

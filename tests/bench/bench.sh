@@ -1,106 +1,205 @@
 #!/bin/bash
-# Speed and memory of training MiniLM with LoRA r 8 (query, value) on 400 review sentences: tests/bench/bench.sh BUILD
-#   RIVAL_PYTHON=venv/bin/python   beside transformers + peft on the same rows, in turns (tests/bench/rival/requirements.txt)
-#   ROUNDS=3                       every figure is the median of so many runs
-#   KEYS="max_steps=20"            trial keys for all runs, for a short look
-# Figures count only on a quiet machine: it ends with status 1 when others used more than 5 % of the cores just before or
-# after, or when the machine's own peak moved by more than 5 %. Never part of the tests.
-set -euo pipefail
-build=$1
-cd "$(dirname "$0")/../.."
-rounds=${ROUNDS:-3}
-read -ra keys <<<"${KEYS:-}"
-python=${RIVAL_PYTHON:-}
-trial=examples/reviews/trial.yaml
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Speed of training, beside transformers + peft where they are installed (tests/bench/rival; README there).
+#   make bench                       all tables; medians of REPEATS runs, ours and the rival's in turns
+#   REPEATS=3 STEPS=12               runs per figure, timed steps of a fixed shape
+#   BENCH_RUN='chrt -f 10'           put in front of every run, for a machine that others use too
+#   ONLY='ops real minilm bert-base' some of them      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
+# Wants a quiet machine: the peak (rival/peak.c) is measured before and after, and both are printed. Dropout of the base is
+# off on both sides. Ratios are rates: more than 1 is faster than the rival.
+set -u
+cd "$(dirname "$0")/../.." || exit
 
-tools/fetch_model.sh
-gcc -O3 -march=native -pthread tests/bench/rival/peak.c -o "$work/peak"
+B=${1:-build}
+REPEATS=${REPEATS:-3}
+STEPS=${STEPS:-12}
+read -ra before <<<"${BENCH_RUN:-}"
+ONLY=${ONLY:-ops real minilm bert-base}
+rival=tests/bench/rival
+python=${RIVAL_PYTHON:-$rival/venv/bin/python}
+work=$B/bench
+real=$B/bench-real.yaml
+model=${BENCH_MODEL:-models/all-MiniLM-L6-v2}
+mkdir -p "$work"
 
-number() { # FILE KEY: the first number of that name
-    grep -oE "\"$2\": *[0-9.e+-]+" "$1" | head -1 | grep -oE '[0-9.e+-]+$'
+say() { printf '%s\n' "$*"; }
+wanted() { case " $ONLY " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+has_rival=
+if [ -x "$(command -v "$python")" ] && "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
+    has_rival=1
+else
+    say "rival: not installed (set RIVAL_PYTHON, see $rival/requirements.txt); ours alone"
+fi
+
+# --- numbers ---
+
+field() { # FILE KEY: the first number under that key of a JSON text
+    grep -o "\"$2\": *-\{0,1\}[0-9.e+-]*" "$1" 2>/dev/null | head -1 | sed 's/.*: *//'
 }
-median() { # FILE of numbers
-    sort -g "$1" | awk '{ x[NR] = $1 } END { print NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'
+median() { # numbers on standard input
+    sort -g | awk '{ v[NR] = $1 } END { if (NR) printf "%.6g", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
 }
-note() { # NAME RESULT-FILE
-    local key
-    for key in samples_per_s tokens_per_s peak_rss_bytes; do
-        number "$2" $key >>"$work/$1.$key"
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a > 0 && b > 0) printf "%.2fx", a / b; else printf "-" }'; }
+mib() { awk -v b="$1" 'BEGIN { if (b > 0) printf "%.0f", b / 1048576; else printf "-" }'; }
+peak() { # FILE
+    if cc -O3 -march=native -pthread "$rival/peak.c" -o "$work/peak" 2>/dev/null; then
+        "${before[@]}" "$work/peak" >"$1" && say "peak: $(field "$1" fp32_gflops) GFLOP/s in fp32, $(field "$1" bf16_gflops) in bf16"
+    else
+        say "peak: $rival/peak.c does not build here"
+    fi
+}
+
+# --- one run each; they print RATE RSS (tokens per second, bytes) ---
+
+ours() { # TRIAL key=value...
+    local trial=$1
+    shift
+    rm -rf "$work/run"
+    "${before[@]}" "$B/peftlab" train "$trial" --out "$work/run" hidden_dropout_prob=0 attention_probs_dropout_prob=0 "$@" \
+        >"$work/ours.log" 2>&1 || { tail -1 "$work/ours.log" >&2; return 1; }
+    case $trial in # of a fixed shape, the median step
+        "$work"/*) awk -v t="$TOKENS" -v ms="$(field "$work/run/result.json" step_ms_p50)" 'BEGIN { printf "%f ", 1000 * t / ms }' ;;
+        *) printf '%s ' "$(field "$work/run/result.json" tokens_per_s)" ;;
+    esac
+    field "$work/run/result.json" peak_rss_bytes
+}
+rival_real() { # STYLE key=value...
+    local style=$1
+    shift
+    "${before[@]}" "$python" $rival/train_rival.py "$real" --style "$style" --base-dropout off "$@" \
+        >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
+    printf '%s %s\n' "$(field "$work/rival.json" tokens_per_s)" "$(field "$work/rival.json" peak_rss_bytes)"
+}
+rival_shape() { # STYLE SHAPE DTYPE
+    "${before[@]}" "$python" $rival/step_bench.py --style "$1" --shapes "$2-qv" --dtypes "$3" --steps "$STEPS" --warmup 3 \
+        >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
+    awk -v t="$TOKENS" -v ms="$(field "$work/rival.json" step_ms_median)" 'BEGIN { printf "%f ", 1000 * t / ms }'
+    field "$work/rival.json" peak_rss_bytes
+}
+
+# --- tables ---
+
+column() { cut -d' ' -f"$1" "$work/$2" | median; }
+
+# REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
+line() { # WHAT DTYPE
+    local f
+    for f in o t d; do : >"$work/$f"; done
+    for _ in $(seq "$REPEATS"); do
+        "${o[@]}" >>"$work/o"
+        [ -z "$has_rival" ] && continue
+        "${t[@]}" >>"$work/t"
+        [ ${#d[@]} -gt 0 ] && "${d[@]}" >>"$work/d"
+    done
+    local a b c
+    a=$(column 1 o) b=$(column 1 t) c=$(column 1 d)
+    printf '%-18s %-8s %10.0f %10s %7s %10s %7s %9s %9s %7s\n' "$1" "$2" "${a:-0}" "${b:--}" "$(ratio "$a" "$b")" "${c:--}" \
+        "$(ratio "$a" "$c")" "$(mib "$(column 2 o)")" "$(mib "$(column 2 t)")" "$(ratio "$(column 2 o)" "$(column 2 t)")"
+}
+heading() {
+    say
+    say "$1"
+    printf '%-18s %-8s %10s %10s %7s %10s %7s %9s %9s %7s\n' "" "" "ours tok/s" tuned ratio default ratio "ours MiB" tuned share
+}
+
+real() {
+    heading "LoRA r8 query,value on reviews/train_400, real lengths, batch 16, 2 epochs"
+    if [ ! -d "$model" ]; then
+        say "skipped: no $model (make model)"
+        return
+    fi
+    {
+        say "model: $(realpath "$model")"
+        grep -v '^model:\|_data:' examples/reviews/trial.yaml
+        say "train_data: $PWD/examples/reviews/train_400.jsonl"
+    } >"$real"
+    for dtype in float32 bfloat16; do
+        o=(ours "$real" dtype=$dtype num_train_epochs=2) t=(rival_real tuned dtype=$dtype num_train_epochs=2) d=()
+        [ $dtype = float32 ] && d=(rival_real default dtype=$dtype num_train_epochs=2)
+        line all-MiniLM-L6-v2 $dtype
     done
 }
-busy() { # the share of all cores that is in use now, in per cent, over three seconds
-    awk '/^cpu / { idle[NR] = $5 + $6; all[NR] = $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }
-        END { printf "%.0f\n", 100 * (1 - (idle[2] - idle[1]) / (all[2] - all[1])) }' \
-        <(head -1 /proc/stat; sleep 3; head -1 /proc/stat)
-}
-no_dropout="hidden_dropout_prob=0 attention_probs_dropout_prob=0"
-
-ours() { # NAME OVERRIDE...
-    local name=$1
-    shift
-    "$build/peftlab" train "$trial" "${keys[@]}" "$@" --out "$work/run" >/dev/null
-    note "$name" "$work/run/result.json"
-}
-theirs() { # NAME FLAG...
-    local name=$1
-    shift
-    (cd tests/bench/rival && "$python" train_rival.py "../../../$trial" "${keys[@]}" "$@") >"$work/rival.json" 2>"$work/rival.err" ||
-        { tail -5 "$work/rival.err" >&2; return 1; }
-    note "$name" "$work/rival.json"
+shape() { # STYLE SHAPE DTYPE
+    "${before[@]}" "$python" $rival/step_bench.py --style "$1" --shapes "$2-qv" --dtypes "$3" --steps "$STEPS" --warmup 3 \
+        >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
+    awk -v t="$TOKENS" -v ms="$(field "$work/rival.json" step_ms_median)" 'BEGIN { printf "%f ", 1000 * t / ms }'
+    field "$work/rival.json" peak_rss_bytes
 }
 
-busy_before=$(busy)
-"$work/peak" 20 >"$work/before"
-for ((i = 1; i <= rounds; i++)); do
-    echo "round $i of $rounds" >&2
-    ours keep
-    # shellcheck disable=SC2086
-    ours off $no_dropout
-    if [ -n "$python" ]; then
-        theirs default --style default --base-dropout keep
-        theirs tuned_keep --style tuned --base-dropout keep
-        theirs tuned --style tuned --base-dropout off
+# --- tables ---
+
+column() { cut -d' ' -f"$1" "$work/$2" | median; }
+
+# REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
+line() { # WHAT DTYPE
+    local f
+    for f in o t d; do : >"$work/$f"; done
+    for _ in $(seq "$REPEATS"); do
+        "${o[@]}" >>"$work/o"
+        [ -z "$has_rival" ] && continue
+        "${t[@]}" >>"$work/t"
+        [ ${#d[@]} -gt 0 ] && "${d[@]}" >>"$work/d"
+    done
+    local a b c
+    a=$(column 1 o) b=$(column 1 t) c=$(column 1 d)
+    printf '%-18s %-8s %10.0f %10s %7s %10s %7s %9s %9s %7s\n' "$1" "$2" "${a:-0}" "${b:--}" "$(ratio "$a" "$b")" "${c:--}" \
+        "$(ratio "$a" "$c")" "$(mib "$(column 2 o)")" "$(mib "$(column 2 t)")" "$(ratio "$(column 2 o)" "$(column 2 t)")"
+}
+heading() {
+    say
+    say "$1"
+    printf '%-18s %-8s %10s %10s %7s %10s %7s %9s %9s %7s\n' "" "" "ours tok/s" tuned ratio default ratio "ours MiB" tuned share
+}
+
+real() {
+    heading "LoRA r8 query,value on reviews/train_400, real lengths, batch 16, 2 epochs"
+    if [ ! -d "$model" ]; then
+        say "skipped: no $model (make model)"
+        return
     fi
-done
-busy_after=$(busy)
-"$work/peak" 20 >"$work/after"
+    {
+        say "model: $(realpath "$model")"
+        grep -v '^model:\|_data:' examples/reviews/trial.yaml
+        say "train_data: $PWD/examples/reviews/train_400.jsonl"
+    } >"$real"
+    for dtype in float32 bfloat16; do
+        o=(ours "$real" dtype=$dtype num_train_epochs=2) t=(rival_real tuned dtype=$dtype num_train_epochs=2) d=()
+        [ $dtype = float32 ] && d=(rival_real default dtype=$dtype num_train_epochs=2)
+        line all-MiniLM-L6-v2 $dtype
+    done
+}
+ours_real() {
+    cp "$real" "$B/bench-real.yaml" && ours "$B/bench-real.yaml" num_train_epochs=2 "$@"
+}
 
-row() { # LABEL NAME [OURS]: the last column compares with our run of equal work
-    local samples tokens bytes
-    samples=$(median "$work/$2.samples_per_s") tokens=$(median "$work/$2.tokens_per_s")
-    bytes=$(median "$work/$2.peak_rss_bytes")
-    if [ -n "${3:-}" ]; then
-        awk -v l="$1" -v s="$samples" -v t="$tokens" -v b="$bytes" -v os="$(median "$work/$3.samples_per_s")" \
-            -v ob="$(median "$work/$3.peak_rss_bytes")" \
-            'BEGIN { printf "%-44s %10.1f %10.0f %10.1f   %.2f x faster, %.3f of the memory\n", l, s, t, b / 1048576, os / s, ob / b }'
-    else
-        awk -v l="$1" -v s="$samples" -v t="$tokens" -v b="$bytes" \
-            'BEGIN { printf "%-44s %10.1f %10.0f %10.1f\n", l, s, t, b / 1048576 }'
+shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
+    heading "LoRA r8 query,value on random weights, $6 x $7 tokens, nothing padded (step_bench.py), median step"
+    if ! command -v python3 >/dev/null; then
+        say "skipped: no python3 to make the weights"
+        return
+    fi
+    TOKENS=$(($6 * $7))
+    python3 tests/bench/make_base.py "$work" "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$STEPS" || return
+    for dtype in fp32 bf16; do
+        local long=float32
+        [ $dtype = bf16 ] && long=bfloat16
+        o=(ours "$work/$1.yaml" dtype=$long) t=(rival_shape tuned "$1" $dtype) d=()
+        line "$1" $dtype
+    done
+    if "${before[@]}" "$B/peftlab" train "$work/$1.yaml" --out "$work/run" --profile max_steps=4 >"$work/profile" 2>&1; then
+        grep -A7 '^op ' "$work/profile"
+        grep '^(all)' "$work/profile"
     fi
 }
-printf '\nMiniLM, LoRA r 8 on query and value, 400 rows, batch 16, 5 epochs, fp32, median of %s\n\n' "$rounds"
-printf '%-44s %10s %10s %10s   %s\n' "" samples/s tokens/s "RSS MiB" "ours beside it"
-row "peftlab" keep
-row "peftlab, dropout off" off
-if [ -n "$python" ]; then
-    row "transformers + peft, default" default keep
-    row "transformers + peft, tuned, with dropout" tuned_keep keep
-    row "transformers + peft, tuned, dropout off" tuned off
-else
-    echo "(RIVAL_PYTHON is not set: transformers + peft were not run)"
+
+say "$(uname -m), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
+peak "$work/peak_before.json"
+if wanted ops; then
+    say
+    "${before[@]}" "$B/bench_ops"
 fi
-echo
-for when in before after; do
-    echo "peak $when: $(number "$work/$when" fp32_gflops) GFLOP/s fp32, $(number "$work/$when" read_gb_s) GB/s," \
-        "$(number "$work/$when" threads) threads"
-done
-echo "used by others: $busy_before % of the cores before, $busy_after % after"
-awk -v a="$(number "$work/before" fp32_gflops)" -v b="$(number "$work/after" fp32_gflops)" \
-    -v x="$busy_before" -v y="$busy_after" 'BEGIN {
-    if ((a > b ? a / b : b / a) > 1.05 || x > 5 || y > 5) {
-        print "The machine was not quiet: do not use these figures."
-        exit 1
-    }
-}'
+wanted real && real
+wanted minilm && shape minilm 384 6 12 1536 16 64
+wanted bert-base && shape bert-base 768 12 12 3072 8 128
+say
+peak "$work/peak_after.json"

@@ -42,6 +42,18 @@ static void exp_is_close(void **state)
     assert_true(fabs(exp1(-95) - exp(-95.0)) < 1e-45); /* below the normal numbers */
 }
 
+static void log_is_close(void **state)
+{
+    (void)state;
+    double worst = 0;
+    for (float x = 0x1p-20f; x < 1e6f; x *= 1 + 0x1.3p-14f) {
+        const double want = log((double)x);
+        worst = fmax(worst, fabs(vf_log(vf_splat(x))[0] - want) / fmax(1, fabs(want)));
+    }
+    assert_true(worst < 1.2e-7);
+    assert_true(vf_log(vf_splat(1))[0] == 0 && isnan(vf_log(vf_splat(NAN))[0]));
+}
+
 /* Runs y = f(x), or dx = f'(x), over n numbers. */
 static void run_act(const struct backend *b, enum op op, enum act act, float *x, float *y,
                     int n)
@@ -330,13 +342,10 @@ static void choice_of_variant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_is_close),
-        cmocka_unit_test(acts_are_close),
-        cmocka_unit_test(tanh_keeps_small_numbers),
-        cmocka_unit_test(nan_comes_through),
-        cmocka_unit_test(far_gelu),
-        cmocka_unit_test(bf16_rounds_to_even),
-        cmocka_unit_test(large_products),
+        cmocka_unit_test(exp_is_close),        cmocka_unit_test(log_is_close),
+        cmocka_unit_test(acts_are_close),      cmocka_unit_test(tanh_keeps_small_numbers),
+        cmocka_unit_test(nan_comes_through),   cmocka_unit_test(far_gelu),
+        cmocka_unit_test(bf16_rounds_to_even), cmocka_unit_test(large_products),
         cmocka_unit_test(choice_of_variant),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

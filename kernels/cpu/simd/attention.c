@@ -3,14 +3,13 @@
 
 /* A thread's scratch. */
 struct scratch {
-    float *k_strips, *v_copy, *k_copy, *query, *score;
+    float *v_copy, *k_copy, *query, *score;
 };
 
 static size_t carve(struct scratch *s, float *base, int keys, int dim)
 {
     const size_t copy = (size_t)keys * padded(dim), block = (size_t)NR;
     size_t used = 0;
-    s->k_strips = take(base, &used, strip_floats(keys, dim));
     s->k_copy = take(base, &used, copy);
     s->v_copy = take(base, &used, copy);
     s->query = take(base, &used, block * dim);
@@ -38,8 +37,7 @@ static void softmax(const struct op_args *args, const struct head *h,
         vf_store(s + (size_t)j * NR, p);
         sum += p;
     }
-    for (int i = 0; i < W; i++)
-        lse[i] = max[i] + logf(sum[i]);
+    vf_store(lse, max + vf_log(sum));
     vf factor = 1.0f / sum;
     if (!mask) {
         for (int j = 0; j < keys; j++)
@@ -70,13 +68,12 @@ static void forward(const struct op_args *args, int sequence, int index, float *
                                    h.prefix, h.dim, s.k_copy);
     const struct rows v = gathered(rows_at(&in[2], h.first, h.column), h.tokens, pv,
                                    h.prefix, h.dim, s.v_copy);
-    pack_strips(k, h.keys, h.dim, s.k_strips);
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
         const int count = min_int(NR, h.tokens - q);
         const int keys = keys_seen(args, &h, q + count - 1);
         turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
-        scores(s.k_strips, keys, s.query, count, h.dim, args->attr.scale, s.score);
+        scores(k, keys, s.query, count, h.dim, args->attr.scale, s.score);
         for (int i = 0; i < count; i += W) {
             float out[W];
             softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, keys,
@@ -87,6 +84,15 @@ static void forward(const struct op_args *args, int sequence, int index, float *
         mix_keys(s.score, keys, count, v, h.dim,
                  rows_at(&args->out[0], h.first + q, h.column), adds(args, 0));
     }
+}
+
+static void fetch_head(const struct op_args *args, int sequence, int index)
+{
+    const struct tensor *in = args->in;
+    const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
+    for (int i = 0; i < 3; i++)
+        fetch_rows(&in[i], &h);
+    fetch_rows(&args->out[0], &h);
 }
 
 struct job {
@@ -100,8 +106,11 @@ static void heads(void *ctx, size_t begin, size_t end, int thread)
     const struct op_args *args = job->args;
     const int n = args->attr.heads;
     float *scratch = (float *)args->workspace + thread * job->thread_floats;
-    for (size_t i = begin; i < end; i++)
+    for (size_t i = begin; i < end; i++) {
+        if (i + 1 < end)
+            fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n));
         forward(args, (int)(i / n), (int)(i % n), scratch);
+    }
 }
 
 /* The longest sequence may be all rows. */
@@ -124,5 +133,5 @@ void V(attention)(const struct op_args *args)
     const size_t sequences = args->in[3].rows > 1 ? args->in[3].rows - 1 : 0;
     const size_t rows = args->in[0].rows, heads_all = sequences * args->attr.heads;
     if (heads_all)
-        par(heads, &job, heads_all, rows * args->in[0].cols * 8 / heads_all);
+        par_heads(heads, &job, heads_all, rows * args->in[0].cols * 8 / heads_all);
 }

@@ -62,12 +62,6 @@ INLINE int padded(int dim)
     return (int)round_up(dim, W);
 }
 
-/* Floats of `keys` rows in strips of MR for a tile's left side. */
-INLINE size_t strip_floats(int keys, int dim)
-{
-    return ceil_div(keys, MR) * (size_t)dim * W;
-}
-
 /* The rows as they are if whole vectors can be read from them, else a padded copy:
  * prefix rows, then own rows. */
 INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
@@ -87,14 +81,6 @@ INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
     return (struct rows){copy, step};
 }
 
-/* Rows as strips, [strip][dim][W]. */
-INLINE void pack_strips(struct rows r, int count, int dim, float *dst)
-{
-    for (int i = 0; i < count; i += MR, dst += (size_t)dim * W)
-        V(pack_transpose)
-    (dst, W, r.p + i * r.step, (int64_t)r.step, min_int(MR, count - i), dim);
-}
-
 /* `count` <= NR rows turned: dst[feature][NR]. */
 INLINE void turn_block(struct rows r, int count, int dim, float *dst)
 {
@@ -103,12 +89,12 @@ INLINE void turn_block(struct rows r, int count, int dim, float *dst)
     (dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
 }
 
-/* dst[key][NR] = scale * strips . block, all lanes of the vectors that `count` needs. */
-INLINE void scores(const float *strips, int keys, const float *block, int count, int dim,
+/* dst[key][NR] = scale * rows . block, all lanes of the vectors that `count` needs. */
+INLINE void scores(struct rows rows, int keys, const float *block, int count, int dim,
                    float scale, float *dst)
 {
     struct tile t = {
-        .a_step = W,
+        .a_step = rows.step,
         .b = block,
         .b_step = NR,
         .k = dim,
@@ -116,10 +102,12 @@ INLINE void scores(const float *strips, int keys, const float *block, int count,
         .ldc = NR,
         .scale = scale,
     };
-    for (int i = 0; i < keys; i += MR) {
-        t.a = strips + (size_t)i / MR * dim * W;
-        t.c = dst + (size_t)i * NR;
-        V(tile)(min_int(MR, keys - i), &t);
+    const int strips = (int)ceil_div(keys, MR);
+    for (int s = 0; s < strips; s++) {
+        const int begin = keys * s / strips, end = keys * (s + 1) / strips;
+        t.a = rows.p + begin * rows.step;
+        t.c = dst + (size_t)begin * NR;
+        V(tile_rows)(end - begin, &t);
     }
 }
 
@@ -145,6 +133,25 @@ INLINE void mix_keys(const float *block, int keys, int count, struct rows right,
             };
             V(tile)(end - begin, &t);
         }
+}
+
+/* Asks for a head's part of its rows. A head is a few lines of each row, rows are far
+ * apart: left alone, every line would be waited for. */
+INLINE void fetch_rows(const struct tensor *t, const struct head *h)
+{
+    const struct rows r = rows_at(t, h->first, h->column);
+    for (int i = 0; i < h->tokens; i++)
+        for (int c = 0; c < h->dim; c += 16)
+            __builtin_prefetch(r.p + i * r.step + c, 0, 2);
+}
+
+/* Heads per call: whole runs of neighbours, but several times as many calls as threads.
+ */
+static inline void par_heads(pool_fn fn, const void *ctx, size_t heads, size_t work)
+{
+    const size_t run = heads / (8 * (size_t)pool_threads());
+    const size_t enough = ceil_div(16384, work ? work : 1);
+    pool_run(fn, (void *)ctx, heads, run > enough ? run : enough);
 }
 
 /* How many keys the queries up to `last` of the sequence see. */

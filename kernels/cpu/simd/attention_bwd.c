@@ -12,7 +12,6 @@ enum { IN_DO, IN_Q, IN_K, IN_V, IN_O, IN_LSE, IN_SEQ, IN_PK, IN_PV };
 enum { OUT_DQ, OUT_DK, OUT_DV, OUT_DPK, OUT_DPV };
 
 struct scratch {
-    float *k_strips, *v_strips; /* for scores and for dO V^T */
     float *k_copy, *v_copy, *q_copy, *do_copy;
     float *query, *d_out;   /* a block of queries, turned */
     float *score, *d_score; /* P M and scale dS, turned */
@@ -22,8 +21,6 @@ static size_t carve(struct scratch *s, float *base, int keys, int tokens, int di
 {
     const size_t block = (size_t)NR, row = (size_t)padded(dim);
     size_t used = 0;
-    s->k_strips = take(base, &used, strip_floats(keys, dim));
-    s->v_strips = take(base, &used, strip_floats(keys, dim));
     s->k_copy = take(base, &used, keys * row);
     s->v_copy = take(base, &used, keys * row);
     s->q_copy = take(base, &used, tokens * row);
@@ -144,8 +141,6 @@ static void backward(const struct op_args *args, int sequence, int index, float 
                                         none, 0, h.dim, s.q_copy);
     const struct rows do_rows = gathered(rows_at(&in[IN_DO], h.first, h.column), h.tokens,
                                          none, 0, h.dim, s.do_copy);
-    pack_strips(k, h.keys, h.dim, s.k_strips);
-    pack_strips(v, h.keys, h.dim, s.v_strips);
     clear(args, OUT_DK, h.first, h.tokens, h.column, h.dim);
     clear(args, OUT_DV, h.first, h.tokens, h.column, h.dim);
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
@@ -158,8 +153,8 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         query_numbers(args, &h, q, count, lse, d);
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
-        scores(s.k_strips, keys, s.query, count, h.dim, args->attr.scale, s.score);
-        scores(s.v_strips, keys, s.d_out, count, h.dim, 1, s.d_score);
+        scores(k, keys, s.query, count, h.dim, args->attr.scale, s.score);
+        scores(v, keys, s.d_out, count, h.dim, 1, s.d_score);
         for (int i = 0; i < count; i += W)
             softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
                         s.d_score + i, q + i, keys, lse + i, d + i);
@@ -170,6 +165,18 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         key_gradient(args, &h, s.d_score, keys, count, q_block, OUT_DK, OUT_DPK);
         key_gradient(args, &h, s.score, keys, count, do_block, OUT_DV, OUT_DPV);
     }
+}
+
+static void fetch_head(const struct op_args *args, int sequence, int index)
+{
+    const struct tensor *in = args->in;
+    const struct head h =
+        head_at(args, &in[IN_Q], &in[IN_SEQ], &in[IN_PK], sequence, index);
+    for (int i = IN_DO; i <= IN_O; i++)
+        fetch_rows(&in[i], &h);
+    for (int i = OUT_DQ; i <= OUT_DV; i++)
+        if (args->out[i].data)
+            fetch_rows(&args->out[i], &h);
 }
 
 struct job {
@@ -186,6 +193,8 @@ static void heads(void *ctx, size_t begin, size_t end, int thread)
     float *scratch = (float *)args->workspace + thread * job->thread_floats;
     for (size_t i = begin; i < end; i++) {
         if (!job->in_order) {
+            if (i + 1 < end)
+                fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n));
             backward(args, (int)(i / n), (int)(i % n), scratch);
             continue;
         }
@@ -223,5 +232,5 @@ void V(attention_bwd)(const struct op_args *args)
     };
     const size_t items = (size_t)args->attr.heads * (job.in_order ? 1 : job.sequences);
     if (items)
-        par(heads, &job, items, (size_t)q->rows * q->cols * 20 / items);
+        par_heads(heads, &job, items, (size_t)q->rows * q->cols * 20 / items);
 }

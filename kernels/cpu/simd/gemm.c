@@ -2,12 +2,12 @@
  *
  * C = A B: groups of strips (up to MR rows of A) times groups of panels (NR columns of B)
  * are handed out as tasks. B comes packed or is packed into panels first. A is read where
- * it lies, along its rows; it is brought into the workspace only when it is stored by k,
- * has to be rounded, or lies so that its rows would push one another out of the cache.
- * The inner dimension is cut into chunks (what is packed at a time) and those into blocks
- * of about KC (what a tile sums up before it goes to C): both depend on k alone, so C's
- * bits depend neither on m nor on the threads. What is packed of a long A is packed in
- * slabs, which bounds the workspace.
+ * it lies, along its rows; where it has to be rounded, or lies so that its rows would
+ * push one another out of the cache, a task copies the block of it that it works on. The
+ * inner dimension is cut into chunks (what is packed at a time) and those into blocks of
+ * about KC (what a tile sums up before it goes to C): both depend on k alone, so C's bits
+ * depend neither on m nor on the threads. What is packed of a long A is packed in slabs,
+ * which bounds the workspace.
  *
  * With bf16 operands everything below counts in words of two: k is half as long, an
  * element of A or of a panel is the pair of k and k + 1.
@@ -20,11 +20,14 @@ enum {
     KC = 384,
     CHUNK = 4 * KC,
     SLAB = 80 * MR,
+    GROUP = 10,   /* strips of a task: a block of them fits a core's cache */
     UNPACK = 256, /* 4-bit: elements of a row unpacked before they are transposed */
     LINE = 16,    /* words of a cache line */
 };
 
-enum left { IN_PLACE, OWN_ROWS, OWN_STRIPS };
+/* Where a tile finds A: where it is; copied by the task, or for 4-bit weights, whose
+ * tasks all need all of it, beforehand; or stored by k, as strips. */
+enum left { IN_PLACE, TASK_ROWS, SHARED_ROWS, STRIPS };
 
 /* One slab and chunk of a product. */
 struct part {
@@ -34,13 +37,13 @@ struct part {
     int k0, k, block; /* chunk, and the step of its blocks */
     int panels;
     enum left left;
-    float *own_a;
+    float *own_a;   /* packed here, unless a task does it */
     const float *a; /* rows, `a_step` apart; or strips, [strip][k][W] */
     size_t a_step;
     const float *b; /* panel p's row k0 at b + p * panel_step */
     size_t panel_step;
     float *own_b;   /* where to pack B; NULL when there is nothing to pack */
-    float *scratch; /* 4-bit: per thread, a panel and rows to transpose */
+    float *scratch; /* per thread; 4-bit: a panel and rows to transpose; TASK_ROWS */
     size_t scratch_step;
     int row_groups, col_groups;
     struct q4 q4;
@@ -66,11 +69,11 @@ static int elements(const struct part *p, int k0, int k)
 /* Rows a multiple of 4 KiB apart all fall on the same few lines of a core's cache. */
 static enum left left_of(const struct gemm *g)
 {
-    if (g->compute == DT_BF16)
-        return OWN_ROWS;
-    if (g->a_by_k)
-        return OWN_STRIPS;
-    return g->a_ld % 1024 == 0 && g->m > 1 ? OWN_ROWS : IN_PLACE;
+    if (g->a_by_k && g->compute != DT_BF16)
+        return STRIPS;
+    if (g->compute != DT_BF16 && g->a_ld % 1024)
+        return IN_PLACE;
+    return is_q4(g) ? SHARED_ROWS : TASK_ROWS;
 }
 
 /* Distance of own rows: whole lines, an odd number of them. */
@@ -86,27 +89,38 @@ static int strip_row(const struct part *p, int strip)
 
 /* ---- packing ---- */
 
+/* Rows [begin, begin + rows) of the slab, words [k0, k0 + k) of the chunk. */
+static void pack_rows(const struct part *p, int begin, int rows, int k0, int k,
+                      float *dst, size_t step)
+{
+    const struct gemm *g = p->g;
+    const int64_t row = p->row0 + begin, at = (p->k0 + k0) * (p->bf16 ? 2 : 1);
+    const int count = elements(p, p->k0 + k0, k);
+    if (g->a_by_k) {
+        for (int r = 0; r < rows; r += W)
+            V(bf16_rows_turned)
+        (dst + r * step, step, g->a + at * g->a_ld + row + r, g->a_ld, left(rows, r),
+         count);
+        return;
+    }
+    for (int r = 0; r < rows; r++) {
+        const float *src = g->a + (row + r) * g->a_ld + at;
+        if (p->bf16)
+            V(bf16_row)(dst + r * step, src, count);
+        else
+            memcpy(dst + r * step, src, (size_t)k * sizeof(*dst));
+    }
+}
+
 static void pack_strip(const struct part *p, int strip)
 {
     const struct gemm *g = p->g;
     const int begin = strip_row(p, strip), rows = strip_row(p, strip + 1) - begin;
-    const int64_t row = p->row0 + begin, k0 = p->bf16 ? 2 * p->k0 : p->k0;
-    if (p->left == OWN_STRIPS)
+    if (p->left == STRIPS)
         V(pack_copy)
-    (p->own_a + (size_t)strip * p->k * W, W, g->a + k0 * g->a_ld + row, g->a_ld, rows,
-     p->k);
-    else if (g->a_by_k) V(bf16_rows_turned)(p->own_a + begin * p->a_step, p->a_step,
-                                            g->a + k0 * g->a_ld + row, g->a_ld, rows,
-                                            elements(p, p->k0, p->k));
-    else for (int r = 0; r < rows; r++)
-    {
-        float *dst = p->own_a + (begin + r) * p->a_step;
-        const float *src = g->a + (row + r) * g->a_ld + k0;
-        if (p->bf16)
-            V(bf16_row)(dst, src, elements(p, p->k0, p->k));
-        else
-            memcpy(dst, src, (size_t)p->k * sizeof(*dst));
-    }
+    (p->own_a + (size_t)strip * p->k * W, W, g->a + p->k0 * g->a_ld + p->row0 + begin,
+     g->a_ld, rows, p->k);
+    else pack_rows(p, begin, rows, 0, p->k, p->own_a + begin * p->a_step, p->a_step);
 }
 
 static void pack_panel(const struct part *p, int panel)
@@ -130,7 +144,7 @@ static void pack_panel(const struct part *p, int panel)
 static void pack_items(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct part *p = ctx;
-    const size_t strips = p->left == IN_PLACE ? 0 : p->strips;
+    const size_t strips = p->left >= SHARED_ROWS ? p->strips : 0;
     (void)thread;
     for (size_t i = begin; i < end; i++)
         if (i < strips)
@@ -195,58 +209,80 @@ static void fetch(const float *next, size_t words, int at, int parts)
         __builtin_prefetch(next + i * LINE, 0, 2);
 }
 
-static void multiply(const struct part *p, const float *b, const float *next, int panel,
-                     int strip0, int strip1, int k)
+/* What a tile's left side is taken from: `rows` (of strip0, at the block), or NULL: p->a.
+ */
+struct block {
+    const float *rows;
+    size_t step;
+    int strip0, strip1;
+    int k; /* of the chunk */
+};
+
+static void multiply(const struct part *p, const struct block *a, const float *b,
+                     const float *next, int panel)
 {
     const struct gemm *g = p->g;
-    const int col = panel * NR, first = p->k0 + k == 0;
+    const int col = panel * NR, first = p->k0 + a->k == 0;
+    const int row0 = strip_row(p, a->strip0), strips = a->strip1 - a->strip0;
     struct tile t = {
-        .a_step = p->left == OWN_STRIPS ? W : p->a_step,
-        .b = b + (size_t)k * NR,
+        .a_step = p->left == STRIPS ? W : a->step,
+        .b = b + (size_t)a->k * NR,
         .b_step = NR,
-        .k = min_int(p->block, p->k - k),
+        .k = min_int(p->block, p->k - a->k),
         .n = min_int(NR, g->n - col),
         .ldc = (size_t)g->ldc,
         .scale = g->scale,
         .bias = g->bias && first ? g->bias + col : NULL,
         .add = g->add || !first,
     };
-    for (int s = strip0; s < strip1; s++) {
+    for (int s = a->strip0; s < a->strip1; s++) {
         const int row = strip_row(p, s), rows = strip_row(p, s + 1) - row;
         if (next)
-            fetch(next, (size_t)t.k * NR, s - strip0, strip1 - strip0);
+            fetch(next, (size_t)t.k * NR, s - a->strip0, strips);
         t.c = g->c + (p->row0 + row) * g->ldc + col;
-        if (p->left == OWN_STRIPS) {
-            t.a = p->a + ((size_t)s * p->k + k) * W;
+        if (p->left == STRIPS) {
+            t.a = p->a + ((size_t)s * p->k + a->k) * W;
             V(tile)(rows, &t);
         } else {
-            t.a = p->a + row * p->a_step + k;
+            t.a = a->rows + (row - row0) * a->step;
             (p->bf16 ? V(tile_bf16) : V(tile_rows))(rows, &t);
         }
     }
 }
 
+/* The block's rows, copied to `own` where they have to be. */
+static void set_rows(const struct part *p, struct block *a, float *own)
+{
+    const int row = strip_row(p, a->strip0), k = min_int(p->block, p->k - a->k);
+    a->step = p->a_step;
+    a->rows = p->a + row * p->a_step + a->k;
+    if (p->left != TASK_ROWS)
+        return;
+    a->step = own_step(k);
+    a->rows = own;
+    pack_rows(p, row, strip_row(p, a->strip1) - row, a->k, k, own, a->step);
+}
+
 static void multiply_groups(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct part *p = ctx;
-    (void)thread;
     for (size_t i = begin; i < end; i++) {
         const int rg = (int)(i % p->row_groups), cg = (int)(i / p->row_groups);
-        const int strip0 = p->strips * rg / p->row_groups;
-        const int strip1 = p->strips * (rg + 1) / p->row_groups;
         const int panel0 = p->panels * cg / p->col_groups;
         const int panel1 = p->panels * (cg + 1) / p->col_groups;
-        for (int k = 0; k < p->k; k += p->block)
+        struct block a = {.strip0 = p->strips * rg / p->row_groups,
+                          .strip1 = p->strips * (rg + 1) / p->row_groups};
+        for (; a.k < p->k; a.k += p->block) {
+            set_rows(p, &a, p->scratch + thread * p->scratch_step);
             for (int j = panel0; j < panel1; j++) {
                 const float *b = p->b + j * p->panel_step, *next = NULL;
                 if (j + 1 < panel1)
-                    next = b + p->panel_step + (size_t)k * NR;
-                else if (k + p->block < p->k)
-                    next = p->b + panel0 * p->panel_step + (size_t)(k + p->block) * NR;
-                else if (j + 1 < p->panels) /* another task's: it is next in line */
-                    next = b + p->panel_step;
-                multiply(p, b, next, j, strip0, strip1, k);
+                    next = b + p->panel_step + (size_t)a.k * NR;
+                else if (a.k + p->block < p->k)
+                    next = p->b + panel0 * p->panel_step + (size_t)(a.k + p->block) * NR;
+                multiply(p, &a, b, next, j);
             }
+        }
     }
 }
 
@@ -259,27 +295,34 @@ static void multiply_q4(void *ctx, size_t begin, size_t end, int thread)
             unpack_rows(p, (int)j, panel, panel + (size_t)p->k * NR);
         else
             unpack_cols(p, (int)j, panel);
-        for (int k = 0; k < p->k; k += p->block)
-            multiply(p, panel, NULL, (int)j, 0, p->strips, k);
+        struct block a = {.strip1 = p->strips};
+        for (; a.k < p->k; a.k += p->block) {
+            set_rows(p, &a, NULL);
+            multiply(p, &a, panel, NULL, (int)j);
+        }
     }
 }
 
-/* Enough tasks to even out threads that are held up, each worth its while and small
- * enough for a core's cache. */
+/* Tasks of GROUP strips, and of part of the columns where that gives too few of them (or
+ * a number that leaves threads idle at the end), each worth its while. */
 static void divide(struct part *p)
 {
+    const int threads = pool_threads();
     const double flops = 2.0 * p->rows * p->g->n * p->k;
-    const double wanted =
-        flops / 1e6 < 16 * pool_threads() ? flops / 1e6 : 16 * pool_threads();
-    p->row_groups = (int)ceil_div(p->strips, 10);
-    p->col_groups = (int)(wanted / p->row_groups) + 1;
+    const int most = flops < 16e6 * threads ? (int)(flops / 1e6) + 1 : 16 * threads;
+    const int wanted = min_int(4 * threads, most);
+    p->row_groups = (int)ceil_div(p->strips, GROUP);
+    p->col_groups = (int)ceil_div(wanted, p->row_groups);
+    while (p->row_groups * p->col_groups % threads &&
+           p->row_groups * (p->col_groups + 1) <= most)
+        p->col_groups++;
     p->col_groups = min_int(p->col_groups, p->panels);
 }
 
 static void run_part(struct part *p)
 {
     const struct gemm *g = p->g;
-    const int packs = (p->left == IN_PLACE ? 0 : p->strips) +
+    const int packs = (p->left >= SHARED_ROWS ? p->strips : 0) +
                       (p->own_b && p->row0 == 0 ? p->panels : 0);
     if (packs)
         par(pack_items, p, packs, (size_t)p->k * W);
@@ -302,15 +345,18 @@ static struct room room_for(const struct gemm *g)
 {
     const int words = depth(g), k = min_int(words, CHUNK);
     const int rows = min_int(g->m, SLAB);
+    const enum left left = left_of(g);
     struct room r = {0};
-    if (left_of(g) == OWN_ROWS)
+    if (left == SHARED_ROWS)
         r.a = round_up(rows * own_step(k), LINE);
-    else if (left_of(g) == OWN_STRIPS)
+    else if (left == STRIPS)
         r.a = ceil_div(rows, MR) * k * W;
     if (g->b_kind == B_ROWS || g->b_kind == B_COLS)
         r.b = ceil_div(g->n, NR) * k * NR;
     if (is_q4(g))
         r.scratch_step = k * NR + (size_t)UNPACK * NR;
+    else if (left == TASK_ROWS)
+        r.scratch_step = (size_t)min_int(rows, GROUP * MR) * own_step(min_int(k, KC));
     r.all = r.a + r.b + r.scratch_step * (size_t)pool_size();
     return r;
 }
@@ -332,7 +378,7 @@ void V(gemm)(const struct gemm *g, void *workspace)
         .own_a = workspace,
         .scratch_step = room.scratch_step,
     };
-    const int slab = p.left == IN_PLACE ? g->m : even_step(g->m, SLAB);
+    const int slab = p.left >= SHARED_ROWS ? even_step(g->m, SLAB) : g->m;
     p.own_b = packs_b ? p.own_a + room.a : NULL;
     p.scratch = p.own_a + room.a + room.b;
     if (is_q4(g))
@@ -345,8 +391,8 @@ void V(gemm)(const struct gemm *g, void *workspace)
         for (p.row0 = 0; p.row0 < g->m; p.row0 += slab) {
             p.rows = min_int(slab, g->m - p.row0);
             p.strips = (int)ceil_div(p.rows, MR);
-            p.a_step = p.left == IN_PLACE ? (size_t)g->a_ld : own_step(p.k);
-            p.a = p.left == IN_PLACE ? g->a + p.row0 * g->a_ld + p.k0 : p.own_a;
+            p.a_step = p.left == SHARED_ROWS ? own_step(p.k) : (size_t)g->a_ld;
+            p.a = p.left >= SHARED_ROWS ? p.own_a : g->a + p.row0 * g->a_ld + p.k0;
             run_part(&p);
         }
     }

@@ -1,9 +1,9 @@
-/* kernels/cpu/simd/vmath.h - exp, tanh and the normal distribution of vectors.
+/* kernels/cpu/simd/vmath.h - exp, log, tanh and the normal distribution of vectors.
  *
  * Polynomials are minimax fits (Remez exchange in 40 digits) on the intervals named
  * below. Errors are tested in tests/unit/kernels_cpu.c: exp 1.2e-7 and tanh 3e-7
- * relative, Phi 1.2e-7 absolute. NaN comes out as NaN, so a diverged training is
- * seen. */
+ * relative, log 1.2e-7 of max(1, |log|), Phi 1.2e-7 absolute. NaN comes out as NaN, so a
+ * diverged training is seen. */
 #ifndef KERNELS_CPU_SIMD_VMATH_H
 #define KERNELS_CPU_SIMD_VMATH_H
 
@@ -39,6 +39,19 @@ INLINE vf vf_exp_bounded(vf x)
 INLINE vf vf_exp(vf x)
 {
     return vf_exp_bounded(vf_min(vf_splat(89.0f), x));
+}
+
+/* For normal x > 0: x = 2^n m with m in [sqrt(1/2), sqrt(2)); log(1 + r) of r = m - 1 is
+ * r - r^2 / 2 + r^3 q(r). */
+INLINE vf vf_log(vf x)
+{
+    const vi bits = (vi)x, n = (bits - 0x3f3504f3) >> 23;
+    const vf r = (vf)(bits - n * (1 << 23)) - 1.0f, s = r * r;
+    vf q = VF_POLY(r, 3.333332860e-01f, -2.500029655e-01f, 2.000146858e-01f,
+                   -1.664224760e-01f, 1.420217382e-01f, -1.297223899e-01f,
+                   1.271230768e-01f, -8.101558331e-02f);
+    const vf y = r + vf_fma(s, vf_splat(-0.5f), s * r * q);
+    return vf_fma(__builtin_convertvector(n, vf), vf_splat(0x1.62e430p-1f), y) + (x - x);
 }
 
 INLINE vf vf_abs(vf x)
