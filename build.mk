@@ -41,7 +41,7 @@ fuzz:
 	@$(MAKE) --no-print-directory FUZZ=1 fuzz-targets
 	@tests/fuzz/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
-bench: $(B)/peftlab
+bench: $(B)/peftlab $(B)/bench_ops
 	@tests/bench/bench.sh $(B)
 
 # Where there is a GPU, first of all: the ops against ref, then trials against the Python references.
