@@ -42,6 +42,7 @@ static void collect_memory(struct values *v, const struct session *s)
     }
     put(v, "mem/planned_bytes", (double)session_planned_bytes(s), true);
     put(v, "mem/allocated_bytes", (double)allocated, true);
+    put(v, "mem/host_bytes", (double)s->host_bytes, true);
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 

@@ -321,6 +321,17 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* The norm of all gradients is the one op outside of the graph that takes scratch. */
+static size_t norm_workspace_bytes(const struct session *s)
+{
+    const int64_t n = (int64_t)s->trainable_floats;
+    const struct op_args a = {
+        .in[0] = {NULL, DT_F32, 1, (int32_t)n, n, NULL},
+        .out[0] = {NULL, DT_F64, 1, 1,          1, NULL}
+    };
+    return s->backend->workspace_bytes(OP_sumsq, &a);
+}
+
 static void plan_memory(struct session *s)
 {
     size_t offsets[SLOT_COUNT];
@@ -346,6 +357,9 @@ static void plan_memory(struct session *s)
     s->planned[MEM_workspace] =
         larger(s->train_graph.workspace_bytes,
                larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
+    if (s->training)
+        s->planned[MEM_workspace] =
+            larger(s->planned[MEM_workspace], aligned(norm_workspace_bytes(s)));
     s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget,
                                           session_targets(s), offsets);
     s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));

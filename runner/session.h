@@ -60,6 +60,7 @@ struct session {
     size_t planned[MEM_COUNT];
     void *arena[MEM_COUNT];
     size_t allocated[MEM_COUNT];
+    int64_t host_bytes; /* resident before that: program, tokenizer, rows */
     struct graph_memory memory;
     int32_t *host_batch[SLOT_COUNT];
     float *host_targets;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UPLOAD_PIECE ((size_t)1 << 20)
+
 /* values -= s B A */
 static void subtract(float *values, const struct param *p)
 {
@@ -49,6 +51,20 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     return *owned;
 }
 
+/* In pieces, so that of a mapped embedding table no more than one lies in memory twice.
+ */
+static void upload_values(struct session *s, const struct param *p, const float *values)
+{
+    const size_t bytes = (size_t)param_size(p) * sizeof *values;
+    for (size_t at = 0, n; at < bytes; at += n) {
+        n = bytes - at < UPLOAD_PIECE ? bytes - at : UPLOAD_PIECE;
+        const char *from = (const char *)values + at;
+        s->backend->upload((char *)p->value.data + at, from, n);
+        if (p->base)
+            st_drop_pages(s->hf->weights, from, n);
+    }
+}
+
 static int put_param(struct session *s, struct param *p, struct err *err)
 {
     float *owned;
@@ -66,9 +82,9 @@ static int put_param(struct session *s, struct param *p, struct err *err)
     if (!rc && p->linear && !p->trainable)
         rc = s->backend->weight_prepare(&p->spec, values, p->value.data, err);
     else if (!rc)
-        s->backend->upload(p->value.data, values, (size_t)param_size(p) * sizeof(float));
+        upload_values(s, p, values);
     if (p->base)
-        st_drop_pages(s->hf->weights, p->base);
+        st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
     mem_free_aligned(owned);
     p->derived &= !p->given || !p->trainable;
     free(p->given);
@@ -95,6 +111,7 @@ static int check_room(const struct session *s, struct err *err)
 int session_allocate(struct session *s, struct err *err)
 {
     int rc = check_room(s, err);
+    s->host_bytes = proc_rss_bytes();
     for (int c = 0; c < MEM_COUNT && !rc; c++) {
         if (!s->planned[c])
             continue;

@@ -421,12 +421,12 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
     }
 }
 
-void st_drop_pages(const struct st *s, const struct st_tensor *t)
+void st_drop_pages(const struct st *s, const void *data, size_t bytes)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t at = (uintptr_t)t->data;
+    const uintptr_t at = (uintptr_t)data;
     const uintptr_t begin = (at + page - 1) & ~(page - 1),
-                    end = (at + t->bytes) & ~(page - 1);
+                    end = (at + bytes) & ~(page - 1);
     for (size_t i = 0; i < s->file_count; i++) {
         const struct fs_map *m = &s->files[i].map; /* no map: memory of somebody else */
         if (m->data && at >= (uintptr_t)m->data && at < (uintptr_t)m->data + m->size &&

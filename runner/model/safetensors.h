@@ -46,9 +46,9 @@ const struct st_file *st_file_at(const struct st *s, size_t i);
 /* Converts F32, F64, F16, BF16 to fp32; dst has count elements. ERR_PARSE for integer
  * tensors. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
-/* The tensor's pages were read and are not needed soon: lets the system take them back.
- */
-void st_drop_pages(const struct st *s, const struct st_tensor *t);
+/* These bytes of a tensor were read and are not needed soon: lets the system take their
+ * pages back. Bytes that lie in no mapped file are left alone. */
+void st_drop_pages(const struct st *s, const void *data, size_t bytes);
 
 struct st_writer;
 struct st_writer *st_writer_new(void);

@@ -1,0 +1,39 @@
+#!/usr/bin/env bats
+# What a trial says of its memory, held against what the kernel counted: program and data before the arenas, the arenas, and
+# the copy of what is saved make the peak within 5 %.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    command -v python3 >/dev/null || skip "no python3 to make the weights"
+    # Large enough that arenas, not the program, are what is measured: 60 MiB of weights.
+    python3 "$ROOT/tests/bench/make_base.py" "$BATS_FILE_TMPDIR" base 384 3 12 1536 16 64 4
+}
+
+setup() {
+    [[ -d $BATS_FILE_TMPDIR/base ]] || skip "no python3 to make the weights"
+    grep -v 'method\|rank\|alpha\|target' "$BATS_FILE_TMPDIR/base.yaml" >"$BATS_FILE_TMPDIR/trial.yaml"
+}
+
+number() { # KEY of result.json
+    grep -o "\"$1\": *[0-9]*" "$BATS_TEST_TMPDIR/run/result.json" | head -1 | grep -o '[0-9]*$'
+}
+
+explained() { # key=value...
+    "$PEFTLAB" train "$BATS_FILE_TMPDIR/trial.yaml" --out "$BATS_TEST_TMPDIR/run" "$@"
+    local host allocated saved peak
+    host=$(number host_bytes) allocated=$(number allocated_bytes)
+    saved=$(number adapter_bytes) peak=$(number peak_rss_bytes)
+    [ "$allocated" -eq "$(number planned_bytes)" ]
+    local off=$((1000 * (peak - host - allocated - saved) / peak))
+    echo "host $host, allocated $allocated, saved $saved, peak $peak: $off of 1000 unexplained"
+    [ "$off" -gt -50 ] && [ "$off" -lt 50 ]
+}
+
+@test "peak RSS is explained within 5 %: LoRA" { explained method=lora rank=8; }
+@test "peak RSS is explained within 5 %: LoRA on NF4" { explained method=qlora rank=8; }
+@test "peak RSS is explained within 5 %: LoRA with checkpointing and accumulation" {
+    explained method=lora rank=8 gradient_checkpointing=true gradient_accumulation_steps=2
+}
+@test "peak RSS is explained within 5 %: full fine-tuning" { explained method=full; }
