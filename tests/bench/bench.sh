@@ -3,7 +3,7 @@
 #   make bench                       all tables; medians of REPEATS runs, ours and the rival's in turns
 #   REPEATS=3 STEPS=12               runs per figure, timed steps of a fixed shape
 #   BENCH_RUN='chrt -f 10'           put in front of every run, for a machine that others use too
-#   ONLY='ops real minilm bert-base' some of them      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
+#   ONLY='ops real minilm bert-base sweep' some of them      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
 # Wants a quiet machine: the peak (rival/peak.c) is measured before and after, and both are printed. Dropout of the base is
 # off on both sides. Ratios are rates: more than 1 is faster than the rival.
 set -u
@@ -13,7 +13,7 @@ B=${1:-build}
 REPEATS=${REPEATS:-3}
 STEPS=${STEPS:-12}
 read -ra before <<<"${BENCH_RUN:-}"
-ONLY=${ONLY:-ops real minilm bert-base}
+ONLY=${ONLY:-ops real minilm bert-base sweep}
 rival=tests/bench/rival
 python=${RIVAL_PYTHON:-$rival/venv/bin/python}
 work=$B/bench
@@ -192,6 +192,39 @@ shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
     fi
 }
 
+# Twelve trials as people run them: one `sweep run` beside one process of the rival per trial, wall time of everything.
+sweep() {
+    say
+    say "a sweep of 12 LoRA trials (rank x alpha x 3 seeds) on reviews/train_400, 2 epochs, evaluation on dev: seconds of all"
+    if [ ! -d "$model" ]; then
+        say "skipped: no $model (make model)"
+        return
+    fi
+    local keys from=$PWD/examples/reviews base ours_s rival_s style begin
+    keys=$(printf '%s\n' task=seq-cls method=lora 'target_modules=[query, value]' max_length=128 batch_size=16 num_train_epochs=2 \
+        learning_rate=6.0e-3 "model=$(realpath "$model")" "train_data=$from/train_400.jsonl" "eval_data=$from/dev.jsonl")
+    base=$(sed 's/=/: /' <<<"$keys")
+    printf '%s\ngrid: {rank: [4, 8], alpha: [8, 16], seeds: [0, 1, 2]}\n' "$base" >"$work/sweep-rival.yaml"
+    {
+        printf 'name: bench\nseeds: [0, 1, 2]\nparameters:\n  rank: {values: [4, 8]}\n  alpha: {values: [8, 16]}\n'
+        sed 's/\([^=]*\)=\(.*\)/  \1: {value: \2}/' <<<"$keys"
+        printf '  %s: {value: 0}\n' hidden_dropout_prob attention_probs_dropout_prob
+    } >"$work/sweep.yaml"
+    rm -rf "$work/sweep.db" "$work/sweep.db-"* "$work/sweep-runs"
+    begin=$(date +%s.%N)
+    "${before[@]}" "$B/peftlab" sweep run "$work/sweep.yaml" --store "$work/sweep.db" --run-dir "$work/sweep-runs" >"$work/sweep.log" 2>&1 ||
+        { tail -1 "$work/sweep.log" >&2; return 1; }
+    ours_s=$(echo "$(date +%s.%N) $begin" | awk '{ print $1 - $2 }')
+    printf '%-18s %10.1f\n' ours "$ours_s"
+    [ -n "$has_rival" ] || return 0
+    for style in tuned default; do
+        "${before[@]}" "$python" $rival/sweep_rival.py "$work/sweep-rival.yaml" --style process --train-style $style \
+            >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
+        rival_s=$(field "$work/rival.json" wall_s)
+        printf '%-18s %10.1f %s\n' "$style" "$rival_s" "$(ratio "$rival_s" "$ours_s")"
+    done
+}
+
 say "$(uname -m), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
 peak "$work/peak_before.json"
 if wanted ops; then
@@ -200,6 +233,7 @@ if wanted ops; then
 fi
 wanted real && real
 wanted minilm && shape minilm 384 6 12 1536 16 64
+wanted sweep && sweep
 wanted bert-base && shape bert-base 768 12 12 3072 8 128
 say
 peak "$work/peak_after.json"
