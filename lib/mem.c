@@ -2,6 +2,7 @@
 #include "lib/mem.h"
 #include "lib/err.h"
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,17 +88,13 @@ void *mem_try_aligned(size_t bytes)
     if (bytes > SIZE_MAX - ALIGNMENT)
         return NULL;
     size_t whole = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    const bool large = whole >= 4 * HUGE_PAGE;
     void *p;
-    if (whole < 4 * HUGE_PAGE) {
-        p = aligned_alloc(ALIGNMENT, whole ? whole : ALIGNMENT);
-    } else {
-        p = aligned_alloc(HUGE_PAGE, whole);
-        if (p) /* advice: without huge pages the same memory comes in small ones */
-            (void)madvise(p, whole / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    }
-    if (p)
-        memset(p, 0, whole);
-    return p;
+    if (posix_memalign(&p, large ? HUGE_PAGE : ALIGNMENT, whole ? whole : ALIGNMENT))
+        return NULL;
+    if (large) /* advice: without huge pages the same memory comes in small ones */
+        (void)madvise(p, whole / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    return memset(p, 0, whole);
 }
 
 void mem_free_aligned(void *p)
