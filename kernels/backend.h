@@ -16,10 +16,11 @@
 
 #include "kernels/tensor.h"
 #include "lib/err.h"
+#include <stdbool.h>
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 2
+#define BACKEND_ABI 3
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -97,6 +98,7 @@ struct backend {
     int abi;
     const char *name;    /* "ref", "cpu" */
     const char *variant; /* "avx512"; "" */
+    bool bf16;           /* the linear ops honour DT_BF16 in op_attr.compute */
     op_fn ops[OP_COUNT];
     /* Workspace for a call with these shapes (data pointers are not looked at, presence
      * is: absent stays NULL). Grows with rows, so the largest shapes give the most. */

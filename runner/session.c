@@ -384,6 +384,12 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return -(int)err->code;
+    if (!s->backend->bf16 && str_eq(json_get_str(trial, "dtype", "float32"), "bfloat16"))
+        return err_set(
+            err, ERR_CONFIG,
+            "'dtype': backend '%s' computes in float32 only - leave dtype out, "
+            "or use backend cpu",
+            s->backend->name);
     int rc;
     if ((rc = open_model(s, err)) ||
         (rc = problem_of(trial, s->hf->config, &s->problem, err)) ||

@@ -68,6 +68,7 @@ static const struct backend backend = {
     .workspace_bytes = workspace_bytes,
     .alloc = mem_try_aligned,
     .release = mem_free_aligned,
+    .bf16 = true,
     .upload = host_copy,
     .download = host_copy,
     .sync = host_sync,

@@ -72,3 +72,11 @@ const struct backend *peftlab_backend_entry(const struct backend_host *host, cha
     cp "$EMUL" "$BATS_TEST_TMPDIR/bin/"
     run -0 "$ALONE" doctor --backend cuda-emul
 }
+
+@test "a backend that computes in float32 only refuses bf16 before anything runs" {
+    [ -e "$EMUL" ] || skip "no emulation was built"
+    local case=$ROOT/tests/golden/cases/bert-full
+    PEFTLAB_BACKEND_DIR=$(dirname "$EMUL") PEFTLAB_BACKEND=cuda-emul run -78 "$PEFTLAB" train "$case/trial.yaml" dtype=bfloat16 \
+        --out "$BATS_TEST_TMPDIR/run"
+    has "backend 'cuda-emul' computes in float32 only"
+}

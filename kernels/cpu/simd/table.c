@@ -42,6 +42,7 @@ const struct backend V(table) = {
     .workspace_bytes = workspace_bytes,
     .alloc = mem_try_aligned,
     .release = mem_free_aligned,
+    .bf16 = true,
     .upload = copy_bytes,
     .download = copy_bytes,
     .sync = sync_nothing,
