@@ -7,9 +7,6 @@
 #include "runner/metric/metric.h"
 #include "runner/train.h"
 
-#define LATENCY_REQUESTS                                                                 \
-    300 /* enough for an upper bound on p99: the sample maximum carries it from 299 */
-
 struct run_result {
     double started_s; /* clock_mono_s when the trial began */
     struct train_outcome training;

@@ -141,10 +141,11 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
         rc = save_adapter(s, r, run->out_dir, sink, err);
     if (!rc)
         rc = evaluate_splits(s, r, sink, err);
-    if (!rc)
-        rc = evaluate_latency(s, &s->eval_graph, LATENCY_REQUESTS, &r->latency, err);
-    if (!rc && s->merged_graph.node_count)
-        rc = merge_latency(s, LATENCY_REQUESTS, &r->merged_latency, err);
+    const size_t requests = (size_t)json_get_int(s->trial, "latency_requests", 0);
+    if (!rc && requests)
+        rc = evaluate_latency(s, &s->eval_graph, requests, &r->latency, err);
+    if (!rc && requests && s->merged_graph.node_count)
+        rc = merge_latency(s, requests, &r->merged_latency, err);
     return rc;
 }
 

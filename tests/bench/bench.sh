@@ -208,7 +208,7 @@ sweep() {
     {
         printf 'name: bench\nseeds: [0, 1, 2]\nparameters:\n  rank: {values: [4, 8]}\n  alpha: {values: [8, 16]}\n'
         sed 's/\([^=]*\)=\(.*\)/  \1: {value: \2}/' <<<"$keys"
-        printf '  %s: {value: 0}\n' hidden_dropout_prob attention_probs_dropout_prob
+        printf '  %s: {value: 0}\n' hidden_dropout_prob attention_probs_dropout_prob latency_requests # as the rival
     } >"$work/sweep.yaml"
     rm -rf "$work/sweep.db" "$work/sweep.db-"* "$work/sweep-runs"
     begin=$(date +%s.%N)
