@@ -103,13 +103,13 @@ EOF
     kill -TERM $(pgrep -P "$pid") || true
     wait $pid || true
     "$PEFTLAB" sweep run sweep.yaml --jobs 1
-    state=$(sqlite3 -readonly peftlab.db "select state from trial_view where id = 1")
+    state=$(sqlite3 -readonly -cmd '.timeout 30000' peftlab.db "select state from trial_view where id = 1")
     [ "$state" = complete ]
-    run -0 sqlite3 -readonly peftlab.db "select text from event_view where kind = 'resumed'"
+    run -0 sqlite3 -readonly -cmd '.timeout 30000' peftlab.db "select text from event_view where kind = 'resumed'"
     has "goes on after update"
     # The last run's series is whole, and its trace too.
     [ "$(wc -l <peftlab-runs/trial-1/attempt-2/trace.jsonl)" -eq 400 ]
-    run -0 sqlite3 -readonly peftlab.db "select count(*) from series_view where trial = 1 and key = 'train/loss'"
+    run -0 sqlite3 -readonly -cmd '.timeout 30000' peftlab.db "select count(*) from series_view where trial = 1 and key = 'train/loss'"
     [ "$output" = 400 ]
     run -0 find peftlab-runs -name checkpoints
     [ -z "$output" ]

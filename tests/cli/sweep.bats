@@ -38,7 +38,7 @@ has() {
     done
 }
 
-sql() { sqlite3 -readonly "$BATS_TEST_TMPDIR/peftlab.db" "$1"; }
+sql() { sqlite3 -readonly -cmd '.timeout 30000' "$BATS_TEST_TMPDIR/peftlab.db" "$1"; }
 
 # Waits up to 10 s until some row of $1 (a view of the store) is in state $2.
 until_state() {

@@ -56,7 +56,7 @@ all=$(one "$work/calm.db" "SELECT count(*) FROM trial_view")
 complete=$(one "$work/kill.db" "SELECT count(*) FROM trial_view WHERE state = 'complete'")
 twice=$(one "$work/kill.db" "SELECT count(*) FROM (SELECT trial FROM run_view WHERE state = 'complete' GROUP BY trial HAVING count(*) <> 1)")
 runs=$(one "$work/kill.db" "SELECT count(*) FROM run_view")
-sound=$(sqlite3 "$work/kill.db" 'PRAGMA integrity_check' | head -n 1)
+sound=$(sqlite3 -cmd '.timeout 30000' "$work/kill.db" 'PRAGMA integrity_check' | head -n 1)
 same=different
 cmp -s "$work/calm.json" "$work/kill.json" && same=same
 echo "kill_rounds: $done_kills kills ($controller controller, $trials trial), $all trials, $complete complete, $runs runs, $twice with other than one complete run, numbers $same, integrity $sound"
