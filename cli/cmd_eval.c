@@ -1,13 +1,11 @@
 /* cli/cmd_eval.c - `peftlab eval`: logits and metrics of an adapter, of the start point,
  * or of the base. */
-#include "cli/command.h"
+#include "cli/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/profile.h"
 #include "runner/trial.h"
 #include <stdlib.h>
-
-#define MAX_WORDS 256
 
 static const struct opt_def options[] = {
     {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
@@ -30,32 +28,17 @@ static void print_profile(const char *out)
 
 static int run(int argc, char **argv, struct err *err)
 {
-    json_t *values, *trial = NULL;
-    const char *words[MAX_WORDS];
-    char *base_dir = NULL;
-    size_t count = 0;
-    bool done = false;
-    int rc = command_parse(&cmd_eval, argc, argv, &values, words, MAX_WORDS, &count,
-                           &done, err);
-    if (rc || done)
-        return rc;
-    if (count == 0)
-        rc = err_set(err, ERR_USAGE, "eval: no trial file (usage: peftlab %s)",
-                     cmd_eval.usage);
-    else if (!json_get_str(values, "out", NULL))
-        rc = err_set(err, ERR_USAGE, "eval: --out DIR is missing");
-    if (!rc)
-        rc = trial_read(words[0], words + 1, count - 1, &trial, &base_dir, err);
-    const struct trial_run place = {.out_dir = json_get_str(values, "out", NULL),
-                                    .profile = json_get_bool(values, "profile", 0)};
-    if (!rc)
-        rc = trial_evaluate(trial, base_dir, json_get_str(values, "adapter", NULL),
+    struct trial_command t;
+    int rc = trial_command_open(&t, &cmd_eval, argc, argv, err);
+    if (!rc && !t.done) {
+        const struct trial_run place = {.out_dir = json_get_str(t.values, "out", NULL),
+                                        .profile = json_get_bool(t.values, "profile", 0)};
+        rc = trial_evaluate(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),
                             &place, err);
-    if (!rc && place.profile)
-        print_profile(place.out_dir);
-    json_decref(trial);
-    json_decref(values);
-    free(base_dir);
+        if (!rc && place.profile)
+            print_profile(place.out_dir);
+    }
+    trial_command_release(&t);
     return rc;
 }
 

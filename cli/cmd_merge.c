@@ -1,6 +1,6 @@
 /* cli/cmd_merge.c - `peftlab merge`: an adapter worked into its base, as a Hugging Face
  * folder. */
-#include "cli/command.h"
+#include "cli/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -8,8 +8,6 @@
 #include "runner/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-#define MAX_WORDS 256
 
 static const struct opt_def options[] = {
     {"adapter", NULL, OPT_PATH, NULL,    0, 0, NULL, "input",  NULL, OPT_REQUIRED, "DIR",
@@ -55,33 +53,18 @@ static void print_report(const char *out, const struct merge_report *r)
 
 static int run(int argc, char **argv, struct err *err)
 {
-    json_t *values, *trial = NULL;
-    const char *words[MAX_WORDS];
-    char *base_dir = NULL;
-    size_t count = 0;
-    bool done = false;
+    struct trial_command t;
     struct merge_report report;
-    int rc = command_parse(&cmd_merge, argc, argv, &values, words, MAX_WORDS, &count,
-                           &done, err);
-    if (rc || done)
-        return rc;
-    const char *adapter = json_get_str(values, "adapter", NULL),
-               *out = json_get_str(values, "out", NULL);
-    if (count == 0)
-        rc = err_set(err, ERR_USAGE, "merge: no trial file (usage: peftlab %s)",
-                     cmd_merge.usage);
-    else if (!adapter || !out)
-        rc = err_set(err, ERR_USAGE, "merge: --%s DIR is missing",
-                     adapter ? "out" : "adapter");
-    if (!rc)
-        rc = trial_read(words[0], words + 1, count - 1, &trial, &base_dir, err);
-    if (!rc)
-        rc = merge_folder(trial, base_dir, adapter, out, &report, err);
-    if (!rc)
-        (json_get_bool(values, "json", 0) ? print_json : print_report)(out, &report);
-    json_decref(trial);
-    json_decref(values);
-    free(base_dir);
+    int rc = trial_command_open(&t, &cmd_merge, argc, argv, err);
+    if (!rc && !t.done) {
+        const char *out = json_get_str(t.values, "out", NULL);
+        rc = merge_folder(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),
+                          out, &report, err);
+        if (!rc)
+            (json_get_bool(t.values, "json", 0) ? print_json : print_report)(out,
+                                                                             &report);
+    }
+    trial_command_release(&t);
     return rc;
 }
 

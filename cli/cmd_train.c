@@ -1,5 +1,5 @@
 /* cli/cmd_train.c - `peftlab train`: one trial file into one run folder. */
-#include "cli/command.h"
+#include "cli/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
@@ -7,8 +7,6 @@
 #include "runner/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-#define MAX_WORDS 256
 
 static const struct opt_def options[] = {
     {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
@@ -47,38 +45,28 @@ static void print_summary(const char *out, bool as_json)
     free(path);
 }
 
+static int train(const struct trial_command *t, struct err *err)
+{
+    const struct trial_run place = {.out_dir = json_get_str(t->values, "out", NULL),
+                                    .profile = json_get_bool(t->values, "profile", 0)};
+    struct sink *sink = sink_null();
+    proc_catch_signals();
+    int rc = trial_train(t->trial, t->base_dir, &place, sink, err);
+    sink_close(sink, NULL);
+    if (!rc)
+        print_summary(place.out_dir, json_get_bool(t->values, "json", 0));
+    return rc;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-    json_t *values, *trial = NULL;
-    const char *words[MAX_WORDS];
-    char *base_dir = NULL;
-    size_t count = 0;
-    bool done = false;
-    int rc = command_parse(&cmd_train, argc, argv, &values, words, MAX_WORDS, &count,
-                           &done, err);
-    if (rc || done)
-        return done ? (opt_print_help(&trial_options, false, stdout), 0) : rc;
-    const char *out = json_get_str(values, "out", NULL);
-    if (count == 0)
-        rc = err_set(err, ERR_USAGE, "train: no trial file (usage: peftlab %s)",
-                     cmd_train.usage);
-    else if (!out)
-        rc = err_set(err, ERR_USAGE, "train: --out DIR is missing");
-    if (!rc)
-        rc = trial_read(words[0], words + 1, count - 1, &trial, &base_dir, err);
-    if (!rc) {
-        struct sink *sink = sink_null();
-        proc_catch_signals();
-        const struct trial_run place = {.out_dir = out,
-                                        .profile = json_get_bool(values, "profile", 0)};
-        rc = trial_train(trial, base_dir, &place, sink, err);
-        sink_close(sink, NULL);
-    }
-    if (!rc)
-        print_summary(out, json_get_bool(values, "json", 0));
-    json_decref(trial);
-    json_decref(values);
-    free(base_dir);
+    struct trial_command t;
+    int rc = trial_command_open(&t, &cmd_train, argc, argv, err);
+    if (!rc && t.done)
+        opt_print_help(&trial_options, false, stdout);
+    else if (!rc)
+        rc = train(&t, err);
+    trial_command_release(&t);
     return rc;
 }
 

@@ -114,64 +114,11 @@ real() {
         say "train_data: $PWD/examples/reviews/train_400.jsonl"
     } >"$real"
     for dtype in float32 bfloat16; do
-        o=(ours "$real" dtype=$dtype num_train_epochs=2) t=(rival_real tuned dtype=$dtype num_train_epochs=2) d=()
-        [ $dtype = float32 ] && d=(rival_real default dtype=$dtype num_train_epochs=2)
+        o=(ours "$real" "dtype=$dtype" num_train_epochs=2) t=(rival_real tuned "dtype=$dtype" num_train_epochs=2) d=()
+        [ $dtype = float32 ] && d=(rival_real default "dtype=$dtype" num_train_epochs=2)
         line all-MiniLM-L6-v2 $dtype
     done
 }
-shape() { # STYLE SHAPE DTYPE
-    "${before[@]}" "$python" $rival/step_bench.py --style "$1" --shapes "$2-qv" --dtypes "$3" --steps "$STEPS" --warmup 3 \
-        >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
-    awk -v t="$TOKENS" -v ms="$(field "$work/rival.json" step_ms_median)" 'BEGIN { printf "%f ", 1000 * t / ms }'
-    field "$work/rival.json" peak_rss_bytes
-}
-
-# --- tables ---
-
-column() { cut -d' ' -f"$1" "$work/$2" | median; }
-
-# REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
-line() { # WHAT DTYPE
-    local f
-    for f in o t d; do : >"$work/$f"; done
-    for _ in $(seq "$REPEATS"); do
-        "${o[@]}" >>"$work/o"
-        [ -z "$has_rival" ] && continue
-        "${t[@]}" >>"$work/t"
-        [ ${#d[@]} -gt 0 ] && "${d[@]}" >>"$work/d"
-    done
-    local a b c
-    a=$(column 1 o) b=$(column 1 t) c=$(column 1 d)
-    printf '%-18s %-8s %10.0f %10s %7s %10s %7s %9s %9s %7s\n' "$1" "$2" "${a:-0}" "${b:--}" "$(ratio "$a" "$b")" "${c:--}" \
-        "$(ratio "$a" "$c")" "$(mib "$(column 2 o)")" "$(mib "$(column 2 t)")" "$(ratio "$(column 2 o)" "$(column 2 t)")"
-}
-heading() {
-    say
-    say "$1"
-    printf '%-18s %-8s %10s %10s %7s %10s %7s %9s %9s %7s\n' "" "" "ours tok/s" tuned ratio default ratio "ours MiB" tuned share
-}
-
-real() {
-    heading "LoRA r8 query,value on reviews/train_400, real lengths, batch 16, 2 epochs"
-    if [ ! -d "$model" ]; then
-        say "skipped: no $model (make model)"
-        return
-    fi
-    {
-        say "model: $(realpath "$model")"
-        grep -v '^model:\|_data:' examples/reviews/trial.yaml
-        say "train_data: $PWD/examples/reviews/train_400.jsonl"
-    } >"$real"
-    for dtype in float32 bfloat16; do
-        o=(ours "$real" dtype=$dtype num_train_epochs=2) t=(rival_real tuned dtype=$dtype num_train_epochs=2) d=()
-        [ $dtype = float32 ] && d=(rival_real default dtype=$dtype num_train_epochs=2)
-        line all-MiniLM-L6-v2 $dtype
-    done
-}
-ours_real() {
-    cp "$real" "$B/bench-real.yaml" && ours "$B/bench-real.yaml" num_train_epochs=2 "$@"
-}
-
 shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
     heading "LoRA r8 query,value on random weights, $6 x $7 tokens, nothing padded (step_bench.py), median step"
     if ! command -v python3 >/dev/null; then
@@ -183,7 +130,7 @@ shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
     for dtype in fp32 bf16; do
         local long=float32
         [ $dtype = bf16 ] && long=bfloat16
-        o=(ours "$work/$1.yaml" dtype=$long) t=(rival_shape tuned "$1" $dtype) d=()
+        o=(ours "$work/$1.yaml" "dtype=$long") t=(rival_shape tuned "$1" "$dtype") d=()
         line "$1" $dtype
     done
     if "${before[@]}" "$B/peftlab" train "$work/$1.yaml" --out "$work/run" --profile max_steps=4 >"$work/profile" 2>&1; then
