@@ -1,7 +1,5 @@
 /* cli/trial_command.h - what `train`, `eval` and `merge` have in common: a trial file,
- * its overrides, and flags of which some must be there (OPT_REQUIRED in the command's
- * table).
- */
+ * its overrides, and flags. */
 #ifndef CLI_TRIAL_COMMAND_H
 #define CLI_TRIAL_COMMAND_H
 
