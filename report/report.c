@@ -29,7 +29,9 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     r->options = *o;
     r->store = s;
     r->sections = json_object();
-    int rc = catalog_load(o->prices_path, &r->catalog, err);
+    int rc = catalog_load(o->gpus_path, o->prices_path, &r->catalog, err);
+    if (!rc && o->sla_path)
+        rc = sla_load(o->sla_path, &r->sla, err);
     if (!rc)
         rc = report_data_load(s, &o->scope, &r->data, err);
     if (!rc)
@@ -55,6 +57,7 @@ void report_free(struct report *r)
     matrix_release(&r->matrix);
     report_data_release(&r->data);
     catalog_release(&r->catalog);
+    sla_free(r->sla);
     json_decref(r->sections);
     free(r);
 }

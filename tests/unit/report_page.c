@@ -378,7 +378,7 @@ static void price_files_are_checked(void **state)
         catalog_release(&c);
     }
     struct catalog c;
-    MUST(catalog_load(NULL, &c, err));
+    MUST(catalog_load(NULL, NULL, &c, err));
     assert_true(c.gpu_count >= 12 && c.price_count >= 50);
     struct price_range h100 = catalog_range(&c, "H100 SXM");
     assert_true(h100.low == 1.99 && h100.high == 12.29 && h100.base > 3 && h100.base < 5);
