@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "sweep/file_parts.h"
 #include "sweep/override.h"
+#include "sweep/pruner.h"
 #include "sweep/value.h"
 #include <math.h>
 #include <stdarg.h>
@@ -110,10 +111,10 @@ static int read_metric(struct sweep_file *f, const char *path, const json_t *v,
         return rc;
     if (!json_object_get(checked, "name"))
         rc = sweep_file_error(f, path, err, "a metric needs a name");
-    if (rc == 0 && !f->metric) {
-        f->metric = json_string_value(json_object_get(v, "name"));
-        f->maximize = str_eq(json_get_str(checked, "goal", NULL), "maximize");
-    }
+    if (rc == 0)
+        f->objectives[f->objective_count++] = (struct sweep_objective){
+            json_string_value(json_object_get(v, "name")),
+            str_eq(json_get_str(checked, "goal", NULL), "maximize")};
     json_decref(checked);
     return rc;
 }
@@ -123,14 +124,21 @@ static int read_metrics(struct sweep_file *f, const json_t *top, struct err *err
     json_t *metric = json_object_get(top, "metric"), *item;
     json_t *list = json_object_get(top, "objectives");
     size_t i;
+    f->objectives = xcalloc(json_array_size(list) + 1, sizeof *f->objectives);
     int rc = metric ? read_metric(f, "metric", metric, err) : 0;
     if (rc == 0 && list && !json_is_array(list))
         return sweep_file_error(f, "objectives", err, "objectives must be a list");
+    if (json_array_size(list))
+        f->objective_count = 0; /* `metric` says it again, for tools that know no list */
     json_array_foreach(list, i, item)
     {
         char path[64];
         snprintf(path, sizeof path, "objectives[%zu]", i);
         rc = rc < 0 ? rc : read_metric(f, path, item, err);
+    }
+    if (rc == 0 && f->objective_count) {
+        f->metric = f->objectives[0].name;
+        f->maximize = f->objectives[0].maximize;
     }
     return rc;
 }
@@ -172,19 +180,19 @@ static int read_seeds(struct sweep_file *f, const json_t *list, struct err *err)
 
 static int read_early(struct sweep_file *f, const json_t *v, struct err *err)
 {
-    json_t *checked;
+    struct pruner pruner;
     int rc =
-        v ? file_section(f, "early_terminate", v, &sweep_early_table, &checked, err) : 1;
+        v ? file_section(f, "early_terminate", v, &sweep_early_table, &f->early, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    if (!json_object_get(checked, "type"))
-        rc = sweep_file_error(f, "early_terminate", err, "early_terminate needs a type");
-    int64_t min = json_get_int(checked, "min", 0), max = json_get_int(checked, "max", 0);
-    if (rc == 0 && max && min > max)
-        rc = sweep_file_error(f, "early_terminate.min", err, "min is above max");
-    f->early_terminate = json_string_value(json_object_get(v, "type"));
-    json_decref(checked);
-    return rc;
+    f->early_terminate = json_get_str(f->early, "type", NULL);
+    if (!f->early_terminate)
+        return sweep_file_error(f, "early_terminate", err,
+                                "early_terminate needs a type");
+    int64_t min = json_get_int(f->early, "min", 0);
+    if (min > json_get_int(f->early, "max", INT64_MAX))
+        return sweep_file_error(f, "early_terminate.min", err, "min is above max");
+    return pruner_init(&pruner, f, 0, err);
 }
 
 static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)
@@ -275,6 +283,9 @@ static int read_all(struct sweep_file *f, const json_t *top, const char *stem,
     rc = rc < 0 ? rc : file_order(f, err);
     rc = rc < 0 ? rc : read_seeds(f, json_object_get(top, "seeds"), err);
     rc = rc < 0 ? rc : read_early(f, json_object_get(top, "early_terminate"), err);
+    json_t *sampler = json_object_get(top, "sampler");
+    if (rc == 0 && sampler)
+        rc = file_section(f, "sampler", sampler, &sweep_sampler_table, &f->sampler, err);
     rc = rc < 0 ? rc : read_budget(f, top, err);
     rc = rc < 0 ? rc : read_retry(f, json_object_get(top, "retry"), err);
     return rc < 0 ? rc : read_executor(f, json_object_get(top, "executor"), err);
@@ -371,6 +382,9 @@ void sweep_file_free(struct sweep_file *f)
         free(p->path);
     }
     free(f->params);
+    free(f->objectives);
+    json_decref(f->early);
+    json_decref(f->sampler);
     free(f->order);
     free(f->seeds);
     if (f->names)

@@ -52,13 +52,20 @@ struct sweep_entry {
     char *path;
 };
 
+struct sweep_objective {
+    const char *name;
+    bool maximize;
+};
+
 struct sweep_file {
     struct conf *conf;
     char *name, *base_dir; /* base_dir: where relative paths start */
     const char *method;    /* grid, random, sobol, tpe */
     bool was_bayes;
-    const char *metric; /* NULL: none named */
+    const char *metric; /* NULL: none named; the first objective */
     bool maximize;
+    struct sweep_objective *objectives;
+    size_t objective_count; /* 0 without a metric */
     bool drives_command, names_model, names_seed;
 
     struct sweep_param *params;
@@ -71,8 +78,9 @@ struct sweep_file {
     uint64_t *seeds; /* never empty; {0} when the file has none */
     size_t seed_count;
 
-    const char *early_terminate;                                /* its type, NULL: none */
-    int64_t max_trials, max_failures;                           /* 0: no limit */
+    const char *early_terminate;      /* its type, NULL: none */
+    json_t *early, *sampler;          /* the checked sections, NULL: none */
+    int64_t max_trials, max_failures; /* 0: no limit */
     double max_wall_s, trial_timeout_s, max_usd, max_gpu_hours; /* 0: no limit */
     int max_retries;
     const char *executor;
