@@ -38,6 +38,8 @@ int report_build(struct store *s, const struct report_options *o, struct report 
         rc = settings_choose(&r->data, o, &r->settings, err);
     if (!rc)
         matrix_build(&r->matrix, &r->data, &r->settings);
+    if (!rc && r->sla)
+        r->services = sla_judge(r);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
         json_object_set_new(r->sections, sections[i]->id, sections[i]->numbers(r));
     if (!rc)
@@ -58,6 +60,7 @@ void report_free(struct report *r)
     report_data_release(&r->data);
     catalog_release(&r->catalog);
     sla_free(r->sla);
+    free(r->services);
     json_decref(r->sections);
     free(r);
 }

@@ -43,8 +43,9 @@ struct report {
     struct report_settings settings;
     struct matrix matrix;
     struct catalog catalog;
-    struct sla *sla;  /* NULL: none was given */
-    json_t *sections; /* {section id: its numbers} */
+    struct sla *sla;              /* NULL: none was given */
+    struct sla_verdict *services; /* by group; NULL: no SLA file */
+    json_t *sections;             /* {section id: its numbers} */
     struct figure *figures;
     size_t figure_count;
 };

@@ -50,4 +50,46 @@ double sla_number(const struct sla *s, const char *key); /* NaN: not given, or s
 bool sla_flag(const struct sla *s, const char *key);
 const char *sla_text(const struct sla *s, const char *key); /* NULL: not given */
 
+/* ---- verdicts ---- */
+
+/* From good to bad. */
+enum sla_word { SLA_MEETS, SLA_AT_RISK, SLA_UNKNOWN, SLA_BREAKS };
+extern const char *const sla_words[];
+
+struct sla_check {
+    const char *key, *title, *unit; /* of the limit */
+    bool more_is_better;
+    double limit, measured, lower, upper; /* NaN: not known */
+    double margin;      /* share of the limit that is left; NaN: not known */
+    double break_per_s; /* load of the whole service at which it breaks; NaN: does not
+                           depend on the load */
+    bool predicted;     /* rests on a prediction, so it is never shown */
+    enum sla_word word;
+    char note[200]; /* why, "" where the numbers say it */
+};
+
+enum { SLA_MAX_CHECKS = 16 };
+
+/* One configuration held against the file. */
+struct sla_verdict {
+    const struct report_cell *cell;
+    bool merged;          /* how it is served */
+    bool recorded;        /* service times are the requests, not fitted */
+    double replicas;      /* NaN: no load given */
+    double load_per_s;    /* highest load of one replica within the latency limits */
+    double usd_per_month; /* serving and refreshes; NaN: not known */
+    struct sla_check checks[SLA_MAX_CHECKS];
+    size_t count;
+    enum sla_word overall;
+    const struct sla_check *first; /* breaks first as the load grows; NULL: none does */
+};
+
+/* The rule of the words, and the margin, for one constraint. */
+void sla_decide(struct sla_check *c);
+/* Every group of the main column, in the order of groups; empty (count 0) where it has no
+ * results. Caller frees with free(). */
+struct sla_verdict *sla_judge(const struct report *r);
+/* The verdict on the best configuration; NULL: no file, or nothing ranked. */
+const struct sla_verdict *sla_leader(const struct report *r);
+
 #endif
