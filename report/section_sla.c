@@ -27,7 +27,7 @@ static const char *check_text(const struct report *r, const struct sla_check *c,
         return word_usd(v);
     if (str_eq(c->unit, "ms"))
         return word_f("%s ms", word_ms(v));
-    return word_f("%.3g %s", v, c->unit);
+    return word_f(v >= 100 ? "%.0f %s" : "%.3g %s", v, c->unit);
 }
 
 static double worse_bound(const struct sla_check *c)
@@ -194,7 +194,8 @@ static json_t *numbers(struct report *r)
 static void word_cell(struct html *h, enum sla_word w)
 {
     html_open(h, "td", word_classes[w]);
-    html_el(h, "span", "word", "%s", sla_words[w]);
+    html_el(h, "span", "word", "%s",
+            w == SLA_AT_RISK ? "at\u00a0risk" : sla_words[w]); /* one line */
     html_close(h, "td");
 }
 
