@@ -57,6 +57,10 @@ int sampler_new(const struct sweep_file *f, uint64_t seed, struct sampler **out,
                 struct err *err);
 void sampler_free(struct sampler *s);
 bool sampler_adapts(const struct sampler *s); /* tpe: more trials come with results */
+/* The space is a list that ends. */
+bool sampler_is_finite(const struct sampler *s);
+/* tpe: how many finished configurations it wants before it looks at results. */
+uint64_t sampler_startup(const struct sweep_file *f);
 /* Returns 1 and a new reference in *params, 0 when the space is exhausted, or a negative
  * error. Equal configurations may come twice from a space with continuous parameters that
  * are rounded; the caller keeps one. `h` NULL: nothing has been tried. */
