@@ -13,9 +13,9 @@
 
 /* clang-format off */
 static const struct opt_def options[] = {
-    {.key = "sweep", .type = OPT_STRING, .metavar = "NAME",
+    {.key = "sweep", .type = OPT_STRING, .metavar = "NAME", .flags = OPT_REPEATED,
      .help = "trials of this sweep, name or number (default: the newest)", .group = "what"},
-    {.key = "experiment", .type = OPT_STRING, .metavar = "NAME",
+    {.key = "experiment", .type = OPT_STRING, .metavar = "NAME", .flags = OPT_REPEATED,
      .help = "trials of this experiment", .group = "what"},
     {.key = "store", .type = OPT_PATH, .metavar = "FILE",
      .help = "the store (default: PEFTLAB_STORE, else ./peftlab.db)", .group = "what"},
@@ -85,6 +85,19 @@ static void add_word(struct buf *out, const char *word)
     buf_char(out, '\'');
 }
 
+static void add_flag(struct buf *out, const char *key, const json_t *value)
+{
+    char *text = json_is_string(value) ? xstrdup(json_string_value(value))
+                                       : xasprintf("%.12g", json_number_value(value));
+    char *flag = xasprintf(" --%s ", key);
+    for (char *c = flag; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    buf_str_add(out, flag);
+    add_word(out, text);
+    free(flag);
+    free(text);
+}
+
 /* The call with what changes the page's content: no store, no output file. */
 static char *command_text(const json_t *values)
 {
@@ -98,15 +111,11 @@ static char *command_text(const json_t *values)
         json_decref(preset);
         if (!shown)
             continue;
-        char *text = json_is_string(v) ? xstrdup(json_string_value(v))
-                                       : xasprintf("%.12g", json_number_value(v));
-        char *flag = xasprintf(" --%s ", options[i].key);
-        for (char *c = flag; *c; c++)
-            *c = *c == '_' ? '-' : *c;
-        buf_str_add(&out, flag);
-        add_word(&out, text);
-        free(flag);
-        free(text);
+        const json_t *one;
+        size_t k;
+        json_array_foreach((json_t *)v, k, one) add_flag(&out, options[i].key, one);
+        if (!json_is_array(v))
+            add_flag(&out, options[i].key, v);
     }
     return buf_detach(&out, NULL);
 }
@@ -114,8 +123,8 @@ static char *command_text(const json_t *values)
 static struct report_options read_options(const json_t *values, const char *command)
 {
     return (struct report_options){
-        .scope = {.sweep = json_get_str(values, "sweep", NULL),
-                  .experiment = json_get_str(values, "experiment", NULL),
+        .scope = {.sweeps = json_object_get(values, "sweep"),
+                  .experiments = json_object_get(values, "experiment"),
                   .group_by = split_keys(json_get_str(values, "group_by", NULL))},
         .metric = json_get_str(values, "metric", NULL),
         .select_metric = json_get_str(values, "select_metric", NULL),
@@ -175,10 +184,7 @@ static int run(int argc, char **argv, struct err *err)
     char *path = store_default_path(json_get_str(values, "store", NULL));
     struct store *s = NULL;
     struct report *r = NULL;
-    if (o.scope.sweep && o.scope.experiment)
-        rc = err_set(err, ERR_USAGE, "report: name a sweep or an experiment, not both");
-    if (!rc)
-        rc = store_open(path, STORE_READ_ONLY, &s, err);
+    rc = store_open(path, STORE_READ_ONLY, &s, err);
     if (!rc)
         rc = report_build(s, &o, &r, err);
     if (!rc && json_get_bool(values, "json", 0))
@@ -196,7 +202,8 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_report = {
     .name = "report",
-    .usage = "report [--sweep NAME | --experiment NAME] [-o report.html] [--json]",
+    .usage =
+        "report [--sweep NAME ...] [--experiment NAME ...] [-o report.html] [--json]",
     .help = "Write the page that says which configuration to choose, and why.",
     .group = "Store",
     .options = &table,

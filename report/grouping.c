@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const column_keys[] = {"model", "train_data", "max_train_samples"};
+static const char *const column_keys[] = {"task", "model", "train_data",
+                                          "max_train_samples", "hardware"};
+enum { WORDED_KEYS = 3 }; /* of these, what stands in front of the rows */
 
 /* ---- text of values ---- */
 
@@ -93,7 +95,7 @@ static char *column_label(const struct report_data *d, size_t column)
     const struct report_labels *l = &d->columns;
     const struct report_label *c = &l->items[column];
     struct buf out = BUF_INIT;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < WORDED_KEYS; k++) {
         const char *text = json_get_str(c->facts, column_keys[k], NULL);
         if (text && fact_varies(l, column_keys[k]))
             buf_printf(&out, "%s, ", file_name(text));
@@ -108,12 +110,18 @@ static char *column_label(const struct report_data *d, size_t column)
         buf_printf(&out, "all %.0f rows", rows);
     else
         buf_str_add(&out, "all rows");
+    const char *hardware = json_get_str(c->facts, "hardware", NULL);
+    if (hardware && fact_varies(l, "hardware"))
+        buf_printf(&out, ", %s", hardware);
     return buf_detach(&out, NULL);
 }
 
-static json_t *column_facts(const struct report_trial *t, const json_t *group_by)
+static json_t *column_facts(const struct report_trial *t, const json_t *group_by,
+                            bool by_hardware)
 {
     json_t *facts = json_object();
+    if (by_hardware && *t->hardware)
+        json_object_set_new(facts, "hardware", json_string(t->hardware));
     for (size_t k = 0; k < ARRAY_LEN(column_keys); k++) {
         const json_t *v = trial_value(t, column_keys[k]), *named;
         bool grouped = false;
@@ -165,7 +173,8 @@ static void sort_columns(struct report_data *d)
 static void make_columns(struct report_data *d, const json_t *group_by)
 {
     for (size_t i = 0; i < d->count; i++)
-        d->trials[i].column = place(&d->columns, column_facts(&d->trials[i], group_by));
+        d->trials[i].column =
+            place(&d->columns, column_facts(&d->trials[i], group_by, d->scope_count > 1));
     for (size_t i = 0; i < d->columns.count; i++)
         d->columns.items[i].order = number_of(
             json_object_get(d->columns.items[i].facts, "max_train_samples"), INFINITY);
@@ -324,8 +333,17 @@ static json_t *machine_facts(const struct report_trial *t)
     return facts;
 }
 
+/* The accelerator where one was used, else the processor. */
+static const char *hardware_of(const struct report_trial *t)
+{
+    const char *gpu = json_get_str(t->environment, "gpu", NULL);
+    return gpu && *gpu ? gpu : json_get_str(t->environment, "cpu", "");
+}
+
 void report_data_group(struct report_data *d, const json_t *group_by)
 {
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].hardware = hardware_of(&d->trials[i]);
     d->by_method = !group_by && any_method(d);
     json_t *all_keys = NULL;
     if (!group_by && !d->by_method) {

@@ -80,7 +80,6 @@ has() {
     has "did you mean 'reviews'?"
     run -78 "$PEFTLAB" report --metric test/makro_f1
     has "did you mean 'test/macro_f1'?"
-    run -2 "$PEFTLAB" report --sweep reviews --experiment reviews
     run -2 "$PEFTLAB" report --goal up
 }
 
