@@ -34,7 +34,8 @@ static struct verdict *judge_column(const struct report_data *d,
                                          .seed = t->seed,
                                          .complete = t->state == TRIAL_complete,
                                          .select = trial_metric(t, s->select_metric),
-                                         .score = trial_metric(t, s->metric)};
+                                         .score = trial_metric(t, s->metric),
+                                         .items = trial_items(t, s->metric)};
     }
     struct verdict *v = verdict_new(rows, n, d->groups.count, &s->rules);
     free(rows);
