@@ -2,6 +2,7 @@
  * GPUs. The tables are in cost_write.c. */
 #include "lib/json.h"
 #include "report/cost_write.h"
+#include "report/fleet.h"
 #include "report/words.h"
 #include <math.h>
 
@@ -183,6 +184,7 @@ static json_t *numbers(struct report *r)
     }
     decision_takeaway(r, o);
     merging_takeaway(r, o);
+    fleet_numbers(r, o);
     stale_takeaway(r, o);
     return o;
 }
@@ -195,6 +197,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     write_training_cost(r, h);
     write_decision_cost(r, c, h);
     write_serving_cost(r, h);
+    write_fleet(r, h);
     if (json_array_size(json_object_get(n, "gpus")) == 0)
         return;
     write_gpu_cost(r, c, h);

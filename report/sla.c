@@ -285,23 +285,40 @@ static void run_checks(struct judge *j)
 
 /* ---- replicas ---- */
 
-/* The highest load of a replica within the latency limits that its sample can carry, by
- * the upper bounds; without limits 70 % of what it can do. */
-static double load_of_replica(struct judge *j)
+/* The highest load of a replica within the latency limits, by the upper bounds where an
+ * idle replica keeps to them; without limits 70 % of what it can do. */
+static double load_of_replica(const struct sla *sla, struct queue *q,
+                              const struct serving *s, const struct service *upper)
 {
     static const char *const keys[] = {"latency_p50_ms", "latency_p95_ms",
                                        "latency_p99_ms"};
     double most = NAN;
     for (int i = 0; i < QUEUE_PERCENTILES; i++) {
-        double limit = sla_number(j->sla, keys[i]);
+        double limit = sla_number(sla, keys[i]);
         if (isnan(limit))
             continue;
-        double load = queue_break_load(j->queue, &j->upper, i, limit);
+        double load = queue_break_load(q, upper, i, limit);
         if (load <= 0)
-            load = queue_break_load(j->queue, &j->serving.service, i, limit);
+            load = queue_break_load(q, &s->service, i, limit);
         most = isnan(most) ? load : fmin(most, load);
     }
-    return isnan(most) ? .7 * j->serving.per_s : most;
+    return isnan(most) ? .7 * s->per_s : most;
+}
+
+double sla_capacity(const struct report *r, const struct report_cell *c, bool merged)
+{
+    struct serving s;
+    struct service upper;
+    struct queue q;
+    if (!serving_measure(r, c, merged, &s))
+        return NAN;
+    queue_init(&q);
+    service_bound(&s.service, true, &upper);
+    double load = load_of_replica(r->sla, &q, &s, &upper);
+    service_release(&upper);
+    serving_release(&s);
+    queue_release(&q);
+    return load;
 }
 
 static void size_fleet(struct judge *j)
@@ -309,7 +326,9 @@ static void size_fleet(struct judge *j)
     double said = sla_number(j->sla, "replicas"),
            least = sla_number(j->sla, "replicas_min");
     double peak = j->sla->peak_per_s;
-    j->out->load_per_s = j->serving.requests ? load_of_replica(j) : NAN;
+    j->out->load_per_s = j->serving.requests
+                             ? load_of_replica(j->sla, j->queue, &j->serving, &j->upper)
+                             : NAN;
     double load = j->out->load_per_s > 0 ? j->out->load_per_s : .7 * j->serving.per_s;
     j->replicas = !isnan(said)                 ? said
                   : isnan(peak) || isnan(load) ? NAN

@@ -89,6 +89,9 @@ void sla_decide(struct sla_check *c);
 /* Every group of the main column, in the order of groups; empty (count 0) where it has no
  * results. Caller frees with free(). */
 struct sla_verdict *sla_judge(const struct report *r);
+/* The highest load of one replica within the latency limits, by the upper bounds; NaN:
+ * that way of serving was not measured. */
+double sla_capacity(const struct report *r, const struct report_cell *c, bool merged);
 /* The verdict on the best configuration; NULL: no file, or nothing ranked. */
 const struct sla_verdict *sla_leader(const struct report *r);
 
