@@ -192,7 +192,9 @@ static int read_early(struct sweep_file *f, const json_t *v, struct err *err)
     int64_t min = json_get_int(f->early, "min", 0);
     if (min > json_get_int(f->early, "max", INT64_MAX))
         return sweep_file_error(f, "early_terminate.min", err, "min is above max");
-    return pruner_init(&pruner, f, 0, err);
+    rc = pruner_init(&pruner, f, 0, err);
+    pruner_release(&pruner);
+    return rc;
 }
 
 static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)

@@ -5,7 +5,7 @@
 #include "lib/str.h"
 #include "sweep/file.h"
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define PRUNER(name) extern const struct pruner_rule pruner_##name;
 #include "sweep/pruners.def"
@@ -68,7 +68,15 @@ int pruner_init(struct pruner *p, const struct sweep_file *f, int64_t max_resour
     return rc < 0 ? err_context(err, "%s: ", conf_where(f->conf, "early_terminate")) : 0;
 }
 
-bool pruner_judge(struct pruner *p, struct curve *curves, size_t count, size_t self)
+void pruner_release(struct pruner *p)
+{
+    for (size_t i = 0; i < p->record_count; i++)
+        free(p->records[i].value);
+    free(p->records);
+    *p = (struct pruner){0};
+}
+
+bool pruner_judge(struct pruner *p, const struct curve *curves, size_t count, size_t self)
 {
     return p->rule->judge && curves[self].count && p->rule->judge(p, curves, count, self);
 }

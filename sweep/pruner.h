@@ -19,8 +19,11 @@
  * of the sweep's metric; smaller is better unless the settings say `maximize`. Steps are
  * in the unit of `early_terminate.resource`.
  *
- * Nothing here knows a store: what a rule decides is a function of the settings and the
- * curves it is given. A struct pruner remembers only what it has derived from them. */
+ * Nothing here knows a store. What a rule decides is a function of the settings and the
+ * curves it is given, with one exception: successive_halving depends on when a trial
+ * came to a rung, so a struct pruner remembers what it has judged. A new one (after a
+ * restart) takes it from the points; this differs only for a pruned trial whose last
+ * report jumped over several rungs, and where `min` is derived. */
 #ifndef SWEEP_PRUNER_H
 #define SWEEP_PRUNER_H
 
@@ -52,10 +55,6 @@ struct curve {
     /* Promotion rules only, in resource units: how far it has run, and how far it was
      * last sent (0: not started). While it runs reached < target. */
     int64_t reached, target;
-    /* successive_halving only: rungs at which it was judged, kept by pruner_judge. 0 is
-     * fine after a restart: it is then derived from the points, which differs only for a
-     * pruned trial whose last report jumped over several rungs. */
-    int rungs;
 };
 
 /* The mean over seeds at every step that all of them have reported; curves without points
@@ -91,6 +90,13 @@ struct pruner_move {
     bool last; /* no rung comes after: what is there is the result */
 };
 
+/* What successive_halving has seen of a trial. */
+struct halving_record {
+    bool known;
+    int rungs; /* that hold a value */
+    double *value;
+};
+
 struct pruner;
 
 struct pruner_rule {
@@ -99,7 +105,8 @@ struct pruner_rule {
     /* Checks the settings, fills what the file leaves to the rule. */
     int (*check)(struct pruner_settings *s, struct err *err);
     /* Stopping: whether curves[self], which has just reported its last point, ends. */
-    bool (*judge)(struct pruner *p, struct curve *curves, size_t count, size_t self);
+    bool (*judge)(struct pruner *p, const struct curve *curves, size_t count,
+                  size_t self);
     /* Promotion: what a free worker does. `exhausted`: no new configuration is left. */
     void (*next)(struct pruner *p, const struct curve *curves, size_t count,
                  bool exhausted, struct pruner_move *move);
@@ -112,6 +119,8 @@ struct pruner {
     const struct pruner_rule *rule;
     struct pruner_settings s;
     int64_t derived_min; /* successive_halving without `min`, 0: not yet known */
+    struct halving_record *records; /* by number */
+    size_t record_count;
 };
 
 /* NULL: no such rule. */
@@ -122,7 +131,9 @@ size_t pruner_rules(const struct pruner_rule *const **rows); /* all of them */
  * what the file says is checked. ERR_CONFIG with the place. */
 int pruner_init(struct pruner *p, const struct sweep_file *f, int64_t max_resource,
                 struct err *err);
-bool pruner_judge(struct pruner *p, struct curve *curves, size_t count, size_t self);
+void pruner_release(struct pruner *p);
+bool pruner_judge(struct pruner *p, const struct curve *curves, size_t count,
+                  size_t self);
 void pruner_next(struct pruner *p, const struct curve *curves, size_t count,
                  bool exhausted, struct pruner_move *move);
 

@@ -52,7 +52,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static bool judge(struct pruner *p, struct curve *curves, size_t count, size_t self)
+static bool judge(struct pruner *p, const struct curve *curves, size_t count, size_t self)
 {
     double sign = p->s.maximize ? -1 : 1;
     size_t longest = 0, there = 0;

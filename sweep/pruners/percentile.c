@@ -43,7 +43,7 @@ static double level_at(const struct pruner_settings *s, const struct curve *curv
     return level;
 }
 
-static bool judge(struct pruner *p, struct curve *curves, size_t count, size_t self)
+static bool judge(struct pruner *p, const struct curve *curves, size_t count, size_t self)
 {
     const struct curve *c = &curves[self];
     double sign = p->s.maximize ? -1 : 1;

@@ -9,6 +9,7 @@
 #include "sweep/pruner.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t rung_step(const struct pruner *p, int rung)
 {
@@ -41,65 +42,81 @@ static const struct curve_point *report_at(const struct pruner *p, const struct 
     return NULL;
 }
 
-/* How many rungs hold a value of this trial. A trial that runs was promoted from all that
- * its reports have reached; one that was pruned left its last value at the rung where it
- * ended, and how far a report that jumps over rungs came there only `rungs` knows. */
-static int rungs_of(const struct pruner *p, const struct curve *c)
+static void record(struct halving_record *r, double value)
 {
-    int rungs = 0;
-    if (c->rungs)
-        return c->rungs;
-    for (;; rungs++) {
-        const struct curve_point *at = report_at(p, c, rungs);
-        if (!at || isnan(at->value))
-            return rungs;
-        if (c->state == CURVE_PRUNED && at == &c->points[c->count - 1])
-            return rungs + 1;
+    r->value = xrealloc(r->value, ((size_t)r->rungs + 1) * sizeof *r->value);
+    r->value[r->rungs++] = value;
+}
+
+/* A trial that was judged before this pruner was there. If it runs it was promoted from
+ * all that its reports but the last have reached; a pruned one left its last value at the
+ * rung where it ended. */
+static void derive(const struct pruner *p, const struct curve *c, bool is_self,
+                   struct halving_record *r)
+{
+    const struct curve_point *last = c->count ? &c->points[c->count - 1] : NULL;
+    for (bool ended = false; !ended;) {
+        const struct curve_point *at = report_at(p, c, r->rungs);
+        if (!at || isnan(at->value) || (is_self && at == last))
+            return;
+        ended = c->state == CURVE_PRUNED && at == last;
+        record(r, at->value);
+    }
+}
+
+/* What is known of all of them, with new ones filled in. */
+static void refresh(struct pruner *p, const struct curve *curves, size_t count,
+                    size_t self)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t number = curves[i].number, cap = p->record_count;
+        if (number >= cap) {
+            p->record_count = number + 1 > 2 * cap ? number + 1 : 2 * cap;
+            p->records = xrealloc(p->records, p->record_count * sizeof *p->records);
+            memset(p->records + cap, 0, (p->record_count - cap) * sizeof *p->records);
+        }
+        struct halving_record *r = &p->records[number];
+        if (!r->known && curves[i].count && (p->s.min || p->derived_min))
+            derive(p, &curves[i], i == self, r);
+        r->known = r->known || curves[i].count;
     }
 }
 
 /* Among the best floor(n / eta), at least one, of the values left at the rung. */
 static bool promotable(const struct pruner *p, const struct curve *curves, size_t count,
-                       size_t self, int rung, double value)
+                       int rung, double value)
 {
     double sign = p->s.maximize ? -1 : 1;
-    size_t n = 1, better = 0;
+    size_t n = 0, better = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i == self || rungs_of(p, &curves[i]) <= rung)
+        const struct halving_record *r = &p->records[curves[i].number];
+        if (r->rungs <= rung)
             continue;
         n++;
-        better += sign * report_at(p, &curves[i], rung)->value < sign * value;
+        better += sign * r->value[rung] < sign * value;
     }
     size_t kept = n / (size_t)p->s.eta > 1 ? n / (size_t)p->s.eta : 1;
     return n > (size_t)p->s.bootstrap && better < kept;
 }
 
-/* The rungs that its earlier reports have passed. */
-static int rungs_before(const struct pruner *p, const struct curve *c)
+static bool judge(struct pruner *p, const struct curve *curves, size_t count, size_t self)
 {
-    struct curve before = *c;
-    before.count--;
-    before.state = CURVE_RUNNING;
-    return rungs_of(p, &before);
-}
-
-static bool judge(struct pruner *p, struct curve *curves, size_t count, size_t self)
-{
-    struct curve *c = &curves[self];
+    const struct curve *c = &curves[self];
+    const struct curve_point *last = &c->points[c->count - 1];
+    refresh(p, curves, count, self);
     if (!p->s.min && !p->derived_min)
         derive_min(p, curves, count);
     if (!p->s.min && !p->derived_min)
         return false;
-    const struct curve_point *last = &c->points[c->count - 1];
-    for (int rung = rungs_before(p, c);; rung++) {
-        if (last->step < rung_step(p, rung))
-            return false;
+    struct halving_record *r = &p->records[c->number];
+    while (last->step >= rung_step(p, r->rungs)) {
         if (isnan(last->value))
             return true;
-        c->rungs = rung + 1;
-        if (!promotable(p, curves, count, self, rung, last->value))
+        record(r, last->value);
+        if (!promotable(p, curves, count, r->rungs - 1, last->value))
             return true;
     }
+    return false;
 }
 
 static int check(struct pruner_settings *s, struct err *err)
