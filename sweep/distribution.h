@@ -40,7 +40,7 @@ int distribution_init(struct distribution *d, const struct sweep_param *p,
 void distribution_release(struct distribution *d);
 
 double distribution_share(const struct distribution *d, size_t choice);
-/* 0 < u < 1. */
+/* 0 < u < 1; u = 0 where the distribution has a lower end. */
 size_t distribution_choice(const struct distribution *d, double u);
 double distribution_quantile(const struct distribution *d, double u);
 /* The share below x, before rounding; not for choices. */

@@ -7,6 +7,7 @@
 #include "sweep/file_parts.h"
 #include "sweep/override.h"
 #include "sweep/pruner.h"
+#include "sweep/user_command.h"
 #include "sweep/value.h"
 #include <math.h>
 #include <stdarg.h>
@@ -114,7 +115,8 @@ static int read_metric(struct sweep_file *f, const char *path, const json_t *v,
     if (rc == 0)
         f->objectives[f->objective_count++] = (struct sweep_objective){
             json_string_value(json_object_get(v, "name")),
-            str_eq(json_get_str(checked, "goal", NULL), "maximize")};
+            str_eq(json_get_str(checked, "goal", NULL), "maximize"),
+            json_get_num(checked, "target", NAN)};
     json_decref(checked);
     return rc;
 }
@@ -279,6 +281,7 @@ static int read_all(struct sweep_file *f, const json_t *top, const char *stem,
         keys = NULL;
     rc = rc < 0 ? rc : read_metrics(f, top, err);
     rc = rc < 0 ? rc : file_params(f, json_object_get(top, "parameters"), keys, err);
+    rc = rc < 0 || !f->drives_command ? rc : user_command_check(f, err);
     rc = rc < 0 ? rc
                 : file_entries(f, json_object_get(top, "exclude"),
                                json_object_get(top, "include"), keys, err);

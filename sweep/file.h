@@ -55,6 +55,7 @@ struct sweep_entry {
 struct sweep_objective {
     const char *name;
     bool maximize;
+    double target; /* good enough; NaN: none */
 };
 
 struct sweep_file {

@@ -1,6 +1,6 @@
-/* sweep/samplers/sobol.c - one dimension per drawn parameter, in order of declaration. A
- * value is the quantile at the middle of the point's cell of width 2^-32, so that point 0
- * is the lower end (unless shifted) and never infinite. */
+/* sweep/samplers/sobol.c - one dimension per drawn parameter, in order of declaration.
+ * Without a shift point 0 is the lower end of every range; a distribution that has none
+ * is asked for the middle of the first cell instead. */
 #include "sweep/sampler_parts.h"
 
 static int draw_sobol(struct sampler *s, uint64_t index, struct draw *d)
@@ -8,7 +8,8 @@ static int draw_sobol(struct sampler *s, uint64_t index, struct draw *d)
     for (size_t i = 0; i < s->axis_count; i++) {
         const struct sampler_axis *a = &s->axes[i];
         uint32_t bits = sobol_bits(&a->sobol, index) ^ a->shift;
-        draw_quantile(s, d, a, (bits + 0.5) * 0x1p-32);
+        bool endless = a->dist.family == DIST_NORMAL || a->dist.family == DIST_BETA;
+        draw_quantile(s, d, a, endless && !bits ? 0x1p-33 : bits * 0x1p-32);
     }
     return index >> 32 == 0;
 }

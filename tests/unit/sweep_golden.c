@@ -293,6 +293,8 @@ static void wandb_files(void **state)
                             json_string_value(json_object_get(metric, "name")));
         assert_string_equal(f->maximize ? "maximize" : "minimize",
                             json_string_value(json_object_get(metric, "goal")));
+        if (json_object_get(expected, "target"))
+            assert_true(f->objectives[0].target == json_get_num(expected, "target", 0));
         json_t *params = json_object_get(expected, "parameters");
         assert_int_equal(json_array_size(params), f->param_count);
         json_array_foreach(params, k, param) same_wandb_param(file, param, &f->params[k]);
