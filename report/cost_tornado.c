@@ -64,6 +64,7 @@ static bool month_tornado(const struct report *r, struct tornado *t)
     add(t, "refreshes per year", "none to four times as many", MONTH_WITH(runs, 0),
         MONTH_WITH(runs, base.runs * 4));
     t->what = "USD per month";
+    t->costs = "A month of serving";
     t->of = v->cell;
     t->predicted = false;
     return true;
@@ -106,6 +107,7 @@ static bool run_tornado(const struct report *r, struct tornado *t)
         per_s * (setup->base + g.train_s.low - setup->low),
         per_s * (setup->base + g.train_s.high - setup->high));
     t->what = word_f("USD per run on %s", gpu->name);
+    t->costs = word_f("A training run on %s of", gpu->name);
     t->of = c;
     t->predicted = true;
     return true;

@@ -12,7 +12,8 @@ struct tornado_bar {
 };
 
 struct tornado {
-    const char *what; /* "USD per month"; lives as long as words do */
+    const char *what;  /* "USD per month"; lives as long as words do */
+    const char *costs; /* "A month of serving", before a name */
     const struct report_cell *of;
     double base;
     bool predicted;

@@ -183,7 +183,10 @@ void write_fleet(const struct report *r, struct html *h)
              word_f("%.2f", FLEET_PUBLISHED_PHI), true,
              "vLLM, Llama-2-7B, rank 8, December 2024");
     plan_row(h, &f, "hybrid", f.plan.best, measured, false,
-             word_f("the %zu heaviest merged, the rest shared", f.plan.best_cut));
+             f.plan.best_cut == 0 ? "nothing merged"
+             : f.plan.best_cut == f.count
+                 ? "everything merged"
+                 : word_f("the %zu heaviest merged, the rest shared", f.plan.best_cut));
     html_table_close(h);
     html_el(
         h, "p", "note",

@@ -10,6 +10,9 @@
 
 enum { WIDTH_PX = 920, HEIGHT_PX = 420, POINTS = 49, PLANS = 3 };
 
+/* The hybrid often runs along one of the others: thin and dashed on top of it. */
+static const char *const widths[PLANS] = {"2.4", "4", "1.8"};
+static const int dashes[PLANS] = {1, 1, 2};
 static const char *const names[PLANS] = {"merged per task", "one shared base", "hybrid"};
 
 struct point {
@@ -66,14 +69,14 @@ static void write_script(struct figure *f, const struct fleet *fleet,
             figure_line(f, "%s %s", gp(p[i].per_s), gp(p[i].usd[k]));
         figure_line(f, "EOD");
         double height = fmin(axis_share(&y, p[POINTS - 1].usd[k]), last - .06);
-        figure_line(f, "set label %d '%s' at graph 1.01,%s left tc rgb '%s'", 10 + k,
-                    names[k], gp(height), series_colour((size_t)k));
+        figure_line(f, "set label %d '%s' at graph 1.01,%s left tc rgb '" INK "'", 10 + k,
+                    names[k], gp(height));
         last = height;
     }
     buf_str_add(&f->script, "plot ");
     for (int k = 0; k < PLANS; k++)
-        buf_printf(&f->script, "%s$p%d using 1:2 with lines lw 2 dt %d lc rgb '%s'",
-                   k ? ", " : "", k, series_dash((size_t)k), series_colour((size_t)k));
+        buf_printf(&f->script, "%s$p%d using 1:2 with lines lw %s dt %d lc rgb '%s'",
+                   k ? ", " : "", k, widths[k], dashes[k], series_colour((size_t)k));
     buf_char(&f->script, '\n');
 }
 

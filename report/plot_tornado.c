@@ -63,10 +63,10 @@ static int draw(struct report *r, struct figure *f, struct err *err)
     write_script(f, &t);
     write_table(f, &t);
     figure_takeaway(f,
-                    "%s of %s is %s%s; what moves it most is the %s (%s): from %s to %s, "
-                    "all else unchanged.",
-                    t.what, r->data.groups.items[t.of->group].label,
-                    t.predicted ? "predicted at " : "", word_usd(t.base), t.bars[0].input,
+                    "%s %s is %s at %s; what moves it most is the %s (%s): from %s to "
+                    "%s, all else unchanged.",
+                    t.costs, r->data.groups.items[t.of->group].label,
+                    t.predicted ? "predicted" : "put", word_usd(t.base), t.bars[0].input,
                     t.bars[0].range, word_usd(t.bars[0].low), word_usd(t.bars[0].high));
     figure_alt(
         f,

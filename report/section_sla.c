@@ -221,6 +221,20 @@ static void write_checks(const struct report *r, const struct sla_verdict *v,
     html_table_close(h);
 }
 
+/* p99 of the wait, were the replicas behind one queue and service exponential; ms. */
+static double common_queue_wait(const struct report *r, const struct sla_verdict *v)
+{
+    struct serving s;
+    if (!serving_measure(r, v->cell, v->merged, &s))
+        return NAN;
+    double mean_ms = s.service.mean_ms, offered = r->sla->peak_per_s * mean_ms / 1000;
+    serving_release(&s);
+    if (!(offered < v->replicas) || v->replicas > 10000)
+        return NAN;
+    double waits = stat_erlang_c((int)v->replicas, offered);
+    return waits <= .01 ? 0 : log(waits / .01) * mean_ms / (v->replicas - offered);
+}
+
 static void write_method(const struct report *r, const struct sla_verdict *v,
                          struct html *h)
 {
@@ -230,17 +244,23 @@ static void write_method(const struct report *r, const struct sla_verdict *v,
             "measured, or too few requests (p99 needs 299). Overall is the worst.");
     if (isnan(v->replicas))
         return;
-    html_el(
-        h, "p", "note",
-        "Load: mean %.3g, peak %.3g requests per s%s, spread at random over %.0f "
-        "replicas. Response times: event simulation of one replica, Poisson arrivals, "
-        "%d requests, seed %d; service times %s, %s.",
-        r->sla->mean_per_s, r->sla->peak_per_s, r->sla->peak_assumed ? " (assumed)" : "",
-        v->replicas, QUEUE_REQUESTS, QUEUE_SEED,
-        v->recorded ? "as recorded"
-                    : "fitted to the measured p50, p95 and p99 (log-normal between "
-                      "them), as the requests themselves are not in the store",
-        v->merged ? "adapter merged" : "as trained");
+    double common = common_queue_wait(r, v);
+    html_el(h, "p", "note",
+            "Load: mean %.3g, peak %.3g requests per s%s, spread at random over %.0f "
+            "replicas%s. Response times: event simulation of one replica, Poisson "
+            "arrivals, %d requests, seed %d; service times %s, %s.",
+            r->sla->mean_per_s, r->sla->peak_per_s,
+            r->sla->peak_assumed ? " (assumed)" : "", v->replicas,
+            isnan(common)
+                ? ""
+                : word_f(" (behind one common queue the p99 wait would be %s ms "
+                         "by M/M/c)",
+                         common > 0 ? word_ms(common) : "0"),
+            QUEUE_REQUESTS, QUEUE_SEED,
+            v->recorded ? "as recorded"
+                        : "fitted to the measured p50, p95 and p99 (log-normal between "
+                          "them), as the requests themselves are not in the store",
+            v->merged ? "adapter merged" : "as trained");
 }
 
 static void write_all(const struct report *r, struct html *h)
