@@ -262,6 +262,7 @@ static int draw_eval(struct report *r, struct figure *f, struct err *err)
     return draw(r, f, r->settings.select_metric, r->settings.select_metric, err);
 }
 
-const struct plot plot_loss_curve = {"loss_curve", "curves", "Training loss", draw_loss};
-const struct plot plot_eval_curve = {"eval_curve", "curves", "Score while training",
+const struct plot plot_loss_curve = {"loss_curve", "tradeoff", "Training loss",
+                                     draw_loss};
+const struct plot plot_eval_curve = {"eval_curve", "tradeoff", "Score while training",
                                      draw_eval};

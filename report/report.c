@@ -38,6 +38,8 @@ int report_build(struct store *s, const struct report_options *o, struct report 
         rc = settings_choose(&r->data, o, &r->settings, err);
     if (!rc)
         matrix_build(&r->matrix, &r->data, &r->settings);
+    if (!rc)
+        rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
         r->services = sla_judge(r);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
@@ -59,6 +61,7 @@ void report_free(struct report *r)
     matrix_release(&r->matrix);
     report_data_release(&r->data);
     catalog_release(&r->catalog);
+    claims_release(&r->claims);
     sla_free(r->sla);
     free(r->services);
     json_decref(r->sections);

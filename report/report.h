@@ -16,6 +16,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "report/catalog.h"
+#include "report/claims.h"
 #include "report/data.h"
 #include "report/html.h"
 #include "report/matrix.h"
@@ -42,6 +43,7 @@ struct report {
     struct report_data data;
     struct report_settings settings;
     struct matrix matrix;
+    struct claims claims;
     struct catalog catalog;
     struct sla *sla;              /* NULL: none was given */
     struct sla_verdict *services; /* by group; NULL: no SLA file */

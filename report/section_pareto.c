@@ -1,5 +1,4 @@
-/* report/section_figures.c - sections that are their figures: Pareto plots and learning
- * curves. */
+/* report/section_pareto.c - score against what it costs; the figures say it. */
 #include "lib/json.h"
 #include "report/pareto.h"
 #include "report/words.h"
@@ -44,22 +43,3 @@ static void pareto_write(const struct report *r, const json_t *numbers, struct h
 
 const struct section section_pareto = {"pareto", "Score against memory and latency",
                                        pareto_numbers, pareto_write};
-
-static json_t *curve_numbers(struct report *r)
-{
-    (void)r;
-    return json_pack("{s:b}", "empty", 1); /* shown when there are figures */
-}
-
-static void curve_write(const struct report *r, const json_t *numbers, struct html *h)
-{
-    (void)numbers;
-    html_el(h, "p", "note",
-            "The best configuration of each %s at %s; bands are 95 %% t intervals over "
-            "three seeds or more.",
-            r->data.by_method ? "method" : "group",
-            r->data.columns.items[r->matrix.main_column].label);
-}
-
-const struct section section_curves = {"curves", "Learning curves", curve_numbers,
-                                       curve_write};
