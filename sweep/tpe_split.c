@@ -68,21 +68,25 @@ static void order_objectives(const struct sampler_history *h,
 {
     double *points = xcalloc(n * m + 1, sizeof *points);
     size_t *row = xcalloc(n + 1, sizeof *row), *order = xcalloc(n + 1, sizeof *order);
+    bool *maximize = xcalloc(m, sizeof *maximize);
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         const double *values = h->trials[all[i].index].values;
         if (all[i].pruned || !values)
             continue;
         for (size_t k = 0; k < m; k++)
-            points[count * m + k] = objectives[k].maximize ? -values[k] : values[k];
+            points[count * m + k] = values[k];
         row[count++] = i;
     }
-    pareto_order(points, count, m, wanted, order);
+    for (size_t k = 0; k < m; k++)
+        maximize[k] = objectives[k].maximize;
+    pareto_order(&(struct pareto_set){points, count, m, maximize}, wanted, order);
     for (size_t i = 0; i < count; i++)
         all[row[order[i]]].value = (double)i;
     free(points);
     free(row);
     free(order);
+    free(maximize);
 }
 
 void tpe_split(const struct sampler_history *h, const struct sweep_objective *objectives,
