@@ -7,6 +7,7 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "runner/trial.h"
+#include "sweep/user_command.h"
 #include "tracker/store.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,30 @@ static void free_list(char **list)
     free(list);
 }
 
-/* Trains under a claim and writes the outcome to the store. */
+/* By the trainer, or by the user's program that the trial's sweep names. */
+static int train(struct store *store, const struct trial_row *trial,
+                 const struct trial_run *place, struct sink *sink, int *exit_status,
+                 struct err *err)
+{
+    json_t *file = NULL;
+    int rc = trial->sweep ? store_sweep_file(store, trial->sweep, &file, err) : 0;
+    const struct user_trial user = {.file = file,
+                                    .params = trial->params,
+                                    .base_dir = trial->base_dir,
+                                    .run_dir = place->out_dir,
+                                    .trial = trial->id,
+                                    .seed = trial->seed};
+    if (rc == 0 && user_command_wanted(file))
+        rc = user_command_run(&user, sink, exit_status, err);
+    else if (rc == 0)
+        rc = trial_train(trial->config, trial->base_dir, place, sink, err);
+    if (rc < 0 && !*exit_status)
+        *exit_status = err_exit_status(err->code);
+    json_decref(file);
+    return rc;
+}
+
+/* Works under a claim and writes the outcome to the store. */
 static int work(struct store *store, const struct run_claim *claim, int64_t lease_ms,
                 struct err *err)
 {
@@ -79,14 +103,15 @@ static int work(struct store *store, const struct run_claim *claim, int64_t leas
     struct sink *sink = sink_local(store, claim->run, lease_ms);
     char **older = older_runs(dir, claim->attempt);
     const struct trial_run place = {.out_dir = dir, .older = (const char *const *)older};
-    rc = trial_train(trial.config, trial.base_dir, &place, sink, &training);
+    int exit_status = 0;
+    rc = train(store, &trial, &place, sink, &exit_status, &training);
     free_list(older);
     int closed = sink_close(sink, &closing);
     const enum trial_state state =
         rc == 0 && closed < 0 ? TRIAL_failed : state_of(training.code);
     const char *reason = rc < 0 ? training.msg : closed < 0 ? closing.msg : NULL;
-    const int finished = store_run_finish(store, claim->run, state,
-                                          err_exit_status(training.code), reason, err);
+    const int finished =
+        store_run_finish(store, claim->run, state, exit_status, reason, err);
     if (finished == 0 && reason)
         err_set(err, rc < 0 ? training.code : closing.code, "trial %lld: %s",
                 (long long)claim->trial, reason);

@@ -276,11 +276,7 @@ static void end_children(struct controller *c)
 
 static int check_runnable(const struct sweep_file *f, struct err *err)
 {
-    if (f->drives_command)
-        return sweep_file_error(f, "command", err,
-                                "driving a command of your own is not available yet; "
-                                "'sweep plan' lists its trials");
-    if (!f->names_model)
+    if (!f->names_model && !f->drives_command)
         return sweep_file_error(f, "parameters", err,
                                 "no 'model' among the parameters: nothing to train; add "
                                 "model: {value: DIR}");

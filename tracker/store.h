@@ -64,6 +64,8 @@ int store_experiment(struct store *s, const char *name, int64_t *id,
  * start. */
 int store_sweep(struct store *s, int64_t experiment, const char *name, const json_t *file,
                 const char *base_dir, int64_t *id, struct err *err);
+/* The tree that was given to store_sweep. New reference. */
+int store_sweep_file(struct store *s, int64_t sweep, json_t **file, struct err *err);
 /* Finds by number ("3") or name; ERR_NOINPUT with the nearest name. */
 int store_find_sweep(struct store *s, const char *name_or_id, int64_t *id,
                      struct err *err);
