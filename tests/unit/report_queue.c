@@ -104,6 +104,56 @@ static void break_load_is_where_it_breaks(void **state)
     queue_release(&q);
 }
 
+static void lognormal(struct service *s, size_t n, double sigma)
+{
+    double *ms = xcalloc(n, sizeof *ms);
+    for (size_t i = 0; i < n; i++)
+        ms[i] = 5 * exp(sigma * stat_normal_quantile(((double)i + .5) / (double)n));
+    service_from_sample(s, ms, n);
+    free(ms);
+}
+
+/* Pollaczek and Khinchine: mean wait rho (1 + c2) / (2 (1 - rho)) S, exact. */
+static void mean_wait_is_that_of_mg1(void **state)
+{
+    struct queue q;
+    (void)state;
+    queue_init(&q);
+    for (double sigma = .2; sigma < .9; sigma += .3) {
+        struct service s;
+        struct load_point p;
+        lognormal(&s, 900, sigma);
+        double sd = stat_sd(s.ms, s.n), c2 = sd * sd / (s.mean_ms * s.mean_ms);
+        queue_simulate(&q, &s, 1, .6 * 1000 / s.mean_ms, &p);
+        assert_near(p.mean_wait_ms, .6 * (1 + c2) / (2 * .4) * s.mean_ms, .08);
+        service_release(&s);
+    }
+    queue_release(&q);
+}
+
+/* What is fitted to three percentiles breaks at the load at which the sample itself
+ * does, within a few percent. */
+static void fit_breaks_where_the_sample_does(void **state)
+{
+    struct queue q;
+    (void)state;
+    queue_init(&q);
+    for (double sigma = .2; sigma < .9; sigma += .3) {
+        struct service s, fit;
+        lognormal(&s, 300, sigma);
+        assert_true(service_fit(&fit, service_quantile(&s, .5), service_quantile(&s, .95),
+                                service_quantile(&s, .99), s.ms[299], 300));
+        for (int i = QUEUE_P50; i < QUEUE_PERCENTILES; i++) {
+            double limit = 3 * service_quantile(&s, queue_percentiles[i]);
+            assert_near(queue_break_load(&q, &fit, i, limit),
+                        queue_break_load(&q, &s, i, limit), .03);
+        }
+        service_release(&s);
+        service_release(&fit);
+    }
+    queue_release(&q);
+}
+
 static void fit_meets_its_percentiles(void **state)
 {
     struct service s;
@@ -165,6 +215,8 @@ int main(void)
         cmocka_unit_test(waits_are_those_of_mmc),
         cmocka_unit_test(constant_service_waits_half),
         cmocka_unit_test(break_load_is_where_it_breaks),
+        cmocka_unit_test(mean_wait_is_that_of_mg1),
+        cmocka_unit_test(fit_breaks_where_the_sample_does),
         cmocka_unit_test(fit_meets_its_percentiles),
         cmocka_unit_test(bounds_hold_as_often_as_they_say),
         cmocka_unit_test(percentiles_need_enough_requests),
