@@ -72,7 +72,10 @@ static void order_objectives(const struct sampler_history *h,
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         const double *values = h->trials[all[i].index].values;
-        if (all[i].pruned || !values)
+        if (all[i].pruned)
+            continue;
+        all[i].value = INFINITY;
+        if (!values)
             continue;
         for (size_t k = 0; k < m; k++)
             points[count * m + k] = values[k];

@@ -109,14 +109,16 @@ static void fit(const struct sampler *s, const struct sampler_axis *a,
     free(values);
 }
 
-/* The best of the candidates. */
+/* The best of the candidates. A redraw has fewer of them, down to one: where few values
+ * are possible the best of many would be the same excluded one again. */
 static double search(const struct sampler *s, const struct sampler_axis *a,
                      const struct tpe_domain *d, const struct tpe_kernels *l,
                      const struct tpe_kernels *g, uint64_t number, unsigned attempt)
 {
     uint64_t candidates = (uint64_t)json_get_int(s->f->sampler, "candidates", 24);
+    uint64_t tried = attempt < 32 ? candidates >> attempt : 0;
     double best = 0, most = -INFINITY;
-    for (uint64_t c = 0; c < candidates; c++) {
+    for (uint64_t c = 0; c < tried || c == 0; c++) {
         uint64_t at = 2 + 2 * (attempt * candidates + c); /* 0, 1: random, shift */
         double x = tpe_draw(l, d, in_unit(rng_uniform(&a->key, number, at)),
                             in_unit(rng_uniform(&a->key, number, at + 1)));
@@ -153,7 +155,7 @@ static void draw_axis(struct sampler *s, const struct sampler_axis *a,
     tpe_kernels_release(&g);
 }
 
-static struct strmap *tried(const struct sampler_history *h)
+static struct strmap *known_of(const struct sampler_history *h)
 {
     struct strmap *seen = strmap_new();
     for (size_t i = 0; i < h->count; i++)
@@ -181,7 +183,7 @@ static int suggest_next(struct sampler *s, uint64_t number,
                         const struct sampler_history *h, const struct tpe_split *split,
                         json_t **params, struct err *err)
 {
-    struct strmap *seen = tried(h);
+    struct strmap *seen = known_of(h);
     struct draw d;
     int rc = 0;
     draw_init(&d, s->f);
@@ -196,8 +198,9 @@ static int suggest_next(struct sampler *s, uint64_t number,
             rc = 0;
         }
     }
-    if (rc == 0 && s->list)
-        rc = first_untried(s, seen, &d, params, err);
+    if (rc == 0)
+        rc = s->list ? first_untried(s, seen, &d, params, err)
+                     : sampler_sequence(s, number, params, err);
     draw_release(&d, s->f);
     strmap_free(seen);
     return rc;

@@ -233,7 +233,7 @@ static void tpe_cases(void **state)
         struct sampler_history h;
         struct tpe_split s;
         struct sweep_objective objective = {
-            "value", str_eq(json_string_value(input(row, "direction")), "maximize")};
+            "value", str_eq(json_string_value(input(row, "direction")), "maximize"), NAN};
         read_history(input(row, "trials"), &h);
         tpe_split(&h, &objective, 1, &s);
         assert_int_equal(s.n, json_integer_value(expected(row, "n")));

@@ -1,0 +1,489 @@
+/* What every sampler and every pruner must keep, over both tables: a row without a case
+ * fails. Then what single ones promise: TPE beats random, Hyperband does not depend on
+ * how many work. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/rng.h"
+#include "lib/stats.h"
+#include "lib/stats_pareto.h"
+#include "lib/str.h"
+#include "sweep/sampler.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct sweep_file *parse(const char *text)
+{
+    struct err err = ERR_INIT;
+    struct sweep_file *f;
+    if (sweep_file_parse(text, strlen(text), "test", false, NULL, 0, NULL, &f, &err) < 0)
+        fail_msg("%s", err.msg);
+    return f;
+}
+
+static struct sampler *open_sampler(const struct sweep_file *f, uint64_t seed)
+{
+    struct err err = ERR_INIT;
+    struct sampler *s;
+    if (sampler_new(f, seed, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    return s;
+}
+
+/* Canonical text of a suggestion; "" when nothing is left. Owned. */
+static char *suggest(struct sampler *s, uint64_t number, const struct sampler_history *h)
+{
+    struct err err = ERR_INIT;
+    json_t *params;
+    int rc = sampler_suggest(s, number, h, &params, &err);
+    if (rc < 0)
+        fail_msg("%s", err.msg);
+    struct buf text = BUF_INIT;
+    if (rc == 1)
+        json_canonical(&text, params);
+    json_decref(params);
+    return buf_detach(&text, NULL);
+}
+
+/* ---- A history that grows ---- */
+
+struct tried {
+    struct sampler_trial trials[400];
+    size_t count;
+};
+
+static void add(struct tried *t, json_t *params, enum curve_state state, double value)
+{
+    t->trials[t->count] = (struct sampler_trial){
+        .params = params, .value = value, .curve = {.number = t->count, .state = state}
+    };
+    t->count++;
+}
+
+static struct sampler_history history(const struct tried *t)
+{
+    return (struct sampler_history){t->trials, t->count};
+}
+
+static void forget(struct tried *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        json_decref((json_t *)t->trials[i].params);
+    t->count = 0;
+}
+
+/* ---- The cases: one per method ---- */
+
+#define PARAMETERS                                                                       \
+    "program: x\n"                                                                       \
+    "run_cap: 30\n"                                                                      \
+    "metric: {name: loss}\n"                                                             \
+    "parameters:\n"                                                                      \
+    "  method: {values: [full, lora, qlora]}\n"                                          \
+    "  rank: {values: [4, 8, 16], when: 'method in [lora, qlora]'}\n"                    \
+    "  alpha: {expr: '2*rank'}\n"                                                        \
+    "exclude: [{method: qlora, rank: 16}]\n"
+
+static const struct sampler_case {
+    const char *name;
+    bool ranges; /* the method takes them */
+    bool seeded; /* another seed gives other draws */
+} sampler_cases[] = {
+    {"grid",   false, false},
+    {"random", true,  true },
+    {"sobol",  true,  false},
+    {"tpe",    true,  true },
+};
+
+/* A file of the method: discrete, or with ranges. */
+static struct sweep_file *case_file(const char *method, bool ranges)
+{
+    static const char more[] =
+        "  learning_rate: {distribution: log_uniform_values, min: 1e-5, max: 1e-2}\n"
+        "  dropout: {distribution: q_uniform, min: 0, max: 0.5, q: 0.05}\n"
+        "  steps: {min: 1, max: 9, when: 'method == full'}\n"
+        "  noise: {distribution: normal, when: 'rank == 8'}\n";
+    const char *rest = strstr(PARAMETERS, "exclude:");
+    char *text =
+        xasprintf("method: %s\n%.*s%s%s%s", method, (int)(rest - PARAMETERS), PARAMETERS,
+                  ranges ? more : "", rest,
+                  ranges ? "include: [{learning_rate: 0.5, method: full}]\n" : "");
+    struct sweep_file *f = parse(text);
+    free(text);
+    return f;
+}
+
+static void check_number(const json_t *params, const char *key, bool there, double low,
+                         double high, double step)
+{
+    json_t *v = json_object_get(params, key);
+    if ((v != NULL) != there)
+        fail_msg("%s is %s", key, v ? "there" : "absent");
+    if (!v)
+        return;
+    double x = json_number_value(v);
+    if (!(x >= low && x <= high))
+        fail_msg("%s = %g leaves %g to %g", key, x, low, high);
+    if (step > 0 && fabs(x / step - nearbyint(x / step)) > 1e-9)
+        fail_msg("%s = %g is no multiple of %g", key, x, step);
+}
+
+/* Bounds, steps, conditions, derived values, excludes. */
+static void check_params(const json_t *params, bool ranges)
+{
+    const char *method = json_get_str(params, "method", "");
+    int64_t rank = json_get_int(params, "rank", 0);
+    bool adapted = !str_eq(method, "full");
+    assert_true(str_in_list(method, "full|lora|qlora", '|'));
+    assert_int_equal(rank == 4 || rank == 8 || rank == 16, adapted);
+    assert_int_equal(json_get_int(params, "alpha", 0), 2 * rank);
+    assert_false(str_eq(method, "qlora") && rank == 16);
+    if (!ranges || json_get_num(params, "learning_rate", 0) == 0.5) /* the include */
+        return;
+    check_number(params, "learning_rate", true, 1e-5 * (1 - 1e-12), 1e-2 * (1 + 1e-12),
+                 0);
+    check_number(params, "dropout", true, 0, 0.5 + 1e-12, 0.05);
+    check_number(params, "steps", !adapted, 1, 9, 1);
+    check_number(params, "noise", rank == 8, -9, 9, 0);
+}
+
+static void a_result(struct tried *t, json_t *params)
+{
+    static const enum curve_state states[] = {CURVE_COMPLETE, CURVE_COMPLETE,
+                                              CURVE_PRUNED,   CURVE_FAILED,
+                                              CURVE_COMPLETE, CURVE_RUNNING};
+    size_t i = t->count;
+    double value = i % 7 == 3 ? NAN : i % 11 == 5 ? INFINITY : sin((double)i);
+    add(t, params, states[i % ARRAY_LEN(states)], value);
+}
+
+static void run_case(const struct sampler_case *c, bool ranges)
+{
+    struct sweep_file *f = case_file(c->name, ranges);
+    struct sampler *s = open_sampler(f, 7), *again = open_sampler(f, 7);
+    struct tried tried = {.count = 0};
+    json_t *params;
+    for (uint64_t i = 0; i < 40; i++) {
+        struct err err = ERR_INIT;
+        struct sampler_history h = history(&tried);
+        int rc = sampler_suggest(s, i, &h, &params, &err);
+        assert_true(rc >= 0);
+        if (rc == 0)
+            break;
+        check_params(params, ranges);
+        /* A fresh sampler asked for this alone, and one that was asked for others first,
+         * say the same; so does the history in another order. */
+        struct sampler *fresh = open_sampler(f, 7);
+        struct tried turned = {.count = tried.count};
+        for (size_t k = 0; k < tried.count; k++)
+            turned.trials[k] = tried.trials[tried.count - 1 - k];
+        struct sampler_history back = history(&turned);
+        char *a = suggest(s, i, &h), *b = suggest(fresh, i, &back);
+        free(suggest(again, 39 - i, &h));
+        char *d = suggest(again, i, &h);
+        assert_string_equal(a, b);
+        assert_string_equal(a, d);
+        free(a);
+        free(b);
+        free(d);
+        sampler_free(fresh);
+        a_result(&tried, params);
+    }
+    assert_int_equal(tried.count, ranges ? 40 : 6); /* full, lora 3, qlora 2 */
+    forget(&tried);
+    sampler_free(s);
+    sampler_free(again);
+    sweep_file_free(f);
+}
+
+static void samplers_keep_their_word(void **state)
+{
+    (void)state;
+    const struct sampler_row *const *rows;
+    size_t n = sampler_rows(&rows);
+    for (size_t i = 0; i < n; i++) {
+        const struct sampler_case *c = NULL;
+        for (size_t k = 0; k < ARRAY_LEN(sampler_cases); k++)
+            if (str_eq(sampler_cases[k].name, rows[i]->name))
+                c = &sampler_cases[k];
+        if (!c)
+            fail_msg("the method '%s' has no case here", rows[i]->name);
+        assert_ptr_equal(sampler_find(c->name), rows[i]);
+        run_case(c, false);
+        if (c->ranges)
+            run_case(c, true);
+    }
+}
+
+static void seeds_make_the_difference(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(sampler_cases); i++) {
+        const struct sampler_case *c = &sampler_cases[i];
+        struct sweep_file *f = case_file(c->name, c->ranges);
+        struct sampler *a = open_sampler(f, 1), *b = open_sampler(f, 2);
+        char *x = suggest(a, 5, NULL), *y = suggest(b, 5, NULL);
+        assert_int_equal(strcmp(x, y) != 0, c->seeded);
+        free(x);
+        free(y);
+        sampler_free(a);
+        sampler_free(b);
+        sweep_file_free(f);
+    }
+}
+
+/* A draw belongs to its parameter's name: others do not change it. */
+static void parameters_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    struct sweep_file *f = parse("program: x\nmethod: random\nparameters:\n"
+                                 "  x: {min: 0.0, max: 1.0}\n");
+    struct sweep_file *g =
+        parse("program: x\nmethod: random\nparameters:\n"
+              "  a: {min: 0.0, max: 1.0}\n  x: {min: 0.0, max: 1.0}\n");
+    struct sampler *s = open_sampler(f, 3), *t = open_sampler(g, 3);
+    for (uint64_t i = 0; i < 20; i++) {
+        json_t *p, *q;
+        assert_int_equal(sampler_suggest(s, i, NULL, &p, NULL), 1);
+        assert_int_equal(sampler_suggest(t, i, NULL, &q, NULL), 1);
+        assert_true(json_equal(json_object_get(p, "x"), json_object_get(q, "x")));
+        assert_false(json_equal(json_object_get(q, "a"), json_object_get(q, "x")));
+        json_decref(p);
+        json_decref(q);
+    }
+    sampler_free(s);
+    sampler_free(t);
+    sweep_file_free(f);
+    sweep_file_free(g);
+}
+
+/* An include that sets a range comes first, one that matches draws extends them. */
+static void includes_come_first_or_extend(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {"random", "sobol", "tpe"};
+    for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+        char *text = xasprintf("program: x\nmethod: %s\nparameters:\n"
+                               "  rank: {values: [4, 8]}\n  x: {min: 0.0, max: 1.0}\n"
+                               "include: [{x: 7, rank: 4}, {rank: 8, extra: 1}]\n",
+                               methods[m]);
+        struct sweep_file *f = parse(text);
+        struct sampler *s = open_sampler(f, 0);
+        char *first = suggest(s, 0, NULL);
+        assert_string_equal(first, "{\"rank\":4,\"x\":7}");
+        for (uint64_t i = 1; i < 9; i++) {
+            json_t *p;
+            assert_int_equal(sampler_suggest(s, i, NULL, &p, NULL), 1);
+            assert_int_equal(json_get_int(p, "rank", 0) == 8,
+                             json_get_int(p, "extra", 0));
+            json_decref(p);
+        }
+        free(first);
+        free(text);
+        sampler_free(s);
+        sweep_file_free(f);
+    }
+}
+
+static void excluding_all_is_said(void **state)
+{
+    (void)state;
+    struct sweep_file *f = parse("program: x\nmethod: random\nparameters:\n"
+                                 "  a: {values: [1]}\n  x: {min: 0.0, max: 1.0}\n"
+                                 "exclude: [{a: 1}]\n");
+    struct err err = ERR_INIT;
+    struct sampler *s = open_sampler(f, 0);
+    json_t *params;
+    assert_int_equal(sampler_suggest(s, 0, NULL, &params, &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "exclude rejects"));
+    sampler_free(s);
+    sweep_file_free(f);
+}
+
+/* Probabilities: with and without replacement, shares of the first draw. */
+static void probabilities_are_met(void **state)
+{
+    (void)state;
+    static const char *const more[] = {"", "  x: {min: 0.0, max: 1.0}\n"};
+    for (size_t m = 0; m < 2; m++) {
+        char *text = xasprintf("program: x\nmethod: random\nparameters:\n"
+                               "  a: {values: [1, 2, 3], probabilities: [0.2, 0, 0.8]}\n"
+                               "%s",
+                               more[m]);
+        struct sweep_file *f = parse(text);
+        int hits = 0, n = 4000;
+        for (int seed = 0; seed < n; seed++) {
+            struct sampler *s = open_sampler(f, (uint64_t)seed);
+            json_t *p;
+            assert_int_equal(sampler_suggest(s, 0, NULL, &p, NULL), 1);
+            int64_t a = json_get_int(p, "a", 0);
+            assert_true(a == 1 || a == 3);
+            hits += a == 1;
+            json_decref(p);
+            sampler_free(s);
+        }
+        assert_true(fabs(hits - 0.2 * n) < 5 * sqrt(0.16 * n));
+        free(text);
+        sweep_file_free(f);
+    }
+}
+
+/* ---- TPE against random ---- */
+
+static double number(const json_t *p, const char *key)
+{
+    return json_get_num(p, key, NAN);
+}
+
+static double sphere(const json_t *p)
+{
+    double x = number(p, "x") - 1, y = number(p, "y") + 2, z = number(p, "z") - 3;
+    return x * x + y * y + z * z;
+}
+
+static double branin(const json_t *p)
+{
+    double x = number(p, "x"), y = number(p, "y");
+    double a = y - 5.1 / (4 * M_PI * M_PI) * x * x + 5 / M_PI * x - 6;
+    return a * a + 10 * (1 - 1 / (8 * M_PI)) * cos(x) + 10;
+}
+
+/* A learning rate that matters, one that hardly does, a rank that only one method has. */
+static double tuning(const json_t *p)
+{
+    double lr = log10(number(p, "lr")) + 3.3, loss = lr * lr + 0.3;
+    if (str_eq(json_get_str(p, "method", ""), "lora"))
+        loss += 0.05 * fabs(log2(number(p, "rank")) - 4) - 0.3;
+    return loss + 0.02 * number(p, "dropout");
+}
+
+static const struct problem {
+    const char *parameters;
+    double (*loss)(const json_t *params);
+} problems[] = {
+    {"  x: {min: -5.0, max: 5.0}\n  y: {min: -5.0, max: 5.0}\n  z: {min: -5.0, max: "
+     "5.0}\n",                                                       sphere},
+    { "  x: {min: -5.0, max: 10.0}\n  y: {min: 0.0, max: 15.0}\n", branin},
+    { "  method: {values: [full, lora, prefix]}\n"
+     "  lr: {distribution: log_uniform_values, min: 1e-6, max: 1e-1}\n"
+     "  rank: {distribution: q_log_uniform_values, min: 1, max: 256, q: 1,\n"
+     "         when: 'method == lora'}\n"
+     "  dropout: {distribution: beta, a: 2, b: 5}\n",         tuning},
+};
+
+#define EVALUATIONS 60
+#define REPEATS     15
+
+static double best_found(const struct sweep_file *f, const struct problem *p,
+                         uint64_t seed)
+{
+    struct sampler *s = open_sampler(f, seed);
+    struct tried tried = {.count = 0};
+    double best = INFINITY;
+    for (uint64_t i = 0; i < EVALUATIONS; i++) {
+        struct sampler_history h = history(&tried);
+        json_t *params;
+        assert_int_equal(sampler_suggest(s, i, &h, &params, NULL), 1);
+        double value = p->loss(params);
+        assert_true(isfinite(value));
+        best = fmin(best, value);
+        add(&tried, params, CURVE_COMPLETE, value);
+    }
+    forget(&tried);
+    sampler_free(s);
+    return best;
+}
+
+static double median_best(const struct problem *p, const char *method)
+{
+    char *text =
+        xasprintf("program: x\nmetric: {name: loss}\nmethod: %s\nparameters:\n%s", method,
+                  p->parameters);
+    struct sweep_file *f = parse(text);
+    double best[REPEATS];
+    for (uint64_t seed = 0; seed < REPEATS; seed++)
+        best[seed] = best_found(f, p, seed);
+    sweep_file_free(f);
+    free(text);
+    return stat_median(best, REPEATS);
+}
+
+static void tpe_beats_random(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
+        double least = i == 1 ? 0.397887 : 0; /* Branin's minimum */
+        double tpe = median_best(&problems[i], "tpe") - least;
+        double random = median_best(&problems[i], "random") - least;
+        print_message("problem %zu: regret %.4g with tpe, %.4g at random\n", i, tpe,
+                      random);
+        assert_true(tpe < 0.8 * random);
+    }
+}
+
+/* Two goals that pull apart: the volume that the found front dominates. */
+static double front_volume(const char *method, uint64_t seed)
+{
+    char *text = xasprintf("program: x\nmethod: %s\n"
+                           "objectives: [{name: a}, {name: b, goal: maximize}]\n"
+                           "parameters:\n  x: {min: 0.0, max: 1.0}\n"
+                           "  y: {min: 0.0, max: 1.0}\n  z: {min: 0.0, max: 1.0}\n",
+                           method);
+    struct sweep_file *f = parse(text);
+    struct sampler *s = open_sampler(f, seed);
+    struct tried tried = {.count = 0};
+    static const bool maximize[] = {false, true};
+    static const double reference[] = {1.1, -11};
+    double values[EVALUATIONS * 2];
+    for (uint64_t i = 0; i < EVALUATIONS; i++) {
+        struct sampler_history h = history(&tried);
+        json_t *params;
+        assert_int_equal(sampler_suggest(s, i, &h, &params, NULL), 1);
+        double x = number(params, "x"),
+               g = 1 + 4.5 * (number(params, "y") + number(params, "z"));
+        values[2 * i] = x;
+        values[2 * i + 1] = -g * (1 - sqrt(x / g)); /* ZDT1 */
+        add(&tried, params, CURVE_COMPLETE, values[2 * i]);
+        tried.trials[i].values = &values[2 * i];
+    }
+    double volume = pareto_hypervolume(
+        &(struct pareto_set){values, EVALUATIONS, 2, maximize}, reference);
+    forget(&tried);
+    sampler_free(s);
+    sweep_file_free(f);
+    free(text);
+    return volume;
+}
+
+static void tpe_widens_the_front(void **state)
+{
+    (void)state;
+    double tpe[REPEATS], random[REPEATS];
+    for (uint64_t seed = 0; seed < REPEATS; seed++) {
+        tpe[seed] = front_volume("tpe", seed);
+        random[seed] = front_volume("random", seed);
+    }
+    print_message("hypervolume %.4f with tpe, %.4f at random\n",
+                  stat_median(tpe, REPEATS), stat_median(random, REPEATS));
+    assert_true(stat_median(tpe, REPEATS) > stat_median(random, REPEATS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(samplers_keep_their_word),
+        cmocka_unit_test(seeds_make_the_difference),
+        cmocka_unit_test(parameters_do_not_disturb_each_other),
+        cmocka_unit_test(includes_come_first_or_extend),
+        cmocka_unit_test(excluding_all_is_said),
+        cmocka_unit_test(probabilities_are_met),
+        cmocka_unit_test(tpe_beats_random),
+        cmocka_unit_test(tpe_widens_the_front),
+    };
+    return cmocka_run_group_tests_name("sweep_search", tests, NULL, NULL);
+}
