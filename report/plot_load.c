@@ -166,11 +166,10 @@ static int draw(struct report *r, struct figure *f, struct err *err)
         figure_takeaway(
             f,
             "On %.0f replicas %s is the first limit to break, at %.3g requests "
-            "per s, %.2f times the planned peak of %.3g (simulated from %zu "
-            "requests).",
+            "per s (at least %.3g by the 95 %% bounds), against a planned peak "
+            "of %.3g.",
             v->replicas, v->first->title, v->first->break_per_s,
-            v->first->break_per_s / r->sla->peak_per_s, r->sla->peak_per_s,
-            (size_t)cell_spread(v->cell, "latency/requests").mean);
+            v->first->break_low_per_s, r->sla->peak_per_s);
     else
         figure_takeaway(f,
                         "At the planned peak of %.3g requests per s no limit depends on "

@@ -107,14 +107,20 @@ static void load_takeaway(const struct report *r, const struct sla_verdict *v, j
     double peak = r->sla->peak_per_s;
     if (!v->first || isnan(peak))
         return;
-    double room = v->first->break_per_s / peak;
-    add_takeaway(o,
-                 "The first to break as the load grows is %s, at %.3g requests per s on "
-                 "%.0f replicas: %.2f times the planned peak of %.3g%s.",
-                 v->first->title, v->first->break_per_s, v->replicas, room, peak,
-                 r->sla->peak_assumed ? word_f(" (assumed: %g times the mean)",
-                                               assumptions[ASSUME_PEAK_LOAD].base)
-                                      : "");
+    const struct sla_check *c = v->first;
+    bool crosses = c->break_low_per_s < peak && peak <= c->break_per_s;
+    add_takeaway(
+        o,
+        "%s %s, at %.3g requests per s (at least %.3g by the 95 %% bounds) on %.0f "
+        "replicas: %.2f times the planned peak of %.3g%s.",
+        crosses ? "Cannot tell whether the planned peak holds: the first to break "
+                  "is"
+                : "The first to break as the load grows is",
+        c->title, c->break_per_s, c->break_low_per_s, v->replicas, c->break_per_s / peak,
+        peak,
+        r->sla->peak_assumed
+            ? word_f(" (assumed: %g times the mean)", assumptions[ASSUME_PEAK_LOAD].base)
+            : "");
 }
 
 static void others_takeaway(const struct report *r, json_t *o)
@@ -145,6 +151,7 @@ static json_t *check_json(const struct sla_check *c)
     put_number(o, "upper", c->upper);
     put_number(o, "margin", c->margin);
     put_number(o, "break_per_s", c->break_per_s);
+    put_number(o, "break_low_per_s", c->break_low_per_s);
     if (*c->note)
         json_object_set_new(o, "note", json_string(c->note));
     return o;

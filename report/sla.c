@@ -70,6 +70,12 @@ static void over_seeds(const struct report_cell *cell, const char *key,
     free(v);
 }
 
+static void set_break(struct sla_check *c, double estimate, double low)
+{
+    c->break_per_s = estimate;
+    c->break_low_per_s = fmin(low, estimate);
+}
+
 static void latency(const struct judge *j, struct sla_check *c, int percentile)
 {
     double q = queue_percentiles[percentile];
@@ -87,8 +93,11 @@ static void latency(const struct judge *j, struct sla_check *c, int percentile)
     if (isnan(j->sla->peak_per_s))
         snprintf(c->note, sizeof c->note, "no load given: service alone");
     else
-        c->break_per_s = j->replicas * queue_break_load(j->queue, &j->serving.service,
-                                                        percentile, c->limit);
+        set_break(
+            c,
+            j->replicas *
+                queue_break_load(j->queue, &j->serving.service, percentile, c->limit),
+            j->replicas * queue_break_load(j->queue, &j->upper, percentile, c->limit));
 }
 
 static void latency_p50(const struct judge *j, struct sla_check *c)
@@ -197,7 +206,8 @@ static void month_budget(const struct judge *j, struct sla_check *c)
     c->upper = serving + per_month * (isnan(run.upper) ? run.measured : run.upper);
     double affordable = floor((c->limit - per_month * run.measured) /
                               (j->usd_per_hour * HOURS_PER_MONTH));
-    c->break_per_s = fmax(affordable, 0) * j->out->load_per_s;
+    double load = fmax(affordable, 0) * j->out->load_per_s;
+    set_break(c, load, load);
     snprintf(c->note, sizeof c->note, "%.0f × %s per hour, %.3g refreshes a month",
              j->replicas, word_usd(j->usd_per_hour), per_month);
 }
@@ -272,7 +282,8 @@ static void run_checks(struct judge *j)
                                 .measured = NAN,
                                 .lower = NAN,
                                 .upper = NAN,
-                                .break_per_s = NAN};
+                                .break_per_s = NAN,
+                                .break_low_per_s = NAN};
         k->measure(j, c);
         sla_decide(c);
         if (c->word > v->overall)

@@ -60,10 +60,11 @@ struct sla_check {
     const char *key, *title, *unit; /* of the limit */
     bool more_is_better;
     double limit, measured, lower, upper; /* NaN: not known */
-    double margin;      /* share of the limit that is left; NaN: not known */
-    double break_per_s; /* load of the whole service at which it breaks; NaN: does not
-                           depend on the load */
-    bool predicted;     /* rests on a prediction, so it is never shown */
+    double margin;          /* share of the limit that is left; NaN: not known */
+    double break_per_s;     /* load of the whole service at which it breaks; NaN: does not
+                               depend on the load */
+    double break_low_per_s; /* the same by the upper bounds, so that it may be lower */
+    bool predicted;         /* rests on a prediction, so it is never shown */
     enum sla_word word;
     char note[200]; /* why, "" where the numbers say it */
 };

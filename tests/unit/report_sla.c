@@ -227,6 +227,7 @@ static void replicas_follow_the_load(void **state)
     assert_word(c, "lora", "latency_p95_ms", SLA_BREAKS); /* 200 per s each: overloaded */
     assert_true(va->first && va->first->break_per_s >= 400);
     assert_true(vc->first && vc->first->break_per_s < 800);
+    assert_true(va->first->break_low_per_s < va->first->break_per_s);
     report_free(a);
     report_free(b);
     report_free(c);
