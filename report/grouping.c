@@ -325,11 +325,14 @@ static char *variant_text(const json_t *facts)
 
 /* ---- machines ---- */
 
-/* What may change numbers of a machine: all but the hashes of the inputs. */
+/* What may change numbers of a machine: all but the hashes of the inputs, what only names
+ * the machine, and the state of the user's folder. */
 static json_t *machine_facts(const struct report_trial *t)
 {
     json_t *facts = t->environment ? json_copy(t->environment) : json_object();
-    json_object_del(facts, "sha256");
+    static const char *const others[] = {"sha256", "host", "git", "owner"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        json_object_del(facts, others[i]);
     return facts;
 }
 
