@@ -13,7 +13,6 @@ const char *const estimate_names[EST_COUNT] = {
 #define CONTEXT_BYTES   0.6e9
 #define LOSS_CHUNK      512 /* tokens, lean stack */
 #define LOGIT_BYTES     14  /* 16-bit, fp32, log-softmax and gradient in fp32 */
-#define SETUP_S         60
 #define DECODER_LINEARS 7
 #define ENCODER_LINEARS 6
 
@@ -274,11 +273,14 @@ double estimate_sharded_peak(const struct model_shape *m, const struct setup *s,
 }
 
 /* Shares of the peak: published runs reach 16 % (peft, Llama-3.2-3B on an L40S), 27 to
- * 31 % (8 B on an H100), 56 % (torchtune, 8 B on an RTX 4090). Dequantising: 3,083
- * against 2,413 tokens/s there; 1.66 by Google Vertex. Sharding: an assumption. */
+ * 31 % (8 B on an H100), 56 % (torchtune, 8 B on an RTX 4090); small models may reach
+ * little. Dequantising: 3,083 against 2,413 tokens/s there; 1.66 by Google Vertex. Set-up
+ * and sharding are assumptions. */
 static const struct estimate_range utilisation = {0.55, 0.30, 0.10},
+                                   small_utilisation = {0.50, 0.30, 0.05},
                                    dequantising = {1.0, 1.28, 1.66},
-                                   sharding = {1.1, 1.4, 2.5};
+                                   sharding = {1.1, 1.4, 2.5}, setup_s = {30, 60, 180};
+#define SMALL 1e9 /* parameters */
 
 struct estimate_range estimate_seconds(const struct setup *s, const struct estimate *e,
                                        const struct gpu *gpu, int gpus, bool sharded,
@@ -286,10 +288,10 @@ struct estimate_range estimate_seconds(const struct setup *s, const struct estim
 {
     const double least = tokens * e->flops_per_token / (gpu->flops_s * gpus);
     const struct estimate_range one = {1, 1, 1},
+                                *u = e->total < SMALL ? &small_utilisation : &utilisation,
                                 *q = is_quantised(s) ? &dequantising : &one,
                                 *h = sharded ? &sharding : &one;
-    return (struct estimate_range){SETUP_S + least / utilisation.low * q->low * h->low,
-                                   SETUP_S + least / utilisation.base * q->base * h->base,
-                                   SETUP_S +
-                                       least / utilisation.high * q->high * h->high};
+    return (struct estimate_range){setup_s.low + least / u->low * q->low * h->low,
+                                   setup_s.base + least / u->base * q->base * h->base,
+                                   setup_s.high + least / u->high * q->high * h->high};
 }
