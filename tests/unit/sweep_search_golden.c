@@ -15,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <cmocka.h>
+
+static const char *folder; /* of this test's own cases */
 
 static json_t *read_cases(const char *name)
 {
-    const char *dir = getenv("PEFTLAB_GOLDEN");
+    const char *dir = folder ? folder : getenv("PEFTLAB_GOLDEN");
     struct err err = ERR_INIT;
     char *path = fs_join(dir ? dir : "tests/golden/sweep", name);
     json_t *list = json_read_file(path, &err);
@@ -432,12 +435,35 @@ static void asha_moves(void **state)
     json_decref(list);
 }
 
+/* New cases from Debian's Optuna, where it is installed. */
+static void optuna_itself(void **state)
+{
+    char dir[] = "/tmp/peftlab-optuna-XXXXXX";
+    struct err err = ERR_INIT;
+    assert_non_null(mkdtemp(dir));
+    char *line = xasprintf("/usr/bin/python3 tests/golden/optuna_cases.py %s", dir);
+    int status = system(line);
+    free(line);
+    folder = dir;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        tpe_cases(state);
+        stopping_rules(state);
+    }
+    folder = NULL;
+    assert_int_equal(fs_remove_tree(dir, &err), 0);
+    if (WIFEXITED(status) && (WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 127)) {
+        print_message("python3-optuna 3.1.0 is not installed\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sobol_points),   cmocka_unit_test(tpe_cases),
         cmocka_unit_test(stopping_rules), cmocka_unit_test(hyperband_brackets_and_rungs),
-        cmocka_unit_test(asha_moves),
+        cmocka_unit_test(asha_moves),     cmocka_unit_test(optuna_itself),
     };
     return cmocka_run_group_tests_name("sweep_search_golden", tests, NULL, NULL);
 }
