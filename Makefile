@@ -153,7 +153,7 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 	$(Q)$(CXX) $(EMUL_FLAGS) -o $@ $^
 
 # Files that EMBED puts into objects.
-EMBEDDED := $(wildcard schema.sql report/*.css report/data/* report/*.js)
+EMBEDDED := $(wildcard schema.sql views.sql tracker/*.sql report/*.css report/data/* report/*.js)
 $(call OBJ_of,tracker) $(call OBJ_of,report): $(EMBEDDED)
 
 # Unit tests: tests/unit/LAYER_name.c links LAYER and what LAYER may use.

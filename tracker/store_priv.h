@@ -20,7 +20,7 @@
 #include "tracker/store.h"
 #include <sqlite3.h>
 
-#define STORE_VERSION        1          /* user_version of schema.sql */
+#define STORE_VERSION        2          /* user_version of schema.sql */
 #define STORE_APPLICATION_ID 0x50454654 /* "PEFT" */
 #define STORE_BUSY_MS        30000      /* how long a write waits for others */
 #define STORE_MAX_NAME       65536      /* bytes of a name or a metric key */
@@ -119,5 +119,11 @@ char *store_repair_text(const char *text);
 int store_require_alive(struct store *s, int64_t run, struct err *err);
 /* True when the run is known not to be running any more; false when unsure. */
 bool store_run_is_over(struct store *s, int64_t run);
+
+/* ---- slices.c ---- */
+/* Inside a transaction: what a trial that was stopped for good ends as, and why; *reason
+ * is freed and replaced. Leaves both alone where nothing of the kind was asked. */
+int store_stop_outcome(struct store *s, int64_t trial, enum trial_state *state,
+                       char **reason, struct err *err);
 
 #endif
