@@ -135,25 +135,33 @@ void matrix_order(const struct matrix *m, size_t column, size_t *groups)
                 groups[n++] = g;
 }
 
+struct spread spread_of(const double *values, size_t n)
+{
+    struct spread s = {
+        .mean = NAN, .sd = NAN, .ci = {NAN, NAN},
+                .n = n
+    };
+    if (n == 0)
+        return s;
+    s.mean = stat_mean(values, n);
+    s.sd = stat_sd(values, n);
+    s.ci = stat_t_interval(values, n, 0.95);
+    if (n >= 2 && s.sd == 0)
+        s.ci = (struct stat_interval){s.mean, s.mean};
+    return s;
+}
+
 struct spread trials_spread(const struct report_trial *const *trials, size_t count,
                             const char *key)
 {
     double *v = xcalloc(count + 1, sizeof *v);
-    struct spread s = {
-        .mean = NAN, .sd = NAN, .ci = {NAN, NAN}
-    };
+    size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         double x = trial_metric(trials[i], key);
         if (isfinite(x))
-            v[s.n++] = x;
+            v[n++] = x;
     }
-    if (s.n) {
-        s.mean = stat_mean(v, s.n);
-        s.sd = stat_sd(v, s.n);
-        s.ci = stat_t_interval(v, s.n, 0.95);
-        if (s.n >= 2 && s.sd == 0)
-            s.ci = (struct stat_interval){s.mean, s.mean};
-    }
+    struct spread s = spread_of(v, n);
     free(v);
     return s;
 }

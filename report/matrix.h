@@ -62,6 +62,7 @@ const struct report_cell *matrix_cell(const struct matrix *m, size_t column,
 /* Groups of a column, best first, then failed, then not run. Fills m->groups indices. */
 void matrix_order(const struct matrix *m, size_t column, size_t *groups);
 
+struct spread spread_of(const double *values, size_t n);
 struct spread trials_spread(const struct report_trial *const *trials, size_t count,
                             const char *key);
 struct spread cell_spread(const struct report_cell *c, const char *key);
