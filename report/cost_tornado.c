@@ -38,7 +38,7 @@ static void add(struct tornado *t, const char *input, const char *range, double 
 static bool month_tornado(const struct report *r, struct tornado *t)
 {
     const struct sla_verdict *v = sla_leader(r);
-    if (!v || isnan(v->replicas) || !(v->load_per_s > 0))
+    if (!v || isnan(v->replicas) || !(v->load_per_s > 0) || v->separate)
         return false;
     double runs;
     struct month base = {.usd_per_hour = replica_usd_per_hour(r, v->cell),

@@ -28,14 +28,14 @@ static void simulate(const struct report *r, const struct sla_verdict *v,
     struct queue q;
     if (!serving_measure(r, v->cell, v->merged, &s))
         return;
-    double end = r->sla->peak_per_s;
+    double end = r->sla->peak_per_s, per_replica = v->busiest_per_s / end;
     if (v->first)
         end = fmax(end, v->first->break_per_s);
-    end = fmin(end * 1.33, .97 * s.per_s * v->replicas);
+    end = fmin(end * 1.33, .97 * s.per_s / per_replica);
     queue_init(&q);
     for (size_t i = 0; i < POINTS; i++) {
         double load = end * (double)(i + 1) / POINTS;
-        queue_simulate(&q, &s.service, 1, load / v->replicas, &out->at[i]);
+        queue_simulate(&q, &s.service, 1, load * per_replica, &out->at[i]);
         out->at[i].per_s = load;
     }
     out->count = POINTS;

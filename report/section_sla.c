@@ -236,7 +236,7 @@ static double common_queue_wait(const struct report *r, const struct sla_verdict
         return NAN;
     double mean_ms = s.service.mean_ms, offered = r->sla->peak_per_s * mean_ms / 1000;
     serving_release(&s);
-    if (!(offered < v->replicas) || v->replicas > 10000)
+    if (v->separate || !(offered < v->replicas) || v->replicas > 10000)
         return NAN;
     double waits = stat_erlang_c((int)v->replicas, offered);
     return waits <= .01 ? 0 : log(waits / .01) * mean_ms / (v->replicas - offered);
@@ -254,10 +254,13 @@ static void write_method(const struct report *r, const struct sla_verdict *v,
     double common = common_queue_wait(r, v);
     html_el(h, "p", "note",
             "Load: mean %.3g, peak %.3g requests per s%s, spread at random over %.0f "
-            "replicas%s. Response times: event simulation of one replica, Poisson "
+            "replicas%s%s. Response times: event simulation of one replica, Poisson "
             "arrivals, %d requests, seed %d; service times %s, %s.",
             r->sla->mean_per_s, r->sla->peak_per_s,
             r->sla->peak_assumed ? " (assumed)" : "", v->replicas,
+            v->separate              ? ", each task on its own"
+            : r->sla->task_count > 1 ? " that all tasks share"
+                                     : "",
             isnan(common)
                 ? ""
                 : word_f(" (behind one common queue the p99 wait would be %s ms "

@@ -95,40 +95,80 @@ double sla_capacity(const struct report *r, const struct report_cell *c, bool me
     return load;
 }
 
+double sla_task_replicas(const struct sla_judge *j, size_t task)
+{
+    double peak =
+        j->sla->tasks[task].requests_per_s * j->sla->peak_per_s / j->sla->mean_per_s;
+    double load = j->out->load_per_s > 0 ? j->out->load_per_s : .7 * j->serving.per_s;
+    return fmax(sla_number(j->sla, "replicas_min"), ceil(peak / load - 1e-9));
+}
+
+/* Tasks with replicas of their own: their sum, and the busiest of them all. */
+static void size_per_task(struct sla_judge *j)
+{
+    j->replicas = j->share = 0;
+    for (size_t t = 0; t < j->sla->task_count; t++) {
+        double n = sla_task_replicas(j, t);
+        j->replicas += n;
+        j->share = fmax(j->share, j->sla->tasks[t].requests_per_s * j->sla->peak_per_s /
+                                      j->sla->mean_per_s / n);
+    }
+}
+
 static void size_fleet(struct sla_judge *j)
 {
-    double said = sla_number(j->sla, "replicas"),
-           least = sla_number(j->sla, "replicas_min");
-    double peak = j->sla->peak_per_s;
-    j->out->load_per_s = j->serving.requests
-                             ? load_of_replica(j->sla, j->queue, &j->serving, &j->upper)
-                             : NAN;
+    double said = sla_number(j->sla, "replicas"), peak = j->sla->peak_per_s;
     double load = j->out->load_per_s > 0 ? j->out->load_per_s : .7 * j->serving.per_s;
+    if (j->out->separate && isnan(said) && !isnan(load)) {
+        size_per_task(j);
+        return;
+    }
     j->replicas = !isnan(said)                 ? said
                   : isnan(peak) || isnan(load) ? NAN
-                                               : fmax(least, ceil(peak / load - 1e-9));
-    j->out->replicas = j->replicas;
-    if (!j->serving.requests)
-        return;
-    double share = isnan(peak) ? 0 : peak / j->replicas;
+                                               : fmax(sla_number(j->sla, "replicas_min"),
+                                                      ceil(peak / load - 1e-9));
+    j->share = peak / j->replicas;
+}
+
+static void simulate_peak(struct sla_judge *j)
+{
+    double share = isnan(j->share) ? 0 : j->share;
     queue_simulate(j->queue, &j->serving.service, 1, share, &j->at_peak);
     queue_simulate(j->queue, &j->lower, 1, share, &j->at_peak_lower);
     queue_simulate(j->queue, &j->upper, 1, share, &j->at_peak_upper);
 }
 
-/* Merged where it was measured and the base may change, unless the file says otherwise.
- */
+/* Each request may find its adapter cold: its bytes are read besides the weights'. */
+static void expect_cold_adapters(struct sla_judge *j)
+{
+    double adapter = cell_spread(j->cell, "size/adapter_bytes").mean,
+           weights = 4 * cell_spread(j->cell, "params/total").mean;
+    double longer = 1 + (adapter / weights > 0 ? adapter / weights : 0);
+    j->predicted = true;
+    for (size_t i = 0; i < j->upper.n; i++)
+        j->upper.ms[i] *= longer;
+    j->upper.mean_ms *= longer;
+}
+
+/* One task: merged where that was measured and the base may change. Several: unmerged, as
+ * they can share the base then. The file may say otherwise. */
 static void choose_serving(struct sla_judge *j)
 {
     const char *serve = sla_text(j->sla, "serve");
-    bool may_merge = !str_eq(serve, "unmerged") && !sla_flag(j->sla, "base_untouched");
-    if (may_merge && serving_measure(j->r, j->cell, true, &j->serving))
+    bool several = j->sla->task_count > 1;
+    bool merge = str_eq(serve, "merged") || (str_eq(serve, "auto") && !several);
+    if (merge && !sla_flag(j->sla, "base_untouched") &&
+        serving_measure(j->r, j->cell, true, &j->serving))
         j->out->merged = true;
     else if (!serving_measure(j->r, j->cell, false, &j->serving))
         return;
     j->out->recorded = j->serving.service.recorded;
+    j->out->separate = several && sla_changes_base(j->cell, j->out->merged);
     service_bound(&j->serving.service, false, &j->lower);
     service_bound(&j->serving.service, true, &j->upper);
+    if (several && !j->out->separate)
+        expect_cold_adapters(j);
+    j->out->load_per_s = load_of_replica(j->sla, j->queue, &j->serving, &j->upper);
 }
 
 static void judge_cell(const struct report *r, const struct report_cell *cell,
@@ -139,6 +179,7 @@ static void judge_cell(const struct report *r, const struct report_cell *cell,
                           .cell = cell,
                           .queue = q,
                           .replicas = NAN,
+                          .share = NAN,
                           .usd_per_hour = replica_usd_per_hour(r, cell),
                           .out = out};
     *out = (struct sla_verdict){.cell = cell, .replicas = NAN, .load_per_s = NAN};
@@ -146,6 +187,10 @@ static void judge_cell(const struct report *r, const struct report_cell *cell,
     if (!j.serving.requests)
         j.serving.per_s = NAN;
     size_fleet(&j);
+    out->replicas = j.replicas;
+    out->busiest_per_s = j.share;
+    if (j.serving.requests)
+        simulate_peak(&j);
     run_checks(&j);
     double runs, yearly = refresh_usd(r, cell, &runs);
     out->usd_per_month = j.replicas * j.usd_per_hour * HOURS_PER_MONTH + yearly / 12;

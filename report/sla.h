@@ -75,8 +75,10 @@ enum { SLA_MAX_CHECKS = 16 };
 struct sla_verdict {
     const struct report_cell *cell;
     bool merged;          /* how it is served */
+    bool separate;        /* every task has replicas of its own */
     bool recorded;        /* service times are the requests, not fitted */
     double replicas;      /* NaN: no load given */
+    double busiest_per_s; /* load of the busiest replica at the peak; NaN: no load */
     double load_per_s;    /* highest load of one replica within the latency limits */
     double usd_per_month; /* serving and refreshes; NaN: not known */
     struct sla_check checks[SLA_MAX_CHECKS];

@@ -30,6 +30,8 @@ static void over_seeds(const struct report_cell *cell, const char *key,
     free(v);
 }
 
+#define PREDICTED "many adapters on one base: predicted, measured with one"
+
 static void set_break(struct sla_check *c, double estimate, double low)
 {
     c->break_per_s = estimate;
@@ -45,19 +47,22 @@ static void latency(const struct sla_judge *j, struct sla_check *c, int percenti
     }
     c->measured = j->at_peak.response_ms[percentile];
     c->lower = j->at_peak_lower.response_ms[percentile];
+    c->predicted = j->predicted;
+    if (j->predicted)
+        snprintf(c->note, sizeof c->note, PREDICTED);
     if (queue_can_claim(j->serving.service.requests, q))
         c->upper = j->at_peak_upper.response_ms[percentile];
     else
         snprintf(c->note, sizeof c->note, "%zu requests cannot bound this percentile",
                  j->serving.service.requests);
-    if (isnan(j->sla->peak_per_s))
+    if (isnan(j->share)) {
         snprintf(c->note, sizeof c->note, "no load given: service alone");
-    else
-        set_break(
-            c,
-            j->replicas *
-                queue_break_load(j->queue, &j->serving.service, percentile, c->limit),
-            j->replicas * queue_break_load(j->queue, &j->upper, percentile, c->limit));
+        return;
+    }
+    double scale = j->sla->peak_per_s / j->share;
+    set_break(
+        c, scale * queue_break_load(j->queue, &j->serving.service, percentile, c->limit),
+        scale * queue_break_load(j->queue, &j->upper, percentile, c->limit));
 }
 
 static void latency_p50(const struct sla_judge *j, struct sla_check *c)
@@ -118,6 +123,13 @@ static void memory(const struct sla_judge *j, struct sla_check *c)
     c->upper /= 1 << 20;
 }
 
+static double enough_up(double replicas, double needed, double one)
+{
+    return needed > replicas
+               ? 0
+               : 1 - stat_binom_cdf((size_t)needed - 1, (size_t)replicas, one);
+}
+
 /* At least k of n replicas up, failures independent: sum of C(n, i) a^i (1 - a)^(n - i).
  */
 static void availability(const struct sla_judge *j, struct sla_check *c)
@@ -129,12 +141,23 @@ static void availability(const struct sla_judge *j, struct sla_check *c)
                             : "the replicas it needs are not known");
         return;
     }
-    double needed = fmax(1, ceil(j->sla->peak_per_s / j->out->load_per_s - 1e-9));
-    size_t n = (size_t)j->replicas, k = (size_t)needed;
-    c->measured = k > n ? 0 : 1 - stat_binom_cdf(k - 1, n, one);
+    c->measured = 1;
+    if (!j->out->separate) {
+        double needed = fmax(1, ceil(j->sla->peak_per_s / j->out->load_per_s - 1e-9));
+        c->measured = enough_up(j->replicas, needed, one);
+        snprintf(c->note, sizeof c->note,
+                 "%g of %g replicas must be up, each %g; failures independent", needed,
+                 j->replicas, one);
+    }
+    for (size_t t = 0; j->out->separate && t < j->sla->task_count; t++) {
+        double peak =
+            j->sla->tasks[t].requests_per_s * j->sla->peak_per_s / j->sla->mean_per_s;
+        c->measured *= enough_up(sla_task_replicas(j, t),
+                                 fmax(1, ceil(peak / j->out->load_per_s - 1e-9)), one);
+        snprintf(c->note, sizeof c->note, "all tasks up, each on replicas of its own");
+    }
     c->lower = c->upper = c->measured;
-    snprintf(c->note, sizeof c->note,
-             "%zu of %zu replicas must be up, each %g; failures independent", k, n, one);
+    c->predicted = j->predicted;
 }
 
 static void run_budget(const struct sla_judge *j, struct sla_check *c)
@@ -167,20 +190,25 @@ static void month_budget(const struct sla_judge *j, struct sla_check *c)
     double affordable = floor((c->limit - per_month * run.measured) /
                               (j->usd_per_hour * HOURS_PER_MONTH));
     double load = fmax(affordable, 0) * j->out->load_per_s;
-    set_break(c, load, load);
+    if (!j->out->separate) /* else it depends on how the tasks grow */
+        set_break(c, load, load);
+    c->predicted = j->predicted;
     snprintf(c->note, sizeof c->note, "%.0f × %s per hour, %.3g refreshes a month",
              j->replicas, word_usd(j->usd_per_hour), per_month);
 }
 
-static void thousand_budget(const struct sla_judge *j, struct sla_check *c)
+static void budget_1000(const struct sla_judge *j, struct sla_check *c)
 {
     c->measured = 1000 * j->replicas * j->usd_per_hour / (3600 * j->sla->mean_per_s);
     c->lower = c->upper = c->measured;
+    c->predicted = j->predicted;
     snprintf(c->note, sizeof c->note, "%s",
-             isnan(c->measured) ? "no load given" : "at the mean load");
+             isnan(c->measured) ? "no load given"
+             : j->predicted     ? PREDICTED
+                                : "at the mean load");
 }
 
-static bool changes_base(const struct report_cell *cell, bool merged)
+bool sla_changes_base(const struct report_cell *cell, bool merged)
 {
     const struct report_trial *t = cell->trials[0];
     const char *method = json_string_value(trial_value(t, "method"));
@@ -196,7 +224,7 @@ static void base_untouched(const struct sla_judge *j, struct sla_check *c)
         snprintf(c->note, sizeof c->note, "the method is not recorded");
         return;
     }
-    c->measured = c->lower = c->upper = changes_base(j->cell, j->out->merged);
+    c->measured = c->lower = c->upper = sla_changes_base(j->cell, j->out->merged);
     snprintf(c->note, sizeof c->note, "%s",
              c->measured > 0 ? "its weights differ from the base's"
                              : "what it learns is stored and served beside the base");
@@ -215,8 +243,7 @@ const struct sla_constraint sla_constraints[] = {
     {"availability",         "availability",               "",      true,  false, availability  },
     {"memory_limit_mib",     "peak memory of training",    "MiB",   false, false, memory        },
     {"budget_usd_per_run",   "cost of a training run",     "USD",   false, false, run_budget    },
-    {"budget_usd_per_1000",  "cost of 1,000 requests",     "USD",   false, false,
-     thousand_budget                                                                            },
+    {"budget_usd_per_1000",  "cost of 1,000 requests",     "USD",   false, false, budget_1000   },
     {"budget_usd_per_month", "cost per month",             "USD",   false, false, month_budget  },
     {"base_untouched",       "base stays as it is",        "",      false, true,  base_untouched},
 };

@@ -18,8 +18,15 @@ struct sla_judge {
     struct service lower, upper;
     struct load_point at_peak, at_peak_lower, at_peak_upper;
     double replicas, usd_per_hour;
+    double share;   /* load of the busiest replica at the peak; NaN: no load given */
+    bool predicted; /* many adapters on one base, measured with one */
     struct sla_verdict *out;
 };
+
+/* Whether serving needs weights of its own, so that tasks cannot share replicas. */
+bool sla_changes_base(const struct report_cell *cell, bool merged);
+/* Replicas of one task that has replicas of its own. */
+double sla_task_replicas(const struct sla_judge *j, size_t task);
 
 /* A row per limit of the file; `measure` fills estimate, bounds, break load and note. */
 struct sla_constraint {

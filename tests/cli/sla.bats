@@ -32,6 +32,11 @@ has() {
     has '"overall"' '"first_to_break"' '"break_per_s"' '"constraint": "latency_p99_ms"' '"word": "unknown"'
 }
 
+@test "several tasks: one shared base against merged replicas" {
+    run -0 "$PEFTLAB" report --sla "$ROOT/examples/reviews/sla_tasks.yaml" --json
+    has '"word": "at risk"' "many adapters on one base"
+}
+
 @test "without a file there is no such section" {
     "$PEFTLAB" report -o r.html
     ! grep -q 'id="sla"' r.html

@@ -184,6 +184,11 @@ static void fill(struct store *s, double share, double spread)
             request[i] = (struct metric_point){"latency/merged_request_ms", i,
                                                merged * (.8 + .4 * i / 399)};
         MUST(store_log_metrics(s, claim.run, request, ARRAY_LEN(request), err));
+        for (int i = 0; i < 400; i++) {
+            request[i].key = "latency/request_ms";
+            request[i].value *= 10 / merged;
+        }
+        MUST(store_log_metrics(s, claim.run, request, ARRAY_LEN(request), err));
         MUST(store_run_finish(s, claim.run, TRIAL_complete, 0, NULL, err));
         json_decref(params);
         free(trial_key);
@@ -237,12 +242,34 @@ static void light_tasks_share_the_base(void **state)
     assert_true(says(r, "Share the base: 3 tasks through one shared base take 1 "));
     assert_true(says(r, "pays below 80 % fill"));
     assert_true(says(r, "Unmerged lora does 80 % of the requests per second"));
-    assert_true(r->services[0].recorded); /* the requests were in the store */
+    const struct sla_verdict *v = &r->services[0];
+    assert_true(v->recorded); /* the requests were in the store */
+    /* shared by default, so predicted: within the limit, yet not shown */
+    assert_true(!v->merged && !v->separate && v->replicas == 1);
+    assert_true(v->checks[0].upper < 60 && v->checks[0].word == SLA_AT_RISK);
     bool drawn = false;
     for (size_t i = 0; i < r->figure_count; i++)
         drawn |= !strcmp(r->figures[i].plot->name, "fleet") && r->figures[i].svg;
     assert_true(drawn);
     fleet_release(&fleet);
+    report_free(r);
+}
+
+/* Merged, each task has replicas of its own, and what was measured holds for them. */
+static void merged_tasks_do_not_share(void **state)
+{
+    struct fixture *f = *state;
+    fill(f->store, .8, .01);
+    struct report *r =
+        with_tasks(f, "serve: merged\navailability: 0.9\nreplica_availability: 0.98\n"
+                      "peak_requests_per_s: 3\nbudget_usd_per_month: 2500\n");
+    const struct sla_verdict *v = &r->services[0];
+    assert_true(v->merged && v->separate && v->replicas == 3);
+    assert_true(v->busiest_per_s == 1);
+    assert_int_equal(v->overall, SLA_MEETS);
+    assert_string_equal(v->checks[1].key, "availability");
+    assert_true(fabs(v->checks[1].measured - .98 * .98 * .98) < 1e-12);
+    assert_true(fabs(v->usd_per_month - 3 * 730) < 1);
     report_free(r);
 }
 
@@ -276,6 +303,8 @@ int main(void)
         cmocka_unit_test(golden_plans),
         cmocka_unit_test(plans_are_monotone),
         cmocka_unit_test_setup_teardown(light_tasks_share_the_base, open_store,
+                                        close_store),
+        cmocka_unit_test_setup_teardown(merged_tasks_do_not_share, open_store,
                                         close_store),
         cmocka_unit_test_setup_teardown(crossing_intervals_cannot_tell, open_store,
                                         close_store),
