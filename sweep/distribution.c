@@ -71,7 +71,8 @@ static int read_range(struct distribution *d, const struct sweep_param *p,
     while (i < ARRAY_LEN(rows) && !str_eq(rows[i].name, base))
         i++;
     if (i == ARRAY_LEN(rows))
-        return err_set(err, ERR_CONFIG, "%s is no range", p->distribution);
+        return err_set(err, ERR_CONFIG, "%s needs %s", p->distribution,
+                       str_eq(base, "constant") ? "a value" : "values");
     d->family = rows[i].family;
     d->log = rows[i].log;
     d->mu = json_get_num(p->spec, "mu", 0);

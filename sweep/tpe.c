@@ -72,39 +72,6 @@ static void fill_sigmas(struct tpe_kernels *k)
     free(order);
 }
 
-void tpe_kernels_init(struct tpe_kernels *k, const struct tpe_domain *d,
-                      const double *values, size_t n)
-{
-    *k = (struct tpe_kernels){.count = n + 1};
-    k->weight = xcalloc(k->count, sizeof *k->weight);
-    fill_weights(k->weight, n);
-    if (d->choices) {
-        fit_choices(k, d, values, n);
-        return;
-    }
-    k->low = d->low - d->step / 2;
-    k->high = d->high + d->step / 2;
-    if (d->log) {
-        k->low = log(k->low);
-        k->high = log(k->high);
-    }
-    k->mu = xcalloc(k->count, sizeof *k->mu);
-    k->sigma = xcalloc(k->count, sizeof *k->sigma);
-    for (size_t i = 0; i < n; i++)
-        k->mu[i] = d->log ? log(values[i]) : values[i];
-    k->mu[n] = (k->low + k->high) / 2;
-    fill_sigmas(k);
-}
-
-void tpe_kernels_release(struct tpe_kernels *k)
-{
-    free(k->weight);
-    free(k->mu);
-    free(k->sigma);
-    free(k->probability);
-    *k = (struct tpe_kernels){0};
-}
-
 /* log Phi(z); below -30 the asymptotic series, since erfc underflows. */
 static double log_normal_cdf(double z)
 {
@@ -127,11 +94,48 @@ static double log_mass(double a, double b)
     return upper + log1p(-exp(lower - upper));
 }
 
+void tpe_kernels_init(struct tpe_kernels *k, const struct tpe_domain *d,
+                      const double *values, size_t n)
+{
+    *k = (struct tpe_kernels){.count = n + 1};
+    k->weight = xcalloc(k->count, sizeof *k->weight);
+    fill_weights(k->weight, n);
+    if (d->choices) {
+        fit_choices(k, d, values, n);
+        return;
+    }
+    k->low = d->low - d->step / 2;
+    k->high = d->high + d->step / 2;
+    if (d->log) {
+        k->low = log(k->low);
+        k->high = log(k->high);
+    }
+    k->mu = xcalloc(k->count, sizeof *k->mu);
+    k->sigma = xcalloc(k->count, sizeof *k->sigma);
+    for (size_t i = 0; i < n; i++)
+        k->mu[i] = d->log ? log(values[i]) : values[i];
+    k->mu[n] = (k->low + k->high) / 2;
+    fill_sigmas(k);
+    k->log_whole = xcalloc(k->count, sizeof *k->log_whole);
+    for (size_t i = 0; i < k->count; i++)
+        k->log_whole[i] = log_mass((k->low - k->mu[i]) / k->sigma[i],
+                                   (k->high - k->mu[i]) / k->sigma[i]);
+}
+
+void tpe_kernels_release(struct tpe_kernels *k)
+{
+    free(k->weight);
+    free(k->mu);
+    free(k->sigma);
+    free(k->log_whole);
+    free(k->probability);
+    *k = (struct tpe_kernels){0};
+}
+
 static double log_kernel(const struct tpe_kernels *k, const struct tpe_domain *d,
                          size_t i, double x, bool optuna_3_1_0)
 {
-    double mu = k->mu[i], sigma = k->sigma[i];
-    double whole = log_mass((k->low - mu) / sigma, (k->high - mu) / sigma);
+    double mu = k->mu[i], sigma = k->sigma[i], whole = k->log_whole[i];
     if (d->step > 0 && !d->log)
         return log_mass((fmax(x - d->step / 2, k->low) - mu) / sigma,
                         (fmin(x + d->step / 2, k->high) - mu) / sigma) -

@@ -36,6 +36,7 @@ struct tpe_domain {
 struct tpe_kernels {
     size_t count; /* observations and the prior */
     double *weight, *mu, *sigma;
+    double *log_whole;   /* of each kernel's mass within low and high */
     double low, high;    /* of mu: logarithm taken, widened */
     double *probability; /* choices: of the mixture; mu and sigma are NULL */
 };
