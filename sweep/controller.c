@@ -12,6 +12,7 @@
 
 #define POLL_MS               20
 #define REFRESH_S             1.0
+#define BUDGET_WAIT_S         0.25
 #define STOP_GRACE_S          10.0
 #define MEMORY_SHARE          0.9                 /* of what this machine allows */
 #define PROCESS_BYTES         ((int64_t)48 << 20) /* program, libraries, tokenizer, rows */
@@ -82,6 +83,29 @@ static int start_child(struct controller *c, struct ctl_trial *t)
     return rc;
 }
 
+static void stop_starting(struct controller *c, const char *why)
+{
+    char line[BUDGET_WHY_MAX + 40];
+    c->no_more = why;
+    snprintf(line, sizeof line, "no further trials: %s", why);
+    progress_note(c->progress, line);
+}
+
+/* The claim decides; asking before spares a child that could only end again. */
+static int within_budget(struct controller *c, const struct ctl_trial *t)
+{
+    bool waits;
+    if (clock_mono_s() < c->budget_wait)
+        return 0;
+    int rc =
+        store_budget_allows(c->store, c->sweep, t->id, c->over_budget, &waits, c->err);
+    if (rc == 0 && waits)
+        c->budget_wait = clock_mono_s() + BUDGET_WAIT_S;
+    else if (rc == 0)
+        stop_starting(c, c->over_budget);
+    return rc;
+}
+
 /* Fills the free places. A trial that does not fit beside the running ones waits for
  * them; the order is kept. */
 static int start_more(struct controller *c)
@@ -90,6 +114,9 @@ static int start_more(struct controller *c)
     while (rc >= 0 && !c->no_more && c->child_count < c->jobs) {
         struct ctl_trial *t = next_trial(c);
         if (!t)
+            break;
+        rc = within_budget(c, t);
+        if (rc <= 0)
             break;
         if (needs_bytes(t) > c->memory_bytes) {
             rc = refuse_too_large(c, t);
@@ -193,23 +220,6 @@ static void check_signals(struct controller *c)
     stop_children(c, !first);
 }
 
-static void check_budget(struct controller *c)
-{
-    if (c->no_more)
-        return;
-    if (c->stop_requested)
-        c->no_more = "asked to by 'sweep stop'";
-    else if (c->file->max_wall_s > 0 && clock_mono_s() - c->began > c->file->max_wall_s)
-        c->no_more = "budget.max_wall is used up";
-    else if (c->file->max_failures && c->failures >= (size_t)c->file->max_failures)
-        c->no_more = "budget.max_failures is reached";
-    else
-        return;
-    char line[120];
-    snprintf(line, sizeof line, "no further trials: %s", c->no_more);
-    progress_note(c->progress, line);
-}
-
 static void tell_finished(struct controller *c)
 {
     for (size_t i = 0; i < c->count; i++)
@@ -237,7 +247,8 @@ static int loop(struct controller *c)
             return rc;
         check_signals(c);
         tell_finished(c);
-        check_budget(c);
+        if (c->stop_requested && !c->no_more)
+            stop_starting(c, "asked to by 'sweep stop'");
         check_times(c);
         if (!c->child_count && (c->done == c->count || c->no_more))
             return 0;
@@ -300,10 +311,12 @@ static void tell_start(const struct controller *c)
             "note: early_terminate (%s) is not available yet: every trial runs to its "
             "end\n",
             f->early_terminate);
-    if (f->max_usd > 0 || f->max_gpu_hours > 0)
-        fprintf(c->o->out,
-                "note: budget.max_usd and max_gpu_hours do not limit trials on "
-                "this machine's CPU\n");
+    if (f->max_gpu_hours > 0 && !f->gpus)
+        fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "
+                           "no GPU (executor.gpus)\n");
+    if (f->max_usd > 0 && f->gpus && !(f->usd_per_gpu_hour > 0))
+        fprintf(c->o->out, "note: budget.max_usd limits nothing without "
+                           "budget.usd_per_gpu_hour\n");
     if (c->done_before)
         fprintf(c->o->out, "going on: %zu of %zu trials are finished\n", c->done_before,
                 c->count);

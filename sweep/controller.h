@@ -21,6 +21,7 @@
 #include "lib/text_table.h"
 #include "sweep/launch.h"
 #include "sweep/sweep.h"
+#include "tracker/budget.h"
 
 struct ctl_trial {
     const struct sweep_trial *t;
@@ -65,8 +66,10 @@ struct controller {
     size_t failures;
     double began, refreshed;
     double seen_s, seen_predicted_s; /* of trials that ended here */
-    const char *no_more;             /* why nothing new is started; NULL: it is */
-    bool stop_requested;             /* `sweep stop` */
+    char over_budget[BUDGET_WHY_MAX];
+    double budget_wait;  /* nothing is started before; what runs has reserved the rest */
+    const char *no_more; /* why nothing new is started; NULL: it is */
+    bool stop_requested; /* `sweep stop` */
     int signals;
 };
 

@@ -118,6 +118,22 @@ static void take_rows(struct controller *c, const struct trial_row *rows)
     qsort_r(c->by_id, c->count, sizeof *c->by_id, by_id, c->trials);
 }
 
+static int set_budget(struct controller *c)
+{
+    const struct sweep_file *f = c->file;
+    const struct store_budget budget = {.max_trials = (double)f->max_trials,
+                                        .max_failures = (double)f->max_failures,
+                                        .max_wall_s = f->max_wall_s,
+                                        .max_hours = f->max_hours,
+                                        .max_gpu_hours = f->max_gpu_hours,
+                                        .max_usd = f->max_usd,
+                                        .trial_timeout_s = f->trial_timeout_s,
+                                        .gpus = f->gpus,
+                                        .usd_per_core_hour = f->usd_per_core_hour,
+                                        .usd_per_gpu_hour = f->usd_per_gpu_hour};
+    return store_sweep_budget(c->store, c->sweep, &budget, c->err);
+}
+
 int controller_add(struct controller *c)
 {
     int64_t experiment;
@@ -128,6 +144,8 @@ int controller_add(struct controller *c)
                          conf_root(c->file->conf), c->file->base_dir, &c->sweep, c->err);
     if (rc >= 0)
         rc = store_sweep_stop(c->store, c->sweep, false, c->err);
+    if (rc >= 0)
+        rc = set_budget(c);
     if (rc < 0)
         return rc;
     struct trial_row *rows = plan_rows(c, experiment);

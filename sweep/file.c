@@ -203,13 +203,17 @@ static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)
 {
     json_t *v = json_object_get(top, "budget"), *b;
     f->max_trials = json_get_int(top, "run_cap", 0);
+    f->interleave = (int)json_get_int(top, "interleave", 0);
     int rc = v ? file_section(f, "budget", v, &sweep_budget_table, &b, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->max_trials = json_get_int(b, "max_trials", f->max_trials);
     f->max_failures = json_get_int(b, "max_failures", 0);
     f->max_usd = json_get_num(b, "max_usd", 0);
+    f->max_hours = json_get_num(b, "max_hours", 0);
     f->max_gpu_hours = json_get_num(b, "max_gpu_hours", 0);
+    f->usd_per_core_hour = json_get_num(b, "usd_per_core_hour", 0);
+    f->usd_per_gpu_hour = json_get_num(b, "usd_per_gpu_hour", 0);
     rc = duration(f, "budget.max_wall", json_object_get(b, "max_wall"), &f->max_wall_s,
                   err);
     if (rc == 0)
@@ -219,26 +223,41 @@ static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)
     return rc;
 }
 
+static int read_retry_on(struct sweep_file *f, const json_t *on, struct err *err)
+{
+    size_t i;
+    json_t *item,
+        *list = json_is_array(on) ? json_incref((json_t *)on) : json_pack("[O*]", on);
+    int rc = 0, lost = !on, preempted = !on;
+    json_array_foreach(list, i, item)
+    {
+        const char *name = json_string_value(item);
+        const bool is_preempted = str_eq(name, "preempted");
+        preempted |= is_preempted;
+        lost |= !is_preempted;
+        if (rc == 0 && !is_preempted && !str_in_list(name, "node_fail|stale", '|'))
+            rc = sweep_file_error(
+                f, "retry.on", err,
+                "'%s' is never retried: only preempted, node_fail and stale are, which "
+                "are no fault of the trial",
+                name);
+    }
+    json_decref(list);
+    f->retry_preempted = preempted;
+    f->max_retries = lost ? f->max_retries : 0;
+    return rc;
+}
+
 static int read_retry(struct sweep_file *f, const json_t *v, struct err *err)
 {
-    json_t *r, *item;
-    size_t i;
+    json_t *r;
     f->max_retries = 2;
+    f->retry_preempted = true;
     int rc = v ? file_section(f, "retry", v, &sweep_retry_table, &r, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->max_retries = (int)json_get_int(r, "max", f->max_retries);
-    json_t *on = json_object_get(r, "on");
-    json_t *list = json_is_array(on) ? json_incref(on) : json_pack("[O*]", on);
-    json_array_foreach(list, i, item) if (rc == 0 &&
-                                          !str_in_list(json_string_value(item),
-                                                       "preempted|node_fail|stale", '|'))
-        rc = sweep_file_error(
-            f, "retry.on", err,
-            "'%s' is never retried: only preempted, node_fail and stale are, which "
-            "are no fault of the trial",
-            json_string_value(item));
-    json_decref(list);
+    rc = read_retry_on(f, json_object_get(r, "on"), err);
     json_decref(r);
     return rc;
 }
@@ -251,6 +270,7 @@ static int read_executor(struct sweep_file *f, const json_t *v, struct err *err)
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->parallel = (int)json_get_int(e, "parallel", 0);
+    f->gpus = (int)json_get_int(e, "gpus", 0);
     f->executor = json_get_str(v, "type", "local");
     json_decref(e);
     return 0;

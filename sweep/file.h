@@ -81,9 +81,14 @@ struct sweep_file {
 
     const char *early_terminate;      /* its type, NULL: none */
     json_t *early, *sampler;          /* the checked sections, NULL: none */
+    int interleave;                   /* slices of each trial; 0: not asked for */
     int64_t max_trials, max_failures; /* 0: no limit */
-    double max_wall_s, trial_timeout_s, max_usd, max_gpu_hours; /* 0: no limit */
-    int max_retries;
+    double max_wall_s, trial_timeout_s;
+    double max_hours, max_gpu_hours, max_usd;   /* tracker/budget.h */
+    double usd_per_core_hour, usd_per_gpu_hour; /* 0: not said */
+    int gpus;                                   /* that each trial holds */
+    int max_retries;                            /* of lost trials */
+    bool retry_preempted; /* else the next `run` goes on with them */
     const char *executor;
     int parallel; /* 0: by the machine */
 };

@@ -27,6 +27,7 @@ static const struct opt_def top_rows[] = {
     {.key = "include", .type = OPT_ANY, .help = "combinations to extend or to add"},
     {.key = "seeds", .type = OPT_ANY, .help = "one replicate per seed"},
     {.key = "early_terminate", .type = OPT_ANY, .help = "when to stop poor trials"},
+    {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000, .help = "slices of each trial"},
     {.key = "sampler", .type = OPT_ANY, .help = "settings of the method"},
     {.key = "budget", .type = OPT_ANY, .help = "limits of the whole sweep"},
     {.key = "retry", .type = OPT_ANY, .help = "which ends are tried again"},
@@ -80,8 +81,12 @@ static const struct opt_def budget_rows[] = {
     {.key = "max_failures", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
     {.key = "max_wall", .type = OPT_ANY, .help = "duration: 90, 30m, 8h, 1d"},
     {.key = "trial_timeout", .type = OPT_ANY, .help = "duration"},
+    {.key = "max_hours", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX,
+     .help = "hours of cores"},
     {.key = "max_gpu_hours", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
     {.key = "max_usd", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
+    {.key = "usd_per_core_hour", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
+    {.key = "usd_per_gpu_hour", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
 };
 const struct opt_table sweep_budget_table = {"budget", budget_rows,
                                               ARRAY_LEN(budget_rows)};
@@ -95,6 +100,7 @@ const struct opt_table sweep_retry_table = {"retry", retry_rows, ARRAY_LEN(retry
 static const struct opt_def executor_rows[] = {
     {.key = "type", .type = OPT_CHOICE, .choices = "local|slurm", .preset = "local"},
     {.key = "parallel", .type = OPT_INT, .min = 1, .max = 256, .help = "trials at a time"},
+    {.key = "gpus", .type = OPT_INT, .min = 0, .max = 1024, .help = "GPUs that a trial holds"},
     {.key = "template", .type = OPT_STRING, .help = "Slurm: batch script"},
 };
 const struct opt_table sweep_executor_table = {"executor", executor_rows,

@@ -127,6 +127,14 @@ int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
 /* Asks the run of a running trial to end (store_heartbeat tells it); a waiting trial is
  * cancelled at once. */
 int store_trial_stop(struct store *s, int64_t trial, struct err *err);
+/* Ends a trial for good as pruned or cancelled; it keeps its numbers. One that runs is
+ * asked to end (store_run_finish then gives it that state and reason instead of
+ * preempted), one that waits or is parked has ended at once. */
+int store_trial_end(struct store *s, int64_t trial, enum trial_state state,
+                    const char *reason, struct err *err);
+/* The run shall go on only to this update and park there: end as preempted with exit code
+ * 0. */
+int store_run_until(struct store *s, int64_t run, int64_t step, struct err *err);
 /* Puts finished-but-unsuccessful trials of a sweep (failed, oom, nan, timeout, stale; not
  * pruned or cancelled) back to waiting (sweep run --retry-failed). */
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err);
