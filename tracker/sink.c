@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 enum { BATCH = 256, MAX_WAITING = 1 << 16 };
+#define BEAT_S 1.0
 
 /* ---- null ---- */
 
@@ -153,7 +154,14 @@ static void local_artifact(struct sink *s, const char *name, const char *path)
         check(l, &e, false);
 }
 
-/* Three heartbeats fit into a lease, so that one may come late. */
+/* Three heartbeats fit into a lease, so that one may come late. They bring the numbers
+ * along, by which a controller judges the trial while it runs. */
+static double beat_s(const struct local *l)
+{
+    const double third = (double)l->lease_ms / 3000.0;
+    return third < BEAT_S ? third : BEAT_S;
+}
+
 static bool local_alive(struct sink *s)
 {
     struct local *l = (struct local *)s;
@@ -164,7 +172,7 @@ static bool local_alive(struct sink *s)
     flush(l);
     if (!l->lost && store_heartbeat(l->store, l->run, l->lease_ms, &l->stop, &e) < 0)
         check(l, &e, true);
-    l->next_beat_s = clock_mono_s() + (double)l->lease_ms / 3000.0;
+    l->next_beat_s = clock_mono_s() + beat_s(l);
     return !l->lost && !l->stop;
 }
 
@@ -192,7 +200,7 @@ struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
     l->run = run;
     l->lease_ms = lease_ms;
     l->keeper = keeper_new(store_path(store), run, lease_ms);
-    l->next_beat_s = clock_mono_s() + (double)lease_ms / 3000.0;
+    l->next_beat_s = clock_mono_s() + beat_s(l);
     return &l->base;
 }
 
