@@ -43,10 +43,16 @@ struct ordering {
     const double *violation; /* NULL: unconstrained */
 };
 
+/* Sums of the same decimals differ by their order of rounding. */
+static bool below(double a, double b)
+{
+    return b - a > 1e-12 * (fabs(a) + fabs(b));
+}
+
 static bool precedes(const struct ordering *o, size_t a, size_t b)
 {
     if (o->violation && (o->violation[a] > 0 || o->violation[b] > 0))
-        return o->violation[a] < o->violation[b];
+        return below(o->violation[a], o->violation[b]);
     return pareto_dominates(o->set, a, b, NULL);
 }
 
@@ -181,18 +187,18 @@ static double slice(const double **p, size_t n, size_t dims, const double *refer
     const double **own = xmalloc((n + 1) * sizeof *own);
     memcpy(own, p, n * sizeof *own);
     qsort_r(own, n, sizeof *own, by_last_goal, &dims);
-    const double **below = xmalloc((n + 1) * sizeof *below);
+    const double **under = xmalloc((n + 1) * sizeof *under);
     double volume = 0;
     for (size_t i = 0; i < n; i++) {
         double top = i + 1 < n ? own[i + 1][dims - 1] : reference[dims - 1];
         double height = top - own[i][dims - 1];
         if (!(height > 0))
             continue;
-        memcpy(below, own, (i + 1) * sizeof *below);
-        volume += height * slice(below, i + 1, dims - 1, reference);
+        memcpy(under, own, (i + 1) * sizeof *under);
+        volume += height * slice(under, i + 1, dims - 1, reference);
     }
     free(own);
-    free(below);
+    free(under);
     return volume;
 }
 
