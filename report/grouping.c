@@ -301,6 +301,7 @@ static const char *short_name(const char *key)
         {"target_modules",     ""         },
         {"reduction_factor",   "reduction"},
         {"num_virtual_tokens", "tokens"   },
+        {"num_train_epochs",   "epochs"   },
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(names[i][0], key))

@@ -110,10 +110,10 @@ static void strictest_takeaway(const struct report *r, json_t *o)
     if (s)
         add_takeaway(
             o,
-            "The strictest driver is %s: at its 95 %% bound %s leaves %.0f %% of "
+            "The strictest driver is %s: at its 95 %% bound %s leaves %s%.0f %% of "
             "the limit of %.6g %s (%s).",
-            s->title, cell_name(r, v->cell), 100 * s->margin, s->limit, s->unit,
-            sla_words[s->word]);
+            s->title, cell_name(r, v->cell), s->margin < 0 ? "−" : "",
+            100 * fabs(s->margin), s->limit, s->unit, sla_words[s->word]);
     else
         add_takeaway(
             o,

@@ -76,6 +76,13 @@ static json_t *blocks_json(const struct report *r)
     return list;
 }
 
+static const char *seeds_text(const struct evidence *e)
+{
+    return e->seeds_fewest == e->seeds_most
+               ? word_plural(e->seeds_most, "seed")
+               : word_f("%zu to %zu seeds", e->seeds_fewest, e->seeds_most);
+}
+
 static void visible_takeaway(const struct report *r, const struct evidence *e, json_t *o)
 {
     double delta = r->settings.rules.delta;
@@ -99,10 +106,9 @@ static void visible_takeaway(const struct report *r, const struct evidence *e, j
                      word_plural(e->seeds_fewest, "seed"), *by_rows ? "; " : "", by_rows);
     else
         add_takeaway(o,
-                     "With %zu to %zu seeds per cell this evidence shows differences of "
+                     "With %s per cell this evidence shows differences of "
                      "about %s and more, %s the smallest of interest (%g)%s%s.",
-                     e->seeds_fewest, e->seeds_most,
-                     word_score(e->visible_by_seeds, delta),
+                     seeds_text(e), word_score(e->visible_by_seeds, delta),
                      e->visible_by_seeds > delta ? "above" : "within", delta,
                      *by_rows ? "; " : "", by_rows);
 }

@@ -312,10 +312,11 @@ static json_t *numbers(struct report *r)
     }
     json_object_set_new(o, "threats", list);
     if (json_array_size(list))
-        add_takeaway(o,
-                     "%s (%zu %s the decision, %zu weaken it, %zu limit where it holds.)",
-                     json_get_str(json_array_get(list, 0), "text", ""), count[0],
-                     count[0] == 1 ? "may change" : "may change", count[1], count[2]);
+        add_takeaway(
+            o,
+            "%s (%zu may change the decision, %zu weaken it, %zu limit where it holds.)",
+            json_get_str(json_array_get(list, 0), "text", ""), count[0], count[1],
+            count[2]);
     else
         add_takeaway(o, "None of %zu rules found anything.", ARRAY_LEN(threats));
     return o;
