@@ -102,13 +102,13 @@ static json_t *item_json(const struct advise *all, const struct advice *a)
                      "method", a->candidate->method, "served",
                      served_names[a->candidate->served], "title", a->candidate->title,
                      "points", a->points, "setup", setup_json(all, &a->setup), "memory",
-                     isfinite(a->peak) ? memory_json(a) : json_null(), "trainable",
-                     number(e->trainable), "adapter_bytes", number(e->adapter_bytes),
-                     "flops_per_token", number(e->flops_per_token), "predicted_s",
-                     range_json(a->seconds), "predicted_usd", range_json(a->usd),
-                     "reasons", a->reasons, "against", a->against, "ruled_out",
-                     a->ruled_out, "measured", measured_json(&a->measured), "priors",
-                     priors_json(all, a));
+                     isfinite(a->peak) ? memory_json(a) : json_null(),
+                     "trainable_parameters", number(e->trainable), "adapter_bytes",
+                     number(e->adapter_bytes), "flops_per_token",
+                     number(e->flops_per_token), "predicted_s", range_json(a->seconds),
+                     "predicted_usd", range_json(a->usd), "reasons", a->reasons,
+                     "against", a->against, "ruled_out", a->ruled_out, "measured",
+                     measured_json(&a->measured), "priors", priors_json(all, a));
 }
 
 static json_t *constraints_json(const struct advise_request *r)
