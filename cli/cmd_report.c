@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/report.h"
+#include "report/verify.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -171,14 +172,67 @@ static int write_page(const struct report *r, const char *path, struct err *err)
     return 0;
 }
 
+/* ---- verify ---- */
+
+static void tell(const char *what, int holds, const char *yes, const char *no)
+{
+    printf("%-6s %s\n", what, holds > 0 ? yes : no);
+}
+
+static int print_verification(const struct verification *v)
+{
+    tell("data", v->data, "ok: the embedded data are as they were written",
+         "CHANGED: the embedded data do not have their hash");
+    tell("page", v->page, "ok: every byte is as it was written",
+         "CHANGED: the page was altered after it was written");
+    if (v->store >= 0)
+        tell("store", v->store, "ok: the same rows",
+             "DIFFERS: the store's rows are not those of the page");
+    printf("%s, %s, store rows %s\n", json_get_str(v->content, "about", ""),
+           json_get_str(v->content, "metric", ""),
+           json_get_str(v->content, "store_rows_sha256", ""));
+    return v->data && v->page && v->store != 0 ? 0 : 1;
+}
+
+/* `report verify FILE`: exit status 1 where something does not hold. */
+static int verify(const char *file, const char *store_path, struct err *err)
+{
+    struct buf page = BUF_INIT;
+    struct store *s = NULL;
+    struct verification v = {.store = -1};
+    int rc = fs_read(file, HTML_MAX, &page, err);
+    if (!rc && store_path)
+        rc = store_open(store_path, STORE_READ_ONLY, &s, err);
+    if (!rc)
+        rc = verify_page(buf_str(&page), page.len, s, &v, err);
+    if (!rc)
+        rc = print_verification(&v);
+    verification_release(&v);
+    store_close(s);
+    buf_release(&page);
+    return rc;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     json_t *values;
+    const char *words[2];
     size_t count = 0;
     bool done = false;
-    int rc = command_parse(&cmd_report, argc, argv, &values, NULL, 0, &count, &done, err);
+    int rc =
+        command_parse(&cmd_report, argc, argv, &values, words, 2, &count, &done, err);
     if (rc || done)
         return rc;
+    if (count) {
+        rc = count == 2 && str_eq(words[0], "verify")
+                 ? verify(words[1], json_get_str(values, "store", NULL), err)
+                 : err_set(err, ERR_USAGE,
+                           "report: '%.100s' is not understood; 'peftlab report verify "
+                           "FILE' checks a page",
+                           words[0]);
+        json_decref(values);
+        return rc;
+    }
     char *command = command_text(values);
     struct report_options o = read_options(values, command);
     char *path = store_default_path(json_get_str(values, "store", NULL));
@@ -202,8 +256,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_report = {
     .name = "report",
-    .usage =
-        "report [--sweep NAME ...] [--experiment NAME ...] [-o report.html] [--json]",
+    .usage = "report [--sweep NAME ...] [-o report.html] [--json] | report verify FILE",
     .help = "Write the page that says which configuration to choose, and why.",
     .group = "Store",
     .options = &table,

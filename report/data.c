@@ -216,6 +216,30 @@ static char *title_of(const struct rows *r, const struct scope_ids *ids)
     return title;
 }
 
+/* What find_default chose, as it can be asked for again: a sweep by its number. */
+static json_t *default_scope(const struct rows *r, const struct scope_ids *ids)
+{
+    char number[32];
+    snprintf(number, sizeof number, "%lld",
+             (long long)json_integer_value(json_array_get(ids->sweeps, 0)));
+    return json_array_size(ids->sweeps)
+               ? json_pack("{s:[s], s:[]}", "sweeps", number, "experiments")
+               : json_pack("{s:[], s:[s]}", "sweeps", "experiments",
+                           cell_text(r, 0, "experiment_name"));
+}
+
+static json_t *named_scope(const struct report_scope *scope)
+{
+    size_t n = json_array_size(scope->sweeps) + json_array_size(scope->experiments);
+    return n == 0
+               ? NULL
+               : json_pack("{s:o, s:o}", "sweeps",
+                           scope->sweeps ? json_deep_copy(scope->sweeps) : json_array(),
+                           "experiments",
+                           scope->experiments ? json_deep_copy(scope->experiments)
+                                              : json_array());
+}
+
 static int load_trials(struct store *s, const struct scope_ids *ids,
                        struct report_data *d, struct buf *hashed, struct err *err)
 {
@@ -237,6 +261,7 @@ static int load_trials(struct store *s, const struct scope_ids *ids,
     for (size_t i = 0; i < d->count; i++)
         read_trial(&r, i, &d->trials[i]);
     d->title = title_of(&r, ids);
+    d->scope = d->scope ? d->scope : default_scope(&r, ids);
     d->scope_count = json_array_size(ids->sweeps) + json_array_size(ids->experiments);
     json_decref(r.result);
     return rc;
@@ -321,7 +346,7 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
 int report_data_load(struct store *s, const struct report_scope *scope,
                      struct report_data *out, struct err *err)
 {
-    *out = (struct report_data){0};
+    *out = (struct report_data){.scope = named_scope(scope)};
     struct buf hashed = BUF_INIT;
     struct scope_ids ids = {json_array(), json_array()};
     int rc = find_scope(s, scope, &ids, err);
@@ -367,6 +392,7 @@ void report_data_release(struct report_data *d)
     }
     free(d->trials);
     free(d->title);
+    json_decref(d->scope);
     labels_release(&d->columns);
     labels_release(&d->groups);
     labels_release(&d->variants);
@@ -374,66 +400,7 @@ void report_data_release(struct report_data *d)
     *d = (struct report_data){0};
 }
 
-/* ---- one trial ---- */
-
-double trial_metric(const struct report_trial *t, const char *key)
-{
-    return json_get_num(t->metrics, key, NAN);
-}
-
-const json_t *trial_value(const struct report_trial *t, const char *key)
-{
-    const json_t *v = json_object_get(t->params, key);
-    if (!v || json_is_null(v))
-        v = json_object_get(t->config, key);
-    return v && !json_is_null(v) ? v : NULL;
-}
-
-char *trial_method(const struct report_trial *t)
-{
-    const char *method = json_string_value(trial_value(t, "method"));
-    const char *bits = json_string_value(trial_value(t, "quantization"));
-    if (!method)
-        return xstrdup("(no method)");
-    if (!bits || str_eq(bits, "none") || str_has_prefix(method, "q"))
-        return xstrdup(method);
-    if (str_eq(method, "lora") && str_eq(bits, "nf4"))
-        return xstrdup("qlora");
-    return xasprintf("%s on %s", method, bits);
-}
-
-double trial_split_rows(const struct report_trial *t, const char *metric)
-{
-    const char *slash = strchr(metric, '/');
-    char key[64];
-    if (!slash || slash - metric > 16)
-        return NAN;
-    snprintf(key, sizeof key, "data/%.*s_rows", (int)(slash - metric), metric);
-    return trial_metric(t, key);
-}
-
-double trial_items(const struct report_trial *t, const char *metric)
-{
-    double rows = trial_split_rows(t, metric), share = trial_metric(t, metric);
-    bool counts =
-        str_has_suffix(metric, "/accuracy") || str_has_suffix(metric, "/exact_match");
-    if (!counts || !(rows >= 1) || !(share >= 0 && share <= 1) ||
-        fabs(share * rows - round(share * rows)) > 1e-4)
-        return NAN;
-    return rows;
-}
-
-bool trial_is_open(const struct report_trial *t)
-{
-    return t->state == TRIAL_waiting || t->state == TRIAL_running ||
-           t->state == TRIAL_preempted || t->state == TRIAL_stale ||
-           t->state == TRIAL_cancelled || t->state == TRIAL_pruned;
-}
-
-bool trial_is_failed(const struct report_trial *t)
-{
-    return !trial_is_open(t) && t->state != TRIAL_complete;
-}
+/* ---- series ---- */
 
 json_t *report_series(struct store *s, const json_t *trial_ids, const char *key,
                       struct err *err)

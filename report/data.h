@@ -56,6 +56,7 @@ struct report_data {
     struct report_trial *trials;
     size_t count;
     struct report_labels columns, groups, variants, machines;
+    json_t *scope;                /* {"sweeps", "experiments"}: what was read, by name */
     size_t scope_count;           /* sweeps and experiments that were named */
     char *title;                  /* "sweep reviews", "sweeps a and b" */
     char rows_sha256[SHA256_HEX]; /* of the rows read, as canonical JSON */

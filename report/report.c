@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/plot.h"
+#include "report/verify.h"
 #include "report/words.h"
 #include <math.h>
 #include <stdarg.h>
@@ -136,7 +137,9 @@ static void write_head(const struct report *r, struct html *h)
                 "<meta name=\"viewport\" content=\"width=device-width, "
                 "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
                 "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src "
-                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    verify_write_seal(h);
+    html_raw(h, "<title>");
     html_textf(h, "%s: which configuration to choose", r->data.title);
     html_raw(h, "</title>\n<style>\n");
     html_raw(h, report_css);
@@ -216,7 +219,12 @@ void report_html(const struct report *r, struct html *out)
             "peftlab %s. Ranges are 95 %% t intervals over seeds unless said otherwise. "
             "Predictions are in italics behind ≈; everything else was measured.",
             PEFTLAB_VERSION);
-    html_raw(out, "</footer>\n</body>\n</html>\n");
+    html_raw(out, "</footer>\n");
+    json_t *data = report_json(r);
+    verify_write_data(data, out);
+    json_decref(data);
+    html_raw(out, "</body>\n</html>\n");
+    verify_seal(out);
 }
 
 /* ---- JSON ---- */
@@ -298,6 +306,7 @@ json_t *report_json(const struct report *r)
     json_object_set_new(o, "group_by",
                         r->options.scope.group_by ? json_incref(r->options.scope.group_by)
                                                   : json_null());
+    json_object_set_new(o, "scope", json_incref(r->data.scope));
     json_object_set_new(o, "store_rows_sha256", json_string(r->data.rows_sha256));
     json_object_set_new(o, "verdicts", verdicts_json(r));
     json_object_set_new(o, "matrix", json_incref(json_object_get(r->sections, "matrix")));

@@ -161,7 +161,7 @@ static void without_gnuplot_tables_stay(void **state)
     size_t size;
     char *page = page_of(r, &size);
     assert_int_equal(occurrences(page, "<svg"), 0);
-    assert_int_equal(occurrences(page, "No picture: gnuplot is not installed"),
+    assert_int_equal(occurrences(page, "\"notice\">No picture: gnuplot is not"),
                      r->figure_count);
     assert_true(occurrences(page, "Data behind the figure") == r->figure_count);
     free(path);
