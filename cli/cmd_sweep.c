@@ -15,15 +15,15 @@
 
 #define OVERRIDES_MAX 256
 
-static int predict(const json_t *resolved, const char *base_dir, int64_t *peak_bytes,
-                   double *seconds, struct err *err)
+static int predict(const json_t *resolved, const char *base_dir,
+                   struct sweep_prediction *out, struct err *err)
 {
     struct trial_prediction p;
     int rc = trial_predict(resolved, base_dir, &p, err);
     if (rc < 0)
         return rc;
-    *peak_bytes = p.total_bytes;
-    *seconds = p.total_s;
+    *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,
+                                     p.updates_per_epoch};
     return 0;
 }
 
@@ -59,6 +59,8 @@ static const struct opt_def run_rows[] = {
      .help = "name of the sweep (default: the file's)"},
     {.key = "run_dir", .type = OPT_PATH, .metavar = "DIR",
      .help = "folder of run folders (default: peftlab-runs beside the store)"},
+    {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000, .metavar = "N",
+     .help = "train every trial in N slices, all trials side by side"},
     {.key = "retry_failed", .type = OPT_BOOL, .preset = "false",
      .help = "try failed, oom, nan and timed-out trials again"},
 };
@@ -148,6 +150,7 @@ static int run_planned(struct sweep_plan *plan, const json_t *values, struct err
                                   .name = json_get_str(values, "name", NULL),
                                   .run_root = root,
                                   .jobs = (int)json_get_int(values, "jobs", 0),
+                                  .interleave = (int)json_get_int(values, "interleave", 0),
                                   .retry_failed =
                                       json_get_bool(values, "retry_failed", 0) == 1,
                                   .out = stdout};

@@ -18,25 +18,6 @@
 #define PROCESS_BYTES         ((int64_t)48 << 20) /* program, libraries, tokenizer, rows */
 #define STARTS_WITHOUT_RESULT 4
 
-static bool may_start(const struct ctl_trial *t, double now)
-{
-    return (t->state == TRIAL_waiting || t->state == TRIAL_preempted) && !t->started &&
-           now >= t->not_before;
-}
-
-/* Tried least often first, then the plan's order: as store_claim does. */
-static struct ctl_trial *next_trial(struct controller *c)
-{
-    struct ctl_trial *best = NULL;
-    double now = clock_mono_s();
-    for (size_t i = 0; i < c->count; i++) {
-        struct ctl_trial *t = &c->trials[i];
-        if (may_start(t, now) && (!best || t->attempts < best->attempts))
-            best = t;
-    }
-    return best;
-}
-
 static int64_t needs_bytes(const struct ctl_trial *t)
 {
     return t->t->peak_bytes < 0 ? 0 : t->t->peak_bytes + PROCESS_BYTES;
@@ -67,10 +48,12 @@ static int start_child(struct controller *c, struct ctl_trial *t)
                              .run_root = c->o->run_root,
                              .log = log,
                              .trial = t->id,
+                             .until = t->until,
+                             .evaluate = t->evaluate,
                              .threads = c->threads};
     struct ctl_child *child = &c->children[c->child_count];
-    *child =
-        (struct ctl_child){.trial = (size_t)(t - c->trials), .started = clock_mono_s()};
+    *child = (struct ctl_child){
+        .trial = (size_t)(t - c->trials), .started = clock_mono_s(), .until = t->until};
     int rc = fs_mkdirs(dir, c->err);
     if (rc >= 0)
         rc = c->launcher->start(&job, &child->handle, c->err);
@@ -112,8 +95,9 @@ static int start_more(struct controller *c)
 {
     int rc = 0;
     while (rc >= 0 && !c->no_more && c->child_count < c->jobs) {
-        struct ctl_trial *t = next_trial(c);
-        if (!t)
+        struct ctl_trial *t;
+        rc = advance_next(c, &t);
+        if (rc < 0 || !t)
             break;
         rc = within_budget(c, t);
         if (rc <= 0)
@@ -144,6 +128,10 @@ static int ended_without_result(struct controller *c, struct ctl_trial *t,
     }
     if (child->stop_sent > 0 || t->state == TRIAL_running)
         return 0; /* we asked for it; or another controller's child has it */
+    if (child->until && t->reached >= child->until) {
+        t->starts = 0;
+        return 0; /* parked */
+    }
     if (++t->starts >= STARTS_WITHOUT_RESULT + c->file->max_retries) {
         snprintf(reason, sizeof reason,
                  "%d processes ended without a result, the last with status %d; see "
@@ -168,7 +156,9 @@ static int poll_children(struct controller *c)
         struct ctl_trial *t = &c->trials[child.trial];
         c->children[i] = c->children[--c->child_count];
         t->started = false;
+        t->spent_s += clock_mono_s() - child.started;
         rc = controller_refresh(c);
+        t = &c->trials[child.trial]; /* there may be more now */
         if (rc >= 0 && !trial_state_is_final(t->state)) {
             rc = ended_without_result(c, t, &child, status);
             if (rc >= 0)
@@ -192,7 +182,8 @@ static void check_times(struct controller *c)
     double now = clock_mono_s(), limit = c->file->trial_timeout_s;
     for (int i = 0; i < c->child_count; i++) {
         struct ctl_child *child = &c->children[i];
-        if (limit > 0 && now - child->started > limit && child->stop_sent == 0) {
+        const double spent = now - child->started + c->trials[child->trial].spent_s;
+        if (limit > 0 && spent > limit && child->stop_sent == 0) {
             child->timed_out = true;
             child->stop_sent = now;
             c->launcher->stop(child->handle, false);
@@ -250,9 +241,13 @@ static int loop(struct controller *c)
         if (c->stop_requested && !c->no_more)
             stop_starting(c, "asked to by 'sweep stop'");
         check_times(c);
-        if (!c->child_count && (c->done == c->count || c->no_more))
+        if (!c->child_count && c->no_more)
             return 0;
         rc = start_more(c);
+        const int more = rc < 0 || c->child_count ? rc : advance_settle(c);
+        if (rc >= 0 && !c->child_count && !more && c->done == c->count)
+            return 0;
+        rc = rc < 0 ? rc : more < 0 ? more : 0;
         if (rc < 0)
             return rc;
         if (clock_mono_s() - shown > 0.2) {
@@ -303,14 +298,9 @@ static void tell_start(const struct controller *c)
 {
     const struct sweep_file *f = c->file;
     fprintf(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
-            (long long)c->sweep, controller_name(c), c->count, c->jobs, c->threads,
-            c->threads == 1 ? "" : "s");
-    if (f->early_terminate)
-        fprintf(
-            c->o->out,
-            "note: early_terminate (%s) is not available yet: every trial runs to its "
-            "end\n",
-            f->early_terminate);
+            (long long)c->sweep, controller_name(c), advance_total(c), c->jobs,
+            c->threads, c->threads == 1 ? "" : "s");
+    sweep_plan_words(c->plan, c->advance.slices, c->o->out);
     if (f->max_gpu_hours > 0 && !f->gpus)
         fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "
                            "no GPU (executor.gpus)\n");
@@ -325,9 +315,13 @@ static void tell_start(const struct controller *c)
 
 static int begin(struct controller *c)
 {
-    int count = 0, rc = controller_predict(c);
+    int count = 0, rc = advance_open(c);
+    if (rc >= 0)
+        rc = controller_predict(c);
     if (rc >= 0)
         rc = controller_add(c);
+    if (rc >= 0)
+        rc = advance_begin(c);
     if (rc >= 0 && c->o->retry_failed)
         rc = store_retry(c->store, c->sweep, &count, c->err);
     if (rc >= 0)
@@ -393,6 +387,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
         end_children(&c);
     progress_end(c.progress);
     sweep_labels_release(&c.labels);
+    advance_release(&c);
     free(c.trials);
     free(c.by_id);
     free(c.children);
