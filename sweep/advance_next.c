@@ -3,6 +3,7 @@
 #include "lib/proc.h"
 #include "sweep/advance.h"
 #include "sweep/controller.h"
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -155,6 +156,35 @@ int advance_next(struct controller *c, struct ctl_trial **out)
     return rc < 0 ? rc : 0;
 }
 
+/* A list of configurations ends, so a rule made for an endless stream may leave all of
+ * them at some rung. Then the best of the highest one goes on to its end. */
+static bool send_best_on(struct controller *c)
+{
+    struct advance *a = &c->advance;
+    const double sign = c->file->maximize ? -1 : 1;
+    struct curve *curves = advance_curves(c);
+    size_t best = SIZE_MAX;
+    double best_value = NAN;
+    bool complete = false;
+    for (size_t i = 0; i < a->group_count; i++) {
+        const struct curve *r = &curves[i];
+        const double value = sign * curve_at(r, r->reached);
+        complete |= r->state == CURVE_COMPLETE;
+        if (r->state != CURVE_WAITING || r->reached == 0 || isnan(value) ||
+            (best != SIZE_MAX &&
+             (r->reached < curves[best].reached ||
+              (r->reached == curves[best].reached && value >= best_value))))
+            continue;
+        best = i;
+        best_value = value;
+    }
+    advance_free_curves(curves, a->group_count);
+    if (complete || best == SIZE_MAX)
+        return false;
+    a->groups[best].target = a->pruner.s.max;
+    return true;
+}
+
 /* Nothing runs and the rule has nothing to send: those parked at a rung end there. */
 int advance_settle(struct controller *c)
 {
@@ -163,6 +193,8 @@ int advance_settle(struct controller *c)
     for (size_t i = 0; i < c->count; i++)
         if (c->trials[i].state == TRIAL_running || is_on_its_way(c, &c->trials[i]))
             return 1;
+    if (send_best_on(c))
+        return 1;
     for (size_t i = 0; i < c->count; i++) {
         const struct ctl_trial *t = &c->trials[i];
         char reason[160];

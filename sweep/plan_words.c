@@ -61,12 +61,14 @@ static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
     struct hyperband_bracket b[PRUNER_RUNGS_MAX];
     const int n = hyperband_brackets(&p->s, b);
     for (int i = 0; i < n; i++) {
-        int64_t left = b[i].n;
+        int64_t left = b[i].n, power = 1;
+        for (int k = 0; k < b[i].s; k++)
+            power *= p->s.eta;
         fprintf(f, "hyperband: bracket %d:", i + 1);
-        for (int rung = 0; rung <= b[i].s; rung++, left /= p->s.eta)
-            fprintf(f, "%s %lld configuration%s to %s %.0f", rung ? "," : "",
+        for (int k = 0; k <= b[i].s; k++, left /= p->s.eta, power /= p->s.eta)
+            fprintf(f, "%s %lld configuration%s to %s %lld", k ? "," : "",
                     (long long)(left ? left : 1), left > 1 ? "s" : "", unit,
-                    hyperband_resource(&p->s, &b[i], rung));
+                    (long long)(p->s.max / power));
         putc('\n', f);
     }
 }
