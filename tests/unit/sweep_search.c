@@ -6,6 +6,8 @@
 #include "lib/rng.h"
 #include "lib/stats.h"
 #include "lib/stats_pareto.h"
+#include "sweep/pareto.h"
+#include "sweep/tpe.h"
 #include "lib/str.h"
 #include "sweep/sampler.h"
 #include <math.h>
@@ -290,6 +292,29 @@ static void includes_come_first_or_extend(void **state)
     }
 }
 
+/* As in a grid: what was absent stays absent, also where an include makes its condition
+ * true afterwards; a derived value follows the include. */
+static void includes_change_constants(void **state)
+{
+    (void)state;
+    struct sweep_file *f = parse("program: x\nmethod: random\nparameters:\n"
+                                 "  mode: {value: 1}\n  twice: {expr: '2*mode'}\n"
+                                 "  rank: {values: [4, 8], when: 'mode == 2'}\n"
+                                 "  x: {min: 0.0, max: 1.0}\n"
+                                 "include: [{mode: 2}]\n");
+    struct sampler *s = open_sampler(f, 0);
+    for (uint64_t i = 0; i < 5; i++) {
+        json_t *p;
+        assert_int_equal(sampler_suggest(s, i, NULL, &p, NULL), 1);
+        assert_int_equal(json_get_int(p, "mode", 0), 2);
+        assert_int_equal(json_get_int(p, "twice", 0), 4);
+        assert_null(json_object_get(p, "rank"));
+        json_decref(p);
+    }
+    sampler_free(s);
+    sweep_file_free(f);
+}
+
 static void excluding_all_is_said(void **state)
 {
     (void)state;
@@ -367,13 +392,18 @@ static const struct problem {
     double (*loss)(const json_t *params);
 } problems[] = {
     {"  x: {min: -5.0, max: 5.0}\n  y: {min: -5.0, max: 5.0}\n  z: {min: -5.0, max: "
-     "5.0}\n",                                                       sphere},
-    { "  x: {min: -5.0, max: 10.0}\n  y: {min: 0.0, max: 15.0}\n", branin},
-    { "  method: {values: [full, lora, prefix]}\n"
+     "5.0}\n",                                               sphere},
+    {"  x: {min: -5.0, max: 10.0}\n  y: {min: 0.0, max: 15.0}\n", branin},
+    {"  method: {values: [full, lora, prefix]}\n"
      "  lr: {distribution: log_uniform_values, min: 1e-6, max: 1e-1}\n"
      "  rank: {distribution: q_log_uniform_values, min: 1, max: 256, q: 1,\n"
      "         when: 'method == lora'}\n"
-     "  dropout: {distribution: beta, a: 2, b: 5}\n",         tuning},
+     "  dropout: {distribution: beta, a: 2, b: 5}\n",        tuning},
+ /* The best method is excluded; the rest must be learned all the same. */
+    {"  method: {values: [full, lora, prefix]}\n"
+     "  lr: {distribution: log_uniform_values, min: 1e-6, max: 1e-1}\n"
+     "  rank: {values: [16]}\n  dropout: {value: 0}\n"
+     "exclude: [{method: lora}]\n",                          tuning},
 };
 
 #define EVALUATIONS 60
@@ -417,13 +447,59 @@ static void tpe_beats_random(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
-        double least = i == 1 ? 0.397887 : 0; /* Branin's minimum */
+        static const double minima[] = {0, 0.397887, 0, 0.3};
+        double least = minima[i];
         double tpe = median_best(&problems[i], "tpe") - least;
         double random = median_best(&problems[i], "random") - least;
         print_message("problem %zu: regret %.4g with tpe, %.4g at random\n", i, tpe,
                       random);
         assert_true(tpe < 0.8 * random);
     }
+}
+
+static void the_best_tenth_is_at_most_25(void **state)
+{
+    (void)state;
+    static const size_t sizes[][2] = {
+        {0,   0 },
+        {1,   1 },
+        {10,  1 },
+        {11,  2 },
+        {240, 24},
+        {250, 25},
+        {260, 25},
+        {390, 25}
+    };
+    for (size_t k = 0; k < ARRAY_LEN(sizes); k++) {
+        struct tried tried = {.count = 0};
+        struct tpe_split s;
+        for (size_t i = 0; i < sizes[k][0]; i++)
+            add(&tried, NULL, CURVE_COMPLETE, -(double)i);
+        struct sampler_history h = history(&tried);
+        tpe_split(&h, NULL, 0, &s);
+        assert_int_equal(s.n, sizes[k][0]);
+        assert_int_equal(s.n_below, sizes[k][1]);
+        for (size_t i = 0; i < s.n_below; i++)
+            assert_int_equal(s.below[i], sizes[k][0] - s.n_below + i);
+        tpe_split_release(&s);
+    }
+}
+
+static void fronts_are_ordered_by_volume(void **state)
+{
+    (void)state;
+    static const double points[] = {0, 1, 0.5, 0.5, 1, 0, 0.1, 0.95, NAN, 0, 0.6, 0.6};
+    static const bool maximize[] = {false, false};
+    static const size_t expected[] = {1, 3}, all[] = {0, 1, 2, 3, 5, 4};
+    struct pareto_set s = {points, 6, 2, maximize};
+    size_t order[6];
+    pareto_order(&s, 2, order);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(order[i], expected[i]);
+    assert_int_equal(order[4], 5);
+    assert_int_equal(order[5], 4);
+    pareto_order(&s, 4, order); /* the whole front: nothing to choose */
+    assert_memory_equal(order, all, sizeof all);
 }
 
 /* Two goals that pull apart: the volume that the found front dominates. */
@@ -482,6 +558,9 @@ int main(void)
         cmocka_unit_test(includes_come_first_or_extend),
         cmocka_unit_test(excluding_all_is_said),
         cmocka_unit_test(probabilities_are_met),
+        cmocka_unit_test(includes_change_constants),
+        cmocka_unit_test(the_best_tenth_is_at_most_25),
+        cmocka_unit_test(fronts_are_ordered_by_volume),
         cmocka_unit_test(tpe_beats_random),
         cmocka_unit_test(tpe_widens_the_front),
     };
