@@ -92,7 +92,7 @@ static struct stat_interval around(double middle, double half)
 struct stat_interval stat_t_interval(const double *x, size_t n, double level)
 {
     double sd = stat_sd(x, n);
-    if (!(sd > 0) || !(level > 0 && level < 1))
+    if (!(sd >= 0) || !(level > 0 && level < 1))
         return nowhere;
     double t = -stat_t_quantile((1 - level) / 2, (double)n - 1);
     return around(stat_mean(x, n), t * sd / sqrt((double)n));

@@ -5,8 +5,8 @@
  * all.
  *
  * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
- * Degenerate input (n < 2, zero spread) gives NaN for what cannot be known, never a
- * made-up number. */
+ * Degenerate input gives NaN for what cannot be known, never a made-up number: a spread
+ * from one value, a test without spread. The interval of equal values is that point. */
 #ifndef LIB_STATS_H
 #define LIB_STATS_H
 

@@ -7,7 +7,7 @@
 
 /* ---- two levels ---- */
 
-static double drawn_mean(const struct sample *s, const struct philox_key *key,
+static double drawn_mean(const struct stat_sample *s, const struct philox_key *key,
                          uint64_t stream)
 {
     double sum = 0;
@@ -16,7 +16,7 @@ static double drawn_mean(const struct sample *s, const struct philox_key *key,
     return sum / (double)s->n;
 }
 
-static double plain_mean(const struct sample *seeds, size_t count)
+static double plain_mean(const struct stat_sample *seeds, size_t count)
 {
     double sum = 0;
     for (size_t i = 0; i < count; i++)
@@ -24,7 +24,7 @@ static double plain_mean(const struct sample *seeds, size_t count)
     return sum / (double)count;
 }
 
-struct bootstrap stat_bootstrap_seeds(const struct sample *seeds, size_t count,
+struct bootstrap stat_bootstrap_seeds(const struct stat_sample *seeds, size_t count,
                                       double level, size_t draws, uint64_t seed)
 {
     struct bootstrap out = {
@@ -39,7 +39,7 @@ struct bootstrap stat_bootstrap_seeds(const struct sample *seeds, size_t count,
     for (uint64_t b = 0; b < draws; b++) {
         double sum = 0;
         for (uint64_t i = 0; i < count; i++) {
-            const struct sample *s = &seeds[rng_below(&outer, b, i, count)];
+            const struct stat_sample *s = &seeds[rng_below(&outer, b, i, count)];
             sum += drawn_mean(s, &inner, b << 20 | i);
         }
         means[b] = sum / (double)count;
@@ -79,7 +79,7 @@ static void count_ranks(const double *mean, size_t count, struct rank_stability 
     }
 }
 
-void stat_rank_stability(const struct sample *configs, size_t count, bool minimize,
+void stat_rank_stability(const struct stat_sample *configs, size_t count, bool minimize,
                          bool paired, size_t draws, uint64_t seed,
                          struct rank_stability *out)
 {

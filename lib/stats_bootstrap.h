@@ -18,7 +18,7 @@
 #define BOOTSTRAP_LEAST_RUNS 8 /* below it: the t interval */
 
 /* A sample; for two levels one per seed, over its items. */
-struct sample {
+struct stat_sample {
     const double *x;
     size_t n;
 };
@@ -30,7 +30,7 @@ struct bootstrap {
 };
 /* Seeds are drawn, then items within each drawn seed (differences of paired items make a
  * paired interval). NaN with fewer than two seeds or an empty one. */
-struct bootstrap stat_bootstrap_seeds(const struct sample *seeds, size_t count,
+struct bootstrap stat_bootstrap_seeds(const struct stat_sample *seeds, size_t count,
                                       double level, size_t draws, uint64_t seed);
 
 struct rank_stability {
@@ -42,7 +42,7 @@ struct rank_stability {
  * run of all is the same seed and they are drawn together (all n equal). out: configs. A
  * configuration without runs gets NaN and no rank; one with a single run cannot vary,
  * which the caller should say. */
-void stat_rank_stability(const struct sample *configs, size_t count, bool minimize,
+void stat_rank_stability(const struct stat_sample *configs, size_t count, bool minimize,
                          bool paired, size_t draws, uint64_t seed,
                          struct rank_stability *out);
 
