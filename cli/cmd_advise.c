@@ -20,6 +20,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+/* Of rows that are written for the planner alone. */
+#define MAX_PLANNED_TOKENS 4e6
+
 /* clang-format off */
 static const struct opt_def options[] = {
     {.key = "model", .type = OPT_STRING, .flags = OPT_REQUIRED, .metavar = "NAME",
@@ -230,6 +233,8 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
         fmin(r->seq_len, r->shape.positions - 2 - (asks_more ? s->virtual_tokens : 0));
     struct trial_prediction plan;
     json_t *resolved = NULL, *trial = NULL;
+    if (s->batch * length > MAX_PLANNED_TOKENS)
+        return -1;
     int rc = r->train_data ? 0 : write_rows(p, length);
     if (!rc) {
         trial = trial_of(p, s, length);

@@ -137,6 +137,16 @@ static void set_up(const struct advise_request *r, struct advice *a)
 
 /* --- time and money --- */
 
+static void latency(const struct advise_request *r, struct advice *a)
+{
+    a->request_ms = (struct estimate_range){NAN, NAN, NAN};
+    if (!r->machine.gpu)
+        return;
+    struct estimate_range s = estimate_request(&r->shape, &a->setup, r->machine.gpu,
+                                               a->candidate->served == SERVED_BESIDE);
+    a->request_ms = (struct estimate_range){1000 * s.low, 1000 * s.base, 1000 * s.high};
+}
+
 static void cost(const struct advise *all, struct advice *a)
 {
     const struct advise_request *r = all->request;
@@ -194,6 +204,7 @@ int advise_make(const struct advise_request *r, struct advise *out, struct err *
         };
         set_up(r, a);
         cost(out, a);
+        latency(r, a);
         a->reasons = json_array();
         a->against = json_array();
         a->ruled_out = json_array();

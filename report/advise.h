@@ -74,6 +74,7 @@ struct advice {
     enum fit fit;
     double peak;                        /* that `fit` was judged by */
     struct estimate_range seconds, usd; /* NaN: unknown */
+    struct estimate_range request_ms;   /* of one, predicted; NaN: no GPU was named */
     double points;
     json_t *reasons, *against, *ruled_out; /* lists of sentences */
     json_t *priors;                        /* [{id, side}] */

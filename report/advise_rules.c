@@ -112,20 +112,43 @@ static void rule_time(const struct advise *all, struct advice *a)
     }
 }
 
+static void rule_measured_latency(const struct advise_request *r, struct advice *a)
+{
+    if (a->measured.latency_ms > r->latency_ms)
+        advise_say(a->ruled_out, "latency: p50 of %.3g ms measured, %.3g ms allowed",
+                   a->measured.latency_ms, r->latency_ms);
+    else
+        pro(a, 0,
+            SAY("latency: p50 of %.3g ms measured, %.3g ms allowed",
+                a->measured.latency_ms, r->latency_ms));
+}
+
+static void rule_predicted_latency(const struct advise_request *r, struct advice *a)
+{
+    const char *what = r->shape.decoder ? "per output token" : "per request";
+    if (a->request_ms.low > r->latency_ms)
+        advise_say(a->ruled_out,
+                   "latency: at least %.3g ms %s predicted, %.3g ms allowed",
+                   a->request_ms.low, what, r->latency_ms);
+    else if (a->request_ms.base > r->latency_ms)
+        pro(a, -2,
+            SAY("latency at risk: %.3g ms %s predicted, %.3g ms allowed",
+                a->request_ms.base, what, r->latency_ms));
+    else if (isfinite(a->request_ms.base))
+        pro(a, 0,
+            SAY("latency: %.3g ms %s predicted, %.3g ms allowed", a->request_ms.base,
+                what, r->latency_ms));
+}
+
 static void rule_latency(const struct advise *all, struct advice *a)
 {
     const struct advise_request *r = all->request;
     if (!isfinite(r->latency_ms))
         return;
-    if (isfinite(a->measured.latency_ms)) {
-        if (a->measured.latency_ms > r->latency_ms)
-            advise_say(a->ruled_out, "latency: p50 of %.3g ms measured, %.3g ms allowed",
-                       a->measured.latency_ms, r->latency_ms);
-        else
-            pro(a, 0,
-                SAY("latency: p50 of %.3g ms measured, %.3g ms allowed",
-                    a->measured.latency_ms, r->latency_ms));
-    }
+    if (isfinite(a->measured.latency_ms))
+        rule_measured_latency(r, a);
+    else
+        rule_predicted_latency(r, a);
     if (is(a, "lora|qlora") && a->candidate->served == SERVED_BESIDE)
         pro(a, -1, SAY("unmerged, it takes part in every request"));
 }

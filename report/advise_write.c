@@ -1,6 +1,7 @@
 /* report/advise_write.c - the advice as JSON and as text; see advise.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "report/advise.h"
@@ -97,8 +98,8 @@ static json_t *priors_json(const struct advise *all, const struct advice *a)
 static json_t *item_json(const struct advise *all, const struct advice *a)
 {
     const struct estimate *e = &a->estimates[STACK_PEFT];
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O, "
-                     "s:O, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, "
+                     "s:O, s:O, s:o, s:o}",
                      "method", a->candidate->method, "served",
                      served_names[a->candidate->served], "title", a->candidate->title,
                      "points", a->points, "setup", setup_json(all, &a->setup), "memory",
@@ -106,8 +107,9 @@ static json_t *item_json(const struct advise *all, const struct advice *a)
                      "trainable_parameters", number(e->trainable), "adapter_bytes",
                      number(e->adapter_bytes), "flops_per_token",
                      number(e->flops_per_token), "predicted_s", range_json(a->seconds),
-                     "predicted_usd", range_json(a->usd), "reasons", a->reasons,
-                     "against", a->against, "ruled_out", a->ruled_out, "measured",
+                     "predicted_usd", range_json(a->usd), "predicted_request_ms",
+                     range_json(a->request_ms), "reasons", a->reasons, "against",
+                     a->against, "ruled_out", a->ruled_out, "measured",
                      measured_json(&a->measured), "priors", priors_json(all, a));
 }
 
@@ -356,8 +358,11 @@ void advise_print(const struct advise *a, FILE *f)
     if (a->price.newest)
         fprintf(f,
                 "\nTime and cost are predicted, for rows of full length; prices of %s "
-                "between $%.2f and $%.2f "
-                "per GPU and hour, the newest of %s.\n",
+                "between "
+                "$%.2f and $%.2f per GPU and hour, the newest of %s%s.\n",
                 a->request->machine.gpu->name, a->price.low, a->price.high,
-                a->price.newest->read_on);
+                a->price.newest->read_on,
+                price_age_days(a->price.newest, clock_wall_ms()) > PRICE_STALE_DAYS
+                    ? ": stale, give newer ones with --prices"
+                    : "");
 }

@@ -76,5 +76,10 @@ struct estimate_range {
 struct estimate_range estimate_seconds(const struct setup *s, const struct estimate *e,
                                        const struct gpu *gpu, int gpus, bool sharded,
                                        double tokens);
+/* Seconds of a single request: a forward pass of seq_len tokens for encoders, one output
+ * token for decoders, whichever of reading the weights and computing is slower.
+ * `beside`: the adapter is not merged. */
+struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
+                                       const struct gpu *gpu, bool beside);
 
 #endif

@@ -30,7 +30,7 @@ static void test_paths(void **state)
                                       "a\nb",
                                       ".git/config",
                                       "x/.GIT/hooks/post-checkout",
-                                      "a" HUB_PART,
+                                      ("a" HUB_PART),
                                       HUB_RECORD};
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)

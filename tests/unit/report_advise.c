@@ -236,6 +236,29 @@ static void hours_and_dollars(void **state)
     advise_release(&a);
 }
 
+/* One output token of 7 B in 16 bits reads 13.5 GB: 4 to 8 ms at the 3.35 TB/s of an
+ * H100, 45 to 90 at an L4's 0.3. */
+static void latency(void **state)
+{
+    (void)state;
+    struct advise_request r = ask("llama-2-7b", "h100", 5000);
+    r.latency_ms = 20;
+    struct advise a = advise(&r);
+    const struct advice *lora = item(&a, "lora", SERVED_MERGED);
+    assert_true(lora->request_ms.low > 4 && lora->request_ms.low < 5);
+    assert_true(lora->request_ms.base > 5 && lora->request_ms.base < 9);
+    must_say(lora->reasons, "per output token predicted, 20 ms allowed");
+    must_say(advise_find(&a, "adapter")->against, "to be avoided for a latency bound");
+    assert_true(advise_find(&a, "adapter")->request_ms.base > lora->request_ms.base);
+    advise_release(&a);
+    r = ask("llama-2-7b", "l4", 5000);
+    r.latency_ms = 20;
+    a = advise(&r);
+    must_say(advise_find(&a, "ia3")->ruled_out, "latency: at least");
+    assert_string_equal(a.items[0].candidate->method, "qlora"); /* a quarter to read */
+    advise_release(&a);
+}
+
 static void old_gpus_and_few_rows(void **state)
 {
     (void)state;
@@ -428,6 +451,7 @@ int main(void)
         cmocka_unit_test(nothing_fits),
         cmocka_unit_test(micro_batches),
         cmocka_unit_test(hours_and_dollars),
+        cmocka_unit_test(latency),
         cmocka_unit_test(old_gpus_and_few_rows),
         cmocka_unit_test(measurements_outweigh),
         cmocka_unit_test(machines),
