@@ -194,6 +194,14 @@ static bool any_method(const struct report_data *d)
     return false;
 }
 
+static bool names_configs(const struct report_data *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (!json_is_string(json_object_get(d->trials[i].params, "config")))
+            return false;
+    return d->count > 0;
+}
+
 static json_t *group_facts(const struct report_trial *t, const json_t *group_by,
                            bool by_method)
 {
@@ -348,8 +356,10 @@ void report_data_group(struct report_data *d, const json_t *group_by)
 {
     for (size_t i = 0; i < d->count; i++)
         d->trials[i].hardware = hardware_of(&d->trials[i]);
-    d->by_method = !group_by && any_method(d);
     json_t *all_keys = NULL;
+    if (!group_by && names_configs(d)) /* a table that says what its rows are */
+        group_by = all_keys = json_pack("[s]", "config");
+    d->by_method = !group_by && any_method(d);
     if (!group_by && !d->by_method) {
         /* A table without methods: every combination but its learning rate. */
         json_t *keys = varying_keys(d), *v;

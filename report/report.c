@@ -205,6 +205,8 @@ static void write_contents(const struct report *r, struct html *h)
     html_raw(h, "</ol></nav>\n");
 }
 
+static json_t *embedded_json(const struct report *r);
+
 void report_html(const struct report *r, struct html *out)
 {
     write_head(r, out);
@@ -220,7 +222,7 @@ void report_html(const struct report *r, struct html *out)
             "Predictions are in italics behind ≈; everything else was measured.",
             PEFTLAB_VERSION);
     html_raw(out, "</footer>\n");
-    json_t *data = report_json(r);
+    json_t *data = embedded_json(r);
     verify_write_data(data, out);
     json_decref(data);
     html_raw(out, "</body>\n</html>\n");
@@ -278,6 +280,25 @@ static json_t *verdicts_json(const struct report *r)
     return main;
 }
 
+enum { MAX_EMBEDDED_PAIRS = 200 };
+
+/* Pairs come in the order of ranks, so that those of the best stand first. */
+static void shorten_pairs(json_t *verdict)
+{
+    json_t *pairs = json_object_get(verdict, "pairs"),
+           *best = json_object_get(verdict, "best");
+    size_t all = json_array_size(pairs), keep = 0;
+    if (all <= MAX_EMBEDDED_PAIRS)
+        return;
+    while (keep < all &&
+           json_equal(json_object_get(json_array_get(pairs, keep), "a"), best))
+        keep++;
+    while (json_array_size(pairs) > keep)
+        json_array_remove(pairs, json_array_size(pairs) - 1);
+    json_object_set_new(verdict, "pairs_left_out",
+                        json_integer((json_int_t)(all - keep)));
+}
+
 static void collect_takeaways(const struct report *r, json_t *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
@@ -313,6 +334,24 @@ json_t *report_json(const struct report *r)
     json_object_set_new(o, "takeaways", takeaways);
     json_object_set_new(o, "figures", figures);
     json_object_set(o, "sections", r->sections);
+    return o;
+}
+
+/* The same without what it says twice; of a long table of pairs those with the best. */
+static json_t *embedded_json(const struct report *r)
+{
+    json_t *o = report_json(r), *verdicts = json_object_get(o, "verdicts"),
+           *columns = json_object_get(verdicts, "columns"), *column;
+    size_t i;
+    json_object_del(o, "matrix");
+    json_object_del(o, "takeaways");
+    if (json_array_size(columns) == 1)
+        json_object_del(verdicts, "columns");
+    shorten_pairs(verdicts);
+    json_array_foreach(columns, i, column)
+    {
+        shorten_pairs(column);
+    }
     return o;
 }
 
