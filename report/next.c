@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { FEWEST_SEEDS = 2, MOST_SEEDS = 20, NEW_CELL_SEEDS = 3 };
+enum { FEWEST_SEEDS = 2, MOST_SEEDS = 20 };
 
 double next_value(double d, double s)
 {
@@ -27,9 +27,7 @@ static double spread_of_groups(const struct verdict *v)
     return sd;
 }
 
-/* Price of one run of a group in a column: its own, else that of another column by rows,
- * else the mean of the column. */
-static double run_price(const struct report *r, size_t column, size_t group)
+double next_run_price(const struct report *r, size_t column, size_t group)
 {
     const struct matrix *m = &r->matrix;
     double own = cell_run_usd(r, matrix_cell(m, column, group)), sum = 0;
@@ -86,7 +84,8 @@ static bool plan_seeds(const struct report *r, const struct verdict *v, size_t c
                        .assumed_spread = !known};
     double s = e * sqrt((double)more / (double)(more + have));
     x->value = next_value(p->diff, s);
-    x->usd = (double)more * (run_price(r, column, best) + run_price(r, column, rival));
+    x->usd = (double)more *
+             (next_run_price(r, column, best) + next_run_price(r, column, rival));
     finish(x);
     return x->value > 0;
 }
@@ -101,11 +100,11 @@ static bool plan_cell(const struct report *r, const struct verdict *v, size_t co
     *x = (struct next){.kind = NEXT_CELL,
                        .group = group,
                        .column = column,
-                       .seeds = NEW_CELL_SEEDS,
-                       .trials = NEW_CELL_SEEDS,
+                       .seeds = NEXT_CELL_SEEDS,
+                       .trials = NEXT_CELL_SEEDS,
                        .assumed_spread = true};
     x->value = next_value(sign * (v->configs[v->ranking[0]].mean - mean), e);
-    x->usd = NEW_CELL_SEEDS * run_price(r, column, group);
+    x->usd = NEXT_CELL_SEEDS * next_run_price(r, column, group);
     finish(x);
     return x->value > 0;
 }

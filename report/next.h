@@ -29,6 +29,11 @@ struct next {
 
 /* The gain of the choice for a difference d that will be re-estimated with spread s. */
 double next_value(double d, double s);
+/* Seeds that a cell needs to count. */
+enum { NEXT_CELL_SEEDS = 3 };
+/* Price of one run of a group in a column: its own, else that of another column by rows,
+ * else the mean of the column; NaN: nothing is known. */
+double next_run_price(const struct report *r, size_t column, size_t group);
 /* Best rate first. Caller frees. */
 struct next *next_experiments(const struct report *r, size_t *count);
 
