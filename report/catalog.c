@@ -225,6 +225,21 @@ const struct gpu *catalog_gpu(const struct catalog *c, const char *name)
     return NULL;
 }
 
+const struct gpu *catalog_device(const struct catalog *c, const char *device)
+{
+    for (size_t i = 0; i < c->gpu_count; i++) {
+        json_t *name;
+        size_t k;
+        json_array_foreach(json_object_get(c->gpus[i].row, "devices"), k, name)
+        {
+            const char *begins = json_string_value(name);
+            if (begins && *begins && str_has_prefix(device, begins))
+                return &c->gpus[i];
+        }
+    }
+    return NULL;
+}
+
 static struct price_range range_of(const struct catalog *c, const char *gpu, bool spot)
 {
     struct price_range r = {.low = NAN, .base = NAN, .high = NAN};

@@ -59,6 +59,9 @@ int catalog_parse_gpus(const char *text, size_t len, const char *name,
 int catalog_parse_prices(const char *text, size_t len, const char *name,
                          struct catalog *out, struct err *err);
 void catalog_release(struct catalog *c);
+/* The GPU that a driver calls so ("NVIDIA L4, sm_89, 22.0 GiB"), by the beginnings listed
+ * as its `devices`; NULL: none. */
+const struct gpu *catalog_device(const struct catalog *c, const char *device);
 const struct gpu *catalog_gpu(const struct catalog *c, const char *name); /* or NULL */
 struct price_range catalog_range(const struct catalog *c, const char *gpu);
 struct price_range catalog_spot_range(const struct catalog *c, const char *gpu);

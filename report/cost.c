@@ -47,9 +47,18 @@ double trial_threads(const struct report_trial *t)
     return threads >= 1 ? threads : 1;
 }
 
-static double core_usd(const struct report *r, double threads, double seconds)
+const struct gpu *trial_gpu(const struct report *r, const struct report_trial *t)
 {
-    return seconds * threads * r->options.core_usd_per_hour / 3600;
+    if (!str_eq(json_get_str(t->environment, "backend", ""), "cuda"))
+        return NULL;
+    return catalog_device(&r->catalog, json_get_str(t->environment, "variant", ""));
+}
+
+double trial_usd_per_hour(const struct report *r, const struct report_trial *t)
+{
+    const struct gpu *gpu = trial_gpu(r, t);
+    double price = gpu ? catalog_range(&r->catalog, gpu->name).base : NAN;
+    return isnan(price) ? trial_threads(t) * r->options.core_usd_per_hour : price;
 }
 
 static double trial_seconds(const struct report_trial *t)
@@ -60,15 +69,15 @@ static double trial_seconds(const struct report_trial *t)
 
 double trial_usd(const struct report *r, const struct report_trial *t)
 {
-    return core_usd(r, trial_threads(t), trial_seconds(t));
+    return trial_usd_per_hour(r, t) * trial_seconds(t) / 3600;
 }
 
 double cell_run_usd(const struct report *r, const struct report_cell *c)
 {
     double sum = 0;
     for (size_t i = 0; i < c->count; i++)
-        sum += core_usd(r, trial_threads(c->trials[i]),
-                        trial_metric(c->trials[i], "time/total_s"));
+        sum += trial_usd_per_hour(r, c->trials[i]) *
+               trial_metric(c->trials[i], "time/total_s") / 3600;
     return c->count ? sum / (double)c->count : NAN;
 }
 
@@ -155,16 +164,14 @@ double cell_per_1000_usd(const struct report *r, const struct report_cell *c,
                          double *workers)
 {
     double service_s = cell_spread(c, "latency/p50_ms").mean / 1000;
-    double threads = c->count ? trial_threads(c->trials[0]) : 1;
     *workers = NAN;
     if (!isfinite(service_s))
         return NAN;
-    return cost_per_1000(r, service_s, threads * r->options.core_usd_per_hour, workers);
+    return cost_per_1000(r, service_s, trial_usd_per_hour(r, c->trials[0]), workers);
 }
 
 double replica_usd_per_hour(const struct report *r, const struct report_cell *c)
 {
     double said = sla_number(r->sla, "replica_usd_per_hour");
-    double threads = c->count ? trial_threads(c->trials[0]) : 1;
-    return isnan(said) ? threads * r->options.core_usd_per_hour : said;
+    return isnan(said) ? trial_usd_per_hour(r, c->trials[0]) : said;
 }

@@ -2,7 +2,8 @@
  * the GPUs of the catalogue (reference report-and-cost.md, section 3).
  *
  * This machine (cost.c): a trial pays for the threads it used, at a price per core and
- * hour that the user states (the default is an assumption, see docs/report.md):
+ * hour that the user states (the default is an assumption, see docs/report.md), or for
+ * the GPU it ran on where the catalogue knows it:
  *   run      = (set-up + training + evaluation) x threads x price / 3600
  *   decision = the same over all attempts of all trials, failed and pruned ones too
  *   refresh  = run x retrains per year x tasks
@@ -67,6 +68,10 @@ struct decision_cost {
 extern const char *const decision_part_names[DECISION_PARTS];
 
 double trial_threads(const struct report_trial *t);
+/* The GPU it ran on; NULL: the processor, or one that the catalogue does not know. */
+const struct gpu *trial_gpu(const struct report *r, const struct report_trial *t);
+/* Of that GPU (median of its prices), else threads x price per core. */
+double trial_usd_per_hour(const struct report *r, const struct report_trial *t);
 double trial_usd(const struct report *r, const struct report_trial *t);
 struct run_cost cell_run_cost(const struct report *r, const struct report_cell *c);
 /* Mean over the cell's trials. */
@@ -115,12 +120,15 @@ double replica_usd_per_hour(const struct report *r, const struct report_cell *c)
 enum memory_fit { FIT_YES, FIT_TIGHT, FIT_NO, FIT_UNKNOWN };
 extern const char *const memory_fit_words[];
 
-/* Shares of this machine's peak that runs of a method reached. */
+/* Shares of the peak that runs of a method reached: of the GPU itself where some ran on
+ * it, else of this machine. */
 struct calibration {
     struct range3 share; /* largest, median, smallest; NaN: no such runs */
     size_t runs;
+    bool own; /* on that GPU: carries over as it is */
 };
-struct calibration calibrate_method(const struct report *r, const struct report_cell *c);
+struct calibration calibrate_method(const struct report *r, const struct report_cell *c,
+                                    const struct gpu *gpu);
 
 struct gpu_cost {
     const struct gpu *gpu;

@@ -37,15 +37,28 @@ double forward_flops(const struct report *r)
 
 /* ---- calibration ---- */
 
-struct calibration calibrate_method(const struct report *r, const struct report_cell *c)
+/* A run's share of the peak, of `gpu` for runs on it, else of the machine's measured one.
+ */
+static double share_of(const struct report *r, const struct report_trial *t,
+                       const struct gpu *gpu)
+{
+    const struct gpu *ran_on = trial_gpu(r, t);
+    if (gpu)
+        return ran_on == gpu ? trial_metric(t, "train/flops_per_s") / gpu->flops_s : NAN;
+    return trial_metric(t, "train/share_of_peak");
+}
+
+static struct calibration shares(const struct report *r, const struct report_cell *c,
+                                 const struct gpu *gpu)
 {
     struct calibration out = {
-        .share = {NAN, NAN, NAN}
+        .share = {NAN, NAN, NAN},
+          .own = gpu != NULL
     };
     double *share = xcalloc(r->data.count + 1, sizeof *share);
     for (size_t i = 0; i < r->data.count; i++) {
         const struct report_trial *t = &r->data.trials[i];
-        double v = trial_metric(t, "train/share_of_peak");
+        double v = share_of(r, t, gpu);
         if (t->group == c->group && t->state == TRIAL_complete && v > 0 && v <= 1.5)
             share[out.runs++] = v;
     }
@@ -57,12 +70,21 @@ struct calibration calibrate_method(const struct report *r, const struct report_
     return out;
 }
 
+struct calibration calibrate_method(const struct report *r, const struct report_cell *c,
+                                    const struct gpu *gpu)
+{
+    struct calibration own = gpu ? shares(r, c, gpu) : (struct calibration){.runs = 0};
+    return own.runs ? own : shares(r, c, NULL);
+}
+
 /* The share of a GPU's peak: what was reached here, as far as that carries over, never
  * above the usual ceiling but at the cheap end; else the assumption. */
 static struct range3 efficiency(const struct calibration *k)
 {
     const struct assumption *carry = &assumptions[ASSUME_CARRY_OVER],
                             *guess = &assumptions[ASSUME_UTILISATION];
+    if (k->runs && k->own)
+        return k->share;
     if (!k->runs)
         return (struct range3){guess->low, guess->base, guess->high};
     return (struct range3){fmin(k->share.low * carry->low, 1),
@@ -172,7 +194,7 @@ static enum memory_fit fit_of(double planned, const struct gpu *g)
 void predict_gpu(const struct report *r, const struct report_cell *c,
                  const struct gpu *gpu, struct gpu_cost *out)
 {
-    struct calibration k = calibrate_method(r, c);
+    struct calibration k = calibrate_method(r, c, gpu);
     struct range3 share = efficiency(&k);
     struct work training = training_work(c), request = request_work(r, c);
     *out =

@@ -77,11 +77,12 @@ void write_training_cost(const struct report *r, struct html *h)
         html_number(h, "%s", word_usd(k.usd));
     }
     html_table_close(h);
-    html_el(h, "p", "note",
-            "Set-up is what is left of the whole: loading the model and the data, "
-            "measuring latency, writing files. %s per core and hour is an assumption; "
-            "--core-price states yours.",
-            word_usd(r->options.core_usd_per_hour));
+    html_el(
+        h, "p", "note",
+        "Set-up is what is left of the whole: loading the model and the data, "
+        "measuring latency, writing files. %s per core and hour is an assumption; "
+        "--core-price states yours. Runs on a GPU of the catalogue pay its median price.",
+        word_usd(r->options.core_usd_per_hour));
     write_energy(r, cells, h);
     free(cells);
 }
@@ -135,9 +136,8 @@ static void serving_row(const struct report *r, const struct report_cell *c, boo
     if (!serving_measure(r, c, merged, &s))
         return;
     double workers;
-    double usd = cost_per_1000(r, s.p50_ms / 1000,
-                               trial_threads(c->trials[0]) * r->options.core_usd_per_hour,
-                               &workers);
+    double usd =
+        cost_per_1000(r, s.p50_ms / 1000, trial_usd_per_hour(r, c->trials[0]), &workers);
     html_row(h);
     html_head_cell(h, "%s", cell_name(r, c));
     html_cell(h, "%s", merged ? "merged" : "as trained");
@@ -204,7 +204,7 @@ static void predicted_usd(struct html *h, const struct range3 *x)
 
 void write_gpu_cost(const struct report *r, const struct report_cell *c, struct html *h)
 {
-    struct calibration k = calibrate_method(r, c);
+    struct calibration k = calibrate_method(r, c, NULL);
     html_el(
         h, "p", "note",
         "Roofline predictions, not measurements: low, base and high combine the price "

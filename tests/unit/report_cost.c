@@ -14,7 +14,8 @@ static void assert_near(double got, double wanted, const char *what)
 /* ---- catalogue ---- */
 
 static const char one_gpu[] =
-    "[{\"gpu\": \"X\", \"memory_gb\": {\"value\": 10, \"status\": \"vendor\", "
+    "[{\"gpu\": \"X\", \"devices\": [\"Fast 10\"], \"memory_gb\": {\"value\": 10, "
+    "\"status\": \"vendor\", "
     "\"source\": \"s\"}, \"bandwidth_gb_s\": {\"value\": 100, \"status\": \"derived\", "
     "\"source\": \"s\"}, \"bf16_tflops\": {\"value\": %s, \"status\": \"%s\", "
     "\"source\": \"s\"}, \"fp16_tflops\": {\"value\": 20, \"status\": \"vendor\", "
@@ -89,6 +90,7 @@ struct fixture {
     struct store *store;
     int64_t experiment, sweep;
     int number;
+    const char *device; /* NULL: the processor */
 };
 
 static int open_store(void **state)
@@ -139,7 +141,9 @@ static void add(struct fixture *f, const char *method, enum trial_state state,
                 int seconds, double share, double joules, double planned_bytes)
 {
     json_t *params = json_pack("{s:s, s:i}", "method", method, "max_train_samples", 100);
-    json_t *machine = json_pack("{s:i}", "threads", 2);
+    json_t *machine =
+        json_pack("{s:i, s:s, s:s}", "threads", 2, "backend", f->device ? "cuda" : "cpu",
+                  "variant", f->device ? f->device : "avx2");
     char *key = xasprintf("k%d", f->number);
     struct trial_row row = {.sweep = f->sweep,
                             .experiment = f->experiment,
@@ -163,6 +167,7 @@ static void add(struct fixture *f, const char *method, enum trial_state state,
         {"time/train_s",             -1, 60                  },
         {"time/eval_s",              -1, 30                  },
         {"train/flops",              -1, 6e12                },
+        {"train/flops_per_s",        -1, 4e13                },
         {"train/updates",            -1, 10                  },
         {"train/share_of_peak",      -1, share               },
         {"params/total",             -1, 1e6                 },
@@ -230,7 +235,7 @@ static void roofline_is_what_the_hand_finds(void **state)
     add(f, "lora", TRIAL_complete, 110, .6, NAN, 9e9);
     struct report *r = build(f);
     struct gpu_cost g;
-    struct calibration k = calibrate_method(r, report_leader(r));
+    struct calibration k = calibrate_method(r, report_leader(r), NULL);
     assert_int_equal(k.runs, 2);
     assert_near(k.share.low, .8, "cheap end is the best share");
     assert_near(k.share.high, .6, "dear end is the worst");
@@ -250,7 +255,32 @@ static void roofline_is_what_the_hand_finds(void **state)
     report_free(r);
 }
 
-/* 4 TB/s of weights in no FLOPs: memory decides. */
+/* A run on X pays for X, and its own share of X's peak, .4, carries over whole; a GPU
+ * that the catalogue does not know pays for its threads. */
+static void runs_on_a_gpu_calibrate_it(void **state)
+{
+    struct fixture *f = *state;
+    struct gpu_cost g;
+    f->device = "Fast 10GB, sm_99";
+    add(f, "lora", TRIAL_complete, 110, .8, NAN, 9e9);
+    struct report *r = build(f);
+    const struct report_cell *c = report_leader(r);
+    struct calibration k = calibrate_method(r, c, &r->catalog.gpus[0]);
+    assert_true(k.own && k.runs == 1);
+    assert_near(k.share.base, .4, "share of the GPU's peak");
+    predict_gpu(r, c, &r->catalog.gpus[0], &g);
+    assert_near(g.train_s.base, 60 + .06 / .4 + 10 * .005, "no carry-over");
+    assert_near(cell_run_usd(r, c), 100 * 4.0 / 3600, "median price of X");
+    report_free(r);
+    f->device = "Faster 10";
+    add(f, "full", TRIAL_complete, 110, .8, NAN, 9e9);
+    r = build(f);
+    assert_null(trial_gpu(r, &r->data.trials[1]));
+    assert_near(trial_usd_per_hour(r, &r->data.trials[1]), .72, "threads");
+    report_free(r);
+}
+
+/* Where arithmetic takes no time the bytes of the updates decide: 62 MB at 70 GB/s. */
 static void little_arithmetic_waits_for_memory(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +342,8 @@ int main(void)
         cmocka_unit_test(builtin_files_are_good),
         cmocka_unit_test_setup_teardown(parts_add_up, open_store, close_store),
         cmocka_unit_test_setup_teardown(roofline_is_what_the_hand_finds, open_store,
+                                        close_store),
+        cmocka_unit_test_setup_teardown(runs_on_a_gpu_calibrate_it, open_store,
                                         close_store),
         cmocka_unit_test_setup_teardown(little_arithmetic_waits_for_memory, open_store,
                                         close_store),
