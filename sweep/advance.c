@@ -156,7 +156,7 @@ void advance_release(struct controller *c)
     }
     free(a->added);
     free(a->groups);
-    for (size_t i = 0; i < c->count; i++) {
+    for (size_t i = 0; i < c->count && c->trials; i++) {
         free(c->trials[i].points);
         free(c->trials[i].values);
     }

@@ -5,6 +5,8 @@
 #include "sweep/sampler.h"
 #include "sweep/sweep.h"
 
+#define SHOWN_MAX 6
+
 static bool in_epochs(const struct sweep_file *f)
 {
     return str_eq(json_get_str(f->early, "resource", "step"), "epoch");
@@ -76,12 +78,12 @@ static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
 static void print_bands(const struct pruner *p, const char *unit, FILE *f)
 {
     int64_t steps[PRUNER_RUNGS_MAX];
-    const int n = bands_steps(&p->s, steps);
+    const int n = bands_steps(&p->s, steps), shown = n < SHOWN_MAX ? n : SHOWN_MAX;
     (void)unit;
     fputs("hyperband: looks at reports ", f);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < shown; i++)
         fprintf(f, "%s%lld", i ? ", " : "", (long long)steps[i]);
-    fputs(" of the metric\n", f);
+    fprintf(f, "%s of the metric\n", shown < n ? ", ..." : "");
 }
 
 static void print_percentile(const struct pruner *p, const char *unit, FILE *f)
