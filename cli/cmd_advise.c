@@ -50,6 +50,9 @@ static const struct opt_def options[] = {
     {.key = "memory", .type = OPT_STRING, .metavar = "SIZE",
      .help = "memory of a device, as 24GB (default: the GPU's, this machine's)",
      .group = "limits"},
+    {.key = "core_price", .type = OPT_FLOAT, .preset = "0.048", .min = 0, .max = 1000,
+     .metavar = "USD", .help = "price of one core of this machine per hour",
+     .group = "limits"},
     {.key = "hours", .type = OPT_FLOAT, .min = 0, .max = 1e6, .metavar = "X",
      .help = "longest training", .group = "limits"},
     {.key = "budget", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "USD",
@@ -168,6 +171,7 @@ static int read_request(const json_t *v, const struct catalog *c,
                               fmin(r->shape.decoder ? 512 : 128, r->shape.positions));
     r->batch = json_get_num(v, "batch", 16);
     r->rank = json_get_num(v, "rank", NAN);
+    r->usd_per_hour = json_get_num(v, "core_price", NAN) * proc_cpu_count();
     r->hours = json_get_num(v, "hours", NAN);
     r->usd = json_get_num(v, "budget", NAN);
     r->latency_ms = json_get_num(v, "latency_ms", NAN);

@@ -151,7 +151,9 @@ static void cost(const struct advise *all, struct advice *a)
 {
     const struct advise_request *r = all->request;
     const double tokens = r->rows * r->epochs * r->seq_len, here = a->seconds.base;
-    const struct price_range *p = &all->price;
+    const struct price_range own = {
+        .low = r->usd_per_hour, .base = r->usd_per_hour, .high = r->usd_per_hour};
+    const struct price_range *p = r->machine.gpu ? &all->price : &own;
     a->seconds = a->usd = (struct estimate_range){NAN, NAN, NAN};
     if (a->exact) /* measured GEMM rate, predicted share of it */
         a->seconds = (struct estimate_range){here * 0.8, here, here * 1.5};

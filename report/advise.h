@@ -44,6 +44,7 @@ struct advise_request {
     int checkpointing;                  /* -1: where it is needed */
     struct machine machine;             /* gpu NULL: this machine */
     double memory_bytes;                /* of one device */
+    double usd_per_hour;                /* of this machine, where no GPU is named */
     const char *train_data, *eval_data; /* for the sweep file; NULL: placeholders */
     const struct catalog *catalog;
     const struct priors *priors;

@@ -235,6 +235,8 @@ static bool in_situation(const struct advise_request *r, const struct prior_defa
     return true;
 }
 
+static const char *const served_words[SERVED_COUNT] = {"merged", "beside", "own"};
+
 /* What is said of LoRA holds for it on a 4-bit base and for DoRA, unless they are named.
  */
 static const char *name_in(const struct advice *a, const struct prior_default *d)
@@ -254,11 +256,15 @@ static void rule_defaults(const struct advise *all, struct advice *a)
         if (!in_situation(all->request, d))
             continue;
         if (str_in_list(name, d->avoid, '|'))
-            pro(a, -3, SAY("to be avoided for %s (prior %s)", d->situation, d->id));
+            pro(a, -3, SAY("to be avoided: %s (prior %s)", d->situation, d->id));
+        else if (*d->served &&
+                 !str_in_list(served_words[a->candidate->served], d->served, '|'))
+            continue; /* said of the other way to serve it */
         else if (str_in_list(name, d->first, '|'))
-            pro(a, 3, SAY("first choice for %s (prior %s)", d->situation, d->id));
+            pro(a, 3,
+                SAY("first choice: %s - %s (prior %s)", d->situation, d->why, d->id));
         else if (str_in_list(name, d->then, '|'))
-            pro(a, 1.5, SAY("second choice for %s (prior %s)", d->situation, d->id));
+            pro(a, 1.5, SAY("second choice: %s (prior %s)", d->situation, d->id));
     }
 }
 
@@ -286,13 +292,16 @@ static void list_priors(const struct advise *all, struct advice *a)
 
 /* --- the store --- */
 
-static const struct advice *best_measured(const struct advise *all)
+/* The best mean, and how many methods have one over two seeds or more. */
+static const struct advice *best_measured(const struct advise *all, size_t *methods)
 {
     const struct advice *best = NULL;
+    *methods = 0;
     for (size_t i = 0; i < all->count; i++) {
         const struct measured *m = &all->items[i].measured;
         if (m->seeds < 2)
             continue;
+        (*methods)++;
         if (!best ||
             (m->maximize ? m->mean > best->measured.mean : m->mean < best->measured.mean))
             best = &all->items[i];
@@ -302,15 +311,18 @@ static const struct advice *best_measured(const struct advise *all)
 
 static void rule_measured(const struct advise *all, struct advice *a)
 {
-    const struct advice *best = best_measured(all);
+    size_t methods;
+    const struct advice *best = best_measured(all, &methods);
     const struct measured *m = &a->measured;
     if (!best || m->seeds < 2)
         return;
     if (str_eq(best->candidate->method, a->candidate->method)) {
-        pro(a, 2,
-            SAY("measured: best mean %s, %.4f [%.4f, %.4f] over %zu seeds, %zu "
-                "configurations tried",
-                m->metric, m->mean, m->low, m->high, m->seeds, m->configurations));
+        pro(a, methods > 1 ? 2 : 0,
+            SAY("measured: %s %s, %.4f [%.4f, %.4f] over %zu seeds, %zu configuration%s "
+                "tried",
+                methods > 1 ? "best mean" : "no other method is, mean", m->metric,
+                m->mean, m->low, m->high, m->seeds, m->configurations,
+                m->configurations == 1 ? "" : "s"));
         return;
     }
     struct stat_test t =

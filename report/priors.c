@@ -88,6 +88,7 @@ static int read_default(const json_t *row, size_t i, const char *name,
         .then = json_get_str(row, "then", ""),
         .avoid = json_get_str(row, "avoid", ""),
         .why = json_get_str(row, "why", ""),
+        .served = json_get_str(row, "served", ""),
         .conditions = json_object_get(row, "conditions"),
     };
     if (*d->id && *d->situation && *d->first && json_is_object(d->conditions))

@@ -44,6 +44,8 @@ struct prior {
 
 struct prior_default {
     const char *id, *situation, *first, *then, *avoid, *why; /* lists of methods or "" */
+    const char
+        *served; /* first and then hold so served: "merged|own", "beside"; "": any */
     const json_t *conditions;
 };
 

@@ -248,8 +248,10 @@ static void latency(void **state)
     assert_true(lora->request_ms.low > 4 && lora->request_ms.low < 5);
     assert_true(lora->request_ms.base > 5 && lora->request_ms.base < 9);
     must_say(lora->reasons, "per output token predicted, 20 ms allowed");
-    must_say(advise_find(&a, "adapter")->against, "to be avoided for a latency bound");
+    must_say(advise_find(&a, "adapter")->against, "to be avoided: a latency bound");
     assert_true(advise_find(&a, "adapter")->request_ms.base > lora->request_ms.base);
+    must_say(lora->reasons, "first choice: a latency bound");
+    assert_false(says(advise_find(&a, "qlora")->reasons, "a latency bound"));
     advise_release(&a);
     r = ask("llama-2-7b", "l4", 5000);
     r.latency_ms = 20;
@@ -269,7 +271,7 @@ static void old_gpus_and_few_rows(void **state)
     advise_release(&a);
     r = ask("bert-base", NULL, 100);
     a = advise(&r);
-    must_say(advise_find(&a, "full")->against, "to be avoided for fewer than 200 rows");
+    must_say(advise_find(&a, "full")->against, "to be avoided: fewer than 200 rows");
     must_say(advise_find(&a, "ia3")->reasons, "first choice");
     advise_release(&a);
 }
