@@ -61,35 +61,8 @@ static json_t *or_null(const char *text)
 
 static int check_experiment(struct store *s, const char *name, struct err *err)
 {
-    if (!name)
-        return 0;
-    json_t *rows = view_rows(s, "SELECT name FROM experiment_view ORDER BY name", NULL,
-                             100000, err),
-           *row;
-    if (!rows)
-        return -(int)err->code;
-    size_t i, n = json_array_size(rows);
-    const char **names = xcalloc(n + 1, sizeof *names);
-    bool found = false;
-    json_array_foreach(rows, i, row)
-    {
-        names[i] = json_get_str(row, "name", "");
-        found |= str_eq(names[i], name);
-    }
-    const char *near = str_nearest(name, names, n);
-    char *clean = str_clean(name, strlen(name)),
-         *hint = str_clean(near ? near : "", near ? strlen(near) : 0);
-    int rc = found ? 0
-                   : err_set(err, ERR_NOINPUT,
-                             "store '%s' has no experiment '%.200s'%s%.200s%s",
-                             store_path(s), clean, near ? " (did you mean '" : "",
-                             near ? hint : "; 'peftlab ls --experiments' lists them",
-                             near ? "'?)" : "");
-    free(clean);
-    free(hint);
-    free(names);
-    json_decref(rows);
-    return rc;
+    int64_t id;
+    return name ? view_find_experiment(s, name, &id, err) : 0;
 }
 
 static bool is_field(const char *name)

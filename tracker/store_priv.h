@@ -114,6 +114,11 @@ int store_check_name(const char *what, const char *name, struct err *err);
  * NULL; caller frees. */
 char *store_repair_text(const char *text);
 
+/* ---- metrics.c ---- */
+/* Inside a transaction: one value of a run, whether it is alive or not. */
+int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
+                     struct err *err);
+
 /* ---- claims.c ---- */
 /* Inside a transaction: the run must be alive. ERR_BUSY when its lease was lost. */
 int store_require_alive(struct store *s, int64_t run, struct err *err);
