@@ -1,6 +1,7 @@
 /* report/pareto.c - see pareto.h. */
 #include "report/pareto.h"
 #include "lib/mem.h"
+#include "lib/stats_knee.h"
 #include "lib/stats_pareto.h"
 #include "lib/str.h"
 #include "report/cost.h"
@@ -117,17 +118,18 @@ static void mark_front(const struct report *r, struct front_point *p, size_t n,
     free(runs);
 }
 
-/* The best is the first; without a standard error nothing is within it but the best. */
 static void mark_knee(const struct report *r, struct front_point *p, size_t n)
 {
-    double se = p[0].score.n >= 2 ? p[0].score.sd / sqrt((double)p[0].score.n) : 0,
-           sign = r->settings.rules.minimize ? -1 : 1;
-    struct front_point *knee = &p[0];
-    for (size_t i = 1; i < n; i++)
-        if (sign * (p[0].score.mean - p[i].score.mean) <= se &&
-            p[i].cost.mean < knee->cost.mean)
-            knee = &p[i];
-    knee->knee = true;
+    double *cost = xcalloc(3 * n + 1, sizeof *cost), *score = cost + n, *se = score + n;
+    for (size_t i = 0; i < n; i++) {
+        cost[i] = p[i].cost.mean;
+        score[i] = p[i].score.mean;
+        se[i] = p[i].score.n >= 2 ? p[i].score.sd / sqrt((double)p[i].score.n) : 0;
+    }
+    struct one_se k = stat_one_se(cost, score, se, n, r->settings.rules.minimize);
+    if (k.chosen != NO_KNEE)
+        p[k.chosen].knee = true;
+    free(cost);
 }
 
 struct front_point *pareto_front(const struct report *r, const struct front_axis *axis,
