@@ -1,4 +1,5 @@
 /* report/cost_predict.c - see cost.h: GPUs, by the roofline. */
+#include "lib/fleet.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats.h"
@@ -9,7 +10,7 @@
 
 const char *const memory_fit_words[] = {"yes", "tight", "no", "unknown"};
 
-#define LOST_S 300.0 /* half a checkpoint interval of ten minutes */
+#define CHECKPOINT_S 600.0 /* interval; half of it is lost at each interruption */
 
 /* Training FLOPs over forward FLOPs: the head's gradient stops at once, a method inside
  * the model needs gradients of activations too, full fine-tuning those of weights. */
@@ -163,14 +164,21 @@ static struct range3 priced(struct range3 seconds, const struct price_range *p)
                            seconds.high * p->high / 3600};
 }
 
-/* What is billed when a spot GPU is taken away now and then. */
-static struct range3 with_interruptions(struct range3 seconds)
+/* What is billed when a spot GPU is taken away now and then; seconds. */
+static double with_interruptions(double seconds, double hours_between, double restart_s)
+{
+    return 3600 * spot_solve(seconds / 3600, hours_between, CHECKPOINT_S / 3600,
+                             restart_s / 3600, 1, 1)
+                      .billed_hours;
+}
+
+static struct range3 on_spot(struct range3 t)
 {
     const struct assumption *h = &assumptions[ASSUME_SPOT_HOURS],
                             *a = &assumptions[ASSUME_RESTART_S];
-    return (struct range3){seconds.low * (1 + (LOST_S + a->low) / (h->low * 3600)),
-                           seconds.base * (1 + (LOST_S + a->base) / (h->base * 3600)),
-                           seconds.high * (1 + (LOST_S + a->high) / (h->high * 3600))};
+    return (struct range3){with_interruptions(t.low, h->low, a->low),
+                           with_interruptions(t.base, h->base, a->base),
+                           with_interruptions(t.high, h->high, a->high)};
 }
 
 /* The cheap end of serving takes full batches, where weights are read once for many. */
@@ -207,7 +215,7 @@ void predict_gpu(const struct report *r, const struct report_cell *c,
     out->request_ms =
         (struct range3){serve.low * 1000, serve.base * 1000, serve.high * 1000};
     out->run_usd = priced(out->train_s, &out->price);
-    out->spot_usd = priced(with_interruptions(out->train_s), &out->spot);
+    out->spot_usd = priced(on_spot(out->train_s), &out->spot);
     out->per_1000_usd = gpu_per_1000(
         r, out->request_ms, request.flops / (gpu->flops_s * share.low), &out->price);
     if (out->price.newest)

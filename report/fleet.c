@@ -5,57 +5,19 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- plans ---- */
-
-/* A load that fills its replicas exactly needs no further one: quotients of decimals are
- * a rounding above a whole number at times. */
-static double whole(double quotient)
-{
-    return ceil(quotient * (1 - 1e-12) - 1e-12);
-}
-
-static int descending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x < y) - (x > y);
-}
-
-void fleet_plan(const double *lambda, size_t count, double capacity, double phi,
-                double n_min, struct fleet_plan *out, double *by_cut)
-{
-    double *heaviest = xcalloc(count + 1, sizeof *heaviest), sum = 0, merged = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += heaviest[i] = lambda[i];
-    qsort(heaviest, count, sizeof *heaviest, descending);
-    double rest = sum;
-    *out = (struct fleet_plan){.best = INFINITY};
-    for (size_t cut = 0; cut <= count; cut++) {
-        double shared = cut < count ? fmax(n_min, whole(rest / (phi * capacity))) : 0;
-        if (cut == 0)
-            out->shared = shared;
-        if (by_cut)
-            by_cut[cut] = merged + shared;
-        if (merged + shared < out->best) {
-            out->best = merged + shared;
-            out->best_cut = cut;
-        }
-        if (cut < count) {
-            merged += fmax(n_min, whole(heaviest[cut] / capacity));
-            rest -= heaviest[cut];
-        }
-    }
-    out->merged = merged;
-    out->merged_fill = sum / (merged * capacity);
-    out->shared_wins_unrounded = out->merged_fill < phi;
-    free(heaviest);
-}
-
-double fleet_usd_per_1000(double replicas, double usd_per_hour, double per_s)
-{
-    return 1000 * replicas * usd_per_hour / (3600 * per_s);
-}
-
 /* ---- the tasks of the SLA file ---- */
+
+void fleet_plan(const struct fleet *f, const double *peaks, double phi,
+                struct adapter_plan *out)
+{
+    struct adapter_fleet in = {.load = peaks,
+                               .tasks = f->count,
+                               .capacity = f->capacity,
+                               .phi = phi,
+                               .usd_per_gpu_hour = f->usd_per_hour,
+                               .least = f->least};
+    adapter_plan_init(out, &in);
+}
 
 bool fleet_of(const struct report *r, struct fleet *out)
 {
@@ -71,45 +33,46 @@ bool fleet_of(const struct report *r, struct fleet *out)
     out->peaks = xcalloc(out->count, sizeof *out->peaks);
     for (size_t i = 0; i < out->count; i++)
         out->peaks[i] = r->sla->tasks[i].requests_per_s * peak_over_mean;
-    out->n_min = sla_number(r->sla, "replicas_min");
+    out->least = (size_t)sla_number(r->sla, "replicas_min");
     out->usd_per_hour = replica_usd_per_hour(r, c);
     out->mean_per_s = r->sla->mean_per_s;
     out->may_merge = !sla_flag(r->sla, "base_untouched");
     out->phi_low = isnan(out->phi.one.ci.low)
                        ? out->phi.many_low
                        : fmin(out->phi.many_low, out->phi.one.ci.low);
-    fleet_plan(out->peaks, out->count, out->capacity, out->phi.one.mean, out->n_min,
-               &out->plan, NULL);
-    fleet_plan(out->peaks, out->count, out->capacity, out->phi_low, out->n_min,
-               &out->plan_low, NULL);
-    fleet_plan(out->peaks, out->count, out->capacity, FLEET_PUBLISHED_PHI, out->n_min,
-               &out->plan_published, NULL);
+    fleet_plan(out, out->peaks, out->phi.one.mean, &out->plan);
+    fleet_plan(out, out->peaks, out->phi_low, &out->plan_low);
+    fleet_plan(out, out->peaks, FLEET_PUBLISHED_PHI, &out->plan_published);
     return true;
 }
 
 void fleet_release(struct fleet *f)
 {
+    adapter_plan_release(&f->plan);
+    adapter_plan_release(&f->plan_low);
+    adapter_plan_release(&f->plan_published);
     free(f->peaks);
     *f = (struct fleet){0};
 }
 
 /* ---- numbers ---- */
 
-static const char *usd_of(const struct fleet *f, double replicas)
+static const char *usd_of(const struct fleet *f, size_t replicas)
 {
-    return word_usd(fleet_usd_per_1000(replicas, f->usd_per_hour, f->mean_per_s));
+    return word_usd(fleet_usd_per_1k((double)replicas, f->usd_per_hour, f->mean_per_s));
 }
 
-static json_t *plan_json(const struct fleet *f, const struct fleet_plan *p, double phi)
+static json_t *plan_json(const struct fleet *f, const struct adapter_plan *p, double phi)
 {
-    json_t *o = json_pack("{s:f, s:f, s:f, s:f, s:I, s:b}", "phi", phi, "merged",
-                          p->merged, "shared", p->shared, "hybrid", p->best,
-                          "hybrid_merged_tasks", (json_int_t)p->best_cut,
-                          "shared_wins_unrounded", p->shared_wins_unrounded);
+    json_t *o = json_pack(
+        "{s:f, s:I, s:I, s:I, s:I, s:b}", "phi", phi, "merged",
+        (json_int_t)p->merged_gpus, "shared", (json_int_t)p->shared_gpus, "hybrid",
+        (json_int_t)p->hybrid_gpus[p->best_cut], "hybrid_merged_tasks",
+        (json_int_t)p->best_cut, "shared_wins_unrounded", p->shared_wins_unrounded);
     put_number(o, "merged_usd_per_1000",
-               fleet_usd_per_1000(p->merged, f->usd_per_hour, f->mean_per_s));
+               fleet_usd_per_1k((double)p->merged_gpus, f->usd_per_hour, f->mean_per_s));
     put_number(o, "shared_usd_per_1000",
-               fleet_usd_per_1000(p->shared, f->usd_per_hour, f->mean_per_s));
+               fleet_usd_per_1k((double)p->shared_gpus, f->usd_per_hour, f->mean_per_s));
     return o;
 }
 
@@ -126,37 +89,38 @@ void fleet_numbers(const struct report *r, json_t *numbers)
     json_object_set_new(o, "published",
                         plan_json(&f, &f.plan_published, FLEET_PUBLISHED_PHI));
     json_object_set_new(numbers, "fleet", o);
-    bool low = f.plan_low.shared < f.plan.merged, base = f.plan.shared < f.plan.merged;
+    bool low = f.plan_low.shared_gpus < f.plan.merged_gpus,
+         base = f.plan.shared_gpus < f.plan.merged_gpus;
     add_takeaway(numbers,
-                 "%s: %zu tasks through one shared base take %.0f replicas (%s per 1,000 "
-                 "requests), merged ones %.0f (%s); the shared base pays below %.0f %% "
+                 "%s: %zu tasks through one shared base take %zu replicas (%s per 1,000 "
+                 "requests), merged ones %zu (%s); the shared base pays below %.0f %% "
                  "fill of the merged ones (φ = %.2f, down to %.2f predicted for many "
                  "adapters), which are %.0f %% full.",
                  low != base ? "Cannot tell whether sharing pays"
                  : base      ? "Share the base"
                              : "Do not share the base",
-                 f.count, f.plan.shared, usd_of(&f, f.plan.shared), f.plan.merged,
-                 usd_of(&f, f.plan.merged), 100 * f.phi.one.mean, f.phi.one.mean,
-                 f.phi_low, 100 * f.plan.merged_fill);
+                 f.count, f.plan.shared_gpus, usd_of(&f, f.plan.shared_gpus),
+                 f.plan.merged_gpus, usd_of(&f, f.plan.merged_gpus), 100 * f.phi.one.mean,
+                 f.phi.one.mean, f.phi_low, 100 * f.plan.merged_fill);
     fleet_release(&f);
 }
 
 /* ---- page ---- */
 
 static void plan_row(struct html *h, const struct fleet *f, const char *name,
-                     double replicas, const char *phi, bool predicted, const char *note)
+                     size_t replicas, const char *phi, bool predicted, const char *note)
 {
     html_row(h);
     html_head_cell(h, "%s", name);
     html_number(h, "%s", phi);
     if (predicted) {
         html_raw(h, "<td class=\"num predicted\">");
-        html_textf(h, "≈ %.0f", replicas);
+        html_textf(h, "≈ %zu", replicas);
         html_raw(h, "</td><td class=\"num predicted\">");
         html_textf(h, "≈ %s", usd_of(f, replicas));
         html_raw(h, "</td>");
     } else {
-        html_number(h, "%.0f", replicas);
+        html_number(h, "%zu", replicas);
         html_number(h, "%s", usd_of(f, replicas));
     }
     html_cell(h, "%s", note);
@@ -172,17 +136,17 @@ void write_fleet(const struct report *r, struct html *h)
                     word_f("%zu tasks on one base: %s", f.count,
                            r->data.groups.items[f.cell->group].label),
                     "Plan|>φ|>Replicas|>USD per 1,000 requests|Note");
-    plan_row(h, &f, "merged, replicas per task", f.plan.merged, "1", false,
+    plan_row(h, &f, "merged, replicas per task", f.plan.merged_gpus, "1", false,
              f.may_merge ? "" : "ruled out: the base must stay as it is");
-    plan_row(h, &f, "one shared base, adapters unmerged", f.plan.shared, measured, false,
-             "φ measured with one adapter");
-    plan_row(h, &f, "the same, many adapters", f.plan_low.shared,
+    plan_row(h, &f, "one shared base, adapters unmerged", f.plan.shared_gpus, measured,
+             false, "φ measured with one adapter");
+    plan_row(h, &f, "the same, many adapters", f.plan_low.shared_gpus,
              word_f("%.2f", f.phi_low), true,
              "each request finds its adapter cold; low end of φ");
-    plan_row(h, &f, "the same, as published", f.plan_published.shared,
+    plan_row(h, &f, "the same, as published", f.plan_published.shared_gpus,
              word_f("%.2f", FLEET_PUBLISHED_PHI), true,
              "vLLM, Llama-2-7B, rank 8, December 2024");
-    plan_row(h, &f, "hybrid", f.plan.best, measured, false,
+    plan_row(h, &f, "hybrid", f.plan.hybrid_gpus[f.plan.best_cut], measured, false,
              f.plan.best_cut == 0 ? "nothing merged"
              : f.plan.best_cut == f.count
                  ? "everything merged"

@@ -25,16 +25,19 @@ static void price(const struct fleet *f, struct point *out)
     double *peaks = xcalloc(f->count, sizeof *peaks);
     for (int i = 0; i < POINTS; i++) {
         double times = pow(10, -1 + 2.0 * i / (POINTS - 1));
-        struct fleet_plan p;
+        struct adapter_plan p;
         for (size_t k = 0; k < f->count; k++)
             peaks[k] = f->peaks[k] * times;
-        fleet_plan(peaks, f->count, f->capacity, f->phi.one.mean, f->n_min, &p, NULL);
+        fleet_plan(f, peaks, f->phi.one.mean, &p);
         out[i] = (struct point){
-            .per_s = f->mean_per_s * times, .replicas = {p.merged, p.shared, p.best}
+            .per_s = f->mean_per_s * times,
+            .replicas = {(double)p.merged_gpus, (double)p.shared_gpus,
+                         (double)p.hybrid_gpus[p.best_cut]}
         };
+        adapter_plan_release(&p);
         for (int k = 0; k < PLANS; k++)
             out[i].usd[k] =
-                fleet_usd_per_1000(out[i].replicas[k], f->usd_per_hour, out[i].per_s);
+                fleet_usd_per_1k(out[i].replicas[k], f->usd_per_hour, out[i].per_s);
     }
     free(peaks);
 }

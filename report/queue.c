@@ -75,25 +75,6 @@ bool service_fit(struct service *s, double p50_ms, double p95_ms, double p99_ms,
     return true;
 }
 
-/* Order statistics (from 1) that bound the q-quantile of n with 95 % confidence; 0: the
- * sample cannot. P(x_(k) >= quantile) = P(Bin(n, q) <= k - 1). */
-static size_t bound_index(size_t n, double q, bool upper)
-{
-    size_t low = 1, high = n + 1; /* smallest k with P(Bin(n, q) <= k - 1) >= level */
-    double level = upper ? .95 : .05;
-    while (low < high) {
-        size_t k = (low + high) / 2;
-        if (stat_binom_cdf(k - 1, n, q) >= level)
-            high = k;
-        else
-            low = k + 1;
-    }
-    if (upper)
-        return low > n ? 0 : low;
-    /* largest k with P(Bin(n, q) >= k) >= .95, that is P(Bin <= k - 1) <= .05 */
-    return low - 1;
-}
-
 void service_bound(const struct service *s, bool upper, struct service *out)
 {
     *out = *s;
@@ -101,7 +82,9 @@ void service_bound(const struct service *s, bool upper, struct service *out)
     size_t n = s->requests < s->n ? s->requests : s->n;
     for (size_t i = 0; i < s->n; i++) {
         double q = ((double)i + .5) / (double)s->n;
-        size_t k = n ? bound_index(n, q, upper) : 0;
+        size_t lower_rank = 0, upper_rank = 0;
+        stat_quantile_ranks(n, q, .95, &lower_rank, &upper_rank);
+        size_t k = upper ? upper_rank : lower_rank;
         double share = k ? ((double)k - .5) / (double)n : upper ? 1 : 0;
         out->ms[i] = service_quantile(s, share);
     }
@@ -129,7 +112,7 @@ double service_quantile(const struct service *s, double q)
 
 bool queue_can_claim(size_t requests, double q)
 {
-    return 1 - pow(q, (double)requests) >= .95;
+    return requests >= stat_quantile_sample(q, .95);
 }
 
 /* ---- simulation ---- */

@@ -2,6 +2,7 @@
  * constraint for the best configuration, and the words of all others. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/queueing.h"
 #include "lib/str.h"
 #include "report/cost.h"
 #include "report/words.h"
@@ -234,12 +235,12 @@ static double common_queue_wait(const struct report *r, const struct sla_verdict
     struct serving s;
     if (!serving_measure(r, v->cell, v->merged, &s))
         return NAN;
-    double mean_ms = s.service.mean_ms, offered = r->sla->peak_per_s * mean_ms / 1000;
+    double mu = 1000 / s.service.mean_ms;
     serving_release(&s);
-    if (v->separate || !(offered < v->replicas) || v->replicas > 10000)
+    if (v->separate || v->replicas > 10000)
         return NAN;
-    double waits = stat_erlang_c((int)v->replicas, offered);
-    return waits <= .01 ? 0 : log(waits / .01) * mean_ms / (v->replicas - offered);
+    struct mmc q = mmc_solve((int)v->replicas, r->sla->peak_per_s, mu);
+    return isfinite(q.mean_wait) ? 1000 * mmc_wait_quantile(&q, .99) : NAN;
 }
 
 static void write_method(const struct report *r, const struct sla_verdict *v,

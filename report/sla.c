@@ -100,7 +100,7 @@ double sla_task_replicas(const struct sla_judge *j, size_t task)
     double peak =
         j->sla->tasks[task].requests_per_s * j->sla->peak_per_s / j->sla->mean_per_s;
     double load = j->out->load_per_s > 0 ? j->out->load_per_s : .7 * j->serving.per_s;
-    return fmax(sla_number(j->sla, "replicas_min"), ceil(peak / load - 1e-9));
+    return (double)fleet_replicas(peak, load, (size_t)sla_number(j->sla, "replicas_min"));
 }
 
 /* Tasks with replicas of their own: their sum, and the busiest of them all. */
@@ -123,10 +123,11 @@ static void size_fleet(struct sla_judge *j)
         size_per_task(j);
         return;
     }
-    j->replicas = !isnan(said)                 ? said
-                  : isnan(peak) || isnan(load) ? NAN
-                                               : fmax(sla_number(j->sla, "replicas_min"),
-                                                      ceil(peak / load - 1e-9));
+    size_t least = (size_t)sla_number(j->sla, "replicas_min");
+    j->replicas = !isnan(said) ? said
+                  : isnan(peak) || isnan(load)
+                      ? NAN
+                      : (double)fleet_replicas(peak, load, least);
     j->share = peak / j->replicas;
 }
 

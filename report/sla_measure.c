@@ -123,16 +123,14 @@ static void memory(const struct sla_judge *j, struct sla_check *c)
     c->upper /= 1 << 20;
 }
 
-static double enough_up(double replicas, double needed, double one)
+static double enough_up(double replicas, double peak, double load, double one)
 {
-    return needed > replicas
-               ? 0
-               : 1 - stat_binom_cdf((size_t)needed - 1, (size_t)replicas, one);
+    return availability((size_t)replicas, fleet_replicas(peak, load, 1), one);
 }
 
 /* At least k of n replicas up, failures independent: sum of C(n, i) a^i (1 - a)^(n - i).
  */
-static void availability(const struct sla_judge *j, struct sla_check *c)
+static void enough_replicas(const struct sla_judge *j, struct sla_check *c)
 {
     double one = sla_number(j->sla, "replica_availability");
     if (isnan(one) || isnan(j->replicas) || !(j->out->load_per_s > 0)) {
@@ -143,17 +141,16 @@ static void availability(const struct sla_judge *j, struct sla_check *c)
     }
     c->measured = 1;
     if (!j->out->separate) {
-        double needed = fmax(1, ceil(j->sla->peak_per_s / j->out->load_per_s - 1e-9));
-        c->measured = enough_up(j->replicas, needed, one);
+        c->measured = enough_up(j->replicas, j->sla->peak_per_s, j->out->load_per_s, one);
         snprintf(c->note, sizeof c->note,
-                 "%g of %g replicas must be up, each %g; failures independent", needed,
-                 j->replicas, one);
+                 "%zu of %g replicas must be up, each %g; failures independent",
+                 fleet_replicas(j->sla->peak_per_s, j->out->load_per_s, 1), j->replicas,
+                 one);
     }
     for (size_t t = 0; j->out->separate && t < j->sla->task_count; t++) {
         double peak =
             j->sla->tasks[t].requests_per_s * j->sla->peak_per_s / j->sla->mean_per_s;
-        c->measured *= enough_up(sla_task_replicas(j, t),
-                                 fmax(1, ceil(peak / j->out->load_per_s - 1e-9)), one);
+        c->measured *= enough_up(sla_task_replicas(j, t), peak, j->out->load_per_s, one);
         snprintf(c->note, sizeof c->note, "all tasks up, each on replicas of its own");
     }
     c->lower = c->upper = c->measured;
@@ -199,7 +196,7 @@ static void month_budget(const struct sla_judge *j, struct sla_check *c)
 
 static void budget_1000(const struct sla_judge *j, struct sla_check *c)
 {
-    c->measured = 1000 * j->replicas * j->usd_per_hour / (3600 * j->sla->mean_per_s);
+    c->measured = fleet_usd_per_1k(j->replicas, j->usd_per_hour, j->sla->mean_per_s);
     c->lower = c->upper = c->measured;
     c->predicted = j->predicted;
     snprintf(c->note, sizeof c->note, "%s",
@@ -233,18 +230,18 @@ static void base_untouched(const struct sla_judge *j, struct sla_check *c)
 /* ---- the table ---- */
 
 const struct sla_constraint sla_constraints[] = {
-    {"quality_floor",        "quality",                    "",      true,  false, quality       },
-    {"latency_p50_ms",       "response time at peak, p50", "ms",    false, false, latency_p50   },
-    {"latency_p95_ms",       "response time at peak, p95", "ms",    false, false, latency_p95   },
-    {"latency_p99_ms",       "response time at peak, p99", "ms",    false, false, latency_p99   },
-    {"ttft_p99_ms",          "time to first token, p99",   "ms",    false, false, ttft          },
-    {"tpot_p99_ms",          "time per output token, p99", "ms",    false, false, tpot          },
-    {"throughput_per_s",     "throughput of a replica",    "per s", true,  false, throughput    },
-    {"availability",         "availability",               "",      true,  false, availability  },
-    {"memory_limit_mib",     "peak memory of training",    "MiB",   false, false, memory        },
-    {"budget_usd_per_run",   "cost of a training run",     "USD",   false, false, run_budget    },
-    {"budget_usd_per_1000",  "cost of 1,000 requests",     "USD",   false, false, budget_1000   },
-    {"budget_usd_per_month", "cost per month",             "USD",   false, false, month_budget  },
-    {"base_untouched",       "base stays as it is",        "",      false, true,  base_untouched},
+    {"quality_floor",        "quality",                    "",      true,  false, quality        },
+    {"latency_p50_ms",       "response time at peak, p50", "ms",    false, false, latency_p50    },
+    {"latency_p95_ms",       "response time at peak, p95", "ms",    false, false, latency_p95    },
+    {"latency_p99_ms",       "response time at peak, p99", "ms",    false, false, latency_p99    },
+    {"ttft_p99_ms",          "time to first token, p99",   "ms",    false, false, ttft           },
+    {"tpot_p99_ms",          "time per output token, p99", "ms",    false, false, tpot           },
+    {"throughput_per_s",     "throughput of a replica",    "per s", true,  false, throughput     },
+    {"availability",         "availability",               "",      true,  false, enough_replicas},
+    {"memory_limit_mib",     "peak memory of training",    "MiB",   false, false, memory         },
+    {"budget_usd_per_run",   "cost of a training run",     "USD",   false, false, run_budget     },
+    {"budget_usd_per_1000",  "cost of 1,000 requests",     "USD",   false, false, budget_1000    },
+    {"budget_usd_per_month", "cost per month",             "USD",   false, false, month_budget   },
+    {"base_untouched",       "base stays as it is",        "",      false, true,  base_untouched },
 };
 const size_t sla_constraint_count = ARRAY_LEN(sla_constraints);

@@ -3,6 +3,7 @@
 #ifndef REPORT_SLA_PARTS_H
 #define REPORT_SLA_PARTS_H
 
+#include "lib/fleet.h"
 #include "report/cost.h"
 #include "report/sla.h"
 

@@ -86,6 +86,8 @@ static void words_follow_the_rule(void **state)
     json_t *cases = golden("verdicts.json"), *row;
     size_t i;
     (void)state;
+    if (!cases && getenv("PEFTLAB_GOLDEN"))
+        skip(); /* a folder of other cases */
     assert_true(json_array_size(cases) > 0);
     json_array_foreach(cases, i, row)
     {
