@@ -79,7 +79,7 @@ static void write_limits(const struct report *r, struct figure *f, const struct 
         figure_line(
             f,
             "set arrow %d from graph 0,%s to graph 1,%s nohead lw 1.2 dt 2 lc rgb "
-            "'%s'\nset label %d '%s' at graph 0.01,%s left tc rgb '" INK "'",
+            "'%s'\nset label %d '%s' at graph 0.995,%s right tc rgb '" INK "'",
             20 + i, gp(share), gp(share), series_colour((size_t)i), 20 + i,
             figure_label(f, word_f("limit of %s, %s ms", names[i], word_ms(limit))),
             gp(share + .03));

@@ -207,6 +207,18 @@ static void word_cell(struct html *h, enum sla_word w)
     html_close(h, "td");
 }
 
+/* What rests on a prediction looks like one. */
+static void figure_cell(struct html *h, const struct sla_check *c, const char *text)
+{
+    if (!c->predicted) {
+        html_number(h, "%s", text);
+        return;
+    }
+    html_raw(h, "<td class=\"num predicted\">");
+    html_textf(h, "≈ %s", text);
+    html_raw(h, "</td>");
+}
+
 static void write_checks(const struct report *r, const struct sla_verdict *v,
                          struct html *h)
 {
@@ -219,8 +231,8 @@ static void write_checks(const struct report *r, const struct sla_verdict *v,
         html_head_cell(h, "%s", c->title);
         word_cell(h, c->word);
         html_number(h, "%s", check_text(r, c, c->limit));
-        html_number(h, "%s", check_text(r, c, c->measured));
-        html_number(h, "%s", check_text(r, c, worse_bound(c)));
+        figure_cell(h, c, check_text(r, c, c->measured));
+        figure_cell(h, c, check_text(r, c, worse_bound(c)));
         html_number(h, "%s", margin_text(c));
         html_number(h, "%s",
                     isnan(c->break_per_s) ? "–" : word_f("%.3g per s", c->break_per_s));
