@@ -61,3 +61,13 @@ $(B)/bench_ops: tests/bench/bench_ops.c $(NEEDS_kernels)
 bench-ops: $(B)/bench_ops
 	@$(B)/bench_ops
 .PHONY: bench-ops
+
+# How often verdicts err on sweeps with a known truth (docs/statistics.md has the table).
+$(B)/simulate: $(wildcard tests/simulate/*) $(NEEDS_report)
+	@mkdir -p $(@D)
+	@echo "  SIM   $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/simulate/simulate.c $(NEEDS_report) $(LDLIBS)
+SWEEPS ?= 2000
+simulate: $(B)/simulate
+	@$(B)/simulate $(SWEEPS)
+.PHONY: simulate

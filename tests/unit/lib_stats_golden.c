@@ -127,38 +127,51 @@ static void put_index(json_t *out, const char *key, size_t i, size_t none)
 
 /* ---- distributions ---- */
 
-/* norm_ t_ chi2_ f_ beta_ with cdf, sf, ppf; symmetric ones have their sf as a cdf. */
+static double normal_sf(double x)
+{
+    return stat_normal_cdf(-x);
+}
+
+static double t_sf(double x, double df)
+{
+    return stat_t_cdf(-x, df);
+}
+
+/* By the number of arguments, which `keys` names in order. */
+static const struct {
+    const char *fn, *keys[3];
+    double (*one)(double);
+    double (*two)(double, double);
+    double (*three)(double, double, double);
+} continuous_fns[] = {
+    {"norm_cdf", {"x"},               .one = stat_normal_cdf     },
+    {"norm_sf",  {"x"},               .one = normal_sf           },
+    {"norm_ppf", {"p"},               .one = stat_normal_quantile},
+    {"t_cdf",    {"x", "df"},         .two = stat_t_cdf          },
+    {"t_sf",     {"x", "df"},         .two = t_sf                },
+    {"t_ppf",    {"p", "df"},         .two = stat_t_quantile     },
+    {"chi2_cdf", {"x", "df"},         .two = stat_chi2_cdf       },
+    {"chi2_sf",  {"x", "df"},         .two = stat_chi2_sf        },
+    {"chi2_ppf", {"p", "df"},         .two = stat_chi2_quantile  },
+    {"f_cdf",    {"x", "df1", "df2"}, .three = stat_f_cdf        },
+    {"f_sf",     {"x", "df1", "df2"}, .three = stat_f_sf         },
+    {"f_ppf",    {"p", "df1", "df2"}, .three = stat_f_quantile   },
+    {"beta_cdf", {"a", "b", "x"},     .three = stat_betainc      },
+    {"beta_sf",  {"x", "a", "b"},     .three = stat_beta_sf      },
+    {"beta_ppf", {"p", "a", "b"},     .three = stat_beta_quantile},
+};
+
 static double continuous(const json_t *in, const char *fn)
 {
-    double x = value_of(json_object_get(in, "x")), p = value_of(json_object_get(in, "p"));
-    double df = value_of(json_object_get(in, "df")), a = value_of(json_object_get(in, "a"));
-    double b = value_of(json_object_get(in, "b"));
-    double df1 = value_of(json_object_get(in, "df1")),
-           df2 = value_of(json_object_get(in, "df2"));
-    const struct {
-        const char *fn;
-        double value;
-    } all[] = {
-        {"norm_cdf", stat_normal_cdf(x)       },
-        {"norm_sf",  stat_normal_cdf(-x)      },
-        {"norm_ppf", stat_normal_quantile(p)  },
-        {"t_cdf",    stat_t_cdf(x, df)        },
-        {"t_sf",     stat_t_cdf(-x, df)       },
-        {"t_ppf",    stat_t_quantile(p, df)   },
-        {"chi2_cdf", stat_chi2_cdf(x, df)     },
-        {"chi2_sf",  stat_chi2_sf(x, df)      },
-        {"chi2_ppf", stat_chi2_quantile(p, df)},
-        {"f_cdf",    stat_f_cdf(x, df1, df2)  },
-        {"f_sf",     stat_f_sf(x, df1, df2)   },
-        {"f_ppf",    stat_f_quantile(p, df1, df2)},
-        {"beta_cdf", stat_betainc(a, b, x)    },
-        {"beta_sf",  stat_beta_sf(x, a, b)    },
-        {"beta_ppf", stat_beta_quantile(p, a, b)},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (str_eq(all[i].fn, fn))
-            return all[i].value;
-    return NAN;
+    size_t i = 0;
+    while (!str_eq(continuous_fns[i].fn, fn))
+        i++;
+    double v[3] = {0};
+    for (size_t k = 0; k < 3 && continuous_fns[i].keys[k]; k++)
+        v[k] = num(in, continuous_fns[i].keys[k]);
+    return continuous_fns[i].one   ? continuous_fns[i].one(v[0])
+           : continuous_fns[i].two ? continuous_fns[i].two(v[0], v[1])
+                                   : continuous_fns[i].three(v[0], v[1], v[2]);
 }
 
 /* The generator's 50 digits round 1 - x to 1 below this, so that its upper tail of a beta
@@ -213,9 +226,8 @@ static void try_wilson(const json_t *in, json_t *out)
 
 static void try_clopper_pearson(const json_t *in, json_t *out)
 {
-    put_interval(
-        out, "low", "high",
-        stat_clopper_pearson(count(in, "k"), count(in, "n"), num(in, "level")));
+    put_interval(out, "low", "high",
+                 stat_clopper_pearson(count(in, "k"), count(in, "n"), num(in, "level")));
 }
 
 static void try_clustered_se(const json_t *in, json_t *out)
@@ -304,8 +316,8 @@ static void try_wilcoxon(const json_t *in, json_t *out)
 
 static void try_welch(const json_t *in, json_t *out)
 {
-    struct stat_test r = stat_welch_t(list(in, "a"), length(in, "a"), list(in, "b"),
-                                      length(in, "b"), 0);
+    struct stat_test r =
+        stat_welch_t(list(in, "a"), length(in, "a"), list(in, "b"), length(in, "b"), 0);
     put(out, "diff", r.diff);
     put(out, "t", r.t);
     put(out, "df", r.df);
@@ -315,8 +327,9 @@ static void try_welch(const json_t *in, json_t *out)
 
 static void try_greater(const json_t *in, json_t *out)
 {
-    put(out, "p", stat_prob_greater(list(in, "a"), length(in, "a"), list(in, "b"),
-                                    length(in, "b")));
+    put(out, "p",
+        stat_prob_greater(list(in, "a"), length(in, "a"), list(in, "b"),
+                          length(in, "b")));
 }
 
 /* ---- several configurations ---- */
@@ -514,8 +527,7 @@ static void try_smallest(const json_t *in, json_t *out)
 
 static void try_mmc(const json_t *in, json_t *out)
 {
-    struct mmc q =
-        mmc_solve((int)num(in, "servers"), num(in, "lambda"), num(in, "mu"));
+    struct mmc q = mmc_solve((int)num(in, "servers"), num(in, "lambda"), num(in, "mu"));
     put(out, "rho", q.rho);
     put(out, "erlang_b", q.erlang_b);
     put(out, "erlang_c", q.erlang_c);
@@ -555,8 +567,7 @@ static void try_mg1(const json_t *in, json_t *out)
 
 static void try_least_sample(const json_t *in, json_t *out)
 {
-    put(out, "n",
-        (double)stat_quantile_sample(num(in, "q"), num(in, "confidence")));
+    put(out, "n", (double)stat_quantile_sample(num(in, "q"), num(in, "confidence")));
 }
 
 static void try_quantile_bounds(const json_t *in, json_t *out)
@@ -579,9 +590,12 @@ static void try_availability(const json_t *in, json_t *out)
 
 static void try_fleet(const json_t *in, json_t *out)
 {
-    struct adapter_fleet f = {list(in, "lambda"),   length(in, "lambda"),
-                              num(in, "capacity"),  num(in, "phi"),
-                              num(in, "usd_per_gpu_hour"), count(in, "n_min")};
+    struct adapter_fleet f = {.load = list(in, "lambda"),
+                              .tasks = length(in, "lambda"),
+                              .capacity = num(in, "capacity"),
+                              .phi = num(in, "phi"),
+                              .usd_per_gpu_hour = num(in, "usd_per_gpu_hour"),
+                              .least = count(in, "n_min")};
     struct adapter_plan p;
     adapter_plan_init(&p, &f);
     put(out, "merged_gpus", (double)p.merged_gpus);
@@ -603,9 +617,9 @@ static void try_fleet(const json_t *in, json_t *out)
 
 static void try_replicas(const json_t *in, json_t *out)
 {
-    struct replica_plan p = replica_plan(
-        num(in, "lambda_peak"), num(in, "lambda_mean"), num(in, "lambda_star"),
-        count(in, "gpus"), num(in, "usd_per_gpu_hour"), count(in, "n_min"));
+    struct replica_plan p = replica_plan(num(in, "lambda_peak"), num(in, "lambda_mean"),
+                                         num(in, "lambda_star"), count(in, "gpus"),
+                                         num(in, "usd_per_gpu_hour"), count(in, "n_min"));
     put(out, "replicas", (double)p.replicas);
     put(out, "usd_per_1k", p.usd_per_1k);
     put(out, "utilisation_at_mean", p.utilisation_at_mean);
@@ -736,21 +750,21 @@ static const struct {
     const char *fn;
     void (*attempt)(const json_t *in, json_t *out);
 } handlers[] = {
-    {"norm_cdf", try_continuous},
-    {"norm_sf", try_continuous},
-    {"norm_ppf", try_continuous},
-    {"t_cdf", try_continuous},
-    {"t_sf", try_continuous},
-    {"t_ppf", try_continuous},
-    {"chi2_cdf", try_continuous},
-    {"chi2_sf", try_continuous},
-    {"chi2_ppf", try_continuous},
-    {"f_cdf", try_continuous},
-    {"f_sf", try_continuous},
-    {"f_ppf", try_continuous},
-    {"beta_cdf", try_continuous},
-    {"beta_sf", try_continuous},
-    {"beta_ppf", try_continuous},
+    {"norm_cdf",                   try_continuous     },
+    {"norm_sf",                    try_continuous     },
+    {"norm_ppf",                   try_continuous     },
+    {"t_cdf",                      try_continuous     },
+    {"t_sf",                       try_continuous     },
+    {"t_ppf",                      try_continuous     },
+    {"chi2_cdf",                   try_continuous     },
+    {"chi2_sf",                    try_continuous     },
+    {"chi2_ppf",                   try_continuous     },
+    {"f_cdf",                      try_continuous     },
+    {"f_sf",                       try_continuous     },
+    {"f_ppf",                      try_continuous     },
+    {"beta_cdf",                   try_continuous     },
+    {"beta_sf",                    try_continuous     },
+    {"beta_ppf",                   try_continuous     },
     {"binom_pmf",                  try_binomial       },
     {"binom_cdf",                  try_binomial       },
     {"binom_sf",                   try_binomial       },
@@ -804,13 +818,14 @@ static bool agrees(const json_t *want, const json_t *got, const json_t *toleranc
     const char *key;
     size_t i;
     if (json_is_object(want)) {
-        json_object_foreach((json_t *)want, key, v)
-            if (!agrees(v, json_object_get(got, key), tolerance)) return false;
+        json_object_foreach(
+            (json_t *)want, key,
+            v) if (!agrees(v, json_object_get(got, key), tolerance)) return false;
         return json_is_object(got);
     }
     if (json_is_array(want)) {
-        json_array_foreach(want, i, v)
-            if (!agrees(v, json_array_get(got, i), tolerance)) return false;
+        json_array_foreach(
+            want, i, v) if (!agrees(v, json_array_get(got, i), tolerance)) return false;
         return json_array_size(got) == json_array_size(want);
     }
     if (!got)
@@ -872,19 +887,19 @@ static void golden(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"distributions", golden, NULL, NULL, (void *)"distributions.json"},
-        {"intervals", golden, NULL, NULL, (void *)"intervals.json"},
-        {"comparisons", golden, NULL, NULL, (void *)"comparisons.json"},
-        {"multiple", golden, NULL, NULL, (void *)"multiple.json"},
-        {"anova", golden, NULL, NULL, (void *)"anova.json"},
-        {"pareto", golden, NULL, NULL, (void *)"pareto.json"},
-        {"knee", golden, NULL, NULL, (void *)"knee.json"},
-        {"best_of_n", golden, NULL, NULL, (void *)"best_of_n.json"},
-        {"planning", golden, NULL, NULL, (void *)"planning.json"},
-        {"queueing", golden, NULL, NULL, (void *)"queueing.json"},
+        {"distributions",    golden, NULL, NULL, (void *)"distributions.json"   },
+        {"intervals",        golden, NULL, NULL, (void *)"intervals.json"       },
+        {"comparisons",      golden, NULL, NULL, (void *)"comparisons.json"     },
+        {"multiple",         golden, NULL, NULL, (void *)"multiple.json"        },
+        {"anova",            golden, NULL, NULL, (void *)"anova.json"           },
+        {"pareto",           golden, NULL, NULL, (void *)"pareto.json"          },
+        {"knee",             golden, NULL, NULL, (void *)"knee.json"            },
+        {"best_of_n",        golden, NULL, NULL, (void *)"best_of_n.json"       },
+        {"planning",         golden, NULL, NULL, (void *)"planning.json"        },
+        {"queueing",         golden, NULL, NULL, (void *)"queueing.json"        },
         {"order_statistics", golden, NULL, NULL, (void *)"order_statistics.json"},
-        {"cost", golden, NULL, NULL, (void *)"cost.json"},
-        {"importance", golden, NULL, NULL, (void *)"importance.json"},
+        {"cost",             golden, NULL, NULL, (void *)"cost.json"            },
+        {"importance",       golden, NULL, NULL, (void *)"importance.json"      },
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
