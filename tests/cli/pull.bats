@@ -109,6 +109,24 @@ whole() { # the folder holds what the hub has, and nothing half done
     grep -q "model.safetensors bytes=123456-" "$HUB/.log"
 }
 
+@test "kill -9 again and again: each call goes on, the last one is whole" {
+    echo "99 slow 1500 /org/tiny/resolve/$COMMIT/model" >"$HUB/.rules" # 1.3 s in all
+    local round
+    for round in 1 2 3 4; do
+        "$PEFTLAB" pull org/tiny 3>&- >pull.log 2>&1 &
+        sleep 0.2
+        kill -9 $!
+        wait $! || true
+        [ ! -e models/org/tiny/model.safetensors ]
+        [ ! -e models/org/tiny/.peftlab-pull.json ]
+    done
+    run -0 pull
+    whole
+    grep -oE "model.safetensors bytes=[0-9]+" "$HUB/.log" | cut -d= -f2 >from
+    sort -cn from # never back
+    [ "$(tail -n 1 from)" -gt 0 ]
+}
+
 @test "wrong bytes are brought once more, and refused when wrong again" {
     echo "1 flip 5000 /org/tiny/resolve/$COMMIT/model" >"$HUB/.rules"
     run -0 pull

@@ -114,15 +114,23 @@ static bool read_request(int fd, struct request *r)
     return true;
 }
 
-static void send_all(int fd, const void *data, size_t n)
+/* `step` bytes every 10 ms; 0: as fast as it goes. */
+static void send_slowly(int fd, const void *data, size_t n, size_t step)
 {
     for (const char *at = data; n > 0;) {
-        ssize_t w = send(fd, at, n, MSG_NOSIGNAL);
+        ssize_t w = send(fd, at, step && step < n ? step : n, MSG_NOSIGNAL);
+        if (step)
+            usleep(10000);
         if (w <= 0)
             return;
         at += w;
         n -= (size_t)w;
     }
+}
+
+static void send_all(int fd, const void *data, size_t n)
+{
+    send_slowly(fd, data, n, 0);
 }
 
 static void send_head(int fd, const char *status, const char *fields, size_t length)
@@ -176,7 +184,7 @@ static void serve_file(struct http_server *s, int fd, const struct request *r,
         length = arg;
     if (!strcmp(rule->kind, "stall"))
         sleep((unsigned)arg);
-    send_all(fd, buf_str(&text) + from, length);
+    send_slowly(fd, buf_str(&text) + from, length, !strcmp(rule->kind, "slow") ? arg : 0);
     buf_release(&text);
 }
 
