@@ -81,28 +81,11 @@ bool pruner_judge(struct pruner *p, const struct curve *curves, size_t count, si
     return p->rule->judge && curves[self].count && p->rule->judge(p, curves, count, self);
 }
 
-/* A trial whose process was lost on its way to a rung goes on before anything else. */
-static bool next_interrupted(const struct pruner *p, const struct curve *curves,
-                             size_t count, struct pruner_move *move)
-{
-    const struct curve *found = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (curves[i].state == CURVE_WAITING && curves[i].reached < curves[i].target &&
-            (!found || curves[i].number < found->number))
-            found = &curves[i];
-    if (!found)
-        return false;
-    int rungs, rung = p->rule->rung_of(p, found->number, found->target, &rungs);
-    *move = (struct pruner_move){PRUNER_RUN, (size_t)(found - curves), found->target,
-                                 rung, rung + 1 == rungs};
-    return true;
-}
-
 void pruner_next(struct pruner *p, const struct curve *curves, size_t count,
                  bool exhausted, struct pruner_move *move)
 {
     *move = (struct pruner_move){.action = PRUNER_WAIT};
-    if (p->rule->next && !next_interrupted(p, curves, count, move))
+    if (p->rule->next)
         p->rule->next(p, curves, count, exhausted, move);
 }
 

@@ -134,6 +134,8 @@ int pruner_init(struct pruner *p, const struct sweep_file *f, int64_t max_resour
 void pruner_release(struct pruner *p);
 bool pruner_judge(struct pruner *p, const struct curve *curves, size_t count,
                   size_t self);
+/* What was sent and has not come there (its process was lost) is on its way: it goes on
+ * whatever the rule says, which the caller sees to. */
 void pruner_next(struct pruner *p, const struct curve *curves, size_t count,
                  bool exhausted, struct pruner_move *move);
 

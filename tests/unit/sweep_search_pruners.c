@@ -200,6 +200,19 @@ static void finish(struct simulation *s, size_t t)
     c->state = s->last[t] ? CURVE_COMPLETE : CURVE_WAITING;
 }
 
+/* A trial whose worker was lost goes on before anything else. */
+static void resume_or_ask(struct simulation *s, struct pruner_move *m)
+{
+    for (size_t t = 0; t < s->count; t++)
+        if (s->curves[t].state == CURVE_WAITING &&
+            s->curves[t].reached < s->curves[t].target) {
+            *m = (struct pruner_move){
+                .action = PRUNER_RUN, .index = t, .resource = s->curves[t].target};
+            return;
+        }
+    pruner_next(&s->p, s->curves, s->count, s->count == s->limit, m);
+}
+
 /* Until nothing runs and nothing can be started. */
 static void simulate(struct simulation *s, size_t workers)
 {
@@ -207,9 +220,10 @@ static void simulate(struct simulation *s, size_t workers)
     for (size_t round = 0; round < 100000; round++) {
         struct pruner_move m = {.action = PRUNER_WAIT}, same;
         if (running < workers) {
-            pruner_next(&s->p, s->curves, s->count, s->count == s->limit, &m);
-            pruner_next(&s->p, s->curves, s->count, s->count == s->limit, &same);
-            assert_memory_equal(&m, &same, sizeof m);
+            resume_or_ask(s, &m);
+            resume_or_ask(s, &same);
+            assert_true(m.action == same.action && m.index == same.index &&
+                        m.resource == same.resource && m.last == same.last);
         }
         if (m.action != PRUNER_WAIT) {
             begin(s, &m);
