@@ -8,21 +8,21 @@
 #include "lib/proc.h"
 #include "runner/trial.h"
 #include "sweep/user_command.h"
-#include "tracker/store.h"
+#include "tracker/budget.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"store",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
-     "store (default: PEFTLAB_STORE, then ./peftlab.db)"            },
-    {"run_dir",  NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
-     "where run folders go (default: peftlab-runs beside the store)"},
-    {"lease_ms", NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
-     "a run without a sign of life for so long is given up"         },
-    {"until_step", NULL, OPT_INT, "0", 0, 1e12, NULL, "slices", NULL, 0, "N",
+    {"store",      NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
+     "store (default: PEFTLAB_STORE, then ./peftlab.db)"                   },
+    {"run_dir",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
+     "where run folders go (default: peftlab-runs beside the store)"       },
+    {"lease_ms",   NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
+     "a run without a sign of life for so long is given up"                },
+    {"until_step", NULL, OPT_INT,  "0",     0,    1e12,    NULL, "slices", NULL, 0, "N",
      "park after N updates: save, and let a later run go on; 0: to the end"},
-    {"evaluate", NULL, OPT_BOOL, "false", 0, 0, NULL, "slices", NULL, 0, NULL,
-     "evaluate before parking"},
+    {"evaluate",   NULL, OPT_BOOL, "false", 0,    0,       NULL, "slices", NULL, 0, NULL,
+     "evaluate before parking"                                             },
 };
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
@@ -158,9 +158,7 @@ static int claim_and_work(const char *id, const json_t *values, struct err *err)
     proc_catch_signals();
     rc = store_claim(store, 0, trial, lease_ms, root, &claim, err);
     if (rc == 0)
-        rc = err_set(err, ERR_BUSY,
-                     "trial %lld is not waiting: somebody works on it, or it is finished",
-                     trial);
+        rc = store_claim_refused(store, trial, err);
     else if (rc > 0)
         rc = work(store, &claim, values, err);
     store_close(store);

@@ -281,3 +281,27 @@ int store_budget_allows(struct store *s, int64_t sweep, int64_t trial,
             !(b.max_failures > 0 && use.failures >= b.max_failures);
     return rc;
 }
+
+int store_claim_refused(struct store *s, int64_t trial, struct err *err)
+{
+    struct trial_row row;
+    char why[BUDGET_WHY_MAX] = "";
+    bool wait, stopped = false;
+    int rc = store_get_trial(s, trial, &row, err);
+    if (rc < 0)
+        return rc;
+    const int64_t sweep = row.sweep;
+    const bool waits = row.state == TRIAL_waiting || row.state == TRIAL_preempted;
+    trial_row_release(&row);
+    if (sweep && waits)
+        rc = store_sweep_stopped(s, sweep, &stopped, err);
+    if (rc >= 0 && sweep && waits && !stopped)
+        rc = store_budget_allows(s, sweep, trial, why, &wait, err);
+    if (rc < 0)
+        return rc;
+    return err_set(err, ERR_BUSY, "trial %lld %s%s", (long long)trial,
+                   *why ? "may not start: " : "",
+                   stopped ? "may not start: its sweep was stopped"
+                   : *why  ? why
+                           : "is not waiting: somebody works on it, or it is finished");
+}

@@ -62,5 +62,7 @@ enum { BUDGET_WHY_MAX = 200 };
  * claim itself decides. */
 int store_budget_allows(struct store *s, int64_t sweep, int64_t trial,
                         char why[BUDGET_WHY_MAX], bool *wait, struct err *err);
+/* After a claim of one trial that got nothing: ERR_BUSY with the reason. */
+int store_claim_refused(struct store *s, int64_t trial, struct err *err);
 
 #endif
