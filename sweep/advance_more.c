@@ -100,7 +100,8 @@ static void free_history(struct sampler_trial *h, size_t count)
     free(h);
 }
 
-/* All seeds of one suggestion into the store: 1, or 0 where it has them already. */
+/* All seeds of one suggestion into the store: 1, or 0 where it has them already. Also 1
+ * when another controller has added its own meanwhile. */
 static int add_configuration(struct controller *c, uint64_t number, json_t *params)
 {
     const size_t seeds = c->file->seed_count;
@@ -116,12 +117,12 @@ static int add_configuration(struct controller *c, uint64_t number, json_t *para
         rows[k] = controller_row(c, &t[k], (int64_t)(number * seeds + k));
     }
     if (rc == 0)
-        rc = store_add_trials(c->store, rows, seeds, &added, c->err);
+        rc = store_add_next(c->store, rows, seeds, &added, c->err);
     for (size_t k = 0; k < seeds; k++)
         json_decref(t[k].resolved);
     free(rows);
     free(t);
-    return rc < 0 ? rc : added > 0;
+    return rc ? rc : added > 0;
 }
 
 static int suggest_new(struct controller *c, const struct sampler_history *h)
