@@ -149,10 +149,10 @@ static int read_limits(const json_t *v, const struct catalog *c, struct advise_r
                        size);
     if (data && !isfinite(r->rows) && !isfinite(r->rows = count_lines(data, err)))
         return -(int)err->code;
-    if (r->shape.decoder != str_eq(r->task, "causal-lm"))
-        return err_set(err, ERR_CONFIG, "advise: '%s' is %s; for %s take another base",
-                       r->model, r->shape.decoder ? "a language model" : "an encoder",
-                       r->task);
+    if (!r->shape.decoder && str_eq(r->task, "causal-lm"))
+        return err_set(err, ERR_CONFIG,
+                       "advise: '%s' is an encoder; for causal-lm take a language model",
+                       r->model);
     if (r->seq_len > r->shape.positions)
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' has %.0f positions, --seq-len is %.0f", r->model,
@@ -167,8 +167,8 @@ static int read_request(const json_t *v, const struct catalog *c,
     r->task = json_get_str(v, "task", r->shape.decoder ? "causal-lm" : "seq-cls");
     r->rows = json_get_num(v, "rows", NAN);
     r->epochs = json_get_num(v, "epochs", 3);
-    r->seq_len = json_get_num(v, "seq_len",
-                              fmin(r->shape.decoder ? 512 : 128, r->shape.positions));
+    r->seq_len = json_get_num(
+        v, "seq_len", fmin(str_eq(r->task, "causal-lm") ? 512 : 128, r->shape.positions));
     r->batch = json_get_num(v, "batch", 16);
     r->rank = json_get_num(v, "rank", NAN);
     r->usd_per_hour = json_get_num(v, "core_price", NAN) * proc_cpu_count();
@@ -189,7 +189,7 @@ static int read_request(const json_t *v, const struct catalog *c,
 struct planner {
     const struct advise_request *request;
     const char *dir; /* of the model */
-    char rows[64];   /* file with full-length rows, where the user gave none */
+    char rows[512];  /* file with full-length rows, where the user gave none */
 };
 
 /* Rows of exactly the length that was asked for, one for each of a batch. */
@@ -232,9 +232,10 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
 {
     const struct planner *p = ctx;
     const struct advise_request *r = p->request;
-    const bool asks_more = str_in_list(s->method, "prompt|p-tuning", '|');
-    const double length =
-        fmin(r->seq_len, r->shape.positions - 2 - (asks_more ? s->virtual_tokens : 0));
+    const double taken =
+        (arch_find(r->shape.model_type, NULL)->positions_behind_pad ? 2 : 0) +
+        (str_in_list(s->method, "prompt|prefix", '|') ? s->virtual_tokens : 0);
+    const double length = fmin(r->seq_len, r->shape.positions - taken);
     struct trial_prediction plan;
     json_t *resolved = NULL, *trial = NULL;
     if (s->batch * length > MAX_PLANNED_TOKENS)
@@ -355,7 +356,10 @@ static int advise(const json_t *values, struct err *err)
     struct advise_request r = {.model = json_get_str(values, "model", NULL),
                                .catalog = &catalog,
                                .priors = &priors};
-    struct planner planner = {.request = &r, .rows = "/tmp/peftlab-advise.XXXXXX"};
+    struct planner planner = {.request = &r};
+    const char *temporary = getenv("TMPDIR");
+    snprintf(planner.rows, sizeof planner.rows, "%s/peftlab-advise.XXXXXX",
+             temporary && *temporary ? temporary : "/tmp");
     if (!r.model)
         return err_set(err, ERR_USAGE, "advise: --model is missing (usage: peftlab %s)",
                        cmd_advise.usage);

@@ -78,6 +78,16 @@ static struct estimate_range seconds_on(const struct plan_item *it,
                             fit_on(it, m) == SHARDED, it->tokens);
 }
 
+static struct estimate_range usd_on(const struct plan *p, const struct machine *m,
+                                    struct estimate_range seconds)
+{
+    const struct price_range price = catalog_range(&p->catalog, m->gpu->name);
+    const double hours = m->count / 3600.0;
+    return (struct estimate_range){seconds.low * hours * price.low,
+                                   seconds.base * hours * price.base,
+                                   seconds.high * hours * price.high};
+}
+
 /* Of all trials one after another. */
 struct total {
     struct estimate_range seconds, usd;
@@ -87,7 +97,6 @@ struct total {
 static struct total total_on(const struct plan *p, const struct machine *m)
 {
     struct total t = {0};
-    const struct price_range price = catalog_range(&p->catalog, m->gpu->name);
     for (size_t i = 0; i < p->file.count; i++) {
         struct estimate_range s = seconds_on(&p->file.items[i], m);
         t.seconds.low += s.low;
@@ -95,10 +104,7 @@ static struct total total_on(const struct plan *p, const struct machine *m)
         t.seconds.high += s.high;
         t.fits[fit_on(&p->file.items[i], m)]++;
     }
-    const double hours = m->count / 3600.0;
-    t.usd = (struct estimate_range){t.seconds.low * hours * price.low,
-                                    t.seconds.base * hours * price.base,
-                                    t.seconds.high * hours * price.high};
+    t.usd = usd_on(p, m, t.seconds);
     return t;
 }
 
@@ -129,10 +135,12 @@ static json_t *item_json(const struct plan *p, const struct plan_item *it)
             json_object_set_new(bytes, estimate_names[i], whole_or_null(e->bytes[i]));
     for (size_t i = 0; i < p->machine_count; i++) {
         const struct machine *m = &p->machines[i];
-        json_array_append_new(gpus, json_pack("{s:s, s:i, s:s, s:o}", "gpu", m->gpu->name,
-                                              "count", m->count, "fit",
+        const struct estimate_range seconds = seconds_on(it, m);
+        json_array_append_new(gpus, json_pack("{s:s, s:i, s:s, s:o, s:o}", "gpu",
+                                              m->gpu->name, "count", m->count, "fit",
                                               fit_words[fit_on(it, m)], "train_s",
-                                              range_json(seconds_on(it, m))));
+                                              range_json(seconds), "usd",
+                                              range_json(usd_on(p, m, seconds))));
     }
     return json_pack(
         "{s:O, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",

@@ -78,7 +78,11 @@ static struct setup read_setup(const json_t *t, const struct model_shape *m)
         .batch = number(t, "batch_size", "per_device_train_batch_size", 8),
         .accumulation = number(t, "gradient_accumulation_steps", NULL, 1),
         .seq_len = number(t, "max_length", "max_seq_length", fmin(512, m->positions)),
-        .labels = m->decoder ? 0 : number(t, "num_labels", NULL, 2),
+        .labels =
+            str_in_list(json_get_str(t, "task", m->decoder ? "causal-lm" : "seq-cls"),
+                        "causal-lm|CAUSAL_LM", '|')
+                ? 0
+                : number(t, "num_labels", NULL, 2),
     };
 }
 

@@ -37,6 +37,11 @@ void advise_say(json_t *list, const char *fmt, ...)
     va_end(ap);
 }
 
+bool advise_is_lm(const struct advise_request *r)
+{
+    return str_eq(r->task, "causal-lm");
+}
+
 /* --- setups --- */
 
 static double chosen_rank(const struct advise_request *r)
@@ -63,7 +68,7 @@ static struct setup first_setup(const struct advise_request *r, const char *meth
         .batch = r->batch,
         .accumulation = 1,
         .seq_len = r->seq_len,
-        .labels = r->shape.decoder ? 0 : 2,
+        .labels = advise_is_lm(r) ? 0 : 2,
     };
 }
 

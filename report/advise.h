@@ -108,6 +108,7 @@ void advise_watch(struct advise *a);
 int advise_measure(const struct advise_request *r, struct advice *items, size_t count,
                    struct err *err);
 const struct advice *advise_find(const struct advise *a, const char *method);
+bool advise_is_lm(const struct advise_request *r);
 /* A formatted sentence into a list. */
 void advise_say(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

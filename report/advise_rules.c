@@ -125,7 +125,7 @@ static void rule_measured_latency(const struct advise_request *r, struct advice 
 
 static void rule_predicted_latency(const struct advise_request *r, struct advice *a)
 {
-    const char *what = r->shape.decoder ? "per output token" : "per request";
+    const char *what = advise_is_lm(r) ? "per output token" : "per request";
     if (a->request_ms.low > r->latency_ms)
         advise_say(a->ruled_out,
                    "latency: at least %.3g ms %s predicted, %.3g ms allowed",
@@ -156,7 +156,7 @@ static void rule_latency(const struct advise *all, struct advice *a)
 static void rule_applies(const struct advise *all, struct advice *a)
 {
     const struct model_shape *m = &all->request->shape;
-    if (m->decoder && is(a, "head"))
+    if (advise_is_lm(all->request) && is(a, "head"))
         advise_say(a->ruled_out, "a language model has no classifier to train alone");
     if (m->decoder && is(a, "bitfit"))
         advise_say(a->ruled_out, "%s has %s", m->name,

@@ -132,9 +132,13 @@ json_t *advise_json(const struct advise *a)
     json_t *items = json_array(), *out = json_array();
     for (size_t i = 0; i < a->count; i++)
         json_array_append_new(i < a->open ? items : out, item_json(a, &a->items[i]));
-    return json_pack("{s:i, s:o, s:o, s:o, s:O}", "schema_version", SCHEMA_VERSION,
-                     "constraints", constraints_json(a->request), "advice", items,
-                     "ruled_out", out, "watch", a->watch);
+    char *sweep = advise_sweep(a);
+    json_t *all =
+        json_pack("{s:i, s:o, s:o, s:o, s:O, s:s*}", "schema_version", SCHEMA_VERSION,
+                  "constraints", constraints_json(a->request), "advice", items,
+                  "ruled_out", out, "watch", a->watch, "sweep_file", sweep);
+    free(sweep);
+    return all;
 }
 
 /* --- text --- */

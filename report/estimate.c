@@ -68,10 +68,23 @@ static double over_targets(const struct model_shape *m, enum targets t, double c
 
 /* --- parameters --- */
 
+static bool is_lm(const struct model_shape *m, const struct setup *s)
+{
+    return m->decoder && s->labels <= 0;
+}
+
+/* Of the base as it is loaded: a classifier takes the place of an output embedding. */
+static double base_parameters(const struct model_shape *m, const struct setup *s)
+{
+    return m->parameters - (m->decoder && !is_lm(m, s) && !m->tied ? m->head : 0);
+}
+
 static double head_parameters(const struct model_shape *m, const struct setup *s)
 {
-    if (m->decoder || s->labels <= 0)
+    if (s->labels <= 0)
         return 0;
+    if (m->decoder) /* `score` has no bias */
+        return s->labels * m->d;
     bool own_dense =
         str_in_list(m->model_type, "roberta|xlm-roberta|camembert|distilbert", '|');
     return s->labels * (m->d + 1) + (own_dense ? m->d * m->d + m->d : 0);
@@ -110,7 +123,7 @@ static double added_parameters(const struct model_shape *m, const struct setup *
 
 double estimate_trainable(const struct model_shape *m, const struct setup *s)
 {
-    double base = is(s, "full") ? m->parameters : added_parameters(m, s);
+    double base = is(s, "full") ? base_parameters(m, s) : added_parameters(m, s);
     return base + head_parameters(m, s);
 }
 
@@ -195,27 +208,26 @@ static double weight_bytes(const struct model_shape *m, const struct setup *s,
                            enum stack stack)
 {
     if (!is_quantised(s))
-        return m->parameters * s->base_bytes;
+        return base_parameters(m, s) * s->base_bytes;
     /* prepare_model_for_kbit_training turns what is not quantised to fp32 */
     double rest = stack == STACK_PEFT ? 4 : s->base_bytes;
-    return m->linear * NF4_BYTES + (m->parameters - m->linear) * rest;
+    return m->linear * NF4_BYTES + (base_parameters(m, s) - m->linear) * rest;
 }
 
-static void state_bytes(const struct model_shape *m, const struct setup *s,
-                        struct estimate *e)
+static void state_bytes(const struct setup *s, struct estimate *e)
 {
     const double n = e->trainable, b = is(s, "full") ? s->base_bytes : 4;
     const bool pure = s->pure_bf16 && b < 4;
     e->bytes[EST_trainable] = is(s, "full") ? (b < 4 && !pure ? 4 * n : 0) : b * n;
     e->bytes[EST_gradients] = b * n;
     e->bytes[EST_optimizer] = (s->adam8 ? 2 : pure ? 4 : 8) * n;
-    e->adapter_bytes = is(s, "full") ? m->parameters * s->base_bytes : 4 * n;
+    e->adapter_bytes = is(s, "full") ? n * s->base_bytes : 4 * n;
 }
 
 static double flops_per_token(const struct model_shape *m, const struct setup *s,
                               double trainable)
 {
-    const double computed = m->linear + m->head;
+    const double computed = m->linear + (is_lm(m, s) ? m->head : 0);
     const double scores =
         (m->decoder ? 6 : 12) * m->layers * m->q * s->seq_len; /* causal: half skipped */
     double flops = is(s, "full")   ? 6 * computed + scores
@@ -249,9 +261,9 @@ void estimate(const struct model_shape *m, const struct setup *s, enum stack sta
     *out =
         (struct estimate){.trainable = estimate_trainable(m, s), .total = m->parameters};
     out->bytes[EST_weights] = weight_bytes(m, s, stack);
-    state_bytes(m, s, out);
+    state_bytes(s, out);
     out->bytes[EST_activations] = activations(m, s, stack, n);
-    if (m->decoder)
+    if (is_lm(m, s))
         out->bytes[EST_logits] = stack == STACK_PEFT
                                      ? n * m->vocab * LOGIT_BYTES
                                      : fmin(n, LOSS_CHUNK) * m->vocab * 8 + n * m->d * b;
@@ -314,10 +326,10 @@ static double request_s(double bytes, double flops, const struct gpu *gpu, doubl
 struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
                                        const struct gpu *gpu, bool beside)
 {
-    const double tokens = m->decoder ? 1 : s->seq_len;
-    const double flops = 2 * (m->linear + m->head) * tokens;
+    const double tokens = is_lm(m, s) ? 1 : s->seq_len;
+    const double flops = 2 * (m->linear + (is_lm(m, s) ? m->head : 0)) * tokens;
     const double bytes =
-        is_quantised(s) ? weight_bytes(m, s, STACK_LEAN) : 2 * m->parameters;
+        is_quantised(s) ? weight_bytes(m, s, STACK_LEAN) : 2 * base_parameters(m, s);
     const struct estimate_range one = {1, 1, 1}, *u = &small_utilisation,
                                 *q = is_quantised(s) ? &dequantising : &one,
                                 *a = !beside            ? &one

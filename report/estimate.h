@@ -50,7 +50,7 @@ struct setup {
     double base_bytes; /* per weight of the base: 2 bf16 or fp16, 4 fp32 */
     bool checkpointing, adam8, pure_bf16; /* pure: no fp32 masters, 16-bit moments */
     double batch, accumulation, seq_len;  /* rows of a micro-batch, tokens of a row */
-    double labels;                        /* classes; decoders 0 */
+    double labels;                        /* classes; 0: a language model */
 };
 
 struct estimate {
@@ -76,9 +76,9 @@ struct estimate_range {
 struct estimate_range estimate_seconds(const struct setup *s, const struct estimate *e,
                                        const struct gpu *gpu, int gpus, bool sharded,
                                        double tokens);
-/* Seconds of a single request: a forward pass of seq_len tokens for encoders, one output
- * token for decoders, whichever of reading the weights and computing is slower.
- * `beside`: the adapter is not merged. */
+/* Seconds of a single request: a forward pass of seq_len tokens for classifiers, one
+ * output token for language models, whichever of reading the weights and computing is
+ * slower. `beside`: the adapter is not merged. */
 struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
                                        const struct gpu *gpu, bool beside);
 

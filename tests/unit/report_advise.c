@@ -276,6 +276,25 @@ static void old_gpus_and_few_rows(void **state)
     advise_release(&a);
 }
 
+/* A language model under a classifier: a head to train, no logits over the vocabulary. */
+static void classifier_on_a_decoder(void **state)
+{
+    (void)state;
+    struct advise_request r = ask("llama-3.2-3b", "l4", 5000);
+    struct advise lm = advise(&r);
+    r.task = "seq-cls";
+    struct advise cls = advise(&r);
+    const struct advice *a = advise_find(&lm, "lora"), *b = advise_find(&cls, "lora");
+    assert_true(a->estimates[STACK_PEFT].bytes[EST_logits] > 1e9);
+    assert_true(b->estimates[STACK_PEFT].bytes[EST_logits] == 0);
+    assert_true(b->estimates[STACK_PEFT].trainable ==
+                a->estimates[STACK_PEFT].trainable + 2 * 3072);
+    assert_int_equal(json_array_size(advise_find(&cls, "head")->ruled_out), 0);
+    assert_true(json_array_size(advise_find(&lm, "head")->ruled_out) > 0);
+    advise_release(&lm);
+    advise_release(&cls);
+}
+
 /* --- the store --- */
 
 static void add(struct store *s, const char *method, int config, int64_t seed,
@@ -455,6 +474,7 @@ int main(void)
         cmocka_unit_test(hours_and_dollars),
         cmocka_unit_test(latency),
         cmocka_unit_test(old_gpus_and_few_rows),
+        cmocka_unit_test(classifier_on_a_decoder),
         cmocka_unit_test(measurements_outweigh),
         cmocka_unit_test(machines),
         cmocka_unit_test(sweep_files),
