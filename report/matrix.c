@@ -42,7 +42,15 @@ static struct verdict *judge_column(const struct report_data *d,
     return v;
 }
 
-/* Good trials of a configuration by seed; of repeats the last. */
+static void remove_at(struct report_cell *c, size_t at)
+{
+    c->count--;
+    for (size_t k = at; k < c->count; k++)
+        c->trials[k] = c->trials[k + 1];
+}
+
+/* Good trials of a configuration by seed. Of repeats the last counts, as in verdict.c:
+ * where that one failed, the seed failed. */
 static void collect(struct report_cell *c, const struct report_data *d,
                     const struct report_settings *s)
 {
@@ -50,15 +58,20 @@ static void collect(struct report_cell *c, const struct report_data *d,
     for (size_t i = 0; i < d->count; i++) {
         const struct report_trial *t = &d->trials[i];
         if (t->column != c->column || t->group != c->group || t->variant != c->variant ||
-            !trial_is_good(t, s))
+            trial_is_open(t))
             continue;
         size_t at = 0;
         while (at < c->count && c->trials[at]->seed < t->seed)
             at++;
-        if (at == c->count || c->trials[at]->seed != t->seed) {
+        bool there = at < c->count && c->trials[at]->seed == t->seed;
+        if (!trial_is_good(t, s)) {
+            if (there)
+                remove_at(c, at);
+            continue;
+        }
+        if (!there)
             for (size_t k = c->count++; k > at; k--)
                 c->trials[k] = c->trials[k - 1];
-        }
         c->trials[at] = t;
     }
 }
@@ -189,7 +202,11 @@ struct report_cell *matrix_variants(const struct report_data *d,
         list = xgrow(list, &cap, n + 1, sizeof *list);
         list[n] = (struct report_cell){
             .column = column, .group = t->group, .variant = t->variant};
-        collect(&list[n++], d, s);
+        collect(&list[n], d, s);
+        if (list[n].count) /* 0: a later repeat failed */
+            n++;
+        else
+            free(list[n].trials);
     }
     *count = n;
     return list;

@@ -173,7 +173,9 @@ void figure_write(const struct figure *f, struct html *h)
     html_el(h, "span", "takeaway", "%s", f->takeaway ? f->takeaway : "");
     html_close(h, "figcaption");
     if (f->svg) {
-        html_raw(h, "<div class=\"scroll\" tabindex=\"0\"><div class=\"plot\">");
+        buf_printf(&h->out,
+                   "<div class=\"scroll\" tabindex=\"0\"><div class=\"plot p-%s\">",
+                   f->plot->name);
         html_raw(h, f->svg);
         html_raw(h, "</div></div>\n");
     } else {

@@ -49,6 +49,8 @@ static void write_script(const struct report *r, struct figure *f, const struct 
     axis_script(&x, 'x',
                 x.log ? "configurations tried (log scale)" : "configurations tried", f);
     axis_script(&y, 'y', figure_label(f, metric_of(r)), f);
+    if (!x.log && x.high < 20)
+        figure_line(f, "set xtics 1");
     for (size_t i = 0; i < n; i++) {
         figure_line(f, "$c%zu << EOD", i);
         for (size_t k = 0; k < c[i].tries; k++)
