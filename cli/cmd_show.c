@@ -22,6 +22,7 @@ static const struct {
      "GROUP BY key ORDER BY key"                                                 },
     {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
                   "trial = ?1 ORDER BY run, name"               },
+    {"tags",      "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
     {"events",
      "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
 };
@@ -110,13 +111,14 @@ static void print_trial(const json_t *trial)
         "experiment_name", "sweep",       "sweep_name", "number",     "state",
         "reason",          "seed",        "attempts",   "created_ms", "started_ms",
         "ended_ms",        "duration_ms", "key",        "base_dir",   "predicted_bytes",
-        "predicted_s"};
+        "predicted_s",     "parent",      "note"};
     const json_t *runs = json_object_get(trial, "runs");
     const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
     printf("trial %lld\n", (long long)json_get_int(trial, "id", 0));
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         view_field(trial, head[i]);
     print_section("parameters that the sweep sets", json_object_get(trial, "params"));
+    print_list(trial, "tags", json_pack("[s,s]", "key", "value"));
     print_section("metrics", json_object_get(trial, "metrics"));
     print_list(trial, "runs",
                json_pack("[s,s,s,s,s,s,s,s]", "id", "attempt", "state", "exit_code",

@@ -34,6 +34,11 @@ int view_open_writable(const json_t *values, struct store **out, struct err *err
     return open_with(values, STORE_CREATE, out, err);
 }
 
+int view_open_existing(const json_t *values, struct store **out, struct err *err)
+{
+    return open_with(values, 0, out, err);
+}
+
 int view_find_experiment(struct store *s, const char *name, int64_t *id, struct err *err)
 {
     json_t *rows = view_rows(s, "SELECT id, name FROM experiment_view ORDER BY name",
