@@ -205,14 +205,37 @@ void anova_release(struct anova *a)
 
 /* ---- bootstrap ---- */
 
-static void resample_cells(const struct grid *g, const struct philox_key *key,
-                           uint64_t draw, double *y)
+/* Deviations from the cell means, enlarged by what fitting the means took from them. */
+static void residuals(const struct grid *g, double *mean, double *rest)
 {
-    for (size_t c = 0; c < g->cells; c++)
-        for (size_t i = 0; i < g->replicates; i++) {
-            size_t at = c * g->replicates;
-            y[at + i] = g->y[at + rng_below(key, draw, at + i, g->replicates)];
-        }
+    double n = (double)g->replicates, scale = sqrt(n / (n - 1));
+    for (size_t c = 0; c < g->cells; c++) {
+        const double *v = &g->y[c * g->replicates];
+        mean[c] = stat_mean(v, g->replicates);
+        for (size_t i = 0; i < g->replicates; i++)
+            rest[c * g->replicates + i] = scale * (v[i] - mean[c]);
+    }
+}
+
+/* omega^2 of every term in every draw, term after term. */
+static void draw_omegas(const struct grid *g, struct anova *a, size_t draws,
+                        uint64_t seed, double *omega)
+{
+    size_t rows = g->cells * g->replicates;
+    struct philox_key key = rng_key(seed, "anova bootstrap");
+    double *rest = xcalloc(rows + 1, sizeof *rest), *y = xcalloc(rows + 1, sizeof *y);
+    double *mean = xcalloc(g->cells + 1, sizeof *mean);
+    residuals(g, mean, rest);
+    for (size_t b = 0; b < draws; b++) {
+        for (size_t i = 0; i < rows; i++)
+            y[i] = mean[i / g->replicates] + rest[rng_below(&key, b, i, rows)];
+        compute(g, y, a);
+        for (size_t t = 0; t < a->count; t++)
+            omega[t * draws + b] = a->terms[t].omega2;
+    }
+    free(mean);
+    free(y);
+    free(rest);
 }
 
 int stat_anova_intervals(const size_t *levels, const double *y, size_t rows,
@@ -225,15 +248,9 @@ int stat_anova_intervals(const size_t *levels, const double *y, size_t rows,
     if (grid_init(&g, levels, y, rows, factors, &own) != 0)
         return err_set(err, own.code, "%s", own.msg);
     name_terms(factors, &a);
-    struct philox_key key = rng_key(seed, "anova bootstrap");
-    double *drawn = xcalloc(rows + 1, sizeof *drawn);
     double *omega = xcalloc(a.count * draws + 1, sizeof *omega);
-    for (size_t b = 0; b < draws; b++) {
-        resample_cells(&g, &key, b, drawn);
-        compute(&g, drawn, &a);
-        for (size_t t = 0; t < a.count; t++)
-            omega[t * draws + b] = a.terms[t].omega2;
-    }
+    if (g.replicates >= 2)
+        draw_omegas(&g, &a, draws, seed, omega);
     for (size_t t = 0; t < a.count; t++) {
         const double *x = &omega[t * draws];
         intervals[t] =
@@ -243,7 +260,6 @@ int stat_anova_intervals(const size_t *levels, const double *y, size_t rows,
                                          stat_quantile(x, draws, (1 + level) / 2)};
     }
     free(omega);
-    free(drawn);
     anova_release(&a);
     grid_release(&g);
     return 0;
