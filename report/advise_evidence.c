@@ -35,13 +35,19 @@ struct seen {
 struct seen_list {
     struct seen *items;
     size_t count, cap;
+    struct shapes shapes;
+    char base[128]; /* the base that is asked about */
 };
 
-/* The last part of a path or hub id. */
-static const char *base_name(const char *path)
+/* What a base is called here: by the catalogue, else the last part of its path or id. */
+static void base_name(const struct shapes *shapes, const char *path, char *out, size_t n)
 {
+    struct model_shape m;
     const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
+    snprintf(out, n, "%s",
+             shape_find(shapes, path, &m) ? m.name
+             : slash && slash[1]          ? slash + 1
+                                          : path);
 }
 
 static void method_of(const json_t *params, const json_t *config, char *out, size_t n)
@@ -71,8 +77,10 @@ static void add_trial(const struct advise_request *r, const json_t *row,
 {
     json_t *params = unfold(json_array_get(row, 2)),
            *config = unfold(json_array_get(row, 3));
+    char base[128];
+    base_name(&l->shapes, json_get_str(config, "model", ""), base, sizeof base);
     if (str_eq(json_get_str(config, "task", "seq-cls"), r->task) &&
-        !strcasecmp(base_name(json_get_str(config, "model", "")), base_name(r->model))) {
+        !strcasecmp(base, l->base)) {
         l->items = xgrow(l->items, &l->cap, l->count + 1, sizeof *l->items);
         struct seen *s = &l->items[l->count++];
         *s = (struct seen){.id = json_integer_value(json_array_get(row, 0)),
@@ -206,8 +214,11 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
                               "SELECT id, key, params, config FROM trial_view WHERE "
                               "state = 'complete' ORDER BY id DESC",
                               NULL, MAX_TRIALS, err);
-    if (!result)
+    if (!result || shapes_load(&l.shapes, err)) {
+        json_decref(result);
         return -(int)err->code;
+    }
+    base_name(&l.shapes, r->model, l.base, sizeof l.base);
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         add_trial(r, row, &l);
@@ -228,6 +239,7 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
         for (size_t k = 0; k < count; k++)
             measure_method(&l, items[k].candidate->method, metric, &items[k].measured);
     }
+    shapes_release(&l.shapes);
     free(l.items);
     return 0;
 }
