@@ -166,3 +166,36 @@ start() {
     run -1 "$PEFTLAB" sweep run s.yaml --name wall --jobs 1 steps=5 budget.max_wall=0.01
     has "no further trials: budget.max_wall (seconds) is used up"
 }
+
+@test "clone --warm starts from the adapter of its parent" {
+    local case=$ROOT/tests/golden/cases/bert-lora-clip
+    cat >t.yaml <<END
+name: t
+metric: {name: eval/loss, goal: minimize}
+parameters:
+  model: {value: $ROOT/tests/golden/models/bert}
+  train_data: {value: $case/train.jsonl}
+  eval_data: {value: $case/eval.jsonl}
+  num_labels: {value: 3}
+  max_steps: {value: 6}
+  method: {value: lora}
+  rank: {value: 2}
+  learning_rate: {value: 5e-3}
+END
+    run -0 "$PEFTLAB" sweep run t.yaml
+    run -78 "$PEFTLAB" sweep clone 1 --warm rank=4
+    has "'rank' differs from trial 1, whose adapter would not fit"
+    run -2 "$PEFTLAB" sweep clone 1 rnak=4
+    run -0 "$PEFTLAB" sweep clone 1 --warm learning_rate=1e-9
+    [ "$(sql "select parent, warm from trial_view where id = 2")" = "1|1" ]
+    run -0 "$PEFTLAB" sweep resume t
+    has "2 complete"
+    # at so small a rate it stays where its parent ended
+    run sql "select abs(a.value - b.value) < 1e-5 from summary_view a, summary_view b
+        where a.key = 'eval/loss' and b.key = a.key and a.trial = 1 and b.trial = 2"
+    [ "$output" = 1 ]
+    run -66 "$PEFTLAB" sweep clone 2 --warm --store none.db
+    run -0 "$PEFTLAB" sweep clone 1 learning_rate=2e-3
+    run -66 "$PEFTLAB" sweep clone 3 --warm learning_rate=1e-3
+    has "trial 3 (waiting) has no adapter yet"
+}
