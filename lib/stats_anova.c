@@ -154,8 +154,8 @@ static void compute(const struct grid *g, const double *y, struct anova *a)
         term->ms = term->ss / term->df;
         term->f = a->mse > 0 ? term->ms / a->mse : NAN;
         term->p = stat_f_sf(term->f, term->df, a->df_error);
-        term->omega2 =
-            a->mse > 0 ? (term->ss - term->df * a->mse) / (a->ss_total + a->mse) : NAN;
+        double all = a->ss_total + a->mse;
+        term->omega2 = all > 0 ? (term->ss - term->df * a->mse) / all : NAN;
     }
     free(mean);
 }
