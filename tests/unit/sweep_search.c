@@ -6,6 +6,7 @@
 #include "lib/rng.h"
 #include "lib/stats.h"
 #include "lib/stats_pareto.h"
+#include "sweep/distribution.h"
 #include "sweep/pareto.h"
 #include "sweep/tpe.h"
 #include "lib/str.h"
@@ -77,6 +78,11 @@ static void forget(struct tried *t)
     for (size_t i = 0; i < t->count; i++)
         json_decref((json_t *)t->trials[i].params);
     t->count = 0;
+}
+
+static double number_of(const json_t *p, const char *key)
+{
+    return json_get_num(p, key, NAN);
 }
 
 /* ---- The cases: one per method ---- */
@@ -239,6 +245,78 @@ static void seeds_make_the_difference(void **state)
     }
 }
 
+/* Every distribution under every method that draws; tpe is led to an end of the range. */
+static const char *const ranges[] = {
+    "min: 3, max: 9",
+    "min: 5, max: 5",
+    "min: 1.5, max: 1.5",
+    "min: -2.5, max: 4.0",
+    "distribution: q_uniform, min: -1, max: 1, q: 0.3",
+    "distribution: log_uniform, min: -9, max: 2",
+    "distribution: log_uniform_values, min: 1e-9, max: 1e9",
+    "distribution: inv_log_uniform, min: -1, max: 3",
+    "distribution: inv_log_uniform_values, min: 0.1, max: 10",
+    "distribution: q_log_uniform, min: 0, max: 5, q: 3",
+    "distribution: q_log_uniform_values, min: 1, max: 256, q: 1",
+    "distribution: q_log_uniform_values, min: 0.01, max: 3, q: 0.5",
+    "distribution: normal",
+    "distribution: q_normal, mu: 5, sigma: 30, q: 4",
+    "distribution: log_normal, mu: -3, sigma: 2",
+    "distribution: q_log_normal, mu: 1, sigma: 1",
+    "distribution: beta, a: 0.5, b: 0.5",
+    "distribution: q_beta, a: 2, b: 9, q: 0.125",
+};
+
+static void check_range(const struct distribution *d, const char *range, double x)
+{
+    double low = distribution_quantile(d, 0x1p-54);
+    double high = distribution_quantile(d, 1 - 0x1p-53), slack = 1e-9 * fabs(high - low);
+    if (!isfinite(x) || x < low - slack || x > high + slack)
+        fail_msg("{%s}: %.17g leaves %g to %g", range, x, low, high);
+    if (d->q > 0 && fabs(x / d->q - nearbyint(x / d->q)) > 1e-9)
+        fail_msg("{%s}: %.17g is no multiple of %g", range, x, d->q);
+    if (d->family == DIST_INT && x != nearbyint(x))
+        fail_msg("{%s}: %.17g is not whole", range, x);
+}
+
+static void draw_range(const char *method, const char *range, double sign)
+{
+    struct err err = ERR_INIT;
+    char *text = xasprintf("program: x\nmetric: {name: m}\nmethod: %s\nparameters:\n"
+                           "  x: {%s}\n  other: {min: 0.0, max: 1.0}\n",
+                           method, range);
+    struct sweep_file *f = parse(text);
+    struct sampler *s = open_sampler(f, 9);
+    struct tried tried = {.count = 0};
+    struct distribution d;
+    assert_int_equal(distribution_init(&d, &f->params[0], &err), 0);
+    for (uint64_t i = 0; i < 50; i++) {
+        struct sampler_history h = history(&tried);
+        json_t *params;
+        if (sampler_suggest(s, i, &h, &params, &err) != 1)
+            fail_msg("%s {%s}: %s", method, range, err.msg);
+        double x = number_of(params, "x");
+        check_range(&d, range, x);
+        add(&tried, params, CURVE_COMPLETE, sign * x);
+    }
+    forget(&tried);
+    distribution_release(&d);
+    sampler_free(s);
+    sweep_file_free(f);
+    free(text);
+}
+
+static void distributions_are_kept_by_all_methods(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        for (size_t m = 0; m < ARRAY_LEN(sampler_cases); m++)
+            if (sampler_cases[m].ranges) {
+                draw_range(sampler_cases[m].name, ranges[i], 1);
+                draw_range(sampler_cases[m].name, ranges[i], -1);
+            }
+}
+
 /* A draw belongs to its parameter's name: others do not change it. */
 static void parameters_do_not_disturb_each_other(void **state)
 {
@@ -360,20 +438,16 @@ static void probabilities_are_met(void **state)
 
 /* ---- TPE against random ---- */
 
-static double number(const json_t *p, const char *key)
-{
-    return json_get_num(p, key, NAN);
-}
-
 static double sphere(const json_t *p)
 {
-    double x = number(p, "x") - 1, y = number(p, "y") + 2, z = number(p, "z") - 3;
+    double x = number_of(p, "x") - 1, y = number_of(p, "y") + 2,
+           z = number_of(p, "z") - 3;
     return x * x + y * y + z * z;
 }
 
 static double branin(const json_t *p)
 {
-    double x = number(p, "x"), y = number(p, "y");
+    double x = number_of(p, "x"), y = number_of(p, "y");
     double a = y - 5.1 / (4 * M_PI * M_PI) * x * x + 5 / M_PI * x - 6;
     return a * a + 10 * (1 - 1 / (8 * M_PI)) * cos(x) + 10;
 }
@@ -381,10 +455,10 @@ static double branin(const json_t *p)
 /* A learning rate that matters, one that hardly does, a rank that only one method has. */
 static double tuning(const json_t *p)
 {
-    double lr = log10(number(p, "lr")) + 3.3, loss = lr * lr + 0.3;
+    double lr = log10(number_of(p, "lr")) + 3.3, loss = lr * lr + 0.3;
     if (str_eq(json_get_str(p, "method", ""), "lora"))
-        loss += 0.05 * fabs(log2(number(p, "rank")) - 4) - 0.3;
-    return loss + 0.02 * number(p, "dropout");
+        loss += 0.05 * fabs(log2(number_of(p, "rank")) - 4) - 0.3;
+    return loss + 0.02 * number_of(p, "dropout");
 }
 
 static const struct problem {
@@ -520,8 +594,8 @@ static double front_volume(const char *method, uint64_t seed)
         struct sampler_history h = history(&tried);
         json_t *params;
         assert_int_equal(sampler_suggest(s, i, &h, &params, NULL), 1);
-        double x = number(params, "x"),
-               g = 1 + 4.5 * (number(params, "y") + number(params, "z"));
+        double x = number_of(params, "x"),
+               g = 1 + 4.5 * (number_of(params, "y") + number_of(params, "z"));
         values[2 * i] = x;
         values[2 * i + 1] = -g * (1 - sqrt(x / g)); /* ZDT1 */
         add(&tried, params, CURVE_COMPLETE, values[2 * i]);
@@ -554,6 +628,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samplers_keep_their_word),
         cmocka_unit_test(seeds_make_the_difference),
+        cmocka_unit_test(distributions_are_kept_by_all_methods),
         cmocka_unit_test(parameters_do_not_disturb_each_other),
         cmocka_unit_test(includes_come_first_or_extend),
         cmocka_unit_test(excluding_all_is_said),
