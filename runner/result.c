@@ -101,6 +101,13 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
         put(v, key, (double)l->requests, true);
 }
 
+/* The requests themselves, ascending: what the report simulates a queue from. */
+static void log_requests(struct sink *sink, const char *key, const struct latency *l)
+{
+    for (size_t i = 0; i < l->requests; i++)
+        sink->ops->metric(sink, key, (int64_t)i, l->ms[i]);
+}
+
 static void put_nested(json_t *root, const char *key, double value, bool whole)
 {
     const char *slash = strchr(key, '/');
@@ -188,6 +195,8 @@ int result_write(const struct run_result *r, const struct session *s,
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
     }
+    log_requests(sink, "latency/request_ms", &r->latency);
+    log_requests(sink, "latency/merged_request_ms", &r->merged_latency);
     if (json_object_get(root, "machine"))
         json_object_set_new(json_object_get(root, "machine"), "peak_of",
                             json_string(calibrate_peak(s->backend).how));
