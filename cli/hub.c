@@ -92,14 +92,25 @@ static int by_path(const void *a, const void *b)
 /* No file twice, and none that is also a folder of another. */
 static int check_paths(struct hub_list *l, const char *name, struct err *err)
 {
-    qsort(l->files, l->count, sizeof *l->files, by_path);
-    for (size_t i = 1; i < l->count; i++) {
-        const char *a = l->files[i - 1].path, *b = l->files[i].path;
-        size_t n = strlen(a);
-        if (!strncmp(a, b, n) && (b[n] == '\0' || b[n] == '/'))
-            return err_set(err, ERR_PARSE, "%s: '%s' is there twice", name, a);
+    int rc = 0;
+    int64_t known;
+    struct strmap *files = strmap_new();
+    for (size_t i = 0; i < l->count && !rc; i++) {
+        const char *path = l->files[i].path;
+        if (strmap_get(files, path, strlen(path), &known))
+            rc = err_set(err, ERR_PARSE, "%s: '%s' is there twice", name, path);
+        strmap_put(files, path, strlen(path), 1);
     }
-    return 0;
+    for (size_t i = 0; i < l->count && !rc; i++)
+        for (const char *path = l->files[i].path, *at = path;
+             !rc && (at = strchr(at, '/')); at++)
+            if (strmap_get(files, path, (size_t)(at - path), &known))
+                rc = err_set(err, ERR_PARSE, "%s: '%.*s' is there twice, file and folder",
+                             name, (int)(at - path), path);
+    strmap_free(files);
+    if (l->count)
+        qsort(l->files, l->count, sizeof *l->files, by_path);
+    return rc;
 }
 
 int hub_list_parse(const char *text, size_t len, const char *name, struct hub_list *out,
@@ -145,14 +156,15 @@ const char *const hub_model_patterns[] = {
     "*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.md", "LICENSE*"};
 const size_t hub_model_pattern_count = ARRAY_LEN(hub_model_patterns);
 
-int64_t hub_list_keep(struct hub_list *l, const char *const *patterns, size_t count)
+int64_t hub_list_keep(struct hub_list *l, const char *const *patterns, size_t count,
+                      bool top)
 {
     int64_t left_out = 0;
     size_t kept = 0;
     for (size_t i = 0; i < l->count; i++) {
         bool keep = false;
         for (size_t k = 0; k < count && !keep; k++)
-            keep = fnmatch(patterns[k], l->files[i].path, 0) == 0;
+            keep = fnmatch(patterns[k], l->files[i].path, top ? FNM_PATHNAME : 0) == 0;
         if (keep) {
             l->files[kept++] = l->files[i];
             continue;

@@ -43,9 +43,11 @@ struct hub_list {
 int hub_list_parse(const char *text, size_t len, const char *name, struct hub_list *out,
                    struct err *err);
 void hub_list_release(struct hub_list *l);
-/* Keeps the files that match one of `patterns` (shell patterns on the whole path; * also
- * takes /). Returns how many bytes were left out. */
-int64_t hub_list_keep(struct hub_list *l, const char *const *patterns, size_t count);
+/* Keeps the files that match one of `patterns`, shell patterns on the whole path; * also
+ * takes /, unless `top`: then files in folders match none. Returns how many bytes were
+ * left out. */
+int64_t hub_list_keep(struct hub_list *l, const char *const *patterns, size_t count,
+                      bool top);
 /* A path that may be written below a folder. */
 bool hub_path_ok(const char *path);
 /* "org/name" or "name". */

@@ -135,21 +135,11 @@ static int choose_files(struct pull *p, struct hub_outcome *out, struct err *err
     const size_t all = p->list.count;
     char *example = xstrdup(all ? p->list.files[0].path : "");
     if (r->pattern_count)
-        out->left_out_bytes = hub_list_keep(&p->list, r->patterns, r->pattern_count);
-    else if (!r->dataset && !r->all) {
-        size_t top = 0;
-        for (size_t i = 0; i < all; i++) /* folders hold other formats */
-            if (strchr(p->list.files[i].path, '/')) {
-                out->left_out_bytes +=
-                    p->list.files[i].size > 0 ? p->list.files[i].size : 0;
-                free(p->list.files[i].path);
-            } else {
-                p->list.files[top++] = p->list.files[i];
-            }
-        p->list.count = top;
-        out->left_out_bytes +=
-            hub_list_keep(&p->list, hub_model_patterns, hub_model_pattern_count);
-    }
+        out->left_out_bytes =
+            hub_list_keep(&p->list, r->patterns, r->pattern_count, false);
+    else if (!r->dataset && !r->all) /* folders hold other formats */
+        out->left_out_bytes =
+            hub_list_keep(&p->list, hub_model_patterns, hub_model_pattern_count, true);
     int rc =
         p->list.count
             ? 0
@@ -206,7 +196,7 @@ static void learn(struct hub_file *f, const struct http_reply *reply)
         f->size = strtoll(size, NULL, 10);
 }
 
-/* The bytes into PATH; once more from the start where they are not the right ones:
+/* The bytes into `part`; once more from the start where they are not the right ones:
  * the part may have been begun from another revision. */
 static int bring(struct pull *p, struct hub_file *f, const char *part, struct err *err)
 {
@@ -218,7 +208,7 @@ static int bring(struct pull *p, struct hub_file *f, const char *part, struct er
     struct http_file file = {part, f->size, on_progress, p};
     struct err own = ERR_INIT;
     int rc = -1;
-    for (int round = 0; rc && round < 2; round++) {
+    for (int left = 2; rc && left > 0; left--) {
         struct http_reply reply;
         err_clear(&own);
         rc = http_download(p->http, url, &file, &reply, &own);
@@ -227,10 +217,9 @@ static int bring(struct pull *p, struct hub_file *f, const char *part, struct er
             rc = hub_check(part, f, &own);
         }
         http_reply_release(&reply);
-        if (own.code == ERR_PARSE)
-            unlink(part);
-        else
-            round = 2;
+        if (own.code != ERR_PARSE)
+            break;
+        unlink(part);
     }
     if (rc) {
         err_set(err, own.code, "%s", own.msg);

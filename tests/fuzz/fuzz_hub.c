@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             f->size < -1 || (n != 0 && n != 40 && n != 64))
             abort();
     }
-    (void)hub_list_keep(&l, hub_model_patterns, hub_model_pattern_count);
+    (void)hub_list_keep(&l, hub_model_patterns, hub_model_pattern_count, true);
     hub_list_release(&l);
     return 0;
 }

@@ -71,7 +71,7 @@ static void test_list(void **state)
     assert_int_equal(l.files[1].size, 99); /* of the content, not of the pointer */
     assert_string_equal(l.files[1].digest, SHA256);
     assert_string_equal(l.files[2].digest, "");
-    assert_int_equal(hub_list_keep(&l, hub_model_patterns, hub_model_pattern_count),
+    assert_int_equal(hub_list_keep(&l, hub_model_patterns, hub_model_pattern_count, true),
                      1000);
     assert_int_equal(l.count, 2);
     hub_list_release(&l);
@@ -82,16 +82,18 @@ static void test_refusals(void **state)
     static const struct {
         const char *text, *message;
     } cases[] = {
-        {"",                                                                   "hub"                   },
-        {"<html>",                                                             "hub"                   },
-        {"[]",                                                                 "no list of files"      },
-        {"{\"siblings\": 3}",                                                  "no list of files"      },
-        {"{\"siblings\": [{}]}",                                               "could leave the folder"},
-        {"{\"siblings\": [{\"rfilename\": \"../x\"}]}",                        "could leave the folder"},
-        {"{\"siblings\": [{\"rfilename\": \"x\", \"size\": -5}]}",             "negative size"         },
-        {"{\"siblings\": [{\"rfilename\": \"x\"}, {\"rfilename\": \"x\"}]}",   "twice"                 },
-        {"{\"siblings\": [{\"rfilename\": \"x\"}, {\"rfilename\": \"x/y\"}]}", "twice"                 },
-        {"{\"sha\": \"../..\", \"siblings\": []}",                             "no commit"             },
+        {"",                                                                   "hub"                                },
+        {"<html>",                                                             "hub"                                },
+        {"[]",                                                                 "no list of files"                   },
+        {"{\"siblings\": 3}",                                                  "no list of files"                   },
+        {"{\"siblings\": [{}]}",                                               "could leave the folder"             },
+        {"{\"siblings\": [{\"rfilename\": \"../x\"}]}",                        "could leave the folder"             },
+        {"{\"siblings\": [{\"rfilename\": \"x\", \"size\": -5}]}",             "negative size"                      },
+        {"{\"siblings\": [{\"rfilename\": \"x\"}, {\"rfilename\": \"x\"}]}",   "twice"                              },
+        {"{\"siblings\": [{\"rfilename\": \"x\"}, {\"rfilename\": \"x/y\"}]}", "twice"                              },
+        {"{\"siblings\": [{\"rfilename\": \"x\"}, {\"rfilename\": \"x-y\"}, "
+         "{\"rfilename\": \"x/y/z\"}]}",                              "'x' is there twice, file and folder"},
+        {"{\"sha\": \"../..\", \"siblings\": []}",                             "no commit"                          },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
