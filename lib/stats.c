@@ -357,29 +357,33 @@ double stat_prob_greater(const double *a, size_t na, const double *b, size_t nb)
     return wins / ((double)na * (double)nb);
 }
 
-/* Selects the k-th smallest by repeated search: n is a number of comparisons, not of
- * data. Equal p-values are taken in the order of the input. */
+struct p_value {
+    double p;
+    size_t index;
+};
+
+static int by_p(const void *a, const void *b)
+{
+    const struct p_value *x = a, *y = b;
+    if (x->p != y->p)
+        return x->p < y->p ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
 void stat_holm(const double *p, double *adjusted, size_t n)
 {
+    struct p_value *sorted_p = xmalloc((n + 1) * sizeof *sorted_p);
     size_t m = 0;
-    bool *taken = xcalloc(n, sizeof *taken);
-    for (size_t i = 0; i < n; i++) {
-        m += !isnan(p[i]);
-        taken[i] = isnan(p[i]);
-    }
-    double *out = xmalloc(n * sizeof *out), most = 0;
     for (size_t i = 0; i < n; i++)
-        out[i] = NAN;
+        if (!isnan(p[i]))
+            sorted_p[m++] = (struct p_value){p[i], i};
+    qsort(sorted_p, m, sizeof *sorted_p, by_p);
+    for (size_t i = 0; i < n && adjusted != p; i++)
+        adjusted[i] = NAN;
+    double most = 0;
     for (size_t k = 0; k < m; k++) {
-        size_t least = n;
-        for (size_t i = 0; i < n; i++)
-            if (!taken[i] && (least == n || p[i] < p[least]))
-                least = i;
-        taken[least] = true;
-        most = fmax(most, fmin(1, (double)(m - k) * p[least]));
-        out[least] = most;
+        most = fmax(most, fmin(1, (double)(m - k) * sorted_p[k].p));
+        adjusted[sorted_p[k].index] = most;
     }
-    memcpy(adjusted, out, n * sizeof *out);
-    free(out);
-    free(taken);
+    free(sorted_p);
 }

@@ -29,7 +29,7 @@
 
 #define NOMINAL     0.05
 #define MOST_ROWS   1024
-#define MOST_CONFIG 8
+#define MOST_CONFIG 64
 #define FLOOR       (-50.0) /* score of a collapsed seed */
 
 /* True means: all 0; the first ahead of the rest by `gap`; a staircase of `gap`; the
@@ -48,6 +48,7 @@ struct scenario {
     enum noise noise;
     bool no_line;         /* the report was not told where a score counts as collapsed */
     double collapse;      /* share of trials that collapse */
+    double items;         /* a single run, right on so many of them; 0: see sd */
     bool own_seeds;       /* no seed is shared: Welch instead of pairs */
     size_t variants;      /* learning rates of each configuration; 0: 1 */
     size_t variants_last; /* of the last one; 0: the same */
@@ -142,6 +143,17 @@ static void add_trial(struct world *w, size_t config, size_t variant, size_t see
     };
 }
 
+/* One run of half the items right, give or take the truth: binomial, rounded normal. */
+static void add_item_trial(struct world *w, size_t config)
+{
+    double n = w->s->items, p = 0.5 + w->truth[config][0];
+    double hits = rint(n * p + sqrt(n * p * (1 - p)) * normal(w));
+    w->rows[w->count++] = (struct verdict_row){.config = config,
+                                               .complete = true,
+                                               .items = n,
+                                               .score = fmin(fmax(hits, 0), n) / n};
+}
+
 static void fill_world(struct world *w)
 {
     const struct scenario *s = w->s;
@@ -153,8 +165,11 @@ static void fill_world(struct world *w)
     for (size_t c = 0; c < s->configs; c++)
         for (size_t v = 0; v < variants_of(s, c); v++) {
             w->truth[c][v] = true_mean(s, c) + s->variant_sd * normal(w);
-            for (size_t i = 0; i < s->seeds; i++)
-                add_trial(w, c, v, i, shared[i]);
+            if (s->items > 0)
+                add_item_trial(w, c);
+            else
+                for (size_t i = 0; i < s->seeds; i++)
+                    add_trial(w, c, v, i, shared[i]);
         }
 }
 
