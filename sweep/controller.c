@@ -309,7 +309,7 @@ static void tell_start(const struct controller *c)
                            "budget.usd_per_gpu_hour\n");
     if (c->done_before)
         fprintf(c->o->out, "going on: %zu of %zu trials are finished\n", c->done_before,
-                c->count);
+                advance_total(c));
     fflush(c->o->out);
 }
 

@@ -4,7 +4,7 @@
 # Kills hit the controller or one of its trials, by turns at random. In the end every trial must be complete, have exactly one
 # complete run, and the same evaluation numbers as undisturbed; the store must pass integrity_check. Prints one line.
 # OVERLAP=1 is for sweeps whose trials depend on when results come (asha, tpe): trials may end as pruned too, and numbers are
-# compared where both sweeps completed the trial.
+# compared step by step as far as both came with a trial.
 set -u
 peftlab=$1 sweep=$2 kills=$3 between=$4
 shift 4
@@ -65,10 +65,9 @@ sound=$(sqlite3 "$work/kill.db" 'PRAGMA integrity_check' | head -n 1)
 same=different
 if [ "${OVERLAP:-}" ]; then
     same=$(sqlite3 "$work/calm.db" "ATTACH '$work/kill.db' AS k; SELECT CASE WHEN count(*) > 0 AND sum(a.value IS NOT b.value) = 0
-        THEN 'same' ELSE 'different' END FROM trial_view t JOIN summary_view a ON a.trial = t.id
-        JOIN k.trial u ON u.key = t.key AND u.seed = t.seed JOIN k.run_summary b ON b.run = u.summary_run
-        JOIN k.metric_key n ON n.id = b.key AND n.name = a.key
-        WHERE t.state = 'complete' AND u.state = 'complete' AND (a.key LIKE 'eval/%' OR a.key = 'train/loss_last')")
+        THEN 'same' ELSE 'different' END FROM trial_view t JOIN series_view a ON a.trial = t.id
+        JOIN k.trial u ON u.key = t.key AND u.seed = t.seed JOIN k.metric b ON b.run = u.last_run AND b.step = a.step
+        JOIN k.metric_key n ON n.id = b.key AND n.name = a.key WHERE a.key = 'train/loss' OR a.key LIKE 'eval/%'")
 else
     cmp -s "$work/calm.json" "$work/kill.json" && same=same
 fi
