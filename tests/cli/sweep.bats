@@ -218,8 +218,6 @@ until_state() {
     cd "$BATS_TEST_TMPDIR"
     run -78 "$PEFTLAB" sweep run tiny.yaml
     has "slurm is not available yet"
-    run -78 "$PEFTLAB" sweep run "$ROOT/tests/golden/sweep/grid/scalars.yaml"
-    has "not available yet"
     run -78 "$PEFTLAB" sweep run "$ROOT/tests/golden/sweep/grid/plain-product.yaml"
     has "no 'model'"
     [ ! -e peftlab.db ] || [ -z "$(sql 'select 1 from sweep_view')" ]
