@@ -202,34 +202,84 @@ static void write_failures(const json_t *list, struct html *h)
 /* The page stays below a megabyte: of a large sweep the first trials are listed. */
 enum { MAX_LISTED = 1500 };
 
+struct place {
+    size_t trial;
+    double score, seconds;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (isnan(x->score) != isnan(y->score)) /* what has none comes last */
+        return isnan(x->score) ? 1 : -1;
+    return x->score != y->score && !isnan(x->score)
+               ? (x->score > y->score ? -1 : 1)
+               : (x->trial > y->trial) - (x->trial < y->trial);
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return x->seconds != y->seconds ? (x->seconds < y->seconds ? -1 : 1)
+                                    : (x->trial > y->trial) - (x->trial < y->trial);
+}
+
+/* places[3 i + k]: where the i-th trial stands by trial, score (best first), seconds. */
+static size_t *trial_places(const struct report *r, size_t count)
+{
+    int (*const orders[])(const void *, const void *) = {by_score, by_seconds};
+    double sign = r->settings.rules.minimize ? -1 : 1;
+    struct place *p = xcalloc(count + 1, sizeof *p);
+    size_t *places = xcalloc(3 * count + 1, sizeof *places);
+    for (size_t k = 0; k < ARRAY_LEN(orders); k++) {
+        for (size_t i = 0; i < count; i++)
+            p[i] =
+                (struct place){i, sign * trial_metric(&r->data.trials[i], metric_of(r)),
+                               r->data.trials[i].spent_s};
+        qsort(p, count, sizeof *p, orders[k]);
+        for (size_t i = 0; i < count; i++)
+            places[3 * p[i].trial + k + 1] = i;
+    }
+    free(p);
+    return places;
+}
+
+static void write_trial(const struct report *r, const struct report_trial *t,
+                        struct html *h)
+{
+    double delta = r->settings.rules.delta;
+    html_number(h, "%lld", (long long)t->id);
+    html_cell(h, "%s", r->data.groups.items[t->group].label);
+    html_cell(h, "%s", r->data.variants.items[t->variant].label);
+    html_cell(h, "%s", r->data.columns.items[t->column].label);
+    html_number(h, "%lld", (long long)t->seed);
+    html_cell(h, "%s", trial_state_name(t->state));
+    html_number(h, "%s", word_score(trial_metric(t, metric_of(r)), delta / 10));
+    html_number(h, "%s",
+                word_score(trial_metric(t, r->settings.select_metric), delta / 10));
+    html_number(h, "%s", word_bytes(trial_metric(t, "mem/planned_bytes")));
+    html_number(h, "%s", word_ms(trial_metric(t, "latency/p50_ms")));
+    html_number(h, "%.1f", t->spent_s);
+    html_cell(h, "%zu", t->machine + 1);
+    html_cell(h, "%.10s", t->key);
+}
+
 static void write_trials(const struct report *r, struct html *h)
 {
     size_t listed = r->data.count < MAX_LISTED ? r->data.count : MAX_LISTED;
-    double delta = r->settings.rules.delta;
+    size_t *places = trial_places(r, listed);
     html_raw(h, "<details><summary>Every trial</summary>\n");
-    html_table_open(h, "fine", NULL,
-                    word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
-                           "ms|>Seconds|Env|Key",
-                           metric_of(r), r->settings.select_metric));
+    html_sorted_open(h, "trials", "fine", NULL,
+                     word_f("trial|%s, best first|seconds", metric_of(r)),
+                     word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
+                            "ms|>Seconds|Env|Key",
+                            metric_of(r), r->settings.select_metric));
     for (size_t i = 0; i < listed; i++) {
-        const struct report_trial *t = &r->data.trials[i];
-        html_row(h);
-        html_number(h, "%lld", (long long)t->id);
-        html_cell(h, "%s", r->data.groups.items[t->group].label);
-        html_cell(h, "%s", r->data.variants.items[t->variant].label);
-        html_cell(h, "%s", r->data.columns.items[t->column].label);
-        html_number(h, "%lld", (long long)t->seed);
-        html_cell(h, "%s", trial_state_name(t->state));
-        html_number(h, "%s", word_score(trial_metric(t, metric_of(r)), delta / 10));
-        html_number(h, "%s",
-                    word_score(trial_metric(t, r->settings.select_metric), delta / 10));
-        html_number(h, "%s", word_bytes(trial_metric(t, "mem/planned_bytes")));
-        html_number(h, "%s", word_ms(trial_metric(t, "latency/p50_ms")));
-        html_number(h, "%.1f", t->spent_s);
-        html_cell(h, "%zu", t->machine + 1);
-        html_cell(h, "%.10s", t->key);
+        html_row_ranked(h, &places[3 * i], 3);
+        write_trial(r, &r->data.trials[i], h);
     }
-    html_table_close(h);
+    html_sorted_close(h);
+    free(places);
     if (listed < r->data.count)
         html_el(h, "p", "note", "%zu more are in the store.", r->data.count - listed);
     html_raw(h, "</details>\n");
