@@ -152,10 +152,11 @@ void write_fleet(const struct report *r, struct html *h)
                  ? "everything merged"
                  : word_f("the %zu heaviest merged, the rest shared", f.plan.best_cut));
     html_table_close(h);
-    html_el(
-        h, "p", "note",
-        "A merged replica takes %.3g requests per s within the latency limits. Peaks "
-        "of the tasks decide the replicas, the mean load the price of 1,000 requests.",
-        f.capacity);
+    html_el(h, "p", "note",
+            "A merged replica takes %.3g requests per s within the latency limits. Peaks "
+            "of the tasks decide the replicas, the mean load the price of 1,000 "
+            "requests. All "
+            "plans pay the same for a replica, so that their order holds at any price.",
+            f.capacity);
     fleet_release(&f);
 }

@@ -190,8 +190,11 @@ static void month_budget(const struct sla_judge *j, struct sla_check *c)
     if (!j->out->separate) /* else it depends on how the tasks grow */
         set_break(c, load, load);
     c->predicted = j->predicted;
-    snprintf(c->note, sizeof c->note, "%.0f × %s per hour, %.3g refreshes a month",
-             j->replicas, word_usd(j->usd_per_hour), per_month);
+    double dearest =
+        (c->limit - per_month * run.measured) / (j->replicas * HOURS_PER_MONTH);
+    snprintf(c->note, sizeof c->note,
+             "%.0f × %s per hour, %.3g refreshes a month; holds up to %s per hour",
+             j->replicas, word_usd(j->usd_per_hour), per_month, word_usd(dearest));
 }
 
 static void budget_1000(const struct sla_judge *j, struct sla_check *c)
