@@ -71,3 +71,11 @@ SWEEPS ?= 2000
 simulate: $(B)/simulate
 	@$(B)/simulate $(SWEEPS)
 .PHONY: simulate
+
+# Speed of a store with 100,000 trials and 10 million values, and of 32 writers.
+$(B)/bench_store: tests/bench/bench_store.c $(NEEDS_tracker)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_tracker) $(LDLIBS)
+bench-store: $(B)/peftlab $(B)/bench_store
+	@tests/bench/store.sh $(B)
+.PHONY: bench-store
