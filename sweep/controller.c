@@ -132,6 +132,10 @@ static int ended_without_result(struct controller *c, struct ctl_trial *t,
         t->starts = 0;
         return 0; /* parked */
     }
+    if (t->state == TRIAL_preempted && !c->file->retry_preempted) {
+        t->not_before = INFINITY; /* the next `run` goes on with it */
+        return 0;
+    }
     if (++t->starts >= STARTS_WITHOUT_RESULT + c->file->max_retries) {
         snprintf(reason, sizeof reason,
                  "%d processes ended without a result, the last with status %d; see "
@@ -224,9 +228,17 @@ static void rest(void)
     nanosleep(&pause, NULL);
 }
 
-/* Until every trial has a final state, or nothing new may start and the children have
- * ended. Trials that run under another controller are waited for: should that one die,
- * they go on here. */
+static bool all_over(const struct controller *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (!c->trials[i].known_final && c->trials[i].not_before < INFINITY)
+            return false;
+    return true;
+}
+
+/* Until every trial has a final state (or is left for another time), or nothing new may
+ * start and the children have ended. Trials that run under another controller are waited
+ * for: should that one die, they go on here. */
 static int loop(struct controller *c)
 {
     double shown = 0;
@@ -245,7 +257,7 @@ static int loop(struct controller *c)
             return 0;
         rc = start_more(c);
         const int more = rc < 0 || c->child_count ? rc : advance_settle(c);
-        if (rc >= 0 && !c->child_count && !more && c->done == c->count)
+        if (rc >= 0 && !c->child_count && !more && all_over(c))
             return 0;
         rc = rc < 0 ? rc : more < 0 ? more : 0;
         if (rc < 0)

@@ -173,6 +173,13 @@ END
     printf '%s\n' 'command: [sh, end.sh]' 'parameters: {x: {value: 1}}' >s.yaml
     run -0 "$PEFTLAB" sweep run s.yaml
     [ "$(sql "select group_concat(state) from (select state from run_view order by id)")" = preempted,complete ]
+    # only by the next run, where retry.on leaves it out
+    rm been
+    printf 'retry: {on: [stale]}\n' >>s.yaml
+    run -1 "$PEFTLAB" sweep run s.yaml --name other
+    has "1 preempted"
+    run -0 "$PEFTLAB" sweep run s.yaml --name other
+    has "1 complete"
 }
 
 # A program that ignores SIGTERM and leaves a daemon behind.
