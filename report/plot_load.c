@@ -162,7 +162,13 @@ static int draw(struct report *r, struct figure *f, struct err *err)
     c.most_ms = ceiling(r, &c);
     write_script(r, v, f, &c);
     write_table(f, v, &c);
-    if (v->first)
+    if (v->first && v->first->break_per_s <= 0)
+        figure_takeaway(
+            f,
+            "No load is low enough: %s is beyond its limit without any; planned "
+            "is a peak of %.3g requests per s.",
+            v->first->title, r->sla->peak_per_s);
+    else if (v->first)
         figure_takeaway(
             f,
             "On %.0f replicas %s is the first limit to break, at %.3g requests "

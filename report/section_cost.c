@@ -107,7 +107,7 @@ static void decision_takeaway(const struct report *r, json_t *o)
                       r->data.groups.items[c->group].label,
                       word_usd(cell_per_1000_usd(r, c, &workers)), word_ms(p50.mean),
                       isnan(p50.ci.low) ? "unknown"
-                                        : word_f("%s to %s", word_ms(p50.ci.low),
+                                        : word_f("%s to %s", word_ms(fmax(p50.ci.low, 0)),
                                                  word_ms(p50.ci.high)));
     }
     add_takeaway(o,

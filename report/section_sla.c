@@ -110,6 +110,11 @@ static void load_takeaway(const struct report *r, const struct sla_verdict *v, j
         return;
     const struct sla_check *c = v->first;
     bool crosses = c->break_low_per_s < peak && peak <= c->break_per_s;
+    if (c->break_per_s <= 0) {
+        add_takeaway(o, "No load is low enough: %s is beyond its limit without any (%s).",
+                     c->title, evidence(r, c));
+        return;
+    }
     add_takeaway(
         o,
         "%s %s, at %.3g requests per s (at least %.3g by the 95 %% bounds) on %.0f "

@@ -264,6 +264,10 @@ static void sentences_follow_the_words(void **state)
     assert_says(r, 1, "times the planned peak of 3 (assumed: 3 times the mean)");
     assert_says(r, 2, "Of 6 configurations 0 meet everything");
     report_free(r);
+    r = with_sla(*state, "requests_per_s: 1\nlatency_p50_ms: 0.5\n");
+    assert_says(r, 0, "breaks 1 of 1 constraint; first response time at peak, p50");
+    assert_says(r, 1, "No load is low enough");
+    report_free(r);
 }
 
 static void page_shows_the_section(void **state)
