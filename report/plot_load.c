@@ -165,8 +165,8 @@ static int draw(struct report *r, struct figure *f, struct err *err)
     if (v->first && v->first->break_per_s <= 0)
         figure_takeaway(
             f,
-            "No load is low enough: %s is beyond its limit without any; planned "
-            "is a peak of %.3g requests per s.",
+            "No load is low enough: %s is beyond its limit without any, and the "
+            "planned peak is %.3g requests per s.",
             v->first->title, r->sla->peak_per_s);
     else if (v->first)
         figure_takeaway(

@@ -187,7 +187,8 @@ static void month_budget(const struct sla_judge *j, struct sla_check *c)
     double affordable = floor((c->limit - per_month * run.measured) /
                               (j->usd_per_hour * HOURS_PER_MONTH));
     double load = fmax(affordable, 0) * j->out->load_per_s;
-    if (!j->out->separate) /* else it depends on how the tasks grow */
+    if (!j->out->separate &&
+        j->out->load_per_s > 0) /* else it depends on how the tasks grow */
         set_break(c, load, load);
     c->predicted = j->predicted;
     double dearest =
