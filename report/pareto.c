@@ -139,7 +139,7 @@ struct front_point *pareto_front(const struct report *r, const struct front_axis
     size_t n = 0, *order = xcalloc(m->groups + 1, sizeof *order);
     struct front_point *p = xcalloc(m->groups + 1, sizeof *p);
     matrix_order(m, m->main_column, order);
-    for (size_t i = 0; i < m->groups; i++) {
+    for (size_t i = 0; i < m->groups && n < PARETO_MAX; i++) {
         const struct report_cell *c = matrix_cell(m, m->main_column, order[i]);
         struct spread x = cell_cost(r, c, axis);
         if (c->count && x.n == c->count)

@@ -15,7 +15,7 @@
 
 #include "report/report.h"
 
-enum { PARETO_DRAWS = 2000 };
+enum { PARETO_DRAWS = 2000, PARETO_MAX = 30 /* the best by score; more are not drawn */ };
 #define PARETO_SLACK 0.05 /* of the cost */
 
 struct front_axis {

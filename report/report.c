@@ -280,14 +280,25 @@ static json_t *verdicts_json(const struct report *r)
     return main;
 }
 
-enum { MAX_EMBEDDED_PAIRS = 200 };
+enum { MAX_EMBEDDED_PAIRS = 200, MAX_EMBEDDED_CELLS = 200 };
 
 /* Pairs come in the order of ranks, so that those of the best stand first. */
 static void shorten_pairs(json_t *verdict)
 {
     json_t *pairs = json_object_get(verdict, "pairs"),
            *best = json_object_get(verdict, "best");
-    size_t all = json_array_size(pairs), keep = 0;
+    size_t all = json_array_size(pairs), keep = 0, i = 0;
+    const char *name;
+    json_t *config, *configs = json_object_get(verdict, "configs");
+    void *next;
+    json_object_foreach_safe(configs, next, name, config)
+    {
+        if (i++ >= MAX_EMBEDDED_CELLS)
+            json_object_del(configs, name);
+    }
+    if (i > MAX_EMBEDDED_CELLS)
+        json_object_set_new(verdict, "configs_left_out",
+                            json_integer((json_int_t)(i - MAX_EMBEDDED_CELLS)));
     if (all <= MAX_EMBEDDED_PAIRS)
         return;
     while (keep < all &&
@@ -337,7 +348,8 @@ json_t *report_json(const struct report *r)
     return o;
 }
 
-/* The same without what it says twice; of a long table of pairs those with the best. */
+/* The same without what it says twice; of a long table of pairs those with the best, of
+ * a large matrix the verdicts alone. */
 static json_t *embedded_json(const struct report *r)
 {
     json_t *o = report_json(r), *verdicts = json_object_get(o, "verdicts"),
@@ -351,6 +363,10 @@ static json_t *embedded_json(const struct report *r)
     json_array_foreach(columns, i, column)
     {
         shorten_pairs(column);
+    }
+    if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED_CELLS) {
+        json_object_del(o, "sections");
+        json_object_set_new(o, "sections_left_out", json_true());
     }
     return o;
 }

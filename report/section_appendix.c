@@ -200,7 +200,7 @@ static void write_failures(const json_t *list, struct html *h)
 }
 
 /* The page stays below a megabyte: of a large sweep the first trials are listed. */
-enum { MAX_LISTED = 1500 };
+enum { MAX_LISTED = 1500, MAX_DIFFERENCES = 60 };
 
 struct place {
     size_t trial;
@@ -295,7 +295,7 @@ static void write_differences(const struct report *r, struct html *h)
     const json_t *mine = leader->trials[0]->params;
     html_raw(h, "<details><summary>Differences to the leading configuration</summary>\n");
     html_table_open(h, "fine", NULL, "Configuration|Parameter: value (leader's)");
-    for (size_t i = 1; i < v->ranked; i++) {
+    for (size_t i = 1; i < v->ranked && i <= MAX_DIFFERENCES; i++) {
         const struct report_cell *c =
             matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[i]);
         json_t *all = json_copy((json_t *)mine), *none;

@@ -232,6 +232,8 @@ static void write_checks(const struct report *r, const json_t *n, struct html *h
     (void)r;
 }
 
+enum { MAX_EFFORT_ROWS = 40 };
+
 static void write_effort(const struct report *r, const json_t *n, struct html *h)
 {
     const json_t *g;
@@ -242,6 +244,8 @@ static void write_effort(const struct report *r, const json_t *n, struct html *h
                            r->data.by_method ? "Method" : "Group"));
     json_array_foreach(json_object_get(n, "groups"), i, g)
     {
+        if (i >= MAX_EFFORT_ROWS)
+            break;
         html_row(h);
         html_head_cell(h, "%s", json_get_str(g, "group", ""));
         html_number(h, "%lld", (long long)json_get_int(g, "variants_tried", 0));
@@ -253,6 +257,9 @@ static void write_effort(const struct report *r, const json_t *n, struct html *h
                     100 * json_get_num(g, "failure_high95", 1));
     }
     html_table_close(h);
+    if (r->matrix.groups > MAX_EFFORT_ROWS)
+        html_el(h, "p", "note", "%zu more are not listed.",
+                r->matrix.groups - MAX_EFFORT_ROWS);
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)

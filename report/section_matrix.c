@@ -216,7 +216,7 @@ static void write_cell(const struct report *r, const struct report_cell *c,
     html_raw(h, "</td>");
 }
 
-enum { MAX_ROWS = 12 };
+enum { MAX_ROWS = 12, MAX_REST = 200 };
 
 /* Beyond the first dozen: a line each, folded. */
 static void write_rest(const struct report *r, const size_t *order, struct html *h)
@@ -229,7 +229,7 @@ static void write_rest(const struct report *r, const size_t *order, struct html 
     html_table_open(h, "fine", NULL,
                     word_f(">Rank|Configuration|Situation|Word|>%s|>95 %% interval|>n",
                            metric_of(r)));
-    for (size_t i = MAX_ROWS; i < r->matrix.groups; i++)
+    for (size_t i = MAX_ROWS; i < r->matrix.groups && i < MAX_ROWS + MAX_REST; i++)
         for (size_t k = 0; k < r->matrix.columns; k++) {
             const struct report_cell *c = matrix_cell(&r->matrix, k, order[i]);
             html_row(h);
@@ -242,6 +242,9 @@ static void write_rest(const struct report *r, const size_t *order, struct html 
             html_number(h, "%zu", c->count);
         }
     html_table_close(h);
+    if (r->matrix.groups > MAX_ROWS + MAX_REST)
+        html_el(h, "p", "note", "%zu more are in the data of 'peftlab report --json'.",
+                r->matrix.groups - MAX_ROWS - MAX_REST);
     html_raw(h, "</details>\n");
 }
 
