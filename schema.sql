@@ -57,7 +57,8 @@ CREATE TABLE trial (
 ) STRICT;
 -- The same trial twice is one trial; trials without a sweep are unique within their experiment.
 CREATE UNIQUE INDEX trial_unique ON trial (experiment, ifnull(sweep, 0), key, seed);
-CREATE INDEX trial_by_sweep ON trial (sweep, state);
+-- Holds all that counting, and reckoning the time left, needs.
+CREATE INDEX trial_by_sweep ON trial (sweep, state, last_run, predicted_s);
 CREATE INDEX trial_by_state ON trial (state);
 CREATE INDEX trial_by_experiment ON trial (experiment, state);
 CREATE INDEX trial_by_parent ON trial (parent) WHERE parent IS NOT NULL;

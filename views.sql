@@ -1,17 +1,17 @@
 -- views.sql - what readers of a store use; see schema.sql and docs/store.md. Made anew whenever a
 -- store is upgraded, so a change here needs a new version of the store but no script.
 
--- One row per trial. Times, reason and run are those of its newest run.
+-- One row per trial. Times, reason and run are those of its newest run. Names are looked up one by
+-- one, so that a count over many trials needs no join.
 CREATE VIEW trial_view AS
-SELECT trial.id, trial.sweep, sweep.name AS sweep_name, trial.experiment,
-       experiment.name AS experiment_name, trial.number, trial.state, trial.seed, trial.key,
-       trial.attempts, trial.params_json AS params, trial.config_json AS config,
+SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.sweep) AS sweep_name,
+       trial.experiment,
+       (SELECT name FROM experiment WHERE experiment.id = trial.experiment) AS experiment_name,
+       trial.number, trial.state, trial.seed, trial.key, trial.attempts, trial.params_json AS params, trial.config_json AS config,
        trial.predicted_bytes, trial.predicted_s, run.started_ms, run.ended_ms,
        max(run.ended_ms - run.started_ms, 0) AS duration_ms, run.reason, trial.last_run AS run,
        trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note
   FROM trial
-  JOIN experiment ON experiment.id = trial.experiment
-  LEFT JOIN sweep ON sweep.id = trial.sweep
   LEFT JOIN run ON run.id = trial.last_run;
 
 -- Summary values of the newest run that ended by itself. value is NULL for NaN, so that avg() and

@@ -9,6 +9,8 @@ ALTER TABLE trial ADD COLUMN stop_reason TEXT;
 ALTER TABLE run ADD COLUMN cores INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 1);
 ALTER TABLE run ADD COLUMN until_step INTEGER CHECK (until_step >= 0);
 ALTER TABLE artifact ADD COLUMN stored INTEGER NOT NULL DEFAULT 0 CHECK (stored IN (0, 1));
+DROP INDEX trial_by_sweep;
+CREATE INDEX trial_by_sweep ON trial (sweep, state, last_run, predicted_s);
 CREATE INDEX trial_by_state ON trial (state);
 CREATE INDEX trial_by_experiment ON trial (experiment, state);
 CREATE INDEX trial_by_parent ON trial (parent) WHERE parent IS NOT NULL;
