@@ -154,13 +154,15 @@ json_t *status_sweep(struct store *store, int64_t sweep, struct err *err)
     struct sweep_labels labels;
     sweep_labels_init(&labels, NULL, params, count, true);
     json_t *result = json_pack(
-        "{s:I, s:O, s:O, s:b, s:o, s:o, s:o, s:o, s:o, s:O}", "sweep", (json_int_t)sweep,
-        "name", json_array_get(row, 0), "trials", json_array_get(row, 1), "stopped",
+        "{s:I, s:O, s:O, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "sweep",
+        (json_int_t)sweep, "name", json_array_get(row, 0), "trials",
+        json_array_get(row, 1), "stopped",
         json_integer_value(json_array_get(row, 2)) != 0, "states",
         counts_of(store, sweep, err), "running",
         running_of(store, sweep, metric, &labels, err), "seconds_left",
-        left >= 0 ? json_real(left) : json_null(), "budget",
-        status_budget(store, sweep, err), "best",
+        left >= 0 ? json_real(left) : json_null(), "why",
+        status_why(store, sweep, json_integer_value(json_array_get(row, 2)) != 0, err),
+        "budget", status_budget(store, sweep, err), "best",
         status_best(store, sweep, metric, &labels, err), "metric", metric);
     sweep_labels_release(&labels);
     free(params);
@@ -256,6 +258,8 @@ void status_print(const json_t *s, FILE *f)
     if (json_is_real(json_object_get(s, "seconds_left")))
         fprintf(f, "about %s left\n",
                 str_duration(text, sizeof text, json_get_num(s, "seconds_left", 0)));
+    if (json_is_string(json_object_get(s, "why")))
+        fprintf(f, "no further trials: %s\n", json_get_str(s, "why", ""));
     print_budget(s, f);
     print_best(s, f);
     if (json_array_size(json_object_get(s, "running")))

@@ -56,6 +56,24 @@ json_t *status_budget(struct store *store, int64_t sweep, struct err *err)
     return list;
 }
 
+json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err *err)
+{
+    char why[BUDGET_WHY_MAX] = "";
+    bool waits;
+    if (stopped)
+        return json_string("asked to by 'sweep stop'");
+    json_t *rows = status_rows(store,
+                               "SELECT id FROM trial_view WHERE sweep = ?1 AND state IN "
+                               "('waiting', 'preempted') ORDER BY attempts, number LIMIT "
+                               "1",
+                               sweep, NULL, err);
+    const json_t *id = json_array_get(json_array_get(rows, 0), 0);
+    if (id)
+        store_budget_allows(store, sweep, json_integer_value(id), why, &waits, err);
+    json_decref(rows);
+    return *why ? json_string(why) : json_null();
+}
+
 /* ---- best ---- */
 
 /* The rows of one configuration stand together; *end is behind the last. */

@@ -21,7 +21,7 @@ static bool is_over(const json_t *s)
 {
     const int64_t open = count_of(s, "waiting") + count_of(s, "preempted");
     return count_of(s, "running") == 0 &&
-           (open == 0 || json_get_bool(s, "stopped", 0) == 1);
+           (open == 0 || json_is_string(json_object_get(s, "why")));
 }
 
 static void print_bar(const json_t *s, FILE *f)

@@ -151,7 +151,7 @@ start() {
     run -75 "$PEFTLAB" trial 4
     has "budget.max_trials is used up: 3 of 3"
     run -0 "$PEFTLAB" sweep status s
-    has "budget: 3 of 3 trials"
+    has "budget: 3 of 3 trials" "no further trials: budget.max_trials is used up: 3 of 3"
     run -0 "$PEFTLAB" sweep run s.yaml budget.max_trials=9
     has "5 complete"
     sed -i 's/count.sh/fails.sh/' s.yaml
@@ -198,4 +198,47 @@ END
     run -0 "$PEFTLAB" sweep clone 1 learning_rate=2e-3
     run -66 "$PEFTLAB" sweep clone 3 --warm learning_rate=1e-3
     has "trial 3 (waiting) has no adapter yet"
+}
+
+@test "two controllers of a program keep to one budget, and the death of one loses nothing" {
+    cat >s.yaml <<'END'
+command: [sh, count.sh, "{steps}"]
+parameters: {steps: {value: 3}, n: {values: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}}
+budget: {max_trials: 12, max_failures: 5}
+END
+    "$PEFTLAB" sweep run s.yaml --jobs 3 >a.txt 2>&1 3>&- &
+    local a=$!
+    "$PEFTLAB" sweep run s.yaml --jobs 3 >b.txt 2>&1 3>&- &
+    local b=$!
+    until_sql "select count(*) > 2 from run_view" 1
+    kill -9 $a
+    wait $a || true
+    wait $b || { cat b.txt; return 1; }
+    [ "$(sql "select count(*) from trial_view where state = 'complete'")" = 12 ]
+    [ "$(sql "select count(*) from (select trial from run_view where state = 'complete' group by trial having count(*) > 1)")" = 0 ]
+    [ "$(sql "select max(n) from (select count(*) as n from series_view group by trial)")" = 3 ]
+}
+
+@test "a program that is worse than the others is pruned while it runs" {
+    cat >lines.sh <<'END'
+trap 'exit 75' TERM
+i=0
+while [ $i -lt $1 ]; do
+    i=$((i + 1))
+    echo "{\"step\": $i, \"loss\": $2}"
+    sleep $3
+done
+END
+    cat >s.yaml <<'END'
+command: [sh, lines.sh, "{steps}", "{loss}", "{pause}"]
+metric: {name: loss, goal: minimize}
+parameters:
+  loss: {values: [1, 2, 3]}
+  steps: {expr: "200 if loss == 3 else 5"}
+  pause: {expr: "0.1 if loss == 3 else 0"}
+early_terminate: {type: median, startup: 2}
+END
+    run -0 timeout 15 "$PEFTLAB" sweep run s.yaml --jobs 1
+    [ "$(sql "select group_concat(state) from (select state from trial_view order by id)")" = complete,complete,pruned ]
+    [ "$(sql "select count(*) between 1 and 199 from series_view where trial = 3")" = 1 ]
 }
