@@ -3,6 +3,7 @@
 #   make demo       installs what is missing, builds, fetches the base model, runs examples/reviews, writes report.html
 #   make test       installs what is missing, builds, passes every test
 #   make bench      side-by-side measurements (never part of the tests)
+#   make simulate   how often verdicts err on sweeps with a known truth
 #   make lint       layers, format, warnings
 #   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)
 #   make deps       the packages alone                       make model      the base model alone
