@@ -185,20 +185,27 @@ static bool send_best_on(struct controller *c)
     return true;
 }
 
+static bool is_left_for_later(const struct ctl_trial *t)
+{
+    return t->not_before == INFINITY;
+}
+
 /* Nothing runs and the rule has nothing to send: those parked at a rung end there. */
 int advance_settle(struct controller *c)
 {
     if (!in_rungs(c) || c->advance.changed)
         return c->advance.sampler && !c->advance.exhausted;
     for (size_t i = 0; i < c->count; i++)
-        if (c->trials[i].state == TRIAL_running || is_on_its_way(c, &c->trials[i]))
+        if (c->trials[i].state == TRIAL_running ||
+            (is_on_its_way(c, &c->trials[i]) && !is_left_for_later(&c->trials[i])))
             return 1;
     if (send_best_on(c))
         return 1;
     for (size_t i = 0; i < c->count; i++) {
         const struct ctl_trial *t = &c->trials[i];
         char reason[160];
-        if (trial_state_is_final(t->state) || c->advance.groups[t->group].target == 0)
+        if (trial_state_is_final(t->state) || is_left_for_later(t) ||
+            c->advance.groups[t->group].target == 0)
             continue;
         snprintf(reason, sizeof reason,
                  "%s: not among the best 1/%lld after %lld updates",

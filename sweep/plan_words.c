@@ -45,17 +45,21 @@ static void print_sampler(const struct sweep_plan *p, FILE *f)
     putc('\n', f);
 }
 
+/* The last rung is the end of the trial. */
 static void print_asha(const struct pruner *p, const char *unit, FILE *f)
 {
     int64_t rungs[PRUNER_RUNGS_MAX];
     const int n = asha_rungs(&p->s, rungs);
-    fputs("asha: rungs at ", f);
-    for (int i = 0; i < n; i++)
+    if (n == 1) {
+        fputs("asha: no rung below max, every trial runs to its end\n", f);
+        return;
+    }
+    fprintf(f, "asha: rung%s at %s ", n > 2 ? "s" : "", unit);
+    for (int i = 0; i + 1 < n; i++)
         fprintf(f, "%s%lld", i ? ", " : "", (long long)rungs[i]);
-    fprintf(f,
-            " %ss; of those that have come to a rung the best 1/%lld go on, after the "
-            "last to their end\n",
-            unit, (long long)p->s.eta);
+    fprintf(f, "; of those that have come to one the best 1/%lld go on%s\n",
+            (long long)p->s.eta,
+            n > 2 ? ", from the last to their end" : " to their end");
 }
 
 static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
@@ -67,11 +71,11 @@ static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
         for (int k = 0; k < b[i].s; k++)
             power *= p->s.eta;
         fprintf(f, "hyperband: bracket %d:", i + 1);
-        for (int k = 0; k <= b[i].s; k++, left /= p->s.eta, power /= p->s.eta)
-            fprintf(f, "%s %lld configuration%s to %s %lld", k ? "," : "",
-                    (long long)(left ? left : 1), left > 1 ? "s" : "", unit,
-                    (long long)(p->s.max / power));
-        putc('\n', f);
+        for (int k = 0; k < b[i].s; k++, left /= p->s.eta, power /= p->s.eta)
+            fprintf(f, " %lld configuration%s to %s %lld,", (long long)(left ? left : 1),
+                    left > 1 ? "s" : "", unit, (long long)(p->s.max / power));
+        fprintf(f, " %lld configuration%s to the end\n", (long long)(left ? left : 1),
+                left > 1 ? "s" : "");
     }
 }
 

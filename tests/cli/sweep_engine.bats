@@ -98,7 +98,7 @@ fingerprint() {
         'learning_rate: {values: [1.0e-5, 3.0e-3, 1.0e-4, 3.0e-4, 1.0e-6, 1.0e-3]}' -- 'seeds: [0, 1]' \
         'early_terminate: {type: asha, min: 10, eta: 2}'
     run -0 "$PEFTLAB" sweep plan rungs.yaml
-    has "asha: rungs at 10, 20, 40, 80 steps"
+    has "asha: rungs at step 10, 20, 40; of those"
     run -0 "$PEFTLAB" sweep run rungs.yaml
     has " pruned " "asha: not among the best 1/2 after 10 updates" "complete"
     [[ "$output" != *failed* ]]

@@ -417,15 +417,15 @@ static void plans_in_words(void **state)
     } rows[] = {
         {HEAD EIGHT,                                                             ""    },
         {HEAD EIGHT "early_terminate: {type: asha, min: 1, eta: 2}\n",
-         "asha: rungs at 1, 2, 4, 8 steps; of those that have come to a rung the best "
-         "1/2 "
-         "go on, after the last to their end\n"                                        },
+         "asha: rungs at step 1, 2, 4; of those that have come to one the best 1/2 go "
+         "on, "
+         "from the last to their end\n"                                                },
         {HEAD EIGHT "early_terminate: {type: hyperband, min: 2, eta: 2}\n",
          "hyperband: bracket 1: 4 configurations to step 2, 2 configurations to step 4, "
          "1 "
-         "configuration to step 8\n"
-         "hyperband: bracket 2: 3 configurations to step 4, 1 configuration to step 8\n"
-         "hyperband: bracket 3: 3 configurations to step 8\n"                          },
+         "configuration to the end\n"
+         "hyperband: bracket 2: 3 configurations to step 4, 1 configuration to the end\n"
+         "hyperband: bracket 3: 3 configurations to the end\n"                         },
         {HEAD EIGHT "interleave: 3\n",
          "interleave: every trial trains in 3 slices, all trials side by side\n"       },
         {HEAD EIGHT "early_terminate: {type: hyperband, min_iter: 2, eta: 2}\n",
