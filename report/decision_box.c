@@ -97,7 +97,7 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
     const struct verdict_config *v = c->verdict;
     double delta = r->settings.rules.delta, workers,
            thousand = cell_per_1000_usd(r, c, &workers), usd = cell_run_usd(r, c);
-    struct spread memory = cell_spread(c, "mem/planned_bytes"),
+    struct spread memory = cell_spread(c, r->settings.memory_key),
                   rss = cell_spread(c, "mem/peak_rss_bytes"),
                   p50 = cell_spread(c, "latency/p50_ms"),
                   p95 = cell_spread(c, "latency/p95_ms");
@@ -108,7 +108,9 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
              : word_f("%s, %s", word_range(v->ci, delta), word_plural(v->n_ok, "seed")));
     if (!isnan(memory.mean))
         fact(h, "Peak memory", word_bytes(memory.mean),
-             word_f("planned; process %s", word_bytes(rss.mean)));
+             str_eq(r->settings.memory_key, "mem/planned_bytes")
+                 ? word_f("planned; process %s", word_bytes(rss.mean))
+                 : "measured");
     if (!isnan(p50.mean))
         fact(h, "Latency p50", word_f("%s ms", word_ms(p50.mean)),
              word_f("p95 %s ms", word_ms(p95.mean)));

@@ -14,9 +14,11 @@ struct report_options;
 struct report_settings {
     const char *metric, *select_metric; /* owned by the options or static */
     struct verdict_rules rules;
-    bool delta_chosen; /* not given by the user */
-    bool same_split;   /* selected and reported on the same numbers: optimistic */
-    double scale;      /* median of the metric, for texts */
+    bool delta_chosen;      /* not given by the user */
+    bool same_split;        /* selected and reported on the same numbers: optimistic */
+    double scale;           /* median of the metric, for texts */
+    const char *memory_key; /* what stands for peak memory: planned, of the device, of the
+                               process; the first that there is */
 };
 
 enum cell_word {

@@ -13,9 +13,7 @@
 
 static double memory_of(const struct report *r, const struct report_trial *t)
 {
-    double planned = trial_metric(t, "mem/planned_bytes");
-    (void)r;
-    return isfinite(planned) ? planned : trial_metric(t, "mem/peak_rss_bytes");
+    return trial_metric(t, r->settings.memory_key);
 }
 
 static double usd_of(const struct report *r, const struct report_trial *t)

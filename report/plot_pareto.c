@@ -123,9 +123,8 @@ static enum membership membership_of(const struct front_point *p)
 /* What is on the axis, where it is not always the same number. */
 static const char *axis_name(const struct report *r, const struct front_axis *v)
 {
-    bool planned = false, p99 = true;
+    bool planned = str_eq(r->settings.memory_key, "mem/planned_bytes"), p99 = true;
     for (size_t i = 0; i < r->data.count; i++) {
-        planned |= isfinite(trial_metric(&r->data.trials[i], "mem/planned_bytes"));
         if (trial_is_good(&r->data.trials[i], &r->settings))
             p99 &= isfinite(trial_metric(&r->data.trials[i], "latency/p99_high_ms"));
     }

@@ -108,20 +108,24 @@ const char *cell_name(const struct report *r, const struct report_cell *c)
 {
     const char *group = r->data.groups.items[c->group].label;
     const char *variant = r->data.variants.items[c->variant].label;
+    /* A group by a name of its own that was tried in one way needs no more words. */
+    if (!r->data.by_method && c->verdict && c->verdict->variants_tried == 1)
+        variant = "";
     return *variant && c->word != CELL_NOT_RUN ? word_f("%s (%s)", group, variant)
                                                : word_f("%s", group);
 }
 
 const char *pair_evidence(const struct report *r, const struct verdict_pair *p)
 {
-    double delta = r->settings.rules.delta;
+    double delta = r->settings.rules.delta,
+           judged = isnan(p->p_holm_best) ? p->p_holm : p->p_holm_best;
     if (isnan(p->ci95.low))
         return "no interval, too few seeds";
-    return word_f(
-        "95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
-        isnan(p->p_holm) ? "" : ", adjusted ", isnan(p->p_holm) ? "" : word_p(p->p_holm),
-        isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
-        isnan(p->equal_effort_diff) ? "" : word_change(p->equal_effort_diff, delta));
+    return word_f("95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
+                  isnan(judged) ? "" : ", adjusted ", isnan(judged) ? "" : word_p(judged),
+                  isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
+                  isnan(p->equal_effort_diff) ? ""
+                                              : word_change(p->equal_effort_diff, delta));
 }
 
 const char *metric_of(const struct report *r)

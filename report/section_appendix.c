@@ -257,7 +257,7 @@ static void write_trial(const struct report *r, const struct report_trial *t,
     html_number(h, "%s", word_score(trial_metric(t, metric_of(r)), delta / 10));
     html_number(h, "%s",
                 word_score(trial_metric(t, r->settings.select_metric), delta / 10));
-    html_number(h, "%s", word_bytes(trial_metric(t, "mem/planned_bytes")));
+    html_number(h, "%s", word_bytes(trial_metric(t, r->settings.memory_key)));
     html_number(h, "%s", word_ms(trial_metric(t, "latency/p50_ms")));
     html_number(h, "%.1f", t->spent_s);
     html_cell(h, "%zu", t->machine + 1);

@@ -166,23 +166,24 @@ static void verdict_line(const struct report *r, json_t *numbers)
 
 /* ---- line 2: what it costs ---- */
 
-static const char *needs_text(const struct report *r, const struct report_cell *c)
+static double lean_bytes(const struct report *r, const struct report_cell *c)
 {
-    struct spread memory = cell_spread(c, "mem/planned_bytes"),
-                  rss = cell_spread(c, "mem/peak_rss_bytes"),
-                  latency = cell_spread(c, "latency/p50_ms");
-    double usd = cell_run_usd(r, c), bytes = isnan(memory.mean) ? rss.mean : memory.mean;
-    return word_f("%s%s%s%s%s%s", isnan(bytes) ? "" : word_bytes(bytes),
-                  isnan(bytes) ? "" : " of memory",
-                  isnan(latency.mean) ? "" : word_f(", %s ms p50", word_ms(latency.mean)),
-                  isnan(usd) ? "" : ", ", isnan(usd) ? "" : word_usd(usd),
-                  isnan(usd) ? "" : " per run");
+    return cell_spread(c, r->settings.memory_key).mean;
 }
 
-static double lean_bytes(const struct report_cell *c)
+/* "172 MiB of memory, 5.39 ms p50, $0.00025 per run", as far as it was recorded. */
+static const char *needs_text(const struct report *r, const struct report_cell *c)
 {
-    double planned = cell_spread(c, "mem/planned_bytes").mean;
-    return isnan(planned) ? cell_spread(c, "mem/peak_rss_bytes").mean : planned;
+    double bytes = lean_bytes(r, c), usd = cell_run_usd(r, c),
+           latency = cell_spread(c, "latency/p50_ms").mean;
+    const char *parts[] = {isnan(bytes) ? "" : word_f("%s of memory", word_bytes(bytes)),
+                           isnan(latency) ? "" : word_f("%s ms p50", word_ms(latency)),
+                           isnan(usd) ? "" : word_f("%s per run", word_usd(usd))};
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (*parts[i])
+            text = word_f("%s%s%s", text, *text ? ", " : "", parts[i]);
+    return text;
 }
 
 size_t decision_leanest(const struct report *r)
@@ -192,7 +193,7 @@ size_t decision_leanest(const struct report *r)
     size_t n = tied ? v->tied_count : v->ranked, best = v->ranking[0];
     for (size_t i = 1; i < n; i++) {
         size_t g = tied ? v->tied[i] : v->ranking[i];
-        if (lean_bytes(cell_of(r, g)) < lean_bytes(cell_of(r, best)))
+        if (lean_bytes(r, cell_of(r, g)) < lean_bytes(r, cell_of(r, best)))
             best = g;
     }
     return best;

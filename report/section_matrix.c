@@ -14,7 +14,7 @@
  * ran on: tight above 80 %. */
 static enum memory_fit memory_fit_of(const struct report *r, const struct report_cell *c)
 {
-    double planned = cell_spread(c, "mem/planned_bytes").mean,
+    double planned = cell_spread(c, r->settings.memory_key).mean,
            limit = sla_number(r->sla, "memory_limit_mib") * 1048576;
     if (isnan(limit) && c->count)
         limit = json_get_num(c->trials[0]->environment, "memory_bytes", NAN);
@@ -64,9 +64,11 @@ static void put_spread(json_t *o, const struct report_cell *c, const char *key)
 static json_t *cell_json(const struct report *r, const struct report_cell *c)
 {
     static const char *const measured[] = {
-        "mem/planned_bytes", "mem/peak_rss_bytes", "latency/p50_ms",
-        "latency/p95_ms",    "time/train_s",       "time/total_s",
-        "params/trainable",  "size/adapter_bytes", "throughput/samples_per_s"};
+        "mem/planned_bytes",  "mem/peak_device_bytes",
+        "mem/peak_rss_bytes", "latency/p50_ms",
+        "latency/p95_ms",     "time/train_s",
+        "time/total_s",       "params/trainable",
+        "size/adapter_bytes", "throughput/samples_per_s"};
     double workers;
     json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "group",
                           r->data.groups.items[c->group].label, "column",
@@ -177,7 +179,7 @@ static void write_cell(const struct report *r, const struct report_cell *c,
     const struct verdict_config *v = c->verdict;
     const char *variant = r->data.variants.items[c->variant].label;
     double delta = r->settings.rules.delta, usd = cell_run_usd(r, c);
-    struct spread planned = cell_spread(c, "mem/planned_bytes"),
+    struct spread planned = cell_spread(c, r->settings.memory_key),
                   rss = cell_spread(c, "mem/peak_rss_bytes");
     buf_printf(&h->out, "<td class=\"cell w-%c\">", cell_word_text(c->word)[0]);
     html_el(h, "span", "word", "%s", cell_word_text(c->word));
@@ -199,12 +201,12 @@ static void write_cell(const struct report *r, const struct report_cell *c,
             html_el(h, "span", "range predicted", "≈ %s for %d seeds", word_usd(price),
                     NEXT_CELL_SEEDS);
     }
+    bool both = planned.n && rss.n && str_eq(r->settings.memory_key, "mem/planned_bytes");
     if (planned.n || rss.n)
         measure(h, "memory",
                 word_f("%s%s%s, fits: %s",
                        word_bytes(planned.n ? planned.mean : rss.mean),
-                       planned.n && rss.n ? " planned, process " : "",
-                       planned.n && rss.n ? word_bytes(rss.mean) : "",
+                       both ? " planned, process " : "", both ? word_bytes(rss.mean) : "",
                        memory_fit_words[memory_fit_of(r, c)]));
     write_latency(r, c, h);
     if (!isnan(usd))

@@ -84,7 +84,7 @@ static json_t *consequences(const struct report *r)
                 word_f("%s higher than the lowest, %s (%s).", word_score(p->diff, delta),
                        r->data.groups.items[p->b].label, pair_evidence(r, p)));
         }
-        cost_consequence(r, c, "mem/planned_bytes", "memory", word_bytes, good, bad);
+        cost_consequence(r, c, r->settings.memory_key, "memory", word_bytes, good, bad);
         cost_consequence(r, c, "latency/p50_ms", "latency per request", ms_text, good,
                          bad);
         cost_consequence(r, c, "time/total_s", "time per run", word_seconds, good, bad);
