@@ -3,6 +3,7 @@
  * Of a base that is here and that the trainer knows, memory on this machine is planned by
  * the trainer itself; everything else is predicted by formula (report/estimate.h). */
 #include "cli/command.h"
+#include "cli/plan_file.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -100,19 +101,6 @@ static double parse_size(const char *text)
     }
     end += *end == 'B';
     return !number || *end || !(n > 0) || !isfinite(n) ? NAN : n;
-}
-
-static double count_lines(const char *path, struct err *err)
-{
-    struct fs_map map;
-    double lines = 0;
-    if (fs_map(path, &map, err) < 0)
-        return NAN;
-    for (size_t i = 0; i < map.size; i++)
-        lines += map.data[i] == '\n';
-    lines += map.size && map.data[map.size - 1] != '\n';
-    fs_unmap(&map);
-    return lines;
 }
 
 /* The folder (owned; NULL: none) and the shape. */

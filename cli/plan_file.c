@@ -60,12 +60,29 @@ static enum targets read_targets(const json_t *t)
     return json_is_array(v) && json_array_size(v) ? TARGETS_QV : TARGETS_ALL;
 }
 
-static struct setup read_setup(const json_t *t, const struct model_shape *m)
+/* Methods that the formula knows; the trial's own text may go before the plan does. */
+static const char *find_method(const json_t *t, struct err *err)
 {
+    static const char *const known[] = {
+        "lora", "qlora", "dora",   "qdora",  "rslora",    "pissa",  "adapter", "full",
+        "ia3",  "vera",  "prefix", "prompt", "ln-tuning", "bitfit", "head"};
     const char *method = json_get_str(t, "method", "lora");
-    const bool quantised = strcmp(json_get_str(t, "quantization", "none"), "none") != 0;
+    if (str_eq(method, "lora") && strcmp(json_get_str(t, "quantization", "none"), "none"))
+        method = "qlora";
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_eq(method, known[i]))
+            return known[i];
+    const char *near = str_nearest(method, known, ARRAY_LEN(known));
+    err_set(err, ERR_CONFIG, "method '%.40s': there is no formula for it%s%s%s", method,
+            near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    return NULL;
+}
+
+static struct setup read_setup(const json_t *t, const struct model_shape *m,
+                               const char *method)
+{
     return (struct setup){
-        .method = quantised && str_eq(method, "lora") ? "qlora" : method,
+        .method = method,
         .targets = read_targets(t),
         .rank = number(t, "rank", "r", 8),
         .virtual_tokens = number(t, "num_virtual_tokens", NULL, 20),
@@ -86,29 +103,45 @@ static struct setup read_setup(const json_t *t, const struct model_shape *m)
     };
 }
 
+double count_lines(const char *path, struct err *err)
+{
+    struct fs_map map;
+    double lines = 0;
+    if (fs_map(path, &map, err) < 0)
+        return NAN;
+    for (size_t i = 0; i < map.size; i++)
+        lines += map.data[i] == '\n';
+    lines += map.size && map.data[map.size - 1] != '\n';
+    fs_unmap(&map);
+    return lines;
+}
+
 static double count_rows(const json_t *t, const char *base_dir)
 {
     const char *name = json_get_str(t, "train_data", NULL);
     char *path = name ? fs_join(base_dir, name) : NULL;
-    struct fs_map map = {NULL, 0};
-    double rows = NAN;
-    if (path && fs_map(path, &map, NULL) == 0) {
-        rows = 0;
-        for (size_t i = 0; i < map.size; i++)
-            rows += map.data[i] == '\n';
-        rows += map.size && map.data[map.size - 1] != '\n';
-        fs_unmap(&map);
-    }
+    double rows = path ? count_lines(path, NULL) : NAN;
     free(path);
     const double most = json_get_num(t, "max_train_samples", INFINITY);
     return rows > most || (isnan(rows) && isfinite(most)) ? most : rows;
 }
 
-static void from_formula(const json_t *t, const char *base_dir, struct plan_item *it)
+static int from_formula(const json_t *t, const char *base_dir, struct plan_item *it,
+                        struct err *err)
 {
     const struct model_shape *m = it->shape;
+    const char *method = find_method(t, err);
     struct estimate lean;
-    it->setup = read_setup(t, m);
+    if (!method)
+        return -(int)err->code;
+    it->setup = read_setup(t, m, method);
+    const struct setup *s = &it->setup;
+    if (!(s->batch >= 1) || !(s->accumulation >= 1) || !(s->seq_len >= 1) ||
+        !(s->rank >= 1) || !(s->reduction_factor >= 1) || !(s->virtual_tokens >= 1))
+        return err_set(
+            err, ERR_CONFIG,
+            "sizes of a trial (batch_size, max_length, rank and the like) are 1 "
+            "or more");
     estimate(m, &it->setup, STACK_PEFT, &it->estimate);
     estimate(m, &it->setup, STACK_LEAN, &lean);
     it->lean_peak = lean.peak;
@@ -118,6 +151,7 @@ static void from_formula(const json_t *t, const char *base_dir, struct plan_item
                      count_rows(t, base_dir) * number(t, "num_train_epochs", "epochs", 3);
     it->updates = steps > 0 ? steps : ceil(rows / per_update);
     it->tokens = it->updates * per_update * it->setup.seq_len;
+    return 0;
 }
 
 /* --- which of the two --- */
@@ -151,10 +185,8 @@ static int fill_item(struct plan_file *p, const json_t *given, const json_t *res
     struct trial_prediction prediction;
     it->train_s = it->total_s = it->tokens = it->updates = NAN;
     it->shape = known_shape(p, given, base_dir);
-    if (it->shape) {
-        from_formula(given, base_dir, it);
-        return 0;
-    }
+    if (it->shape)
+        return from_formula(given, base_dir, it, err);
     if (!resolved)
         return err_set(err, why->code, "%s", why->msg);
     int rc = trial_predict(resolved, base_dir, &prediction, err);

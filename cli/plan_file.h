@@ -40,4 +40,7 @@ void plan_file_release(struct plan_file *p);
 /* The trial that needs most; the file has one. */
 const struct plan_item *plan_file_largest(const struct plan_file *p);
 
+/* Rows of a file of JSON lines; NaN with an error. */
+double count_lines(const char *path, struct err *err);
+
 #endif

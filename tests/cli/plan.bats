@@ -99,6 +99,12 @@ EOF
     sed -i 's/qlora/full/; /target_modules/d; /rank/d' lm.yaml
     run -0 "$PEFTLAB" plan lm.yaml --gpu rtx4090 --json
     has '"fit": "no"'
+    echo "batch_size: -3" >>lm.yaml
+    run -78 "$PEFTLAB" plan lm.yaml
+    has "batch_size"
+    sed -i 's/full/lorra/' lm.yaml
+    run -78 "$PEFTLAB" plan lm.yaml
+    has "'lorra'" "did you mean 'lora'?"
 }
 
 @test "a sweep that drives a program is planned by formula where its base is known" {
