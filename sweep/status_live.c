@@ -35,7 +35,8 @@ json_t *status_budget(struct store *store, int64_t sweep, struct err *err)
     struct store_budget b;
     struct store_use use;
     json_t *list = json_array();
-    if (store_sweep_use(store, sweep, &b, &use, err) < 0)
+    if (store_sweep_limits(store, sweep, &b, err) < 0 || !store_budget_is_set(&b) ||
+        store_sweep_use(store, sweep, &b, &use, err) < 0)
         return list;
     const struct {
         const char *limit, *unit;
@@ -110,13 +111,23 @@ static json_t *best_row(const json_t *row, const double *values, size_t n,
     return result;
 }
 
+static bool too_many(struct store *store, int64_t sweep)
+{
+    json_t *rows = status_rows(store, "SELECT complete FROM sweep_view WHERE id = ?1",
+                               sweep, NULL, NULL);
+    const json_t *complete = json_array_get(json_array_get(rows, 0), 0);
+    const bool result = json_integer_value(complete) > BEST_ROWS_MAX;
+    json_decref(rows);
+    return result;
+}
+
 json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
                     const struct sweep_labels *labels, struct err *err)
 {
     const char *name = json_get_str(metric, "name", NULL);
     const bool maximize = str_eq(json_get_str(metric, "goal", NULL), "maximize");
     json_t *rows =
-        name
+        name && !too_many(store, sweep)
             ? status_rows(store,
                           "SELECT t.key, t.params, s.value FROM trial_view t JOIN "
                           "summary_view s ON s.trial = t.id AND s.key = ?2 WHERE t.sweep "
@@ -127,7 +138,7 @@ json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
     const size_t count = json_array_size(rows);
     double *values = xcalloc(count + 1, sizeof *values), best_mean = NAN;
     json_t *best = NULL;
-    for (size_t i = 0, end; i < count && count < BEST_ROWS_MAX; i = end) {
+    for (size_t i = 0, end; i < count; i = end) {
         const size_t n = group_values(rows, i, values, &end);
         const double mean = stat_mean(values, n);
         if (best && !(maximize ? mean > best_mean : mean < best_mean))

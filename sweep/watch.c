@@ -37,7 +37,8 @@ static void print_bar(const json_t *s, FILE *f)
 }
 
 /* The block is made first and written at once, so that a terminal does not flicker: each
- * line clears its rest, the end clears what the last look had below. */
+ * line clears its rest and is cut at the edge (?7l), the end clears what the last look
+ * had below. */
 static void draw(const json_t *s, bool terminal, FILE *f)
 {
     char *text = NULL;
@@ -48,13 +49,13 @@ static void draw(const json_t *s, bool terminal, FILE *f)
     print_bar(s, block);
     status_print(s, block);
     fclose(block);
-    fputs(terminal ? "\x1b[H" : "", f);
+    fputs(terminal ? "\x1b[?7l\x1b[H" : "", f);
     for (size_t i = 0; i < size; i++) {
         if (terminal && text[i] == '\n')
             fputs("\x1b[K", f);
         fputc(text[i], f);
     }
-    fputs(terminal ? "\x1b[J" : is_over(s) ? "" : "\n", f);
+    fputs(terminal ? "\x1b[J\x1b[?7h" : is_over(s) ? "" : "\n", f);
     fflush(f);
     free(text);
 }

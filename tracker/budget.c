@@ -67,7 +67,7 @@ int store_sweep_budget(struct store *s, int64_t sweep, const struct store_budget
     return rc < 0 ? rc : 0;
 }
 
-static int read_budget(struct store *s, int64_t sweep, struct store_budget *b,
+int store_sweep_limits(struct store *s, int64_t sweep, struct store_budget *b,
                        struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
@@ -86,6 +86,12 @@ static int read_budget(struct store *s, int64_t sweep, struct store_budget *b,
 #undef X
     json_decref(o);
     return 0;
+}
+
+bool store_budget_is_set(const struct store_budget *b)
+{
+    return b->max_trials > 0 || b->max_failures > 0 || b->max_wall_s > 0 ||
+           b->max_hours > 0 || b->max_gpu_hours > 0 || b->max_usd > 0;
 }
 
 /* ---- use ---- */
@@ -173,11 +179,14 @@ static int add_up(struct store *s, int64_t sweep, int64_t candidate,
     int64_t started = 0, failed = 0;
     *use = (struct store_use){0};
     *needs_s = 0;
+    /* Without a limit somebody only wants to know. */
+    const bool timed = !store_budget_is_set(b) || b->max_wall_s > 0 || b->max_hours > 0 ||
+                       b->max_gpu_hours > 0 || b->max_usd > 0;
     int rc =
         store_int(s, sql[STARTED], ARGS(A_INT(sweep), A_INT(candidate)), &started, err);
     if (rc >= 0)
         rc = store_int(s, sql[FAILED], ARGS(A_INT(sweep)), &failed, err);
-    if (rc >= 0)
+    if (rc >= 0 && timed)
         rc = add_spans(s, sweep, now, b->gpus, &sums, err);
     if (rc >= 0)
         rc = add_reserved(s, sweep, candidate, now, b, &sums, use, needs_s, err);
@@ -201,7 +210,7 @@ int store_sweep_use(struct store *s, int64_t sweep, struct store_budget *b,
                     struct store_use *use, struct err *err)
 {
     double needs_s;
-    int rc = read_budget(s, sweep, b, err);
+    int rc = store_sweep_limits(s, sweep, b, err);
     return rc < 0 ? rc : add_up(s, sweep, 0, b, use, &needs_s, err);
 }
 
@@ -263,14 +272,10 @@ int store_budget_allows(struct store *s, int64_t sweep, int64_t trial,
     double needs_s;
     why[0] = '\0';
     *wait = false;
-    int rc = read_budget(s, sweep, &b, err);
+    int rc = store_sweep_limits(s, sweep, &b, err);
     if (rc < 0)
         return rc;
-    const struct store_budget none = {.trial_timeout_s = b.trial_timeout_s,
-                                      .gpus = b.gpus,
-                                      .usd_per_core_hour = b.usd_per_core_hour,
-                                      .usd_per_gpu_hour = b.usd_per_gpu_hour};
-    if (!memcmp(&b, &none, sizeof b))
+    if (!store_budget_is_set(&b))
         return 1;
     rc = add_up(s, sweep, trial, &b, &use, &needs_s, err);
     if (rc < 0)

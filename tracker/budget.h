@@ -52,7 +52,11 @@ struct store_use {
 /* Replaces the limits of a sweep. */
 int store_sweep_budget(struct store *s, int64_t sweep, const struct store_budget *b,
                        struct err *err);
-/* The limits of a sweep (all 0 without) and what is used of them now. */
+/* The limits of a sweep, all 0 without. */
+int store_sweep_limits(struct store *s, int64_t sweep, struct store_budget *b,
+                       struct err *err);
+bool store_budget_is_set(const struct store_budget *b);
+/* The limits, and what is used of them now. */
 int store_sweep_use(struct store *s, int64_t sweep, struct store_budget *b,
                     struct store_use *use, struct err *err);
 
