@@ -1,4 +1,4 @@
-/* Statistics: what must hold for any input. Reference numbers: lib_stats_golden.c. */
+/* Statistics: what must hold for any input. Reference numbers: lib_stats_golden.c and its neighbours. */
 #include "lib/rng.h"
 #include "lib/stats.h"
 #include <math.h>
