@@ -79,3 +79,12 @@ $(B)/bench_store: tests/bench/bench_store.c $(NEEDS_tracker)
 bench-store: $(B)/peftlab $(B)/bench_store
 	@tests/bench/store.sh $(B)
 .PHONY: bench-store
+
+# kill -9 over everybody who writes to a store.
+$(B)/store_rounds: tests/crash/store_rounds.c $(NEEDS_tracker)
+	@echo "  CRASH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_tracker) $(LDLIBS)
+ROUNDS ?= 200
+crash-store: $(B)/peftlab $(B)/store_rounds
+	@tests/crash/store_rounds.sh $(B) $(ROUNDS)
+.PHONY: crash-store
