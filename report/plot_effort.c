@@ -58,7 +58,7 @@ static void write_script(const struct report *r, struct figure *f, const struct 
         figure_line(f,
                     "EOD\nset label %zu '%s' at graph 1.02, graph %s left tc rgb '" INK
                     "' point pt %d ps 0.9 lc rgb '%s' offset 1,0",
-                    i + 1, figure_label(f, r->data.groups.items[c[i].group].label),
+                    i + 1, figure_name(f, r->data.groups.items[c[i].group].label, 16),
                     gp(.96 - .075 * (double)i), series_shape(i), series_colour(i));
     }
     for (size_t i = 0; i < n; i++)

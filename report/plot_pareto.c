@@ -62,6 +62,14 @@ static void write_points(const struct report *r, struct figure *f,
     matrix_variants_free(all, others);
 }
 
+enum { NAME_COLUMNS = 24 };
+
+static size_t name_columns(const struct report *r, const struct front_point *p)
+{
+    size_t n = str_width(r->data.groups.items[p->cell->group].label);
+    return n < NAME_COLUMNS ? n : NAME_COLUMNS;
+}
+
 static void write_labels(const struct report *r, struct figure *f,
                          const struct front_point *p, size_t n, const struct axis *x,
                          const struct axis *y, double scale)
@@ -69,16 +77,16 @@ static void write_labels(const struct report *r, struct figure *f,
     double w = (right - left) * WIDTH_PX, h = (top - bottom) * HEIGHT_PX;
     struct place *at = xcalloc(n + 1, sizeof *at);
     for (size_t i = 0; i < n; i++)
-        at[i] = (struct place){
-            .x = axis_share(x, p[i].cost.mean * scale) * w,
-            .y = (1 - axis_share(y, p[i].score.mean)) * h,
-            .columns = str_width(r->data.groups.items[p[i].cell->group].label)};
+        at[i] = (struct place){.x = axis_share(x, p[i].cost.mean * scale) * w,
+                               .y = (1 - axis_share(y, p[i].score.mean)) * h,
+                               .columns = name_columns(r, &p[i])};
     places_choose(at, n, w, h);
     for (size_t i = 0; i < n; i++)
         if (!at[i].hidden)
             figure_line(f, "set label %zu '%s' at graph %s,%s left tc rgb '" INK "'",
                         i + 1,
-                        figure_label(f, r->data.groups.items[p[i].cell->group].label),
+                        figure_name(f, r->data.groups.items[p[i].cell->group].label,
+                                    NAME_COLUMNS),
                         gp((at[i].x + at[i].dx) / w), gp(1 - (at[i].y + at[i].dy) / h));
     free(at);
 }

@@ -26,7 +26,7 @@ static void write_script(const struct report *r, struct figure *f, const struct 
     buf_str_add(&f->script, "set ytics scale 0 (");
     for (size_t i = 0; i < s->shown; i++)
         buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "",
-                   figure_label(f, r->data.groups.items[s->v->ranking[i]].label), i);
+                   figure_name(f, r->data.groups.items[s->v->ranking[i]].label, 28), i);
     figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%zu.5:-0.5]\n$r << EOD",
                 s->shown - 1);
     for (size_t i = 0; i < s->shown; i++)

@@ -48,17 +48,22 @@ static void write_series(const struct report *r, struct figure *f, const size_t 
 
 /* Intervals of two seeds can be huge: the axis follows the seeds, and an interval only as
  * far as half their range beyond them; what reaches further is cut at the edge. */
-static void include_scores(const struct matrix *m, struct axis *x)
+static void include_scores(const struct matrix *m, const size_t *order, struct axis *x)
 {
     axis_init(x);
-    for (size_t i = 0; i < m->columns * m->groups; i++)
-        for (size_t k = 0; k < m->cells[i].count; k++)
-            axis_include(x, m->cells[i].verdict->scores[k]);
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t i = 0; i < rows_shown(m); i++) {
+            const struct report_cell *cell = matrix_cell(m, c, order[i]);
+            for (size_t k = 0; k < cell->count; k++)
+                axis_include(x, cell->verdict->scores[k]);
+        }
     double low = x->low - (x->high - x->low) / 2, high = x->high + (x->high - x->low) / 2;
-    for (size_t i = 0; i < m->columns * m->groups; i++) {
-        axis_include(x, fmax(m->cells[i].verdict->ci.low, low));
-        axis_include(x, fmin(m->cells[i].verdict->ci.high, high));
-    }
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t i = 0; i < rows_shown(m); i++) {
+            const struct report_cell *cell = matrix_cell(m, c, order[i]);
+            axis_include(x, fmax(cell->verdict->ci.low, low));
+            axis_include(x, fmin(cell->verdict->ci.high, high));
+        }
 }
 
 static void write_script(const struct report *r, struct figure *f, const size_t *order)
@@ -66,7 +71,7 @@ static void write_script(const struct report *r, struct figure *f, const size_t 
     const struct matrix *m = &r->matrix;
     struct axis x;
     size_t rows = 0;
-    include_scores(m, &x);
+    include_scores(m, order, &x);
     axis_close(&x, 0.03, false);
     figure_begin(f, WIDTH_PX, 120 + (int)rows_shown(m) * (m->columns > 1 ? 52 : 40), 0.17,
                  0.97, 1 - 46.0 / (120 + (double)rows_shown(m) * 52), 0);
@@ -75,7 +80,7 @@ static void write_script(const struct report *r, struct figure *f, const size_t 
     figure_line(f, "set tmargin at screen %s", gp(1 - 40.0 / f->height));
     for (size_t i = 0; i < rows_shown(m); i++, rows++)
         buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "set ytics scale 0 (",
-                   figure_label(f, r->data.groups.items[order[i]].label), i);
+                   figure_name(f, r->data.groups.items[order[i]].label, 18), i);
     figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%s:-0.6]",
                 gp((double)rows - 0.4));
     for (size_t c = 0; c < m->columns; c++) { /* a key above the plot */

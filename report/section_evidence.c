@@ -232,13 +232,16 @@ static void write_checks(const struct report *r, const json_t *n, struct html *h
     (void)r;
 }
 
-enum { MAX_EFFORT_ROWS = 40 };
+enum { MAX_OPEN_ROWS = 12, MAX_EFFORT_ROWS = 40 };
 
 static void write_effort(const struct report *r, const json_t *n, struct html *h)
 {
     const json_t *g;
     size_t i;
-    html_table_open(h, NULL, "Effort and failures",
+    bool folded = r->matrix.groups > MAX_OPEN_ROWS;
+    if (folded)
+        html_raw(h, "<details><summary>Effort and failures</summary>\n");
+    html_table_open(h, NULL, folded ? NULL : "Effort and failures",
                     word_f("%s|>Variants tried|>Learning rates|>Good seeds at its "
                            "best|>Trials run|>Failed|>Failure rate, 95 %% Wilson",
                            r->data.by_method ? "Method" : "Group"));
@@ -260,6 +263,8 @@ static void write_effort(const struct report *r, const json_t *n, struct html *h
     if (r->matrix.groups > MAX_EFFORT_ROWS)
         html_el(h, "p", "note", "%zu more are not listed.",
                 r->matrix.groups - MAX_EFFORT_ROWS);
+    if (folded)
+        html_raw(h, "</details>\n");
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)

@@ -259,12 +259,13 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     buf_str_add(&head, r->data.by_method ? "Method" : "Group");
     for (size_t c = 0; c < r->matrix.columns; c++)
         buf_printf(&head, "|%s", r->data.columns.items[c].label);
-    html_table_open(
-        h, "matrix",
-        word_f("%s: mean over seeds, 95 %% t interval, and the word against the "
-               "best of the column",
-               metric_of(r)),
-        buf_str(&head));
+    html_table_open(h, "matrix",
+                    word_f("%s: %s, and the word against the best of the column",
+                           metric_of(r),
+                           r->matrix.verdicts[r->matrix.main_column]->item_level
+                               ? "one run each, 95 % Wilson interval of its items"
+                               : "mean over seeds, 95 % t interval"),
+                    buf_str(&head));
     for (size_t i = 0; i < r->matrix.groups && i < MAX_ROWS; i++) {
         html_row(h);
         html_head_cell(h, "%s", r->data.groups.items[order[i]].label);

@@ -9,6 +9,7 @@
 #include "report/importance.h"
 #include "report/next.h"
 #include "report/pareto.h"
+#include "report/verify.h"
 
 struct fixture {
     char dir[64];
@@ -257,6 +258,34 @@ static void front_follows_the_truth(void **state)
     report_free(r);
 }
 
+/* ---- a page that can be checked ---- */
+
+static void changed_pages_are_told(void **state)
+{
+    struct fixture *f = *state;
+    fill_reviews(f->store, 2);
+    struct report *r = build(f->store, defaults());
+    struct html h;
+    struct verification v;
+    html_init(&h);
+    report_html(r, &h);
+    MUST(verify_page(h.out.data, h.out.len, f->store, &v, err));
+    assert_true(v.data && v.page && v.store == 1);
+    assert_string_equal(v.rows_sha256, r->data.rows_sha256);
+    verification_release(&v);
+    for (size_t i = 3; i < h.out.len; i += h.out.len / 40) { /* any byte */
+        char was = h.out.data[i];
+        struct err e = ERR_INIT;
+        h.out.data[i] = was == '~' ? '!' : '~';
+        int rc = verify_page(h.out.data, h.out.len, NULL, &v, &e);
+        assert_true(rc < 0 || !v.page);
+        verification_release(&v);
+        h.out.data[i] = was;
+    }
+    html_release(&h);
+    report_free(r);
+}
+
 /* ---- several sweeps ---- */
 
 static void several_sweeps_make_columns(void **state)
@@ -301,6 +330,7 @@ int main(void)
         WITH_STORE(claims_are_held_against_trials),
         WITH_STORE(importance_finds_what_was_put_in),
         WITH_STORE(front_follows_the_truth),
+        WITH_STORE(changed_pages_are_told),
         WITH_STORE(several_sweeps_make_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
