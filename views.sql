@@ -1,7 +1,8 @@
 -- views.sql - what readers of a store use; see schema.sql and docs/store.md. Made anew whenever a
 -- store is upgraded, so a change here needs a new version of the store but no script.
 
--- One row per trial. Times, reason and run are those of its newest run. Names are looked up one by
+-- One row per trial. Times, reason and run are those of its newest run; duration_ms counts the
+-- slices before it too. Names are looked up one by
 -- one, so that a count over many trials needs no join.
 CREATE VIEW trial_view AS
 SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.sweep) AS sweep_name,
@@ -9,7 +10,10 @@ SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.swe
        (SELECT name FROM experiment WHERE experiment.id = trial.experiment) AS experiment_name,
        trial.number, trial.state, trial.seed, trial.key, trial.attempts, trial.params_json AS params, trial.config_json AS config,
        trial.predicted_bytes, trial.predicted_s, run.started_ms, run.ended_ms,
-       max(run.ended_ms - run.started_ms, 0) AS duration_ms, run.reason, trial.last_run AS run,
+       max(run.ended_ms - run.started_ms, 0) +
+           ifnull((SELECT sum(max(slice.ended_ms - slice.started_ms, 0)) FROM run AS slice
+                    WHERE slice.trial = trial.id AND slice.id <> run.id
+                      AND slice.until_step IS NOT NULL), 0) AS duration_ms, run.reason, trial.last_run AS run,
        trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note
   FROM trial
   LEFT JOIN run ON run.id = trial.last_run;

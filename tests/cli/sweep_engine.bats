@@ -67,6 +67,9 @@ fingerprint() {
     # no checkpoint outlives its trial, nothing counts as lost
     [ -z "$(find parts -name checkpoints)" ]
     [ "$(sql parts/p.db "select sum(lost) from trial")" = 0 ]
+    # a trial took what its slices took
+    [ "$(sql parts/p.db "select count(*) from trial_view t where duration_ms <>
+        (select sum(duration_ms) from run_view r where r.trial = t.id)")" = 0 ]
 }
 
 @test "an evaluation before parking changes no number, and is told" {
