@@ -283,6 +283,24 @@ static int import_sweep(struct import *in, const json_t *o, struct err *err)
 
 /* ---- runs ---- */
 
+static int differs(const char *key, double have, double value, struct err *err)
+{
+    struct buf there = BUF_INIT, here = BUF_INIT;
+    char *clean = str_clean(key, strlen(key));
+    json_put_double(&there, have);
+    json_put_double(&here, value);
+    int rc =
+        err_set(err, ERR_CONFIG,
+                "this trial is known with %.200s = %s, here it is %s; import it under "
+                "another --experiment or mend the file",
+                clean, isnan(have) ? "NaN" : buf_str(&there),
+                isnan(value) ? "NaN" : buf_str(&here));
+    buf_release(&there);
+    buf_release(&here);
+    free(clean);
+    return rc;
+}
+
 /* Adds a summary value, or compares it with the one that is there. */
 static int take_summary(struct store *s, int64_t run, const char *key, double value,
                         bool known, struct err *err)
@@ -296,13 +314,8 @@ static int take_summary(struct store *s, int64_t run, const char *key, double va
     if (rc > 0) {
         bool nan = sqlite3_column_type(stmt, 0) == SQLITE_TEXT;
         double have = nan ? NAN : sqlite3_column_double(stmt, 0);
-        char *clean = str_clean(key, strlen(key));
         if (nan != (bool)isnan(value) || (!nan && have != value))
-            rc = err_set(err, ERR_CONFIG,
-                         "this trial is known with %.200s = %.17g, here it is %.17g; "
-                         "import it under another --experiment or mend the file",
-                         clean, have, value);
-        free(clean);
+            rc = differs(key, have, value, err);
     } else if (rc == 0) {
         rc = store_put_metric(s, run, &(struct metric_point){key, -1, value}, err);
     }
@@ -574,23 +587,28 @@ static int is_running(struct store *s, int64_t trial, struct err *err)
                              (long long)trial);
 }
 
-/* The newest word about a trial is that of the newest attempt. */
+/* The newest word about a trial is that of the newest attempt; its numbers are those of
+ * the newest that ended by itself, unless the object says. */
 static int set_state(struct store *s, int64_t trial, const json_t *o, struct err *err)
 {
     const json_t *runs = json_object_get(o, "runs"), *run;
     const char *state = text(o, "state");
-    int64_t attempts = json_get_int(o, "attempts", 0);
+    int64_t attempts = json_get_int(o, "attempts", 0), summary = 0;
     size_t i;
     json_array_foreach((json_t *)runs, i, run)
     {
-        if (json_get_int(run, "attempt", 0) > attempts)
-            attempts = json_get_int(run, "attempt", 0);
+        int64_t attempt = json_get_int(run, "attempt", 0);
+        if (attempt > attempts)
+            attempts = attempt;
+        if (attempt > summary &&
+            !str_in_list(text(run, "state"), "running|stale|preempted", '|'))
+            summary = attempt;
     }
     int rc = store_exec(s, sql[TRIAL_SET],
                         ARGS(A_INT(trial),
                              A_TEXT(str_eq(state, "running") ? "waiting" : state),
                              A_INT(attempts), A_INT(json_get_int(o, "lost", 0)),
-                             A_INT(json_get_int(o, "summary_attempt", attempts))),
+                             A_INT(json_get_int(o, "summary_attempt", summary))),
                         err);
     return rc < 0 ? rc : 0;
 }

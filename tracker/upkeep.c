@@ -98,6 +98,56 @@ int store_backup(struct store *s, const char *path, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
+/* ---- examination ---- */
+
+static json_t *first_cell(struct store *s, const char *text, struct err *err)
+{
+    json_t *r = store_query(s, text, NULL, 1, err);
+    json_t *cell =
+        json_incref(json_array_get(json_array_get(json_object_get(r, "rows"), 0), 0));
+    json_decref(r);
+    return cell;
+}
+
+int store_examine(struct store *s, json_t **out, struct err *err)
+{
+    static const struct {
+        const char *name, *sql;
+    } questions[] = {
+        {"version",      "SELECT user_version FROM pragma_user_version"    },
+        {"experiments",  "SELECT count(*) FROM experiment"                 },
+        {"sweeps",       "SELECT count(*) FROM sweep"                      },
+        {"trials",       "SELECT count(*) FROM trial"                      },
+        {"runs",         "SELECT count(*) FROM run"                        },
+        {"running",      "SELECT count(*) FROM run WHERE state = 'running'"},
+        {"foreign_keys",
+         "SELECT CASE count(*) WHEN 0 THEN 'ok' ELSE count(*) || ' broken' "
+         "END FROM pragma_foreign_key_check"                               },
+        {"integrity",    "PRAGMA integrity_check(1)"                       },
+    };
+    char *log = xasprintf("%s-wal", s->path);
+    int rc = 0;
+    *out = json_pack("{s:s, s:I, s:I}", "file", s->path, "bytes",
+                     (json_int_t)fs_size(s->path), "log_bytes",
+                     (json_int_t)(fs_exists(log) ? fs_size(log) : 0));
+    for (size_t i = 0; i < ARRAY_LEN(questions) && rc == 0; i++) {
+        json_t *answer = first_cell(s, questions[i].sql, err);
+        const char *text = json_string_value(answer);
+        if (!answer)
+            rc = -(int)err->code;
+        else if (text && strcmp(text, "ok") != 0)
+            rc =
+                err_set(err, ERR_PARSE,
+                        "store '%s' is damaged (%s: %.200s); restore a backup or salvage "
+                        "with 'sqlite3 FILE .recover'",
+                        s->path, questions[i].name, text);
+        if (answer)
+            json_object_set_new(*out, questions[i].name, answer);
+    }
+    free(log);
+    return rc;
+}
+
 /* ---- garbage ---- */
 
 static _Thread_local int64_t tree_bytes;

@@ -16,6 +16,11 @@ int store_keep_artifact(struct store *s, int64_t run, const char *name, const vo
  * `path`, which must not exist. */
 int store_backup(struct store *s, const char *path, struct err *err);
 
+/* {"file", "bytes", "log_bytes", "version", "experiments", "sweeps", "trials", "runs",
+ * "running", "integrity", "foreign_keys"}; ERR_PARSE when it is damaged (*out is set all
+ * the same). Reads the whole file. */
+int store_examine(struct store *s, json_t **out, struct err *err);
+
 /* What nothing refers to any more: copies of artifacts that no run names, and folders of
  * attempts of ended trials that count for nothing: neither the newest attempt nor the one
  * whose numbers count. Only paths of the form that store_run_dir gives are ever named.
