@@ -197,8 +197,8 @@ static double gamma_front(double a, double x)
     if (a < 10)
         return exp(a * log(x) - x - log_gamma(a));
     double off = (x - a) / a;
-    /* a (log(x / a) - off) */
-    return sqrt(a / (2 * M_PI)) * exp(a * (log1p(off) - off) - stirling_rest(a));
+    double log_ratio = fabs(off) < 0.5 ? log1p(off) : log(x / a);
+    return sqrt(a / (2 * M_PI)) * exp(a * (log_ratio - off) - stirling_rest(a));
 }
 
 /* P(a, x) by its power series, quick for x < a + 1. */
