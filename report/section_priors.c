@@ -1,6 +1,7 @@
 /* report/section_priors.c - claims made beforehand, the measurement beside them, and
  * whether they agree. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "report/report.h"
 #include "report/words.h"
@@ -169,9 +170,13 @@ static void write_claims(const struct report *r, bool outside, struct html *h)
                     outside ? "Claims made for other tasks or data sizes"
                             : "Claims within their scope",
                     "Claim|Holds for|Measured at|Measured|Agreement");
-    for (size_t i = 0; i < r->claims.count; i++)
-        if ((r->claims.items[i].word == PRIOR_OUTSIDE) == outside)
-            write_claim(r, &r->claims.items[i], h);
+    static const enum prior_word order[] = {PRIOR_DISAGREES, PRIOR_SILENT, PRIOR_AGREES,
+                                            PRIOR_OUTSIDE};
+    for (size_t k = 0; k < ARRAY_LEN(order); k++)
+        for (size_t i = 0; i < r->claims.count; i++)
+            if (r->claims.items[i].word == order[k] &&
+                (order[k] == PRIOR_OUTSIDE) == outside)
+                write_claim(r, &r->claims.items[i], h);
     html_table_close(h);
 }
 

@@ -109,9 +109,10 @@ static bool threat_few_seeds(const struct report *r, struct buf *out)
     if (few)
         buf_printf(
             out,
-            "%zu to %zu seeds per cell show differences of about %s and more; what "
-            "matters begins at %g.",
-            e.seeds_fewest, e.seeds_most, word_score(e.visible_by_seeds, delta), delta);
+            "With %s in the thinnest cell differences of about %s and more are seen; "
+            "what matters begins at %g.",
+            word_plural(e.seeds_fewest, "seed"), word_score(e.visible_by_seeds, delta),
+            delta);
     return few;
 }
 
