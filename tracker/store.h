@@ -94,8 +94,8 @@ void trial_row_release(struct trial_row *t);
  * counts the new ones. */
 int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added,
                      struct err *err);
-/* The same, but adds nothing and returns 1 when the sweep has a trial with the first row's
- * number or a larger one: another controller was faster. */
+/* The same, but adds nothing and returns 1 when the sweep has a trial with the first
+ * row's number or a larger one: another controller was faster. */
 int store_add_next(struct store *s, struct trial_row *rows, size_t count, size_t *added,
                    struct err *err);
 int store_get_trial(struct store *s, int64_t id, struct trial_row *out, struct err *err);
@@ -178,8 +178,8 @@ json_t *store_query_within(struct store *s, const char *sql, const json_t *bind,
  * duration_ms, reason, run), `summary_view` (trial, key, value, kind: the summary values
  * of each trial's last finished run), `series_view` (trial, key, step, value, kind: of
  * its last run). `param_view` (trial, key, value), `run_view`, `sweep_view`,
- * `experiment_view`, `artifact_view`, `event_view` and `tag_view` help. value is NULL for NaN (kind
- * 'nan'); infinities are SQL infinities, in JSON "Infinity" and "-Infinity". report/ and
- * the ls, show, compare commands read only these. */
+ * `experiment_view`, `artifact_view`, `event_view` and `tag_view` help. value is NULL for
+ * NaN (kind 'nan'); infinities are SQL infinities, in JSON "Infinity" and "-Infinity".
+ * report/ and the ls, show, compare commands read only these. */
 
 #endif
