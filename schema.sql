@@ -85,6 +85,7 @@ CREATE TABLE run (
     owner_start_ticks INTEGER NOT NULL, -- its start, clock ticks since boot: pids are reused
     environment_json TEXT CHECK (json_valid(ifnull(environment_json, '{}'))), -- machine, program; NULL: not said
     cores       INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 1), -- threads that it may use
+    lease_mono_ms INTEGER,              -- lease_until_ms by the monotonic clock of owner_scope's boot, which its host goes by; NULL: not known
     until_step  INTEGER CHECK (until_step >= 0), -- update where it shall park; NULL: it goes to the end
     UNIQUE (trial, attempt)
 ) STRICT;

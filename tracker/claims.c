@@ -48,13 +48,17 @@ static const char *const sql[] = {
     [EXISTS] = "SELECT id FROM trial WHERE id = ?1",
     [OPEN_RUN] = "INSERT INTO run (trial, attempt, state, started_ms, heartbeat_ms, "
                  "lease_until_ms, owner_host, owner_scope, owner_pid, owner_start_ticks, "
-                 "cores) VALUES (?1, ?2, 'running', ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9) "
+                 "cores, lease_mono_ms) VALUES (?1, ?2, 'running', ?3, ?3, ?4, ?5, ?6, "
+                 "?7, ?8, ?9, ?10) "
                  "RETURNING id",
     [SET_LAST] = "UPDATE trial SET last_run = ?2 WHERE id = ?1",
     [SET_DIR] = "UPDATE run SET run_dir = ?2 WHERE id = ?1",
     [ADOPT] = "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3, owner_host = ?4, "
-              "owner_scope = ?5, owner_pid = ?6, owner_start_ticks = ?7 WHERE id = ?1",
-    [HEARTBEAT] = "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3 WHERE id = ?1",
+              "owner_scope = ?5, owner_pid = ?6, owner_start_ticks = ?7, "
+              "lease_mono_ms = ?8 WHERE id = ?1",
+    [HEARTBEAT] =
+        "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3, lease_mono_ms = ?4 "
+        "WHERE id = ?1",
     [STOP_ASKED] = "SELECT stop_asked FROM trial JOIN run ON run.trial = trial.id "
                    "WHERE run.id = ?1",
     [RUN_STATE] = "SELECT state, trial FROM run WHERE id = ?1",
@@ -64,7 +68,8 @@ static const char *const sql[] = {
     [END_TRIAL] = "UPDATE trial SET state = ?2, summary_run = ?3, stop_asked = 0 "
                   "WHERE id = ?1",
     [ALIVE] = "SELECT run.id, run.trial, run.lease_until_ms, owner_host, owner_scope, "
-              "owner_pid, owner_start_ticks FROM run JOIN trial ON trial.id = run.trial "
+              "owner_pid, owner_start_ticks, lease_mono_ms FROM run JOIN trial ON "
+              "trial.id = run.trial "
               "WHERE run.state = 'running' AND (?1 = 0 OR trial.sweep = ?1)",
     /* Renewed or ended meanwhile: no row changes. */
     [LOSE_RUN] =
@@ -125,12 +130,13 @@ static int open_run(struct store *s, int64_t lease_ms, const char *run_dir_root,
                     struct run_claim *out, struct err *err)
 {
     int64_t now = clock_wall_ms();
-    int rc = store_int(
-        s, sql[OPEN_RUN],
-        ARGS(A_INT(out->trial), A_INT(out->attempt), A_INT(now), A_INT(now + lease_ms),
-             A_TEXT(proc_host()), A_TEXT(owner_scope()), A_INT(getpid()),
-             A_INT((int64_t)proc_start_ticks(getpid())), A_INT(pool_size())),
-        &out->run, err);
+    int rc =
+        store_int(s, sql[OPEN_RUN],
+                  ARGS(A_INT(out->trial), A_INT(out->attempt), A_INT(now),
+                       A_INT(now + lease_ms), A_TEXT(proc_host()), A_TEXT(owner_scope()),
+                       A_INT(getpid()), A_INT((int64_t)proc_start_ticks(getpid())),
+                       A_INT(pool_size()), A_INT(clock_mono_ms() + lease_ms)),
+                  &out->run, err);
     if (rc >= 0)
         rc = store_exec(s, sql[SET_LAST], ARGS(A_INT(out->trial), A_INT(out->run)), err);
     if (rc < 0 || !run_dir_root)
@@ -245,7 +251,8 @@ int store_run_adopt(struct store *s, int64_t run, int64_t lease_ms, struct err *
         rc = store_exec(s, sql[ADOPT],
                         ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms),
                              A_TEXT(proc_host()), A_TEXT(owner_scope()), A_INT(getpid()),
-                             A_INT((int64_t)proc_start_ticks(getpid()))),
+                             A_INT((int64_t)proc_start_ticks(getpid())),
+                             A_INT(clock_mono_ms() + lease_ms)),
                         err);
     rc = store_end(s, rc, err);
     return rc < 0 ? rc : 0;
@@ -262,7 +269,9 @@ int store_heartbeat(struct store *s, int64_t run, int64_t lease_ms, bool *stop,
     rc = store_require_alive(s, run, err);
     if (rc == 0)
         rc = store_exec(s, sql[HEARTBEAT],
-                        ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms)), err);
+                        ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms),
+                             A_INT(clock_mono_ms() + lease_ms)),
+                        err);
     if (rc >= 0)
         rc = store_int(s, sql[STOP_ASKED], ARGS(A_INT(run)), &asked, err);
     rc = store_end(s, rc, err);
@@ -310,6 +319,8 @@ struct lost_run {
     char reason[160];
 };
 
+/* On its own host a lease goes by the monotonic clock: neither a jump of the wall clock
+ * nor a sleep of the machine ends it. */
 static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
 {
     *out = (struct lost_run){.run = sqlite3_column_int64(row, 0),
@@ -324,11 +335,14 @@ static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
                  (long long)out->pid);
         return true;
     }
-    if (now <= out->lease_until_ms)
+    int64_t over_ms = now - out->lease_until_ms;
+    if (here && sqlite3_column_type(row, 7) != SQLITE_NULL)
+        over_ms = clock_mono_ms() - sqlite3_column_int64(row, 7);
+    if (over_ms <= 0)
         return false;
     snprintf(out->reason, sizeof out->reason,
              "no sign of life of process %lld on %.64s, lease ended %lld s ago",
-             (long long)out->pid, host, (long long)((now - out->lease_until_ms) / 1000));
+             (long long)out->pid, host, (long long)(over_ms / 1000));
     return true;
 }
 

@@ -55,10 +55,11 @@ static const char *const sql[] = {
     [RUN_ADD] =
         "INSERT INTO run (id, trial, attempt, state, exit_code, reason, run_dir, "
         "started_ms, ended_ms, heartbeat_ms, lease_until_ms, owner_host, "
-        "owner_scope, owner_pid, owner_start_ticks, environment_json, until_step) "
+        "owner_scope, owner_pid, owner_start_ticks, environment_json, until_step, "
+        "cores) "
         "VALUES (" FREE_ID("run") ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
                                   "ifnull(?9, ?8), ifnull(?9, ?8), ?10, '', 0, 0, ?11, "
-                                  "?12) RETURNING id",
+                                  "?12, ifnull(?13, 1)) RETURNING id",
     [VALUE] = "SELECT CASE kind WHEN 1 THEN 'NaN' WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 "
               "WHEN 4 THEN -0.0 ELSE value END FROM run_summary JOIN metric_key ON "
               "metric_key.id = run_summary.key WHERE run = ?1 AND name = ?2",
@@ -147,6 +148,7 @@ static const struct field run_fields[] = {
     {"reason",      TEXT,   false},
     {"run_dir",     TEXT,   false},
     {"until_step",  COUNT,  false},
+    {"cores",       COUNT,  false},
     {"owner_host",  TEXT,   false},
     {"environment", OBJECT, false},
     {"summary",     OBJECT, false},
@@ -452,7 +454,8 @@ static int add_run(struct store *s, int64_t trial, const json_t *o, int64_t *run
                             count_or_null(o, "exit_code"), A_TEXT(reason),
                             A_TEXT(text(o, "run_dir")), A_INT(started), ended,
                             A_TEXT(json_get_str(o, "owner_host", "")),
-                            A_TEXT(environment_text), count_or_null(o, "until_step")),
+                            A_TEXT(environment_text), count_or_null(o, "until_step"),
+                            count_or_null(o, "cores")),
                        run, err);
     buf_release(&environment);
     free(reason);

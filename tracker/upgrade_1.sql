@@ -7,6 +7,7 @@ ALTER TABLE trial ADD COLUMN note TEXT;
 ALTER TABLE trial ADD COLUMN stop_as TEXT CHECK (stop_as IN ('pruned', 'cancelled'));
 ALTER TABLE trial ADD COLUMN stop_reason TEXT;
 ALTER TABLE run ADD COLUMN cores INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 1);
+ALTER TABLE run ADD COLUMN lease_mono_ms INTEGER;
 ALTER TABLE run ADD COLUMN until_step INTEGER CHECK (until_step >= 0);
 ALTER TABLE artifact ADD COLUMN stored INTEGER NOT NULL DEFAULT 0 CHECK (stored IN (0, 1));
 DROP INDEX trial_by_sweep;
