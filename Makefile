@@ -3,6 +3,7 @@
 #   make demo       installs what is missing, builds, fetches the base model, runs examples/reviews, writes report.html
 #   make test       installs what is missing, builds, passes every test
 #   make bench      side-by-side measurements (never part of the tests)
+#   make simulate   how often verdicts err on sweeps with a known truth
 #   make lint       layers, format, warnings
 #   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)
 #   make deps       the packages alone                       make model      the base model alone
@@ -54,7 +55,7 @@ SRC_lib     := $(wildcard lib/*.c)
 SRC_kernels := $(wildcard kernels/*.c kernels/ref/*.c kernels/cpu/*.c)
 SRC_tracker := $(wildcard tracker/*.c)
 SRC_runner  := $(wildcard runner/*.c runner/*/*.c)
-SRC_sweep   := $(wildcard sweep/*.c)
+SRC_sweep   := $(wildcard sweep/*.c sweep/*/*.c)
 SRC_report  := $(wildcard report/*.c)
 SRC_cli     := $(filter-out cli/main.c,$(wildcard cli/*.c))
 OBJ_of       = $(patsubst %.c,$(B)/obj/%.o,$(SRC_$(1)))
@@ -153,7 +154,7 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 	$(Q)$(CXX) $(EMUL_FLAGS) -o $@ $^
 
 # Files that EMBED puts into objects.
-EMBEDDED := $(wildcard schema.sql report/*.css report/data/* report/*.js)
+EMBEDDED := $(wildcard schema.sql views.sql tracker/*.sql report/*.css report/data/* report/*.js)
 $(call OBJ_of,tracker) $(call OBJ_of,report): $(EMBEDDED)
 
 # Unit tests: tests/unit/LAYER_name.c links LAYER and what LAYER may use.

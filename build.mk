@@ -61,3 +61,30 @@ $(B)/bench_ops: tests/bench/bench_ops.c $(NEEDS_kernels)
 bench-ops: $(B)/bench_ops
 	@$(B)/bench_ops
 .PHONY: bench-ops
+
+# How often verdicts err on sweeps with a known truth (docs/statistics.md has the table).
+$(B)/simulate: $(wildcard tests/simulate/*) $(NEEDS_report)
+	@mkdir -p $(@D)
+	@echo "  SIM   $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ tests/simulate/simulate.c $(NEEDS_report) $(LDLIBS)
+SWEEPS ?= 2000
+simulate: $(B)/simulate
+	@$(B)/simulate $(SWEEPS)
+.PHONY: simulate
+
+# Speed of a store with 100,000 trials and 10 million values, and of 32 writers.
+$(B)/bench_store: tests/bench/bench_store.c $(NEEDS_tracker)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_tracker) $(LDLIBS)
+bench-store: $(B)/peftlab $(B)/bench_store
+	@tests/bench/store.sh $(B)
+.PHONY: bench-store
+
+# kill -9 over everybody who writes to a store.
+$(B)/store_rounds: tests/crash/store_rounds.c $(NEEDS_tracker)
+	@echo "  CRASH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_tracker) $(LDLIBS)
+ROUNDS ?= 200
+crash-store: $(B)/peftlab $(B)/store_rounds
+	@tests/crash/store_rounds.sh $(B) $(ROUNDS)
+.PHONY: crash-store

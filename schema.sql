@@ -1,13 +1,14 @@
--- schema.sql - tables and views of a peftlab store (one SQLite file), version 1.
+-- schema.sql - tables of a peftlab store (one SQLite file), version 2; its views are in views.sql.
 --
 -- Words: an experiment holds sweeps and trials; a trial is one resolved configuration with one
 -- seed; a run is one attempt at a trial. Times are Unix milliseconds (_ms), sizes bytes, durations
--- milliseconds or seconds as the name says. Read the views (end of file, docs/store.md); the tables
--- below them may change between versions. A new version changes this file, raises user_version, and
--- adds a step to `steps` in tracker/store.c for the stores that exist.
+-- milliseconds or seconds as the name says. Read the views (views.sql, docs/store.md); the tables
+-- may change between versions. A new version changes this file, raises user_version, and adds a
+-- script tracker/upgrade_N.sql for the stores that exist (`upgrades` in tracker/store.c); its new
+-- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 1;                -- STORE_VERSION in tracker/store_priv.h
+PRAGMA user_version = 2;                -- STORE_VERSION in tracker/store_priv.h
 
 CREATE TABLE experiment (
     id          INTEGER PRIMARY KEY,    -- number of the experiment
@@ -23,6 +24,8 @@ CREATE TABLE sweep (
     base_dir    TEXT NOT NULL,          -- folder where relative paths of the file start
     stopped     INTEGER NOT NULL DEFAULT 0 CHECK (stopped IN (0, 1)), -- 1: claims get nothing
     created_ms  INTEGER NOT NULL,       -- when it was first added
+    note        TEXT,                   -- what the user wrote about it; NULL: nothing
+    budget_json TEXT CHECK (json_valid(ifnull(budget_json, '{}'))), -- limits that claims keep to; NULL: none
     UNIQUE (experiment, name)
 ) STRICT;
 
@@ -45,11 +48,20 @@ CREATE TABLE trial (
     stop_asked  INTEGER NOT NULL DEFAULT 0 CHECK (stop_asked IN (0, 1)), -- 1: the run shall end
     last_run    INTEGER REFERENCES run (id), -- newest run; NULL: none yet
     summary_run INTEGER REFERENCES run (id), -- newest run that ended by itself: its summary counts
-    created_ms  INTEGER NOT NULL        -- when it was added
+    created_ms  INTEGER NOT NULL,       -- when it was added
+    parent      INTEGER REFERENCES trial (id), -- trial it is a clone of; NULL: none
+    warm        INTEGER NOT NULL DEFAULT 0 CHECK (warm IN (0, 1)), -- 1: starts from the parent's weights
+    note        TEXT,                   -- what the user wrote about it; NULL: nothing
+    stop_as     TEXT CHECK (stop_as IN ('pruned', 'cancelled')), -- with stop_asked: state it ends in; NULL: preempted
+    stop_reason TEXT                    -- and why
 ) STRICT;
 -- The same trial twice is one trial; trials without a sweep are unique within their experiment.
 CREATE UNIQUE INDEX trial_unique ON trial (experiment, ifnull(sweep, 0), key, seed);
-CREATE INDEX trial_by_sweep ON trial (sweep, state);
+-- Holds all that counting, and reckoning the time left, needs.
+CREATE INDEX trial_by_sweep ON trial (sweep, state, last_run, predicted_s);
+CREATE INDEX trial_by_state ON trial (state);
+CREATE INDEX trial_by_experiment ON trial (experiment, state);
+CREATE INDEX trial_by_parent ON trial (parent) WHERE parent IS NOT NULL;
 -- The order of claims: fewest attempts first, then the sweep's own order.
 CREATE INDEX trial_claimable ON trial (sweep, attempts, number, id)
     WHERE state IN ('waiting', 'preempted');
@@ -72,6 +84,9 @@ CREATE TABLE run (
     owner_pid   INTEGER NOT NULL,       -- that process
     owner_start_ticks INTEGER NOT NULL, -- its start, clock ticks since boot: pids are reused
     environment_json TEXT CHECK (json_valid(ifnull(environment_json, '{}'))), -- machine, program; NULL: not said
+    cores       INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 1), -- threads that it may use
+    lease_mono_ms INTEGER,              -- lease_until_ms by the monotonic clock of owner_scope's boot, which its host goes by; NULL: not known
+    until_step  INTEGER CHECK (until_step >= 0), -- update where it shall park; NULL: it goes to the end
     UNIQUE (trial, attempt)
 ) STRICT;
 CREATE INDEX run_alive ON run (lease_until_ms) WHERE state = 'running';
@@ -116,85 +131,15 @@ CREATE TABLE artifact (
     bytes       INTEGER CHECK (bytes >= 0), -- size; NULL: not known
     sha256      TEXT,                   -- of a file's bytes, 64 hexadecimal digits; NULL: not taken
     at_ms       INTEGER NOT NULL,       -- when it was logged
+    stored      INTEGER NOT NULL DEFAULT 0 CHECK (stored IN (0, 1)), -- 1: a copy is under its sha256 in FILE.artifacts
     PRIMARY KEY (run, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX artifact_by_sha256 ON artifact (sha256) WHERE sha256 IS NOT NULL;
 
--- ---- Views: what readers use --------------------------------------------------------------------
-
--- One row per trial. Times, reason and run are those of its newest run.
-CREATE VIEW trial_view AS
-SELECT trial.id, trial.sweep, sweep.name AS sweep_name, trial.experiment,
-       experiment.name AS experiment_name, trial.number, trial.state, trial.seed, trial.key,
-       trial.attempts, trial.params_json AS params, trial.config_json AS config,
-       trial.predicted_bytes, trial.predicted_s, run.started_ms, run.ended_ms,
-       max(run.ended_ms - run.started_ms, 0) AS duration_ms, run.reason, trial.last_run AS run,
-       trial.base_dir, trial.created_ms
-  FROM trial
-  JOIN experiment ON experiment.id = trial.experiment
-  LEFT JOIN sweep ON sweep.id = trial.sweep
-  LEFT JOIN run ON run.id = trial.last_run;
-
--- Summary values of the newest run that ended by itself. value is NULL for NaN, so that avg() and
--- max() leave it out; kind tells ('finite', 'nan', 'inf', '-inf', '-0').
-CREATE VIEW summary_view AS
-SELECT trial.id AS trial, metric_key.name AS key,
-       CASE kind WHEN 0 THEN value WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 WHEN 4 THEN -0.0 END AS value,
-       CASE kind WHEN 0 THEN 'finite' WHEN 1 THEN 'nan' WHEN 2 THEN 'inf' WHEN 3 THEN '-inf'
-                 ELSE '-0' END AS kind
-  FROM trial
-  JOIN run_summary ON run_summary.run = trial.summary_run
-  JOIN metric_key ON metric_key.id = run_summary.key;
-
--- Values by step of the newest run, also while it runs.
-CREATE VIEW series_view AS
-SELECT trial.id AS trial, metric_key.name AS key, step,
-       CASE kind WHEN 0 THEN value WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 WHEN 4 THEN -0.0 END AS value,
-       CASE kind WHEN 0 THEN 'finite' WHEN 1 THEN 'nan' WHEN 2 THEN 'inf' WHEN 3 THEN '-inf'
-                 ELSE '-0' END AS kind
-  FROM trial
-  JOIN metric ON metric.run = trial.last_run
-  JOIN metric_key ON metric_key.id = metric.key;
-
--- One row per trial and parameter, so that SQL needs no JSON.
-CREATE VIEW param_view AS
-SELECT trial.id AS trial, p.key AS key, CASE p.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
-       ELSE p.value END AS value
-  FROM trial, json_each(trial.params_json) AS p;
-
--- One row per run (attempt).
-CREATE VIEW run_view AS
-SELECT id, trial, attempt, state, exit_code, reason, run_dir, started_ms, ended_ms,
-       max(ended_ms - started_ms, 0) AS duration_ms, heartbeat_ms, lease_until_ms, owner_host,
-       owner_pid, environment_json AS environment
-  FROM run;
-
--- One row per sweep with its trials counted.
-CREATE VIEW sweep_view AS
-SELECT sweep.id, sweep.name, sweep.experiment, experiment.name AS experiment_name, sweep.base_dir,
-       sweep.stopped, sweep.created_ms, count(trial.id) AS trials,
-       count(trial.id) FILTER (WHERE trial.state = 'complete') AS complete,
-       count(trial.id) FILTER (WHERE trial.state = 'running') AS running,
-       count(trial.id) FILTER (WHERE trial.state IN ('waiting', 'preempted')) AS waiting,
-       count(trial.id) FILTER (WHERE trial.state IN ('failed', 'oom', 'nan', 'timeout', 'stale'))
-           AS failed
-  FROM sweep
-  JOIN experiment ON experiment.id = sweep.experiment
-  LEFT JOIN trial ON trial.sweep = sweep.id
- GROUP BY sweep.id;
-
--- One row per experiment with its sweeps and trials counted.
-CREATE VIEW experiment_view AS
-SELECT id, name, created_ms,
-       (SELECT count(*) FROM sweep WHERE sweep.experiment = experiment.id) AS sweeps,
-       (SELECT count(*) FROM trial WHERE trial.experiment = experiment.id) AS trials
-  FROM experiment;
-
--- What runs made and said, with the trial they belong to.
-CREATE VIEW artifact_view AS
-SELECT run.trial, artifact.run, artifact.name, artifact.path, artifact.bytes, artifact.sha256,
-       artifact.at_ms
-  FROM artifact JOIN run ON run.id = artifact.run;
-
-CREATE VIEW event_view AS
-SELECT run.trial, event.run, event.id, event.at_ms, event.kind, event.text
-  FROM event JOIN run ON run.id = event.run;
+CREATE TABLE tag (
+    trial       INTEGER NOT NULL REFERENCES trial (id), -- what is tagged
+    key         TEXT NOT NULL CHECK (key <> ''), -- 'owner'
+    value       TEXT NOT NULL,          -- 'ana'; '' where the key says it all
+    PRIMARY KEY (trial, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_by_key ON tag (key, value);

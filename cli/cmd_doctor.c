@@ -9,6 +9,7 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "lib/str.h"
+#include "tracker/upkeep.h"
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <pcre2.h>
@@ -24,6 +25,10 @@ static const struct opt_def rows[] = {
      .type = OPT_STRING,
      .metavar = "NAME",
      .help = "fail unless this backend is usable (cpu, ref, cuda, cuda-emul)"   },
+    {.key = "store",
+     .type = OPT_PATH,
+     .metavar = "FILE",
+     .help = "examine this store: is it whole, and what is in it"               },
     {.key = "json",    .type = OPT_BOOL, .preset = "false", .help = "print JSON"},
 };
 static const struct opt_table options = {"doctor", rows, ARRAY_LEN(rows)};
@@ -93,6 +98,20 @@ static json_t *examine(void)
     return all;
 }
 
+/* What is in the store that was named; fails where it is damaged. */
+static int examine_store(const char *path, json_t *all, struct err *err)
+{
+    struct store *s = NULL;
+    json_t *found = NULL;
+    int rc = path ? store_open(path, STORE_READ_ONLY, &s, err) : 0;
+    if (s)
+        rc = store_examine(s, &found, err);
+    if (found)
+        json_object_set_new(all, "store", found);
+    store_close(s);
+    return rc;
+}
+
 static void print_section(const json_t *all, const char *name)
 {
     const json_t *section = json_object_get(all, name);
@@ -131,6 +150,7 @@ static int run(int argc, char **argv, struct err *err)
     }
     json_t *all = examine();
     const char *wanted = json_get_str(values, "backend", NULL);
+    rc = examine_store(json_get_str(values, "store", NULL), all, err);
     if (json_get_bool(values, "json", 0)) {
         view_print_json(json_incref(all));
     } else {
@@ -138,8 +158,10 @@ static int run(int argc, char **argv, struct err *err)
         print_section(all, "machine");
         print_section(all, "libraries");
         print_section(all, "programs");
+        if (json_object_get(all, "store"))
+            print_section(all, "store");
     }
-    if (wanted && !backend_get(wanted, err))
+    if (rc == 0 && wanted && !backend_get(wanted, err))
         rc = -(int)err->code;
     json_decref(all);
     json_decref(values);
@@ -148,7 +170,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_doctor = {
     .name = "doctor",
-    .usage = "doctor [--backend NAME] [--json]",
+    .usage = "doctor [--backend NAME] [--store FILE] [--json]",
     .help = "Tell which backends, libraries and programs can be used here, and why not.",
     .group = "This machine",
     .options = &options,

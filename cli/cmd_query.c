@@ -10,10 +10,12 @@
 
 static const struct opt_def options[] = {
     VIEW_OPTIONS,
-    {"limit",  NULL, OPT_INT,    "1000",  0, 1e7, NULL,             "output", NULL, 0, "N",
-      "rows at most"        },
-    {"format", NULL, OPT_CHOICE, "table", 0, 0,   "table|tsv|json", "output", NULL, 0, NULL,
-      "how rows are printed"},
+    {"limit",   NULL, OPT_INT,    "1000",  0, 1e7, NULL,             "output", NULL, 0, "N",
+      "rows at most"                        },
+    {"timeout", NULL, OPT_FLOAT,  "60",    0, 1e6, NULL,             "output", NULL, 0, "SECONDS",
+      "the longest it may take; 0: no limit"},
+    {"format",  NULL, OPT_CHOICE, "table", 0, 0,   "table|tsv|json", "output", NULL, 0, NULL,
+      "how rows are printed"                },
 };
 static const struct opt_table table = {"query", options, ARRAY_LEN(options)};
 
@@ -63,13 +65,14 @@ static int run(int argc, char **argv, struct err *err)
     if (rc || done)
         return rc;
     size_t limit = (size_t)json_get_int(values, "limit", 1000);
+    double timeout_s = json_get_num(values, "timeout", 60);
     const char *format = json_get_str(values, "format", "table");
     if (count == 0)
         rc =
             err_set(err, ERR_USAGE, "query: no SQL (usage: peftlab %s)", cmd_query.usage);
     if (!rc)
         rc = view_open(values, &s, err);
-    if (!rc && !(result = store_query(s, sql, NULL, limit, err)))
+    if (!rc && !(result = store_query_within(s, sql, NULL, limit, timeout_s, err)))
         rc = -(int)err->code;
     if (!rc && json_is_true(json_object_get(result, "truncated")))
         fprintf(stderr, "peftlab: only the first %zu rows; --limit N shows more\n",
@@ -86,7 +89,8 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_query = {
     .name = "query",
-    .usage = "query \"SELECT ...\" [--limit N] [--format table|tsv|json]",
+    .usage =
+        "query \"SELECT ...\" [--limit N] [--timeout SECONDS] [--format table|tsv|json]",
     .help = "Ask the store in SQL (reading only; docs/store.md tells the views).",
     .group = "Store",
     .options = &table,

@@ -3,10 +3,19 @@
 #include "cli/store_view.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const struct opt_def options[] = {VIEW_OPTIONS};
+static const struct opt_def options[] = {
+    VIEW_OPTIONS,
+    {"series", NULL, OPT_STRING, NULL,  0, 0,   NULL, "what", NULL, 0, "METRIC",
+      "print the values of this metric by step"},
+    {"points", NULL, OPT_INT,    "200", 2, 1e6, NULL, "what", NULL, 0, "N",
+      "of a longer series about N points: its ends, and of every part the lowest and "
+      "highest"                                },
+};
 static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
 
 enum { MAX_ROWS = 100000, SHOWN_EVENTS = 20 };
@@ -22,6 +31,7 @@ static const struct {
      "GROUP BY key ORDER BY key"                                                 },
     {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
                   "trial = ?1 ORDER BY run, name"               },
+    {"tags",      "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
     {"events",
      "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
 };
@@ -49,6 +59,54 @@ static json_t *read_trial(struct store *s, int64_t id, struct err *err)
         }
     }
     return trial;
+}
+
+/* ---- one series ---- */
+
+/* A long series is cut into points / 2 parts of equal steps; of each the lowest and the
+ * highest value are kept (and whatever is no number), so that spikes stay. ?3 is the
+ * number of parts. */
+static const char series_sql[] =
+    "WITH s AS (SELECT step, value, kind FROM series_view WHERE trial = ?1 AND key = "
+    "?2), "
+    "span AS (SELECT min(step) AS first, max(step) AS last, count(*) AS n FROM s), "
+    "ranked AS (SELECT step, value, kind, "
+    "row_number() OVER (PARTITION BY (step - first) * ?3 / (last - first + 1) ORDER BY "
+    "value, step) AS low, "
+    "row_number() OVER (PARTITION BY (step - first) * ?3 / (last - first + 1) ORDER BY "
+    "value DESC, step) AS high, first, last, n FROM s, span) "
+    "SELECT step, value, kind FROM ranked WHERE n <= 2 * ?3 OR low = 1 OR high = 1 OR "
+    "step IN (first, last) OR kind IN ('nan', 'inf', '-inf') ORDER BY step LIMIT 4 * ?3 "
+    "+ 2";
+
+static int show_series(struct store *s, int64_t id, const json_t *values, struct err *err)
+{
+    const char *key = json_get_str(values, "series", "");
+    int64_t points = json_get_int(values, "points", 200);
+    json_t *rows = view_rows(
+        s, series_sql,
+        json_pack("[I, s, I]", (json_int_t)id, key, (json_int_t)((points + 1) / 2)),
+        MAX_ROWS, err);
+    if (!rows)
+        return -(int)err->code;
+    if (json_array_size(rows) == 0) {
+        char *clean = str_clean(key, strlen(key));
+        int rc =
+            err_set(err, ERR_NOINPUT,
+                    "trial %lld has no series '%.200s'; 'peftlab show %lld' lists them",
+                    (long long)id, clean, (long long)id);
+        free(clean);
+        json_decref(rows);
+        return rc;
+    }
+    if (json_get_bool(values, "json", 0))
+        return view_print_json(json_pack("{s:I, s:s, s:o}", "trial", (json_int_t)id,
+                                         "key", key, "points", rows));
+    json_t *columns = json_pack("[s, s]", "step", "value");
+    view_print_table(rows, columns);
+    json_decref(columns);
+    json_decref(rows);
+    return 0;
 }
 
 /* ---- text ---- */
@@ -110,13 +168,14 @@ static void print_trial(const json_t *trial)
         "experiment_name", "sweep",       "sweep_name", "number",     "state",
         "reason",          "seed",        "attempts",   "created_ms", "started_ms",
         "ended_ms",        "duration_ms", "key",        "base_dir",   "predicted_bytes",
-        "predicted_s"};
+        "predicted_s",     "parent",      "note"};
     const json_t *runs = json_object_get(trial, "runs");
     const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
     printf("trial %lld\n", (long long)json_get_int(trial, "id", 0));
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         view_field(trial, head[i]);
     print_section("parameters that the sweep sets", json_object_get(trial, "params"));
+    print_list(trial, "tags", json_pack("[s,s]", "key", "value"));
     print_section("metrics", json_object_get(trial, "metrics"));
     print_list(trial, "runs",
                json_pack("[s,s,s,s,s,s,s,s]", "id", "attempt", "state", "exit_code",
@@ -133,9 +192,21 @@ static void print_trial(const json_t *trial)
                       json_object_get(last, "environment"));
 }
 
+static int show_trial(struct store *s, int64_t id, bool as_json, struct err *err)
+{
+    json_t *trial = read_trial(s, id, err);
+    if (!trial)
+        return -(int)err->code;
+    if (as_json)
+        return view_print_json(trial);
+    print_trial(trial);
+    json_decref(trial);
+    return 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-    json_t *values, *trial = NULL;
+    json_t *values;
     const char *word = NULL;
     size_t count = 0;
     bool done = false;
@@ -151,13 +222,10 @@ static int run(int argc, char **argv, struct err *err)
         rc = view_trial_id(word, &id, err);
     if (!rc)
         rc = view_open(values, &s, err);
-    if (!rc && !(trial = read_trial(s, id, err)))
-        rc = -(int)err->code;
-    if (!rc && json_get_bool(values, "json", 0))
-        view_print_json(json_incref(trial));
+    if (!rc && json_get_str(values, "series", NULL))
+        rc = show_series(s, id, values, err);
     else if (!rc)
-        print_trial(trial);
-    json_decref(trial);
+        rc = show_trial(s, id, json_get_bool(values, "json", 0), err);
     json_decref(values);
     store_close(s);
     return rc;
@@ -165,7 +233,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_show = {
     .name = "show",
-    .usage = "show ID",
+    .usage = "show ID [--series METRIC [--points N]]",
     .help = "Show everything about a trial: configuration, runs, numbers, files.",
     .group = "Store",
     .options = &table,

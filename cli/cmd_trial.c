@@ -7,17 +7,22 @@
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "runner/trial.h"
-#include "tracker/store.h"
+#include "sweep/user_command.h"
+#include "tracker/budget.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"store",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
-     "store (default: PEFTLAB_STORE, then ./peftlab.db)"            },
-    {"run_dir",  NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
-     "where run folders go (default: peftlab-runs beside the store)"},
-    {"lease_ms", NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
-     "a run without a sign of life for so long is given up"         },
+    {"store",      NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
+     "store (default: PEFTLAB_STORE, then ./peftlab.db)"                   },
+    {"run_dir",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
+     "where run folders go (default: peftlab-runs beside the store)"       },
+    {"lease_ms",   NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
+     "a run without a sign of life for so long is given up"                },
+    {"until_step", NULL, OPT_INT,  "0",     0,    1e12,    NULL, "slices", NULL, 0, "N",
+     "park after N updates: save, and let a later run go on; 0: to the end"},
+    {"evaluate",   NULL, OPT_BOOL, "false", 0,    0,       NULL, "slices", NULL, 0, NULL,
+     "evaluate before parking"                                             },
 };
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
@@ -64,10 +69,35 @@ static void free_list(char **list)
     free(list);
 }
 
-/* Trains under a claim and writes the outcome to the store. */
-static int work(struct store *store, const struct run_claim *claim, int64_t lease_ms,
+/* By the trainer, or by the user's program that the trial's sweep names. */
+static int train(struct store *store, const struct trial_row *trial,
+                 const struct trial_run *place, struct sink *sink, int *exit_status,
+                 struct err *err)
+{
+    json_t *file = NULL;
+    int rc = trial->sweep ? store_sweep_file(store, trial->sweep, &file, err) : 0;
+    const struct user_trial user = {.file = file,
+                                    .params = trial->params,
+                                    .base_dir = trial->base_dir,
+                                    .run_dir = place->out_dir,
+                                    .trial = trial->id,
+                                    .seed = trial->seed};
+    if (rc == 0 && user_command_wanted(file))
+        rc = user_command_run(&user, sink, exit_status, err);
+    else if (rc == 0)
+        rc = trial_train(trial->config, trial->base_dir, place, sink, err);
+    if (rc < 0 && !*exit_status)
+        *exit_status = err_exit_status(err->code);
+    json_decref(file);
+    return rc;
+}
+
+/* Works under a claim and writes the outcome to the store. */
+static int work(struct store *store, const struct run_claim *claim, const json_t *values,
                 struct err *err)
 {
+    const int64_t lease_ms = json_get_int(values, "lease_ms", 30000);
+    const int64_t until = json_get_int(values, "until_step", 0);
     struct trial_row trial;
     struct err training = ERR_INIT, closing = ERR_INIT;
     int rc = store_get_trial(store, claim->trial, &trial, err);
@@ -78,21 +108,34 @@ static int work(struct store *store, const struct run_claim *claim, int64_t leas
         return trial_row_release(&trial), -(int)err->code;
     struct sink *sink = sink_local(store, claim->run, lease_ms);
     char **older = older_runs(dir, claim->attempt);
-    const struct trial_run place = {.out_dir = dir, .older = (const char *const *)older};
-    rc = trial_train(trial.config, trial.base_dir, &place, sink, &training);
+    const struct trial_run place = {.out_dir = dir,
+                                    .older = (const char *const *)older,
+                                    .until = until,
+                                    .evaluate_parked =
+                                        json_get_bool(values, "evaluate", 0)};
+    int exit_status = 0;
+    rc = until ? store_run_until(store, claim->run, until, &training) : 0;
+    if (rc == 0)
+        rc = train(store, &trial, &place, sink, &exit_status, &training);
     free_list(older);
     int closed = sink_close(sink, &closing);
-    const enum trial_state state =
-        rc == 0 && closed < 0 ? TRIAL_failed : state_of(training.code);
-    const char *reason = rc < 0 ? training.msg : closed < 0 ? closing.msg : NULL;
-    const int finished = store_run_finish(store, claim->run, state,
-                                          err_exit_status(training.code), reason, err);
-    if (finished == 0 && reason)
+    char parked[64];
+    snprintf(parked, sizeof parked, "parked at update %lld", (long long)until);
+    const enum trial_state state = rc >= 0 && closed < 0 ? TRIAL_failed
+                                   : rc > 0              ? TRIAL_preempted
+                                                         : state_of(training.code);
+    const char *reason = rc < 0       ? training.msg
+                         : closed < 0 ? closing.msg
+                         : rc > 0     ? parked
+                                      : NULL;
+    const int finished =
+        store_run_finish(store, claim->run, state, exit_status, reason, err);
+    if (finished == 0 && reason && reason != parked)
         err_set(err, rc < 0 ? training.code : closing.code, "trial %lld: %s",
                 (long long)claim->trial, reason);
     trial_row_release(&trial);
     free(dir);
-    return finished < 0 ? finished : rc < 0 ? rc : closed;
+    return finished < 0 ? finished : rc < 0 ? rc : closed < 0 ? closed : 0;
 }
 
 static int claim_and_work(const char *id, const json_t *values, struct err *err)
@@ -115,11 +158,9 @@ static int claim_and_work(const char *id, const json_t *values, struct err *err)
     proc_catch_signals();
     rc = store_claim(store, 0, trial, lease_ms, root, &claim, err);
     if (rc == 0)
-        rc = err_set(err, ERR_BUSY,
-                     "trial %lld is not waiting: somebody works on it, or it is finished",
-                     trial);
+        rc = store_claim_refused(store, trial, err);
     else if (rc > 0)
-        rc = work(store, &claim, lease_ms, err);
+        rc = work(store, &claim, values, err);
     store_close(store);
     free(path);
     free(folder);
@@ -145,7 +186,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_trial = {
     .name = "trial",
-    .usage = "trial ID [--store FILE]",
+    .usage = "trial ID [--store FILE] [--until-step N]",
     .help = "Train one waiting trial of the store.",
     .group = "Trials",
     .options = &table,

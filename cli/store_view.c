@@ -15,11 +15,59 @@ const char *const view_main_metrics[] = {
     "mem/peak_rss_bytes", "throughput/tokens_per_s", NULL,
 };
 
-int view_open(const json_t *values, struct store **out, struct err *err)
+static int open_with(const json_t *values, unsigned flags, struct store **out,
+                     struct err *err)
 {
     char *path = store_default_path(json_get_str(values, "store", NULL));
-    int rc = store_open(path, STORE_READ_ONLY, out, err);
+    int rc = store_open(path, flags, out, err);
     free(path);
+    return rc;
+}
+
+int view_open(const json_t *values, struct store **out, struct err *err)
+{
+    return open_with(values, STORE_READ_ONLY, out, err);
+}
+
+int view_open_writable(const json_t *values, struct store **out, struct err *err)
+{
+    return open_with(values, STORE_CREATE, out, err);
+}
+
+int view_open_existing(const json_t *values, struct store **out, struct err *err)
+{
+    return open_with(values, 0, out, err);
+}
+
+int view_find_experiment(struct store *s, const char *name, int64_t *id, struct err *err)
+{
+    json_t *rows = view_rows(s, "SELECT id, name FROM experiment_view ORDER BY name",
+                             NULL, 100000, err),
+           *row;
+    if (!rows)
+        return -(int)err->code;
+    size_t i, n = json_array_size(rows);
+    const char **names = xcalloc(n + 1, sizeof *names);
+    *id = 0;
+    json_array_foreach(rows, i, row)
+    {
+        names[i] = json_get_str(row, "name", "");
+        if (str_eq(names[i], name))
+            *id = json_get_int(row, "id", 0);
+    }
+    const char *near = str_nearest(name, names, n);
+    char *clean = str_clean(name, strlen(name)),
+         *hint = str_clean(near ? near : "", near ? strlen(near) : 0);
+    int rc =
+        *id ? 0
+            : err_set(err, ERR_NOINPUT, "store '%s' has no experiment '%.200s'%s%.200s%s",
+                      store_path(s), clean, near ? " (did you mean '" : "",
+                      near ? hint : "; 'peftlab ls --experiments' lists them",
+                      near ? "'?)" : "");
+    free(clean);
+    free(hint);
+    free(names);
+    json_decref(rows);
     return rc;
 }
 

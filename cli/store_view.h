@@ -25,6 +25,11 @@
 
 /* Opens the store of --store for reading. */
 int view_open(const json_t *values, struct store **out, struct err *err);
+/* The same for writing; made when it is not there. */
+int view_open_writable(const json_t *values, struct store **out, struct err *err);
+int view_open_existing(const json_t *values, struct store **out, struct err *err);
+/* An experiment's number; the message names the nearest. */
+int view_find_experiment(struct store *s, const char *name, int64_t *id, struct err *err);
 /* A trial's number as written by the user. */
 int view_trial_id(const char *word, int64_t *id, struct err *err);
 

@@ -3,16 +3,18 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void to_hex(const unsigned char digest[32], char out[SHA256_HEX])
+/* 2 n digits and the NUL. */
+static void to_hex(const unsigned char *digest, int n, char *out)
 {
-    for (int i = 0; i < 32; i++) {
+    for (int i = 0; i < n; i++) {
         out[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         out[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
-    out[64] = '\0';
+    out[2 * n] = '\0';
 }
 
 void sha256_hex(const void *data, size_t n, char out[SHA256_HEX])
@@ -21,7 +23,7 @@ void sha256_hex(const void *data, size_t n, char out[SHA256_HEX])
     /* With a built-in digest this fails only when memory is out. */
     if (EVP_Digest(data, n, digest, NULL, EVP_sha256(), NULL) != 1)
         abort();
-    to_hex(digest, out);
+    to_hex(digest, 32, out);
 }
 
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *err)
@@ -33,6 +35,27 @@ int sha256_file(const char *path, char out[SHA256_HEX], struct err *err)
     sha256_hex(map.data, map.size, out);
     fs_unmap(&map);
     return 0;
+}
+
+int git_blob_file(const char *path, char out[GIT_BLOB_HEX], struct err *err)
+{
+    struct fs_map map;
+    char head[40];
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    int rc = fs_map(path, &map, err);
+    if (rc < 0)
+        return rc;
+    int n = snprintf(head, sizeof head, "blob %zu", map.size) + 1;
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    if (!c || EVP_DigestInit_ex(c, EVP_sha1(), NULL) != 1 ||
+        EVP_DigestUpdate(c, head, (size_t)n) != 1 ||
+        EVP_DigestUpdate(c, map.data, map.size) != 1 ||
+        EVP_DigestFinal_ex(c, digest, NULL) != 1)
+        rc = err_set(err, ERR_DEVICE, "'%s': SHA-1 is not to be had here", path);
+    EVP_MD_CTX_free(c);
+    fs_unmap(&map);
+    to_hex(digest, 20, out);
+    return rc;
 }
 
 uint64_t hash64(const void *data, size_t n)

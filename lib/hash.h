@@ -1,4 +1,5 @@
-/* lib/hash.h - SHA-256 (OpenSSL EVP) and a fast 64-bit hash for tables. */
+/* lib/hash.h - SHA-256, git's name of a file (OpenSSL EVP) and a fast 64-bit hash for
+ * tables. */
 #ifndef LIB_HASH_H
 #define LIB_HASH_H
 
@@ -10,6 +11,10 @@
 
 void sha256_hex(const void *data, size_t n, char out[SHA256_HEX]);
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *err);
+/* What git calls the content of a file: SHA-1 of "blob SIZE\0" and the bytes. For
+ * comparing with what a hub says; not a protection against anybody. */
+#define GIT_BLOB_HEX 41
+int git_blob_file(const char *path, char out[GIT_BLOB_HEX], struct err *err);
 uint64_t hash64(const void *data, size_t n); /* FNV-1a */
 
 /* String -> integer table (open addressing); keys are copied. */

@@ -337,12 +337,23 @@ double clock_mono_s(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 int64_t clock_wall_ms(void)
 {
     const char *fixed = getenv("PEFTLAB_NOW_MS");
-    if (fixed && *fixed)
-        return strtoll(fixed, NULL, 10);
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return fixed && *fixed ? strtoll(fixed, NULL, 10) : clock_ms(CLOCK_REALTIME);
+}
+
+int64_t clock_mono_ms(void)
+{
+    const char *fixed = getenv("PEFTLAB_MONO_MS");
+    if (!fixed || !*fixed)
+        fixed = getenv("PEFTLAB_NOW_MS");
+    return fixed && *fixed ? strtoll(fixed, NULL, 10) : clock_ms(CLOCK_MONOTONIC);
 }

@@ -43,6 +43,9 @@ int proc_signals(int *last);
 double clock_mono_s(void); /* CLOCK_MONOTONIC */
 int64_t clock_wall_ms(
     void); /* Unix time; PEFTLAB_NOW_MS in the environment replaces it (tests) */
+/* CLOCK_MONOTONIC, the same for all processes of a boot; PEFTLAB_MONO_MS, else
+ * PEFTLAB_NOW_MS replaces it. */
+int64_t clock_mono_ms(void);
 
 /* Environment fingerprint: program version, CPU model, SIMD level, cores, memory, kernel,
  * host (new reference). */

@@ -1,10 +1,8 @@
-/* lib/stats_dist.c - see stats.h: distribution functions and their inverses.
- *
- * Tails are computed as tails, never as 1 - p, so that small p-values keep their relative
- * accuracy (about 1e-12). */
-#include "lib/stats.h"
+/* lib/stats_dist.c - see stats_dist.h. */
+#include "lib/stats_dist.h"
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 /* ---- Normal ---- */
 
@@ -123,15 +121,6 @@ double stat_betainc(double a, double b, double x)
     return betainc(a, b, x, 1 - x);
 }
 
-double stat_binom_cdf(size_t k, size_t n, double p)
-{
-    if (!(p >= 0 && p <= 1))
-        return NAN;
-    if (k >= n)
-        return 1;
-    return betainc((double)(n - k), (double)k + 1, 1 - p, p);
-}
-
 /* ---- Student's t ---- */
 
 /* P(T > t) for t >= 0. */
@@ -199,18 +188,235 @@ double stat_t_quantile(double p, double df)
     return p < 0.5 ? -t_upper_quantile(p, df) : t_upper_quantile(1 - p, df);
 }
 
-/* ---- Queues ---- */
+/* ---- Incomplete gamma ---- */
 
-/* Erlang B by its recursion (no factorials), then C from B. */
-double stat_erlang_c(int servers, double offered)
+/* x^a e^-x / Gamma(a), a > 0, x > 0; for large a around the maximum at x = a, where the
+ * large terms are taken away by hand. */
+static double gamma_front(double a, double x)
 {
-    if (servers < 1 || !(offered >= 0))
+    if (a < 10)
+        return exp(a * log(x) - x - log_gamma(a));
+    double off = (x - a) / a;
+    double log_ratio = fabs(off) < 0.5 ? log1p(off) : log(x / a);
+    return sqrt(a / (2 * M_PI)) * exp(a * (log_ratio - off) - stirling_rest(a));
+}
+
+/* P(a, x) by its power series, quick for x < a + 1. */
+static double gamma_series(double a, double x)
+{
+    double term = 1 / a, sum = term;
+    for (double k = a + 1; term > sum * DBL_EPSILON / 4; k++) {
+        term *= x / k;
+        sum += term;
+    }
+    return sum * gamma_front(a, x);
+}
+
+/* Q(a, x) by Lentz's continued fraction, quick for x > a + 1. */
+static double gamma_fraction(double a, double x)
+{
+    const double tiny = 1e-300;
+    double b = x + 1 - a, c = 1 / tiny, d = 1 / b, f = d;
+    for (int i = 1; i < 100000; i++) {
+        double term = -i * (i - a);
+        b += 2;
+        d = term * d + b;
+        c = b + term / c;
+        d = 1 / (fabs(d) < tiny ? tiny : d);
+        c = fabs(c) < tiny ? tiny : c;
+        f *= c * d;
+        if (fabs(c * d - 1) < 2 * DBL_EPSILON)
+            break;
+    }
+    return f * gamma_front(a, x);
+}
+
+static double gammainc(double a, double x, bool upper)
+{
+    if (!(a > 0) || isnan(x))
         return NAN;
-    if (offered >= servers)
+    if (x <= 0 || isinf(x))
+        return (x <= 0) == upper ? 1 : 0;
+    if (x < a + 1)
+        return upper ? 1 - gamma_series(a, x) : gamma_series(a, x);
+    return upper ? gamma_fraction(a, x) : 1 - gamma_fraction(a, x);
+}
+
+double stat_chi2_cdf(double x, double df)
+{
+    return gammainc(df / 2, x / 2, false);
+}
+
+double stat_chi2_sf(double x, double df)
+{
+    return gammainc(df / 2, x / 2, true);
+}
+
+/* ---- Quantiles by bisection ---- */
+
+/* A distribution on a scale on which its whole range is -750..750: the logarithm of a
+ * positive variable, the logit of a share. */
+struct scaled_dist {
+    double (*tail)(const struct scaled_dist *d, double at, bool upper);
+    double a, b;
+};
+
+/* The least point whose lower tail reaches p; the smaller tail is the one compared. */
+static double bisect(const struct scaled_dist *d, double p)
+{
+    bool upper = p > 0.5;
+    double low = -750, high = 750;
+    for (int i = 0; i < 64; i++) {
+        double mid = 0.5 * (low + high), tail = d->tail(d, mid, upper);
+        bool reached = upper ? tail <= 1 - p : tail >= p;
+        *(reached ? &high : &low) = mid;
+    }
+    return 0.5 * (low + high);
+}
+
+static double chi2_tail(const struct scaled_dist *d, double log_x, bool upper)
+{
+    return gammainc(d->a / 2, exp(log_x) / 2, upper);
+}
+
+double stat_chi2_quantile(double p, double df)
+{
+    if (!(p >= 0 && p <= 1) || !(df > 0))
+        return NAN;
+    if (p == 0 || p == 1)
+        return p == 0 ? 0 : INFINITY;
+    return exp(bisect(&(struct scaled_dist){chi2_tail, df, 0}, p));
+}
+
+static double beta_tail(const struct scaled_dist *d, double logit, bool upper)
+{
+    double x = 1 / (1 + exp(-logit)), y = 1 / (1 + exp(logit));
+    return upper ? betainc(d->b, d->a, y, x) : betainc(d->a, d->b, x, y);
+}
+
+/* log(x / (1 - x)), which keeps both ends exact. */
+static double beta_quantile_logit(double p, double a, double b)
+{
+    return bisect(&(struct scaled_dist){beta_tail, a, b}, p);
+}
+
+double stat_beta_sf(double x, double a, double b)
+{
+    return betainc(b, a, 1 - x, x);
+}
+
+double stat_beta_quantile(double p, double a, double b)
+{
+    if (!(p >= 0 && p <= 1) || !(a > 0 && b > 0))
+        return NAN;
+    if (p == 0 || p == 1)
+        return p;
+    return 1 / (1 + exp(-beta_quantile_logit(p, a, b)));
+}
+
+/* ---- F ---- */
+
+/* d1 X / (d1 X + d2) has a beta distribution. */
+static double f_tail(double x, double df1, double df2, bool upper)
+{
+    if (!(df1 > 0 && df2 > 0) || isnan(x))
+        return NAN;
+    if (x <= 0 || isinf(x))
+        return (x <= 0) == upper ? 1 : 0;
+    double share = df1 * x / (df1 * x + df2), rest = df2 / (df1 * x + df2);
+    return upper ? betainc(df2 / 2, df1 / 2, rest, share)
+                 : betainc(df1 / 2, df2 / 2, share, rest);
+}
+
+double stat_f_cdf(double x, double df1, double df2)
+{
+    return f_tail(x, df1, df2, false);
+}
+
+double stat_f_sf(double x, double df1, double df2)
+{
+    return f_tail(x, df1, df2, true);
+}
+
+double stat_f_quantile(double p, double df1, double df2)
+{
+    if (!(p >= 0 && p <= 1) || !(df1 > 0 && df2 > 0))
+        return NAN;
+    if (p == 0 || p == 1)
+        return p == 0 ? 0 : INFINITY;
+    return df2 / df1 * exp(beta_quantile_logit(p, df1 / 2, df2 / 2));
+}
+
+/* ---- Binomial ---- */
+
+double stat_binom_pmf(size_t k, size_t n, double p)
+{
+    if (!(p >= 0 && p <= 1))
+        return NAN;
+    if (k > n)
+        return 0;
+    if (p == 0 || p == 1)
+        return k == (p == 0 ? 0 : n);
+    double hits = (double)k, misses = (double)(n - k);
+    /* C(n, k) = 1 / ((n + 1) B(k + 1, n - k + 1)) */
+    return exp(hits * log(p) + misses * log1p(-p) - log_beta(hits + 1, misses + 1)) /
+           ((double)n + 1);
+}
+
+double stat_binom_cdf(size_t k, size_t n, double p)
+{
+    if (!(p >= 0 && p <= 1))
+        return NAN;
+    if (k >= n)
         return 1;
-    double b = 1;
-    for (int c = 1; c <= servers; c++)
-        b = offered * b / (c + offered * b);
-    double rho = offered / servers;
-    return b / (1 - rho * (1 - b));
+    return betainc((double)(n - k), (double)k + 1, 1 - p, p);
+}
+
+double stat_binom_sf(size_t k, size_t n, double p)
+{
+    if (!(p >= 0 && p <= 1))
+        return NAN;
+    if (k >= n)
+        return 0;
+    return betainc((double)k + 1, (double)(n - k), p, 1 - p);
+}
+
+size_t stat_binom_quantile(double q, size_t n, double p)
+{
+    size_t low = 0, high = n; /* the answer is in low..high */
+    while (low < high) {
+        size_t k = low + (high - low) / 2;
+        if (stat_binom_cdf(k, n, p) >= q)
+            high = k;
+        else
+            low = k + 1;
+    }
+    return low;
+}
+
+/* ---- Noncentral t ---- */
+
+double stat_t_power(double noncentrality, double df, double alpha)
+{
+    if (!(df > 0) || !(alpha > 0 && alpha < 1) || isnan(noncentrality))
+        return NAN;
+    double t = -stat_t_quantile(alpha / 2, df);
+    /* s = sqrt(chi2 / df) has density 2 (df/2)^(df/2) / Gamma(df/2) s^(df-1) e^(-df
+     * s^2/2) and a standard deviation near 1 / sqrt(2 df); Simpson's rule over 10 of
+     * them. */
+    double reach = 10 / sqrt(2 * df), low = fmax(0, 1 - reach), high = 1 + reach;
+    double log_front = df < 20 ? log(2) + df / 2 * log(df / 2) - log_gamma(df / 2)
+                               : log(2) + df / 2 + 0.5 * log(df / 2 / (2 * M_PI)) -
+                                     stirling_rest(df / 2);
+    const int steps = 2000;
+    double step = (high - low) / steps, sum = 0;
+    for (int i = 0; i <= steps; i++) {
+        double s = low + i * step, weight = i == 0 || i == steps ? 1 : i % 2 ? 4 : 2;
+        double power = s > 0 || df > 1 ? (df - 1) * log(s) : 0;
+        double density = exp(log_front + power - df * s * s / 2);
+        sum += weight * density *
+               (stat_normal_cdf(noncentrality - t * s) +
+                stat_normal_cdf(-noncentrality - t * s));
+    }
+    return sum * step / 3;
 }

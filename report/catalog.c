@@ -15,7 +15,7 @@
 EMBED(builtin_prices, "report/data/prices.json");
 EMBED(builtin_gpus, "report/data/gpus.json");
 
-enum { MAX_PRICES = 20000, MAX_FILE = 4 << 20 };
+enum { MAX_PRICES = 20000, MAX_GPUS = 1000, MAX_FILE = 4 << 20 };
 
 /* "2026-11-09" as the Unix time of its start; -1: not a day. */
 static int64_t parse_day(const char *text)
@@ -33,6 +33,8 @@ static int64_t parse_day(const char *text)
         return -1; /* 31 February and the like */
     return (int64_t)t * 1000;
 }
+
+/* ---- prices ---- */
 
 static int read_price(const json_t *row, size_t i, const char *name, struct price *p,
                       struct err *err)
@@ -92,49 +94,113 @@ int catalog_parse_prices(const char *text, size_t len, const char *name,
     return 0;
 }
 
+/* ---- GPUs ---- */
+
+static const char *const statuses = "vendor|third-party|derived|unverified";
+static const char *const gpu_fields[] = {"memory_gb", "bandwidth_gb_s", "bf16_tflops",
+                                         "fp16_tflops", "watts"};
+
 static double field(const json_t *row, const char *key)
 {
     return json_get_num(json_object_get(row, key), "value", NAN);
 }
 
-static int read_gpus(struct catalog *c, struct err *err)
+/* A field that predictions rest on says what, how sure and from where. */
+static bool field_ok(const json_t *row, const char *key)
+{
+    const json_t *f = json_object_get(row, key);
+    double v = field(row, key);
+    return json_is_object(f) && v >= 0 && v < 1e7 &&
+           str_in_list(json_get_str(f, "status", ""), statuses, '|') &&
+           *json_get_str(f, "source", "");
+}
+
+static int read_gpu(const json_t *row, size_t i, const char *name, struct gpu *g,
+                    struct err *err)
+{
+    double bf16 = field(row, "bf16_tflops");
+    *g = (struct gpu){
+        .name = json_get_str(row, "gpu", ""),
+        .memory_bytes = field(row, "memory_gb") * 1e9,
+        .bandwidth_bytes_s = field(row, "bandwidth_gb_s") * 1e9,
+        .flops_s = (bf16 > 0 ? bf16 : field(row, "fp16_tflops")) * 1e12,
+        .format = bf16 > 0 ? "BF16" : "FP16",
+        .watts = field(row, "watts"),
+        .row = row,
+    };
+    const char *bad = *g->name ? NULL : "gpu";
+    for (size_t k = 0; k < ARRAY_LEN(gpu_fields) && !bad; k++) {
+        const json_t *f = json_object_get(row, gpu_fields[k]);
+        if (!field_ok(row, gpu_fields[k]))
+            bad = gpu_fields[k];
+        g->unverified += str_eq(json_get_str(f, "status", ""), "unverified");
+    }
+    if (!bad && !(g->memory_bytes > 0 && g->bandwidth_bytes_s > 0 && g->flops_s > 0))
+        bad = "memory_gb, bandwidth_gb_s and bf16_tflops (or fp16_tflops) above 0";
+    if (!bad)
+        return 0;
+    return err_set(err, ERR_CONFIG,
+                   "GPU file '%s': row %zu: '%s' is missing or wrong (needed: gpu, and "
+                   "memory_gb, bandwidth_gb_s, bf16_tflops, fp16_tflops, watts, each "
+                   "with value, status and source)",
+                   name, i + 1, bad);
+}
+
+int catalog_parse_gpus(const char *text, size_t len, const char *name,
+                       struct catalog *out, struct err *err)
 {
     json_t *row;
     size_t i;
-    c->gpu_file = json_parse(builtin_gpus, builtin_gpus_size, "gpus.json", err);
-    if (!c->gpu_file)
-        return err_context(err, "built-in file, this is a bug: ");
-    json_t *rows = json_object_get(c->gpu_file, "gpus");
-    c->gpus = xcalloc(json_array_size(rows) + 1, sizeof *c->gpus);
+    out->gpu_file = json_parse(text, len, name, err);
+    if (!out->gpu_file)
+        return err_context(err, "GPU file: ");
+    json_t *rows = json_is_array(out->gpu_file) ? out->gpu_file
+                                                : json_object_get(out->gpu_file, "gpus");
+    if (!json_is_array(rows) || json_array_size(rows) > MAX_GPUS)
+        return err_set(err, ERR_CONFIG,
+                       "GPU file '%s': 'gpus' must be a list of at most %d rows", name,
+                       MAX_GPUS);
+    out->gpus = xcalloc(json_array_size(rows) + 1, sizeof *out->gpus);
     json_array_foreach(rows, i, row)
     {
-        double bf16 = field(row, "bf16_tflops");
-        c->gpus[c->gpu_count++] = (struct gpu){
-            .name = json_get_str(row, "gpu", ""),
-            .memory_bytes = field(row, "memory_gb") * 1e9,
-            .bandwidth_bytes_s = field(row, "bandwidth_gb_s") * 1e9,
-            .flops_s = (bf16 > 0 ? bf16 : field(row, "fp16_tflops")) * 1e12,
-            .format = bf16 > 0 ? "BF16" : "FP16",
-            .watts = field(row, "watts"),
-            .row = row,
-        };
+        int rc = read_gpu(row, i, name, &out->gpus[i], err);
+        if (!rc && catalog_gpu(out, out->gpus[i].name))
+            rc = err_set(err, ERR_CONFIG, "GPU file '%s': row %zu: a second '%.60s'",
+                         name, i + 1, out->gpus[i].name);
+        if (rc)
+            return rc;
+        out->gpu_count++;
     }
     return 0;
 }
 
-int catalog_load(const char *prices_path, struct catalog *out, struct err *err)
+/* ---- both ---- */
+
+static int load_one(const char *path, const char *builtin, size_t builtin_size,
+                    const char *builtin_name,
+                    int (*parse)(const char *, size_t, const char *, struct catalog *,
+                                 struct err *),
+                    struct catalog *out, struct err *err)
+{
+    if (!path)
+        return parse(builtin, builtin_size, builtin_name, out, err);
+    struct buf text = BUF_INIT;
+    int rc = fs_read(path, MAX_FILE, &text, err);
+    if (!rc)
+        rc = parse(buf_str(&text), text.len, path, out, err);
+    buf_release(&text);
+    return rc;
+}
+
+int catalog_load(const char *gpus_path, const char *prices_path, struct catalog *out,
+                 struct err *err)
 {
     *out = (struct catalog){0};
-    struct buf text = BUF_INIT;
-    int rc = read_gpus(out, err);
-    if (!rc && prices_path)
-        rc = fs_read(prices_path, MAX_FILE, &text, err);
-    if (!rc && prices_path)
-        rc = catalog_parse_prices(buf_str(&text), text.len, prices_path, out, err);
-    else if (!rc)
-        rc = catalog_parse_prices(builtin_prices, builtin_prices_size, "prices.json", out,
-                                  err);
-    buf_release(&text);
+    int rc = load_one(gpus_path, builtin_gpus, builtin_gpus_size, "gpus.json",
+                      catalog_parse_gpus, out, err);
+    if (!rc)
+        rc = load_one(prices_path, builtin_prices, builtin_prices_size, "prices.json",
+                      catalog_parse_prices, out, err);
     if (rc)
         catalog_release(out);
     return rc;
@@ -149,13 +215,38 @@ void catalog_release(struct catalog *c)
     *c = (struct catalog){0};
 }
 
-struct price_range catalog_range(const struct catalog *c, const char *gpu)
+/* ---- look-ups ---- */
+
+const struct gpu *catalog_gpu(const struct catalog *c, const char *name)
+{
+    for (size_t i = 0; i < c->gpu_count; i++)
+        if (str_eq(c->gpus[i].name, name))
+            return &c->gpus[i];
+    return NULL;
+}
+
+const struct gpu *catalog_device(const struct catalog *c, const char *device)
+{
+    for (size_t i = 0; i < c->gpu_count; i++) {
+        json_t *name;
+        size_t k;
+        json_array_foreach(json_object_get(c->gpus[i].row, "devices"), k, name)
+        {
+            const char *begins = json_string_value(name);
+            if (begins && *begins && str_has_prefix(device, begins))
+                return &c->gpus[i];
+        }
+    }
+    return NULL;
+}
+
+static struct price_range range_of(const struct catalog *c, const char *gpu, bool spot)
 {
     struct price_range r = {.low = NAN, .base = NAN, .high = NAN};
     double *v = xcalloc(c->price_count + 1, sizeof *v);
     for (size_t i = 0; i < c->price_count; i++) {
         const struct price *p = &c->prices[i];
-        if (p->spot || !str_eq(p->gpu, gpu))
+        if (p->spot != spot || !str_eq(p->gpu, gpu))
             continue;
         v[r.rows++] = p->usd_per_gpu_hour;
         if (!r.newest || p->read_ms > r.newest->read_ms)
@@ -168,6 +259,16 @@ struct price_range catalog_range(const struct catalog *c, const char *gpu)
     }
     free(v);
     return r;
+}
+
+struct price_range catalog_range(const struct catalog *c, const char *gpu)
+{
+    return range_of(c, gpu, false);
+}
+
+struct price_range catalog_spot_range(const struct catalog *c, const char *gpu)
+{
+    return range_of(c, gpu, true);
 }
 
 int price_age_days(const struct price *p, int64_t unix_ms)

@@ -95,9 +95,13 @@ static int find_experiment(struct store *s, const char *name, int64_t *id,
     return rc;
 }
 
+/* Numbers of what a report covers, as JSON lists for the queries. */
+struct scope_ids {
+    json_t *sweeps, *experiments;
+};
+
 /* Without a wish: the newest sweep, else the newest experiment. */
-static int find_default(struct store *s, int64_t *sweep, int64_t *experiment,
-                        struct err *err)
+static int find_default(struct store *s, struct scope_ids *ids, struct err *err)
 {
     struct rows r;
     int rc = fetch(s,
@@ -106,26 +110,55 @@ static int find_default(struct store *s, int64_t *sweep, int64_t *experiment,
                    NULL, &r, NULL, err);
     if (rc)
         return rc;
-    *sweep = cell_int(&r, 0, "sweep");
-    *experiment = *sweep ? 0 : cell_int(&r, 0, "experiment");
+    int64_t sweep = cell_int(&r, 0, "sweep"), experiment = cell_int(&r, 0, "experiment");
     json_decref(r.result);
-    if (*sweep || *experiment)
-        return 0;
-    return err_set(err, ERR_NOINPUT,
-                   "store '%s' has no trials; 'peftlab sweep run FILE' adds some",
-                   store_path(s));
+    if (!sweep && !experiment)
+        return err_set(err, ERR_NOINPUT,
+                       "store '%s' has no trials; 'peftlab sweep run FILE' adds some",
+                       store_path(s));
+    json_array_append_new(sweep ? ids->sweeps : ids->experiments,
+                          json_integer(sweep ? sweep : experiment));
+    return 0;
 }
 
-static int find_scope(struct store *s, const struct report_scope *scope, int64_t *sweep,
-                      int64_t *experiment, struct err *err)
+static int find_scope(struct store *s, const struct report_scope *scope,
+                      struct scope_ids *ids, struct err *err)
 {
-    *sweep = *experiment = 0;
-    if (scope->sweep)
-        return store_find_sweep(s, scope->sweep, sweep, err);
-    if (scope->experiment)
-        return find_experiment(s, scope->experiment, experiment, err);
-    return find_default(s, sweep, experiment, err);
+    const json_t *name;
+    size_t i;
+    int rc = 0;
+    int64_t id;
+    json_array_foreach((json_t *)scope->sweeps, i, name)
+    {
+        if (!rc && !(rc = store_find_sweep(s, json_string_value(name), &id, err)))
+            json_array_append_new(ids->sweeps, json_integer(id));
+    }
+    json_array_foreach((json_t *)scope->experiments, i, name)
+    {
+        if (!rc && !(rc = find_experiment(s, json_string_value(name), &id, err)))
+            json_array_append_new(ids->experiments, json_integer(id));
+    }
+    if (!rc && json_array_size(ids->sweeps) + json_array_size(ids->experiments) == 0)
+        rc = find_default(s, ids, err);
+    return rc;
 }
+
+/* The two lists as bound text: what IN_SCOPE reads. */
+static json_t *scope_bind(const struct scope_ids *ids)
+{
+    struct buf sweeps = BUF_INIT, experiments = BUF_INIT;
+    json_write(&sweeps, ids->sweeps, 0);
+    json_write(&experiments, ids->experiments, 0);
+    json_t *bind = json_pack("[s, s]", buf_str(&sweeps), buf_str(&experiments));
+    buf_release(&sweeps);
+    buf_release(&experiments);
+    return bind;
+}
+
+#define IS_NAMED                                                                         \
+    "(sweep IN (SELECT value FROM json_each(?1)) OR "                                    \
+    "experiment IN (SELECT value FROM json_each(?2)))"
+#define IN_SCOPE "(SELECT id FROM trial_view WHERE " IS_NAMED ")"
 
 /* ---- trials ---- */
 
@@ -155,16 +188,67 @@ static void read_trial(const struct rows *r, size_t i, struct report_trial *t)
         json_object_update(t->params, t->config);
 }
 
-static int load_trials(struct store *s, json_t *bind, bool one_sweep,
+/* "sweep reviews", "sweeps a and b", "experiment x": as far as trials name them. */
+static char *title_of(const struct rows *r, const struct scope_ids *ids)
+{
+    bool sweeps = json_array_size(ids->sweeps) > 0,
+         both = sweeps && json_array_size(ids->experiments) > 0;
+    const char *column = sweeps && !both ? "sweep_name" : "experiment_name";
+    size_t n = 0;
+    struct buf names = BUF_INIT;
+    json_t *seen = json_object(), *none;
+    const char *name;
+    for (size_t i = 0; i < json_array_size(r->list); i++)
+        json_object_set_new(seen, cell_text(r, i, column), json_null());
+    json_object_foreach(seen, name, none)
+    {
+        n++;
+        buf_printf(&names, "%s%s",
+                   n == 1                        ? ""
+                   : n == json_object_size(seen) ? " and "
+                                                 : ", ",
+                   name);
+    }
+    char *title = xasprintf("%s%s %s", sweeps && !both ? "sweep" : "experiment",
+                            n > 1 ? "s" : "", buf_str(&names));
+    json_decref(seen);
+    buf_release(&names);
+    return title;
+}
+
+/* What find_default chose, as it can be asked for again: a sweep by its number. */
+static json_t *default_scope(const struct rows *r, const struct scope_ids *ids)
+{
+    char number[32];
+    snprintf(number, sizeof number, "%lld",
+             (long long)json_integer_value(json_array_get(ids->sweeps, 0)));
+    return json_array_size(ids->sweeps)
+               ? json_pack("{s:[s], s:[]}", "sweeps", number, "experiments")
+               : json_pack("{s:[], s:[s]}", "sweeps", "experiments",
+                           cell_text(r, 0, "experiment_name"));
+}
+
+static json_t *named_scope(const struct report_scope *scope)
+{
+    size_t n = json_array_size(scope->sweeps) + json_array_size(scope->experiments);
+    return n == 0
+               ? NULL
+               : json_pack("{s:o, s:o}", "sweeps",
+                           scope->sweeps ? json_deep_copy(scope->sweeps) : json_array(),
+                           "experiments",
+                           scope->experiments ? json_deep_copy(scope->experiments)
+                                              : json_array());
+}
+
+static int load_trials(struct store *s, const struct scope_ids *ids,
                        struct report_data *d, struct buf *hashed, struct err *err)
 {
     struct rows r;
     int rc = fetch(s,
                    "SELECT id, state, seed, key, attempts, params, config, started_ms, "
                    "ended_ms, duration_ms, reason, sweep_name, experiment_name "
-                   "FROM trial_view WHERE (?1 = 0 OR sweep = ?1) AND (?2 = 0 OR "
-                   "experiment = ?2) ORDER BY id",
-                   bind, &r, hashed, err);
+                   "FROM trial_view WHERE " IS_NAMED " ORDER BY id",
+                   scope_bind(ids), &r, hashed, err);
     if (rc)
         return rc;
     d->count = json_array_size(r.list);
@@ -176,8 +260,9 @@ static int load_trials(struct store *s, json_t *bind, bool one_sweep,
     d->trials = xcalloc(d->count + 1, sizeof *d->trials);
     for (size_t i = 0; i < d->count; i++)
         read_trial(&r, i, &d->trials[i]);
-    d->title = xasprintf("%s %s", one_sweep ? "sweep" : "experiment",
-                         cell_text(&r, 0, one_sweep ? "sweep_name" : "experiment_name"));
+    d->title = title_of(&r, ids);
+    d->scope = d->scope ? d->scope : default_scope(&r, ids);
+    d->scope_count = json_array_size(ids->sweeps) + json_array_size(ids->experiments);
     json_decref(r.result);
     return rc;
 }
@@ -194,10 +279,6 @@ static struct report_trial *find_trial(struct report_data *d, int64_t id)
     }
     return low < d->count && d->trials[low].id == id ? &d->trials[low] : NULL;
 }
-
-#define IN_SCOPE                                                                         \
-    "(SELECT id FROM trial_view WHERE (?1 = 0 OR sweep = ?1) AND "                       \
-    "(?2 = 0 OR experiment = ?2))"
 
 static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
                           struct buf *hashed, struct err *err)
@@ -262,24 +343,21 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
-static json_t *scope_bind(int64_t sweep, int64_t experiment)
-{
-    return json_pack("[I, I]", (json_int_t)sweep, (json_int_t)experiment);
-}
-
 int report_data_load(struct store *s, const struct report_scope *scope,
                      struct report_data *out, struct err *err)
 {
-    *out = (struct report_data){0};
+    *out = (struct report_data){.scope = named_scope(scope)};
     struct buf hashed = BUF_INIT;
-    int64_t sweep, experiment;
-    int rc = find_scope(s, scope, &sweep, &experiment, err);
+    struct scope_ids ids = {json_array(), json_array()};
+    int rc = find_scope(s, scope, &ids, err);
     if (!rc)
-        rc = load_trials(s, scope_bind(sweep, experiment), sweep != 0, out, &hashed, err);
+        rc = load_trials(s, &ids, out, &hashed, err);
     if (!rc)
-        rc = load_summaries(s, scope_bind(sweep, experiment), out, &hashed, err);
+        rc = load_summaries(s, scope_bind(&ids), out, &hashed, err);
     if (!rc)
-        rc = load_runs(s, scope_bind(sweep, experiment), out, &hashed, err);
+        rc = load_runs(s, scope_bind(&ids), out, &hashed, err);
+    json_decref(ids.sweeps);
+    json_decref(ids.experiments);
     if (!rc) {
         sha256_hex(buf_str(&hashed), hashed.len, out->rows_sha256);
         report_data_group(out, scope->group_by);
@@ -314,6 +392,7 @@ void report_data_release(struct report_data *d)
     }
     free(d->trials);
     free(d->title);
+    json_decref(d->scope);
     labels_release(&d->columns);
     labels_release(&d->groups);
     labels_release(&d->variants);
@@ -321,45 +400,7 @@ void report_data_release(struct report_data *d)
     *d = (struct report_data){0};
 }
 
-/* ---- one trial ---- */
-
-double trial_metric(const struct report_trial *t, const char *key)
-{
-    return json_get_num(t->metrics, key, NAN);
-}
-
-const json_t *trial_value(const struct report_trial *t, const char *key)
-{
-    const json_t *v = json_object_get(t->params, key);
-    if (!v || json_is_null(v))
-        v = json_object_get(t->config, key);
-    return v && !json_is_null(v) ? v : NULL;
-}
-
-char *trial_method(const struct report_trial *t)
-{
-    const char *method = json_string_value(trial_value(t, "method"));
-    const char *bits = json_string_value(trial_value(t, "quantization"));
-    if (!method)
-        return xstrdup("(no method)");
-    if (!bits || str_eq(bits, "none") || str_has_prefix(method, "q"))
-        return xstrdup(method);
-    if (str_eq(method, "lora") && str_eq(bits, "nf4"))
-        return xstrdup("qlora");
-    return xasprintf("%s on %s", method, bits);
-}
-
-bool trial_is_open(const struct report_trial *t)
-{
-    return t->state == TRIAL_waiting || t->state == TRIAL_running ||
-           t->state == TRIAL_preempted || t->state == TRIAL_stale ||
-           t->state == TRIAL_cancelled || t->state == TRIAL_pruned;
-}
-
-bool trial_is_failed(const struct report_trial *t)
-{
-    return !trial_is_open(t) && t->state != TRIAL_complete;
-}
+/* ---- series ---- */
 
 json_t *report_series(struct store *s, const json_t *trial_ids, const char *key,
                       struct err *err)

@@ -5,7 +5,8 @@
  * JSON object {"eval/accuracy": 0.8}; NaN is the word "NaN" there.
  *
  * Three labels place a trial in the matrix:
- *   column   the situation: training rows (with model and training file where they vary)
+ *   column   the situation: training rows, with task, model and training file where
+ *            they vary, and the hardware where several sweeps are put side by side
  *   group    what is compared: the method, or the keys of --group-by
  *   variant  everything else that varies (rank, alpha, learning rate, ...) but the seed
  * A group stands for itself at its best variant on the selection metric (verdict.h). */
@@ -29,6 +30,7 @@ struct report_trial {
     char *key, *reason, *sweep;        /* reason "" when there is none */
     double spent_s;                    /* of all its runs */
     size_t column, group, variant, machine;
+    const char *hardware; /* "AMD EPYC", "NVIDIA L4"; "" where it was not said */
 };
 
 /* A column, group or variant: `label` is for people. */
@@ -44,16 +46,19 @@ struct report_labels {
     size_t count, cap;
 };
 
+/* Trials of any of these; nothing named: the newest sweep, else the only experiment. */
 struct report_scope {
-    const char *sweep, *experiment; /* NULL: not asked for */
-    json_t *group_by;               /* list of keys, or NULL: by method */
+    const json_t *sweeps, *experiments; /* lists of names, or NULL */
+    json_t *group_by;                   /* list of keys, or NULL: by method */
 };
 
 struct report_data {
     struct report_trial *trials;
     size_t count;
     struct report_labels columns, groups, variants, machines;
-    char *title;                  /* "sweep reviews" */
+    json_t *scope;                /* {"sweeps", "experiments"}: what was read, by name */
+    size_t scope_count;           /* sweeps and experiments that were named */
+    char *title;                  /* "sweep reviews", "sweeps a and b" */
     char rows_sha256[SHA256_HEX]; /* of the rows read, as canonical JSON */
     int64_t first_ms, last_ms;    /* of all runs; 0: none */
     bool by_method;               /* groups are methods */
@@ -73,6 +78,11 @@ double trial_metric(const struct report_trial *t, const char *key);
 const json_t *trial_value(const struct report_trial *t, const char *key);
 /* Its method as people call it: "qlora" even where it resolved to lora on nf4. */
 char *trial_method(const struct report_trial *t);
+/* How many items the metric is a share of ("test/accuracy" of data/test_rows); NaN where
+ * it is no share of items or their number was not recorded. */
+double trial_items(const struct report_trial *t, const char *metric);
+/* Rows of the split that a metric was taken on, whatever it is; NaN: not recorded. */
+double trial_split_rows(const struct report_trial *t, const char *metric);
 bool trial_is_open(const struct report_trial *t); /* not run to an end: never a failure */
 bool trial_is_failed(const struct report_trial *t);
 /* Short text of a parameter's value: "query+value", "0.006". Caller frees. */

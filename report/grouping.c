@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const column_keys[] = {"model", "train_data", "max_train_samples"};
+static const char *const column_keys[] = {"task", "model", "train_data",
+                                          "max_train_samples", "hardware"};
+enum { WORDED_KEYS = 3 }; /* of these, what stands in front of the rows */
 
 /* ---- text of values ---- */
 
@@ -93,7 +95,7 @@ static char *column_label(const struct report_data *d, size_t column)
     const struct report_labels *l = &d->columns;
     const struct report_label *c = &l->items[column];
     struct buf out = BUF_INIT;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < WORDED_KEYS; k++) {
         const char *text = json_get_str(c->facts, column_keys[k], NULL);
         if (text && fact_varies(l, column_keys[k]))
             buf_printf(&out, "%s, ", file_name(text));
@@ -108,12 +110,18 @@ static char *column_label(const struct report_data *d, size_t column)
         buf_printf(&out, "all %.0f rows", rows);
     else
         buf_str_add(&out, "all rows");
+    const char *hardware = json_get_str(c->facts, "hardware", NULL);
+    if (hardware && fact_varies(l, "hardware"))
+        buf_printf(&out, ", %s", hardware);
     return buf_detach(&out, NULL);
 }
 
-static json_t *column_facts(const struct report_trial *t, const json_t *group_by)
+static json_t *column_facts(const struct report_trial *t, const json_t *group_by,
+                            bool by_hardware)
 {
     json_t *facts = json_object();
+    if (by_hardware && *t->hardware)
+        json_object_set_new(facts, "hardware", json_string(t->hardware));
     for (size_t k = 0; k < ARRAY_LEN(column_keys); k++) {
         const json_t *v = trial_value(t, column_keys[k]), *named;
         bool grouped = false;
@@ -165,7 +173,8 @@ static void sort_columns(struct report_data *d)
 static void make_columns(struct report_data *d, const json_t *group_by)
 {
     for (size_t i = 0; i < d->count; i++)
-        d->trials[i].column = place(&d->columns, column_facts(&d->trials[i], group_by));
+        d->trials[i].column =
+            place(&d->columns, column_facts(&d->trials[i], group_by, d->scope_count > 1));
     for (size_t i = 0; i < d->columns.count; i++)
         d->columns.items[i].order = number_of(
             json_object_get(d->columns.items[i].facts, "max_train_samples"), INFINITY);
@@ -183,6 +192,14 @@ static bool any_method(const struct report_data *d)
         if (trial_value(&d->trials[i], "method"))
             return true;
     return false;
+}
+
+static bool names_configs(const struct report_data *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (!json_is_string(json_object_get(d->trials[i].params, "config")))
+            return false;
+    return d->count > 0;
 }
 
 static json_t *group_facts(const struct report_trial *t, const json_t *group_by,
@@ -292,6 +309,7 @@ static const char *short_name(const char *key)
         {"target_modules",     ""         },
         {"reduction_factor",   "reduction"},
         {"num_virtual_tokens", "tokens"   },
+        {"num_train_epochs",   "epochs"   },
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(names[i][0], key))
@@ -316,18 +334,32 @@ static char *variant_text(const json_t *facts)
 
 /* ---- machines ---- */
 
-/* What may change numbers of a machine: all but the hashes of the inputs. */
+/* What may change numbers of a machine: all but the hashes of the inputs, what only names
+ * the machine, and the state of the user's folder. */
 static json_t *machine_facts(const struct report_trial *t)
 {
     json_t *facts = t->environment ? json_copy(t->environment) : json_object();
-    json_object_del(facts, "sha256");
+    static const char *const others[] = {"sha256", "host", "git", "owner"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        json_object_del(facts, others[i]);
     return facts;
+}
+
+/* The accelerator where one was used, else the processor. */
+static const char *hardware_of(const struct report_trial *t)
+{
+    const char *gpu = json_get_str(t->environment, "gpu", NULL);
+    return gpu && *gpu ? gpu : json_get_str(t->environment, "cpu", "");
 }
 
 void report_data_group(struct report_data *d, const json_t *group_by)
 {
-    d->by_method = !group_by && any_method(d);
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].hardware = hardware_of(&d->trials[i]);
     json_t *all_keys = NULL;
+    if (!group_by && names_configs(d)) /* a table that says what its rows are */
+        group_by = all_keys = json_pack("[s]", "config");
+    d->by_method = !group_by && any_method(d);
     if (!group_by && !d->by_method) {
         /* A table without methods: every combination but its learning rate. */
         json_t *keys = varying_keys(d), *v;

@@ -145,6 +145,44 @@ void html_head_cell(struct html *h, const char *fmt, ...)
     html_raw(h, "</th>");
 }
 
+void html_sorted_open(struct html *h, const char *id, const char *class_name,
+                      const char *caption, const char *names, const char *headings)
+{
+    size_t columns = 1, order = 0;
+    for (const char *c = headings; *c; c++)
+        columns += *c == '|';
+    buf_printf(&h->out, "<fieldset class=\"sorted c%zu\"><legend>Sort by</legend>",
+               columns < HTML_MAX_COLUMNS ? columns : HTML_MAX_COLUMNS);
+    for (const char *at = names; at && order < HTML_MAX_ORDERS; order++) {
+        const char *bar = strchr(at, '|');
+        char *text = bar ? xstrndup(at, (size_t)(bar - at)) : xstrdup(at);
+        buf_printf(
+            &h->out,
+            "<input type=\"radio\" name=\"%s\" id=\"%s-%zu\" class=\"o%zu\"%s><label "
+            "for=\"%s-%zu\">",
+            id, id, order, order, order ? "" : " checked", id, order);
+        html_text(h, text);
+        html_raw(h, "</label>\n");
+        free(text);
+        at = bar ? bar + 1 : NULL;
+    }
+    html_table_open(h, class_name, caption, headings);
+}
+
+void html_row_ranked(struct html *h, const size_t *places, size_t orders)
+{
+    html_raw(h, "\n<tr style=\"");
+    for (size_t i = 1; i < orders && i < HTML_MAX_ORDERS; i++)
+        buf_printf(&h->out, "%s--o%zu:%zu", i > 1 ? ";" : "", i, places[i]);
+    html_raw(h, "\">");
+}
+
+void html_sorted_close(struct html *h)
+{
+    html_table_close(h);
+    html_raw(h, "</fieldset>\n");
+}
+
 void html_table_close(struct html *h)
 {
     html_raw(h, "</tbody></table></div>\n");

@@ -38,4 +38,15 @@ void html_head_cell(struct html *h, const char *fmt, ...)
     __attribute__((format(printf, 2, 3))); /* th scope=row */
 void html_table_close(struct html *h);
 
+/* A table that its reader can sort without a script: radio buttons in front of it choose
+ * one of several orders, which CSS applies by `order` (report.css; browsers that cannot
+ * show the rows as they come, as paper does). `names`: "trial|score"; order 0 is that of
+ * the rows. Begin each row with html_row_ranked: its place in every order. Numbers of
+ * tables and their columns are bounded by HTML_MAX_ORDERS and HTML_MAX_COLUMNS. */
+enum { HTML_MAX_ORDERS = 4, HTML_MAX_COLUMNS = 16 };
+void html_sorted_open(struct html *h, const char *id, const char *class_name,
+                      const char *caption, const char *names, const char *headings);
+void html_row_ranked(struct html *h, const size_t *places, size_t orders);
+void html_sorted_close(struct html *h);
+
 #endif

@@ -34,14 +34,23 @@ static struct verdict *judge_column(const struct report_data *d,
                                          .seed = t->seed,
                                          .complete = t->state == TRIAL_complete,
                                          .select = trial_metric(t, s->select_metric),
-                                         .score = trial_metric(t, s->metric)};
+                                         .score = trial_metric(t, s->metric),
+                                         .items = trial_items(t, s->metric)};
     }
     struct verdict *v = verdict_new(rows, n, d->groups.count, &s->rules);
     free(rows);
     return v;
 }
 
-/* Good trials of a configuration by seed; of repeats the last. */
+static void remove_at(struct report_cell *c, size_t at)
+{
+    c->count--;
+    for (size_t k = at; k < c->count; k++)
+        c->trials[k] = c->trials[k + 1];
+}
+
+/* Good trials of a configuration by seed. Of repeats the last counts, as in verdict.c:
+ * where that one failed, the seed failed. */
 static void collect(struct report_cell *c, const struct report_data *d,
                     const struct report_settings *s)
 {
@@ -49,15 +58,20 @@ static void collect(struct report_cell *c, const struct report_data *d,
     for (size_t i = 0; i < d->count; i++) {
         const struct report_trial *t = &d->trials[i];
         if (t->column != c->column || t->group != c->group || t->variant != c->variant ||
-            !trial_is_good(t, s))
+            trial_is_open(t))
             continue;
         size_t at = 0;
         while (at < c->count && c->trials[at]->seed < t->seed)
             at++;
-        if (at == c->count || c->trials[at]->seed != t->seed) {
+        bool there = at < c->count && c->trials[at]->seed == t->seed;
+        if (!trial_is_good(t, s)) {
+            if (there)
+                remove_at(c, at);
+            continue;
+        }
+        if (!there)
             for (size_t k = c->count++; k > at; k--)
                 c->trials[k] = c->trials[k - 1];
-        }
         c->trials[at] = t;
     }
 }
@@ -134,25 +148,33 @@ void matrix_order(const struct matrix *m, size_t column, size_t *groups)
                 groups[n++] = g;
 }
 
+struct spread spread_of(const double *values, size_t n)
+{
+    struct spread s = {
+        .mean = NAN, .sd = NAN, .ci = {NAN, NAN},
+                .n = n
+    };
+    if (n == 0)
+        return s;
+    s.mean = stat_mean(values, n);
+    s.sd = stat_sd(values, n);
+    s.ci = stat_t_interval(values, n, 0.95);
+    if (n >= 2 && s.sd == 0)
+        s.ci = (struct stat_interval){s.mean, s.mean};
+    return s;
+}
+
 struct spread trials_spread(const struct report_trial *const *trials, size_t count,
                             const char *key)
 {
     double *v = xcalloc(count + 1, sizeof *v);
-    struct spread s = {
-        .mean = NAN, .sd = NAN, .ci = {NAN, NAN}
-    };
+    size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         double x = trial_metric(trials[i], key);
         if (isfinite(x))
-            v[s.n++] = x;
+            v[n++] = x;
     }
-    if (s.n) {
-        s.mean = stat_mean(v, s.n);
-        s.sd = stat_sd(v, s.n);
-        s.ci = stat_t_interval(v, s.n, 0.95);
-        if (s.n >= 2 && s.sd == 0)
-            s.ci = (struct stat_interval){s.mean, s.mean};
-    }
+    struct spread s = spread_of(v, n);
     free(v);
     return s;
 }
@@ -180,7 +202,11 @@ struct report_cell *matrix_variants(const struct report_data *d,
         list = xgrow(list, &cap, n + 1, sizeof *list);
         list[n] = (struct report_cell){
             .column = column, .group = t->group, .variant = t->variant};
-        collect(&list[n++], d, s);
+        collect(&list[n], d, s);
+        if (list[n].count) /* 0: a later repeat failed */
+            n++;
+        else
+            free(list[n].trials);
     }
     *count = n;
     return list;

@@ -14,9 +14,11 @@ struct report_options;
 struct report_settings {
     const char *metric, *select_metric; /* owned by the options or static */
     struct verdict_rules rules;
-    bool delta_chosen; /* not given by the user */
-    bool same_split;   /* selected and reported on the same numbers: optimistic */
-    double scale;      /* median of the metric, for texts */
+    bool delta_chosen;      /* not given by the user */
+    bool same_split;        /* selected and reported on the same numbers: optimistic */
+    double scale;           /* median of the metric, for texts */
+    const char *memory_key; /* what stands for peak memory: planned, of the device, of the
+                               process; the first that there is */
 };
 
 enum cell_word {
@@ -62,6 +64,7 @@ const struct report_cell *matrix_cell(const struct matrix *m, size_t column,
 /* Groups of a column, best first, then failed, then not run. Fills m->groups indices. */
 void matrix_order(const struct matrix *m, size_t column, size_t *groups);
 
+struct spread spread_of(const double *values, size_t n);
 struct spread trials_spread(const struct report_trial *const *trials, size_t count,
                             const char *key);
 struct spread cell_spread(const struct report_cell *c, const char *key);

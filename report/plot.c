@@ -51,6 +51,29 @@ const char *figure_label(struct figure *f, const char *text)
     return word_f("QZ%zuZQ", f->label_count++);
 }
 
+/* The place of the n-th character. */
+static const char *skip_characters(const char *at, size_t n)
+{
+    while (*at && n) {
+        at++;
+        n -= (*at & 0xC0) != 0x80; /* not within a character */
+    }
+    return at;
+}
+
+const char *figure_name(struct figure *f, const char *text, size_t columns)
+{
+    size_t all = 0;
+    for (const char *c = text; *c; c++)
+        all += (*c & 0xC0) != 0x80;
+    if (all <= columns)
+        return figure_label(f, text);
+    size_t head = (columns - 1) / 2;
+    return figure_label(f,
+                        word_f("%.*s…%s", (int)(skip_characters(text, head) - text), text,
+                               skip_characters(text, all - (columns - 1 - head))));
+}
+
 static char *sentence(const char *fmt, va_list ap)
 {
     struct buf b = BUF_INIT;
@@ -173,7 +196,9 @@ void figure_write(const struct figure *f, struct html *h)
     html_el(h, "span", "takeaway", "%s", f->takeaway ? f->takeaway : "");
     html_close(h, "figcaption");
     if (f->svg) {
-        html_raw(h, "<div class=\"scroll\" tabindex=\"0\"><div class=\"plot\">");
+        buf_printf(&h->out,
+                   "<div class=\"scroll\" tabindex=\"0\"><div class=\"plot p-%s\">",
+                   f->plot->name);
         html_raw(h, f->svg);
         html_raw(h, "</div></div>\n");
     } else {

@@ -56,6 +56,8 @@ void figure_begin(struct figure *f, int width, int height, double left, double r
                   double top, double bottom);
 /* A token that stands for the text in the script. */
 const char *figure_label(struct figure *f, const char *text);
+/* The same for a name that may be too long: the middle becomes "…" beyond `columns`. */
+const char *figure_name(struct figure *f, const char *text, size_t columns);
 void figure_line(struct figure *f, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void figure_takeaway(struct figure *f, const char *fmt, ...)

@@ -146,7 +146,8 @@ static void write_ends(const struct report *r, struct figure *f, const struct cu
         figure_line(f,
                     "set label %zu '%s' at graph 1.02,%s left tc rgb '" INK
                     "' point pt 7 ps 0.6 lc rgb '%s' offset 0.7,0",
-                    i + 1, figure_label(f, r->data.groups.items[c[i].cell->group].label),
+                    i + 1,
+                    figure_name(f, r->data.groups.items[c[i].cell->group].label, 16),
                     gp(at[i]), series_colour(i));
 }
 
@@ -157,7 +158,7 @@ static void write_script(const struct report *r, struct figure *f, const struct 
     axis_init(&y);
     include_values(c, n, &y);
     axis_close(&y, 0.04, false);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, 0.08, 0.85, 0.96, 0.14);
+    figure_begin(f, WIDTH_PX, HEIGHT_PX, 0.09, 0.83, 0.96, 0.14);
     axis_script(&x, 'x', "update", f);
     axis_script(&y, 'y', name, f);
     for (size_t i = 0; i < n; i++)
@@ -262,6 +263,7 @@ static int draw_eval(struct report *r, struct figure *f, struct err *err)
     return draw(r, f, r->settings.select_metric, r->settings.select_metric, err);
 }
 
-const struct plot plot_loss_curve = {"loss_curve", "curves", "Training loss", draw_loss};
-const struct plot plot_eval_curve = {"eval_curve", "curves", "Score while training",
+const struct plot plot_loss_curve = {"loss_curve", "tradeoff", "Training loss",
+                                     draw_loss};
+const struct plot plot_eval_curve = {"eval_curve", "tradeoff", "Score while training",
                                      draw_eval};

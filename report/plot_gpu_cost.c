@@ -16,7 +16,7 @@ static size_t predict_all(const struct report *r, const struct report_cell *c,
     size_t n = 0;
     for (size_t i = 0; i < r->catalog.gpu_count; i++) {
         predict_gpu(r, c, &r->catalog.gpus[i], &out[n]);
-        if (out[n].fits && isfinite(out[n].run_usd.base))
+        if (out[n].fit != FIT_NO && isfinite(out[n].run_usd.base))
             n++;
     }
     for (size_t i = 1; i < n; i++) /* cheapest first */

@@ -7,7 +7,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920 };
+enum { WIDTH_PX = 920, MAX_ROWS = 24 };
+
+/* The best of the main column; more than a page holds are left out. */
+static size_t rows_shown(const struct matrix *m)
+{
+    return m->groups < MAX_ROWS ? m->groups : MAX_ROWS;
+}
 
 /* Rows from top to bottom in the order of the main column; columns side by side in it. */
 static double row_of(const struct matrix *m, size_t row, size_t column)
@@ -22,7 +28,7 @@ static void write_series(const struct report *r, struct figure *f, const size_t 
 {
     const struct matrix *m = &r->matrix;
     figure_line(f, "$m%zu << EOD", column);
-    for (size_t i = 0; i < m->groups; i++) {
+    for (size_t i = 0; i < rows_shown(m); i++) {
         const struct report_cell *c = matrix_cell(m, column, order[i]);
         const struct verdict_config *v = c->verdict;
         bool bars = isfinite(v->ci.low);
@@ -31,7 +37,7 @@ static void write_series(const struct report *r, struct figure *f, const size_t 
                         gp(bars ? v->ci.low : v->mean), gp(bars ? v->ci.high : v->mean));
     }
     figure_line(f, "EOD\n$s%zu << EOD", column);
-    for (size_t i = 0; i < m->groups; i++) {
+    for (size_t i = 0; i < rows_shown(m); i++) {
         const struct report_cell *c = matrix_cell(m, column, order[i]);
         for (size_t k = 0; k < c->count; k++)
             figure_line(f, "%s %s", gp(c->verdict->scores[k]),
@@ -42,17 +48,22 @@ static void write_series(const struct report *r, struct figure *f, const size_t 
 
 /* Intervals of two seeds can be huge: the axis follows the seeds, and an interval only as
  * far as half their range beyond them; what reaches further is cut at the edge. */
-static void include_scores(const struct matrix *m, struct axis *x)
+static void include_scores(const struct matrix *m, const size_t *order, struct axis *x)
 {
     axis_init(x);
-    for (size_t i = 0; i < m->columns * m->groups; i++)
-        for (size_t k = 0; k < m->cells[i].count; k++)
-            axis_include(x, m->cells[i].verdict->scores[k]);
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t i = 0; i < rows_shown(m); i++) {
+            const struct report_cell *cell = matrix_cell(m, c, order[i]);
+            for (size_t k = 0; k < cell->count; k++)
+                axis_include(x, cell->verdict->scores[k]);
+        }
     double low = x->low - (x->high - x->low) / 2, high = x->high + (x->high - x->low) / 2;
-    for (size_t i = 0; i < m->columns * m->groups; i++) {
-        axis_include(x, fmax(m->cells[i].verdict->ci.low, low));
-        axis_include(x, fmin(m->cells[i].verdict->ci.high, high));
-    }
+    for (size_t c = 0; c < m->columns; c++)
+        for (size_t i = 0; i < rows_shown(m); i++) {
+            const struct report_cell *cell = matrix_cell(m, c, order[i]);
+            axis_include(x, fmax(cell->verdict->ci.low, low));
+            axis_include(x, fmin(cell->verdict->ci.high, high));
+        }
 }
 
 static void write_script(const struct report *r, struct figure *f, const size_t *order)
@@ -60,16 +71,16 @@ static void write_script(const struct report *r, struct figure *f, const size_t 
     const struct matrix *m = &r->matrix;
     struct axis x;
     size_t rows = 0;
-    include_scores(m, &x);
+    include_scores(m, order, &x);
     axis_close(&x, 0.03, false);
-    figure_begin(f, WIDTH_PX, 120 + (int)m->groups * (m->columns > 1 ? 52 : 40), 0.17,
-                 0.97, 1 - 46.0 / (120 + (double)m->groups * 52), 0);
+    figure_begin(f, WIDTH_PX, 120 + (int)rows_shown(m) * (m->columns > 1 ? 52 : 40), 0.17,
+                 0.97, 1 - 46.0 / (120 + (double)rows_shown(m) * 52), 0);
     axis_script(&x, 'x', figure_label(f, metric_of(r)), f);
     figure_line(f, "set bmargin at screen %s", gp(66.0 / f->height));
     figure_line(f, "set tmargin at screen %s", gp(1 - 40.0 / f->height));
-    for (size_t i = 0; i < m->groups; i++, rows++)
+    for (size_t i = 0; i < rows_shown(m); i++, rows++)
         buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "set ytics scale 0 (",
-                   figure_label(f, r->data.groups.items[order[i]].label), i);
+                   figure_name(f, r->data.groups.items[order[i]].label, 18), i);
     figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%s:-0.6]",
                 gp((double)rows - 0.4));
     for (size_t c = 0; c < m->columns; c++) { /* a key above the plot */
@@ -99,7 +110,7 @@ static void write_table(const struct report *r, struct figure *f, const size_t *
     html_table_open(&f->table, NULL, NULL,
                     "Rows|Configuration|>Mean|>95 % interval|>s.d.|>Seeds|Seed: score");
     for (size_t c = 0; c < m->columns; c++)
-        for (size_t i = 0; i < m->groups; i++) {
+        for (size_t i = 0; i < rows_shown(m); i++) {
             const struct report_cell *cell = matrix_cell(m, c, order[i]);
             const struct verdict_config *v = cell->verdict;
             if (!cell->count)
@@ -154,9 +165,11 @@ static int draw(struct report *r, struct figure *f, struct err *err)
     write_takeaway(r, f);
     figure_alt(
         f,
-        "Dot plot: a row per %s, the mean %s with its 95 %% t interval over seeds, "
+        "Dot plot: a row per %s%s, the mean %s with its 95 %% t interval over seeds, "
         "one mark per number of training rows; small rings are single seeds.",
-        r->data.by_method ? "method" : "group", metric_of(r));
+        r->data.by_method ? "method" : "group",
+        m->groups > MAX_ROWS ? word_f(" (the best %d of %zu)", MAX_ROWS, m->groups) : "",
+        metric_of(r));
     free(order);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/plot.h"
+#include "report/verify.h"
 #include "report/words.h"
 #include <math.h>
 #include <stdarg.h>
@@ -29,13 +30,19 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     r->options = *o;
     r->store = s;
     r->sections = json_object();
-    int rc = catalog_load(o->prices_path, &r->catalog, err);
+    int rc = catalog_load(o->gpus_path, o->prices_path, &r->catalog, err);
+    if (!rc && o->sla_path)
+        rc = sla_load(o->sla_path, &r->sla, err);
     if (!rc)
         rc = report_data_load(s, &o->scope, &r->data, err);
     if (!rc)
         rc = settings_choose(&r->data, o, &r->settings, err);
     if (!rc)
         matrix_build(&r->matrix, &r->data, &r->settings);
+    if (!rc)
+        rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
+    if (!rc && r->sla)
+        r->services = sla_judge(r);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
         json_object_set_new(r->sections, sections[i]->id, sections[i]->numbers(r));
     if (!rc)
@@ -55,6 +62,9 @@ void report_free(struct report *r)
     matrix_release(&r->matrix);
     report_data_release(&r->data);
     catalog_release(&r->catalog);
+    claims_release(&r->claims);
+    sla_free(r->sla);
+    free(r->services);
     json_decref(r->sections);
     free(r);
 }
@@ -98,20 +108,24 @@ const char *cell_name(const struct report *r, const struct report_cell *c)
 {
     const char *group = r->data.groups.items[c->group].label;
     const char *variant = r->data.variants.items[c->variant].label;
+    /* A group by a name of its own that was tried in one way needs no more words. */
+    if (!r->data.by_method && c->verdict && c->verdict->variants_tried == 1)
+        variant = "";
     return *variant && c->word != CELL_NOT_RUN ? word_f("%s (%s)", group, variant)
                                                : word_f("%s", group);
 }
 
 const char *pair_evidence(const struct report *r, const struct verdict_pair *p)
 {
-    double delta = r->settings.rules.delta;
+    double delta = r->settings.rules.delta,
+           judged = isnan(p->p_holm_best) ? p->p_holm : p->p_holm_best;
     if (isnan(p->ci95.low))
         return "no interval, too few seeds";
-    return word_f(
-        "95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
-        isnan(p->p_holm) ? "" : ", adjusted ", isnan(p->p_holm) ? "" : word_p(p->p_holm),
-        isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
-        isnan(p->equal_effort_diff) ? "" : word_change(p->equal_effort_diff, delta));
+    return word_f("95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
+                  isnan(judged) ? "" : ", adjusted ", isnan(judged) ? "" : word_p(judged),
+                  isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
+                  isnan(p->equal_effort_diff) ? ""
+                                              : word_change(p->equal_effort_diff, delta));
 }
 
 const char *metric_of(const struct report *r)
@@ -127,7 +141,9 @@ static void write_head(const struct report *r, struct html *h)
                 "<meta name=\"viewport\" content=\"width=device-width, "
                 "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
                 "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src "
-                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>");
+                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    verify_write_seal(h);
+    html_raw(h, "<title>");
     html_textf(h, "%s: which configuration to choose", r->data.title);
     html_raw(h, "</title>\n<style>\n");
     html_raw(h, report_css);
@@ -193,6 +209,8 @@ static void write_contents(const struct report *r, struct html *h)
     html_raw(h, "</ol></nav>\n");
 }
 
+static json_t *embedded_json(const struct report *r);
+
 void report_html(const struct report *r, struct html *out)
 {
     write_head(r, out);
@@ -207,7 +225,12 @@ void report_html(const struct report *r, struct html *out)
             "peftlab %s. Ranges are 95 %% t intervals over seeds unless said otherwise. "
             "Predictions are in italics behind ≈; everything else was measured.",
             PEFTLAB_VERSION);
-    html_raw(out, "</footer>\n</body>\n</html>\n");
+    html_raw(out, "</footer>\n");
+    json_t *data = embedded_json(r);
+    verify_write_data(data, out);
+    json_decref(data);
+    html_raw(out, "</body>\n</html>\n");
+    verify_seal(out);
 }
 
 /* ---- JSON ---- */
@@ -261,6 +284,36 @@ static json_t *verdicts_json(const struct report *r)
     return main;
 }
 
+enum { MAX_EMBEDDED_PAIRS = 200, MAX_EMBEDDED_CELLS = 200 };
+
+/* Pairs come in the order of ranks, so that those of the best stand first. */
+static void shorten_pairs(json_t *verdict)
+{
+    json_t *pairs = json_object_get(verdict, "pairs"),
+           *best = json_object_get(verdict, "best");
+    size_t all = json_array_size(pairs), keep = 0, i = 0;
+    const char *name;
+    json_t *config, *configs = json_object_get(verdict, "configs");
+    void *next;
+    json_object_foreach_safe(configs, next, name, config)
+    {
+        if (i++ >= MAX_EMBEDDED_CELLS)
+            json_object_del(configs, name);
+    }
+    if (i > MAX_EMBEDDED_CELLS)
+        json_object_set_new(verdict, "configs_left_out",
+                            json_integer((json_int_t)(i - MAX_EMBEDDED_CELLS)));
+    if (all <= MAX_EMBEDDED_PAIRS)
+        return;
+    while (keep < all &&
+           json_equal(json_object_get(json_array_get(pairs, keep), "a"), best))
+        keep++;
+    while (json_array_size(pairs) > keep)
+        json_array_remove(pairs, json_array_size(pairs) - 1);
+    json_object_set_new(verdict, "pairs_left_out",
+                        json_integer((json_int_t)(all - keep)));
+}
+
 static void collect_takeaways(const struct report *r, json_t *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
@@ -289,12 +342,36 @@ json_t *report_json(const struct report *r)
     json_object_set_new(o, "group_by",
                         r->options.scope.group_by ? json_incref(r->options.scope.group_by)
                                                   : json_null());
+    json_object_set_new(o, "scope", json_incref(r->data.scope));
     json_object_set_new(o, "store_rows_sha256", json_string(r->data.rows_sha256));
     json_object_set_new(o, "verdicts", verdicts_json(r));
     json_object_set_new(o, "matrix", json_incref(json_object_get(r->sections, "matrix")));
     json_object_set_new(o, "takeaways", takeaways);
     json_object_set_new(o, "figures", figures);
     json_object_set(o, "sections", r->sections);
+    return o;
+}
+
+/* The same without what it says twice; of a long table of pairs those with the best, of
+ * a large matrix the verdicts alone. */
+static json_t *embedded_json(const struct report *r)
+{
+    json_t *o = report_json(r), *verdicts = json_object_get(o, "verdicts"),
+           *columns = json_object_get(verdicts, "columns"), *column;
+    size_t i;
+    json_object_del(o, "matrix");
+    json_object_del(o, "takeaways");
+    if (json_array_size(columns) == 1)
+        json_object_del(verdicts, "columns");
+    shorten_pairs(verdicts);
+    json_array_foreach(columns, i, column)
+    {
+        shorten_pairs(column);
+    }
+    if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED_CELLS) {
+        json_object_del(o, "sections");
+        json_object_set_new(o, "sections_left_out", json_true());
+    }
     return o;
 }
 

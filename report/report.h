@@ -16,22 +16,25 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "report/catalog.h"
+#include "report/claims.h"
 #include "report/data.h"
 #include "report/html.h"
 #include "report/matrix.h"
+#include "report/sla.h"
 #include <jansson.h>
 
 #define REPORT_CORE_USD_PER_HOUR 0.048 /* see docs/report.md */
 
 struct report_options {
     struct report_scope scope;
-    const char *metric, *select_metric; /* NULL: chosen by what there is */
-    const char *goal;                   /* "maximize", "minimize"; NULL: by the name */
-    double delta, collapse;             /* NaN: chosen, none */
-    const char *prices_path;            /* NULL: the built-in file */
-    double requests_per_day;            /* NaN: cost while busy alone */
-    double core_usd_per_hour;           /* price of one core of this machine */
-    const char *command;                /* how it was called, for the appendix */
+    const char *metric, *select_metric;  /* NULL: chosen by what there is */
+    const char *goal;                    /* "maximize", "minimize"; NULL: by the name */
+    double delta, collapse;              /* NaN: chosen, none */
+    const char *prices_path, *gpus_path; /* NULL: the built-in files */
+    const char *sla_path;                /* NULL: nothing is asked for */
+    double requests_per_day;             /* NaN: cost while busy alone */
+    double core_usd_per_hour;            /* price of one core of this machine */
+    const char *command;                 /* how it was called, for the appendix */
 };
 
 struct report {
@@ -40,8 +43,11 @@ struct report {
     struct report_data data;
     struct report_settings settings;
     struct matrix matrix;
+    struct claims claims;
     struct catalog catalog;
-    json_t *sections; /* {section id: its numbers} */
+    struct sla *sla;              /* NULL: none was given */
+    struct sla_verdict *services; /* by group; NULL: no SLA file */
+    json_t *sections;             /* {section id: its numbers} */
     struct figure *figures;
     size_t figure_count;
 };

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/appendix.h"
 #include "report/cost.h"
 #include "report/words.h"
 #include <math.h>
@@ -198,164 +199,134 @@ static void write_failures(const json_t *list, struct html *h)
     html_table_close(h);
 }
 
-static void write_formulas(const struct report *r, struct html *h)
-{
-    static const char *const lines[] = {
-        "Mean over seeds ± t(.975, n − 1) · s / √n. Failed seeds are a rate with a "
-        "Wilson "
-        "interval, never part of a mean.",
-        "Pairs: paired t over shared good seeds (at least 3), else Welch (at least 2 "
-        "each), "
-        "else not compared. p adjusted by Holm over all pairs of a column.",
-        "better: adjusted p < .05 and difference ≥ δ. equivalent: 90 % interval inside "
-        "(−δ, "
-        "δ). Else undecided. Where one was tried in at least twice as many variants, "
-        "better "
-        "must hold at equal effort.",
-        "Seeds needed: the smallest n with t(1 − .025 / pairs, n − 1) + z(.8) ≤ √n · d / "
-        "s, "
-        "s the s.d. of paired differences; "
-        "for equivalence t(.95, n − 1) and d = δ − |difference|.",
-        "Visible by evaluation rows: (z(.975) + z(.8)) · √(2 p (1 − p) / N), unpaired.",
-        "Run cost here: seconds · threads · price per core and hour / 3600. GPU: price · "
-        "(set-up + FLOPs / (peak · share)) / 3600.",
-        "Request on a GPU: max(weight bytes at 16 bit / (bandwidth · share), FLOPs / "
-        "(peak · "
-        "share)) + launches. Forward FLOPs per row: the leanest of training FLOPs per "
-        "row "
-        "over 1 (head), 2 (inside the model) or 3 (full).",
-    };
-    html_el(h, "h3", NULL, "Formulas");
-    html_open(h, "ul", NULL);
-    html_el(h, "li", NULL, "δ = %g%s, goal %s%s.", r->settings.rules.delta,
-            r->settings.delta_chosen ? " (default)" : "",
-            r->settings.rules.minimize ? "minimize" : "maximize",
-            isnan(r->settings.rules.collapse)
-                ? ""
-                : word_f(", collapsed at %g", r->settings.rules.collapse));
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-        html_el(h, "li", NULL, "%s", lines[i]);
-    html_close(h, "ul");
-}
-
-/* The number of a source in the list, added when it is new. */
-static size_t cite(json_t *sources, const char *source)
-{
-    const json_t *s;
-    size_t i;
-    json_array_foreach(sources, i, s)
-    {
-        if (str_eq(json_string_value(s), source))
-            return i + 1;
-    }
-    json_array_append_new(sources, json_string(source));
-    return json_array_size(sources);
-}
-
-static void write_sources(const json_t *sources, struct html *h)
-{
-    const json_t *s;
-    size_t i;
-    html_open(h, "ol", "note");
-    json_array_foreach((json_t *)sources, i, s)
-    {
-        html_el(h, "li", NULL, "%s", json_string_value(s));
-    }
-    html_close(h, "ol");
-}
-
-static void write_prices(const struct report *r, struct html *h)
-{
-    json_t *sources = json_array();
-    html_raw(h, "<details><summary>Price rows used</summary>\n");
-    html_table_open(h, "fine", "Prices, as dated scenarios",
-                    "GPU|>USD per GPU and hour|Vendor|Instance|Tier|Region|Read "
-                    "on|Trust|>Source");
-    for (size_t i = 0; i < r->catalog.price_count; i++) {
-        const struct price *p = &r->catalog.prices[i];
-        bool stale = price_age_days(p, r->data.last_ms) > PRICE_STALE_DAYS;
-        html_row(h);
-        html_head_cell(h, "%s", p->gpu);
-        html_number(h, "%g", p->usd_per_gpu_hour);
-        html_cell(h, "%s", p->vendor);
-        html_cell(h, "%s", p->instance);
-        html_cell(h, "%s", p->tier);
-        html_cell(h, "%s", p->region);
-        html_cell(h, "%s%s", p->read_on, stale ? ", stale" : "");
-        html_cell(h, "%s", p->trust);
-        html_number(h, "%zu", cite(sources, p->source));
-    }
-    html_table_close(h);
-    write_sources(sources, h);
-    html_raw(h, "</details>\n");
-    json_decref(sources);
-}
-
-static void write_gpu_data(const struct report *r, struct html *h)
-{
-    static const char *const fields[] = {"memory_gb",   "bandwidth_gb_s", "fp32_tflops",
-                                         "fp16_tflops", "bf16_tflops",    "watts"};
-    json_t *sources = json_array();
-    html_raw(h, "<details><summary>GPU data used</summary>\n");
-    html_table_open(h, "fine", "Peak rates of GPUs, with status and source per field",
-                    "GPU|>GB|>GB/s|>FP32, TFLOP/s|>FP16|>BF16|>W");
-    for (size_t i = 0; i < r->catalog.gpu_count; i++) {
-        html_row(h);
-        html_head_cell(h, "%s", r->catalog.gpus[i].name);
-        for (size_t k = 0; k < ARRAY_LEN(fields); k++) {
-            const json_t *f = json_object_get(r->catalog.gpus[i].row, fields[k]);
-            html_raw(h, "<td class=\"num\">");
-            html_textf(h, "%g", json_get_num(f, "value", NAN));
-            html_el(h, "small", NULL, "%s [%zu]", json_get_str(f, "status", ""),
-                    cite(sources, json_get_str(f, "source", "")));
-            html_raw(h, "</td>");
-        }
-    }
-    html_table_close(h);
-    write_sources(sources, h);
-    html_raw(h, "</details>\n");
-    json_decref(sources);
-}
-
 /* The page stays below a megabyte: of a large sweep the first trials are listed. */
-enum { MAX_LISTED = 1500 };
+enum { MAX_LISTED = 1500, MAX_DIFFERENCES = 60 };
+
+struct place {
+    size_t trial;
+    double score, seconds;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (isnan(x->score) != isnan(y->score)) /* what has none comes last */
+        return isnan(x->score) ? 1 : -1;
+    return x->score != y->score && !isnan(x->score)
+               ? (x->score > y->score ? -1 : 1)
+               : (x->trial > y->trial) - (x->trial < y->trial);
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    return x->seconds != y->seconds ? (x->seconds < y->seconds ? -1 : 1)
+                                    : (x->trial > y->trial) - (x->trial < y->trial);
+}
+
+/* places[3 i + k]: where the i-th trial stands by trial, score (best first), seconds. */
+static size_t *trial_places(const struct report *r, size_t count)
+{
+    int (*const orders[])(const void *, const void *) = {by_score, by_seconds};
+    double sign = r->settings.rules.minimize ? -1 : 1;
+    struct place *p = xcalloc(count + 1, sizeof *p);
+    size_t *places = xcalloc(3 * count + 1, sizeof *places);
+    for (size_t k = 0; k < ARRAY_LEN(orders); k++) {
+        for (size_t i = 0; i < count; i++)
+            p[i] =
+                (struct place){i, sign * trial_metric(&r->data.trials[i], metric_of(r)),
+                               r->data.trials[i].spent_s};
+        qsort(p, count, sizeof *p, orders[k]);
+        for (size_t i = 0; i < count; i++)
+            places[3 * p[i].trial + k + 1] = i;
+    }
+    free(p);
+    return places;
+}
+
+static void write_trial(const struct report *r, const struct report_trial *t,
+                        struct html *h)
+{
+    double delta = r->settings.rules.delta;
+    html_number(h, "%lld", (long long)t->id);
+    html_cell(h, "%s", r->data.groups.items[t->group].label);
+    html_cell(h, "%s", r->data.variants.items[t->variant].label);
+    html_cell(h, "%s", r->data.columns.items[t->column].label);
+    html_number(h, "%lld", (long long)t->seed);
+    html_cell(h, "%s", trial_state_name(t->state));
+    html_number(h, "%s", word_score(trial_metric(t, metric_of(r)), delta / 10));
+    html_number(h, "%s",
+                word_score(trial_metric(t, r->settings.select_metric), delta / 10));
+    html_number(h, "%s", word_bytes(trial_metric(t, r->settings.memory_key)));
+    html_number(h, "%s", word_ms(trial_metric(t, "latency/p50_ms")));
+    html_number(h, "%.1f", t->spent_s);
+    html_cell(h, "%zu", t->machine + 1);
+    html_cell(h, "%.10s", t->key);
+}
 
 static void write_trials(const struct report *r, struct html *h)
 {
     size_t listed = r->data.count < MAX_LISTED ? r->data.count : MAX_LISTED;
-    double delta = r->settings.rules.delta;
+    size_t *places = trial_places(r, listed);
     html_raw(h, "<details><summary>Every trial</summary>\n");
-    html_table_open(h, "fine", NULL,
-                    word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
-                           "ms|>Seconds|Env|Key",
-                           metric_of(r), r->settings.select_metric));
+    html_sorted_open(h, "trials", "fine", NULL,
+                     word_f("trial|%s, best first|seconds", metric_of(r)),
+                     word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
+                            "ms|>Seconds|Env|Key",
+                            metric_of(r), r->settings.select_metric));
     for (size_t i = 0; i < listed; i++) {
-        const struct report_trial *t = &r->data.trials[i];
-        html_row(h);
-        html_number(h, "%lld", (long long)t->id);
-        html_cell(h, "%s", r->data.groups.items[t->group].label);
-        html_cell(h, "%s", r->data.variants.items[t->variant].label);
-        html_cell(h, "%s", r->data.columns.items[t->column].label);
-        html_number(h, "%lld", (long long)t->seed);
-        html_cell(h, "%s", trial_state_name(t->state));
-        html_number(h, "%s", word_score(trial_metric(t, metric_of(r)), delta / 10));
-        html_number(h, "%s",
-                    word_score(trial_metric(t, r->settings.select_metric), delta / 10));
-        html_number(h, "%s", word_bytes(trial_metric(t, "mem/planned_bytes")));
-        html_number(h, "%s", word_ms(trial_metric(t, "latency/p50_ms")));
-        html_number(h, "%.1f", t->spent_s);
-        html_cell(h, "%zu", t->machine + 1);
-        html_cell(h, "%.10s", t->key);
+        html_row_ranked(h, &places[3 * i], 3);
+        write_trial(r, &r->data.trials[i], h);
     }
-    html_table_close(h);
+    html_sorted_close(h);
+    free(places);
     if (listed < r->data.count)
         html_el(h, "p", "note", "%zu more are in the store.", r->data.count - listed);
+    html_raw(h, "</details>\n");
+}
+
+/* What every configuration has other than the leader. */
+static void write_differences(const struct report *r, struct html *h)
+{
+    const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
+    const struct report_cell *leader = report_leader(r);
+    if (!leader || v->ranked < 2)
+        return;
+    const json_t *mine = leader->trials[0]->params;
+    html_raw(h, "<details><summary>Differences to the leading configuration</summary>\n");
+    html_table_open(h, "fine", NULL, "Configuration|Parameter: value (leader's)");
+    for (size_t i = 1; i < v->ranked && i <= MAX_DIFFERENCES; i++) {
+        const struct report_cell *c =
+            matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[i]);
+        json_t *all = json_copy((json_t *)mine), *none;
+        const char *key;
+        size_t shown = 0;
+        json_object_update(all, c->trials[0]->params);
+        html_row(h);
+        html_head_cell(h, "%s", r->data.groups.items[c->group].label);
+        html_raw(h, "<td>");
+        json_object_foreach(all, key, none)
+        {
+            const json_t *a = json_object_get(mine, key),
+                         *b = json_object_get(c->trials[0]->params, key);
+            if (str_eq(key, "seed") || (a && b && json_equal((json_t *)a, (json_t *)b)))
+                continue;
+            char *was = value_text(a), *is = value_text(b);
+            html_textf(h, "%s%s: %s (%s)", shown++ ? "; " : "", key, is, was);
+            free(was);
+            free(is);
+        }
+        html_raw(h, "</td>");
+        json_decref(all);
+    }
+    html_table_close(h);
     html_raw(h, "</details>\n");
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_commands(r, h);
+    write_differences(r, h);
     html_el(h, "h3", NULL, "Environments and inputs");
     write_environments(r, h);
     write_inputs(json_object_get(n, "inputs"), h);
@@ -366,8 +337,10 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     write_trials(r, h);
     html_el(h, "p", "note",
             "SHA-256 of the store rows read (trials, summaries and runs as "
-            "canonical JSON): %s",
+            "canonical JSON): %s. To check this page: peftlab report verify FILE --store "
+            "STORE.",
             r->data.rows_sha256);
 }
 
-const struct section section_appendix = {"appendix", "To repeat it", numbers, write};
+const struct section section_appendix = {"appendix", "Reproducibility appendix", numbers,
+                                         write};

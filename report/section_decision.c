@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/cost.h"
+#include "report/decision.h"
 #include "report/words.h"
 #include <math.h>
 #include <stdlib.h>
@@ -57,6 +58,8 @@ static enum confidence confidence_of(const struct verdict *v)
     for (size_t i = 0; i < v->ranked; i++)
         if (v->configs[v->ranking[i]].n_ok < fewest)
             fewest = v->configs[v->ranking[i]].n_ok;
+    if (v->item_level)
+        return CONFIDENCE_NONE;
     if (v->ranked < 2 || fewest < 2)
         return v->tied_count == 1 && v->ranked > 1 ? CONFIDENCE_MODERATE
                                                    : CONFIDENCE_NONE;
@@ -88,6 +91,9 @@ static const char *mean_text(const struct report *r, size_t group)
 {
     const struct verdict_config *c = &main_verdict(r)->configs[group];
     double delta = r->settings.rules.delta;
+    if (c->items)
+        return word_f("%s (95 %% %s of %zu items, one seed)", word_score(c->mean, delta),
+                      word_range(c->ci, delta), c->items);
     if (isnan(c->ci.low))
         return word_f("%s (%s, no interval)", word_score(c->mean, delta),
                       word_plural(c->n_ok, "seed"));
@@ -105,6 +111,26 @@ static bool all_equivalent(const struct verdict *v)
     return true;
 }
 
+/* Single runs on counted items: what their evaluation set can tell of them. */
+static void item_line(const struct report *r, json_t *numbers)
+{
+    const struct verdict *v = main_verdict(r);
+    size_t best = v->ranking[0], raw = 0, all = 0;
+    for (size_t i = 0; i + 1 < v->ranked; i++) {
+        raw += !(v->pairs[i].p < VERDICT_ALPHA);
+        all += !(v->pairs[i].p_holm < VERDICT_ALPHA);
+    }
+    add_takeaway(
+        numbers,
+        "Screening at %s: one run each. %s has the highest %s, %s; %zu of %zu "
+        "others do not differ from it after Holm over the comparisons with it "
+        "(%zu without adjustment, %zu over all %zu pairs), on %zu evaluation items "
+        "alone; how much seeds vary is unknown.",
+        where(r), cell_name(r, cell_of(r, best)), metric_of(r), mean_text(r, best),
+        v->tied_count - 1, v->ranked - 1, raw, all, v->pair_count,
+        v->configs[best].items);
+}
+
 static void verdict_line(const struct report *r, json_t *numbers)
 {
     const struct verdict *v = main_verdict(r);
@@ -114,6 +140,8 @@ static void verdict_line(const struct report *r, json_t *numbers)
     if (v->ranked == 1) {
         add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.", where(r),
                      name, metric_of(r), mean_text(r, best));
+    } else if (v->item_level) {
+        item_line(r, numbers);
     } else if (v->tied_count == 1) {
         const struct verdict_pair *p = closest_pair(v);
         add_takeaway(numbers,
@@ -138,34 +166,34 @@ static void verdict_line(const struct report *r, json_t *numbers)
 
 /* ---- line 2: what it costs ---- */
 
+static double lean_bytes(const struct report *r, const struct report_cell *c)
+{
+    return cell_spread(c, r->settings.memory_key).mean;
+}
+
+/* "172 MiB of memory, 5.39 ms p50, $0.00025 per run", as far as it was recorded. */
 static const char *needs_text(const struct report *r, const struct report_cell *c)
 {
-    struct spread memory = cell_spread(c, "mem/planned_bytes"),
-                  rss = cell_spread(c, "mem/peak_rss_bytes"),
-                  latency = cell_spread(c, "latency/p50_ms");
-    double usd = cell_run_usd(r, c), bytes = isnan(memory.mean) ? rss.mean : memory.mean;
-    return word_f("%s%s%s%s%s%s", isnan(bytes) ? "" : word_bytes(bytes),
-                  isnan(bytes) ? "" : " of memory",
-                  isnan(latency.mean) ? "" : word_f(", %s ms p50", word_ms(latency.mean)),
-                  isnan(usd) ? "" : ", ", isnan(usd) ? "" : word_usd(usd),
-                  isnan(usd) ? "" : " per run");
+    double bytes = lean_bytes(r, c), usd = cell_run_usd(r, c),
+           latency = cell_spread(c, "latency/p50_ms").mean;
+    const char *parts[] = {isnan(bytes) ? "" : word_f("%s of memory", word_bytes(bytes)),
+                           isnan(latency) ? "" : word_f("%s ms p50", word_ms(latency)),
+                           isnan(usd) ? "" : word_f("%s per run", word_usd(usd))};
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (*parts[i])
+            text = word_f("%s%s%s", text, *text ? ", " : "", parts[i]);
+    return text;
 }
 
-static double lean_bytes(const struct report_cell *c)
-{
-    double planned = cell_spread(c, "mem/planned_bytes").mean;
-    return isnan(planned) ? cell_spread(c, "mem/peak_rss_bytes").mean : planned;
-}
-
-/* The tied configuration that needs least memory, or of all when there is a winner. */
-static size_t leanest(const struct report *r)
+size_t decision_leanest(const struct report *r)
 {
     const struct verdict *v = main_verdict(r);
     bool tied = v->tied_count > 1;
     size_t n = tied ? v->tied_count : v->ranked, best = v->ranking[0];
     for (size_t i = 1; i < n; i++) {
         size_t g = tied ? v->tied[i] : v->ranking[i];
-        if (lean_bytes(cell_of(r, g)) < lean_bytes(cell_of(r, best)))
+        if (lean_bytes(r, cell_of(r, g)) < lean_bytes(r, cell_of(r, best)))
             best = g;
     }
     return best;
@@ -174,7 +202,7 @@ static size_t leanest(const struct report *r)
 static void cost_line(const struct report *r, json_t *numbers)
 {
     const struct verdict *v = main_verdict(r);
-    size_t best = v->ranking[0], lean = leanest(r);
+    size_t best = v->ranking[0], lean = decision_leanest(r);
     const char *mine = needs_text(r, cell_of(r, best));
     if (!*mine) {
         add_takeaway(numbers, "Memory, latency and cost were not recorded, so only the "
@@ -221,6 +249,11 @@ static void settle_line(const struct report *r, json_t *numbers)
         add_takeaway(numbers,
                      "To settle: run at least one other %s with 3 seeds or more.",
                      r->data.by_method ? "method" : "group");
+    } else if (v->item_level) {
+        add_takeaway(numbers,
+                     "To settle: 3 seeds or more of each of the %zu that may be best, as "
+                     "one seed cannot show how much results vary.",
+                     v->tied_count);
     } else if (v->tied_count == 1) {
         const struct verdict_pair *c = closest_pair(v);
         add_takeaway(numbers,
@@ -250,8 +283,9 @@ static void settle_line(const struct report *r, json_t *numbers)
             numbers,
             "To settle: about %s seeds each (now %zu) would likely decide between "
             "%s and %s (difference %s, s.d. %s)%s.",
-            seeds > 200 ? "more than 200" : word_f("%zu", seeds), have,
-            group_name(r, p->a), group_name(r, p->b), word_change(p->diff, delta),
+            seeds > 200 ? "more than 200"
+                        : word_f("%zu", seeds > have ? seeds : have + 1),
+            have, group_name(r, p->a), group_name(r, p->b), word_change(p->diff, delta),
             word_score(p->sd, delta),
             seeds > 30 ? "; a larger evaluation set is likely cheaper" : "");
     }
@@ -286,74 +320,14 @@ static json_t *numbers(struct report *r)
     verdict_line(r, o);
     cost_line(r, o);
     settle_line(r, o);
+    json_object_set_new(o, "flips", decision_flips(r));
+    json_object_set_new(o, "status",
+                        json_string(r->sla ? sla_text(r->sla, "status") : "draft"));
+    const struct sla_verdict *service = r->sla ? sla_leader(r) : NULL;
+    if (service)
+        json_object_set_new(o, "service_levels",
+                            json_string(sla_words[service->overall]));
     return o;
 }
 
-/* ---- the box ---- */
-
-static void fact(struct html *h, const char *name, const char *value, const char *more)
-{
-    html_open(h, "div", NULL);
-    html_el(h, "dt", NULL, "%s", name);
-    html_open(h, "dd", NULL);
-    html_text(h, value);
-    if (*more)
-        html_el(h, "small", NULL, "%s", more);
-    html_close(h, "dd");
-    html_close(h, "div");
-}
-
-static void write_facts(const struct report *r, size_t group, struct html *h)
-{
-    const struct report_cell *c = cell_of(r, group);
-    const struct verdict_config *v = c->verdict;
-    double delta = r->settings.rules.delta, workers,
-           thousand = cell_per_1000_usd(r, c, &workers), usd = cell_run_usd(r, c);
-    struct spread memory = cell_spread(c, "mem/planned_bytes"),
-                  rss = cell_spread(c, "mem/peak_rss_bytes"),
-                  p50 = cell_spread(c, "latency/p50_ms"),
-                  p95 = cell_spread(c, "latency/p95_ms");
-    html_raw(h, "<dl class=\"facts\">\n");
-    fact(h, metric_of(r), word_score(v->mean, delta),
-         isnan(v->ci.low)
-             ? word_plural(v->n_ok, "seed")
-             : word_f("%s, %s", word_range(v->ci, delta), word_plural(v->n_ok, "seed")));
-    if (!isnan(memory.mean))
-        fact(h, "Peak memory", word_bytes(memory.mean),
-             word_f("planned; process %s", word_bytes(rss.mean)));
-    if (!isnan(p50.mean))
-        fact(h, "Latency p50", word_f("%s ms", word_ms(p50.mean)),
-             word_f("p95 %s ms", word_ms(p95.mean)));
-    if (!isnan(usd))
-        fact(h, "Training run", word_usd(usd),
-             word_seconds(cell_spread(c, "time/total_s").mean));
-    if (!isnan(thousand))
-        fact(h, "1,000 requests", word_usd(thousand), "this machine");
-    html_close(h, "dl");
-}
-
-static void write(const struct report *r, const json_t *numbers_, struct html *h)
-{
-    const struct verdict *v = main_verdict(r);
-    const json_t *line;
-    size_t i;
-    html_open(h, "div", "decision");
-    html_el(h, "p", "pill", "%s", json_get_str(numbers_, "confidence", ""));
-    json_array_foreach(json_object_get(numbers_, "takeaways"), i, line)
-    {
-        html_el(h, "p", i == 0 ? "lead" : NULL, "%s", json_string_value(line));
-    }
-    if (v->ranked) {
-        html_el(h, "p", "facts-of", "%s", cell_name(r, cell_of(r, v->ranking[0])));
-        write_facts(r, v->ranking[0], h);
-        if (leanest(r) != v->ranking[0]) {
-            html_el(h, "p", "facts-of", "%s, the leanest%s",
-                    cell_name(r, cell_of(r, leanest(r))),
-                    v->tied_count > 1 ? " tied with it" : "");
-            write_facts(r, leanest(r), h);
-        }
-    }
-    html_close(h, "div");
-}
-
-const struct section section_decision = {"decision", "Decision", numbers, write};
+const struct section section_decision = {"decision", "Decision", numbers, decision_write};

@@ -2,87 +2,10 @@
  * environments, size of the evaluation set, tuning effort. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/str.h"
-#include "report/report.h"
+#include "report/evidence.h"
 #include "report/words.h"
 #include <math.h>
 #include <stdlib.h>
-
-struct counts {
-    size_t complete, failed, open, pruned;
-};
-
-static struct counts count_states(const struct report *r)
-{
-    struct counts c = {0};
-    for (size_t i = 0; i < r->data.count; i++) {
-        const struct report_trial *t = &r->data.trials[i];
-        c.pruned += t->state == TRIAL_pruned;
-        c.open += trial_is_open(t) && t->state != TRIAL_pruned;
-        c.failed += trial_is_failed(t);
-        c.complete += t->state == TRIAL_complete;
-    }
-    return c;
-}
-
-static void seeds_per_cell(const struct report *r, size_t *fewest, size_t *most)
-{
-    *fewest = SIZE_MAX;
-    *most = 0;
-    for (size_t i = 0; i < r->matrix.columns * r->matrix.groups; i++) {
-        size_t n = r->matrix.cells[i].count;
-        if (n == 0)
-            continue;
-        *fewest = n < *fewest ? n : *fewest;
-        *most = n > *most ? n : *most;
-    }
-    if (*most == 0)
-        *fewest = 0;
-}
-
-/* Median half-width of the 95 % intervals of differences to the best: what this design
- * can see at all. NaN: no intervals. */
-static double visible_by_seeds(const struct report *r)
-{
-    const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
-    double *half = xcalloc(v->pair_count + 1, sizeof *half), median;
-    size_t n = 0;
-    for (size_t i = 0; i < v->pair_count; i++) {
-        const struct verdict_pair *p = &v->pairs[i];
-        if (p->a == v->ranking[0] && isfinite(p->ci95.low))
-            half[n++] = (p->ci95.high - p->ci95.low) / 2;
-    }
-    median = stat_median(half, n);
-    free(half);
-    return median;
-}
-
-static const char *split_of(const struct report *r)
-{
-    return str_has_prefix(metric_of(r), "test/")   ? "test"
-           : str_has_prefix(metric_of(r), "eval/") ? "eval"
-                                                   : "";
-}
-
-/* Rows of the split that the metric was taken on; NaN: not recorded. */
-static double evaluation_rows(const struct report *r)
-{
-    const char *key = word_f("data/%s_rows", split_of(r));
-    for (size_t i = 0; i < r->data.count; i++)
-        if (isfinite(trial_metric(&r->data.trials[i], key)))
-            return trial_metric(&r->data.trials[i], key);
-    return NAN;
-}
-
-/* Difference of two unpaired shares that N rows show with 80 % power at .05. */
-static double visible_by_rows(const struct report *r, double rows)
-{
-    const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
-    double p = v->ranked ? v->configs[v->ranking[0]].mean : NAN;
-    if (!(p > 0 && p < 1) || r->settings.rules.minimize)
-        return NAN;
-    return (1.959964 + 0.841621) * sqrt(2 * p * (1 - p) / rows);
-}
 
 /* ---- effort per group ---- */
 
@@ -122,95 +45,95 @@ static json_t *group_json(const struct report *r, size_t group)
     return o;
 }
 
-static bool effort_is_unequal(const json_t *groups)
-{
-    json_int_t fewest = INT64_MAX, most = 0;
-    const json_t *g;
-    size_t i;
-    json_array_foreach((json_t *)groups, i, g)
-    {
-        json_int_t n = json_integer_value(json_object_get(g, "variants_tried"));
-        fewest = n > 0 && n < fewest ? n : fewest;
-        most = n > most ? n : most;
-    }
-    return most >= 2 * fewest;
-}
-
 /* ---- numbers ---- */
 
-static void warn(json_t *o, const char *text)
+static json_t *column_json(const struct report *r, size_t column)
 {
-    json_t *list = json_object_get(o, "warnings");
-    if (!list)
-        json_object_set_new(o, "warnings", list = json_array());
-    json_array_append_new(list, json_string(text));
+    const struct verdict *v = r->matrix.verdicts[column];
+    size_t fewest = SIZE_MAX, most = 0;
+    for (size_t i = 0; i < v->ranked; i++) {
+        size_t n = v->configs[v->ranking[i]].n_ok;
+        fewest = n < fewest ? n : fewest;
+        most = n > most ? n : most;
+    }
+    return json_pack("{s:s, s:I, s:I, s:I, s:I}", "column",
+                     r->data.columns.items[column].label, "with_results",
+                     (json_int_t)v->ranked, "seeds_fewest",
+                     (json_int_t)(v->ranked ? fewest : 0), "seeds_most", (json_int_t)most,
+                     "environments", (json_int_t)evidence_block_count(r, column));
 }
 
-static void add_warnings(const struct report *r, json_t *o, const struct counts *c)
+static json_t *blocks_json(const struct report *r)
 {
-    size_t fewest = (size_t)json_get_int(o, "seeds_fewest", 0);
-    if (fewest < 3)
-        warn(o, word_f("Some cells have %s only: a screening, not a comparison.",
-                       word_plural(fewest, "seed")));
-    if (c->open)
-        warn(o, word_f("%s not finished; the verdicts may change.",
-                       c->open == 1 ? "1 trial is" : word_f("%zu trials are", c->open)));
-    if (r->data.machines.count > 1)
-        warn(o, word_f("Trials ran in %zu environments (appendix); a new software stack "
-                       "alone can move scores by more than most methods do, so compare "
-                       "across them only with a bridging run.",
-                       r->data.machines.count));
-    if (r->settings.same_split)
-        warn(o, word_f("Configurations were chosen and judged on the same numbers (%s), "
-                       "which flatters the winner; a separate test split would not.",
-                       metric_of(r)));
-    if (effort_is_unequal(json_object_get(o, "groups")))
-        warn(o, "Tuning effort differs: some were tried in at least twice as many "
-                "variants. A lead over a less tuned one counts only if it holds at equal "
-                "effort.");
-    if (r->settings.delta_chosen)
-        warn(o,
-             word_f("The smallest difference of interest, %g, is a default; state yours "
-                    "with --delta.",
-                    r->settings.rules.delta));
+    json_t *list = json_array();
+    size_t *trials = xcalloc(r->data.machines.count + 1, sizeof *trials);
+    evidence_blocks(r, SIZE_MAX, trials);
+    for (size_t i = 0; i < r->data.machines.count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:I, s:O}", "trials", (json_int_t)trials[i],
+                                        "facts", r->data.machines.items[i].facts));
+    free(trials);
+    return list;
+}
+
+static const char *seeds_text(const struct evidence *e)
+{
+    return e->seeds_fewest == e->seeds_most
+               ? word_plural(e->seeds_most, "seed")
+               : word_f("%zu to %zu seeds", e->seeds_fewest, e->seeds_most);
+}
+
+static void visible_takeaway(const struct report *r, const struct evidence *e, json_t *o)
+{
+    double delta = r->settings.rules.delta;
+    const char *by_rows =
+        isnan(e->visible_by_rows)
+            ? ""
+            : word_f("by chance of the %.0f evaluation rows alone, unpaired, about %s",
+                     e->rows, word_score(e->visible_by_rows, delta));
+    if (r->matrix.verdicts[r->matrix.main_column]->item_level)
+        add_takeaway(
+            o,
+            "One run each: seeds tell nothing here, and the %.0f evaluation rows "
+            "alone show differences of about %s and more (80 %% power, unpaired), "
+            "%s the smallest of interest (%g).",
+            e->rows, word_score(e->visible_by_rows, delta),
+            e->visible_by_rows > delta ? "above" : "within", delta);
+    else if (isnan(e->visible_by_seeds))
+        add_takeaway(o,
+                     "Cannot tell which differences this evidence could show: %s per "
+                     "cell is too few for an interval%s%s.",
+                     word_plural(e->seeds_fewest, "seed"), *by_rows ? "; " : "", by_rows);
+    else
+        add_takeaway(o,
+                     "With %s per cell this evidence shows differences of "
+                     "about %s and more, %s the smallest of interest (%g)%s%s.",
+                     seeds_text(e), word_score(e->visible_by_seeds, delta),
+                     e->visible_by_seeds > delta ? "above" : "within", delta,
+                     *by_rows ? "; " : "", by_rows);
 }
 
 static json_t *numbers(struct report *r)
 {
-    struct counts c = count_states(r);
-    size_t fewest, most;
-    double rows = evaluation_rows(r), by_rows = visible_by_rows(r, rows),
-           by_seeds = visible_by_seeds(r), delta = r->settings.rules.delta;
-    seeds_per_cell(r, &fewest, &most);
-    json_t *groups = json_array();
+    struct evidence e = evidence_of(r);
+    json_t *groups = json_array(), *columns = json_array();
     for (size_t g = 0; g < r->matrix.groups; g++)
         json_array_append_new(groups, group_json(r, g));
-    json_t *o =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "trials",
-                  (json_int_t)r->data.count, "complete", (json_int_t)c.complete, "failed",
-                  (json_int_t)c.failed, "not_finished", (json_int_t)c.open, "pruned",
-                  (json_int_t)c.pruned, "seeds_fewest", (json_int_t)fewest, "seeds_most",
-                  (json_int_t)most, "environments", (json_int_t)r->data.machines.count,
-                  "groups", groups);
-    put_number(o, "evaluation_rows", rows);
-    put_number(o, "visible_by_rows", by_rows);
-    put_number(o, "visible_by_seeds", by_seeds);
-    if (isnan(by_seeds))
-        add_takeaway(o,
-                     "Cannot tell which differences this evidence could show: %s per "
-                     "cell is too few for an interval.",
-                     word_plural(fewest, "seed"));
-    else
-        add_takeaway(o,
-                     "With %zu to %zu seeds per cell this evidence shows differences of "
-                     "about %s and more, %s the smallest of interest (%g)%s.",
-                     fewest, most, word_score(by_seeds, delta),
-                     by_seeds > delta ? "above" : "within", delta,
-                     isnan(by_rows) ? ""
-                                    : word_f("; by chance of the %.0f evaluation rows "
-                                             "alone, unpaired, about %s",
-                                             rows, word_score(by_rows, delta)));
-    add_warnings(r, o, &c);
+    for (size_t c = 0; c < r->matrix.columns; c++)
+        json_array_append_new(columns, column_json(r, c));
+    json_t *o = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "trials",
+        (json_int_t)r->data.count, "complete", (json_int_t)e.complete, "failed",
+        (json_int_t)e.failed, "not_finished", (json_int_t)e.open, "pruned",
+        (json_int_t)e.pruned, "seeds_fewest", (json_int_t)e.seeds_fewest, "seeds_most",
+        (json_int_t)e.seeds_most, "environments", (json_int_t)r->data.machines.count,
+        "leaking_trials", (json_int_t)evidence_leaks(r), "evaluation_files",
+        (json_int_t)evidence_test_files(r), "groups", groups, "columns", columns,
+        "blocks", blocks_json(r));
+    put_number(o, "evaluation_rows", e.rows);
+    put_number(o, "visible_by_rows", e.visible_by_rows);
+    put_number(o, "visible_by_seeds", e.visible_by_seeds);
+    visible_takeaway(r, &e, o);
     return o;
 }
 
@@ -237,29 +160,95 @@ static void write_counts(const json_t *n, struct html *h)
     html_close(h, "dl");
 }
 
-static void write(const struct report *r, const json_t *n, struct html *h)
+static void write_columns(const json_t *n, struct html *h)
 {
-    const json_t *g, *w;
+    const json_t *c;
     size_t i;
-    write_counts(n, h);
-    if (isnan(json_get_num(n, "evaluation_rows", NAN)) && *split_of(r))
+    html_table_open(h, NULL, "Seeds per cell",
+                    "Situation|>With results|>Fewest seeds|>Most seeds|>Environments");
+    json_array_foreach(json_object_get(n, "columns"), i, c)
+    {
+        html_row(h);
+        html_head_cell(h, "%s", json_get_str(c, "column", ""));
+        html_number(h, "%lld", (long long)json_get_int(c, "with_results", 0));
+        html_number(h, "%lld", (long long)json_get_int(c, "seeds_fewest", 0));
+        html_number(h, "%lld", (long long)json_get_int(c, "seeds_most", 0));
+        html_number(h, "%lld", (long long)json_get_int(c, "environments", 0));
+    }
+    html_table_close(h);
+}
+
+/* What differs between environment blocks; one block needs no table. */
+static void write_blocks(const json_t *blocks, struct html *h)
+{
+    json_t *first = json_object_get(json_array_get(blocks, 0), "facts"), *v, *b;
+    const char *key;
+    size_t i;
+    if (json_array_size(blocks) < 2)
+        return;
+    html_table_open(h, NULL, "Environment blocks: results are never pooled silently",
+                    ">Block|>Trials|What differs from the first");
+    json_array_foreach((json_t *)blocks, i, b)
+    {
+        html_row(h);
+        html_number(h, "%zu", i + 1);
+        html_number(h, "%lld", (long long)json_get_int(b, "trials", 0));
+        html_raw(h, "<td>");
+        size_t shown = 0;
+        json_object_foreach(json_object_get(b, "facts"), key, v)
+        {
+            json_t *was = json_object_get(first, key);
+            if (i == 0 || (was && json_equal(was, v)))
+                continue;
+            char *now = value_text(v), *then = value_text(was);
+            html_textf(h, "%s%s %.120s (%.120s)", shown++ ? "; " : "", key, now, then);
+            free(now);
+            free(then);
+        }
+        html_raw(h, shown ? "</td>" : "–</td>");
+    }
+    html_table_close(h);
+}
+
+static void write_checks(const struct report *r, const json_t *n, struct html *h)
+{
+    long long leaks = json_get_int(n, "leaking_trials", 0),
+              files = json_get_int(n, "evaluation_files", 0);
+    html_el(h, "p", NULL, "Leakage by hash of the files: %s. Judged on: %s.",
+            files == 0 ? "unknown, no hashes were recorded"
+            : leaks == 0
+                ? "no training file is also an evaluation file (rows inside were "
+                  "not compared)"
+                : word_f("in %lld trials the training file is also an evaluation "
+                         "file",
+                         leaks),
+            files == 0   ? "unknown files"
+            : files == 1 ? "one file for all"
+                         : word_f("%lld different files", files));
+    if (isnan(json_get_num(n, "evaluation_rows", NAN)))
         html_el(h, "p", "note",
                 "The number of evaluation rows was not recorded, so their "
                 "share of the noise is unknown.");
-    if (json_object_get(n, "warnings"))
-        html_open(h, "ul", "warnings");
-    json_array_foreach(json_object_get(n, "warnings"), i, w)
-    {
-        html_el(h, "li", NULL, "%s", json_string_value(w));
-    }
-    if (json_object_get(n, "warnings"))
-        html_close(h, "ul");
-    html_table_open(h, NULL, "Effort and failures",
+    (void)r;
+}
+
+enum { MAX_OPEN_ROWS = 12, MAX_EFFORT_ROWS = 40 };
+
+static void write_effort(const struct report *r, const json_t *n, struct html *h)
+{
+    const json_t *g;
+    size_t i;
+    bool folded = r->matrix.groups > MAX_OPEN_ROWS;
+    if (folded)
+        html_raw(h, "<details><summary>Effort and failures</summary>\n");
+    html_table_open(h, NULL, folded ? NULL : "Effort and failures",
                     word_f("%s|>Variants tried|>Learning rates|>Good seeds at its "
                            "best|>Trials run|>Failed|>Failure rate, 95 %% Wilson",
                            r->data.by_method ? "Method" : "Group"));
     json_array_foreach(json_object_get(n, "groups"), i, g)
     {
+        if (i >= MAX_EFFORT_ROWS)
+            break;
         html_row(h);
         html_head_cell(h, "%s", json_get_str(g, "group", ""));
         html_number(h, "%lld", (long long)json_get_int(g, "variants_tried", 0));
@@ -271,6 +260,20 @@ static void write(const struct report *r, const json_t *n, struct html *h)
                     100 * json_get_num(g, "failure_high95", 1));
     }
     html_table_close(h);
+    if (r->matrix.groups > MAX_EFFORT_ROWS)
+        html_el(h, "p", "note", "%zu more are not listed.",
+                r->matrix.groups - MAX_EFFORT_ROWS);
+    if (folded)
+        html_raw(h, "</details>\n");
 }
 
-const struct section section_evidence = {"evidence", "Evidence", numbers, write};
+static void write(const struct report *r, const json_t *n, struct html *h)
+{
+    write_counts(n, h);
+    write_checks(r, n, h);
+    write_columns(n, h);
+    write_blocks(json_object_get(n, "blocks"), h);
+    write_effort(r, n, h);
+}
+
+const struct section section_evidence = {"evidence", "Evidence quality", numbers, write};

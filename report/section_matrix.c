@@ -1,10 +1,56 @@
 /* report/section_matrix.c - the selection matrix: groups by training rows. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "report/cost.h"
+#include "report/next.h"
 #include "report/words.h"
 #include <math.h>
 #include <stdlib.h>
+
+/* ---- words of a cell ---- */
+
+/* Training memory against the limit of the service levels, else against the machine it
+ * ran on: tight above 80 %. */
+static enum memory_fit memory_fit_of(const struct report *r, const struct report_cell *c)
+{
+    double planned = cell_spread(c, r->settings.memory_key).mean,
+           limit = sla_number(r->sla, "memory_limit_mib") * 1048576;
+    if (isnan(limit) && c->count)
+        limit = json_get_num(c->trials[0]->environment, "memory_bytes", NAN);
+    if (isnan(planned) || isnan(limit))
+        return FIT_UNKNOWN;
+    return planned > limit ? FIT_NO : planned > 0.8 * limit ? FIT_TIGHT : FIT_YES;
+}
+
+/* The worst word of the latency limits; NULL: none was asked for here. */
+static const char *latency_word(const struct report *r, const struct report_cell *c)
+{
+    int worst = -1;
+    if (!r->services || c->column != r->matrix.main_column)
+        return NULL;
+    const struct sla_verdict *v = &r->services[c->group];
+    for (size_t i = 0; i < v->count; i++)
+        if (str_has_prefix(v->checks[i].key, "latency_") &&
+            (int)v->checks[i].word > worst)
+            worst = (int)v->checks[i].word;
+    return worst < 0 ? NULL : sla_words[worst];
+}
+
+/* "1 agrees, 2 silent"; "" where no claim on the metric names it. */
+static const char *prior_mark(const struct report *r, const struct report_cell *c)
+{
+    size_t n[4], shown = 0;
+    struct buf out = BUF_INIT;
+    claims_count(&r->claims, c->column, c->group, n);
+    for (int w = PRIOR_AGREES; w <= PRIOR_SILENT; w++)
+        if (n[w])
+            buf_printf(&out, "%s%zu %s", shown++ ? ", " : "", n[w],
+                       prior_word_text((enum prior_word)w));
+    const char *text = word_f("%s", buf_str(&out));
+    buf_release(&out);
+    return text;
+}
 
 /* ---- numbers ---- */
 
@@ -18,17 +64,28 @@ static void put_spread(json_t *o, const struct report_cell *c, const char *key)
 static json_t *cell_json(const struct report *r, const struct report_cell *c)
 {
     static const char *const measured[] = {
-        "mem/planned_bytes", "mem/peak_rss_bytes", "latency/p50_ms",
-        "latency/p95_ms",    "time/train_s",       "time/total_s",
-        "params/trainable",  "size/adapter_bytes", "throughput/samples_per_s"};
+        "mem/planned_bytes",  "mem/peak_device_bytes",
+        "mem/peak_rss_bytes", "latency/p50_ms",
+        "latency/p95_ms",     "time/train_s",
+        "time/total_s",       "params/trainable",
+        "size/adapter_bytes", "throughput/samples_per_s"};
     double workers;
     json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "group",
                           r->data.groups.items[c->group].label, "column",
                           r->data.columns.items[c->column].label, "verdict",
                           cell_word_text(c->word), "n", (json_int_t)c->count, "failed",
                           (json_int_t)c->verdict->n_failed);
-    if (c->word == CELL_NOT_RUN)
+    if (c->word == CELL_NOT_RUN) {
+        put_number(o, "usd_to_run",
+                   NEXT_CELL_SEEDS * next_run_price(r, c->column, c->group));
         return o;
+    }
+    json_object_set_new(o, "memory_fit",
+                        json_string(memory_fit_words[memory_fit_of(r, c)]));
+    if (latency_word(r, c))
+        json_object_set_new(o, "latency", json_string(latency_word(r, c)));
+    if (*prior_mark(r, c))
+        json_object_set_new(o, "priors", json_string(prior_mark(r, c)));
     json_object_set(o, "variant", r->data.variants.items[c->variant].facts);
     struct spread score = cell_spread(c, metric_of(r));
     json_object_set_new(o, "score", spread_json(&score));
@@ -100,7 +157,8 @@ static void measure(struct html *h, const char *name, const char *value)
     html_raw(h, "</span>");
 }
 
-static void write_latency(const struct report_cell *c, struct html *h)
+static void write_latency(const struct report *r, const struct report_cell *c,
+                          struct html *h)
 {
     struct spread p50 = cell_spread(c, "latency/p50_ms"),
                   p95 = cell_spread(c, "latency/p95_ms"),
@@ -111,6 +169,8 @@ static void write_latency(const struct report_cell *c, struct html *h)
     measure(h, "p50 / p95", word_f("%s / %s ms", word_ms(p50.mean), word_ms(p95.mean)));
     if (p99.n && bound.n == c->count) /* else the sample cannot carry it */
         measure(h, "p99", word_f("%s ms", word_ms(p99.mean)));
+    if (latency_word(r, c))
+        measure(h, "latency limits", latency_word(r, c));
 }
 
 static void write_cell(const struct report *r, const struct report_cell *c,
@@ -119,31 +179,75 @@ static void write_cell(const struct report *r, const struct report_cell *c,
     const struct verdict_config *v = c->verdict;
     const char *variant = r->data.variants.items[c->variant].label;
     double delta = r->settings.rules.delta, usd = cell_run_usd(r, c);
-    struct spread planned = cell_spread(c, "mem/planned_bytes"),
+    struct spread planned = cell_spread(c, r->settings.memory_key),
                   rss = cell_spread(c, "mem/peak_rss_bytes");
     buf_printf(&h->out, "<td class=\"cell w-%c\">", cell_word_text(c->word)[0]);
     html_el(h, "span", "word", "%s", cell_word_text(c->word));
     if (c->count) {
         html_el(h, "span", "score", "%s", word_score(v->mean, delta));
         html_el(h, "span", "range", "%s",
-                isnan(v->ci.low)
-                    ? word_f("n %zu, no interval", v->n_ok)
+                isnan(v->ci.low) ? word_f("n %zu, no interval", v->n_ok)
+                : v->items
+                    ? word_f("%s of %zu items, n 1", word_range(v->ci, delta), v->items)
                     : word_f("%s, n %zu", word_range(v->ci, delta), v->n_ok));
     }
     if (v->known && v->n_failed)
         html_el(h, "span", "range", "%zu of %zu failed", v->n_failed, v->n);
     if (*variant && c->word != CELL_NOT_RUN)
         html_el(h, "span", "variant", "%s", variant);
+    if (c->word == CELL_NOT_RUN) {
+        double price = NEXT_CELL_SEEDS * next_run_price(r, c->column, c->group);
+        if (isfinite(price))
+            html_el(h, "span", "range predicted", "≈ %s for %d seeds", word_usd(price),
+                    NEXT_CELL_SEEDS);
+    }
+    bool both = planned.n && rss.n && str_eq(r->settings.memory_key, "mem/planned_bytes");
     if (planned.n || rss.n)
         measure(h, "memory",
-                word_f("%s planned, %s process", word_bytes(planned.mean),
-                       word_bytes(rss.mean)));
-    write_latency(c, h);
+                word_f("%s%s%s, fits: %s",
+                       word_bytes(planned.n ? planned.mean : rss.mean),
+                       both ? " planned, process " : "", both ? word_bytes(rss.mean) : "",
+                       memory_fit_words[memory_fit_of(r, c)]));
+    write_latency(r, c, h);
     if (!isnan(usd))
         measure(h, "training",
                 word_f("%s, %s", word_seconds(cell_spread(c, "time/total_s").mean),
                        word_usd(usd)));
+    if (*prior_mark(r, c))
+        measure(h, "known beforehand", prior_mark(r, c));
     html_raw(h, "</td>");
+}
+
+enum { MAX_ROWS = 12, MAX_REST = 200 };
+
+/* Beyond the first dozen: a line each, folded. */
+static void write_rest(const struct report *r, const size_t *order, struct html *h)
+{
+    double delta = r->settings.rules.delta;
+    html_raw(h, "<details><summary>");
+    html_textf(h, "%zu more, by the mean at %s", r->matrix.groups - MAX_ROWS,
+               r->data.columns.items[r->matrix.main_column].label);
+    html_raw(h, "</summary>\n");
+    html_table_open(h, "fine", NULL,
+                    word_f(">Rank|Configuration|Situation|Word|>%s|>95 %% interval|>n",
+                           metric_of(r)));
+    for (size_t i = MAX_ROWS; i < r->matrix.groups && i < MAX_ROWS + MAX_REST; i++)
+        for (size_t k = 0; k < r->matrix.columns; k++) {
+            const struct report_cell *c = matrix_cell(&r->matrix, k, order[i]);
+            html_row(h);
+            html_number(h, "%zu", i + 1);
+            html_head_cell(h, "%s", cell_name(r, c));
+            html_cell(h, "%s", r->data.columns.items[k].label);
+            html_cell(h, "%s", cell_word_text(c->word));
+            html_number(h, "%s", word_score(c->verdict->mean, delta));
+            html_number(h, "%s", word_range(c->verdict->ci, delta));
+            html_number(h, "%zu", c->count);
+        }
+    html_table_close(h);
+    if (r->matrix.groups > MAX_ROWS + MAX_REST)
+        html_el(h, "p", "note", "%zu more are in the data of 'peftlab report --json'.",
+                r->matrix.groups - MAX_ROWS - MAX_REST);
+    html_raw(h, "</details>\n");
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)
@@ -155,19 +259,22 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     buf_str_add(&head, r->data.by_method ? "Method" : "Group");
     for (size_t c = 0; c < r->matrix.columns; c++)
         buf_printf(&head, "|%s", r->data.columns.items[c].label);
-    html_table_open(
-        h, "matrix",
-        word_f("%s: mean over seeds, 95 %% t interval, and the word against the "
-               "best of the column",
-               metric_of(r)),
-        buf_str(&head));
-    for (size_t i = 0; i < r->matrix.groups; i++) {
+    html_table_open(h, "matrix",
+                    word_f("%s: %s, and the word against the best of the column",
+                           metric_of(r),
+                           r->matrix.verdicts[r->matrix.main_column]->item_level
+                               ? "one run each, 95 % Wilson interval of its items"
+                               : "mean over seeds, 95 % t interval"),
+                    buf_str(&head));
+    for (size_t i = 0; i < r->matrix.groups && i < MAX_ROWS; i++) {
         html_row(h);
         html_head_cell(h, "%s", r->data.groups.items[order[i]].label);
         for (size_t c = 0; c < r->matrix.columns; c++)
             write_cell(r, matrix_cell(&r->matrix, c, order[i]), h);
     }
     html_table_close(h);
+    if (r->matrix.groups > MAX_ROWS)
+        write_rest(r, order, h);
     html_el(
         h, "p", "note",
         "best: better than all others by the adjusted test and by %g or more. tied: "

@@ -105,6 +105,16 @@ static double choose_delta(const struct report_data *d, struct report_settings *
     return part > 0 && isfinite(part) ? pow(10, floor(log10(part))) : 0.01;
 }
 
+static const char *choose_memory(const struct report_data *d)
+{
+    static const char *const keys[] = {"mem/planned_bytes", "mem/peak_device_bytes",
+                                       "mem/peak_rss_bytes"};
+    size_t i = 0;
+    while (i + 1 < ARRAY_LEN(keys) && !has_metric(d, keys[i]))
+        i++;
+    return keys[i];
+}
+
 int settings_choose(const struct report_data *d, const struct report_options *o,
                     struct report_settings *out, struct err *err)
 {
@@ -120,6 +130,7 @@ int settings_choose(const struct report_data *d, const struct report_options *o,
     out->delta_chosen = isnan(o->delta);
     if (!out->delta_chosen)
         out->rules.delta = o->delta;
+    out->memory_key = choose_memory(d);
     out->same_split = str_eq(out->metric, out->select_metric);
     return 0;
 }

@@ -140,7 +140,8 @@ static void judge(const struct report *r, struct grid *g)
                                      .seed = t->seed,
                                      .complete = true,
                                      .select = trial_metric(t, r->settings.select_metric),
-                                     .score = trial_metric(t, r->settings.metric)};
+                                     .score = trial_metric(t, r->settings.metric),
+                                     .items = trial_items(t, r->settings.metric)};
         }
     g->verdict = verdict_new(rows, n, g->count, &r->settings.rules);
     free(rows);

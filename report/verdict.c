@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_SPREAD 1e-12
-
-static const struct stat_interval nowhere = {NAN, NAN};
-
 static double turned(const struct verdict_rules *r, double x)
 {
     return r->minimize ? -x : x;
@@ -77,9 +73,10 @@ static const struct variant *choose(const struct variant *list, size_t n)
     return best;
 }
 
-static void add_good(struct verdict_config *c, int64_t seed, double score)
+static void add_good(struct verdict_config *c, int64_t seed, double score, double items)
 {
     size_t at = c->n_ok++;
+    c->items = at == 0 && items >= 1 ? (size_t)items : 0;
     for (; at > 0 && c->seeds[at - 1] > seed; at--) {
         c->seeds[at] = c->seeds[at - 1];
         c->scores[at] = c->scores[at - 1];
@@ -104,7 +101,7 @@ static void fill_config(struct verdict_config *c, size_t config,
             continue;
         c->n++;
         if (row_is_good(&rows[i], r))
-            add_good(c, rows[i].seed, rows[i].score);
+            add_good(c, rows[i].seed, rows[i].score, rows[i].items);
     }
     c->n_failed = c->n - c->n_ok;
     c->failure = stat_wilson(c->n_failed, c->n, 1 - VERDICT_ALPHA);
@@ -113,85 +110,9 @@ static void fill_config(struct verdict_config *c, size_t config,
     c->ci = stat_t_interval(c->scores, c->n_ok, 1 - VERDICT_ALPHA);
     if (c->n_ok >= 2 && c->sd == 0)
         c->ci = (struct stat_interval){c->mean, c->mean};
+    if (c->items)
+        c->ci = stat_wilson(verdict_hits(c), c->items, 1 - VERDICT_ALPHA);
     free(list);
-}
-
-/* ---- pairs ---- */
-
-/* Scores of shared seeds side by side; both lists are ascending. */
-static size_t share(const struct verdict_config *a, const struct verdict_config *b,
-                    double *x, double *y)
-{
-    size_t n = 0;
-    for (size_t i = 0, j = 0; i < a->n_ok && j < b->n_ok;) {
-        if (a->seeds[i] == b->seeds[j]) {
-            x[n] = a->scores[i++];
-            y[n++] = b->scores[j++];
-        } else if (a->seeds[i] < b->seeds[j]) {
-            i++;
-        } else {
-            j++;
-        }
-    }
-    return n;
-}
-
-/* Completes a comparison from its difference, standard error and degrees of freedom. */
-static void judge(struct verdict_pair *p, double diff, double se, double df,
-                  const struct stat_test *t, double delta)
-{
-    p->diff = diff;
-    p->df = df;
-    if (!(se >= NO_SPREAD)) {
-        p->p = fabs(diff) < NO_SPREAD ? 1 : 0;
-        p->p_tost = fabs(diff) < delta ? 0 : 1;
-        p->ci95 = p->ci90 = (struct stat_interval){diff, diff};
-        return;
-    }
-    double half95 = -stat_t_quantile(0.025, df) * se,
-           half90 = -stat_t_quantile(0.05, df) * se;
-    p->p = t->p;
-    p->p_tost =
-        fmax(stat_t_cdf(-(diff + delta) / se, df), stat_t_cdf((diff - delta) / se, df));
-    p->ci95 = (struct stat_interval){diff - half95, diff + half95};
-    p->ci90 = (struct stat_interval){diff - half90, diff + half90};
-}
-
-struct verdict_pair verdict_compare(const struct verdict_config *a,
-                                    const struct verdict_config *b,
-                                    const struct verdict_rules *rules)
-{
-    struct verdict_pair p = {.test = "none",
-                             .sd = NAN,
-                             .df = NAN,
-                             .p = NAN,
-                             .p_holm = NAN,
-                             .p_tost = NAN,
-                             .p_tost_holm = NAN,
-                             .ci95 = nowhere,
-                             .ci90 = nowhere,
-                             .equal_effort_diff = NAN,
-                             .word = VERDICT_UNDECIDED};
-    double sign = rules->minimize ? -1 : 1;
-    double *x = xcalloc(a->n_ok + 1, sizeof *x), *y = xcalloc(b->n_ok + 1, sizeof *y);
-    p.n = share(a, b, x, y);
-    p.diff = sign * (a->mean - b->mean);
-    if (p.n >= 3) {
-        struct stat_test t = stat_paired_t(x, y, p.n, rules->delta);
-        p.test = "paired";
-        p.sd = isnan(t.se) ? 0 : t.se * sqrt((double)p.n);
-        judge(&p, sign * t.diff, t.se, (double)p.n - 1, &t, rules->delta);
-    } else if (a->n_ok >= 2 && b->n_ok >= 2) {
-        struct stat_test t =
-            stat_welch_t(a->scores, a->n_ok, b->scores, b->n_ok, rules->delta);
-        p.test = "welch";
-        p.sd = hypot(a->sd, b->sd);
-        judge(&p, sign * t.diff, t.se,
-              isnan(t.df) ? (double)(a->n_ok + b->n_ok) - 2 : t.df, &t, rules->delta);
-    }
-    free(x);
-    free(y);
-    return p;
 }
 
 /* ---- equal effort ---- */
@@ -255,6 +176,27 @@ static void rank_configs(struct verdict *v)
             v->ranking[k] = v->ranking[k - 1];
         v->ranking[k] = i;
     }
+    v->rank_of = xcalloc(v->config_count + 1, sizeof *v->rank_of);
+    for (size_t i = 0; i < v->config_count; i++)
+        v->rank_of[i] = v->ranked;
+    for (size_t k = 0; k < v->ranked; k++)
+        v->rank_of[v->ranking[k]] = k;
+}
+
+/* Holm over the comparisons with the best, which come first. */
+static void adjust_best(struct verdict *v)
+{
+    size_t n = v->ranked ? v->ranked - 1 : 0;
+    double *p = xcalloc(n + 1, sizeof *p);
+    for (size_t i = 0; i < n; i++) {
+        bool items = !strcmp(v->pairs[i].test, "items");
+        v->item_level |= items;
+        p[i] = items ? v->pairs[i].p : NAN;
+    }
+    stat_holm(p, p, n);
+    for (size_t i = 0; i < n; i++)
+        v->pairs[i].p_holm_best = p[i];
+    free(p);
 }
 
 static void compare_pairs(struct verdict *v, const struct verdict_row *rows, size_t count)
@@ -274,11 +216,13 @@ static void compare_pairs(struct verdict *v, const struct verdict_row *rows, siz
     v->pair_count = k;
     stat_holm(p, p, k);
     stat_holm(tost, tost, k);
+    adjust_best(v);
     for (size_t i = 0; i < k; i++) {
         struct verdict_pair *pair = &v->pairs[i];
         pair->p_holm = p[i];
         pair->p_tost_holm = tost[i];
-        if (p[i] < VERDICT_ALPHA && pair->diff >= v->rules.delta)
+        double judged = isnan(pair->p_holm_best) ? p[i] : pair->p_holm_best;
+        if (judged < VERDICT_ALPHA && pair->diff >= v->rules.delta)
             pair->word = VERDICT_BETTER;
         else if (pair->p_tost < VERDICT_ALPHA)
             pair->word = VERDICT_EQUIVALENT;
@@ -343,15 +287,22 @@ void verdict_free(struct verdict *v)
     free(v->configs);
     free(v->pairs);
     free(v->ranking);
+    free(v->rank_of);
     free(v->tied);
     free(v);
 }
 
+/* Pairs stand in the order of ranks: those of rank i begin after the i ranks before it,
+ * which have n - 1, n - 2, ... pairs. */
 const struct verdict_pair *verdict_find(const struct verdict *v, size_t one, size_t other)
 {
-    for (size_t i = 0; i < v->pair_count; i++)
-        if ((v->pairs[i].a == one && v->pairs[i].b == other) ||
-            (v->pairs[i].a == other && v->pairs[i].b == one))
-            return &v->pairs[i];
-    return NULL;
+    size_t i = v->rank_of[one], j = v->rank_of[other], n = v->ranked;
+    if (i > j) {
+        size_t swap = i;
+        i = j;
+        j = swap;
+    }
+    if (i == j || j >= n)
+        return NULL;
+    return &v->pairs[i * (n - 1) - i * (i - 1) / 2 + (j - i - 1)];
 }

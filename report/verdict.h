@@ -12,6 +12,13 @@
  *   4. Where one was tried in at least twice as many variants, better must hold at equal
  *      effort too: the expected score when each is tuned over the smaller number.
  *   5. best = best mean; tied set = best and all that it is not better than.
+ * Single runs: where both have one good trial and the score is a share of known items, a
+ * pair is compared by the two-proportion test on counts ("items"). That says what the
+ * evaluation set can tell of these two runs, nothing about other seeds, so such a table
+ * has a tied set but never a winner. There the words of the best's pairs rest on Holm
+ * over the comparisons with the best (`p_holm_best`; reference section 0), p_holm stays
+ * over all pairs and is the stricter one.
+ *
  * Differences count in the goal's direction: `diff` > 0 says that `a` is better, also
  * where lower scores are better. Why Holm runs over all pairs: the best was picked from
  * the same data (reference/report-and-cost.md, corrections). */
@@ -40,6 +47,7 @@ struct verdict_row {
     int64_t seed;
     bool complete;
     double select, score;
+    double items; /* the score is a share of so many; 0 or NaN: not known */
 };
 
 struct verdict_config {
@@ -52,6 +60,7 @@ struct verdict_config {
     struct stat_interval ci; /* 95 %, NaN below two good trials */
     int64_t *seeds;          /* n_ok, ascending */
     double *scores;
+    size_t items; /* of a single good trial, whose ci is Wilson's then; 0: none */
 };
 
 enum verdict_word { VERDICT_BETTER, VERDICT_EQUIVALENT, VERDICT_UNDECIDED };
@@ -59,11 +68,12 @@ const char *verdict_word_text(enum verdict_word w);
 
 struct verdict_pair {
     size_t a, b;      /* a has the better mean */
-    const char *test; /* "paired", "welch", "none" */
+    const char *test; /* "paired", "welch", "items", "none" */
     double diff, sd;  /* sd of paired differences, NaN elsewhere */
     size_t n;         /* shared good seeds */
     double df, p, p_holm, p_tost, p_tost_holm; /* NaN: not compared */
     struct stat_interval ci95, ci90;
+    double p_holm_best;       /* items, pairs of the best; NaN elsewhere */
     double equal_effort_diff; /* NaN where rule 4 was not needed */
     enum verdict_word word;
 };
@@ -75,6 +85,8 @@ struct verdict {
     struct verdict_pair *pairs; /* by the means of a, then of b */
     size_t pair_count;
     size_t *ranking, ranked;  /* configurations with a mean, best first */
+    size_t *rank_of;          /* by configuration; of those without a mean `ranked` */
+    bool item_level;          /* the best is compared by items: one seed, no winner */
     size_t *tied, tied_count; /* best first; 0: nothing is known */
 };
 
@@ -89,6 +101,8 @@ const struct verdict_pair *verdict_find(const struct verdict *v, size_t one,
 struct verdict_pair verdict_compare(const struct verdict_config *a,
                                     const struct verdict_config *b,
                                     const struct verdict_rules *rules);
+/* Items a single run got right; `items` must not be 0. */
+size_t verdict_hits(const struct verdict_config *c);
 /* {"configs": {name: ...}, "pairs", "best", "tied_set", "decision"}. */
 json_t *verdict_json(const struct verdict *v, const char *const *names);
 /* Seeds per configuration with which the pair is likely (80 %) to be decided when `pairs`

@@ -28,6 +28,8 @@ static json_t *config_json(const struct verdict_config *c)
     put(o, "sd", c->sd);
     put(o, "low95", c->ci.low);
     put(o, "high95", c->ci.high);
+    if (c->items)
+        json_object_set_new(o, "items", json_integer((json_int_t)c->items));
     return o;
 }
 
@@ -48,6 +50,7 @@ static json_t *pair_json(const struct verdict_pair *p, const char *const *names)
     put(o, "p_tost", p->p_tost);
     put(o, "p_holm", p->p_holm);
     put(o, "p_tost_holm", p->p_tost_holm);
+    put(o, "p_holm_best", p->p_holm_best);
     put(o, "equal_effort_diff", p->equal_effort_diff);
     json_object_set_new(o, "verdict", json_string(verdict_word_text(p->word)));
     return o;
@@ -63,9 +66,10 @@ json_t *verdict_json(const struct verdict *v, const char *const *names)
         json_array_append_new(pairs, pair_json(&v->pairs[i], names));
     for (size_t i = 0; i < v->tied_count; i++)
         json_array_append_new(tied, json_string(names[v->tied[i]]));
-    const char *decision = v->tied_count == 0   ? "none"
-                           : v->tied_count == 1 ? "winner"
-                                                : "tied";
+    const char *decision = v->tied_count == 0  ? "none"
+                           : v->tied_count > 1 ? "tied"
+                           : v->item_level     ? "none"
+                                               : "winner";
     return json_pack("{s:o, s:o, s:o, s:o, s:s}", "configs", configs, "pairs", pairs,
                      "best", v->tied_count ? json_string(names[v->tied[0]]) : json_null(),
                      "tied_set", tied, "decision", decision);

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,8 @@ static int write_manifest(const char *dir, const char *state, const struct sessi
     json_object_set_new(m, "update", json_integer(c->update));
     json_object_set_new(m, "trace_bytes", json_integer(c->trace_bytes));
     json_object_set(m, "evaluations", c->evaluations);
+    json_object_set_new(m, "energy_j", json_number_or_word(c->energy_j));
+    json_object_set_new(m, "total_s", json_number_or_word(c->total_s));
     json_object_set_new(m, "sha256", json_string(hash));
     rc = json_write_file(path, m, 1, err);
     json_decref(m);
@@ -249,7 +252,9 @@ static int check_sound(const char *dir, const char *run_dir, const json_t *m,
     for (size_t i = 0; i < p->count; i++)
         bytes += p->items[i].bytes;
     *c = (struct checkpoint){.update = json_get_int(m, "update", -1),
-                             .trace_bytes = json_get_int(m, "trace_bytes", -1)};
+                             .trace_bytes = json_get_int(m, "trace_bytes", -1),
+                             .energy_j = json_get_num(m, "energy_j", NAN),
+                             .total_s = json_get_num(m, "total_s", 0)};
     int rc = 0;
     if (fs_size(state) != (int64_t)bytes)
         rc = err_set(err, ERR_PARSE, "'%s' has %lld bytes instead of %zu", state,

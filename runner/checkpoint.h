@@ -3,8 +3,8 @@
  * RUN/checkpoints/00000120/ is the state after update 120: `state.bin`, the pieces of
  * memory that training changes one behind the other, and `manifest.json`: what trial it
  * belongs to, the pieces with their sizes, the SHA-256 of state.bin, how much of
- * RUN/trace.jsonl came before it, and the evaluations so far. Random numbers need no
- * state: they are functions of (seed, update, place).
+ * RUN/trace.jsonl came before it, the evaluations, energy and time so far. Random numbers
+ * need no state: they are functions of (seed, update, place).
  *
  * A checkpoint is written into a folder of another name, brought to disk, then renamed:
  * it is whole or not there. One that was damaged later (size, hash, trace) is passed over
@@ -35,6 +35,8 @@ struct checkpoint {
     int64_t update;      /* that many were done */
     int64_t trace_bytes; /* of RUN/trace.jsonl */
     json_t *evaluations; /* list of {"step", metrics}; owned */
+    double energy_j;     /* measured up to here; NaN: unknown */
+    double total_s;      /* that the runs up to here took, loading included */
     char *run_dir;       /* where it was found; owned */
 };
 

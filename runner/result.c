@@ -46,8 +46,8 @@ static void collect_memory(struct values *v, const struct session *s)
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 
-static void collect_training(struct values *v, const struct run_result *r,
-                             const struct session *s)
+/* What holds for a part of a training as well. */
+static void collect_course(struct values *v, const struct run_result *r)
 {
     const struct train_outcome *t = &r->training;
     if (!t->updates)
@@ -57,18 +57,27 @@ static void collect_training(struct values *v, const struct run_result *r,
     put(v, "train/tokens", (double)t->tokens, true);
     put(v, "train/flops", t->flops, true);
     put(v, "train/flops_per_s", t->flops / t->train_s, false);
-    put(v, "train/share_of_peak",
-        t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
     put(v, "train/resumed_from", (double)t->resumed_from, true);
-    put(v, "train/stopped_early", t->stopped_early, true);
-    if (t->best_update)
-        put(v, "train/best_update", (double)t->best_update, true);
     if (!isnan(t->energy_j))
         put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
     put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
     put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);
     put(v, "throughput/samples_per_s", (double)t->samples / t->train_s, false);
+    put(v, "time/total_s", t->earlier_s + clock_mono_s() - r->started_s, false);
+}
+
+static void collect_training(struct values *v, const struct run_result *r,
+                             const struct session *s)
+{
+    const struct train_outcome *t = &r->training;
+    if (!t->updates)
+        return;
+    put(v, "train/share_of_peak",
+        t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
+    put(v, "train/stopped_early", t->stopped_early, true);
+    if (t->best_update)
+        put(v, "train/best_update", (double)t->best_update, true);
     put(v, "size/adapter_bytes", (double)r->adapter_bytes, true);
 }
 
@@ -91,6 +100,13 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
     snprintf(key, sizeof key, "latency/%srequests", prefix);
     if (l->requests)
         put(v, key, (double)l->requests, true);
+}
+
+/* The requests themselves, ascending: what the report simulates a queue from. */
+static void log_requests(struct sink *sink, const char *key, const struct latency *l)
+{
+    for (size_t i = 0; i < l->requests; i++)
+        sink->ops->metric(sink, key, (int64_t)i, l->ms[i]);
 }
 
 static void put_nested(json_t *root, const char *key, double value, bool whole)
@@ -153,6 +169,7 @@ int result_write(const struct run_result *r, const struct session *s,
     struct values v = {.count = 0};
     json_t *root = json_object(), *full = json_deep_copy(environment),
            *hashes = provenance(s);
+    collect_course(&v, r);
     collect_training(&v, r, s);
     collect_memory(&v, s);
     if (r->training.updates || r->profile)
@@ -161,7 +178,8 @@ int result_write(const struct run_result *r, const struct session *s,
     collect_latency(&v, "", &r->latency);
     collect_latency(&v, "merged_", &r->merged_latency);
     put(&v, "time/eval_s", r->eval_s, false);
-    put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
+    if (!r->training.updates)
+        put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
     put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
     put(&v, "params/total", (double)params_count(&s->net.params, false), true);
     put(&v, "data/train_rows", (double)s->data[SPLIT_TRAIN]->count, true);
@@ -178,6 +196,8 @@ int result_write(const struct run_result *r, const struct session *s,
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
     }
+    log_requests(sink, "latency/request_ms", &r->latency);
+    log_requests(sink, "latency/merged_request_ms", &r->merged_latency);
     if (json_object_get(root, "machine"))
         json_object_set_new(json_object_get(root, "machine"), "peak_of",
                             json_string(calibrate_peak(s->backend).how));
@@ -194,6 +214,31 @@ int result_write(const struct run_result *r, const struct session *s,
     free(path);
     json_decref(root);
     return rc;
+}
+
+static void log_last_evaluation(const struct run_result *r, const struct session *s,
+                                struct sink *sink)
+{
+    const json_t *list = r->training.evaluations;
+    const json_t *last = json_array_get(list, json_array_size(list) - 1);
+    char key[96];
+    for (size_t m = 0; last && m < metric_count; m++) {
+        if (!metric_applies(m, s->problem))
+            continue;
+        snprintf(key, sizeof key, "eval/%s", metric_defs[m].name);
+        sink->ops->metric(sink, key, -1, json_get_num(last, metric_defs[m].name, NAN));
+    }
+}
+
+void result_log_unfinished(const struct run_result *r, const struct session *s,
+                           struct sink *sink)
+{
+    struct values v = {.count = 0};
+    collect_course(&v, r);
+    collect_memory(&v, s);
+    for (size_t i = 0; i < v.count; i++)
+        sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
+    log_last_evaluation(r, s, sink);
 }
 
 void result_release(struct run_result *r)

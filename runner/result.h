@@ -22,6 +22,10 @@ struct run_result {
 int result_write(const struct run_result *r, const struct session *s,
                  const json_t *environment, const char *out_dir, struct sink *sink,
                  struct err *err);
+/* Summary values of a training that parked or was stopped: what it has done and taken,
+ * and its last evaluation under the final keys. */
+void result_log_unfinished(const struct run_result *r, const struct session *s,
+                           struct sink *sink);
 void result_release(struct run_result *r);
 
 #endif

@@ -30,6 +30,7 @@ struct loop {
     json_t *evaluations;  /* [{"step", metric: value ...}] */
     struct pieces pieces; /* what a checkpoint holds */
     struct energy energy;
+    double earlier_j, earlier_s; /* of the runs from which this one goes on */
 };
 
 static struct tensor vector(void *data, size_t floats)
@@ -196,7 +197,8 @@ static void report_update(const struct loop *l, size_t i)
     sink->ops->event(sink, "loss_spike", text);
 }
 
-/* Sees one evaluation: new, or of before a resume. True where it is the best so far. */
+/* Sees one evaluation: new, or of before a resume. True where it is the best so far; one
+ * made because the training parked ("parked") never is. */
 static bool see_evaluation(struct loop *l, const json_t *e)
 {
     struct sink *sink = l->place->sink;
@@ -210,7 +212,8 @@ static bool see_evaluation(struct loop *l, const json_t *e)
         snprintf(key, sizeof key, "eval/%s", metric_defs[m].name);
         sink->ops->metric(sink, key, update, values[m]);
     }
-    const bool better = selection_see(&l->selection, update, values);
+    const bool better =
+        !json_object_get(e, "parked") && selection_see(&l->selection, update, values);
     free(values);
     return better;
 }
@@ -274,11 +277,20 @@ static void release_pieces(struct loop *l)
     pieces_release(&l->pieces);
 }
 
+/* So far, with the slices before; NaN where one of them could not be measured. */
+static double joules(struct loop *l)
+{
+    energy_sample(&l->energy);
+    return l->energy.count ? l->earlier_j + l->energy.joules : NAN;
+}
+
 static int save(struct loop *l, struct err *err)
 {
     struct checkpoint c = {.update = l->done, .evaluations = l->evaluations};
     if (!l->place->run_dir)
         return 0;
+    c.energy_j = joules(l);
+    c.total_s = l->earlier_s + clock_mono_s() - l->place->started_s;
     int rc = trace_sync(&l->trace, &c.trace_bytes, err);
     return rc ? rc
               : checkpoint_save(l->s, &l->pieces, &c, l->place->run_dir, l->save_limit,
@@ -305,6 +317,8 @@ static void take_up(struct loop *l, const struct checkpoint *c)
     json_t *e;
     size_t i;
     l->done = c->update;
+    l->earlier_j = c->energy_j;
+    l->earlier_s = c->total_s;
     for (i = 0; i < l->trace.count; i++) {
         l->trace.log[i].rows = rows_of(&l->s->course, (int64_t)i);
         report_update(l, i);
@@ -342,13 +356,15 @@ static bool evaluation_due(const struct loop *l)
            (last ? l->selection.keep : l->done % l->eval_steps == 0);
 }
 
-static int evaluate(struct loop *l, struct err *err)
+static int evaluate(struct loop *l, bool parked, struct err *err)
 {
     struct evaluation e;
     int rc = evaluate_split(l->s, SPLIT_EVAL, &e, err);
     if (!rc) {
         json_t *o = json_object();
         json_object_set_new(o, "step", json_integer(l->done));
+        if (parked)
+            json_object_set_new(o, "parked", json_true());
         for (size_t m = 0; m < metric_count; m++)
             if (metric_applies(m, l->s->problem))
                 json_object_set_new(o, metric_defs[m].name,
@@ -377,11 +393,33 @@ static int save_or_stop(struct loop *l, struct err *err)
                    l->place->run_dir ? "; the same command goes on from there" : "");
 }
 
+static bool is_evaluated(const struct loop *l)
+{
+    const size_t n = json_array_size(l->evaluations);
+    return n &&
+           json_get_int(json_array_get(l->evaluations, n - 1), "step", -1) == l->done;
+}
+
+/* The end of a slice: checkpoints of earlier ones are of no use any more. */
+static int park(struct loop *l, struct err *err)
+{
+    const struct train_place *p = l->place;
+    int rc = 0;
+    if (p->evaluate_parked && l->s->data[SPLIT_EVAL] && !is_evaluated(l))
+        rc = evaluate(l, true, err);
+    if (!rc)
+        rc = save(l, err);
+    for (size_t i = 0; !rc && p->older && p->older[i]; i++)
+        checkpoint_remove_all(p->older[i], NULL);
+    return rc ? rc : 1;
+}
+
 static int loop_run(struct loop *l, struct err *err)
 {
     int rc = 0;
-    while (!rc && l->done < l->s->course.updates &&
-           !selection_wants_stop(&l->selection)) {
+    const int64_t all = l->s->course.updates, until = l->place->until;
+    const int64_t end = until > 0 && until < all ? until : all;
+    while (!rc && l->done < end && !selection_wants_stop(&l->selection)) {
         struct update_log log;
         const double start = clock_mono_s();
         if (l->place->profile)
@@ -397,11 +435,11 @@ static int loop_run(struct loop *l, struct err *err)
             break;
         l->done++;
         if (evaluation_due(l))
-            rc = evaluate(l, err);
+            rc = evaluate(l, false, err);
         if (!rc)
             rc = save_or_stop(l, err);
     }
-    return rc;
+    return !rc && end < all && !selection_wants_stop(&l->selection) ? park(l, err) : rc;
 }
 
 static void fill_outcome(struct loop *l, struct train_outcome *out)
@@ -453,8 +491,8 @@ int train_run(struct session *s, const struct train_place *place,
     energy_start(&l.energy, NULL);
     if (!rc)
         rc = loop_run(&l, err);
-    energy_sample(&l.energy);
-    out->energy_j = l.energy.count ? l.energy.joules : NAN;
+    out->energy_j = joules(&l);
+    out->earlier_s = l.earlier_s;
     s->memory.watch = NULL;
     if (!rc && l.selection.keep && l.selection.best_update) {
         copy_best(&l, true);
@@ -463,8 +501,8 @@ int train_run(struct session *s, const struct train_place *place,
     int closed = trace_close(&l.trace, err);
     fill_outcome(&l, out);
     out->trace = l.trace;
+    out->evaluations = l.evaluations;
     release_pieces(&l);
-    json_decref(l.evaluations);
     free(l.order);
     free(l.losses);
     return rc ? rc : closed;
@@ -473,6 +511,7 @@ int train_run(struct session *s, const struct train_place *place,
 void train_outcome_release(struct train_outcome *o)
 {
     trace_release(&o->trace);
+    json_decref(o->evaluations);
     free(o->step_ms);
-    o->step_ms = NULL;
+    *o = (struct train_outcome){0};
 }

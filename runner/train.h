@@ -10,7 +10,12 @@
  * After an update, in this order: its line in the trace, an evaluation where one is due
  * (`eval_steps`), a checkpoint where one is due (`save_steps`) or the training was asked
  * to stop. Everything the loop knows of its past follows from the trace and the list of
- * evaluations, so a training that goes on from a checkpoint ends with the same bits. */
+ * evaluations, so a training that goes on from a checkpoint ends with the same bits.
+ *
+ * A training may be cut into slices: it parks after `until` updates, with a checkpoint,
+ * and the next run goes on from there. Slices change no number: an evaluation made only
+ * because a training parks is kept apart from those that choose the best parameters or
+ * end the training early. */
 #ifndef RUNNER_TRAIN_H
 #define RUNNER_TRAIN_H
 
@@ -26,6 +31,9 @@ struct train_place {
     const char *const *older;
     struct sink *sink;
     struct profile *profile; /* NULL: none; of the updates */
+    int64_t until;           /* park after that many updates; 0: to the end */
+    bool evaluate_parked;    /* and evaluate before */
+    double started_s;        /* clock_mono_s when this run began; 0: not known */
 };
 
 struct train_outcome {
@@ -37,12 +45,15 @@ struct train_outcome {
     double train_s;  /* updates only: no evaluation, no loading */
     double *step_ms; /* per update; owned */
     double flops;
-    double energy_j; /* of the updates after resumed_from, evaluations between them and
-                        what else ran here; NaN where it cannot be read */
+    double energy_j;  /* of the updates, evaluations between them and what else ran here;
+                         of all slices; NaN where it could not be read in any */
+    double earlier_s; /* what the runs before, from which this one goes on, took */
+    json_t *evaluations; /* list of {"step", metric: value ...} so far; owned */
 };
 
-/* ERR_NAN when loss or gradient is not finite, ERR_BUSY when the sink or a signal says
- * stop (with a checkpoint written, where there is a run folder). */
+/* 0: trained to the end. 1: parked. ERR_NAN when loss or gradient is not finite, ERR_BUSY
+ * when the sink or a signal says stop (with a checkpoint written, where there is a run
+ * folder). */
 int train_run(struct session *s, const struct train_place *place,
               struct train_outcome *out, struct err *err);
 void train_outcome_release(struct train_outcome *o);

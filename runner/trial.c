@@ -48,6 +48,7 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->total_parameters = params_count(&s->net.params, false);
     out->adapter_bytes = adapter_bytes(&s->net);
     out->updates = c->updates;
+    out->updates_per_epoch = c->updates_per_epoch;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
     out->flops = graph_flops(&s->train_graph, (int32_t)(c->tokens / batches),
@@ -129,8 +130,13 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
                       struct run_result *r, struct err *err)
 {
     struct profile profile;
-    const struct train_place place = {run->out_dir, run->older, sink,
-                                      run->profile ? &profile : NULL};
+    const struct train_place place = {.run_dir = run->out_dir,
+                                      .older = run->older,
+                                      .sink = sink,
+                                      .profile = run->profile ? &profile : NULL,
+                                      .until = run->until,
+                                      .evaluate_parked = run->evaluate_parked,
+                                      .started_s = r->started_s};
     profile_init(&profile);
     int rc = session_allocate(s, err);
     if (!rc)
@@ -170,6 +176,8 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
     if (!rc)
         rc = train_into(&s, run, sink, &r, err);
+    if (rc == 1 || rc == -ERR_BUSY)
+        result_log_unfinished(&r, &s, sink);
     if (!rc)
         rc = result_write(&r, &s, environment, run->out_dir, sink, err);
     if (!rc)

@@ -36,7 +36,8 @@ struct trial_prediction {
     int64_t trainable_parameters, total_parameters;
     int64_t adapter_bytes;   /* size of the tensors saved */
     int64_t updates, tokens; /* of the whole training */
-    double flops;            /* training, evaluation not counted */
+    int64_t updates_per_epoch;
+    double flops; /* training, evaluation not counted */
     double train_s,
         total_s; /* on this machine, from a short GEMM measurement; NaN where unknown */
 };
@@ -47,11 +48,14 @@ struct trial_run {
     const char *out_dir;      /* the run folder */
     const char *const *older; /* see struct train_place */
     bool profile;             /* table of ops into result.json */
+    int64_t until;            /* park after that many updates; 0: to the end */
+    bool evaluate_parked;     /* and evaluate before */
 };
 /* Trains and evaluates; writes the run folder (trace.jsonl, adapter/, result.json; while
- * it trains also checkpoints/, from which it goes on) and events to the sink. Returns
- * ERR_NAN when the loss is not a number, ERR_NOMEM when the plan does not fit, ERR_BUSY
- * when it was asked to stop. */
+ * it trains also checkpoints/, from which it goes on) and events to the sink. Returns 0,
+ * 1 when it parked, ERR_NAN when the loss is not a number, ERR_NOMEM when the plan does
+ * not fit, ERR_BUSY when it was asked to stop. A training that parked or was stopped
+ * leaves its checkpoint, and summary values of what it has done so far. */
 int trial_train(const json_t *resolved, const char *base_dir, const struct trial_run *run,
                 struct sink *sink, struct err *err);
 /* Evaluates `adapter` (NULL: init_adapter, and without that the base); writes result.json

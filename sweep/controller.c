@@ -12,29 +12,11 @@
 
 #define POLL_MS               20
 #define REFRESH_S             1.0
+#define BUDGET_WAIT_S         0.25
 #define STOP_GRACE_S          10.0
 #define MEMORY_SHARE          0.9                 /* of what this machine allows */
 #define PROCESS_BYTES         ((int64_t)48 << 20) /* program, libraries, tokenizer, rows */
 #define STARTS_WITHOUT_RESULT 4
-
-static bool may_start(const struct ctl_trial *t, double now)
-{
-    return (t->state == TRIAL_waiting || t->state == TRIAL_preempted) && !t->started &&
-           now >= t->not_before;
-}
-
-/* Tried least often first, then the plan's order: as store_claim does. */
-static struct ctl_trial *next_trial(struct controller *c)
-{
-    struct ctl_trial *best = NULL;
-    double now = clock_mono_s();
-    for (size_t i = 0; i < c->count; i++) {
-        struct ctl_trial *t = &c->trials[i];
-        if (may_start(t, now) && (!best || t->attempts < best->attempts))
-            best = t;
-    }
-    return best;
-}
 
 static int64_t needs_bytes(const struct ctl_trial *t)
 {
@@ -66,10 +48,12 @@ static int start_child(struct controller *c, struct ctl_trial *t)
                              .run_root = c->o->run_root,
                              .log = log,
                              .trial = t->id,
+                             .until = t->until,
+                             .evaluate = t->evaluate,
                              .threads = c->threads};
     struct ctl_child *child = &c->children[c->child_count];
-    *child =
-        (struct ctl_child){.trial = (size_t)(t - c->trials), .started = clock_mono_s()};
+    *child = (struct ctl_child){
+        .trial = (size_t)(t - c->trials), .started = clock_mono_s(), .until = t->until};
     int rc = fs_mkdirs(dir, c->err);
     if (rc >= 0)
         rc = c->launcher->start(&job, &child->handle, c->err);
@@ -82,14 +66,41 @@ static int start_child(struct controller *c, struct ctl_trial *t)
     return rc;
 }
 
+static void stop_starting(struct controller *c, const char *why)
+{
+    char line[BUDGET_WHY_MAX + 40];
+    c->no_more = why;
+    snprintf(line, sizeof line, "no further trials: %s", why);
+    progress_note(c->progress, line);
+}
+
+/* The claim decides; asking before spares a child that could only end again. */
+static int within_budget(struct controller *c, const struct ctl_trial *t)
+{
+    bool waits;
+    if (clock_mono_s() < c->budget_wait)
+        return 0;
+    int rc =
+        store_budget_allows(c->store, c->sweep, t->id, c->over_budget, &waits, c->err);
+    if (rc == 0 && waits)
+        c->budget_wait = clock_mono_s() + BUDGET_WAIT_S;
+    else if (rc == 0)
+        stop_starting(c, c->over_budget);
+    return rc;
+}
+
 /* Fills the free places. A trial that does not fit beside the running ones waits for
  * them; the order is kept. */
 static int start_more(struct controller *c)
 {
     int rc = 0;
     while (rc >= 0 && !c->no_more && c->child_count < c->jobs) {
-        struct ctl_trial *t = next_trial(c);
-        if (!t)
+        struct ctl_trial *t;
+        rc = advance_next(c, &t);
+        if (rc < 0 || !t)
+            break;
+        rc = within_budget(c, t);
+        if (rc <= 0)
             break;
         if (needs_bytes(t) > c->memory_bytes) {
             rc = refuse_too_large(c, t);
@@ -117,6 +128,14 @@ static int ended_without_result(struct controller *c, struct ctl_trial *t,
     }
     if (child->stop_sent > 0 || t->state == TRIAL_running)
         return 0; /* we asked for it; or another controller's child has it */
+    if (child->until && t->reached >= child->until) {
+        t->starts = 0;
+        return 0; /* parked */
+    }
+    if (t->state == TRIAL_preempted && !c->file->retry_preempted) {
+        t->not_before = INFINITY; /* the next `run` goes on with it */
+        return 0;
+    }
     if (++t->starts >= STARTS_WITHOUT_RESULT + c->file->max_retries) {
         snprintf(reason, sizeof reason,
                  "%d processes ended without a result, the last with status %d; see "
@@ -141,7 +160,9 @@ static int poll_children(struct controller *c)
         struct ctl_trial *t = &c->trials[child.trial];
         c->children[i] = c->children[--c->child_count];
         t->started = false;
+        t->spent_s += clock_mono_s() - child.started;
         rc = controller_refresh(c);
+        t = &c->trials[child.trial]; /* there may be more now */
         if (rc >= 0 && !trial_state_is_final(t->state)) {
             rc = ended_without_result(c, t, &child, status);
             if (rc >= 0)
@@ -165,7 +186,8 @@ static void check_times(struct controller *c)
     double now = clock_mono_s(), limit = c->file->trial_timeout_s;
     for (int i = 0; i < c->child_count; i++) {
         struct ctl_child *child = &c->children[i];
-        if (limit > 0 && now - child->started > limit && child->stop_sent == 0) {
+        const double spent = now - child->started + c->trials[child->trial].spent_s;
+        if (limit > 0 && spent > limit && child->stop_sent == 0) {
             child->timed_out = true;
             child->stop_sent = now;
             c->launcher->stop(child->handle, false);
@@ -193,23 +215,6 @@ static void check_signals(struct controller *c)
     stop_children(c, !first);
 }
 
-static void check_budget(struct controller *c)
-{
-    if (c->no_more)
-        return;
-    if (c->stop_requested)
-        c->no_more = "asked to by 'sweep stop'";
-    else if (c->file->max_wall_s > 0 && clock_mono_s() - c->began > c->file->max_wall_s)
-        c->no_more = "budget.max_wall is used up";
-    else if (c->file->max_failures && c->failures >= (size_t)c->file->max_failures)
-        c->no_more = "budget.max_failures is reached";
-    else
-        return;
-    char line[120];
-    snprintf(line, sizeof line, "no further trials: %s", c->no_more);
-    progress_note(c->progress, line);
-}
-
 static void tell_finished(struct controller *c)
 {
     for (size_t i = 0; i < c->count; i++)
@@ -223,9 +228,17 @@ static void rest(void)
     nanosleep(&pause, NULL);
 }
 
-/* Until every trial has a final state, or nothing new may start and the children have
- * ended. Trials that run under another controller are waited for: should that one die,
- * they go on here. */
+static bool all_over(const struct controller *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (!c->trials[i].known_final && c->trials[i].not_before < INFINITY)
+            return false;
+    return true;
+}
+
+/* Until every trial has a final state (or is left for another time), or nothing new may
+ * start and the children have ended. Trials that run under another controller are waited
+ * for: should that one die, they go on here. */
 static int loop(struct controller *c)
 {
     double shown = 0;
@@ -237,11 +250,16 @@ static int loop(struct controller *c)
             return rc;
         check_signals(c);
         tell_finished(c);
-        check_budget(c);
+        if (c->stop_requested && !c->no_more)
+            stop_starting(c, "asked to by 'sweep stop'");
         check_times(c);
-        if (!c->child_count && (c->done == c->count || c->no_more))
+        if (!c->child_count && c->no_more)
             return 0;
         rc = start_more(c);
+        const int more = rc < 0 || c->child_count ? rc : advance_settle(c);
+        if (rc >= 0 && !c->child_count && !more && all_over(c))
+            return 0;
+        rc = rc < 0 ? rc : more < 0 ? more : 0;
         if (rc < 0)
             return rc;
         if (clock_mono_s() - shown > 0.2) {
@@ -276,11 +294,7 @@ static void end_children(struct controller *c)
 
 static int check_runnable(const struct sweep_file *f, struct err *err)
 {
-    if (f->drives_command)
-        return sweep_file_error(f, "command", err,
-                                "driving a command of your own is not available yet; "
-                                "'sweep plan' lists its trials");
-    if (!f->names_model)
+    if (!f->names_model && !f->drives_command)
         return sweep_file_error(f, "parameters", err,
                                 "no 'model' among the parameters: nothing to train; add "
                                 "model: {value: DIR}");
@@ -296,29 +310,30 @@ static void tell_start(const struct controller *c)
 {
     const struct sweep_file *f = c->file;
     fprintf(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
-            (long long)c->sweep, controller_name(c), c->count, c->jobs, c->threads,
-            c->threads == 1 ? "" : "s");
-    if (f->early_terminate)
-        fprintf(
-            c->o->out,
-            "note: early_terminate (%s) is not available yet: every trial runs to its "
-            "end\n",
-            f->early_terminate);
-    if (f->max_usd > 0 || f->max_gpu_hours > 0)
-        fprintf(c->o->out,
-                "note: budget.max_usd and max_gpu_hours do not limit trials on "
-                "this machine's CPU\n");
+            (long long)c->sweep, controller_name(c), advance_total(c), c->jobs,
+            c->threads, c->threads == 1 ? "" : "s");
+    sweep_plan_words(c->plan, c->advance.slices, c->o->out);
+    if (f->max_gpu_hours > 0 && !f->gpus)
+        fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "
+                           "no GPU (executor.gpus)\n");
+    if (f->max_usd > 0 && f->gpus && !(f->usd_per_gpu_hour > 0))
+        fprintf(c->o->out, "note: budget.max_usd limits nothing without "
+                           "budget.usd_per_gpu_hour\n");
     if (c->done_before)
         fprintf(c->o->out, "going on: %zu of %zu trials are finished\n", c->done_before,
-                c->count);
+                advance_total(c));
     fflush(c->o->out);
 }
 
 static int begin(struct controller *c)
 {
-    int count = 0, rc = controller_predict(c);
+    int count = 0, rc = advance_open(c);
+    if (rc >= 0)
+        rc = controller_predict(c);
     if (rc >= 0)
         rc = controller_add(c);
+    if (rc >= 0)
+        rc = advance_begin(c);
     if (rc >= 0 && c->o->retry_failed)
         rc = store_retry(c->store, c->sweep, &count, c->err);
     if (rc >= 0)
@@ -384,6 +399,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
         end_children(&c);
     progress_end(c.progress);
     sweep_labels_release(&c.labels);
+    advance_release(&c);
     free(c.trials);
     free(c.by_id);
     free(c.children);

@@ -19,8 +19,10 @@
 #define SWEEP_CONTROLLER_H
 
 #include "lib/text_table.h"
+#include "sweep/advance.h"
 #include "sweep/launch.h"
 #include "sweep/sweep.h"
+#include "tracker/budget.h"
 
 struct ctl_trial {
     const struct sweep_trial *t;
@@ -29,14 +31,27 @@ struct ctl_trial {
     int attempts;
     int starts;        /* children of this controller that ended without a result */
     double not_before; /* monotonic; a pause after such an end */
+    double spent_s;    /* in children of this controller that have ended */
     bool started;      /* a child of ours runs */
     bool known_final;  /* counted and told */
+
+    /* advance*.c; steps are updates */
+    int64_t reached, sent;   /* parked there; sent as far (INT64_MAX: to its end) */
+    int64_t until;           /* of the run that starts next, 0: to its end */
+    bool evaluate;           /* and evaluate before it parks */
+    size_t group, next_seed; /* SIZE_MAX: the last seed */
+    struct curve_point *points;
+    size_t point_count, point_cap;
+    double *values; /* complete: of the objectives */
+    enum trial_state seen_state;
+    int seen_attempts;
 };
 
 struct ctl_child {
     size_t trial;
     int64_t handle;
     double started;
+    int64_t until;    /* 0: to the end */
     double stop_sent; /* 0: not asked to stop */
     bool timed_out;
 };
@@ -53,9 +68,12 @@ struct controller {
     int jobs, threads;
     int64_t memory_bytes; /* for all children together */
 
-    struct ctl_trial *trials; /* in the plan's order */
-    size_t count;
+    struct ctl_trial *trials; /* in the plan's order, later ones behind */
+    size_t count, trial_cap;
     size_t *by_id; /* indices, ordered by id */
+    size_t by_id_cap;
+    int64_t experiment;
+    struct advance advance;
     struct ctl_child *children;
     int child_count;
 
@@ -65,14 +83,21 @@ struct controller {
     size_t failures;
     double began, refreshed;
     double seen_s, seen_predicted_s; /* of trials that ended here */
-    const char *no_more;             /* why nothing new is started; NULL: it is */
-    bool stop_requested;             /* `sweep stop` */
+    char over_budget[BUDGET_WHY_MAX];
+    double budget_wait;  /* nothing is started before; what runs has reserved the rest */
+    const char *no_more; /* why nothing new is started; NULL: it is */
+    bool stop_requested; /* `sweep stop` */
     int signals;
 };
 
 /* controller_store.c: what the store says, and what the controller writes there. */
 const char *controller_name(const struct controller *c); /* of the sweep */
 int controller_predict(struct controller *c);
+int controller_predict_one(struct controller *c, struct sweep_trial *t);
+struct trial_row controller_row(const struct controller *c, const struct sweep_trial *t,
+                                int64_t number);
+struct ctl_trial *controller_find(struct controller *c, int64_t id); /* NULL: unknown */
+void controller_append(struct controller *c, const struct ctl_trial *t);
 int controller_add(struct controller *c);
 int controller_refresh(struct controller *c);
 int controller_end_trial(struct controller *c, struct ctl_trial *t,

@@ -45,6 +45,20 @@ static struct strmap *index_known(const json_t *rows)
     return known;
 }
 
+/* What is still unknown of one trial. The number of updates often stands in the
+ * configuration, which saves reading its data. */
+int controller_predict_one(struct controller *c, struct sweep_trial *t)
+{
+    if (advance_needs_updates(c) && !c->advance.in_epochs && t->updates == 0) {
+        const int64_t given = json_get_int(t->resolved, "max_steps", 0);
+        t->updates = given > 0 ? given : 0;
+    }
+    const bool short_of = advance_needs_updates(c) && t->updates == 0;
+    return t->peak_bytes < 0 || short_of
+               ? sweep_plan_predict(c->plan, c->hooks, t, c->err)
+               : 0;
+}
+
 /* Predicting reads the data and plans the memory of each trial, so what an earlier start
  * of the sweep has predicted is taken from the store. */
 int controller_predict(struct controller *c)
@@ -68,9 +82,8 @@ int controller_predict(struct controller *c)
             const json_t *seconds = json_array_get(row, 3);
             t->peak_bytes = json_integer_value(json_array_get(row, 2));
             t->seconds = json_is_number(seconds) ? json_number_value(seconds) : NAN;
-        } else if (t->peak_bytes < 0) {
-            rc = sweep_plan_predict(c->plan, c->hooks, t, c->err);
         }
+        rc = controller_predict_one(c, t);
         free(name);
     }
     strmap_free(known);
@@ -78,26 +91,20 @@ int controller_predict(struct controller *c)
     return rc;
 }
 
-static struct trial_row *plan_rows(const struct controller *c, int64_t experiment)
+struct trial_row controller_row(const struct controller *c, const struct sweep_trial *t,
+                                int64_t number)
 {
-    struct trial_row *rows = xcalloc(c->count + 1, sizeof *rows);
-    for (size_t i = 0; i < c->count; i++) {
-        const struct sweep_trial *t = &c->plan->trials[i];
-        rows[i] = (struct trial_row){
-            .sweep = c->sweep,
-            .experiment = experiment,
-            .number = (int64_t)i,
-            .key = t->key,
-            .seed = t->seed,
-            .base_dir = c->file->base_dir,
-            .config = t->resolved,
-            .params = t->params,
-            .predicted_bytes = t->peak_bytes,
-            .predicted_s = t->seconds,
-            .state = TRIAL_waiting,
-        };
-    }
-    return rows;
+    return (struct trial_row){.sweep = c->sweep,
+                              .experiment = c->experiment,
+                              .number = number,
+                              .key = t->key,
+                              .seed = t->seed,
+                              .base_dir = c->file->base_dir,
+                              .config = t->resolved,
+                              .params = t->params,
+                              .predicted_bytes = t->peak_bytes,
+                              .predicted_s = t->seconds,
+                              .state = TRIAL_waiting};
 }
 
 static int by_id(const void *a, const void *b, void *trials)
@@ -109,8 +116,9 @@ static int by_id(const void *a, const void *b, void *trials)
 
 static void take_rows(struct controller *c, const struct trial_row *rows)
 {
-    c->trials = xcalloc(c->count + 1, sizeof *c->trials);
-    c->by_id = xcalloc(c->count + 1, sizeof *c->by_id);
+    c->trial_cap = c->by_id_cap = c->count + 1;
+    c->trials = xcalloc(c->trial_cap, sizeof *c->trials);
+    c->by_id = xcalloc(c->by_id_cap, sizeof *c->by_id);
     for (size_t i = 0; i < c->count; i++) {
         c->trials[i] = (struct ctl_trial){.t = &c->plan->trials[i], .id = rows[i].id};
         c->by_id[i] = i;
@@ -118,19 +126,49 @@ static void take_rows(struct controller *c, const struct trial_row *rows)
     qsort_r(c->by_id, c->count, sizeof *c->by_id, by_id, c->trials);
 }
 
+/* A newer trial than all others. */
+void controller_append(struct controller *c, const struct ctl_trial *t)
+{
+    c->trials = xgrow(c->trials, &c->trial_cap, c->count + 1, sizeof *c->trials);
+    c->by_id = xgrow(c->by_id, &c->by_id_cap, c->count + 1, sizeof *c->by_id);
+    c->trials[c->count] = *t;
+    c->by_id[c->count] = c->count;
+    c->count++;
+    qsort_r(c->by_id, c->count, sizeof *c->by_id, by_id, c->trials);
+}
+
+static int set_budget(struct controller *c)
+{
+    const struct sweep_file *f = c->file;
+    const struct store_budget budget = {.max_trials = (double)f->max_trials,
+                                        .max_failures = (double)f->max_failures,
+                                        .max_wall_s = f->max_wall_s,
+                                        .max_hours = f->max_hours,
+                                        .max_gpu_hours = f->max_gpu_hours,
+                                        .max_usd = f->max_usd,
+                                        .trial_timeout_s = f->trial_timeout_s,
+                                        .gpus = f->gpus,
+                                        .usd_per_core_hour = f->usd_per_core_hour,
+                                        .usd_per_gpu_hour = f->usd_per_gpu_hour};
+    return store_sweep_budget(c->store, c->sweep, &budget, c->err);
+}
+
 int controller_add(struct controller *c)
 {
-    int64_t experiment;
     size_t added = 0;
-    int rc = store_experiment(c->store, experiment_name(c), &experiment, c->err);
+    int rc = store_experiment(c->store, experiment_name(c), &c->experiment, c->err);
     if (rc >= 0)
-        rc = store_sweep(c->store, experiment, controller_name(c),
+        rc = store_sweep(c->store, c->experiment, controller_name(c),
                          conf_root(c->file->conf), c->file->base_dir, &c->sweep, c->err);
     if (rc >= 0)
         rc = store_sweep_stop(c->store, c->sweep, false, c->err);
+    if (rc >= 0)
+        rc = set_budget(c);
     if (rc < 0)
         return rc;
-    struct trial_row *rows = plan_rows(c, experiment);
+    struct trial_row *rows = xcalloc(c->count + 1, sizeof *rows);
+    for (size_t i = 0; i < c->count; i++)
+        rows[i] = controller_row(c, &c->plan->trials[i], (int64_t)i);
     rc = store_add_trials(c->store, rows, c->count, &added, c->err);
     if (rc == 0)
         take_rows(c, rows);
@@ -138,7 +176,7 @@ int controller_add(struct controller *c)
     return rc;
 }
 
-static struct ctl_trial *find_trial(struct controller *c, int64_t id)
+struct ctl_trial *controller_find(struct controller *c, int64_t id)
 {
     size_t low = 0, high = c->count;
     while (low < high) {
@@ -163,23 +201,29 @@ int controller_refresh(struct controller *c)
         rc = store_sweep_stopped(c->store, c->sweep, &c->stop_requested, c->err);
     json_t *result = rc < 0 ? NULL
                             : ask(c,
-                                  "SELECT id, state, attempts FROM trial_view "
-                                  "WHERE sweep = ?1",
+                                  "SELECT id, state, attempts, parent FROM trial_view "
+                                  "WHERE sweep = ?1 ORDER BY id",
                                   json_pack("[I]", (json_int_t)c->sweep));
     if (!result)
         return -(int)c->err->code;
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
-        struct ctl_trial *t = find_trial(c, json_integer_value(json_array_get(row, 0)));
-        int state = trial_state_from_name(json_string_value(json_array_get(row, 1)));
-        if (!t || state < 0)
-            continue; /* of an earlier version of the file */
-        t->state = (enum trial_state)state;
-        t->attempts = (int)json_integer_value(json_array_get(row, 2));
+        const int64_t id = json_integer_value(json_array_get(row, 0));
+        struct ctl_trial *t = controller_find(c, id);
+        const int state =
+            trial_state_from_name(json_string_value(json_array_get(row, 1)));
+        const int attempts = (int)json_integer_value(json_array_get(row, 2));
+        const bool is_clone = json_is_integer(json_array_get(row, 3));
+        if (t && state >= 0) {
+            t->state = (enum trial_state)state;
+            t->attempts = attempts;
+        } else if (state >= 0 && rc >= 0 && (is_clone || c->advance.sampler)) {
+            rc = advance_adopt(c, id, (enum trial_state)state, attempts);
+        } /* else of an earlier version of the file */
     }
     json_decref(result);
     c->refreshed = clock_mono_s();
-    return 0;
+    return rc < 0 ? rc : advance_refresh(c);
 }
 
 int controller_end_trial(struct controller *c, struct ctl_trial *t,
@@ -232,7 +276,7 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     t->known_final = true;
     c->done++;
     c->failures += t->state != TRIAL_complete && t->state != TRIAL_pruned;
-    buf_printf(&line, "[%zu/%zu] ", c->done, c->count);
+    buf_printf(&line, "[%zu/%zu] ", c->done, advance_total(c));
     sweep_label(&c->labels, t->t->params, t->t->seed, &line);
     buf_printf(&line, " %s", trial_state_name(t->state));
     add_outcome(c, t, &line);
@@ -269,7 +313,8 @@ void controller_show(struct controller *c)
         snprintf(extra, sizeof extra, "%zu without success", c->failures);
     if (c->no_more)
         snprintf(extra, sizeof extra, "stopping: %s", c->no_more);
-    progress_set(c->progress, (double)c->done, (double)c->count, seconds_left(c), extra);
+    progress_set(c->progress, (double)c->done, (double)advance_total(c), seconds_left(c),
+                 extra);
 }
 
 int controller_summary(struct controller *c)

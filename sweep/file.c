@@ -6,6 +6,8 @@
 #include "lib/str.h"
 #include "sweep/file_parts.h"
 #include "sweep/override.h"
+#include "sweep/pruner.h"
+#include "sweep/user_command.h"
 #include "sweep/value.h"
 #include <math.h>
 #include <stdarg.h>
@@ -110,10 +112,11 @@ static int read_metric(struct sweep_file *f, const char *path, const json_t *v,
         return rc;
     if (!json_object_get(checked, "name"))
         rc = sweep_file_error(f, path, err, "a metric needs a name");
-    if (rc == 0 && !f->metric) {
-        f->metric = json_string_value(json_object_get(v, "name"));
-        f->maximize = str_eq(json_get_str(checked, "goal", NULL), "maximize");
-    }
+    if (rc == 0)
+        f->objectives[f->objective_count++] = (struct sweep_objective){
+            json_string_value(json_object_get(v, "name")),
+            str_eq(json_get_str(checked, "goal", NULL), "maximize"),
+            json_get_num(checked, "target", NAN)};
     json_decref(checked);
     return rc;
 }
@@ -123,14 +126,21 @@ static int read_metrics(struct sweep_file *f, const json_t *top, struct err *err
     json_t *metric = json_object_get(top, "metric"), *item;
     json_t *list = json_object_get(top, "objectives");
     size_t i;
+    f->objectives = xcalloc(json_array_size(list) + 1, sizeof *f->objectives);
     int rc = metric ? read_metric(f, "metric", metric, err) : 0;
     if (rc == 0 && list && !json_is_array(list))
         return sweep_file_error(f, "objectives", err, "objectives must be a list");
+    if (json_array_size(list))
+        f->objective_count = 0; /* `metric` says it again, for tools that know no list */
     json_array_foreach(list, i, item)
     {
         char path[64];
         snprintf(path, sizeof path, "objectives[%zu]", i);
         rc = rc < 0 ? rc : read_metric(f, path, item, err);
+    }
+    if (rc == 0 && f->objective_count) {
+        f->metric = f->objectives[0].name;
+        f->maximize = f->objectives[0].maximize;
     }
     return rc;
 }
@@ -172,18 +182,20 @@ static int read_seeds(struct sweep_file *f, const json_t *list, struct err *err)
 
 static int read_early(struct sweep_file *f, const json_t *v, struct err *err)
 {
-    json_t *checked;
+    struct pruner pruner;
     int rc =
-        v ? file_section(f, "early_terminate", v, &sweep_early_table, &checked, err) : 1;
+        v ? file_section(f, "early_terminate", v, &sweep_early_table, &f->early, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    if (!json_object_get(checked, "type"))
-        rc = sweep_file_error(f, "early_terminate", err, "early_terminate needs a type");
-    int64_t min = json_get_int(checked, "min", 0), max = json_get_int(checked, "max", 0);
-    if (rc == 0 && max && min > max)
-        rc = sweep_file_error(f, "early_terminate.min", err, "min is above max");
-    f->early_terminate = json_string_value(json_object_get(v, "type"));
-    json_decref(checked);
+    f->early_terminate = json_get_str(f->early, "type", NULL);
+    if (!f->early_terminate)
+        return sweep_file_error(f, "early_terminate", err,
+                                "early_terminate needs a type");
+    int64_t min = json_get_int(f->early, "min", 0);
+    if (min > json_get_int(f->early, "max", INT64_MAX))
+        return sweep_file_error(f, "early_terminate.min", err, "min is above max");
+    rc = pruner_init(&pruner, f, 0, err);
+    pruner_release(&pruner);
     return rc;
 }
 
@@ -191,13 +203,17 @@ static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)
 {
     json_t *v = json_object_get(top, "budget"), *b;
     f->max_trials = json_get_int(top, "run_cap", 0);
+    f->interleave = (int)json_get_int(top, "interleave", 0);
     int rc = v ? file_section(f, "budget", v, &sweep_budget_table, &b, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->max_trials = json_get_int(b, "max_trials", f->max_trials);
     f->max_failures = json_get_int(b, "max_failures", 0);
     f->max_usd = json_get_num(b, "max_usd", 0);
+    f->max_hours = json_get_num(b, "max_hours", 0);
     f->max_gpu_hours = json_get_num(b, "max_gpu_hours", 0);
+    f->usd_per_core_hour = json_get_num(b, "usd_per_core_hour", 0);
+    f->usd_per_gpu_hour = json_get_num(b, "usd_per_gpu_hour", 0);
     rc = duration(f, "budget.max_wall", json_object_get(b, "max_wall"), &f->max_wall_s,
                   err);
     if (rc == 0)
@@ -207,26 +223,41 @@ static int read_budget(struct sweep_file *f, const json_t *top, struct err *err)
     return rc;
 }
 
+static int read_retry_on(struct sweep_file *f, const json_t *on, struct err *err)
+{
+    size_t i;
+    json_t *item,
+        *list = json_is_array(on) ? json_incref((json_t *)on) : json_pack("[O*]", on);
+    int rc = 0, lost = !on, preempted = !on;
+    json_array_foreach(list, i, item)
+    {
+        const char *name = json_string_value(item);
+        const bool is_preempted = str_eq(name, "preempted");
+        preempted |= is_preempted;
+        lost |= !is_preempted;
+        if (rc == 0 && !is_preempted && !str_in_list(name, "node_fail|stale", '|'))
+            rc = sweep_file_error(
+                f, "retry.on", err,
+                "'%s' is never retried: only preempted, node_fail and stale are, which "
+                "are no fault of the trial",
+                name);
+    }
+    json_decref(list);
+    f->retry_preempted = preempted;
+    f->max_retries = lost ? f->max_retries : 0;
+    return rc;
+}
+
 static int read_retry(struct sweep_file *f, const json_t *v, struct err *err)
 {
-    json_t *r, *item;
-    size_t i;
+    json_t *r;
     f->max_retries = 2;
+    f->retry_preempted = true;
     int rc = v ? file_section(f, "retry", v, &sweep_retry_table, &r, err) : 1;
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->max_retries = (int)json_get_int(r, "max", f->max_retries);
-    json_t *on = json_object_get(r, "on");
-    json_t *list = json_is_array(on) ? json_incref(on) : json_pack("[O*]", on);
-    json_array_foreach(list, i, item) if (rc == 0 &&
-                                          !str_in_list(json_string_value(item),
-                                                       "preempted|node_fail|stale", '|'))
-        rc = sweep_file_error(
-            f, "retry.on", err,
-            "'%s' is never retried: only preempted, node_fail and stale are, which "
-            "are no fault of the trial",
-            json_string_value(item));
-    json_decref(list);
+    rc = read_retry_on(f, json_object_get(r, "on"), err);
     json_decref(r);
     return rc;
 }
@@ -239,6 +270,7 @@ static int read_executor(struct sweep_file *f, const json_t *v, struct err *err)
     if (rc != 0)
         return rc < 0 ? rc : 0;
     f->parallel = (int)json_get_int(e, "parallel", 0);
+    f->gpus = (int)json_get_int(e, "gpus", 0);
     f->executor = json_get_str(v, "type", "local");
     json_decref(e);
     return 0;
@@ -269,12 +301,16 @@ static int read_all(struct sweep_file *f, const json_t *top, const char *stem,
         keys = NULL;
     rc = rc < 0 ? rc : read_metrics(f, top, err);
     rc = rc < 0 ? rc : file_params(f, json_object_get(top, "parameters"), keys, err);
+    rc = rc < 0 || !f->drives_command ? rc : user_command_check(f, err);
     rc = rc < 0 ? rc
                 : file_entries(f, json_object_get(top, "exclude"),
                                json_object_get(top, "include"), keys, err);
     rc = rc < 0 ? rc : file_order(f, err);
     rc = rc < 0 ? rc : read_seeds(f, json_object_get(top, "seeds"), err);
     rc = rc < 0 ? rc : read_early(f, json_object_get(top, "early_terminate"), err);
+    json_t *sampler = json_object_get(top, "sampler");
+    if (rc == 0 && sampler)
+        rc = file_section(f, "sampler", sampler, &sweep_sampler_table, &f->sampler, err);
     rc = rc < 0 ? rc : read_budget(f, top, err);
     rc = rc < 0 ? rc : read_retry(f, json_object_get(top, "retry"), err);
     return rc < 0 ? rc : read_executor(f, json_object_get(top, "executor"), err);
@@ -371,6 +407,9 @@ void sweep_file_free(struct sweep_file *f)
         free(p->path);
     }
     free(f->params);
+    free(f->objectives);
+    json_decref(f->early);
+    json_decref(f->sampler);
     free(f->order);
     free(f->seeds);
     if (f->names)

@@ -52,13 +52,21 @@ struct sweep_entry {
     char *path;
 };
 
+struct sweep_objective {
+    const char *name;
+    bool maximize;
+    double target; /* good enough; NaN: none */
+};
+
 struct sweep_file {
     struct conf *conf;
     char *name, *base_dir; /* base_dir: where relative paths start */
     const char *method;    /* grid, random, sobol, tpe */
     bool was_bayes;
-    const char *metric; /* NULL: none named */
+    const char *metric; /* NULL: none named; the first objective */
     bool maximize;
+    struct sweep_objective *objectives;
+    size_t objective_count; /* 0 without a metric */
     bool drives_command, names_model, names_seed;
 
     struct sweep_param *params;
@@ -71,10 +79,16 @@ struct sweep_file {
     uint64_t *seeds; /* never empty; {0} when the file has none */
     size_t seed_count;
 
-    const char *early_terminate;                                /* its type, NULL: none */
-    int64_t max_trials, max_failures;                           /* 0: no limit */
-    double max_wall_s, trial_timeout_s, max_usd, max_gpu_hours; /* 0: no limit */
-    int max_retries;
+    const char *early_terminate;      /* its type, NULL: none */
+    json_t *early, *sampler;          /* the checked sections, NULL: none */
+    int interleave;                   /* slices of each trial; 0: not asked for */
+    int64_t max_trials, max_failures; /* 0: no limit */
+    double max_wall_s, trial_timeout_s;
+    double max_hours, max_gpu_hours, max_usd;   /* tracker/budget.h */
+    double usd_per_core_hour, usd_per_gpu_hour; /* 0: not said */
+    int gpus;                                   /* that each trial holds */
+    int max_retries;                            /* of lost trials */
+    bool retry_preempted; /* else the next `run` goes on with them */
     const char *executor;
     int parallel; /* 0: by the machine */
 };

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "sweep/distribution.h"
 #include "sweep/file_parts.h"
 #include "sweep/value.h"
 #include <stdlib.h>
@@ -130,25 +131,18 @@ static const char *range_distribution(const json_t *spec, const json_t *raw)
     return integers ? "int_uniform" : "uniform";
 }
 
-static int check_range(struct sweep_file *f, struct sweep_param *p, const json_t *spec,
-                       struct err *err)
+static int check_range(struct sweep_file *f, struct sweep_param *p, struct err *err)
 {
-    const char *d = p->distribution;
-    bool limits = strstr(d, "uniform") != NULL;
-    double min = json_get_num(spec, "min", 0), max = json_get_num(spec, "max", 0);
-    if (limits && (!json_object_get(spec, "min") || !json_object_get(spec, "max")))
-        return sweep_file_error(f, p->path, err, "%s needs min and max", d);
-    if (limits && min > max)
-        return sweep_file_error(f, p->path, err, "min %g is above max %g", min, max);
-    if (strstr(d, "log_uniform_values") && !(min > 0))
-        return sweep_file_error(f, p->path, err, "%s needs min > 0, got %g", d, min);
-    if (strstr(d, "beta") && (!json_object_get(spec, "a") || !json_object_get(spec, "b")))
-        return sweep_file_error(f, p->path, err, "%s needs a and b", d);
+    struct distribution d;
+    p->kind = PARAM_RANGE;
+    int rc = distribution_init(&d, p, err);
+    distribution_release(&d);
+    if (rc < 0)
+        return err_context(err, "%s: ", conf_where(f->conf, p->path));
     if (str_eq(f->method, "grid"))
         return sweep_file_error(f, p->path, err,
                                 "a grid needs values, not a range; list them, or use "
                                 "method random");
-    p->kind = PARAM_RANGE;
     return 0;
 }
 
@@ -221,7 +215,7 @@ static int read_param(struct sweep_file *f, struct sweep_param *p, struct err *e
     else if (given)
         rc = read_constant(f, p, value, err);
     else if (p->distribution)
-        rc = check_range(f, p, spec, err);
+        rc = check_range(f, p, err);
     else
         rc = sweep_file_error(f, p->path, err, "'%s' has no value, values, expr or range",
                               p->name);

@@ -6,7 +6,8 @@
 #include "sweep/file.h"
 
 extern const struct opt_table sweep_top_table, sweep_metric_table, sweep_early_table,
-    sweep_budget_table, sweep_retry_table, sweep_executor_table, sweep_param_table;
+    sweep_sampler_table, sweep_budget_table, sweep_retry_table, sweep_executor_table,
+    sweep_param_table;
 
 /* Checks a mapping against an option table: every key known, every value of its type.
  * Gives the normalised values (only the keys that are there; null counts as absent). */

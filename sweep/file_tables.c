@@ -27,6 +27,8 @@ static const struct opt_def top_rows[] = {
     {.key = "include", .type = OPT_ANY, .help = "combinations to extend or to add"},
     {.key = "seeds", .type = OPT_ANY, .help = "one replicate per seed"},
     {.key = "early_terminate", .type = OPT_ANY, .help = "when to stop poor trials"},
+    {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000, .help = "slices of each trial"},
+    {.key = "sampler", .type = OPT_ANY, .help = "settings of the method"},
     {.key = "budget", .type = OPT_ANY, .help = "limits of the whole sweep"},
     {.key = "retry", .type = OPT_ANY, .help = "which ends are tried again"},
     {.key = "executor", .type = OPT_ANY, .help = "where trials run"},
@@ -43,11 +45,20 @@ const struct opt_table sweep_metric_table = {"metric", metric_rows,
                                               ARRAY_LEN(metric_rows)};
 
 static const struct opt_def early_rows[] = {
-    {.key = "type", .type = OPT_CHOICE, .choices = "asha|hyperband|median"},
+    {.key = "type",
+     .type = OPT_CHOICE,
+     .choices = "median|percentile|successive_halving|asha|hyperband"},
     {.key = "resource", .type = OPT_STRING, .help = "what is counted: step or epoch"},
     {.key = "min", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
     {.key = "max", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
-    {.key = "eta", .type = OPT_INT, .min = 2, .max = 1000},
+    {.key = "eta", .type = OPT_INT, .min = 2, .max = 1000, .help = "1 of eta goes on"},
+    {.key = "rate", .type = OPT_INT, .min = 0, .max = 60, .help = "rungs left out"},
+    {.key = "bootstrap", .type = OPT_INT, .min = 0, .max = COUNT_MAX},
+    {.key = "startup", .type = OPT_INT, .min = 0, .max = COUNT_MAX},
+    {.key = "warmup", .type = OPT_INT, .min = 0, .max = COUNT_MAX},
+    {.key = "interval", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
+    {.key = "min_trials", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
+    {.key = "percentile", .type = OPT_FLOAT, .min = 0, .max = 100},
     {.key = "min_iter", .type = OPT_INT, .min = 1, .max = COUNT_MAX, .help = "W&B"},
     {.key = "max_iter", .type = OPT_INT, .min = 1, .max = COUNT_MAX, .help = "W&B"},
     {.key = "s", .type = OPT_INT, .min = 1, .max = 1000, .help = "W&B: brackets"},
@@ -56,13 +67,26 @@ static const struct opt_def early_rows[] = {
 const struct opt_table sweep_early_table = {"early_terminate", early_rows,
                                              ARRAY_LEN(early_rows)};
 
+static const struct opt_def sampler_rows[] = {
+    {.key = "seed", .type = OPT_INT, .min = 0, .max = 9e15, .help = "of the draws"},
+    {.key = "startup", .type = OPT_INT, .min = 1, .max = COUNT_MAX, .help = "tpe"},
+    {.key = "candidates", .type = OPT_INT, .min = 1, .max = 10000, .help = "tpe"},
+    {.key = "shift", .type = OPT_BOOL, .help = "sobol: a random digital shift"},
+};
+const struct opt_table sweep_sampler_table = {"sampler", sampler_rows,
+                                               ARRAY_LEN(sampler_rows)};
+
 static const struct opt_def budget_rows[] = {
     {.key = "max_trials", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
     {.key = "max_failures", .type = OPT_INT, .min = 1, .max = COUNT_MAX},
     {.key = "max_wall", .type = OPT_ANY, .help = "duration: 90, 30m, 8h, 1d"},
     {.key = "trial_timeout", .type = OPT_ANY, .help = "duration"},
+    {.key = "max_hours", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX,
+     .help = "hours of cores"},
     {.key = "max_gpu_hours", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
     {.key = "max_usd", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
+    {.key = "usd_per_core_hour", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
+    {.key = "usd_per_gpu_hour", .type = OPT_FLOAT, .min = 1e-9, .max = COUNT_MAX},
 };
 const struct opt_table sweep_budget_table = {"budget", budget_rows,
                                               ARRAY_LEN(budget_rows)};
@@ -76,6 +100,7 @@ const struct opt_table sweep_retry_table = {"retry", retry_rows, ARRAY_LEN(retry
 static const struct opt_def executor_rows[] = {
     {.key = "type", .type = OPT_CHOICE, .choices = "local|slurm", .preset = "local"},
     {.key = "parallel", .type = OPT_INT, .min = 1, .max = 256, .help = "trials at a time"},
+    {.key = "gpus", .type = OPT_INT, .min = 0, .max = 1024, .help = "GPUs that a trial holds"},
     {.key = "template", .type = OPT_STRING, .help = "Slurm: batch script"},
 };
 const struct opt_table sweep_executor_table = {"executor", executor_rows,

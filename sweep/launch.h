@@ -1,7 +1,8 @@
 /* sweep/launch.h - how a trial's process is started: one row per place.
  *
- * Every launcher starts `peftlab trial ID --store PATH --run-dir ROOT`, wherever that may
- * be, and can tell whether it has ended. What came of the trial stands in the store. */
+ * Every launcher starts `peftlab trial ID --store PATH --run-dir ROOT` (for a slice also
+ * `--until-step N --evaluate`), wherever that may be, and can tell whether it has ended.
+ * What came of the trial stands in the store. */
 #ifndef SWEEP_LAUNCH_H
 #define SWEEP_LAUNCH_H
 
@@ -13,6 +14,8 @@ struct launch_job {
     const char *store, *run_root;
     const char *log; /* what the process prints is appended here */
     int64_t trial;
+    int64_t until; /* update where it parks; 0: to its end */
+    bool evaluate; /* before it parks */
     int threads;
 };
 

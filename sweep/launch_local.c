@@ -28,8 +28,19 @@ static int local_start(const struct launch_job *job, int64_t *handle, struct err
     char *id = xasprintf("%lld", (long long)job->trial);
     char *threads = xasprintf("PEFTLAB_THREADS=%d", job->threads);
     char *store = xstrdup(job->store), *root = xstrdup(job->run_root);
+    char *until = xasprintf("--until-step=%lld", (long long)job->until);
     char command[] = "trial", store_flag[] = "--store", dir_flag[] = "--run-dir";
-    char *argv[] = {program, command, id, store_flag, store, dir_flag, root, NULL};
+    char evaluate[] = "--evaluate";
+    char *argv[] = {program,
+                    command,
+                    id,
+                    store_flag,
+                    store,
+                    dir_flag,
+                    root,
+                    job->until ? until : NULL,
+                    job->until && job->evaluate ? evaluate : NULL,
+                    NULL};
     char *env[] = {threads, NULL};
     pid_t pid = -1;
     int rc = proc_spawn(argv, env, job->log, true, &pid, err);
@@ -37,6 +48,7 @@ static int local_start(const struct launch_job *job, int64_t *handle, struct err
     free(program);
     free(id);
     free(threads);
+    free(until);
     free(store);
     free(root);
     return rc;

@@ -35,10 +35,9 @@ static int trial_failed(const struct sweep_plan *p, const json_t *params, struct
     return rc;
 }
 
-/* Resolves one trial; its key comes with it. */
-static int make_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks,
-                      json_t *params, uint64_t seed, struct sweep_trial *out,
-                      struct err *err)
+int sweep_plan_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+                     json_t *params, uint64_t seed, struct sweep_trial *out,
+                     struct err *err)
 {
     *out = (struct sweep_trial){
         .params = params, .seed = seed, .peak_bytes = -1, .seconds = NAN};
@@ -65,9 +64,14 @@ int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hoo
 {
     if (!p->file->names_model || !hooks->predict)
         return 0;
-    int rc =
-        hooks->predict(t->resolved, p->file->base_dir, &t->peak_bytes, &t->seconds, err);
-    return rc < 0 ? trial_failed(p, t->params, err) : 0;
+    struct sweep_prediction found;
+    if (hooks->predict(t->resolved, p->file->base_dir, &found, err) < 0)
+        return trial_failed(p, t->params, err);
+    t->peak_bytes = found.peak_bytes;
+    t->seconds = found.seconds;
+    t->updates = found.updates;
+    t->updates_per_epoch = found.updates_per_epoch;
+    return 0;
 }
 
 /* All seeds of one combination, unless an earlier one resolved to the same. */
@@ -79,7 +83,7 @@ static int add_combination(struct sweep_plan *p, const struct sweep_hooks *hooks
         struct sweep_trial *t = &p->trials[p->count];
         char seeded[96];
         int64_t known;
-        int rc = make_trial(p, hooks, params, p->file->seeds[k], t, err);
+        int rc = sweep_plan_trial(p, hooks, params, p->file->seeds[k], t, err);
         if (rc < 0)
             return rc;
         snprintf(seeded, sizeof seeded, "%s %llu", t->key, (unsigned long long)t->seed);
@@ -229,7 +233,9 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f)
 {
     char a[32], b[32];
     print_rows(p, f);
-    fprintf(f, "\n%zu trials: %zu combinations x %zu seed%s", p->count, p->combinations,
+    putc('\n', f);
+    sweep_plan_words(p, p->file->interleave, f);
+    fprintf(f, "%zu trials: %zu combinations x %zu seed%s", p->count, p->combinations,
             p->file->seed_count, p->file->seed_count == 1 ? "" : "s");
     fprintf(f, " (%zu coincided, %zu excluded)\n", p->coincided, p->excluded);
     if (p->file->max_trials && (size_t)p->file->max_trials < p->count)

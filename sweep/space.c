@@ -8,17 +8,10 @@
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "sweep/space_parts.h"
 #include "sweep/value.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* A combination on its way: what was chosen, what it came to, what includes added. All
- * arrays have one place per parameter. */
-struct row {
-    struct sweep_choice *chosen; /* borrowed values */
-    json_t **original;           /* owned; NULL: absent */
-    json_t *extra;               /* from includes; NULL: none */
-};
 
 struct walk {
     const struct sweep_file *f;
@@ -28,7 +21,7 @@ struct walk {
     size_t *pick;  /* [axis position] */
     struct sweep_choice *chosen;
     json_t **env;
-    struct row *rows;
+    struct space_row *rows;
     size_t count, cap;
     size_t leaves, raw;
     struct strmap *seen;
@@ -58,10 +51,8 @@ static int settle_failed(const struct sweep_file *f, size_t at, json_t *const *e
     return rc;
 }
 
-/* Steps (b) and (c): drops what its `when` excludes, computes what is derived. `env` is
- * empty before. */
-static int settle(const struct sweep_file *f, const struct sweep_choice *chosen,
-                  json_t **env, struct err *err)
+int space_settle(const struct sweep_file *f, const struct sweep_choice *chosen,
+                 json_t **env, struct err *err)
 {
     for (size_t o = 0; o < f->param_count; o++) {
         size_t i = f->order[o];
@@ -88,8 +79,7 @@ static int settle(const struct sweep_file *f, const struct sweep_choice *chosen,
     return 0;
 }
 
-static json_t *to_object(const struct sweep_file *f, json_t *const *env,
-                         const json_t *extra)
+json_t *space_object(const struct sweep_file *f, json_t *const *env, const json_t *extra)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < f->param_count; i++)
@@ -100,8 +90,7 @@ static json_t *to_object(const struct sweep_file *f, json_t *const *env,
     return object;
 }
 
-/* True when the same canonical text was not there before. */
-static bool is_new(struct strmap *seen, const json_t *combination)
+bool space_is_new(struct strmap *seen, const json_t *combination)
 {
     struct buf text = BUF_INIT;
     int64_t at;
@@ -113,7 +102,7 @@ static bool is_new(struct strmap *seen, const json_t *combination)
     return !known;
 }
 
-static bool excluded(const struct sweep_file *f, json_t *const *env)
+bool space_excluded(const struct sweep_file *f, json_t *const *env)
 {
     for (size_t e = 0; e < f->exclude_count; e++) {
         const struct sweep_choice *want = f->excludes[e].by_param;
@@ -138,7 +127,7 @@ static void keep_row(struct walk *w)
 {
     size_t n = w->f->param_count;
     w->rows = xgrow(w->rows, &w->cap, w->count + 1, sizeof *w->rows);
-    struct row *r = &w->rows[w->count++];
+    struct space_row *r = &w->rows[w->count++];
     r->chosen = xcalloc(n, sizeof *r->chosen);
     memcpy(r->chosen, w->chosen, n * sizeof *r->chosen);
     r->original = xcalloc(n, sizeof(json_t *));
@@ -152,18 +141,18 @@ static int leaf(struct walk *w)
     const struct sweep_file *f = w->f;
     if (++w->leaves > SPACE_LEAVES_MAX || w->count >= SPACE_ROWS_MAX)
         return too_many(w);
-    int rc = settle(f, w->chosen, w->env, w->err);
+    int rc = space_settle(f, w->chosen, w->env, w->err);
     if (rc < 0)
         return rc;
     bool first = true;
     for (size_t a = 0; a < w->axis_count; a++)
         first = first && (w->env[w->axes[a]] || w->pick[a] == 0);
     if (first) {
-        json_t *object = to_object(f, w->env, NULL);
+        json_t *object = space_object(f, w->env, NULL);
         w->raw++;
-        is_new(w->seen, object);
+        space_is_new(w->seen, object);
         json_decref(object);
-        if (!excluded(f, w->env))
+        if (!space_excluded(f, w->env))
             keep_row(w);
     }
     release_values(w->env, f->param_count);
@@ -178,7 +167,7 @@ static int is_dropped(struct walk *w, size_t position, bool *dropped)
     *dropped = false;
     if (!f->params[axis].when || !w->decided[position])
         return 0;
-    int rc = settle(f, w->chosen, w->env, w->err);
+    int rc = space_settle(f, w->chosen, w->env, w->err);
     if (rc == 0) {
         json_t *v = NULL;
         rc = expr_eval(f->params[axis].when, w->env, &v, w->err);
@@ -238,9 +227,8 @@ static void find_decided(struct walk *w)
     free(last);
 }
 
-/* Step (e): the entry's values on every axis it names are those of the original. */
-static bool extends(const struct sweep_file *f, const struct sweep_entry *e,
-                    const struct row *r)
+bool space_extends(const struct sweep_file *f, const struct sweep_entry *e,
+                   const struct space_row *r)
 {
     for (size_t i = 0; i < f->param_count; i++) {
         const json_t *want = e->by_param[i].value;
@@ -251,7 +239,8 @@ static bool extends(const struct sweep_file *f, const struct sweep_entry *e,
     return true;
 }
 
-static void extend(const struct sweep_file *f, const struct sweep_entry *e, struct row *r)
+void space_extend(const struct sweep_file *f, const struct sweep_entry *e,
+                  struct space_row *r)
 {
     for (size_t i = 0; i < f->param_count; i++)
         if (e->by_param[i].value && f->params[i].kind != PARAM_VALUES)
@@ -263,9 +252,10 @@ static void extend(const struct sweep_file *f, const struct sweep_entry *e, stru
     json_object_update(r->extra, e->extra);
 }
 
-static struct row new_row(const struct sweep_file *f, const struct sweep_entry *e)
+struct space_row space_new_row(const struct sweep_file *f, const struct sweep_entry *e)
 {
-    struct row r = {xcalloc(f->param_count, sizeof *r.chosen), NULL, json_copy(e->extra)};
+    struct space_row r = {xcalloc(f->param_count, sizeof *r.chosen), NULL,
+                          json_copy(e->extra)};
     for (size_t i = 0; i < f->param_count; i++)
         if (e->by_param[i].value)
             r.chosen[i] = e->by_param[i];
@@ -281,14 +271,14 @@ static void apply_includes(struct walk *w, struct sweep_space *out)
     for (size_t e = 0; e < f->include_count; e++) {
         bool hit = false;
         for (size_t r = 0; r < originals; r++)
-            if (extends(f, &f->includes[e], &w->rows[r])) {
-                extend(f, &f->includes[e], &w->rows[r]);
+            if (space_extends(f, &f->includes[e], &w->rows[r])) {
+                space_extend(f, &f->includes[e], &w->rows[r]);
                 hit = true;
             }
         if (hit)
             continue;
         w->rows = xgrow(w->rows, &w->cap, w->count + 1, sizeof *w->rows);
-        w->rows[w->count++] = new_row(f, &f->includes[e]);
+        w->rows[w->count++] = space_new_row(f, &f->includes[e]);
         out->new_by_include++;
     }
 }
@@ -301,16 +291,16 @@ static int finish_rows(struct walk *w, struct sweep_space *out)
     int rc = 0;
     out->combinations = xcalloc(w->count + 1, sizeof(json_t *));
     for (size_t r = 0; r < w->count && rc == 0; r++) {
-        struct row *row = &w->rows[r];
+        struct space_row *row = &w->rows[r];
         for (size_t i = 0; row->original && i < f->param_count; i++)
             if (f->params[i].kind == PARAM_VALUES && !row->original[i])
                 row->chosen[i] = (struct sweep_choice){NULL, NULL};
-        rc = settle(f, row->chosen, w->env, w->err);
+        rc = space_settle(f, row->chosen, w->env, w->err);
         if (rc < 0)
             break;
-        json_t *object = to_object(f, w->env, row->extra);
+        json_t *object = space_object(f, w->env, row->extra);
         release_values(w->env, f->param_count);
-        if (is_new(seen, object)) {
+        if (space_is_new(seen, object)) {
             out->combinations[out->count++] = object;
         } else {
             out->merged++;
@@ -338,16 +328,21 @@ static void walk_init(struct walk *w, const struct sweep_file *f, struct err *er
     find_decided(w);
 }
 
+void space_list_free(const struct sweep_file *f, struct space_row *rows, size_t count)
+{
+    for (size_t r = 0; r < count; r++) {
+        if (rows[r].original)
+            release_values(rows[r].original, f->param_count);
+        free(rows[r].original);
+        free(rows[r].chosen);
+        json_decref(rows[r].extra);
+    }
+    free(rows);
+}
+
 static void walk_release(struct walk *w)
 {
-    for (size_t r = 0; r < w->count; r++) {
-        if (w->rows[r].original)
-            release_values(w->rows[r].original, w->f->param_count);
-        free(w->rows[r].original);
-        free(w->rows[r].chosen);
-        json_decref(w->rows[r].extra);
-    }
-    free(w->rows);
+    space_list_free(w->f, w->rows, w->count);
     free(w->axes);
     free(w->decided);
     free(w->pick);
@@ -356,14 +351,28 @@ static void walk_release(struct walk *w)
     strmap_free(w->seen);
 }
 
+int space_list(const struct sweep_file *f, struct space_row **rows, size_t *count,
+               struct err *err)
+{
+    struct walk w;
+    walk_init(&w, f, err);
+    int rc = branch(&w, 0);
+    if (rc == 0) {
+        *rows = w.rows;
+        *count = w.count;
+        w.rows = NULL;
+        w.count = 0;
+    }
+    walk_release(&w);
+    return rc;
+}
+
 int sweep_space_expand(const struct sweep_file *f, struct sweep_space *out,
                        struct err *err)
 {
     *out = (struct sweep_space){.product = 1};
     if (strcmp(f->method, "grid"))
-        return sweep_file_error(f, "method", err,
-                                "method %s is not available yet%s; use grid", f->method,
-                                f->was_bayes ? " (bayes is run as tpe)" : "");
+        return sweep_space_sample(f, out, err);
     struct walk w;
     walk_init(&w, f, err);
     for (size_t a = 0; a < w.axis_count; a++)

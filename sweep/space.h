@@ -31,8 +31,14 @@ struct sweep_space {
     size_t merged;         /* dropped by (g) */
 };
 
-/* ERR_CONFIG for methods other than grid, with "method random is not available yet". */
+/* The whole grid, or for the other methods sweep_space_sample. */
 int sweep_space_expand(const struct sweep_file *f, struct sweep_space *out,
+                       struct err *err);
+/* The configurations that a sampler gives without any result: for random and sobol as
+ * many as budget.max_trials lets run with every seed (an error when the space has no end
+ * and there is no budget), for tpe those of the startup. The counts speak of the draws.
+ */
+int sweep_space_sample(const struct sweep_file *f, struct sweep_space *out,
                        struct err *err);
 void sweep_space_release(struct sweep_space *s);
 

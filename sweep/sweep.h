@@ -18,22 +18,30 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* What training will take: exact bytes, seconds on this machine (NaN: unknown), and how
+ * many updates it has. */
+struct sweep_prediction {
+    int64_t peak_bytes;
+    double seconds;
+    int64_t updates, updates_per_epoch;
+};
+
 struct sweep_hooks {
     const struct opt_table *trial_options;
     int (*resolve)(const json_t *given, json_t **resolved, struct err *err);
     void (*key)(const json_t *resolved, char key[65]);
-    /* What training will take: exact bytes, seconds on this machine (NaN: unknown). */
-    int (*predict)(const json_t *resolved, const char *base_dir, int64_t *peak_bytes,
-                   double *seconds, struct err *err);
+    int (*predict)(const json_t *resolved, const char *base_dir,
+                   struct sweep_prediction *out, struct err *err);
 };
 
 struct sweep_trial {
     json_t *params;   /* what the sweep sets (borrowed from the plan's space) */
     json_t *resolved; /* owned; without a model it is params and the seed */
     uint64_t seed;
-    char key[65];       /* of the configuration without the seed */
-    int64_t peak_bytes; /* -1: unknown */
-    double seconds;     /* NaN: unknown */
+    char key[65];                       /* of the configuration without the seed */
+    int64_t peak_bytes;                 /* -1: unknown */
+    double seconds;                     /* NaN: unknown */
+    int64_t updates, updates_per_epoch; /* of its training; 0: unknown */
 };
 
 struct sweep_plan {
@@ -54,6 +62,10 @@ struct sweep_plan {
 int sweep_plan_make(const struct sweep_file *f, const struct sweep_hooks *hooks,
                     bool predict, struct sweep_plan *out, struct err *err);
 void sweep_plan_release(struct sweep_plan *p);
+/* Resolves one trial of these params, which it borrows; its key comes with it. */
+int sweep_plan_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+                     json_t *params, uint64_t seed, struct sweep_trial *out,
+                     struct err *err);
 /* Predicts one trial of a plan made without. */
 int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hooks,
                        struct sweep_trial *t, struct err *err);
@@ -61,6 +73,11 @@ int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hoo
 double sweep_plan_wall_s(const struct sweep_plan *p, int jobs);
 json_t *sweep_plan_json(const struct sweep_plan *p, int jobs); /* trial-file.md, 4 */
 void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f);
+/* plan_words.c: how its trials are chosen, which rungs or slices they run in, and by what
+ * rule they end early. Prints nothing for a plain grid. */
+void sweep_plan_words(const struct sweep_plan *p, int slices, FILE *f);
+/* How far the longest trial runs, in the unit of early_terminate; 0: not known. */
+int64_t sweep_plan_resource(const struct sweep_plan *p);
 
 /* Trials at a time (flag, then executor.parallel, then one per core) and the threads that
  * each gets, so that a trial's thread count does not depend on what else runs. */
@@ -86,6 +103,7 @@ struct sweep_run_options {
     const char *name;       /* NULL: the file's */
     const char *run_root;   /* folder of run folders */
     int jobs;               /* 0: by file and machine */
+    int interleave;         /* slices of each trial; 0: the file's */
     bool retry_failed;
     FILE *out; /* progress and summary */
 };

@@ -23,5 +23,5 @@ status=0
 build/peftlab sweep run examples/reviews/sweep.yaml --store "$store" --run-dir "$runs" || status=$?
 [ "$status" -le 1 ] || exit "$status"
 echo
-build/peftlab report --store "$store" --sweep reviews -o "$report"
+build/peftlab report --store "$store" --sweep reviews --sla examples/reviews/sla.yaml -o "$report"
 exit "$status"

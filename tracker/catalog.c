@@ -17,6 +17,7 @@ enum {
     SWEEP_NAMES,
     SWEEP_STOP,
     SWEEP_STOPPED,
+    SWEEP_FILE,
 };
 static const char *const sql[] = {
     [EXPERIMENT_FIND] = "SELECT id FROM experiment WHERE name = ?1",
@@ -33,6 +34,7 @@ static const char *const sql[] = {
     [SWEEP_NAMES] = "SELECT name FROM sweep ORDER BY id DESC LIMIT 1000",
     [SWEEP_STOP] = "UPDATE sweep SET stopped = ?2 WHERE id = ?1",
     [SWEEP_STOPPED] = "SELECT stopped FROM sweep WHERE id = ?1",
+    [SWEEP_FILE] = "SELECT file_json FROM sweep WHERE id = ?1",
 };
 
 int store_experiment(struct store *s, const char *name, int64_t *id, struct err *err)
@@ -135,4 +137,23 @@ int store_sweep_stopped(struct store *s, int64_t sweep, bool *stopped, struct er
                        (long long)sweep);
     *stopped = value != 0;
     return rc < 0 ? rc : 0;
+}
+
+int store_sweep_file(struct store *s, int64_t sweep, json_t **file, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = store_statement(s, sql[SWEEP_FILE], ARGS(A_INT(sweep)), &stmt, err);
+    if (rc < 0)
+        return rc;
+    rc = store_step(s, stmt, err);
+    if (rc > 0) {
+        const char *text = (const char *)sqlite3_column_text(stmt, 0);
+        *file = json_parse(text, strlen(text), s->path, err);
+        rc = *file ? 0 : err_context(err, "sweep %lld: ", (long long)sweep);
+    } else if (rc == 0) {
+        rc = err_set(err, ERR_NOINPUT, "store '%s' has no sweep %lld", s->path,
+                     (long long)sweep);
+    }
+    store_done(stmt);
+    return rc;
 }

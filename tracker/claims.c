@@ -6,8 +6,10 @@
  * the transaction decides whether a late writer is refused. A lease that has ended but
  * was not reaped may still be renewed; nobody else has taken the trial. */
 #include "lib/mem.h"
+#include "lib/pool.h"
 #include "lib/proc.h"
 #include "lib/str.h"
+#include "tracker/budget.h"
 #include "tracker/store_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +17,9 @@
 #include <unistd.h>
 
 enum {
-    CLAIM,
-    CLAIM_ONLY,
+    NEXT,
+    NEXT_ONLY,
+    TAKE,
     EXISTS,
     OPEN_RUN,
     SET_LAST,
@@ -32,28 +35,30 @@ enum {
     LOSE_RUN,
     LOSE_TRIAL,
 };
-#define TAKE                                                                             \
-    "UPDATE trial SET state = 'running', attempts = attempts + 1, stop_asked = 0 "
 #define NOT_STOPPED "(SELECT stopped FROM sweep WHERE id = ?1) IS NOT 1"
 static const char *const sql[] = {
     /* Trials tried less often come first, then the sweep's order (index
        trial_claimable). */
-    [CLAIM] =
-        TAKE "WHERE " NOT_STOPPED " AND id = (SELECT id FROM trial WHERE sweep = ?1 "
-             "AND state IN ('waiting', 'preempted') ORDER BY attempts, number, id "
-             "LIMIT 1) RETURNING id, attempts",
-    [CLAIM_ONLY] =
-        TAKE "WHERE " NOT_STOPPED " AND id = ?2 AND (?1 = 0 OR sweep = ?1) AND "
-             "state IN ('waiting', 'preempted') RETURNING id, attempts",
+    [NEXT] = "SELECT id, sweep FROM trial WHERE " NOT_STOPPED " AND sweep = ?1 AND state "
+             "IN ('waiting', 'preempted') ORDER BY attempts, number, id LIMIT 1",
+    [NEXT_ONLY] = "SELECT id, sweep FROM trial WHERE " NOT_STOPPED " AND id = ?2 AND (?1 "
+                  "= 0 OR sweep = ?1) AND state IN ('waiting', 'preempted')",
+    [TAKE] = "UPDATE trial SET state = 'running', attempts = attempts + 1, stop_asked = "
+             "0 WHERE id = ?1 RETURNING attempts",
     [EXISTS] = "SELECT id FROM trial WHERE id = ?1",
     [OPEN_RUN] = "INSERT INTO run (trial, attempt, state, started_ms, heartbeat_ms, "
-                 "lease_until_ms, owner_host, owner_scope, owner_pid, owner_start_ticks) "
-                 "VALUES (?1, ?2, 'running', ?3, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING id",
+                 "lease_until_ms, owner_host, owner_scope, owner_pid, owner_start_ticks, "
+                 "cores, lease_mono_ms) VALUES (?1, ?2, 'running', ?3, ?3, ?4, ?5, ?6, "
+                 "?7, ?8, ?9, ?10) "
+                 "RETURNING id",
     [SET_LAST] = "UPDATE trial SET last_run = ?2 WHERE id = ?1",
     [SET_DIR] = "UPDATE run SET run_dir = ?2 WHERE id = ?1",
     [ADOPT] = "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3, owner_host = ?4, "
-              "owner_scope = ?5, owner_pid = ?6, owner_start_ticks = ?7 WHERE id = ?1",
-    [HEARTBEAT] = "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3 WHERE id = ?1",
+              "owner_scope = ?5, owner_pid = ?6, owner_start_ticks = ?7, "
+              "lease_mono_ms = ?8 WHERE id = ?1",
+    [HEARTBEAT] =
+        "UPDATE run SET heartbeat_ms = ?2, lease_until_ms = ?3, lease_mono_ms = ?4 "
+        "WHERE id = ?1",
     [STOP_ASKED] = "SELECT stop_asked FROM trial JOIN run ON run.trial = trial.id "
                    "WHERE run.id = ?1",
     [RUN_STATE] = "SELECT state, trial FROM run WHERE id = ?1",
@@ -63,13 +68,15 @@ static const char *const sql[] = {
     [END_TRIAL] = "UPDATE trial SET state = ?2, summary_run = ?3, stop_asked = 0 "
                   "WHERE id = ?1",
     [ALIVE] = "SELECT run.id, run.trial, run.lease_until_ms, owner_host, owner_scope, "
-              "owner_pid, owner_start_ticks FROM run JOIN trial ON trial.id = run.trial "
+              "owner_pid, owner_start_ticks, lease_mono_ms FROM run JOIN trial ON "
+              "trial.id = run.trial "
               "WHERE run.state = 'running' AND (?1 = 0 OR trial.sweep = ?1)",
     /* Renewed or ended meanwhile: no row changes. */
     [LOSE_RUN] =
         "UPDATE run SET state = 'stale', ended_ms = ?2, reason = ?3 WHERE id = ?1 "
         "AND state = 'running' AND lease_until_ms = ?4 AND owner_pid = ?5",
     [LOSE_TRIAL] = "UPDATE trial SET lost = lost + 1, stop_asked = 0, state = CASE WHEN "
+                   "stop_asked AND stop_as IS NOT NULL THEN stop_as WHEN "
                    "lost + 1 >= ?3 THEN 'failed' ELSE 'waiting' END "
                    "WHERE id = ?1 AND last_run = ?2",
 };
@@ -86,22 +93,36 @@ static const char *owner_scope(void)
     return scope;
 }
 
-static int take_trial(struct store *s, int64_t sweep, int64_t only, struct run_claim *out,
+/* The trial that may be claimed now: 1, or 0. */
+static int next_trial(struct store *s, int64_t sweep, int64_t only, int64_t *trial,
                       struct err *err)
 {
+    char why[BUDGET_WHY_MAX];
+    bool wait;
+    int64_t of_sweep = 0;
     sqlite3_stmt *stmt = NULL;
     const struct arg *args = only ? ARGS(A_INT(sweep), A_INT(only)) : ARGS(A_INT(sweep));
-    int rc = store_statement(s, only ? sql[CLAIM_ONLY] : sql[CLAIM], args, &stmt, err);
+    int rc = store_statement(s, only ? sql[NEXT_ONLY] : sql[NEXT], args, &stmt, err);
     if (rc < 0)
         return rc;
     rc = store_step(s, stmt, err);
     if (rc > 0) {
-        out->trial = sqlite3_column_int64(stmt, 0);
-        out->attempt = sqlite3_column_int(stmt, 1);
-        int last = store_step(s, stmt, err);
-        rc = last < 0 ? last : 1;
+        *trial = sqlite3_column_int64(stmt, 0);
+        of_sweep = sqlite3_column_int64(stmt, 1);
     }
     store_done(stmt);
+    return rc > 0 && of_sweep ? store_budget_allows(s, of_sweep, *trial, why, &wait, err)
+                              : rc;
+}
+
+static int take_trial(struct store *s, int64_t sweep, int64_t only, struct run_claim *out,
+                      struct err *err)
+{
+    int64_t attempt = 0;
+    int rc = next_trial(s, sweep, only, &out->trial, err);
+    if (rc > 0)
+        rc = store_int(s, sql[TAKE], ARGS(A_INT(out->trial)), &attempt, err);
+    out->attempt = (int)attempt;
     return rc;
 }
 
@@ -113,7 +134,8 @@ static int open_run(struct store *s, int64_t lease_ms, const char *run_dir_root,
         store_int(s, sql[OPEN_RUN],
                   ARGS(A_INT(out->trial), A_INT(out->attempt), A_INT(now),
                        A_INT(now + lease_ms), A_TEXT(proc_host()), A_TEXT(owner_scope()),
-                       A_INT(getpid()), A_INT((int64_t)proc_start_ticks(getpid()))),
+                       A_INT(getpid()), A_INT((int64_t)proc_start_ticks(getpid())),
+                       A_INT(pool_size()), A_INT(clock_mono_ms() + lease_ms)),
                   &out->run, err);
     if (rc >= 0)
         rc = store_exec(s, sql[SET_LAST], ARGS(A_INT(out->trial), A_INT(out->run)), err);
@@ -229,7 +251,8 @@ int store_run_adopt(struct store *s, int64_t run, int64_t lease_ms, struct err *
         rc = store_exec(s, sql[ADOPT],
                         ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms),
                              A_TEXT(proc_host()), A_TEXT(owner_scope()), A_INT(getpid()),
-                             A_INT((int64_t)proc_start_ticks(getpid()))),
+                             A_INT((int64_t)proc_start_ticks(getpid())),
+                             A_INT(clock_mono_ms() + lease_ms)),
                         err);
     rc = store_end(s, rc, err);
     return rc < 0 ? rc : 0;
@@ -246,7 +269,9 @@ int store_heartbeat(struct store *s, int64_t run, int64_t lease_ms, bool *stop,
     rc = store_require_alive(s, run, err);
     if (rc == 0)
         rc = store_exec(s, sql[HEARTBEAT],
-                        ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms)), err);
+                        ARGS(A_INT(run), A_INT(now), A_INT(now + lease_ms),
+                             A_INT(clock_mono_ms() + lease_ms)),
+                        err);
     if (rc >= 0)
         rc = store_int(s, sql[STOP_ASKED], ARGS(A_INT(run)), &asked, err);
     rc = store_end(s, rc, err);
@@ -270,6 +295,8 @@ int store_run_finish(struct store *s, int64_t run, enum trial_state state, int e
     rc = run_state(s, run, &before, &trial, err);
     if (rc == 0 && before != TRIAL_running && before != state)
         rc = refuse(run, trial, before, err);
+    if (rc == 0 && before == TRIAL_running && state == TRIAL_preempted)
+        rc = store_stop_outcome(s, trial, &state, &why, err);
     if (rc == 0 && before == TRIAL_running) {
         rc = store_exec(s, sql[END_RUN],
                         ARGS(A_INT(run), A_TEXT(trial_state_name(state)),
@@ -292,6 +319,8 @@ struct lost_run {
     char reason[160];
 };
 
+/* On its own host a lease goes by the monotonic clock: neither a jump of the wall clock
+ * nor a sleep of the machine ends it. */
 static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
 {
     *out = (struct lost_run){.run = sqlite3_column_int64(row, 0),
@@ -306,11 +335,14 @@ static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
                  (long long)out->pid);
         return true;
     }
-    if (now <= out->lease_until_ms)
+    int64_t over_ms = now - out->lease_until_ms;
+    if (here && sqlite3_column_type(row, 7) != SQLITE_NULL)
+        over_ms = clock_mono_ms() - sqlite3_column_int64(row, 7);
+    if (over_ms <= 0)
         return false;
     snprintf(out->reason, sizeof out->reason,
              "no sign of life of process %lld on %.64s, lease ended %lld s ago",
-             (long long)out->pid, host, (long long)((now - out->lease_until_ms) / 1000));
+             (long long)out->pid, host, (long long)(over_ms / 1000));
     return true;
 }
 

@@ -28,7 +28,8 @@ static const char *const sql[] = {
                     "value = excluded.value, kind = excluded.kind",
     [SET_ENVIRONMENT] = "UPDATE run SET environment_json = ?2 WHERE id = ?1",
     [ADD_EVENT] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
-    [ADD_ARTIFACT] = "INSERT OR REPLACE INTO artifact VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ADD_ARTIFACT] = "INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
+                     "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 };
 
 /* SQLite turns NaN into NULL and -0 into 0; `kind` keeps what they were. */
@@ -60,7 +61,7 @@ static int key_id(struct store *s, const char *name, int64_t *id, struct err *er
     return 0;
 }
 
-static int add_point(struct store *s, int64_t run, const struct metric_point *p,
+int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
                      struct err *err)
 {
     int64_t key = 0;
@@ -71,15 +72,17 @@ static int add_point(struct store *s, int64_t run, const struct metric_point *p,
     struct arg value = A_REAL(p->value);
     if (kind != KIND_NUMBER)
         value.type = ARG_NULL;
-    if (p->step == -1)
-        return store_exec(s, sql[ADD_SUMMARY],
-                          ARGS(A_INT(run), A_INT(key), value, A_INT(kind)), err);
-    if (p->step < 0)
+    if (p->step < -1)
         return err_set(err, ERR_BUG, "step %lld of metric '%.100s'; this is a bug",
                        (long long)p->step, p->key);
-    return store_exec(s, sql[ADD_POINT],
-                      ARGS(A_INT(run), A_INT(key), A_INT(p->step), value, A_INT(kind)),
-                      err);
+    if (p->step == -1)
+        rc = store_exec(s, sql[ADD_SUMMARY],
+                        ARGS(A_INT(run), A_INT(key), value, A_INT(kind)), err);
+    else
+        rc = store_exec(s, sql[ADD_POINT],
+                        ARGS(A_INT(run), A_INT(key), A_INT(p->step), value, A_INT(kind)),
+                        err);
+    return rc < 0 ? rc : 0;
 }
 
 int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p,
@@ -90,7 +93,7 @@ int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p
         return rc;
     rc = store_require_alive(s, run, err);
     for (size_t i = 0; i < count && rc >= 0; i++)
-        rc = add_point(s, run, &p[i], err);
+        rc = store_put_metric(s, run, &p[i], err);
     rc = store_end(s, rc, err);
     return rc < 0 ? rc : 0;
 }

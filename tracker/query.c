@@ -6,12 +6,20 @@
  * otherwise), and a second statement behind the first is refused. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/proc.h"
 #include "lib/str.h"
 #include "tracker/store_priv.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SQL_BYTES = 1 << 20, MAX_RESULT_BYTES = 256 << 20 };
+enum { MAX_SQL_BYTES = 1 << 20, MAX_RESULT_BYTES = 256 << 20, STEPS_PER_LOOK = 100000 };
+
+/* Called every STEPS_PER_LOOK steps of SQLite's machine; other than 0 ends the statement.
+ */
+static int is_late(void *end_s)
+{
+    return clock_mono_s() > *(double *)end_s;
+}
 
 static bool pragma_only_reads(const char *name, const char *argument)
 {
@@ -194,6 +202,10 @@ static json_t *collect(struct store *s, sqlite3_stmt *stmt, size_t max_rows,
     if ((rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_AUTH ||
         (rc & 0xff) == SQLITE_READONLY)
         refuse_sql(s, err);
+    else if ((rc & 0xff) == SQLITE_INTERRUPT)
+        err_set(err, ERR_USAGE,
+                "query took longer than its time limit; ask for less, or give it more "
+                "with --timeout SECONDS");
     else
         store_sql_error(s, rc, "read", err);
     return NULL;
@@ -202,15 +214,25 @@ static json_t *collect(struct store *s, sqlite3_stmt *stmt, size_t max_rows,
 json_t *store_query(struct store *s, const char *text, const json_t *bind,
                     size_t max_rows, struct err *err)
 {
+    return store_query_within(s, text, bind, max_rows, 0, err);
+}
+
+json_t *store_query_within(struct store *s, const char *text, const json_t *bind,
+                           size_t max_rows, double limit_s, struct err *err)
+{
+    double end_s = clock_mono_s() + limit_s;
     sqlite3_stmt *stmt = NULL;
     json_t *result = NULL;
     if (s->writable && store_script(s, "PRAGMA query_only = ON", err) < 0)
         return NULL;
     sqlite3_set_authorizer(s->db, authorize, NULL);
+    if (limit_s > 0)
+        sqlite3_progress_handler(s->db, STEPS_PER_LOOK, is_late, &end_s);
     if (prepare_one(s, text, &stmt, err) == 0 && bind_json(s, stmt, bind, err) == 0)
         result = collect(s, stmt, max_rows, err);
     sqlite3_finalize(stmt);
     sqlite3_set_authorizer(s->db, NULL, NULL);
+    sqlite3_progress_handler(s->db, 0, NULL, NULL);
     if (s->writable)
         store_script(s, "PRAGMA query_only = OFF", NULL);
     return result;

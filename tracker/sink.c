@@ -8,15 +8,18 @@
  * keeper (keeper.h) renews the lease between two calls. */
 #include "tracker/sink.h"
 #include "lib/fs.h"
+#include "lib/git.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/proc.h"
 #include "tracker/keeper.h"
 #include "tracker/store_priv.h"
+#include "tracker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { BATCH = 256, MAX_WAITING = 1 << 16 };
+#define BEAT_S 1.0
 
 /* ---- null ---- */
 
@@ -132,12 +135,45 @@ static void local_event(struct sink *s, const char *kind, const char *text)
         check(l, &e, false);
 }
 
+/* The state of the user's folder, with what was changed in it as an artifact. A slice
+ * that goes on where another parked is spared the question. */
+static json_t *folder_state(struct local *l)
+{
+    static const char sql[] =
+        "SELECT trial.base_dir FROM run JOIN trial ON trial.id = run.trial WHERE run.id "
+        "= "
+        "?1 AND NOT EXISTS (SELECT 1 FROM run AS before WHERE before.trial = run.trial "
+        "AND before.attempt = run.attempt - 1 AND before.state = 'preempted')";
+    enum { MAX_DIFF_BYTES = 4 << 20 };
+    sqlite3_stmt *stmt = NULL;
+    struct buf diff;
+    char *dir = NULL;
+    buf_init(&diff, MAX_DIFF_BYTES);
+    if (store_statement(l->store, sql, ARGS(A_INT(l->run)), &stmt, NULL) == 0) {
+        if (store_step(l->store, stmt, NULL) > 0)
+            dir = store_column_text(stmt, 0);
+        store_done(stmt);
+    }
+    json_t *state = dir ? git_state(dir, &diff) : NULL;
+    if (diff.len > 0)
+        store_keep_artifact(l->store, l->run, "git-diff", diff.data, diff.len, NULL);
+    buf_release(&diff);
+    free(dir);
+    return state;
+}
+
 static void local_environment(struct sink *s, const json_t *environment)
 {
     struct local *l = (struct local *)s;
     struct err e = ERR_INIT;
-    if (!l->lost && store_set_environment(l->store, l->run, environment, &e) < 0)
+    if (l->lost)
+        return;
+    json_t *all = json_copy((json_t *)environment), *git = folder_state(l);
+    if (git)
+        json_object_set_new(all, "git", git);
+    if (store_set_environment(l->store, l->run, all, &e) < 0)
         check(l, &e, false);
+    json_decref(all);
 }
 
 static void local_artifact(struct sink *s, const char *name, const char *path)
@@ -153,7 +189,14 @@ static void local_artifact(struct sink *s, const char *name, const char *path)
         check(l, &e, false);
 }
 
-/* Three heartbeats fit into a lease, so that one may come late. */
+/* Three heartbeats fit into a lease, so that one may come late. They bring the numbers
+ * along, by which a controller judges the trial while it runs. */
+static double beat_s(const struct local *l)
+{
+    const double third = (double)l->lease_ms / 3000.0;
+    return third < BEAT_S ? third : BEAT_S;
+}
+
 static bool local_alive(struct sink *s)
 {
     struct local *l = (struct local *)s;
@@ -164,7 +207,7 @@ static bool local_alive(struct sink *s)
     flush(l);
     if (!l->lost && store_heartbeat(l->store, l->run, l->lease_ms, &l->stop, &e) < 0)
         check(l, &e, true);
-    l->next_beat_s = clock_mono_s() + (double)l->lease_ms / 3000.0;
+    l->next_beat_s = clock_mono_s() + beat_s(l);
     return !l->lost && !l->stop;
 }
 
@@ -192,7 +235,7 @@ struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
     l->run = run;
     l->lease_ms = lease_ms;
     l->keeper = keeper_new(store_path(store), run, lease_ms);
-    l->next_beat_s = clock_mono_s() + (double)lease_ms / 3000.0;
+    l->next_beat_s = clock_mono_s() + beat_s(l);
     return &l->base;
 }
 

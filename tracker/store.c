@@ -10,17 +10,20 @@
 #include <unistd.h>
 
 EMBED(schema_sql, "schema.sql");
+EMBED(views_sql, "views.sql");
+EMBED(upgrade_1_sql, "tracker/upgrade_1.sql");
 
-/* What brings a file from version i to the newest: 0 is an empty file. A released version
- * gets a row here that alters what is there. */
-static const char *const steps[STORE_VERSION] = {schema_sql};
+/* What alters the tables of a file from version i + 1 to the next. */
+static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql};
 
-enum { HEADER, JOURNAL };
+enum { HEADER, JOURNAL, VIEWS };
 static const char *const sql[] = {
     /* One statement, so that all three are of one moment. */
     [HEADER] = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT "
                "application_id FROM pragma_application_id), count(*) FROM sqlite_schema",
     [JOURNAL] = "PRAGMA journal_mode",
+    [VIEWS] = "SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT LIKE "
+              "'%\"%'",
 };
 
 static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
@@ -123,6 +126,32 @@ static int read_version(struct store *s, int64_t *version, struct err *err)
     return 0;
 }
 
+/* The views are not altered but made anew; only names of ours can be there. */
+static int drop_views(struct store *s, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    struct buf script = BUF_INIT;
+    int rc = store_statement(s, sql[VIEWS], NULL, &stmt, err);
+    if (rc < 0)
+        return rc;
+    while ((rc = store_step(s, stmt, err)) > 0)
+        buf_printf(&script, "DROP VIEW \"%s\";",
+                   (const char *)sqlite3_column_text(stmt, 0));
+    store_done(stmt);
+    if (rc == 0)
+        rc = store_script(s, buf_str(&script), err);
+    buf_release(&script);
+    return rc;
+}
+
+static int upgrade_from(struct store *s, int64_t version, struct err *err)
+{
+    int rc = version == 0 ? store_script(s, schema_sql, err) : drop_views(s, err);
+    for (int64_t v = version; rc == 0 && v > 0 && v < STORE_VERSION; v++)
+        rc = store_script(s, upgrades[v - 1], err);
+    return rc == 0 ? store_script(s, views_sql, err) : rc;
+}
+
 /* Holding the turn. Another process may have been faster, so the version is read again
  * inside the transaction. */
 static int migrate(struct store *s, struct err *err)
@@ -132,8 +161,8 @@ static int migrate(struct store *s, struct err *err)
     if (rc < 0)
         return rc;
     rc = read_version(s, &version, err);
-    for (int64_t v = version; rc >= 0 && v < STORE_VERSION; v++)
-        rc = store_script(s, steps[v], err);
+    if (rc == 0 && version < STORE_VERSION)
+        rc = upgrade_from(s, version, err);
     if (rc >= 0)
         rc = store_script(s, "COMMIT", err);
     if (rc < 0)
@@ -173,14 +202,23 @@ static int make_ready(struct store *s, struct err *err)
     return rc;
 }
 
+/* An older file is upgraded by a reader as well, by way of a writer, where it may be. */
 static int check_readable(struct store *s, struct err *err)
 {
+    struct store *writer = NULL;
     int64_t version = 0;
     int rc = read_version(s, &version, err);
-    if (rc == 0 && version < STORE_VERSION)
-        return err_set(err, ERR_PARSE, "'%s' is %s", s->path,
-                       version ? "an older store; any command that writes upgrades it"
-                               : "empty, not a peftlab store");
+    if (rc < 0 || version == STORE_VERSION)
+        return rc;
+    if (version == 0)
+        return err_set(err, ERR_PARSE, "'%s' is empty, not a peftlab store", s->path);
+    if (sqlite3_db_readonly(s->db, "main") != 0)
+        return err_set(err, ERR_PARSE,
+                       "'%s' is a store of version %lld and may not be written; open a "
+                       "copy of it, which is upgraded to version %d",
+                       s->path, (long long)version, STORE_VERSION);
+    rc = store_open(s->path, 0, &writer, err);
+    store_close(writer);
     return rc;
 }
 

@@ -64,6 +64,8 @@ int store_experiment(struct store *s, const char *name, int64_t *id,
  * start. */
 int store_sweep(struct store *s, int64_t experiment, const char *name, const json_t *file,
                 const char *base_dir, int64_t *id, struct err *err);
+/* The tree that was given to store_sweep. New reference. */
+int store_sweep_file(struct store *s, int64_t sweep, json_t **file, struct err *err);
 /* Finds by number ("3") or name; ERR_NOINPUT with the nearest name. */
 int store_find_sweep(struct store *s, const char *name_or_id, int64_t *id,
                      struct err *err);
@@ -84,12 +86,18 @@ struct trial_row {
     double predicted_s;      /* NaN: unknown */
     int attempts;
     enum trial_state state;
+    int64_t parent; /* what it is a clone of, 0: nothing */
+    bool warm;      /* it starts from the parent's weights */
 };
 void trial_row_release(struct trial_row *t);
 /* Adds rows in one transaction; known (sweep, key, seed) keep their id and state. *added
  * counts the new ones. */
 int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added,
                      struct err *err);
+/* The same, but adds nothing and returns 1 when the sweep has a trial with the first
+ * row's number or a larger one: another controller was faster. */
+int store_add_next(struct store *s, struct trial_row *rows, size_t count, size_t *added,
+                   struct err *err);
 int store_get_trial(struct store *s, int64_t id, struct trial_row *out, struct err *err);
 
 struct run_claim {
@@ -125,6 +133,14 @@ int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
 /* Asks the run of a running trial to end (store_heartbeat tells it); a waiting trial is
  * cancelled at once. */
 int store_trial_stop(struct store *s, int64_t trial, struct err *err);
+/* Ends a trial for good as pruned or cancelled; it keeps its numbers. One that runs is
+ * asked to end (store_run_finish then gives it that state and reason instead of
+ * preempted), one that waits or is parked has ended at once. */
+int store_trial_end(struct store *s, int64_t trial, enum trial_state state,
+                    const char *reason, struct err *err);
+/* The run shall go on only to this update and park there: end as preempted with exit code
+ * 0. */
+int store_run_until(struct store *s, int64_t run, int64_t step, struct err *err);
 /* Puts finished-but-unsuccessful trials of a sweep (failed, oom, nan, timeout, stale; not
  * pruned or cancelled) back to waiting (sweep run --retry-failed). */
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err);
@@ -151,6 +167,9 @@ int store_log_artifact(struct store *s, int64_t run, const char *name, const cha
  * ...], "truncated": bool}. `bind` is a list of values for ?1.. or NULL. */
 json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t max_rows,
                     struct err *err);
+/* The same, ended with ERR_USAGE after limit_s seconds; 0: no limit. */
+json_t *store_query_within(struct store *s, const char *sql, const json_t *bind,
+                           size_t max_rows, double limit_s, struct err *err);
 
 /* Views for readers (schema.sql, docs/store.md): `trial_view` (one row per trial: id,
  * sweep and experiment (both numbers; sweep NULL: none), sweep_name, experiment_name,
@@ -159,8 +178,8 @@ json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t
  * duration_ms, reason, run), `summary_view` (trial, key, value, kind: the summary values
  * of each trial's last finished run), `series_view` (trial, key, step, value, kind: of
  * its last run). `param_view` (trial, key, value), `run_view`, `sweep_view`,
- * `experiment_view`, `artifact_view` and `event_view` help. value is NULL for NaN (kind
- * 'nan'); infinities are SQL infinities, in JSON "Infinity" and "-Infinity". report/ and
- * the ls, show, compare commands read only these. */
+ * `experiment_view`, `artifact_view`, `event_view` and `tag_view` help. value is NULL for
+ * NaN (kind 'nan'); infinities are SQL infinities, in JSON "Infinity" and "-Infinity".
+ * report/ and the ls, show, compare commands read only these. */
 
 #endif

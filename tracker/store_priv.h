@@ -20,7 +20,7 @@
 #include "tracker/store.h"
 #include <sqlite3.h>
 
-#define STORE_VERSION        1          /* user_version of schema.sql */
+#define STORE_VERSION        2          /* user_version of schema.sql */
 #define STORE_APPLICATION_ID 0x50454654 /* "PEFT" */
 #define STORE_BUSY_MS        30000      /* how long a write waits for others */
 #define STORE_MAX_NAME       65536      /* bytes of a name or a metric key */
@@ -114,10 +114,21 @@ int store_check_name(const char *what, const char *name, struct err *err);
  * NULL; caller frees. */
 char *store_repair_text(const char *text);
 
+/* ---- metrics.c ---- */
+/* Inside a transaction: one value of a run, whether it is alive or not. */
+int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
+                     struct err *err);
+
 /* ---- claims.c ---- */
 /* Inside a transaction: the run must be alive. ERR_BUSY when its lease was lost. */
 int store_require_alive(struct store *s, int64_t run, struct err *err);
 /* True when the run is known not to be running any more; false when unsure. */
 bool store_run_is_over(struct store *s, int64_t run);
+
+/* ---- slices.c ---- */
+/* Inside a transaction: what a trial that was stopped for good ends as, and why; *reason
+ * is freed and replaced. Leaves both alone where nothing of the kind was asked. */
+int store_stop_outcome(struct store *s, int64_t trial, enum trial_state *state,
+                       char **reason, struct err *err);
 
 #endif

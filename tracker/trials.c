@@ -15,23 +15,27 @@ enum {
     RETRY,
     ASK_STOP,
     CANCEL,
+    IS_TAKEN,
 };
 static const char *const sql[] = {
     [ADD] = "INSERT INTO trial (experiment, sweep, number, key, seed, base_dir, "
-            "config_json, params_json, predicted_bytes, predicted_s, state, created_ms) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) "
+            "config_json, params_json, predicted_bytes, predicted_s, state, created_ms, "
+            "parent, warm) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) "
             "ON CONFLICT DO NOTHING",
     [FIND] = "SELECT id, state, attempts FROM trial WHERE experiment = ?1 AND "
              "ifnull(sweep, 0) = ?2 AND key = ?3 AND seed = ?4",
     [GET] = "SELECT id, ifnull(sweep, 0), experiment, number, key, seed, base_dir, "
             "config_json, params_json, ifnull(predicted_bytes, -1), predicted_s, "
-            "attempts, state FROM trial WHERE id = ?1",
+            "attempts, state, ifnull(parent, 0), warm FROM trial WHERE id = ?1",
     [SET_PARAMS] = "UPDATE trial SET params_json = ?2 WHERE id = ?1",
     [RETRY] = "UPDATE trial SET state = 'waiting', lost = 0, stop_asked = 0 WHERE "
               "sweep = ?1 AND state IN ('failed', 'oom', 'nan', 'timeout', 'stale')",
     [ASK_STOP] = "UPDATE trial SET stop_asked = 1 WHERE id = ?1 AND state = 'running'",
     [CANCEL] = "UPDATE trial SET state = 'cancelled' WHERE id = ?1 AND state IN "
                "('waiting', 'preempted')",
+    [IS_TAKEN] = "SELECT count(*) FROM trial WHERE sweep = ?1 AND number >= ?2 AND "
+                 "parent IS NULL",
 };
 
 static const char *const state_names[TRIAL_STATE_COUNT] = {
@@ -92,14 +96,15 @@ static int add_row(struct store *s, const struct trial_row *t, int64_t now,
         json_write(&params, t->params, 0);
     else
         buf_str_add(&params, "{}");
-    int rc = store_exec(s, sql[ADD],
-                        ARGS(A_INT(t->experiment), A_ID(t->sweep), A_INT(t->number),
-                             A_TEXT(t->key), A_INT((int64_t)t->seed),
-                             A_TEXT(t->base_dir ? t->base_dir : "."),
-                             A_TEXT(buf_str(&config)), A_TEXT(buf_str(&params)),
-                             A_SIZE(t->predicted_bytes), A_REAL(t->predicted_s),
-                             A_TEXT(trial_state_name(t->state)), A_INT(now)),
-                        err);
+    int rc =
+        store_exec(s, sql[ADD],
+                   ARGS(A_INT(t->experiment), A_ID(t->sweep), A_INT(t->number),
+                        A_TEXT(t->key), A_INT((int64_t)t->seed),
+                        A_TEXT(t->base_dir ? t->base_dir : "."), A_TEXT(buf_str(&config)),
+                        A_TEXT(buf_str(&params)), A_SIZE(t->predicted_bytes),
+                        A_REAL(t->predicted_s), A_TEXT(trial_state_name(t->state)),
+                        A_INT(now), A_ID(t->parent), A_INT(t->warm)),
+                   err);
     buf_release(&config);
     buf_release(&params);
     return rc;
@@ -127,11 +132,12 @@ static int find_row(struct store *s, struct trial_row *t, struct err *err)
     return rc;
 }
 
-int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added,
-                     struct err *err)
+/* `next`: only while the first row's number is above all of its sweep. */
+static int add_rows(struct store *s, struct trial_row *rows, size_t count, bool next,
+                    size_t *added, struct err *err)
 {
     size_t new_rows = 0;
-    int64_t now = clock_wall_ms();
+    int64_t now = clock_wall_ms(), taken = 0;
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = check_row(&rows[i], err);
@@ -139,7 +145,10 @@ int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size
         rc = store_begin(s, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count && rc >= 0; i++) {
+    if (next && count)
+        rc = store_int(s, sql[IS_TAKEN], ARGS(A_INT(rows->sweep), A_INT(rows->number)),
+                       &taken, err);
+    for (size_t i = 0; i < count && rc >= 0 && !taken; i++) {
         rc = add_row(s, &rows[i], now, err);
         new_rows += rc > 0;
         if (rc >= 0)
@@ -150,7 +159,19 @@ int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size
         return rc;
     if (added)
         *added = new_rows;
-    return 0;
+    return taken != 0;
+}
+
+int store_add_trials(struct store *s, struct trial_row *rows, size_t count, size_t *added,
+                     struct err *err)
+{
+    return add_rows(s, rows, count, false, added, err);
+}
+
+int store_add_next(struct store *s, struct trial_row *rows, size_t count, size_t *added,
+                   struct err *err)
+{
+    return add_rows(s, rows, count, true, added, err);
 }
 
 static json_t *column_json(struct store *s, sqlite3_stmt *stmt, int column,
@@ -187,6 +208,8 @@ int store_get_trial(struct store *s, int64_t id, struct trial_row *out, struct e
             .attempts = sqlite3_column_int(stmt, 11),
             .state = (enum trial_state)trial_state_from_name(
                 (const char *)sqlite3_column_text(stmt, 12)),
+            .parent = sqlite3_column_int64(stmt, 13),
+            .warm = sqlite3_column_int(stmt, 14) != 0,
         };
         rc = 0;
         if (!out->config || !out->params) {

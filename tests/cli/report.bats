@@ -80,7 +80,6 @@ has() {
     has "did you mean 'reviews'?"
     run -78 "$PEFTLAB" report --metric test/makro_f1
     has "did you mean 'test/macro_f1'?"
-    run -2 "$PEFTLAB" report --sweep reviews --experiment reviews
     run -2 "$PEFTLAB" report --goal up
 }
 
@@ -90,4 +89,19 @@ has() {
     PATH=$PWD/bin run -0 "$PEFTLAB" report -o r.html
     grep -q "gnuplot is not installed" r.html
     ! grep -q "<svg" r.html
+}
+
+@test "verify holds for the page as written and tells every change" {
+    "$PEFTLAB" report -o r.html
+    run -0 "$PEFTLAB" report verify r.html --store "$PEFTLAB_STORE"
+    has "data   ok" "page   ok" "store  ok"
+    sed 's/<h1>Which/<h1>which/' r.html > words.html
+    run -1 "$PEFTLAB" report verify words.html
+    has "data   ok" "page   CHANGED"
+    sed 's/"delta":0.01/"delta":0.02/' r.html > numbers.html
+    run -1 "$PEFTLAB" report verify numbers.html
+    has "data   CHANGED" "page   CHANGED"
+    run -65 "$PEFTLAB" report verify "$BATS_TEST_FILENAME"
+    run -66 "$PEFTLAB" report verify none.html
+    run -2 "$PEFTLAB" report verfy r.html
 }

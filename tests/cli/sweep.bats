@@ -72,10 +72,6 @@ until_state() {
     done
     run -78 "$PEFTLAB" sweep plan refused/unknown-parameter.yaml
     has "line 10, column 3" "lora_alhpa" "did you mean 'alpha'"
-    run -78 "$PEFTLAB" sweep plan wandb/random-basic.yaml
-    has "method random is not available yet"
-    run -78 "$PEFTLAB" sweep plan wandb/bayes-q.yaml
-    has "bayes is run as tpe"
 }
 
 @test "usage errors" {
@@ -222,8 +218,6 @@ until_state() {
     cd "$BATS_TEST_TMPDIR"
     run -78 "$PEFTLAB" sweep run tiny.yaml
     has "slurm is not available yet"
-    run -78 "$PEFTLAB" sweep run "$ROOT/tests/golden/sweep/grid/scalars.yaml"
-    has "not available yet"
     run -78 "$PEFTLAB" sweep run "$ROOT/tests/golden/sweep/grid/plain-product.yaml"
     has "no 'model'"
     [ ! -e peftlab.db ] || [ -z "$(sql 'select 1 from sweep_view')" ]

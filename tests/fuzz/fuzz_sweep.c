@@ -29,6 +29,8 @@ static void check_space(const struct sweep_space *s)
 static double product(const struct sweep_file *f)
 {
     double n = (double)f->seed_count;
+    if (strcmp(f->method, "grid") && f->max_trials > n)
+        n = (double)f->max_trials;
     for (size_t i = 0; i < f->param_count; i++)
         n *= f->params[i].kind == PARAM_VALUES ? (double)f->params[i].count : 1;
     return n;

@@ -161,7 +161,7 @@ static void without_gnuplot_tables_stay(void **state)
     size_t size;
     char *page = page_of(r, &size);
     assert_int_equal(occurrences(page, "<svg"), 0);
-    assert_int_equal(occurrences(page, "No picture: gnuplot is not installed"),
+    assert_int_equal(occurrences(page, "\"notice\">No picture: gnuplot is not"),
                      r->figure_count);
     assert_true(occurrences(page, "Data behind the figure") == r->figure_count);
     free(path);
@@ -306,7 +306,7 @@ static void golden_tables_through_the_store(void **state)
         const char *file = json_get_str(input, "file", "");
         store_table(f->store, file);
         struct report_options o = defaults();
-        o.scope.experiment = file;
+        o.scope.experiments = json_pack("[s]", file);
         o.scope.group_by = json_pack("[s]", "config");
         o.metric = "score";
         o.select_metric = "select";
@@ -323,6 +323,7 @@ static void golden_tables_through_the_store(void **state)
         free(page);
         json_decref(got);
         json_decref(o.scope.group_by);
+        json_decref((json_t *)o.scope.experiments);
         report_free(r);
     }
     json_decref(cases);
@@ -344,9 +345,11 @@ static void wrong_words_are_told(void **state)
     assert_non_null(strstr(e.msg, "did you mean 'test/macro_f1'?"));
     e = (struct err)ERR_INIT;
     o = defaults();
-    o.scope.experiment = "revews";
+    json_t *names = json_pack("[s]", "revews");
+    o.scope.experiments = names;
     assert_int_equal(report_build(f->store, &o, &r, &e), -ERR_NOINPUT);
     assert_non_null(strstr(e.msg, "did you mean 'reviews'?"));
+    json_decref(names);
 }
 
 static void price_files_are_checked(void **state)
@@ -378,7 +381,7 @@ static void price_files_are_checked(void **state)
         catalog_release(&c);
     }
     struct catalog c;
-    MUST(catalog_load(NULL, &c, err));
+    MUST(catalog_load(NULL, NULL, &c, err));
     assert_true(c.gpu_count >= 12 && c.price_count >= 50);
     struct price_range h100 = catalog_range(&c, "H100 SXM");
     assert_true(h100.low == 1.99 && h100.high == 12.29 && h100.base > 3 && h100.base < 5);

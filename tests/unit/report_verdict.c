@@ -247,6 +247,92 @@ static void seeds_needed(void **state)
     assert_int_equal(verdict_seeds_needed(&p, 1, 1), 8);
 }
 
+/* ---- single runs on items ---- */
+
+/* Three runs of one seed on 1,319 items: 694 and 677 right, and 400. */
+static void single_runs_are_compared_by_items(void **state)
+{
+    (void)state;
+    struct verdict_row rows[3];
+    const double right[] = {694, 677, 400};
+    for (size_t i = 0; i < 3; i++)
+        rows[i] = (struct verdict_row){.config = i,
+                                       .complete = true,
+                                       .select = right[i] / 1319,
+                                       .score = right[i] / 1319,
+                                       .items = 1319};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 3, 3, &rules);
+    assert_true(v->item_level);
+    assert_int_equal(v->tied_count, 2);
+    const struct verdict_pair *near = verdict_find(v, 1, 0), *far = verdict_find(v, 0, 2);
+    assert_string_equal(near->test, "items");
+    /* z = (17 / 1319) / sqrt(2 p (1 - p) / 1319), p = 1371 / 2638 */
+    assert_true(fabs(near->p - .507657285528) < 1e-9);
+    assert_int_equal(near->word, VERDICT_UNDECIDED);
+    assert_int_equal(far->word, VERDICT_BETTER);
+    assert_true(near->p_holm_best >= near->p && near->p_holm >= near->p_holm_best);
+    /* Wilson, half-width 2.7 points */
+    assert_true(fabs((v->configs[0].ci.high - v->configs[0].ci.low) / 2 - .0269) < 1e-3);
+    assert_int_equal(v->configs[0].items, 1319);
+    verdict_free(v);
+
+    v = verdict_new(rows + 1, 2, 3, &rules); /* a winner on items is no winner */
+    const char *names[] = {"a", "b", "c"};
+    json_t *o = verdict_json(v, names);
+    assert_int_equal(v->tied_count, 1);
+    assert_string_equal(json_get_str(o, "decision", ""), "none");
+    json_decref(o);
+    verdict_free(v);
+
+    rows[1].items = 0; /* without a number of items nothing is compared */
+    v = verdict_new(rows, 3, 3, &rules);
+    assert_string_equal(verdict_find(v, 0, 1)->test, "none");
+    verdict_free(v);
+}
+
+/* Two seeds are judged by their spread, never as items. */
+static void items_do_not_replace_seeds(void **state)
+{
+    (void)state;
+    struct verdict_row rows[4];
+    for (size_t i = 0; i < 4; i++)
+        rows[i] = (struct verdict_row){.config = i / 2,
+                                       .seed = (int64_t)(i % 2),
+                                       .complete = true,
+                                       .score = .5 + .1 * (double)(i / 2) +
+                                                .01 * (double)(i % 2),
+                                       .items = 1000};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 4, 2, &rules);
+    assert_string_equal(v->pairs[0].test, "welch");
+    assert_int_equal(v->configs[0].items, 0);
+    assert_false(v->item_level);
+    verdict_free(v);
+}
+
+static void pairs_are_found_by_rank(void **state)
+{
+    (void)state;
+    struct verdict_row rows[14];
+    for (size_t i = 0; i < 14; i++)
+        rows[i] = (struct verdict_row){.config = i / 2,
+                                       .seed = (int64_t)(i % 2),
+                                       .complete = i / 2 != 3, /* one has no mean */
+                                       .score = (double)((i / 2 * 5) % 7) +
+                                                .1 * (double)(i % 2)};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 14, 7, &rules);
+    assert_int_equal(v->pair_count, 15);
+    for (size_t i = 0; i < v->pair_count; i++) {
+        assert_ptr_equal(verdict_find(v, v->pairs[i].a, v->pairs[i].b), &v->pairs[i]);
+        assert_ptr_equal(verdict_find(v, v->pairs[i].b, v->pairs[i].a), &v->pairs[i]);
+    }
+    assert_null(verdict_find(v, 0, 0));
+    assert_null(verdict_find(v, 0, 3));
+    verdict_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +342,9 @@ int main(void)
         cmocka_unit_test(nothing_and_failures_only),
         cmocka_unit_test(repeats_count_once),
         cmocka_unit_test(seeds_needed),
+        cmocka_unit_test(single_runs_are_compared_by_items),
+        cmocka_unit_test(items_do_not_replace_seeds),
+        cmocka_unit_test(pairs_are_found_by_rank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

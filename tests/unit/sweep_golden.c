@@ -1,11 +1,16 @@
 /* The sweep files of the golden set: every combination in its order with all counts,
  * every refusal with its line, W&B's own files. tests/golden/sweep is a copy of the
- * shared set; its numbers come from an independent expander. */
+ * shared set; its numbers come from an independent expander. PEFTLAB_GOLDEN names another
+ * folder of cases. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/fs.h"
+#include "sweep/distribution.h"
 #include "sweep/file.h"
+#include "sweep/pruner.h"
 #include "sweep/space.h"
 #include "sweep/value.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -14,7 +19,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define DIR "tests/golden/sweep/"
+static char *in_folder(const char *file)
+{
+    const char *dir = getenv("PEFTLAB_GOLDEN");
+    return fs_join(dir ? dir : "tests/golden/sweep", file);
+}
 
 /* Names of trial keys, as in the table of the trial file; the runner's own table is not
  * below this layer. */
@@ -49,7 +58,9 @@ static const struct opt_table trial_keys = {"trial", key_rows, ARRAY_LEN(key_row
 static json_t *read_list(const char *file)
 {
     struct err err = ERR_INIT;
-    json_t *list = json_read_file(file, &err);
+    char *path = in_folder(file);
+    json_t *list = json_read_file(path, &err);
+    free(path);
     if (!list)
         fail_msg("%s", err.msg);
     return list;
@@ -59,7 +70,7 @@ static int load(const json_t *row, struct sweep_file **f, struct err *err)
 {
     const char *file =
         json_string_value(json_object_get(json_object_get(row, "input"), "file"));
-    char *path = xasprintf(DIR "%s", file);
+    char *path = in_folder(file);
     int rc = sweep_file_load(path, NULL, 0, &trial_keys, f, err);
     free(path);
     return rc;
@@ -95,7 +106,7 @@ static void same_combinations(const char *file, const json_t *expected,
 static void grid_files(void **state)
 {
     (void)state;
-    json_t *list = read_list(DIR "grid.json"), *row;
+    json_t *list = read_list("grid.json"), *row;
     size_t i;
     assert_true(json_array_size(list) > 20);
     json_array_foreach(list, i, row)
@@ -133,7 +144,7 @@ static int line_of(const char *message)
 static void refused_files(void **state)
 {
     (void)state;
-    json_t *list = read_list(DIR "refused.json"), *row;
+    json_t *list = read_list("refused.json"), *row;
     size_t i, k;
     json_t *other;
     assert_true(json_array_size(list) > 45);
@@ -170,6 +181,70 @@ static void refused_files(void **state)
     json_decref(list);
 }
 
+static void close_to(const char *file, const char *name, double got, double want)
+{
+    if (!(fabs(got - want) <= 1e-12 + 1e-9 * fabs(want)))
+        fail_msg("%s: %s is %.15g, expected %.15g", file, name, got, want);
+}
+
+static void same_quantiles(const char *file, const json_t *want,
+                           const struct sweep_param *p)
+{
+    struct err err = ERR_INIT;
+    struct distribution d;
+    json_t *at = json_object_get(want, "at"), *u;
+    json_t *quantiles = json_object_get(want, "quantiles");
+    size_t i;
+    if (distribution_init(&d, p, &err) < 0)
+        fail_msg("%s: %s", file, err.msg);
+    assert_true(json_array_size(at) > 0);
+    json_array_foreach(at, i, u)
+    {
+        double x = distribution_quantile(&d, json_number_value(u));
+        double expected = json_number_value(json_array_get(quantiles, i));
+        json_t *v = distribution_value(&d, x);
+        close_to(file, p->name, x, expected);
+        close_to(file, p->name, json_number_value(v), expected);
+        if (d.q == 0 && d.family != DIST_INT) /* the inverse, where there is one */
+            close_to(file, p->name, distribution_cdf(&d, x), json_number_value(u));
+        json_decref(v);
+    }
+    distribution_release(&d);
+}
+
+static void same_probabilities(const char *file, const json_t *want,
+                               const struct sweep_param *p)
+{
+    struct distribution d;
+    json_t *x;
+    size_t i;
+    assert_int_equal(distribution_init(&d, p, NULL), 0);
+    assert_int_equal(json_array_size(want), p->count);
+    json_array_foreach(want, i, x)
+        close_to(file, p->name, distribution_share(&d, i), json_number_value(x));
+    distribution_release(&d);
+}
+
+static void same_bands(const char *file, const json_t *want, const struct sweep_file *f)
+{
+    struct err err = ERR_INIT;
+    struct pruner p;
+    int64_t steps[PRUNER_RUNGS_MAX];
+    json_t *bands = json_object_get(want, "bands"), *x;
+    json_t *first = json_object_get(want, "first_bands");
+    size_t i;
+    if (pruner_init(&p, f, 0, &err) < 0)
+        fail_msg("%s: %s", file, err.msg);
+    assert_string_equal(p.rule->name, "bands");
+    assert_int_equal(p.s.eta, json_get_int(want, "eta", 0));
+    int n = bands_steps(&p.s, steps);
+    assert_true(bands ? json_array_size(bands) == (size_t)n
+                      : json_array_size(first) <= (size_t)n && first);
+    json_array_foreach(bands ? bands : first, i, x)
+        assert_int_equal(json_integer_value(x), steps[i]);
+    pruner_release(&p);
+}
+
 static void same_wandb_param(const char *file, const json_t *want,
                              const struct sweep_param *p)
 {
@@ -177,8 +252,11 @@ static void same_wandb_param(const char *file, const json_t *want,
     assert_string_equal(p->name, json_string_value(json_object_get(want, "name")));
     if (p->kind == PARAM_RANGE) {
         assert_string_equal(p->distribution, distribution);
+        same_quantiles(file, want, p);
         return;
     }
+    if (p->kind == PARAM_VALUES)
+        same_probabilities(file, json_object_get(want, "probabilities"), p);
     assert_string_equal(distribution,
                         p->kind == PARAM_CONSTANT ? "constant" : "categorical");
     json_t *values = json_object_get(want, "values");
@@ -195,7 +273,7 @@ static void same_wandb_param(const char *file, const json_t *want,
 static void wandb_files(void **state)
 {
     (void)state;
-    json_t *list = read_list(DIR "wandb.json"), *row, *param;
+    json_t *list = read_list("wandb.json"), *row, *param;
     size_t i, k;
     json_array_foreach(list, i, row)
     {
@@ -215,19 +293,28 @@ static void wandb_files(void **state)
                             json_string_value(json_object_get(metric, "name")));
         assert_string_equal(f->maximize ? "maximize" : "minimize",
                             json_string_value(json_object_get(metric, "goal")));
+        if (json_object_get(expected, "target"))
+            assert_true(f->objectives[0].target == json_get_num(expected, "target", 0));
         json_t *params = json_object_get(expected, "parameters");
         assert_int_equal(json_array_size(params), f->param_count);
         json_array_foreach(params, k, param) same_wandb_param(file, param, &f->params[k]);
         assert_int_equal(f->max_trials, json_get_int(expected, "max_trials", 0));
+        json_t *early = json_object_get(expected, "early_terminate");
+        if (early)
+            same_bands(file, early, f);
         json_t *combinations = json_object_get(expected, "combinations");
         int rc = sweep_space_expand(f, &s, &err);
         if (combinations) {
             assert_int_equal(rc, 0);
             same_combinations(file, combinations, &s);
             sweep_space_release(&s);
-        } else {
+        } else if (!f->max_trials && !strcmp(f->method, "random")) {
             assert_int_equal(err.code, ERR_CONFIG);
-            assert_non_null(strstr(err.msg, "is not available yet"));
+            assert_non_null(strstr(err.msg, "needs budget.max_trials"));
+        } else {
+            assert_int_equal(rc, 0);
+            assert_int_equal(s.count, f->was_bayes ? 10 : f->max_trials);
+            sweep_space_release(&s);
         }
         sweep_file_free(f);
     }

@@ -44,13 +44,13 @@ static void key_of(const json_t *resolved, char key[65])
     buf_release(&text);
 }
 
-static int predict(const json_t *resolved, const char *base_dir, int64_t *bytes,
-                   double *seconds, struct err *err)
+static int predict(const json_t *resolved, const char *base_dir,
+                   struct sweep_prediction *out, struct err *err)
 {
     (void)base_dir;
     (void)err;
-    *bytes = 1000 * json_get_int(resolved, "rank", 1);
-    *seconds = (double)json_get_int(resolved, "rank", 1);
+    const int64_t rank = json_get_int(resolved, "rank", 1);
+    *out = (struct sweep_prediction){1000 * rank, (double)rank, 100 * rank, 10};
     return 0;
 }
 

@@ -226,7 +226,7 @@ static void gone_owner_is_noticed_at_once(void **state)
 
 /* ---- many processes ---- */
 
-enum { CLAIMERS = 8, CLAIM_TRIALS = 400, OPENERS = 16 };
+enum { CLAIMERS = 8, CLAIM_TRIALS = 400, OPENERS = 32 };
 
 static int claim_all(const char *path, int64_t sweep, int *taken)
 {
@@ -275,7 +275,7 @@ static void eight_processes_take_each_trial_once(void **state)
     assert_query_text(f->store, "PRAGMA integrity_check", "ok");
 }
 
-static void sixteen_processes_create_one_store(void **state)
+static void thirty_two_processes_create_one_store(void **state)
 {
     struct fixture *f = *state;
     char *path = fs_join(f->dir, "race.db");
@@ -383,7 +383,7 @@ int main(void)
         T(reap_gives_up_in_the_end),
         T(gone_owner_is_noticed_at_once),
         T(eight_processes_take_each_trial_once),
-        T(sixteen_processes_create_one_store),
+        T(thirty_two_processes_create_one_store),
         T(killed_writers_lose_nothing_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

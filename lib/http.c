@@ -1,0 +1,502 @@
+/* lib/http.c - see http.h. */
+#include "lib/http.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/proc.h"
+#include "lib/str.h"
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_HEADERS = 200, MAX_WAIT_S = 60, PROGRESS_BYTES = 1 << 16 };
+
+const struct http_policy http_policy_default = {.tries = 6,
+                                                .redirects = 10,
+                                                .first_wait_s = 1,
+                                                .connect_timeout_s = 20,
+                                                .stall_timeout_s = 60};
+
+struct http {
+    CURL *curl;
+    struct http_policy policy;
+    CURLU *origin;
+    char *authorization; /* the header, NULL: no token */
+};
+
+/* One request while it runs. Either `body` or `fd` takes the bytes. */
+struct transfer {
+    struct http *http;
+    struct http_reply *reply;
+    struct buf *body;
+    size_t max_bytes;
+    const struct http_file *file;
+    int fd;
+    int64_t at;   /* where the next byte goes in the file */
+    bool started; /* the answer's kind has been looked at */
+    enum { FINE, TOO_LONG, WRITE_FAILED, BAD_RANGE } trouble;
+    int write_errno;
+};
+
+void http_reply_release(struct http_reply *r)
+{
+    json_decref(r->first);
+    json_decref(r->last);
+    *r = (struct http_reply){0};
+}
+
+/* --- addresses --- */
+
+static char *url_part(CURLU *u, CURLUPart part)
+{
+    char *text = NULL;
+    return curl_url_get(u, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
+}
+
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+    char *x = url_part(a, part), *y = url_part(b, part);
+    bool same = x && y && !strcasecmp(x, y);
+    curl_free(x);
+    curl_free(y);
+    return same;
+}
+
+static bool is_https(CURLU *u)
+{
+    char *scheme = url_part(u, CURLUPART_SCHEME);
+    bool yes = scheme && !strcasecmp(scheme, "https");
+    curl_free(scheme);
+    return yes;
+}
+
+static bool is_loopback(CURLU *u)
+{
+    char *host = url_part(u, CURLUPART_HOST);
+    bool yes = host && (!strcasecmp(host, "localhost") || !strcmp(host, "[::1]") ||
+                        str_has_prefix(host, "127."));
+    curl_free(host);
+    return yes;
+}
+
+static CURLU *parse_url(const char *url, struct err *err)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL;
+    bool ok = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+              (scheme = url_part(u, CURLUPART_SCHEME)) &&
+              (!strcasecmp(scheme, "https") || !strcasecmp(scheme, "http"));
+    curl_free(scheme);
+    if (ok)
+        return u;
+    curl_url_cleanup(u);
+    err_set(err, ERR_CONFIG, "'%.300s' is no http or https address", url);
+    return NULL;
+}
+
+char *http_escape(const char *text, bool keep_slash)
+{
+    struct buf out = BUF_INIT;
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
+        if (isalnum(*c) || strchr("-._~", *c) || (keep_slash && *c == '/'))
+            buf_char(&out, (char)*c);
+        else
+            buf_printf(&out, "%%%02X", *c);
+    buf_str_add(&out, "");
+    return buf_detach(&out, NULL);
+}
+
+/* --- callbacks --- */
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    const size_t len = size * n;
+    if (len > 5 && !strncmp(line, "HTTP/", 5)) { /* also after a "100 Continue" */
+        json_decref(t->reply->last);
+        t->reply->last = json_object();
+        return len;
+    }
+    const char *colon = memchr(line, ':', len);
+    if (!colon || json_object_size(t->reply->last) >= MAX_HEADERS)
+        return len;
+    char *name = xstrndup(line, (size_t)(colon - line));
+    for (char *c = name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    const char *value = colon + 1, *end = line + len;
+    while (value < end && isspace((unsigned char)*value))
+        value++;
+    while (end > value && isspace((unsigned char)end[-1]))
+        end--;
+    /* a header that is no UTF-8 is left out */
+    json_object_set_new(t->reply->last, name, json_stringn(value, (size_t)(end - value)));
+    free(name);
+    return len;
+}
+
+/* Where the bytes of this answer belong: behind what there is (206), or at the start. */
+static bool start_file(struct transfer *t)
+{
+    long status = 0;
+    curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
+    t->started = true;
+    long long from = 0;
+    const char *range = json_get_str(t->reply->last, "content-range", "");
+    if (status == 206 && sscanf(range, "bytes %lld-", &from) == 1 && from == t->at)
+        return true;
+    if (status == 206) {
+        t->trouble = BAD_RANGE;
+        return false;
+    }
+    t->at = 0; /* the server knows no ranges */
+    if (ftruncate(t->fd, 0) == 0)
+        return true;
+    t->trouble = WRITE_FAILED;
+    t->write_errno = errno;
+    return false;
+}
+
+static size_t on_file_bytes(struct transfer *t, const char *data, size_t n)
+{
+    if (!t->started && !start_file(t))
+        return 0;
+    if (t->file->size >= 0 && (int64_t)n > t->file->size - t->at) {
+        t->trouble = TOO_LONG;
+        return 0;
+    }
+    for (size_t done = 0; done < n;) {
+        ssize_t w = pwrite(t->fd, data + done, n - done, (off_t)t->at);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0) {
+            t->trouble = WRITE_FAILED;
+            t->write_errno = errno;
+            return 0;
+        }
+        done += (size_t)w;
+        t->at += w;
+    }
+    if (t->file->progress)
+        t->file->progress(t->file->ctx, t->at);
+    return n;
+}
+
+static size_t on_bytes(char *data, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    const size_t len = size * n;
+    long status = 0;
+    curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200 || status >= 300)
+        return len; /* what an error page says is not kept */
+    if (t->file)
+        return on_file_bytes(t, data, len);
+    if (len > t->max_bytes - t->body->len) {
+        t->trouble = TOO_LONG;
+        return 0;
+    }
+    buf_add(t->body, data, len);
+    return len;
+}
+
+static int on_tick(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)ctx, (void)a, (void)b, (void)c, (void)d;
+    return proc_signals(NULL) > 0;
+}
+
+/* --- one request --- */
+
+static int stopped(struct err *err)
+{
+    return err_set(err, ERR_BUSY, "stopped by a signal; the same command goes on");
+}
+
+static void set_options(struct transfer *t, const char *url, struct curl_slist *headers,
+                        char message[CURL_ERROR_SIZE])
+{
+    CURL *c = t->http->curl;
+    const struct http_policy *p = &t->http->policy;
+    curl_easy_reset(c);
+    curl_easy_setopt(c, CURLOPT_URL, url);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "peftlab/" PEFTLAB_VERSION);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(p->connect_timeout_s * 1000));
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)ceil(p->stall_timeout_s));
+    curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick);
+}
+
+/* One answer, whatever it is. Returns libcurl's verdict. */
+static CURLcode perform(struct transfer *t, CURLU *address, char message[CURL_ERROR_SIZE])
+{
+    struct http *h = t->http;
+    char *url = url_part(address, CURLUPART_URL);
+    struct curl_slist *headers = NULL;
+    bool ours = h->authorization && same_part(address, h->origin, CURLUPART_SCHEME) &&
+                same_part(address, h->origin, CURLUPART_HOST) &&
+                same_part(address, h->origin, CURLUPART_PORT);
+    if (ours)
+        headers = curl_slist_append(headers, h->authorization);
+    if (t->file && t->at > 0) {
+        char range[64];
+        snprintf(range, sizeof range, "Range: bytes=%lld-", (long long)t->at);
+        headers = curl_slist_append(headers, range);
+    }
+    message[0] = '\0';
+    t->started = false;
+    t->trouble = FINE;
+    t->reply->status = 0;
+    set_options(t, url, headers, message);
+    CURLcode code = curl_easy_perform(h->curl);
+    curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &t->reply->status);
+    curl_slist_free_all(headers);
+    curl_free(url);
+    if (!t->reply->first && t->reply->last)
+        t->reply->first = json_incref(t->reply->last);
+    return code;
+}
+
+static int redirect(CURLU *address, const struct http_reply *reply, struct err *err)
+{
+    const char *to = json_get_str(reply->last, "location", "");
+    const bool was_https = is_https(address);
+    char *scheme = NULL;
+    if (!*to || curl_url_set(address, CURLUPART_URL, to, 0) != CURLUE_OK ||
+        !(scheme = url_part(address, CURLUPART_SCHEME)) ||
+        (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) {
+        curl_free(scheme);
+        return err_set(err, ERR_DEVICE, "redirected to '%.200s', which is no address",
+                       to);
+    }
+    curl_free(scheme);
+    if (was_https && !is_https(address))
+        return err_set(err, ERR_DEVICE, "redirected from https to '%.200s': not followed",
+                       to);
+    return 0;
+}
+
+/* Follows redirects to an answer that is none. 1: there is one; 0: worth another try,
+ * `why` says what happened; negative: not. */
+static int try_once(struct transfer *t, const char *url, char *why, size_t why_size,
+                    struct err *err)
+{
+    char message[CURL_ERROR_SIZE];
+    CURLU *address = parse_url(url, err);
+    int rc = address ? 1 : -(int)err->code;
+    http_reply_release(t->reply);
+    for (int hops = 0; rc == 1; hops++) {
+        CURLcode code = perform(t, address, message);
+        long s = t->reply->status;
+        if (proc_signals(NULL) > 0)
+            rc = stopped(err);
+        else if (t->trouble == TOO_LONG)
+            rc = t->file
+                     ? err_set(err, ERR_PARSE, "the server sends more than %lld bytes",
+                               (long long)t->file->size)
+                     : err_set(err, ERR_PARSE, "the answer is over %zu bytes",
+                               t->max_bytes);
+        else if (t->trouble == WRITE_FAILED)
+            rc = err_set(err, ERR_IO, "cannot write '%s': %s%s", t->file->path,
+                         strerror(t->write_errno),
+                         t->write_errno == ENOSPC
+                             ? "; what is there is kept, free some space and try again"
+                             : "");
+        else if (t->trouble == BAD_RANGE) {
+            snprintf(why, why_size, "the server sent another range than asked for");
+            rc = 0;
+        } else if (code != CURLE_OK) {
+            snprintf(why, why_size, "%s", *message ? message : curl_easy_strerror(code));
+            rc = 0;
+        } else if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) {
+            if (hops >= t->http->policy.redirects)
+                rc = err_set(err, ERR_DEVICE, "more than %d redirects", hops);
+            else if (redirect(address, t->reply, err) < 0)
+                rc = -(int)ERR_DEVICE;
+            continue;
+        }
+        break;
+    }
+    curl_url_cleanup(address);
+    return rc;
+}
+
+static bool worth_a_retry(long status)
+{
+    return status == 408 || status == 425 || status == 429 || status == 500 ||
+           status == 502 || status == 503 || status == 504;
+}
+
+/* Pauses; a signal ends it. */
+static int pause_s(struct http *h, const char *why, double seconds, struct err *err)
+{
+    if (h->policy.waiting)
+        h->policy.waiting(h->policy.ctx, why, seconds);
+    for (double until = clock_mono_s() + seconds, left = seconds; left > 0;
+         left = until - clock_mono_s()) {
+        double slice = fmin(left, 0.1);
+        nanosleep(&(struct timespec){0, (long)(slice * 1e9)}, NULL);
+        if (proc_signals(NULL) > 0)
+            return stopped(err);
+    }
+    return 0;
+}
+
+/* Seconds until the next try: what the server says (at most an hour), else doubled. */
+static double wait_s(const struct http *h, int tries, bool answered)
+{
+    curl_off_t told = 0;
+    if (answered && curl_easy_getinfo(h->curl, CURLINFO_RETRY_AFTER, &told) == CURLE_OK &&
+        told > 0)
+        return fmin((double)told, 3600);
+    return fmin(ldexp(h->policy.first_wait_s, tries - 1), MAX_WAIT_S);
+}
+
+static int refused(long status, struct err *err)
+{
+    return status == 404 || status == 410
+               ? err_set(err, ERR_NOINPUT, "it is not there (HTTP %ld)", status)
+           : status == 401 || status == 403
+               ? err_set(err, ERR_DEVICE, "access is refused (HTTP %ld)", status)
+               : err_set(err, ERR_DEVICE, "the server answers HTTP %ld", status);
+}
+
+/* After an answer 2xx: whether the file is whole. A server that closes the connection
+ * early says nothing else than that. */
+static bool is_whole(struct transfer *t)
+{
+    if (!t->file)
+        return true;
+    if (!t->started && t->file->size <= 0 && t->at == 0)
+        return true; /* an empty file */
+    return t->started && (t->file->size < 0 || t->at == t->file->size);
+}
+
+static int run(struct transfer *t, const char *url, struct err *err)
+{
+    char why[CURL_ERROR_SIZE + 32] = "";
+    int rc = 0, tries = 0;
+    for (;;) {
+        const int64_t had = t->at;
+        rc = try_once(t, url, why, sizeof why, err);
+        const long status = t->reply->status;
+        if (rc < 0)
+            return rc;
+        if (rc == 1 && status >= 200 && status < 300) {
+            if (is_whole(t))
+                return 0;
+            snprintf(why, sizeof why, "broken off");
+        } else if (rc == 1 && status == 416 && t->file && t->at > 0) {
+            t->at = 0; /* what is there is not the start of what is wanted */
+            snprintf(why, sizeof why, "starting again");
+        } else if (rc == 1 && !worth_a_retry(status)) {
+            return refused(status, err);
+        } else if (rc == 1) {
+            snprintf(why, sizeof why, "HTTP %ld", status);
+        }
+        if (t->at >= had + PROGRESS_BYTES)
+            tries = 0;
+        if (++tries >= t->http->policy.tries)
+            return err_set(err, ERR_DEVICE, "%s, after %d tries", why, tries);
+        if (t->body)
+            buf_clear(t->body);
+        if ((rc = pause_s(t->http, why, wait_s(t->http, tries, rc == 1), err)) < 0)
+            return rc;
+    }
+}
+
+/* --- interface --- */
+
+struct http *http_new(const struct http_policy *policy, const char *origin,
+                      const char *token, struct err *err)
+{
+    struct http *h = xcalloc(1, sizeof *h);
+    h->policy = policy ? *policy : http_policy_default;
+    h->curl = curl_easy_init();
+    h->origin = parse_url(origin, err);
+    int rc = h->origin ? 0 : -1;
+    if (!rc && !h->curl)
+        rc = err_set(err, ERR_DEVICE, "libcurl cannot be started");
+    if (!rc && token && *token) {
+        if (strpbrk(token, " \t\r\n"))
+            rc = err_set(err, ERR_CONFIG, "the token has blanks or line ends in it");
+        else if (!is_https(h->origin) && !is_loopback(h->origin))
+            rc = err_set(err, ERR_CONFIG,
+                         "a token is not sent over plain http; use https in '%.200s'",
+                         origin);
+        else
+            h->authorization = xasprintf("Authorization: Bearer %s", token);
+    }
+    if (!rc)
+        return h;
+    http_free(h);
+    return NULL;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    curl_easy_cleanup(h->curl);
+    curl_url_cleanup(h->origin);
+    free(h->authorization);
+    free(h);
+}
+
+int http_get(struct http *h, const char *url, size_t max_bytes, struct buf *body,
+             struct http_reply *reply, struct err *err)
+{
+    struct http_reply own = {0};
+    struct transfer t = {
+        .http = h, .reply = reply ? reply : &own, .body = body, .max_bytes = max_bytes};
+    *t.reply = own;
+    buf_clear(body);
+    int rc = run(&t, url, err);
+    http_reply_release(&own);
+    return rc;
+}
+
+int http_download(struct http *h, const char *url, const struct http_file *file,
+                  struct http_reply *reply, struct err *err)
+{
+    struct http_reply own = {0};
+    struct transfer t = {.http = h, .reply = reply ? reply : &own, .file = file};
+    struct stat st;
+    *t.reply = own;
+    t.fd = open(file->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (t.fd < 0 || fstat(t.fd, &st) < 0) {
+        int rc =
+            err_set(err, ERR_IO, "cannot write '%s': %s", file->path, strerror(errno));
+        if (t.fd >= 0)
+            close(t.fd);
+        return rc;
+    }
+    t.at = st.st_size;
+    int rc = 0;
+    if (file->size >= 0 && t.at > file->size)
+        t.at = 0;
+    if (file->size < 0 || t.at < file->size || file->size == 0)
+        rc = run(&t, url, err);
+    /* a shorter file than there was before, and all of it on disk */
+    if (!rc && (ftruncate(t.fd, (off_t)t.at) < 0 || fsync(t.fd) < 0))
+        rc = err_set(err, ERR_IO, "cannot write '%s': %s", file->path, strerror(errno));
+    if (close(t.fd) < 0 && !rc)
+        rc = err_set(err, ERR_IO, "cannot write '%s': %s", file->path, strerror(errno));
+    http_reply_release(&own);
+    return rc;
+}

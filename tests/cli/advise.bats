@@ -1,0 +1,144 @@
+#!/usr/bin/env bats
+# advise: the ranking, what rules out, the sweep file that it writes, the trainer's own plan.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    export MODEL=$ROOT/tests/golden/models/bert CASE=$ROOT/tests/golden/cases/bert-lora-clip
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    unset PEFTLAB_STORE PEFTLAB_MODELS
+}
+
+has() {
+    for word; do
+        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
+    done
+}
+
+# The Nth method of the ranking.
+rank() {
+    sed -nE "s/^ *$1  (.*[^ ])   *[0-9.]+ [MG]iB.*/\1/p" <<<"$output"
+}
+
+@test "Llama-2-7B on two A100 of 40 GB: QLoRA, and how" {
+    run -0 "$PEFTLAB" advise --model meta-llama/Llama-2-7b-hf --gpu 2xa100-40 --rows 20000
+    [ "$(rank 1)" = "QLoRA: LoRA on an NF4 base" ]
+    has "rank 64 on all-linear" "gradient checkpointing" "paged or 8-bit" "loss spikes" "NF4 leaves" \
+        "prices of A100 40GB" "Ruled out" "no biases to train"
+}
+
+@test "a certified base, tasks later: bottleneck adapters, then LoRA unmerged" {
+    run -0 "$PEFTLAB" advise --model bert-base --rows 5000 --gpu t4 --base-untouched --tasks-later
+    [ "$(rank 1)" = "bottleneck adapters" ]
+    [ "$(rank 2)" = "LoRA, unmerged" ]
+    has "full fine-tuning changes every weight" "merging writes into its weights" "byte-identical"
+}
+
+@test "memory on this machine is what the trainer plans and then takes" {
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --eval-data "$CASE/eval.jsonl" \
+        --batch 4 --seq-len 32 --json
+    has '"basis": "planned"' '"method": "lora"'
+    local advised
+    advised=$(python3 - <<<"$output" "$output" <<'PY'
+import json, sys
+advice = json.loads(sys.argv[1])["advice"]
+print(int(next(a for a in advice if a["method"] == "lora")["memory"]["judged_bytes"]))
+PY
+)
+    cat >t.yaml <<END
+model: $MODEL
+method: lora
+rank: 8
+train_data: $CASE/train.jsonl
+batch_size: 4
+max_length: 32
+END
+    run -0 "$PEFTLAB" train t.yaml --out out --json
+    has "\"planned_bytes\": $advised"
+}
+
+@test "the sweep file that it writes can be planned and run" {
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --eval-data "$CASE/eval.jsonl" \
+        --batch 4 --seq-len 32 --write first.yaml
+    has "peftlab sweep plan first.yaml"
+    run -0 "$PEFTLAB" sweep plan first.yaml
+    has "x 3 seeds" "peak memory of the largest trial"
+    run -0 "$PEFTLAB" sweep run first.yaml seeds=0 num_train_epochs=1 learning_rate=1e-3
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --batch 4 --seq-len 32
+    has "method" # the store is there now; one seed concludes nothing
+    [[ "$output" != *"measured: best"* ]]
+    run -0 "$PEFTLAB" advise --model llama-2-7b --gpu rtx4090 --rows 3000 --write lm.yaml
+    run -0 "$PEFTLAB" sweep plan lm.yaml
+    has "qlora rank="
+}
+
+@test "evidence of the store: two seeds are judged by" {
+    cat >s.yaml <<END
+version: 1
+name: s
+method: grid
+parameters:
+  model: {value: $MODEL}
+  train_data: {value: $CASE/train.jsonl}
+  eval_data: {value: $CASE/eval.jsonl}
+  num_labels: {value: 3}
+  max_steps: {value: 2}
+  method: {values: [lora, head]}
+seeds: [0, 1]
+END
+    "$PEFTLAB" sweep run s.yaml
+    run -0 "$PEFTLAB" advise --model "$MODEL" --rows 100 --seq-len 32 --json
+    has '"measured: best mean eval/macro_f1' '"seeds": 2' '"trials": 2'
+    run -66 "$PEFTLAB" advise --model "$MODEL" --store none.db
+}
+
+@test "nothing left: exit 1, and why" {
+    run -1 "$PEFTLAB" advise --model llama-2-70b --gpu t4 --rows 1000
+    has "No method is left" "memory:"
+    run -1 "$PEFTLAB" advise --model llama-2-70b --gpu t4 --rows 1000 --write f.yaml
+    [ ! -e f.yaml ]
+}
+
+@test "limits: memory, hours, dollars" {
+    run -0 "$PEFTLAB" advise --model llama-2-7b --gpu h100 --memory 16GB --rows 2000
+    [ "$(rank 1)" = "QLoRA: LoRA on an NF4 base" ]
+    run -1 "$PEFTLAB" advise --model llama-2-7b --gpu l4 --rows 1e7 --hours 1
+    has "time: at least"
+    run -1 "$PEFTLAB" advise --model llama-2-7b --gpu l4 --rows 1e7 --budget 1
+    has "money: at least"
+    echo '[{"gpu": "L4", "usd_per_gpu_hour": 0.001, "read_on": "2026-11-01", "source": "mine"}]' >p.json
+    run -0 "$PEFTLAB" advise --model llama-2-7b --gpu l4 --rows 10000 --budget 1 --prices p.json
+}
+
+@test "bad input says what, where and what there is" {
+    run -2 "$PEFTLAB" advise
+    has "--model"
+    run -66 "$PEFTLAB" advise --model llama-2-7bb
+    has "did you mean 'llama-2-7b'?"
+    run -78 "$PEFTLAB" advise --model bert-base --gpu a100
+    has "which one? There are A100 40GB, A100 80GB"
+    run -2 "$PEFTLAB" advise --model bert-base --memory lots
+    has "no size such as 24GB"
+    run -78 "$PEFTLAB" advise --model bert-base --task causal-lm
+    has "an encoder"
+    run -78 "$PEFTLAB" advise --model bert-base --seq-len 4096
+    has "512 positions"
+    run -66 "$PEFTLAB" advise --model bert-base --train-data none.jsonl
+    mkdir m
+    echo '{"model_type": "mamba"}' >m/config.json
+    run -78 "$PEFTLAB" advise --model m
+    has "'mamba'"
+    echo '{"model_type": "bert", "hidden_size": -1}' >m/config.json
+    run -78 "$PEFTLAB" advise --model m
+    has "'hidden_size'"
+}
+
+@test "nothing is left behind in the folder for temporary files" {
+    mkdir tmp
+    TMPDIR=$PWD/tmp run -0 "$PEFTLAB" advise --model "$MODEL" --rows 100 --seq-len 32 --batch 4
+    [ -z "$(ls tmp)" ]
+}

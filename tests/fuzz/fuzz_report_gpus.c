@@ -1,0 +1,17 @@
+/* GPU files of --gpus. */
+#include "report/catalog.h"
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct catalog c = {0};
+    struct err e = ERR_INIT;
+    if (catalog_parse_gpus((const char *)data, size, "fuzz", &c, &e) == 0)
+        for (size_t i = 0; i < c.gpu_count; i++)
+            (void)catalog_gpu(&c, c.gpus[i].name);
+    catalog_release(&c);
+    return 0;
+}

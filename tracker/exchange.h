@@ -1,0 +1,48 @@
+/* tracker/exchange.h - trials as JSON objects: how they leave a store and come into one.
+ *
+ * One object is one line of `peftlab export`. The first is {"type": "peftlab", "version":
+ * 1}; then come experiments and sweeps, then trials, each with its runs and all their
+ * values, so that a line can be read alone:
+ *
+ *   {"type": "experiment", "id", "name", "created_ms"}
+ *   {"type": "sweep", "id", "experiment", "name", "file", "base_dir", "stopped",
+ *    "created_ms", "note", "budget"}
+ *   {"type": "trial", "id", "experiment", "sweep", "number", "key", "seed", "state",
+ *    "attempts", "lost", "base_dir", "config", "params", "predicted_bytes",
+ *    "predicted_s", "created_ms", "parent", "warm", "note", "tags": {},
+ *    "summary_attempt",
+ *    "runs": [{"id", "attempt", "state", "exit_code", "reason", "run_dir", "started_ms",
+ *              "ended_ms", "until_step", "owner_host", "environment",
+ *              "summary": {key: value}, "series": {key: [[step, value], ...]},
+ *              "events": [[at_ms, kind, text], ...],
+ *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms"}]}]}
+ *
+ * Of a trial only experiment, seed, state and params must be there. Values that are no
+ * numbers are the words "NaN", "Infinity", "-Infinity".
+ *
+ * Importing is idempotent: (experiment, sweep, key, seed) names a trial, its attempt a
+ * run. What is known stays, runs and values that are new are added, and a value that
+ * differs from the known one is an error, so that two tables cannot quietly become one.
+ * Numbers (ids) are kept where they are free. Whoever was running when exported is stale
+ * here, its trial waits. */
+#ifndef TRACKER_EXCHANGE_H
+#define TRACKER_EXCHANGE_H
+
+#include "tracker/store.h"
+
+/* Gives each object to `line` in the order above, all of one moment. 0: all of them. */
+typedef int exchange_line(void *ctx, const json_t *object, struct err *err);
+int store_export(struct store *s, int64_t experiment, int64_t sweep, exchange_line *line,
+                 void *ctx, struct err *err);
+
+struct import {
+    struct store *store;
+    size_t trials, runs, known; /* added; known: trials that were there already */
+    struct strmap *ids;         /* trial's number there -> here, for parents */
+};
+/* All or nothing: import_end with a negative rc takes everything back. */
+int import_begin(struct import *in, struct store *s, struct err *err);
+int import_object(struct import *in, const json_t *object, struct err *err);
+int import_end(struct import *in, int rc, struct err *err);
+
+#endif

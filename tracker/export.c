@@ -1,0 +1,198 @@
+/* tracker/export.c - trials out of a store; see exchange.h. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "tracker/exchange.h"
+#include "tracker/store_priv.h"
+#include <math.h>
+#include <string.h>
+
+enum { EXPERIMENTS, SWEEPS, TRIALS, TAGS, RUNS, SUMMARY, SERIES, EVENTS, ARTIFACTS };
+/* Columns named as in the objects; those in `json_columns` hold JSON text. ?1 is an
+ * experiment, ?2 a sweep, 0: any; below TRIALS ?1 is the trial or the run. */
+#define VALUE                                                                            \
+    "CASE kind WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' "        \
+    "WHEN 4 THEN -0.0 ELSE value END"
+static const char *const sql[] = {
+    [EXPERIMENTS] = "SELECT 'experiment' AS type, id, name, created_ms FROM experiment "
+                    "WHERE (?1 = 0 OR id = ?1) AND (?2 = 0 OR id = (SELECT experiment "
+                    "FROM sweep WHERE id = ?2)) ORDER BY id",
+    [SWEEPS] =
+        "SELECT 'sweep' AS type, sweep.id, experiment.name AS experiment, "
+        "sweep.name, file_json AS file, base_dir, stopped, sweep.created_ms, note, "
+        "budget_json AS budget FROM sweep JOIN experiment ON experiment.id = "
+        "sweep.experiment WHERE (?1 = 0 OR experiment.id = ?1) AND (?2 = 0 OR "
+        "sweep.id = ?2) ORDER BY sweep.id",
+    [TRIALS] =
+        "SELECT 'trial' AS type, trial.id, experiment.name AS experiment, "
+        "sweep.name AS sweep, number, key, seed, state, attempts, lost, "
+        "trial.base_dir, config_json AS config, params_json AS params, "
+        "predicted_bytes, predicted_s, trial.created_ms, parent, warm, trial.note, "
+        "(SELECT attempt FROM run WHERE run.id = summary_run) AS summary_attempt "
+        "FROM trial JOIN experiment ON experiment.id = trial.experiment "
+        "LEFT JOIN sweep ON sweep.id = trial.sweep WHERE (?1 = 0 OR "
+        "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) ORDER BY trial.id",
+    [TAGS] = "SELECT key, value FROM tag WHERE trial = ?1 ORDER BY key",
+    [RUNS] = "SELECT id, attempt, state, exit_code, reason, run_dir, started_ms, "
+             "ended_ms, until_step, cores, owner_host, environment_json AS environment FROM run "
+             "WHERE trial = ?1 ORDER BY attempt",
+    [SUMMARY] = "SELECT name, " VALUE " FROM run_summary JOIN metric_key ON "
+                "metric_key.id = run_summary.key WHERE run = ?1 ORDER BY name",
+    [SERIES] = "SELECT name, step, " VALUE " FROM metric JOIN metric_key ON "
+               "metric_key.id = metric.key WHERE run = ?1 ORDER BY name, step",
+    [EVENTS] = "SELECT at_ms, kind, text FROM event WHERE run = ?1 ORDER BY id",
+    [ARTIFACTS] = "SELECT name, path, bytes, sha256, at_ms FROM artifact WHERE run = ?1 "
+                  "ORDER BY name",
+};
+static const char json_columns[] = "file|budget|config|params|environment";
+
+static json_t *cell(sqlite3_stmt *row, int i)
+{
+    const char *text;
+    switch (sqlite3_column_type(row, i)) {
+    case SQLITE_INTEGER:
+        return json_integer(sqlite3_column_int64(row, i));
+    case SQLITE_FLOAT:
+        return json_number_or_word(sqlite3_column_double(row, i));
+    case SQLITE_TEXT:
+        text = (const char *)sqlite3_column_text(row, i);
+        if (str_in_list(sqlite3_column_name(row, i), json_columns, '|'))
+            return json_parse(text, strlen(text), "store", NULL);
+        return json_string(text);
+    default:
+        return NULL;
+    }
+}
+
+/* What is NULL is left out. */
+static json_t *row_object(sqlite3_stmt *row)
+{
+    json_t *out = json_object();
+    for (int i = 0; i < sqlite3_column_count(row); i++) {
+        json_t *value = cell(row, i);
+        if (value)
+            json_object_set_new(out, sqlite3_column_name(row, i), value);
+    }
+    return out;
+}
+
+static json_t *row_list(sqlite3_stmt *row, int from)
+{
+    json_t *out = json_array();
+    for (int i = from; i < sqlite3_column_count(row); i++) {
+        json_t *value = cell(row, i);
+        json_array_append_new(out, value ? value : json_null());
+    }
+    return out;
+}
+
+/* ---- the parts of a run or trial, each a way of gathering rows ---- */
+
+typedef void gather(json_t *into, sqlite3_stmt *row);
+
+static void as_objects(json_t *into, sqlite3_stmt *row)
+{
+    json_array_append_new(into, row_object(row));
+}
+
+static void as_lists(json_t *into, sqlite3_stmt *row)
+{
+    json_array_append_new(into, row_list(row, 0));
+}
+
+static void as_members(json_t *into, sqlite3_stmt *row)
+{
+    json_object_set_new(into, (const char *)sqlite3_column_text(row, 0), cell(row, 1));
+}
+
+static void as_series(json_t *into, sqlite3_stmt *row)
+{
+    const char *name = (const char *)sqlite3_column_text(row, 0);
+    json_t *list = json_object_get(into, name);
+    if (!list)
+        json_object_set_new(into, name, list = json_array());
+    json_array_append_new(list, row_list(row, 1));
+}
+
+static const struct part {
+    const char *name;
+    int sql;
+    gather *gather;
+    bool list;
+} run_parts[] =
+    {
+        {"summary",   SUMMARY,   as_members, false},
+        {"series",    SERIES,    as_series,  false},
+        {"events",    EVENTS,    as_lists,   true },
+        {"artifacts", ARTIFACTS, as_objects, true }
+},
+  trial_parts[] = {{"tags", TAGS, as_members, false}, {"runs", RUNS, as_objects, true}};
+
+static int add_parts(struct store *s, json_t *object, const struct part *parts,
+                     size_t count, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        json_t *into = parts[i].list ? json_array() : json_object();
+        sqlite3_stmt *stmt = NULL;
+        rc = store_statement(s, sql[parts[i].sql],
+                             ARGS(A_INT(json_get_int(object, "id", 0))), &stmt, err);
+        while (rc >= 0 && (rc = store_step(s, stmt, err)) > 0)
+            parts[i].gather(into, stmt);
+        if (stmt)
+            store_done(stmt);
+        if (json_array_size(into) || json_object_size(into))
+            json_object_set(object, parts[i].name, into);
+        json_decref(into);
+    }
+    return rc;
+}
+
+static int complete_trial(struct store *s, json_t *trial, struct err *err)
+{
+    json_t *run;
+    size_t i;
+    int rc = add_parts(s, trial, trial_parts, ARRAY_LEN(trial_parts), err);
+    json_array_foreach(json_object_get(trial, "runs"), i, run)
+    {
+        if (rc == 0)
+            rc = add_parts(s, run, run_parts, ARRAY_LEN(run_parts), err);
+    }
+    return rc;
+}
+
+static int export_all(struct store *s, int64_t experiment, int64_t sweep,
+                      exchange_line *line, void *ctx, struct err *err)
+{
+    json_t *head = json_pack("{s:s, s:i}", "type", "peftlab", "version", 1);
+    int rc = line(ctx, head, err);
+    json_decref(head);
+    for (int kind = EXPERIMENTS; kind <= TRIALS && rc == 0; kind++) {
+        sqlite3_stmt *stmt = NULL;
+        rc = store_statement(s, sql[kind], ARGS(A_INT(experiment), A_INT(sweep)), &stmt,
+                             err);
+        while (rc >= 0 && (rc = store_step(s, stmt, err)) > 0) {
+            json_t *object = row_object(stmt);
+            rc = kind == TRIALS ? complete_trial(s, object, err) : 0;
+            if (rc == 0)
+                rc = line(ctx, object, err);
+            json_decref(object);
+            if (rc < 0)
+                break;
+        }
+        if (stmt)
+            store_done(stmt);
+    }
+    return rc;
+}
+
+int store_export(struct store *s, int64_t experiment, int64_t sweep, exchange_line *line,
+                 void *ctx, struct err *err)
+{
+    int rc = store_script(s, "BEGIN", err); /* one moment for all reads */
+    if (rc < 0)
+        return rc;
+    rc = export_all(s, experiment, sweep, line, ctx, err);
+    store_script(s, "COMMIT", NULL);
+    return rc;
+}

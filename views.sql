@@ -1,0 +1,89 @@
+-- views.sql - what readers of a store use; see schema.sql and docs/store.md. Made anew whenever a
+-- store is upgraded, so a change here needs a new version of the store but no script.
+
+-- One row per trial. Times, reason and run are those of its newest run; duration_ms counts the
+-- slices before it too. Names are looked up one by
+-- one, so that a count over many trials needs no join.
+CREATE VIEW trial_view AS
+SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.sweep) AS sweep_name,
+       trial.experiment,
+       (SELECT name FROM experiment WHERE experiment.id = trial.experiment) AS experiment_name,
+       trial.number, trial.state, trial.seed, trial.key, trial.attempts, trial.params_json AS params, trial.config_json AS config,
+       trial.predicted_bytes, trial.predicted_s, run.started_ms, run.ended_ms,
+       max(run.ended_ms - run.started_ms, 0) +
+           ifnull((SELECT sum(max(slice.ended_ms - slice.started_ms, 0)) FROM run AS slice
+                    WHERE slice.trial = trial.id AND slice.id <> run.id
+                      AND slice.until_step IS NOT NULL), 0) AS duration_ms, run.reason, trial.last_run AS run,
+       trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note
+  FROM trial
+  LEFT JOIN run ON run.id = trial.last_run;
+
+-- Summary values of the newest run that ended by itself. value is NULL for NaN, so that avg() and
+-- max() leave it out; kind tells ('finite', 'nan', 'inf', '-inf', '-0').
+CREATE VIEW summary_view AS
+SELECT trial.id AS trial, metric_key.name AS key,
+       CASE kind WHEN 0 THEN value WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 WHEN 4 THEN -0.0 END AS value,
+       CASE kind WHEN 0 THEN 'finite' WHEN 1 THEN 'nan' WHEN 2 THEN 'inf' WHEN 3 THEN '-inf'
+                 ELSE '-0' END AS kind
+  FROM trial
+  JOIN run_summary ON run_summary.run = trial.summary_run
+  JOIN metric_key ON metric_key.id = run_summary.key;
+
+-- Values by step of the newest run, also while it runs.
+CREATE VIEW series_view AS
+SELECT trial.id AS trial, metric_key.name AS key, step,
+       CASE kind WHEN 0 THEN value WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 WHEN 4 THEN -0.0 END AS value,
+       CASE kind WHEN 0 THEN 'finite' WHEN 1 THEN 'nan' WHEN 2 THEN 'inf' WHEN 3 THEN '-inf'
+                 ELSE '-0' END AS kind
+  FROM trial
+  JOIN metric ON metric.run = trial.last_run
+  JOIN metric_key ON metric_key.id = metric.key;
+
+-- One row per trial and parameter, so that SQL needs no JSON.
+CREATE VIEW param_view AS
+SELECT trial.id AS trial, p.key AS key, CASE p.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'
+       ELSE p.value END AS value
+  FROM trial, json_each(trial.params_json) AS p;
+
+-- One row per run (attempt).
+CREATE VIEW run_view AS
+SELECT id, trial, attempt, state, exit_code, reason, run_dir, started_ms, ended_ms,
+       max(ended_ms - started_ms, 0) AS duration_ms, heartbeat_ms, lease_until_ms, owner_host,
+       owner_pid, environment_json AS environment, until_step,
+       cores
+  FROM run;
+
+-- One row per sweep with its trials counted.
+CREATE VIEW sweep_view AS
+SELECT sweep.id, sweep.name, sweep.experiment, experiment.name AS experiment_name, sweep.base_dir,
+       sweep.stopped, sweep.created_ms, count(trial.id) AS trials,
+       count(trial.id) FILTER (WHERE trial.state = 'complete') AS complete,
+       count(trial.id) FILTER (WHERE trial.state = 'running') AS running,
+       count(trial.id) FILTER (WHERE trial.state IN ('waiting', 'preempted')) AS waiting,
+       count(trial.id) FILTER (WHERE trial.state IN ('failed', 'oom', 'nan', 'timeout', 'stale'))
+           AS failed,
+       sweep.note, sweep.budget_json AS budget
+  FROM sweep
+  JOIN experiment ON experiment.id = sweep.experiment
+  LEFT JOIN trial ON trial.sweep = sweep.id
+ GROUP BY sweep.id;
+
+-- One row per experiment with its sweeps and trials counted.
+CREATE VIEW experiment_view AS
+SELECT id, name, created_ms,
+       (SELECT count(*) FROM sweep WHERE sweep.experiment = experiment.id) AS sweeps,
+       (SELECT count(*) FROM trial WHERE trial.experiment = experiment.id) AS trials
+  FROM experiment;
+
+-- What runs made and said, with the trial they belong to.
+CREATE VIEW artifact_view AS
+SELECT run.trial, artifact.run, artifact.name, artifact.path, artifact.bytes, artifact.sha256,
+       artifact.at_ms, artifact.stored
+  FROM artifact JOIN run ON run.id = artifact.run;
+
+CREATE VIEW event_view AS
+SELECT run.trial, event.run, event.id, event.at_ms, event.kind, event.text
+  FROM event JOIN run ON run.id = event.run;
+
+-- One row per trial and tag.
+CREATE VIEW tag_view AS SELECT trial, key, value FROM tag;
