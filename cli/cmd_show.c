@@ -14,7 +14,7 @@ static const struct opt_def options[] = {
       "print the values of this metric by step"},
     {"points", NULL, OPT_INT,    "200", 2, 1e6, NULL, "what", NULL, 0, "N",
       "of a longer series about N points: its ends, and of every part the lowest and "
-      "highest"                                },
+     "highest"                                 },
 };
 static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
 

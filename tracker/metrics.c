@@ -28,8 +28,8 @@ static const char *const sql[] = {
                     "value = excluded.value, kind = excluded.kind",
     [SET_ENVIRONMENT] = "UPDATE run SET environment_json = ?2 WHERE id = ?1",
     [ADD_EVENT] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
-    [ADD_ARTIFACT] = "INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
-                     "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ADD_ARTIFACT] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
+                      "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
 };
 
 /* SQLite turns NaN into NULL and -0 into 0; `kind` keeps what they were. */

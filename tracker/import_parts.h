@@ -1,0 +1,38 @@
+/* tracker/import_parts.h - what the files of the import share (tracker/import*.c):
+ * checked members of objects, and runs. */
+#ifndef TRACKER_IMPORT_PARTS_H
+#define TRACKER_IMPORT_PARTS_H
+
+#include "tracker/store_priv.h"
+
+/* A number is kept where it is free; the empty subquery is NULL, which takes the next. */
+#define FREE_ID(table)                                                                   \
+    "(SELECT ?1 WHERE ?1 > 0 AND NOT EXISTS (SELECT 1 FROM " table " WHERE id = ?1))"
+
+enum wanted { TEXT, COUNT, NUMBER, OBJECT, LIST, FLAG };
+struct field {
+    const char *name;
+    enum wanted wanted;
+    bool required;
+};
+/* Members are there where they must be, and of the right type where they are. */
+int import_check(const json_t *object, const struct field *fields, size_t count,
+                 const char *what, struct err *err);
+#define CHECK(object, fields, what, err)                                                 \
+    import_check(object, fields, ARRAY_LEN(fields), what, err)
+int import_check_state(const char *state, const char *what, struct err *err);
+bool import_is(const json_t *value, enum wanted wanted);
+/* A number or one of the three words; `key` is for the message. */
+int import_value(const json_t *value, const char *key, double *out, struct err *err);
+const char *import_text(const json_t *object, const char *key); /* NULL: none */
+/* A member as JSON text in `out`; NULL when it is not there. */
+const char *import_json(const json_t *object, const char *key, struct buf *out);
+struct arg import_count(const json_t *object, const char *key); /* NULL where none */
+
+/* ---- import_run.c ---- */
+/* Adds a run with all that it holds, or the summary values that a known one lacks. *added
+ * tells whether it was new. */
+int import_run(struct store *s, int64_t trial, const json_t *o, bool *added,
+               struct err *err);
+
+#endif
