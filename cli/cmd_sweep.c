@@ -8,17 +8,11 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/report.h"
 #include "runner/trial.h"
 #include "sweep/clone.h"
-#include "tracker/budget.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One assumption for budgets and for what the report says they cost. */
-_Static_assert(BUDGET_USD_PER_CORE_HOUR == REPORT_CORE_USD_PER_HOUR,
-               "one price per core");
 
 static int predict(const json_t *resolved, const char *base_dir,
                    struct sweep_prediction *out, struct err *err)

@@ -71,7 +71,7 @@ static void kill_children(void)
     const pid_t me = getpid();
     for (struct dirent *e; proc && (e = readdir(proc));)
         if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && parent_of(e->d_name) == me)
-            kill((pid_t)atoi(e->d_name), SIGKILL);
+            kill((pid_t)strtol(e->d_name, NULL, 10), SIGKILL);
     if (proc)
         closedir(proc);
 }

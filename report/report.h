@@ -20,10 +20,12 @@
 #include "report/data.h"
 #include "report/html.h"
 #include "report/matrix.h"
+#include "tracker/budget.h"
 #include "report/sla.h"
 #include <jansson.h>
 
-#define REPORT_CORE_USD_PER_HOUR 0.048 /* see docs/report.md */
+/* One assumption for budgets and for what the report says they cost; docs/report.md. */
+#define REPORT_CORE_USD_PER_HOUR BUDGET_USD_PER_CORE_HOUR
 
 struct report_options {
     struct report_scope scope;

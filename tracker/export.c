@@ -33,14 +33,14 @@ static const char *const sql[] = {
         "LEFT JOIN sweep ON sweep.id = trial.sweep WHERE (?1 = 0 OR "
         "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) ORDER BY trial.id",
     [TAGS] = "SELECT key, value FROM tag WHERE trial = ?1 ORDER BY key",
-    [RUNS] = "SELECT id, attempt, state, exit_code, reason, run_dir, started_ms, "
-             "ended_ms, until_step, cores, owner_host, environment_json AS environment "
-             "FROM run "
-             "WHERE trial = ?1 ORDER BY attempt",
-    [SUMMARY] = "SELECT name, " VALUE " FROM run_summary JOIN metric_key ON "
-                "metric_key.id = run_summary.key WHERE run = ?1 ORDER BY name",
-    [SERIES] = "SELECT name, step, " VALUE " FROM metric JOIN metric_key ON "
-               "metric_key.id = metric.key WHERE run = ?1 ORDER BY name, step",
+    [RUNS] = ("SELECT id, attempt, state, exit_code, reason, run_dir, started_ms, "
+              "ended_ms, until_step, cores, owner_host, environment_json AS environment "
+              "FROM run "
+              "WHERE trial = ?1 ORDER BY attempt"),
+    [SUMMARY] = ("SELECT name, " VALUE " FROM run_summary JOIN metric_key ON "
+                 "metric_key.id = run_summary.key WHERE run = ?1 ORDER BY name"),
+    [SERIES] = ("SELECT name, step, " VALUE " FROM metric JOIN metric_key ON "
+                "metric_key.id = metric.key WHERE run = ?1 ORDER BY name, step"),
     [EVENTS] = "SELECT at_ms, kind, text FROM event WHERE run = ?1 ORDER BY id",
     [ARTIFACTS] = ("SELECT name, path, bytes, sha256, at_ms FROM artifact WHERE run = ?1 "
                    "ORDER BY name"),

@@ -28,9 +28,8 @@ static const char *const sql[] = {
               "WHEN 4 THEN -0.0 ELSE value END FROM run_summary JOIN metric_key ON "
               "metric_key.id = run_summary.key WHERE run = ?1 AND name = ?2",
     [EVENT_ADD] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
-    [ARTIFACT_ADD] =
-        "INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, at_ms) VALUES "
-        "(?1, ?2, ?3, ?4, ?5, ?6)",
+    [ARTIFACT_ADD] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
+                      "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
 };
 
 static const struct field run_fields[] = {

@@ -20,12 +20,12 @@ enum {
 static const char *const sql[] = {
     [FIND_KEY] = "SELECT id FROM metric_key WHERE name = ?1",
     [ADD_KEY] = "INSERT INTO metric_key (name) VALUES (?1) RETURNING id",
-    [ADD_POINT] = "INSERT INTO metric (run, key, step, value, kind) "
-                  "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
-                  "value = excluded.value, kind = excluded.kind",
-    [ADD_SUMMARY] = "INSERT INTO run_summary (run, key, value, kind) "
-                    "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
-                    "value = excluded.value, kind = excluded.kind",
+    [ADD_POINT] = ("INSERT INTO metric (run, key, step, value, kind) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
+                   "value = excluded.value, kind = excluded.kind"),
+    [ADD_SUMMARY] = ("INSERT INTO run_summary (run, key, value, kind) "
+                     "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
+                     "value = excluded.value, kind = excluded.kind"),
     [SET_ENVIRONMENT] = "UPDATE run SET environment_json = ?2 WHERE id = ?1",
     [ADD_EVENT] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
     [ADD_ARTIFACT] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
