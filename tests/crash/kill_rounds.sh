@@ -28,7 +28,8 @@ run "$work/calm.db" "$@" >"$work/calm.log" 2>&1 || { cat "$work/calm.log"; echo 
 
 done_kills=0 controller=0 trials=0 starts=0
 while [ "$done_kills" -lt "$kills" ]; do
-    run "$work/kill.db" "$@" >>"$work/kill.log" 2>&1 &
+    # not `run`: the shell in between would be what is killed
+    "$peftlab" sweep run "$sweep" --store "$work/kill.db" "$@" >>"$work/kill.log" 2>&1 &
     pid=$!
     starts=$((starts + 1))
     while [ "$done_kills" -lt "$kills" ]; do
