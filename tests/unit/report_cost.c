@@ -84,7 +84,7 @@ static void builtin_files_are_good(void **state)
 
 /* ---- over a store ---- */
 
-struct fixture {
+struct bench {
     char dir[64];
     char *path, *gpus, *prices;
     struct store *store;
@@ -93,9 +93,9 @@ struct fixture {
     const char *device; /* NULL: the processor */
 };
 
-static int open_store(void **state)
+static int open_bench(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof *f);
+    struct bench *f = xcalloc(1, sizeof *f);
     strcpy(f->dir, "/tmp/peftlab-cost-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     f->path = fs_join(f->dir, "s.db");
@@ -114,9 +114,9 @@ static int open_store(void **state)
     return 0;
 }
 
-static int close_store(void **state)
+static int close_bench(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     unsetenv("PEFTLAB_NOW_MS");
     store_close(f->store);
     fs_remove_tree(f->dir, NULL);
@@ -137,8 +137,8 @@ static void at_ms(long long ms)
 #define START_MS 1795000000000LL /* 2026-11-18 */
 
 /* A trial of `seconds` on two threads; good ones trained 60 of 100 s. */
-static void add(struct fixture *f, const char *method, enum trial_state state,
-                int seconds, double share, double joules, double planned_bytes)
+static void add(struct bench *f, const char *method, enum trial_state state, int seconds,
+                double share, double joules, double planned_bytes)
 {
     json_t *params = json_pack("{s:s, s:i}", "method", method, "max_train_samples", 100);
     json_t *machine =
@@ -189,7 +189,7 @@ static void add(struct fixture *f, const char *method, enum trial_state state,
     free(key);
 }
 
-static struct report *build(struct fixture *f)
+static struct report *build(struct bench *f)
 {
     struct report_options o = {.delta = NAN,
                                .collapse = NAN,
@@ -204,7 +204,7 @@ static struct report *build(struct fixture *f)
 
 static void parts_add_up(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     add(f, "lora", TRIAL_complete, 110, .8, NAN, 1e9);
     add(f, "lora", TRIAL_complete, 110, .6, NAN, 1e9);
     add(f, "lora", TRIAL_nan, 40, NAN, NAN, 1e9);
@@ -230,7 +230,7 @@ static void parts_add_up(void **state)
  * (4e6 + 2e5 + 2e6) at .7 of the bandwidth: .9 ms; 10 launches of 5 ms; set-up 60 s. */
 static void roofline_is_what_the_hand_finds(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     add(f, "lora", TRIAL_complete, 110, .8, NAN, 9e9);
     add(f, "lora", TRIAL_complete, 110, .6, NAN, 9e9);
     struct report *r = build(f);
@@ -259,7 +259,7 @@ static void roofline_is_what_the_hand_finds(void **state)
  * that the catalogue does not know pays for its threads. */
 static void runs_on_a_gpu_calibrate_it(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     struct gpu_cost g;
     f->device = "Fast 10GB, sm_99";
     add(f, "lora", TRIAL_complete, 110, .8, NAN, 9e9);
@@ -283,7 +283,7 @@ static void runs_on_a_gpu_calibrate_it(void **state)
 /* Where arithmetic takes no time the bytes of the updates decide: 62 MB at 70 GB/s. */
 static void little_arithmetic_waits_for_memory(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     add(f, "head", TRIAL_complete, 110, 1.0, NAN, 11e9);
     struct report *r = build(f);
     struct gpu fast = r->catalog.gpus[0];
@@ -299,7 +299,7 @@ static void little_arithmetic_waits_for_memory(void **state)
 /* Newest run 2026-11-18: a price of 1 May is 201 days old, whatever the clock says. */
 static void ages_count_to_the_newest_run(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     add(f, "lora", TRIAL_complete, 110, .8, NAN, 1e9);
     setenv("PEFTLAB_NOW_MS", "1895000000000", 1);
     struct report *r = build(f);
@@ -319,7 +319,7 @@ static char *page_of(const struct report *r)
 
 static void energy_is_shown_only_where_measured(void **state)
 {
-    struct fixture *f = *state;
+    struct bench *f = *state;
     add(f, "lora", TRIAL_complete, 110, .8, NAN, 1e9);
     struct report *r = build(f);
     char *page = page_of(r);
@@ -340,17 +340,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gpu_files_are_checked),
         cmocka_unit_test(builtin_files_are_good),
-        cmocka_unit_test_setup_teardown(parts_add_up, open_store, close_store),
-        cmocka_unit_test_setup_teardown(roofline_is_what_the_hand_finds, open_store,
-                                        close_store),
-        cmocka_unit_test_setup_teardown(runs_on_a_gpu_calibrate_it, open_store,
-                                        close_store),
-        cmocka_unit_test_setup_teardown(little_arithmetic_waits_for_memory, open_store,
-                                        close_store),
-        cmocka_unit_test_setup_teardown(ages_count_to_the_newest_run, open_store,
-                                        close_store),
-        cmocka_unit_test_setup_teardown(energy_is_shown_only_where_measured, open_store,
-                                        close_store),
+        cmocka_unit_test_setup_teardown(parts_add_up, open_bench, close_bench),
+        cmocka_unit_test_setup_teardown(roofline_is_what_the_hand_finds, open_bench,
+                                        close_bench),
+        cmocka_unit_test_setup_teardown(runs_on_a_gpu_calibrate_it, open_bench,
+                                        close_bench),
+        cmocka_unit_test_setup_teardown(little_arithmetic_waits_for_memory, open_bench,
+                                        close_bench),
+        cmocka_unit_test_setup_teardown(ages_count_to_the_newest_run, open_bench,
+                                        close_bench),
+        cmocka_unit_test_setup_teardown(energy_is_shown_only_where_measured, open_bench,
+                                        close_bench),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

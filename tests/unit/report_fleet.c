@@ -114,33 +114,6 @@ static void plans_are_monotone(void **state)
 
 /* ---- over a store ---- */
 
-struct fixture {
-    char dir[64];
-    char *path;
-    struct store *store;
-};
-
-static int open_store(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof *f);
-    strcpy(f->dir, "/tmp/peftlab-fleet-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    f->path = fs_join(f->dir, "s.db");
-    MUST(store_open(f->path, STORE_CREATE, &f->store, err));
-    *state = f;
-    return 0;
-}
-
-static int close_store(void **state)
-{
-    struct fixture *f = *state;
-    store_close(f->store);
-    fs_remove_tree(f->dir, NULL);
-    free(f->path);
-    free(f);
-    return 0;
-}
-
 /* LoRA, three seeds: 10 ms unmerged, `share` x 10 ms merged; 400 requests recorded. */
 static void fill(struct store *s, double share, double spread)
 {

@@ -41,15 +41,15 @@ static void add_result(struct filler *f, const struct result *x)
     json_decref(params);
 }
 
-struct fixture {
+struct bench {
     char dir[64];
     char *path;
     struct filler f;
 };
 
-static int open_store(void **state)
+static int open_bench(void **state)
 {
-    struct fixture *x = xcalloc(1, sizeof *x);
+    struct bench *x = xcalloc(1, sizeof *x);
     json_t *file = json_object();
     strcpy(x->dir, "/tmp/peftlab-items-XXXXXX");
     assert_non_null(mkdtemp(x->dir));
@@ -63,9 +63,9 @@ static int open_store(void **state)
     return 0;
 }
 
-static int close_store(void **state)
+static int close_bench(void **state)
 {
-    struct fixture *x = *state;
+    struct bench *x = *state;
     store_close(x->f.store);
     fs_remove_tree(x->dir, NULL);
     free(x->path);
@@ -73,7 +73,7 @@ static int close_store(void **state)
     return 0;
 }
 
-static struct report *build(struct fixture *x)
+static struct report *build(struct bench *x)
 {
     struct report_options o = {.delta = NAN,
                                .collapse = NAN,
@@ -134,7 +134,7 @@ static size_t different(const int *right, size_t n)
 
 static void tied_set_is_holm_over_the_best(void **state)
 {
-    struct fixture *x = *state;
+    struct bench *x = *state;
     int right[40];
     char name[16], words[64];
     for (int i = 0; i < 40; i++) {
@@ -154,7 +154,7 @@ static void tied_set_is_holm_over_the_best(void **state)
 
 /* ---- peft's own results, where they are (PEFTLAB_PEFT_RESULTS names the folder) ---- */
 
-static void add_file(struct fixture *x, const char *dir, const char *file)
+static void add_file(struct bench *x, const char *dir, const char *file)
 {
     char *path = fs_join(dir, file);
     json_t *o = json_read_file(path, NULL), *t = json_object_get(o, "train_info"),
@@ -170,7 +170,7 @@ static void add_file(struct fixture *x, const char *dir, const char *file)
 
 static void peft_results_agree_with_what_was_computed(void **state)
 {
-    struct fixture *x = *state;
+    struct bench *x = *state;
     const char *dir = getenv("PEFTLAB_PEFT_RESULTS");
     struct dirent **files;
     int n = dir ? scandir(dir, &files, NULL, alphasort) : 0;
@@ -197,7 +197,7 @@ static void peft_results_agree_with_what_was_computed(void **state)
 
 int main(void)
 {
-#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_store, close_store)
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, open_bench, close_bench)
     const struct CMUnitTest tests[] = {
         WITH_STORE(tied_set_is_holm_over_the_best),
         WITH_STORE(peft_results_agree_with_what_was_computed),

@@ -5,41 +5,6 @@
 #include "lib/fs.h"
 #include "report/plot.h"
 
-struct fixture {
-    char dir[64];
-    char *path;
-    struct store *store;
-};
-
-static int open_store(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof *f);
-    strcpy(f->dir, "/tmp/peftlab-report-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    f->path = fs_join(f->dir, "s.db");
-    MUST(store_open(f->path, STORE_CREATE, &f->store, err));
-    *state = f;
-    return 0;
-}
-
-static int close_store(void **state)
-{
-    struct fixture *f = *state;
-    store_close(f->store);
-    fs_remove_tree(f->dir, NULL);
-    free(f->path);
-    free(f);
-    return 0;
-}
-
-static struct report_options defaults(void)
-{
-    return (struct report_options){.delta = NAN,
-                                   .collapse = NAN,
-                                   .requests_per_day = NAN,
-                                   .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
-}
-
 static struct report *build(struct store *s, const struct report_options *o)
 {
     struct report *r = NULL;

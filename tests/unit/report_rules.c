@@ -11,46 +11,11 @@
 #include "report/pareto.h"
 #include "report/verify.h"
 
-struct fixture {
-    char dir[64];
-    char *path;
-    struct store *store;
-};
-
-static int open_store(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof *f);
-    strcpy(f->dir, "/tmp/peftlab-rules-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    f->path = fs_join(f->dir, "s.db");
-    MUST(store_open(f->path, STORE_CREATE, &f->store, err));
-    *state = f;
-    return 0;
-}
-
-static int close_store(void **state)
-{
-    struct fixture *f = *state;
-    store_close(f->store);
-    fs_remove_tree(f->dir, NULL);
-    free(f->path);
-    free(f);
-    return 0;
-}
-
 static struct report *build(struct store *s, struct report_options o)
 {
     struct report *r = NULL;
     MUST(report_build(s, &o, &r, err));
     return r;
-}
-
-static struct report_options defaults(void)
-{
-    return (struct report_options){.delta = NAN,
-                                   .collapse = NAN,
-                                   .requests_per_day = NAN,
-                                   .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
 }
 
 static const char *takeaway(const struct report *r, const char *section, size_t i)

@@ -112,31 +112,11 @@ static void words_follow_the_rule(void **state)
 
 /* ---- over a store ---- */
 
-struct fixture {
-    char dir[64];
-    char *path;
-    struct store *store;
-};
-
-static int open_store(void **state)
+static int open_reviews(void **state)
 {
-    struct fixture *f = xcalloc(1, sizeof *f);
-    strcpy(f->dir, "/tmp/peftlab-sla-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    f->path = fs_join(f->dir, "s.db");
-    MUST(store_open(f->path, STORE_CREATE, &f->store, err));
-    fill_reviews(f->store, 5);
-    *state = f;
-    return 0;
-}
-
-static int close_store(void **state)
-{
+    open_store(state);
     struct fixture *f = *state;
-    store_close(f->store);
-    fs_remove_tree(f->dir, NULL);
-    free(f->path);
-    free(f);
+    fill_reviews(f->store, 5);
     return 0;
 }
 
@@ -294,12 +274,14 @@ int main(void)
         cmocka_unit_test(bad_files_are_told_where),
         cmocka_unit_test(loads_and_presets_are_filled),
         cmocka_unit_test(words_follow_the_rule),
-        cmocka_unit_test_setup_teardown(verdicts_tell_the_truth, open_store, close_store),
-        cmocka_unit_test_setup_teardown(replicas_follow_the_load, open_store,
+        cmocka_unit_test_setup_teardown(verdicts_tell_the_truth, open_reviews,
                                         close_store),
-        cmocka_unit_test_setup_teardown(sentences_follow_the_words, open_store,
+        cmocka_unit_test_setup_teardown(replicas_follow_the_load, open_reviews,
                                         close_store),
-        cmocka_unit_test_setup_teardown(page_shows_the_section, open_store, close_store),
+        cmocka_unit_test_setup_teardown(sentences_follow_the_words, open_reviews,
+                                        close_store),
+        cmocka_unit_test_setup_teardown(page_shows_the_section, open_reviews,
+                                        close_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

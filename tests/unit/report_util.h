@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
@@ -216,6 +217,43 @@ static inline void fill_reviews(struct store *s, int seeds)
                                     : NULL);
             }
     unsetenv("PEFTLAB_NOW_MS");
+}
+
+/* ---- a store in a folder of its own, for tests with a state ---- */
+
+struct fixture {
+    char dir[64];
+    char *path;
+    struct store *store;
+};
+
+static inline int open_store(void **state)
+{
+    struct fixture *f = xcalloc(1, sizeof *f);
+    strcpy(f->dir, "/tmp/peftlab-report-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    f->path = fs_join(f->dir, "s.db");
+    MUST(store_open(f->path, STORE_CREATE, &f->store, err));
+    *state = f;
+    return 0;
+}
+
+static inline int close_store(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    fs_remove_tree(f->dir, NULL);
+    free(f->path);
+    free(f);
+    return 0;
+}
+
+static inline struct report_options defaults(void)
+{
+    return (struct report_options){.delta = NAN,
+                                   .collapse = NAN,
+                                   .requests_per_day = NAN,
+                                   .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
 }
 
 #endif
