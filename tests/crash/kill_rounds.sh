@@ -8,6 +8,7 @@
 set -u
 peftlab=$1 sweep=$2 kills=$3 between=$4
 shift 4
+set -- "retry.max=$((kills < 100 ? kills : 100))" "$@" # a trial may be hit again and again; that is not its fault
 work=$(mktemp -d)
 trap 'pkill -9 -f "trial .*$work" 2>/dev/null; rm -rf "$work"' EXIT
 RANDOM=${SEED:-20261124}
@@ -45,7 +46,8 @@ while [ "$done_kills" -lt "$kills" ]; do
         fi
     done
     if ! kill -0 $pid 2>/dev/null; then
-        wait $pid 2>/dev/null && [ "$done_kills" -lt "$kills" ] && break # finished before all kills were spent
+        wait $pid 2>/dev/null
+        [ $? -le 1 ] && [ "$done_kills" -lt "$kills" ] && break # finished before all kills were spent
     fi
 done
 for again in 1 2 3; do
