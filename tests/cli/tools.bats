@@ -3,6 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
+    unset NO_INSTALL # of whoever runs the tests
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     STUBS=$BATS_TEST_TMPDIR/stubs
     export CALLS=$BATS_TEST_TMPDIR/calls MODELS=$BATS_TEST_TMPDIR/models
