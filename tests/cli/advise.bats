@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # advise: the ranking, what rules out, the sweep file that it writes, the trainer's own plan.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -11,12 +12,6 @@ setup_file() {
 setup() {
     cd "$BATS_TEST_TMPDIR"
     unset PEFTLAB_STORE PEFTLAB_MODELS
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 # The Nth method of the ranking.

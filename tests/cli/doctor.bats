@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # doctor: what can be used here, and why the rest cannot; backends as shared objects.
 bats_require_minimum_version 1.5.0
+load common
 
 setup() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -10,12 +11,6 @@ setup() {
     ln -f "$PEFTLAB" "$BATS_TEST_TMPDIR/bin/" 2>/dev/null || cp "$PEFTLAB" "$BATS_TEST_TMPDIR/bin/"
     ALONE=$BATS_TEST_TMPDIR/bin/peftlab # nothing lies next to it
     export PEFTLAB_BACKEND_DIR=$BATS_TEST_TMPDIR/none
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 @test "doctor names versions, machine, programs" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # import, export, tags, notes, backup, gc, and what a damaged store says.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -10,12 +11,6 @@ setup_file() {
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
     export PEFTLAB_STORE=$BATS_TEST_TMPDIR/s.db
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 table() {

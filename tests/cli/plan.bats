@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # plan: bytes by category of a trial or sweep file, time, cost, what fits.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -28,12 +29,6 @@ parameters:
   rank: {values: [2, 4], when: "method == lora"}
 seeds: [0, 1]
 EOF
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 numbers() { # KEY of the JSON in the last output, all its whole numbers

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # pull against a hub on this machine that misbehaves (tests/unit/http_server.h).
 bats_require_minimum_version 1.5.0
+load common
 
 COMMIT=0123456789abcdef0123456789abcdef01234567
 
@@ -54,12 +55,6 @@ list_files() {
 
 pull() {
     "$PEFTLAB" pull org/tiny --retry-wait 0.01 "$@"
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 whole() { # the folder holds what the hub has, and nothing half done

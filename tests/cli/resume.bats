@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Checkpoints: signals, kill -9, damage, other trials' checkpoints, attempts of a sweep's trial.
 bats_require_minimum_version 1.5.0
+load common
 
 setup() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -17,12 +18,6 @@ batch_size: 4
 max_steps: 100000
 hidden_dropout_prob: 0.1
 EOF
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 # Starts a long training into $1, waits for line $2 of its trace, sends signal $3; status in $status, stderr in err.

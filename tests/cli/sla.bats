@@ -1,25 +1,16 @@
 #!/usr/bin/env bats
 # report --sla and --gpus over a store that tests/unit/report_example.c makes (trials of known truth).
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
-    local maker
-    maker=$(dirname "$PEFTLAB")/tests/report_example
-    [ -x "$maker" ] || make -s -C "$ROOT" B="$(dirname "$PEFTLAB")" "$maker"
-    export PEFTLAB_STORE=$BATS_FILE_TMPDIR/s.db
-    "$maker" "$PEFTLAB_STORE" 3
+    report_store
 }
 
 setup() {
     cd "$BATS_TEST_TMPDIR"
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 @test "the example's service levels are judged, and the page is the same twice" {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # ls, show, compare and query over a store that tests/unit/tracker_example.c makes.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -13,12 +14,6 @@ setup_file() {
 }
 
 # Fails unless the last output holds each of the words.
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
-}
-
 # No control characters but newlines.
 clean() {
     ! LC_ALL=C grep -q '[[:cntrl:]]' <<<"$output"

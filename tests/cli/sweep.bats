@@ -2,6 +2,7 @@
 # sweep plan, run, status, stop with the real program: golden plans through the trainer's own
 # keys, and real (tiny) trainings that are resumed, killed, shared and refused.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -32,12 +33,6 @@ EOF
 }
 
 # Fails unless the last output holds each of the words.
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
-}
-
 sql() { sqlite3 -readonly -cmd '.timeout 30000' "$BATS_TEST_TMPDIR/peftlab.db" "$1"; }
 
 # Waits up to 10 s until some row of $1 (a view of the store) is in state $2.

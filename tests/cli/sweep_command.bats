@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Sweeps that drive a user's program, with a real store and real processes.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -10,12 +11,6 @@ setup_file() {
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
 # Fails unless the last output holds each of the words.
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
-}
-
 sql() { sqlite3 -readonly peftlab.db "$1"; }
 
 # Waits up to 10 s for a file that is not empty.

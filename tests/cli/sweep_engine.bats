@@ -2,6 +2,7 @@
 # Slices, rungs, stopping rules and suggestions with the real program on real (tiny) trainings: what ends how, and that no
 # slice changes a number.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -27,12 +28,6 @@ END
     while [ "$1" != -- ]; do printf '  %s\n' "$1" >>"$file"; shift; done
     shift
     printf '%s\n' "$@" >>"$file"
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 # STORE SQL

@@ -2,6 +2,7 @@
 # What is done to a sweep while it runs: stop, resume, retire, clone, budgets, status --watch.
 # The trials are shell programs that count slowly, so that there is time to take part.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -33,12 +34,6 @@ parameters:
 END
     shift
     printf '%s\n' "$@" >>s.yaml
-}
-
-has() {
-    for word; do
-        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
-    done
 }
 
 sql() { sqlite3 -readonly peftlab.db "$1"; }

@@ -1,0 +1,17 @@
+# What the command line's tests share; `load common` at the head of a file.
+
+# Every word is in $output.
+has() {
+    for word; do
+        [[ "$output" == *"$word"* ]] || { echo "lacks '$word': $output"; return 1; }
+    done
+}
+
+# A store of trials of known truth (tests/unit/report_example.c) as PEFTLAB_STORE, for setup_file.
+report_store() {
+    local maker
+    maker=$(dirname "$PEFTLAB")/tests/report_example
+    [ -x "$maker" ] || make -s -C "$ROOT" B="$(dirname "$PEFTLAB")" "$maker"
+    export PEFTLAB_STORE=$BATS_FILE_TMPDIR/s.db
+    "$maker" "$PEFTLAB_STORE" 3
+}
