@@ -51,13 +51,14 @@ endif
 
 # Each layer is one archive; who may link what follows the design (lib <- kernels <- runner -> tracker, ...).
 LAYERS  := lib kernels tracker runner sweep report cli
-SRC_lib     := $(wildcard lib/*.c)
+sources_in   = $(sort $(wildcard $(addsuffix /*.c,$(1) $(1)/* $(1)/*/*)))
+SRC_lib     := $(call sources_in,lib)
 SRC_kernels := $(wildcard kernels/*.c kernels/ref/*.c kernels/cpu/*.c)
-SRC_tracker := $(wildcard tracker/*.c)
-SRC_runner  := $(wildcard runner/*.c runner/*/*.c)
-SRC_sweep   := $(wildcard sweep/*.c sweep/*/*.c)
-SRC_report  := $(wildcard report/*.c)
-SRC_cli     := $(filter-out cli/main.c,$(wildcard cli/*.c))
+SRC_tracker := $(call sources_in,tracker)
+SRC_runner  := $(call sources_in,runner)
+SRC_sweep   := $(call sources_in,sweep)
+SRC_report  := $(call sources_in,report)
+SRC_cli     := $(filter-out cli/main.c,$(call sources_in,cli))
 OBJ_of       = $(patsubst %.c,$(B)/obj/%.o,$(SRC_$(1)))
 
 # kernels/cpu/simd/*.c are compiled once per instruction set; the widest usable one is chosen at run time.
@@ -154,7 +155,7 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 	$(Q)$(CXX) $(EMUL_FLAGS) -o $@ $^
 
 # Files that EMBED puts into objects.
-EMBEDDED := $(wildcard schema.sql views.sql tracker/*.sql report/*.css report/data/* report/*.js)
+EMBEDDED := $(wildcard schema.sql views.sql tracker/*.sql tracker/store/*.sql report/*.css report/page/*.css report/data/*)
 $(call OBJ_of,tracker) $(call OBJ_of,report): $(EMBEDDED)
 
 # Unit tests: tests/unit/LAYER_name.c links LAYER and what LAYER may use.

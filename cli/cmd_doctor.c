@@ -7,7 +7,7 @@
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/upkeep.h"
 #include <curl/curl.h>

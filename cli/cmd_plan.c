@@ -6,7 +6,7 @@
 #include "cli/plan_file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "report/machine.h"

@@ -2,7 +2,7 @@
 #include "cli/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "runner/profile.h"
 #include "runner/trial.h"
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "runner/trial.h"
 #include "sweep/user_command.h"
 #include "tracker/budget.h"

@@ -9,7 +9,7 @@
 #define CLI_COMMAND_H
 
 #include "lib/err.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 
 struct command {
     const char *name, *usage, *help, *group;

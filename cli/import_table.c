@@ -9,7 +9,7 @@
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/data/table.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* cli/plan_file.c - see plan_file.h. */
 #include "cli/plan_file.h"
 #include "lib/buf.h"
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -8,7 +8,7 @@
 #define CLI_STORE_VIEW_H
 
 #include "lib/err.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "tracker/store.h"
 
 #define VIEW_SCHEMA_VERSION 1

@@ -1,7 +1,7 @@
 /* lib/fleet.c - see fleet.h. */
 #include "lib/fleet.h"
 #include "lib/mem.h"
-#include "lib/stats_dist.h"
+#include "lib/stats/dist.h"
 #include <math.h>
 #include <stdlib.h>
 

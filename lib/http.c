@@ -2,7 +2,7 @@
 #include "lib/http.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include <ctype.h>
 #include <curl/curl.h>

@@ -1,7 +1,7 @@
 /* report/advise_evidence.c - what the store has measured on the same task and base. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "report/advise.h"
 #include <ctype.h>

@@ -6,7 +6,7 @@
 #include "report/advise.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include <math.h>
 

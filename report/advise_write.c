@@ -1,7 +1,7 @@
 /* report/advise_write.c - the advice as JSON and as text; see advise.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "report/advise.h"

@@ -4,7 +4,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include <math.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "lib/fleet.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "report/cost.h"
 #include <math.h>

@@ -2,8 +2,8 @@
 #include "report/importance.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats_anova.h"
-#include "lib/stats_importance.h"
+#include "lib/stats/anova.h"
+#include "lib/stats/importance.h"
 #include "lib/str.h"
 #include <math.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * column (the group with most trials).
  *
  * A balanced full factorial with replicates: omega^2 of every main effect and interaction
- * with percentile intervals (lib/stats_anova.h). Else, from IMPORTANCE_LEAST trials on,
- * PED-ANOVA shares (lib/stats_importance.h), without intervals. Either is relative to the
+ * with percentile intervals (lib/stats/anova.h). Else, from IMPORTANCE_LEAST trials on,
+ * PED-ANOVA shares (lib/stats/importance.h), without intervals. Either is relative to the
  * ranges that were searched. */
 #ifndef REPORT_IMPORTANCE_H
 #define REPORT_IMPORTANCE_H

@@ -1,8 +1,8 @@
 /* report/pareto.c - see pareto.h. */
 #include "report/pareto.h"
 #include "lib/mem.h"
-#include "lib/stats_knee.h"
-#include "lib/stats_pareto.h"
+#include "lib/stats/knee.h"
+#include "lib/stats/fronts.h"
 #include "lib/str.h"
 #include "report/cost.h"
 #include "report/words.h"

@@ -8,7 +8,7 @@
  *
  * P(on the front): share of 2,000 bootstrap draws; each resamples the seeds of every
  * configuration, score and cost together, as they come from the same run
- * (lib/stats_pareto.h, fixed random key). The knee is the cheapest configuration whose
+ * (lib/stats/fronts.h, fixed random key). The knee is the cheapest configuration whose
  * mean is within one standard error of the best's. */
 #ifndef REPORT_PARETO_H
 #define REPORT_PARETO_H

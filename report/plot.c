@@ -1,7 +1,7 @@
 /* report/plot.c - see plot.h: building scripts, running gnuplot, writing figures. */
 #include "report/plot.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "report/words.h"
 #include <math.h>

@@ -1,7 +1,7 @@
 /* report/plot_effort.c - what tuning buys: the score that the best of n configurations
  * can be expected to have, per group. */
 #include "lib/mem.h"
-#include "lib/stats_knee.h"
+#include "lib/stats/knee.h"
 #include "report/axis.h"
 #include "report/plot.h"
 #include "report/words.h"

@@ -1,6 +1,6 @@
 /* report/plot_ranks.c - how stable the order is: ranks when seeds are drawn again. */
 #include "lib/mem.h"
-#include "lib/stats_bootstrap.h"
+#include "lib/stats/bootstrap.h"
 #include "report/axis.h"
 #include "report/plot.h"
 #include "report/words.h"

@@ -2,7 +2,7 @@
 #include "report/queue.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* report/sla_file.c - reading SLA files, see sla.h. */
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "lib/str.h"
 #include "report/cost.h"
 #include "report/sla.h"

@@ -2,7 +2,7 @@
  */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "report/sla_parts.h"
 #include "report/words.h"

@@ -25,7 +25,7 @@
 #ifndef REPORT_VERDICT_H
 #define REPORT_VERDICT_H
 
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>

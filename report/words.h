@@ -5,7 +5,7 @@
 #ifndef REPORT_WORDS_H
 #define REPORT_WORDS_H
 
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <stddef.h>
 #include <stdint.h>
 

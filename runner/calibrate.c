@@ -1,7 +1,7 @@
 /* runner/calibrate.c - see calibrate.h. */
 #include "runner/calibrate.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* runner/energy.c - see energy.h. */
 #include "runner/energy.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include <dirent.h>
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* runner/evaluate.c - see evaluate.h. */
 #include "runner/evaluate.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
-#include "lib/stats.h"
+#include "lib/os/proc.h"
+#include "lib/stats/basic.h"
 #include "runner/metric/metric.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* runner/options.c - the trial's option table, and how what a user wrote becomes a
  * resolved trial. */
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/hash.h"
 #include "lib/json.h"

@@ -2,7 +2,7 @@
 #include "runner/profile.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/text_table.h"
 #include "runner/calibrate.h"
 #include <math.h>

@@ -4,8 +4,8 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
-#include "lib/stats.h"
+#include "lib/os/proc.h"
+#include "lib/stats/basic.h"
 #include "runner/calibrate.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* runner/session_memory.c - taking the planned memory, start values, micro-batches. */
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/session.h"
 #include "kernels/nf4.h"

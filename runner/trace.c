@@ -3,7 +3,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

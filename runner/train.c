@@ -2,7 +2,7 @@
 #include "runner/train.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "runner/checkpoint.h"
 #include "runner/energy.h"
 #include "runner/evaluate.h"

@@ -3,7 +3,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/calibrate.h"
 #include "runner/checkpoint.h"

@@ -12,7 +12,7 @@
 #define RUNNER_TRIAL_H
 
 #include "lib/err.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "runner/memory.h"
 #include "tracker/sink.h"
 #include <jansson.h>

@@ -1,7 +1,7 @@
 /* sweep/advance_judge.c - curves from the store, and what stopping rules make of them. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "sweep/advance.h"
 #include "sweep/controller.h"

@@ -1,6 +1,6 @@
 /* sweep/advance_next.c - what a free place gets: plain, in slices, in rungs. */
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "sweep/advance.h"
 #include "sweep/controller.h"
 #include <math.h>

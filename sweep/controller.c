@@ -2,7 +2,7 @@
 #include "sweep/controller.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include <math.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  * user. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "sweep/controller.h"
 #include <math.h>

@@ -2,7 +2,7 @@
 #include "sweep/distribution.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "sweep/value.h"
 #include <math.h>

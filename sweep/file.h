@@ -1,6 +1,6 @@
 /* sweep/file.h - a sweep file, read and checked.
  *
- * YAML or JSON (lib/conf.h). Every section is checked by an option table, so unknown keys
+ * YAML or JSON (lib/config/conf.h). Every section is checked by an option table, so unknown keys
  * come with file, line, column and the nearest known key. W&B sweep files are accepted as
  * they are: nested `parameters` become names with dots, `bayes` is tpe, `run_cap` is
  * budget.max_trials. docs/sweep-file.md is the user's page.
@@ -11,10 +11,10 @@
 #ifndef SWEEP_FILE_H
 #define SWEEP_FILE_H
 
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/err.h"
 #include "lib/hash.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "sweep/expr.h"
 #include <jansson.h>
 #include <stdbool.h>

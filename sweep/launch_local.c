@@ -4,7 +4,7 @@
  * controller only, and gets SIGTERM from the kernel when the controller dies. The handle
  * is the process id. */
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "sweep/launch.h"
 #include <signal.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* sweep/override.c - `key=value` words applied to the tree before it is checked. */
 #include "sweep/override.h"
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"

@@ -1,9 +1,9 @@
 /* sweep/pareto.h - trials with several objectives in one order, for samplers; fronts and
- * volumes are those of lib/stats_pareto.h. */
+ * volumes are those of lib/stats/fronts.h. */
 #ifndef SWEEP_PARETO_H
 #define SWEEP_PARETO_H
 
-#include "lib/stats_pareto.h"
+#include "lib/stats/fronts.h"
 
 #define PARETO_VOLUME_DIMS 4 /* with more, a front is ordered by place */
 

@@ -1,7 +1,7 @@
 /* sweep/status.c - what the store says about sweeps. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/status_parts.h"

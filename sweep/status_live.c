@@ -2,7 +2,7 @@
  * budget is used. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "sweep/status_parts.h"
 #include "tracker/budget.h"

@@ -11,7 +11,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "sweep/file.h"
 #include "sweep/space.h"
 #include "tracker/store.h"

@@ -1,7 +1,7 @@
 /* sweep/tpe.c - kernels and their densities; see tpe.h. */
 #include "sweep/tpe.h"
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
-#include "lib/proc_tree.h"
+#include "lib/os/proc.h"
+#include "lib/os/proc_tree.h"
 #include "sweep/metric_lines.h"
 #include "sweep/user_command.h"
 #include <errno.h>

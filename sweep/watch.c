@@ -2,7 +2,7 @@
 #include "sweep/watch.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "sweep/status_parts.h"
 #include <math.h>

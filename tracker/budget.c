@@ -3,8 +3,8 @@
 #include "tracker/budget.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/pool.h"
-#include "lib/proc.h"
+#include "lib/os/pool.h"
+#include "lib/os/proc.h"
 #include "tracker/store_priv.h"
 #include <math.h>
 #include <stdio.h>

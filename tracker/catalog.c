@@ -1,7 +1,7 @@
 /* tracker/catalog.c - experiments and sweeps. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/store_priv.h"
 #include <stdlib.h>

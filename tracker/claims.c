@@ -6,8 +6,8 @@
  * the transaction decides whether a late writer is refused. A lease that has ended but
  * was not reaped may still be renewed; nobody else has taken the trial. */
 #include "lib/mem.h"
-#include "lib/pool.h"
-#include "lib/proc.h"
+#include "lib/os/pool.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/budget.h"
 #include "tracker/store_priv.h"

@@ -1,7 +1,7 @@
 /* tracker/import.c - trials into a store; see exchange.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/exchange.h"
 #include "tracker/import_parts.h"

@@ -1,7 +1,7 @@
 /* tracker/keeper.c - see keeper.h. */
 #include "tracker/keeper.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/store.h"
 #include <pthread.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* tracker/metrics.c - what a run tells: numbers, environment, events, artifacts. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/store_priv.h"
 #include <math.h>
 #include <stdlib.h>

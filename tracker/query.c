@@ -6,7 +6,7 @@
  * otherwise), and a second statement behind the first is refused. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/store_priv.h"
 #include <stdlib.h>

@@ -8,10 +8,10 @@
  * keeper (keeper.h) renews the lease between two calls. */
 #include "tracker/sink.h"
 #include "lib/fs.h"
-#include "lib/git.h"
+#include "lib/os/git.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/keeper.h"
 #include "tracker/store_priv.h"
 #include "tracker/upkeep.h"

@@ -1,7 +1,7 @@
 /* tracker/trials.c - trials: adding, reading, putting back. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/store_priv.h"
 #include <math.h>
 #include <stdlib.h>

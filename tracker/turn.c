@@ -5,7 +5,7 @@
  * drop SQLite's own locks. It vanishes with its process, however that ends. */
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/store_priv.h"
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* runner/graph/plan.c - what a graph needs: dead nodes out, lifetimes, offsets in the
  * arena, workspace, FLOPs. */
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "runner/graph/graph.h"
 #include <stdlib.h>
 #include <string.h>

@@ -15,7 +15,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/peft/lora.h"
-#include "runner/peft/svd.h"
+#include "lib/svd.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

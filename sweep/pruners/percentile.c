@@ -1,7 +1,7 @@
 /* sweep/pruners/percentile.c - worse than the median, or a percentile, of the complete
  * trials at the same step (rules: Optuna 3.1.0's MedianPruner and PercentilePruner). */
 #include "lib/mem.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "sweep/pruner.h"
 #include <math.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
  * in elements per second. */
 #include "kernels/cpu/cpu.h"
 #include "lib/mem.h"
-#include "lib/pool.h"
+#include "lib/os/pool.h"
 #include "lib/rng.h"
 #include <math.h>
 #include <stdio.h>

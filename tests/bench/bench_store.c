@@ -6,7 +6,7 @@
  * values/s, latency of a call and how many failed */
 #include "lib/err.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/store.h"
 #include <math.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
  *   - every trial has been completed by exactly one run. */
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/store.h"
 #include <fcntl.h>
 #include <math.h>

@@ -1,7 +1,7 @@
 /* Fuzzes both readers of configuration files. The first byte picks the parser. Whatever
  * is accepted must keep the promised limits, have places, and write and read back equal.
  */
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/json.h"
 #include <stdlib.h>
 #include <string.h>

@@ -20,7 +20,7 @@
 
 #include "lib/mem.h"
 #include "lib/rng.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "report/verdict.h"
 #include <math.h>
 #include <stdio.h>

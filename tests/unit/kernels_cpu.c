@@ -3,7 +3,7 @@
  * variant. Ops against ref are in kernels_ops.c. */
 #include "kernels/cpu/cpu.h"
 #include "lib/mem.h"
-#include "lib/pool.h"
+#include "lib/os/pool.h"
 #include "lib/rng.h"
 #include <math.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* tests/unit/kernels_rows.c - on every backend: a row's bits do not depend on its
  * neighbours, and no bits on the number of threads. */
 #include "tests/unit/kernels_cases.h"
-#include "lib/pool.h"
+#include "lib/os/pool.h"
 
 static const struct backend *backends[BACKENDS_MAX];
 static int backend_count;

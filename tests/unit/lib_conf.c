@@ -1,5 +1,5 @@
 /* Configuration files: YAML scalars, refusals with their places, limits, JSON. */
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

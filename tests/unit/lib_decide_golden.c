@@ -4,9 +4,9 @@
 
 #include "lib/fleet.h"
 #include "lib/queueing.h"
-#include "lib/stats_knee.h"
-#include "lib/stats_pareto.h"
-#include "lib/stats_plan.h"
+#include "lib/stats/knee.h"
+#include "lib/stats/fronts.h"
+#include "lib/stats/sizes.h"
 
 /* ---- Pareto ---- */
 

@@ -3,7 +3,7 @@
 #include "lib/hash.h"
 #include "lib/http.h"
 #include "lib/json.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Importance of parameters against Optuna's numbers (tests/golden/stats). */
 #include "golden_rows.h"
 
-#include "lib/stats_importance.h"
+#include "lib/stats/importance.h"
 
 /* ---- importance ---- */
 

@@ -1,7 +1,7 @@
 /* Option tables: checks, text, command lines, help. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/opt.h"
+#include "lib/config/opt.h"
 #include "lib/rng.h"
 #include <math.h>
 #include <setjmp.h>

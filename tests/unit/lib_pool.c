@@ -1,8 +1,8 @@
 /* The thread pool: every index once, order-free sums, nesting, many small jobs, several
  * callers. Meant to run under TSan as well (make TSAN=1). */
 #include "lib/mem.h"
-#include "lib/pool.h"
-#include "lib/proc.h"
+#include "lib/os/pool.h"
+#include "lib/os/proc.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

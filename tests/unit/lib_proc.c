@@ -2,7 +2,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
 #include "lib/buf.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
-#include "lib/proc_tree.h"
+#include "lib/os/proc.h"
+#include "lib/os/proc_tree.h"
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

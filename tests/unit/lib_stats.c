@@ -1,7 +1,7 @@
 /* Statistics: what must hold for any input. Reference numbers: lib_stats_golden.c and its
  * neighbours. */
 #include "lib/rng.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,8 +2,8 @@
  * of tests/golden/stats (its README says how they were computed). */
 #include "golden_rows.h"
 
-#include "lib/stats_anova.h"
-#include "lib/stats_multiple.h"
+#include "lib/stats/anova.h"
+#include "lib/stats/rankings.h"
 
 /* ---- distributions ---- */
 

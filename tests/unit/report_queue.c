@@ -8,7 +8,7 @@
 
 #include "lib/mem.h"
 #include "lib/rng.h"
-#include "lib/stats.h"
+#include "lib/stats/basic.h"
 #include "report/queue.h"
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

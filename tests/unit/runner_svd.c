@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include "lib/mem.h"
 #include "lib/rng.h"
-#include "runner/peft/svd.h"
+#include "lib/svd.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

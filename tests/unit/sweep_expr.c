@@ -1,6 +1,6 @@
 /* The expression language against Python: values, precedence, laziness, refusals,
  * limits. */
-#include "lib/conf.h"
+#include "lib/config/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "sweep/expr.h"

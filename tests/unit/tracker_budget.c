@@ -1,6 +1,6 @@
 /* Budgets inside the claim: what counts as used, and that no number of claimers at once
  * overspends. */
-#include "lib/pool.h"
+#include "lib/os/pool.h"
 #include "tests/unit/tracker_util.h"
 #include "tracker/budget.h"
 

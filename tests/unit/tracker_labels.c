@@ -1,6 +1,6 @@
 /* tests/unit/tracker_labels.c - tags, notes, copies of artifacts, git's state of the
  * user's folder, time limit of queries, backup. */
-#include "lib/git.h"
+#include "lib/os/git.h"
 #include "tests/unit/tracker_util.h"
 #include "tracker/labels.h"
 #include "tracker/upkeep.h"

@@ -12,7 +12,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/proc.h"
+#include "lib/os/proc.h"
 #include "tracker/sink.h"
 #include "tracker/store.h"
 #include <math.h>

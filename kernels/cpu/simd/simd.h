@@ -11,7 +11,7 @@
 
 #include "kernels/backend.h"
 #include "kernels/cpu/simd/vec.h"
-#include "lib/pool.h"
+#include "lib/os/pool.h"
 
 #define V_JOIN(name, variant) cpu_##name##_##variant
 #define V_EXPAND(name, v)     V_JOIN(name, v)

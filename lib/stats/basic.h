@@ -1,0 +1,76 @@
+/* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests of two
+ * configurations, adjustments. Subjects of their own: dist.h (distributions),
+ * rankings.h (several configurations), anova.h, importance.h,
+ * fronts.h, knee.h, bootstrap.h, sizes.h; docs/statistics.md lists
+ * all.
+ *
+ * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
+ * Degenerate input gives NaN for what cannot be known, never a made-up number: a spread
+ * from one value, a test without spread. The interval of equal values is that point. */
+#ifndef LIB_STATS_BASIC_H
+#define LIB_STATS_BASIC_H
+
+#include "lib/stats/dist.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+double stat_mean(const double *x, size_t n);
+double stat_sd(const double *x, size_t n); /* n - 1 */
+double stat_median(const double *x, size_t n);
+/* The k-th smallest, k from 1; NaN for k outside 1..n or a NaN among x. */
+double stat_order_statistic(const double *x, size_t n, size_t k);
+double stat_quantile(const double *x, size_t n,
+                     double q); /* linear between order statistics (type 7) */
+
+struct stat_interval {
+    double low, high;
+};
+/* Two-sided intervals with the given level (.95). */
+struct stat_interval stat_t_interval(const double *x, size_t n, double level);
+struct stat_interval stat_wilson(size_t hits, size_t n, double level);
+/* Exact (Clopper and Pearson 1934) from quantiles of the beta distribution. */
+struct stat_interval stat_clopper_pearson(size_t hits, size_t n, double level);
+/* Standard error of a mean over items that come in clusters (questions about one text):
+ * sqrt(sum over clusters of (sum of x - mean)^2) / n; cluster[i] may be any numbers. */
+double stat_clustered_se(const double *x, const size_t *cluster, size_t n);
+/* Which order statistics bound the q-quantile, each with the confidence: x_(lower) from
+ * below, x_(upper) from above, counted from 1; 0: the sample cannot carry it. */
+void stat_quantile_ranks(size_t n, double q, double confidence, size_t *lower,
+                         size_t *upper);
+/* Least sample whose maximum bounds the q-quantile from above: 1 - q^n >= confidence. */
+size_t stat_quantile_sample(double q, double confidence);
+/* Interval for a quantile from order statistics; NaN ends where the sample cannot carry
+ * it. */
+struct stat_interval stat_quantile_interval(const double *x, size_t n, double q,
+                                            double level);
+
+struct stat_test {
+    double diff;             /* mean(a) - mean(b) */
+    double se, df, t, p;     /* two-sided */
+    struct stat_interval ci; /* 95 % of diff */
+    double p_tost; /* equivalence within (-delta, delta): the larger of the two one-sided
+                      p */
+    double dz;     /* effect size with Hedges' factor, paired only */
+    size_t n;
+};
+struct stat_test stat_paired_t(const double *a, const double *b, size_t n, double delta);
+struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_t nb,
+                              double delta);
+/* Exact McNemar test on b and c discordant items: min(1, 2 P(Bin(b + c, 1/2) <= min)). */
+double stat_mcnemar_p(size_t b, size_t c);
+struct stat_signed_rank {
+    size_t used; /* differences that are not 0 */
+    double w_plus, w_minus, p;
+};
+/* Wilcoxon's signed rank test, exact with mid-ranks over all 2^n signs; NaN p without a
+ * difference, above 400 of them or with a NaN. */
+struct stat_signed_rank stat_wilcoxon(const double *d, size_t n);
+double stat_sign_flip_p(const double *d, size_t n); /* exact, n <= 16 */
+double stat_prob_greater(const double *a, size_t na, const double *b,
+                         size_t nb); /* P(A > B), ties half */
+void stat_holm(const double *p, double *adjusted,
+               size_t n); /* NaN entries are left out and stay NaN */
+/* What queueing.h says in full; kept here for its callers. */
+#include "lib/queueing.h"
+
+#endif
