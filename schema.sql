@@ -4,11 +4,11 @@
 -- seed; a run is one attempt at a trial. Times are Unix milliseconds (_ms), sizes bytes, durations
 -- milliseconds or seconds as the name says. Read the views (views.sql, docs/store.md); the tables
 -- may change between versions. A new version changes this file, raises user_version, and adds a
--- script tracker/upgrade_N.sql for the stores that exist (`upgrades` in tracker/store.c); its new
+-- script tracker/upgrade_N.sql for the stores that exist (`upgrades` in tracker/store/store.c); its new
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 2;                -- STORE_VERSION in tracker/store_priv.h
+PRAGMA user_version = 2;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE experiment (
     id          INTEGER PRIMARY KEY,    -- number of the experiment

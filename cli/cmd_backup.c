@@ -5,7 +5,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/upkeep.h"
+#include "tracker/store/upkeep.h"
 #include <stdio.h>
 
 static const struct opt_def options[] = {VIEW_OPTIONS};

@@ -9,7 +9,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/upkeep.h"
+#include "tracker/store/upkeep.h"
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 #include <pcre2.h>

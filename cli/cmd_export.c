@@ -7,7 +7,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/exchange.h"
+#include "tracker/exchange/exchange.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/upkeep.h"
+#include "tracker/store/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 #include "cli/store_view.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "tracker/labels.h"
+#include "tracker/store/labels.h"
 #include <stdio.h>
 
 static const struct opt_def options[] = {

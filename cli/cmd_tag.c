@@ -4,7 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/labels.h"
+#include "tracker/store/labels.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "lib/os/proc.h"
 #include "runner/trial.h"
 #include "sweep/user_command.h"
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 /* cli/import.h - readers of `peftlab import`: one format each, file in, objects of
- * tracker/exchange.h out. A reader gives each trial to import_object and reports errors
+ * tracker/exchange/exchange.h out. A reader gives each trial to import_object and reports errors
  * with "file:line"; the command makes one transaction of a file. */
 #ifndef CLI_IMPORT_H
 #define CLI_IMPORT_H
 
-#include "tracker/exchange.h"
+#include "tracker/exchange/exchange.h"
 
 struct import_wish {
     const char *experiment;       /* NULL: as the file says */

@@ -9,7 +9,7 @@
 
 #include "lib/err.h"
 #include "lib/config/opt.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 
 #define VIEW_SCHEMA_VERSION 1
 

@@ -15,7 +15,7 @@
 #include "report/estimate.h"
 #include "report/machine.h"
 #include "report/priors.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <stdio.h>
 
 enum served { SERVED_MERGED, SERVED_BESIDE, SERVED_OWN, SERVED_COUNT };

@@ -1,7 +1,7 @@
 /* report/data.h - what a report is about: trials read from the store, and how they are
  * grouped.
  *
- * The store is read through its views alone (tracker/store.h). A trial's numbers stay a
+ * The store is read through its views alone (tracker/store/store.h). A trial's numbers stay a
  * JSON object {"eval/accuracy": 0.8}; NaN is the word "NaN" there.
  *
  * Three labels place a trial in the matrix:
@@ -15,7 +15,7 @@
 
 #include "lib/err.h"
 #include "lib/hash.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -20,7 +20,7 @@
 #include "report/data.h"
 #include "report/html.h"
 #include "report/matrix.h"
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 #include "report/sla.h"
 #include <jansson.h>
 

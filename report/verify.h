@@ -14,7 +14,7 @@
 
 #include "lib/err.h"
 #include "report/html.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <jansson.h>
 #include <stdbool.h>
 

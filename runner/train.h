@@ -22,7 +22,7 @@
 #include "runner/profile.h"
 #include "runner/session.h"
 #include "runner/trace.h"
-#include "tracker/sink.h"
+#include "tracker/worker/sink.h"
 
 struct train_place {
     const char *run_dir; /* of trace.jsonl and checkpoints/; NULL: nothing on disk */

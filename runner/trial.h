@@ -14,7 +14,7 @@
 #include "lib/err.h"
 #include "lib/config/opt.h"
 #include "runner/memory.h"
-#include "tracker/sink.h"
+#include "tracker/worker/sink.h"
 #include <jansson.h>
 
 extern const struct opt_table trial_options; /* options.def */

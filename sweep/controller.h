@@ -22,7 +22,7 @@
 #include "sweep/advance.h"
 #include "sweep/launch.h"
 #include "sweep/sweep.h"
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 
 struct ctl_trial {
     const struct sweep_trial *t;

@@ -84,7 +84,7 @@ struct sweep_file {
     int interleave;                   /* slices of each trial; 0: not asked for */
     int64_t max_trials, max_failures; /* 0: no limit */
     double max_wall_s, trial_timeout_s;
-    double max_hours, max_gpu_hours, max_usd;   /* tracker/budget.h */
+    double max_hours, max_gpu_hours, max_usd;   /* tracker/claims/budget.h */
     double usd_per_core_hour, usd_per_gpu_hour; /* 0: not said */
     int gpus;                                   /* that each trial holds */
     int max_retries;                            /* of lost trials */

@@ -5,7 +5,7 @@
 #include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "sweep/status_parts.h"
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

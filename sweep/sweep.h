@@ -14,7 +14,7 @@
 #include "lib/config/opt.h"
 #include "sweep/file.h"
 #include "sweep/space.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <jansson.h>
 #include <stdio.h>
 

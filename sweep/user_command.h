@@ -18,7 +18,7 @@
 #define SWEEP_USER_COMMAND_H
 
 #include "sweep/file.h"
-#include "tracker/sink.h"
+#include "tracker/worker/sink.h"
 
 struct user_trial {
     const json_t *file;   /* the sweep file's tree */

@@ -7,7 +7,7 @@
 #include "lib/err.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <fcntl.h>
 #include <math.h>
 #include <signal.h>

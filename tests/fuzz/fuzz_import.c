@@ -1,7 +1,7 @@
 /* Objects of `peftlab import`, one JSON line each, into a store; then everything is taken
  * back. */
 #include "lib/json.h"
-#include "tracker/exchange.h"
+#include "tracker/exchange/exchange.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

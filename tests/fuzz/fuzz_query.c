@@ -1,7 +1,7 @@
 /* SQL of `peftlab query`: nothing may be written, nothing may last. */
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -35,7 +35,7 @@ else
     echo "not ok 1 - a clean tree passes"
     sed 's/^/# /' "$tree/out"
 fi
-fires "layers" lib/b.h '#include "tracker/store.h"\n'
+fires "layers" lib/b.h '#include "tracker/store/store.h"\n'
 fires "layers" kernels/b.h '#include "runner/trial.h"\n'
 fires "layers" sweep/b.h '#include "runner/trial.h"\n'
 fires "layers" report/b.h '#include "sweep/sweep.h"\n'

@@ -14,7 +14,7 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "report/report.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * overspends. */
 #include "lib/os/pool.h"
 #include "tests/unit/tracker_util.h"
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 
 #define HOUR_MS 3600000
 

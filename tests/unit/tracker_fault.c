@@ -1,7 +1,7 @@
 /* tests/unit/tracker_fault.c - what happens when the disk is full, the store is held, the
  * trainer is busy. */
 #include "tests/unit/tracker_util.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <signal.h>
 #include <sys/resource.h>
 

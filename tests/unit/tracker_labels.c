@@ -2,8 +2,8 @@
  * user's folder, time limit of queries, backup. */
 #include "lib/os/git.h"
 #include "tests/unit/tracker_util.h"
-#include "tracker/labels.h"
-#include "tracker/upkeep.h"
+#include "tracker/store/labels.h"
+#include "tracker/store/upkeep.h"
 
 static void tags_are_set_replaced_and_taken_away(void **state)
 {

@@ -13,8 +13,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/sink.h"
-#include "tracker/store.h"
+#include "tracker/worker/sink.h"
+#include "tracker/store/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

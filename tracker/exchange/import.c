@@ -1,10 +1,10 @@
-/* tracker/import.c - trials into a store; see exchange.h. */
+/* tracker/exchange/import.c - trials into a store; see exchange.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/exchange.h"
-#include "tracker/import_parts.h"
+#include "tracker/exchange/exchange.h"
+#include "tracker/exchange/import_parts.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

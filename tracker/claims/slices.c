@@ -1,4 +1,4 @@
-/* tracker/slices.c - trials that run in slices, and trials that are stopped for good.
+/* tracker/claims/slices.c - trials that run in slices, and trials that are stopped for good.
  *
  * A slice is a run with an until_step. One that parked there ended as preempted with exit
  * code 0 (a run that was stopped on its way has another), and its trial may be claimed
@@ -8,7 +8,7 @@
  * numbers. One that runs is asked to end, and store_run_finish puts that state in the
  * place of preempted; one that is parked has it at once, and so has its last run, whose
  * reason is what readers see. */
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
 enum { SET_UNTIL, ASK, END_WAITING, END_LAST_RUN, ASKED };

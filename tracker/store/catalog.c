@@ -1,9 +1,9 @@
-/* tracker/catalog.c - experiments and sweeps. */
+/* tracker/store/catalog.c - experiments and sweeps. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <stdlib.h>
 #include <string.h>
 

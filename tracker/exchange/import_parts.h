@@ -1,9 +1,9 @@
-/* tracker/import_parts.h - what the files of the import share (tracker/import*.c):
+/* tracker/exchange/import_parts.h - what the files of the import share (tracker/import*.c):
  * checked members of objects, and runs. */
-#ifndef TRACKER_IMPORT_PARTS_H
-#define TRACKER_IMPORT_PARTS_H
+#ifndef TRACKER_EXCHANGE_IMPORT_PARTS_H
+#define TRACKER_EXCHANGE_IMPORT_PARTS_H
 
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 
 /* A number is kept where it is free; the empty subquery is NULL, which takes the next. */
 #define FREE_ID(table)                                                                   \

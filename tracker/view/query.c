@@ -1,4 +1,4 @@
-/* tracker/query.c - read-only SQL for readers.
+/* tracker/view/query.c - read-only SQL for readers.
  *
  * Four locks on one door: the statement must be read-only for SQLite, the connection is
  * query_only while it runs, an authorizer lets through nothing but reading (so ATTACH,
@@ -8,7 +8,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
-/* tracker/export.c - trials out of a store; see exchange.h. */
+/* tracker/exchange/export.c - trials out of a store; see exchange.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/exchange.h"
-#include "tracker/store_priv.h"
+#include "tracker/exchange/exchange.h"
+#include "tracker/store/store_priv.h"
 #include <math.h>
 #include <string.h>
 

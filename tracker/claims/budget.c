@@ -1,11 +1,11 @@
-/* tracker/budget.c - see budget.h. Adding up reads the runs of a sweep once per claim,
+/* tracker/claims/budget.c - see budget.h. Adding up reads the runs of a sweep once per claim,
  * and only where a limit of time is set. */
-#include "tracker/budget.h"
+#include "tracker/claims/budget.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/pool.h"
 #include "lib/os/proc.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

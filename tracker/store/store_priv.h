@@ -1,4 +1,4 @@
-/* tracker/store_priv.h - what the files of the store share: the handle, its transactions,
+/* tracker/store/store_priv.h - what the files of the store share: the handle, its transactions,
  * its statements.
  *
  * A store belongs to one thread of one process (open it again after fork). Every write is
@@ -12,12 +12,12 @@
  * the statement cache, so only texts of static storage may be passed. Arguments are
  * typed: store_exec(s, sql[ADD], ARGS(A_INT(id), A_TEXT(name)), err)
  */
-#ifndef TRACKER_STORE_PRIV_H
-#define TRACKER_STORE_PRIV_H
+#ifndef TRACKER_STORE_STORE_PRIV_H
+#define TRACKER_STORE_STORE_PRIV_H
 
 #include "lib/buf.h"
 #include "lib/hash.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <sqlite3.h>
 
 #define STORE_VERSION        2          /* user_version of schema.sql */

@@ -1,4 +1,4 @@
-/* tracker/store.h - the one SQLite file that experiments, sweeps, trials, runs and their
+/* tracker/store/store.h - the one SQLite file that experiments, sweeps, trials, runs and their
  * numbers live in.
  *
  * Words: an experiment holds sweeps and trials; a trial is one resolved configuration
@@ -16,8 +16,8 @@
  * again after fork. Times are Unix milliseconds from clock_wall_ms. Many
  * processes of one host may open the same store; a store on a network file system is
  * refused. */
-#ifndef TRACKER_STORE_H
-#define TRACKER_STORE_H
+#ifndef TRACKER_STORE_STORE_H
+#define TRACKER_STORE_STORE_H
 
 #include "lib/err.h"
 #include <jansson.h>

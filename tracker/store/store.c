@@ -1,17 +1,17 @@
-/* tracker/store.c - opening, creating and upgrading the file. */
-#include "tracker/store.h"
+/* tracker/store/store.c - opening, creating and upgrading the file. */
+#include "tracker/store/store.h"
 #include "lib/embed.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 EMBED(schema_sql, "schema.sql");
 EMBED(views_sql, "views.sql");
-EMBED(upgrade_1_sql, "tracker/upgrade_1.sql");
+EMBED(upgrade_1_sql, "tracker/store/upgrade_1.sql");
 
 /* What alters the tables of a file from version i + 1 to the next. */
 static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql};

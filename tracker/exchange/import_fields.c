@@ -1,8 +1,8 @@
-/* tracker/import_fields.c - checked members of the objects that come in. */
+/* tracker/exchange/import_fields.c - checked members of the objects that come in. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/import_parts.h"
+#include "tracker/exchange/import_parts.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* tracker/sink.h - where a running trial's events go. The trainer knows only this
+/* tracker/worker/sink.h - where a running trial's events go. The trainer knows only this
  * interface.
  *
  * Calls never fail the training: a sink that cannot write remembers its first error
@@ -6,11 +6,11 @@
  * could be written after all. Values are buffered and flushed in batches and at each
  * heartbeat.
  */
-#ifndef TRACKER_SINK_H
-#define TRACKER_SINK_H
+#ifndef TRACKER_WORKER_SINK_H
+#define TRACKER_WORKER_SINK_H
 
 #include "lib/err.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <jansson.h>
 
 struct sink;

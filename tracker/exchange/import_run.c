@@ -1,8 +1,8 @@
-/* tracker/import_run.c - runs, their values, events and artifacts, into a store. */
+/* tracker/exchange/import_run.c - runs, their values, events and artifacts, into a store. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/import_parts.h"
+#include "tracker/exchange/import_parts.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-/* tracker/sql.c - statements, arguments and transactions of a store; see store_priv.h. */
+/* tracker/store/sql.c - statements, arguments and transactions of a store; see store_priv.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* tracker/budget.h - what a sweep may use up, and what it has.
+/* tracker/claims/budget.h - what a sweep may use up, and what it has.
  *
  * The limits stand with the sweep in the store, and every claim checks them in its own
  * transaction: however many controllers and workers there are, they cannot overspend.
@@ -15,10 +15,10 @@
  * without one by the mean of the complete trials, else by the time limit of a trial.
  * Reserved for running trials counts as used. So time is overspent by no more than the
  * predictions are wrong. A lost run counts to its last sign of life. */
-#ifndef TRACKER_BUDGET_H
-#define TRACKER_BUDGET_H
+#ifndef TRACKER_CLAIMS_BUDGET_H
+#define TRACKER_CLAIMS_BUDGET_H
 
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 
 /* An assumption, the same as the report's (docs/report.md). */
 #define BUDGET_USD_PER_CORE_HOUR 0.048

@@ -1,6 +1,6 @@
-/* tracker/labels.c - see labels.h. */
-#include "tracker/labels.h"
-#include "tracker/store_priv.h"
+/* tracker/store/labels.c - see labels.h. */
+#include "tracker/store/labels.h"
+#include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
 enum { EXISTS, SET, DROP, NOTE_TRIAL, NOTE_SWEEP };

@@ -1,4 +1,4 @@
--- tracker/upgrade_1.sql - from version 1 of a store to 2; views are made anew afterwards.
+-- tracker/store/upgrade_1.sql - from version 1 of a store to 2; views are made anew afterwards.
 ALTER TABLE sweep ADD COLUMN note TEXT;
 ALTER TABLE sweep ADD COLUMN budget_json TEXT CHECK (json_valid(ifnull(budget_json, '{}')));
 ALTER TABLE trial ADD COLUMN parent INTEGER REFERENCES trial (id);

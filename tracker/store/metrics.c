@@ -1,8 +1,8 @@
-/* tracker/metrics.c - what a run tells: numbers, environment, events, artifacts. */
+/* tracker/store/metrics.c - what a run tells: numbers, environment, events, artifacts. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,13 +1,13 @@
-/* tracker/upkeep.h - looking after a store: copies of artifacts, backup, what may go.
+/* tracker/store/upkeep.h - looking after a store: copies of artifacts, backup, what may go.
  *
  * Artifacts are files where their runs left them; small ones may also be copied into
  * "FILE.artifacts", under the name that their content gives: ab/abcdef... (SHA-256). The
  * same content is there once. */
-#ifndef TRACKER_UPKEEP_H
-#define TRACKER_UPKEEP_H
+#ifndef TRACKER_STORE_UPKEEP_H
+#define TRACKER_STORE_UPKEEP_H
 
 #include "lib/buf.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 
 /* Writes bytes into the folder of copies and logs them as an artifact of a living run. */
 int store_keep_artifact(struct store *s, int64_t run, const char *name, const void *data,

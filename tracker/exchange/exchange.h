@@ -1,4 +1,4 @@
-/* tracker/exchange.h - trials as JSON objects: how they leave a store and come into one.
+/* tracker/exchange/exchange.h - trials as JSON objects: how they leave a store and come into one.
  *
  * One object is one line of `peftlab export`. The first is {"type": "peftlab", "version":
  * 1}; then come experiments and sweeps, then trials, each with its runs and all their
@@ -25,10 +25,10 @@
  * differs from the known one is an error, so that two tables cannot quietly become one.
  * Numbers (ids) are kept where they are free. Whoever was running when exported is stale
  * here, its trial waits. */
-#ifndef TRACKER_EXCHANGE_H
-#define TRACKER_EXCHANGE_H
+#ifndef TRACKER_EXCHANGE_EXCHANGE_H
+#define TRACKER_EXCHANGE_EXCHANGE_H
 
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 
 /* Gives each object to `line` in the order above, all of one moment. 0: all of them. */
 typedef int exchange_line(void *ctx, const json_t *object, struct err *err);

@@ -1,4 +1,4 @@
-/* tracker/turn.c - whose turn it is to write: an exclusive flock on a file beside the
+/* tracker/store/turn.c - whose turn it is to write: an exclusive flock on a file beside the
  * store.
  *
  * The lock is on a file of its own because closing any descriptor of the database would
@@ -7,7 +7,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-/* tracker/trials.c - trials: adding, reading, putting back. */
+/* tracker/store/trials.c - trials: adding, reading, putting back. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

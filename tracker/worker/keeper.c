@@ -1,8 +1,8 @@
-/* tracker/keeper.c - see keeper.h. */
-#include "tracker/keeper.h"
+/* tracker/worker/keeper.c - see keeper.h. */
+#include "tracker/worker/keeper.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/store.h"
+#include "tracker/store/store.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>

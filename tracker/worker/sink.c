@@ -1,4 +1,4 @@
-/* tracker/sink.c - the sink that drops everything, and the one that writes to a store of
+/* tracker/worker/sink.c - the sink that drops everything, and the one that writes to a store of
  * this host.
  *
  * Metrics wait in memory and are written in one transaction when BATCH have come, at each
@@ -6,15 +6,15 @@
  * MAX_WAITING; training never waits longer than the store's busy time and never fails. A
  * lost lease is for good: from then on everything is dropped and alive() is false. A
  * keeper (keeper.h) renews the lease between two calls. */
-#include "tracker/sink.h"
+#include "tracker/worker/sink.h"
 #include "lib/fs.h"
 #include "lib/os/git.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "tracker/keeper.h"
-#include "tracker/store_priv.h"
-#include "tracker/upkeep.h"
+#include "tracker/worker/keeper.h"
+#include "tracker/store/store_priv.h"
+#include "tracker/store/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,11 +1,11 @@
-/* tracker/keeper.h - a thread that keeps a run's lease while its trainer is busy between
+/* tracker/worker/keeper.h - a thread that keeps a run's lease while its trainer is busy between
  * two updates (loading a model, evaluating), when nobody asks sink->alive.
  *
  * It has a connection of its own, renews the lease three times per lease, and reports
  * nothing: a lost lease is noticed by the next write. A trainer that gave no sign for
  * KEEPER_PATIENCE_S is taken for hung and its lease is left to end. */
-#ifndef TRACKER_KEEPER_H
-#define TRACKER_KEEPER_H
+#ifndef TRACKER_WORKER_KEEPER_H
+#define TRACKER_WORKER_KEEPER_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* tracker/claims.c - who works on a trial: claims, leases, ends, and taking back what was
+/* tracker/claims/claims.c - who works on a trial: claims, leases, ends, and taking back what was
  * lost.
  *
  * The right to write belongs to the run, not to a process: a run that was reaped is stale
@@ -9,8 +9,8 @@
 #include "lib/os/pool.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "tracker/budget.h"
-#include "tracker/store_priv.h"
+#include "tracker/claims/budget.h"
+#include "tracker/store/store_priv.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-/* tracker/upkeep.c - see upkeep.h. */
-#include "tracker/upkeep.h"
+/* tracker/store/upkeep.c - see upkeep.h. */
+#include "tracker/store/upkeep.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/store_priv.h"
+#include "tracker/store/store_priv.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
