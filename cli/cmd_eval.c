@@ -3,7 +3,7 @@
 #include "cli/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "runner/profile.h"
+#include "runner/train/profile.h"
 #include "runner/trial.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* cli/cmd_pull.c - `peftlab pull`: a model or data set of a hub into a folder. */
 #include "cli/command.h"
-#include "cli/hub.h"
+#include "runner/hub/hub.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -5,7 +5,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "runner/model/hf_model.h"
+#include "runner/hub/hf_model.h"
 #include "runner/text/tokenizer.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "runner/profile.h"
+#include "runner/train/profile.h"
 #include "runner/trial.h"
 #include <stdio.h>
 #include <stdlib.h>

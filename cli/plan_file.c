@@ -6,7 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/model/hf_model.h"
+#include "runner/hub/hf_model.h"
 #include "runner/trial.h"
 #include "sweep/sweep.h"
 #include <math.h>

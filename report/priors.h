@@ -3,7 +3,7 @@
  *
  * A claim compares methods: `better` has the higher, lower or equal `metric` than
  * `worse`; PRIOR_ADVICE compares nothing. The lists are method names of
- * runner/peft/methods.def and its presets, "lora|ia3"; better_with and worse_with narrow
+ * runner/nn/peft/methods.def and its presets, "lora|ia3"; better_with and worse_with narrow
  * them to trials with these parameters. `metric` is "quality" (what a report judges by)
  * or a key of the store. A claim speaks for its scope alone: outside of it the word is
  * PRIOR_OUTSIDE, never agreement.

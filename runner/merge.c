@@ -4,7 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/peft/method.h"
+#include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/peft/method.h"
+#include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
-#include "runner/calibrate.h"
+#include "runner/train/calibrate.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "runner/evaluate.h"
 #include "runner/metric/metric.h"
-#include "runner/train.h"
+#include "runner/train/train.h"
 
 struct run_result {
     double started_s; /* clock_mono_s when the trial began */

@@ -4,9 +4,9 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/arch/arch.h"
-#include "runner/peft/method.h"
-#include "runner/selection.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
+#include "runner/train/selection.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "lib/str.h"
 #include "runner/session.h"
 #include "kernels/nf4.h"
-#include "runner/peft/method.h"
+#include "runner/nn/peft/method.h"
 #include <stdlib.h>
 #include <string.h>
 

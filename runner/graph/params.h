@@ -15,7 +15,7 @@
 
 #include "kernels/backend.h"
 #include "lib/hash.h"
-#include "runner/model/safetensors.h"
+#include "runner/hub/safetensors.h"
 #include <stdbool.h>
 
 enum init_kind { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_NORMAL, INIT_UNIFORM };

@@ -2,7 +2,7 @@
  * (there are two, a.safetensors and b.safetensors). What opens has a model type and all
  * the tensors of the index. */
 #include "lib/fs.h"
-#include "runner/model/hf_model.h"
+#include "runner/hub/hf_model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Fuzzes the reader of safetensors files: whatever is accepted lies within the input,
  * tiles it, is sorted, and can be read. */
-#include "runner/model/safetensors.h"
+#include "runner/hub/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
 

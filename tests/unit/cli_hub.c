@@ -1,5 +1,5 @@
 /* The hub's list of files: names, digests, what is chosen. */
-#include "cli/hub.h"
+#include "runner/hub/hub.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include <setjmp.h>

@@ -10,7 +10,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/arch/arch.h"
+#include "runner/nn/arch/arch.h"
 #include "runner/evaluate.h"
 #include "runner/session.h"
 #include "runner/trial.h"

@@ -7,7 +7,7 @@
 
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "runner/model/hf_model.h"
+#include "runner/hub/hf_model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

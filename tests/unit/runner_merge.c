@@ -11,7 +11,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/merge.h"
-#include "runner/peft/method.h"
+#include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdio.h>

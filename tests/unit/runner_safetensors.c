@@ -8,7 +8,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "runner/model/safetensors.h"
+#include "runner/hub/safetensors.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,10 +10,10 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/energy.h"
+#include "runner/train/energy.h"
 #include "runner/metric/metric.h"
-#include "runner/selection.h"
-#include "runner/train.h"
+#include "runner/train/selection.h"
+#include "runner/train/train.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdio.h>

@@ -10,9 +10,9 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/peft/lora.h"
+#include "runner/nn/peft/lora.h"
 #include "runner/session.h"
-#include "runner/train.h"
+#include "runner/train/train.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdio.h>

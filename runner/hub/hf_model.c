@@ -1,0 +1,159 @@
+/* runner/hub/hf_model.c - finds a model folder, reads its config.json and maps its
+ * weights. */
+#include "runner/hub/hf_model.h"
+#include "lib/buf.h"
+#include "lib/fs.h"
+#include "lib/hash.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SAMPLE_BYTES ((size_t)64 << 10)
+#define SAMPLES      16 /* per weight file, evenly spread; ends included */
+
+/* A hub id is ORGANISATION/NAME, relative and without dots as steps. */
+static bool looks_like_hub_id(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    return slash && slash != name && slash[1] && !strchr(slash + 1, '/') &&
+           name[0] != '.' && slash[1] != '.';
+}
+
+static int not_found(const char *name, const char *cache, struct err *err)
+{
+    if (looks_like_hub_id(name))
+        return err_set(err, ERR_NOINPUT,
+                       "model '%s': no such folder, nor is it in the models cache '%s' "
+                       "(try 'peftlab pull', or set PEFTLAB_MODELS)",
+                       name, cache);
+    return err_set(err, ERR_NOINPUT,
+                   "model folder '%s': not there (nor in the models cache '%s')", name,
+                   cache);
+}
+
+int hf_model_find(const char *name, char **dir, struct err *err)
+{
+    *dir = NULL;
+    if (fs_is_dir(name)) {
+        *dir = xstrdup(name);
+        return 0;
+    }
+    if (fs_exists(name))
+        return err_set(err, ERR_NOINPUT,
+                       "model '%s' is a file: name the folder that holds config.json",
+                       name);
+    const char *cache = getenv("PEFTLAB_MODELS");
+    if (!cache || !*cache)
+        cache = "models";
+    const char *slash = strrchr(name, '/');
+    const char *tries[] = {name, slash ? slash + 1 : name};
+    for (size_t i = 0; i < ARRAY_LEN(tries) && name[0] != '/' && name[0] != '.'; i++) {
+        char *path = fs_join(cache, tries[i]);
+        if (*tries[i] && fs_is_dir(path)) {
+            *dir = path;
+            return 0;
+        }
+        free(path);
+    }
+    return not_found(name, cache, err);
+}
+
+static int read_config(struct hf_model *m, struct err *err)
+{
+    char *path = fs_join(m->dir, "config.json");
+    int rc = 0;
+    if (!fs_exists(path))
+        rc = err_set(err, ERR_NOINPUT,
+                     "model folder '%s': no config.json (is it a Hugging Face folder?)",
+                     m->dir);
+    else if (!(m->config = json_read_file(path, err)))
+        rc = err && err->code ? -(int)err->code : -ERR_PARSE;
+    else if (!json_is_object(m->config))
+        rc = err_set(err, ERR_PARSE, "'%s': an object expected", path);
+    else if (!(m->model_type = json_get_str(m->config, "model_type", NULL)))
+        rc = err_set(err, ERR_PARSE,
+                     "'%s': no 'model_type' (needed to know the architecture)", path);
+    free(path);
+    return rc;
+}
+
+int hf_model_open(const char *name, struct hf_model **out, struct err *err)
+{
+    *out = NULL;
+    struct hf_model *m = xcalloc(1, sizeof *m);
+    int rc = hf_model_find(name, &m->dir, err);
+    if (rc >= 0)
+        rc = read_config(m, err);
+    if (rc >= 0)
+        rc = st_open_folder(m->dir, &m->weights, err);
+    if (rc < 0) {
+        hf_model_close(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+void hf_model_close(struct hf_model *m)
+{
+    if (!m)
+        return;
+    st_close(m->weights);
+    json_decref(m->config);
+    free(m->dir);
+    free(m);
+}
+
+static void add_file_print(struct buf *b, const struct st_file *f)
+{
+    char hex[SHA256_HEX];
+    const char *name = strrchr(f->path, '/');
+    const char *data = (const char *)f->data + f->header_bytes;
+    size_t size = f->size - f->header_bytes;
+    sha256_hex(f->data, f->header_bytes, hex);
+    buf_printf(b, "%s %zu %s", name ? name + 1 : f->path, f->size, hex);
+    if (size <= SAMPLES * SAMPLE_BYTES) {
+        sha256_hex(data, size, hex);
+        buf_printf(b, " %s", hex);
+    } else {
+        for (size_t i = 0; i < SAMPLES; i++) {
+            size_t at = (size - SAMPLE_BYTES) / (SAMPLES - 1) * i;
+            if (i == SAMPLES - 1)
+                at = size - SAMPLE_BYTES;
+            sha256_hex(data + at, SAMPLE_BYTES, hex);
+            buf_printf(b, " %s", hex);
+        }
+    }
+    buf_char(b, '\n');
+}
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp((*(const struct st_file *const *)a)->path,
+                  (*(const struct st_file *const *)b)->path);
+}
+
+int hf_model_fingerprint(const struct hf_model *m, char out[65], struct err *err)
+{
+    char *path = fs_join(m->dir, "config.json");
+    char hex[SHA256_HEX];
+    int rc = sha256_file(path, hex, err);
+    free(path);
+    if (rc < 0)
+        return rc;
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "config.json %s\n", hex);
+    size_t n = st_file_count(m->weights);
+    const struct st_file **files = xcalloc(n ? n : 1, sizeof *files);
+    for (size_t i = 0; i < n; i++)
+        files[i] = st_file_at(m->weights, i);
+    qsort(files, n, sizeof *files, by_path);
+    for (size_t i = 0; i < n; i++)
+        add_file_print(&b, files[i]);
+    free(files);
+    sha256_hex(b.data, b.len, out);
+    buf_release(&b);
+    return 0;
+}

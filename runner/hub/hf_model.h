@@ -1,0 +1,30 @@
+/* runner/hub/hf_model.h - a Hugging Face model folder: config.json and weights.
+ *
+ * Nothing is copied: weights stay mapped until an architecture asks for them. Messages
+ * name the folder and what is missing
+ * ("model folder 'x': no config.json (is it a Hugging Face folder?)"). */
+#ifndef RUNNER_HUB_HF_MODEL_H
+#define RUNNER_HUB_HF_MODEL_H
+
+#include "lib/err.h"
+#include "runner/hub/safetensors.h"
+#include <jansson.h>
+
+struct hf_model {
+    char *dir;
+    json_t *config;         /* config.json */
+    const char *model_type; /* "bert"; borrowed from config */
+    struct st *weights;
+};
+
+/* `name`: a folder, or a hub id such as sentence-transformers/all-MiniLM-L6-v2 already in
+ * the models cache (environment PEFTLAB_MODELS, default ./models): looked up as
+ * models/<id> and models/<last part of id>. */
+int hf_model_find(const char *name, char **dir, struct err *err); /* its folder; free() */
+int hf_model_open(const char *name, struct hf_model **out, struct err *err);
+void hf_model_close(struct hf_model *m);
+/* SHA-256 over config.json and, per weight file, name, size and the SHA-256 of header and
+ * of 64 KiB samples: a fingerprint that is cheap for large models. */
+int hf_model_fingerprint(const struct hf_model *m, char out[65], struct err *err);
+
+#endif

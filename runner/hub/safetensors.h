@@ -1,0 +1,63 @@
+/* runner/hub/safetensors.h - reading (mapped) and writing safetensors files, alone or
+ * as the shards of a folder.
+ *
+ * Format: u64 header length, JSON header, data. Refused with a message: header over 100
+ * MB or over the file, unknown dtype, shape that does not match the bytes, holes,
+ * overlaps, duplicate names, more than 8 dimensions. The writer orders by element size
+ * descending, then name, pads the header to 8 bytes and writes atomically. */
+#ifndef RUNNER_HUB_SAFETENSORS_H
+#define RUNNER_HUB_SAFETENSORS_H
+
+#include "kernels/tensor.h"
+#include "lib/err.h"
+
+#define ST_MAX_DIMS 8
+
+struct st_tensor {
+    const char *name;
+    enum dtype dtype;
+    int ndim;
+    int64_t shape[ST_MAX_DIMS];
+    int64_t count;    /* product of shape */
+    const void *data; /* in the map; not necessarily aligned */
+    size_t bytes;
+};
+
+struct st; /* one or several mapped files */
+
+int st_open_file(const char *path, struct st **out, struct err *err);
+/* model.safetensors, or the shards that model.safetensors.index.json names. */
+int st_open_folder(const char *dir, struct st **out, struct err *err);
+/* From memory, for the fuzz target and tests: `data` must outlive *out. */
+int st_open_memory(const void *data, size_t n, const char *name, struct st **out,
+                   struct err *err);
+void st_close(struct st *s);
+size_t st_count(const struct st *s);
+const struct st_tensor *st_at(const struct st *s, size_t i); /* sorted by name */
+const struct st_tensor *st_find(const struct st *s, const char *name);
+/* The files behind it, in the order in which they were opened; for fingerprints. */
+struct st_file {
+    const char *path;
+    const void *data;
+    size_t size, header_bytes; /* header_bytes: where the tensors' data begin */
+};
+size_t st_file_count(const struct st *s);
+const struct st_file *st_file_at(const struct st *s, size_t i);
+/* Converts F32, F64, F16, BF16 to fp32; dst has count elements. ERR_PARSE for integer
+ * tensors. */
+int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
+/* These bytes of a tensor were read and are not needed soon: lets the system take their
+ * pages back. Bytes that lie in no mapped file are left alone. */
+void st_drop_pages(const struct st *s, const void *data, size_t bytes);
+
+struct st_writer;
+struct st_writer *st_writer_new(void);
+void st_writer_meta(struct st_writer *w, const char *key,
+                    const char *value); /* {"format": "pt"} is peft's */
+/* Data is borrowed until st_writer_save. */
+void st_writer_add(struct st_writer *w, const char *name, enum dtype dtype, int ndim,
+                   const int64_t *shape, const void *data);
+int st_writer_save(struct st_writer *w, const char *path, struct err *err);
+void st_writer_free(struct st_writer *w);
+
+#endif

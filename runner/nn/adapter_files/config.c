@@ -1,0 +1,132 @@
+/* runner/nn/adapter_files/config.c - see formats.h. */
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/adapter_files/formats.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int config_write(const char *dir, const char *file, json_t *value, struct err *err)
+{
+    char *path = fs_join(dir, file);
+    int rc = json_write_file(path, value, 2, err);
+    free(path);
+    json_decref(value);
+    return rc;
+}
+
+/* What the user asked for and what peft adds for classification. */
+static json_t *saved_modules(const struct net *net)
+{
+    json_t *list = json_array(), *given = json_object_get(net->trial, "modules_to_save");
+    if (json_is_string(given))
+        json_array_append(list, given);
+    if (json_is_array(given))
+        json_array_extend(list, given);
+    for (size_t i = 0; i < 2; i++) {
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            known |=
+                str_eq(json_string_value(json_array_get(list, k)), seq_cls_modules[i]);
+        if (!known)
+            json_array_append_new(list, json_string(seq_cls_modules[i]));
+    }
+    return list;
+}
+
+json_t *config_new(const struct net *net, const char *text)
+{
+    json_t *c = json_parse(text, strlen(text), "template", NULL);
+    if (!c)
+        c = json_object();
+    json_object_set_new(c, "base_model_name_or_path",
+                        json_string(json_get_str(net->trial, "model", "")));
+    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    return c;
+}
+
+void config_copy(const struct net *net, json_t *config, const struct config_key *keys,
+                 size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        json_t *v = json_object_get(net->trial, keys[i].trial);
+        if (v && !json_is_null(v))
+            json_object_set(config, keys[i].config, v);
+    }
+}
+
+/* {"a|b"} as a list */
+static json_t *split_names(const char *names)
+{
+    json_t *list = json_array();
+    char *copy = xstrdup(names), *save = NULL;
+    for (char *n = strtok_r(copy, "|", &save); n; n = strtok_r(NULL, "|", &save))
+        json_array_append_new(list, json_string(n));
+    free(copy);
+    return list;
+}
+
+json_t *config_targets(const struct net *net)
+{
+    json_t *given = json_object_get(net->trial, "target_modules");
+    const bool all =
+        json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
+    if (given && !json_is_null(given) && !all)
+        return json_incref(given);
+    if (!all)
+        return split_names(targets_default(net));
+    json_t *list = json_array();
+    for (size_t i = 0; i < net->site_count; i++)
+        if (net->sites[i].rank)
+            json_array_append_new(list, json_string(net->sites[i].path));
+    return list;
+}
+
+/* A number or flag of the folder that the trial contradicts. */
+static int check_key(const struct net *net, const json_t *theirs,
+                     const struct config_key *key, struct err *err)
+{
+    const json_t *a = json_object_get(theirs, key->config),
+                 *b = json_object_get(net->trial, key->trial);
+    if (json_is_number(a) && json_is_number(b) &&
+        json_number_value(a) != json_number_value(b))
+        return err_set(err, ERR_CONFIG,
+                       "adapter_config.json: %s is %g, the trial says %g", key->config,
+                       json_number_value(a), json_number_value(b));
+    if (json_is_boolean(a) && json_is_boolean(b) && json_is_true(a) != json_is_true(b))
+        return err_set(err, ERR_CONFIG,
+                       "adapter_config.json: %s is %s, the trial says %s", key->config,
+                       json_is_true(a) ? "true" : "false",
+                       json_is_true(b) ? "true" : "false");
+    return 0;
+}
+
+int config_check(const struct net *net, const char *dir, const char *peft_type,
+                 const struct config_key *keys, size_t count, struct err *err)
+{
+    char *path = fs_join(dir, "adapter_config.json");
+    json_t *c = json_read_file(path, err);
+    free(path);
+    if (!c)
+        return -(int)err->code;
+    const char *type = json_get_str(c, "peft_type", "");
+    int rc = 0;
+    if (!str_eq(type, peft_type))
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: peft_type is '%s', the trial's method needs "
+                     "'%s'",
+                     type, peft_type);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = check_key(net, c, &keys[i], err);
+    json_decref(c);
+    return rc;
+}
+
+void peft_tensor_name(const struct net *net, const struct param *p, struct buf *out)
+{
+    (void)net;
+    buf_printf(out, "base_model.model.%s", p->name);
+}

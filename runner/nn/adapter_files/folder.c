@@ -1,0 +1,228 @@
+/* runner/nn/adapter_files/folder.c - adapter folders, written and read by a method's `files` row.
+ *
+ * Reading is strict: every trainable parameter must be there with its shape (unless the
+ * row allows a partial folder), and a tensor that belongs to nothing is an error: peft
+ * would load such a folder silently and leave a random head. */
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_head(const struct net *net, const struct param *p)
+{
+    return net_in_modules(p->name, &net->arch->head, 1);
+}
+
+/* The file a parameter goes to. */
+static const char *file_of(const struct net *net, const struct param *p)
+{
+    const struct adapter_files *f = net->method->files;
+    if (f->encoder_tensors && str_has_prefix(p->name, PROMPT_ENCODER))
+        return f->encoder_tensors;
+    return f->head_tensors && is_head(net, p) ? f->head_tensors : f->tensors;
+}
+
+static bool has_encoder(const struct net *net)
+{
+    for (size_t i = 0; i < net->params.count; i++)
+        if (str_has_prefix(net->params.items[i]->name, PROMPT_ENCODER))
+            return net->method->files->encoder_tensors != NULL;
+    return false;
+}
+
+static bool in_file(const struct net *net, const struct param *p, const char *file)
+{
+    return (p->trainable || p->saved) && str_eq(file_of(net, p), file);
+}
+
+static char *tensor_name(const struct net *net, const struct param *p)
+{
+    const struct adapter_files *f = net->method->files;
+    struct buf b = BUF_INIT;
+    if (f->encoder_tensors && str_has_prefix(p->name, PROMPT_ENCODER))
+        buf_str_add(&b, p->name + strlen(PROMPT_ENCODER));
+    else
+        f->tensor_name(net, p, &b);
+    return buf_detach(&b, NULL);
+}
+
+/* A 1-d tensor's shape is shape[1] alone. */
+static size_t saved_shape(const struct net *net, const struct param *p, int64_t shape[2])
+{
+    shape[0] = p->column ? p->cols : p->rows;
+    shape[1] = p->column ? p->rows : p->cols;
+    if (net->method->files->saved)
+        net->method->files->saved(net, p, shape, NULL, NULL);
+    return (size_t)(shape[0] * shape[1]) * sizeof(float);
+}
+
+int64_t adapter_bytes(const struct net *net)
+{
+    int64_t bytes = net->derived_values * (int64_t)sizeof(float), shape[2];
+    for (size_t i = 0; i < net->params.count; i++)
+        if (net->params.items[i]->trainable || net->params.items[i]->saved)
+            bytes += (int64_t)saved_shape(net, net->params.items[i], shape);
+    return bytes;
+}
+
+static void *saved_values(const struct net *net, const struct backend *backend,
+                          const struct param *p, int64_t shape[2], size_t *bytes)
+{
+    const size_t own_bytes = (size_t)param_size(p) * sizeof(float);
+    float *own = xmalloc(own_bytes);
+    *bytes = saved_shape(net, p, shape);
+    backend->download(own, p->value.data, own_bytes);
+    if (!net->method->files->saved)
+        return own;
+    float *out = xmalloc(*bytes);
+    net->method->files->saved(net, p, shape, own, out);
+    free(own);
+    return out;
+}
+
+static int save_file(const struct net *net, const struct backend *backend,
+                     const char *dir, const char *file, int64_t *bytes, struct err *err)
+{
+    struct st_writer *w = st_writer_new();
+    const size_t count = net->params.count;
+    char **names = xcalloc(count, sizeof *names);
+    void **values = xcalloc(count, sizeof *values);
+    if (net->method->files->format_pt)
+        st_writer_meta(w, "format", "pt");
+    for (size_t i = 0; i < count; i++) {
+        const struct param *p = net->params.items[i];
+        if (!in_file(net, p, file))
+            continue;
+        int64_t shape[2];
+        size_t n;
+        names[i] = tensor_name(net, p);
+        values[i] = saved_values(net, backend, p, shape, &n);
+        st_writer_add(w, names[i], DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
+                      values[i]);
+        *bytes += (int64_t)n;
+    }
+    const char *derived_name;
+    int64_t shape[2];
+    float *derived = NULL;
+    if (net->method->files->derived && str_eq(file, net->method->files->tensors))
+        derived = net->method->files->derived(net, backend, &derived_name, shape);
+    if (derived) {
+        st_writer_add(w, derived_name, DT_F32, 2, shape, derived);
+        *bytes += shape[0] * shape[1] * (int64_t)sizeof(float);
+    }
+    char *path = fs_join(dir, file);
+    int rc = st_writer_save(w, path, err);
+    free(path);
+    st_writer_free(w);
+    free(derived);
+    for (size_t i = 0; i < count; i++) {
+        free(names[i]);
+        free(values[i]);
+    }
+    free(names);
+    free(values);
+    return rc;
+}
+
+int adapter_save(const struct net *net, const struct backend *backend, const char *dir,
+                 const char *const *label_names, int64_t *bytes, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    *bytes = 0;
+    int rc = fs_mkdirs(dir, err);
+    if (!rc)
+        rc = save_file(net, backend, dir, f->tensors, bytes, err);
+    if (!rc && f->head_tensors)
+        rc = save_file(net, backend, dir, f->head_tensors, bytes, err);
+    if (!rc && has_encoder(net))
+        rc = save_file(net, backend, dir, f->encoder_tensors, bytes, err);
+    return rc ? rc : f->write_config(net, dir, label_names, err);
+}
+
+static int take(const struct net *net, struct param *p, const struct st_tensor *t,
+                struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    int64_t shape[2] = {p->column ? p->cols : p->rows, p->column ? p->rows : p->cols};
+    if (f->restored)
+        f->restored(net, p, shape, NULL, NULL);
+    const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == shape[1] &&
+                      (t->ndim == 1 || t->shape[0] == shape[0]);
+    if (!fits)
+        return err_set(
+            err, ERR_CONFIG,
+            "tensor '%s' has %lld values in %d dimensions, the trial needs [%lld, %lld]",
+            t->name, (long long)t->count, t->ndim, (long long)shape[0],
+            (long long)shape[1]);
+    float *values = xmalloc((size_t)t->count * sizeof *values);
+    int rc = st_read_f32(t, values, err);
+    if (rc < 0)
+        return free(values), rc;
+    free(p->given);
+    p->given = values;
+    if (f->restored) {
+        p->given = xcalloc((size_t)param_size(p), sizeof *p->given);
+        f->restored(net, p, shape, values, p->given);
+        free(values);
+    }
+    return 0;
+}
+
+static int load_file(struct net *net, const char *dir, const char *file, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    struct st *s;
+    char *path = fs_join(dir, file);
+    int rc = fs_exists(path) || !f->partial ? st_open_file(path, &s, err)
+                                            : st_open_folder(dir, &s, err);
+    free(path);
+    if (rc < 0)
+        return rc;
+    struct strmap *used = strmap_new();
+    for (size_t i = 0; i < net->params.count && !rc; i++) {
+        struct param *p = net->params.items[i];
+        if (!in_file(net, p, file))
+            continue;
+        char *name = tensor_name(net, p);
+        const struct st_tensor *t = st_find(s, name);
+        strmap_put(used, name, strlen(name), 1);
+        if (t)
+            rc = take(net, p, t, err);
+        else if (!f->partial)
+            rc = err_set(err, ERR_CONFIG,
+                         "%s has no tensor '%s'; was it made by another method or with "
+                         "other targets?",
+                         file, name);
+        free(name);
+    }
+    for (size_t i = 0; i < st_count(s) && !rc; i++) {
+        const char *name = st_at(s, i)->name;
+        int64_t known;
+        if (!strmap_get(used, name, strlen(name), &known) &&
+            !(f->optional && f->optional(name)))
+            rc = err_set(err, ERR_CONFIG,
+                         "%s holds '%s', which the trial's method does not have there",
+                         file, name);
+    }
+    strmap_free(used);
+    st_close(s);
+    return rc;
+}
+
+int adapter_load(struct net *net, const char *dir, struct err *err)
+{
+    const struct adapter_files *f = net->method->files;
+    int rc = fs_is_dir(dir) ? 0 : err_set(err, ERR_NOINPUT, "no such folder");
+    if (!rc && f->check_config)
+        rc = f->check_config(net, dir, err);
+    if (!rc)
+        rc = load_file(net, dir, f->tensors, err);
+    if (!rc && f->head_tensors)
+        rc = load_file(net, dir, f->head_tensors, err);
+    if (!rc && has_encoder(net))
+        rc = load_file(net, dir, f->encoder_tensors, err);
+    return rc < 0 ? err_context(err, "adapter folder '%s': ", dir) : 0;
+}

@@ -1,0 +1,332 @@
+/* runner/nn/adapter_files/formats.c - tensor names and configuration files of the folders that peft
+ * (0.21), adapters (1.3) and transformers write. Each configuration is their full set of
+ * keys with default values, in which a trial's own are put. */
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/bottleneck.h"
+#include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/peft/lora.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADAPTERS_VERSION "adapters.1.3.0"
+
+static json_t *template_of(const char *text)
+{
+    json_t *t = json_parse(text, strlen(text), "template", NULL);
+    return t ? t : json_object();
+}
+
+/* --- peft: LoRA, and the head alone as a LoRA without targets --- */
+
+static const char lora_template[] =
+    "{\"alora_invocation_tokens\":null,\"alpha_pattern\":{},\"arrow_config\":null,\"auto_"
+    "mapping\":null,"
+    "\"base_model_name_or_path\":null,\"bias\":\"none\",\"corda_config\":null,\"ensure_"
+    "weight_tying\":false,"
+    "\"eva_config\":null,\"exclude_modules\":null,\"fan_in_fan_out\":false,\"inference_"
+    "mode\":true,"
+    "\"init_lora_weights\":true,\"kasa_config\":null,\"layer_replication\":null,\"layers_"
+    "pattern\":null,"
+    "\"layers_to_transform\":null,\"loftq_config\":{},\"lora_alpha\":8,\"lora_bias\":"
+    "false,\"lora_dropout\":0.0,"
+    "\"lora_ga_config\":null,\"megatron_config\":null,\"megatron_core\":\"megatron."
+    "core\",\"modules_to_save\":null,"
+    "\"monteclora_config\":null,\"peft_type\":\"LORA\",\"peft_version\":\"0.21.2\","
+    "\"qalora_group_size\":16,\"r\":8,"
+    "\"rank_pattern\":{},\"revision\":null,\"target_modules\":\"dummy-target-modules\","
+    "\"target_parameters\":null,"
+    "\"task_type\":\"SEQ_CLS\",\"trainable_token_indices\":null,\"use_bdlora\":null,"
+    "\"use_dora\":false,"
+    "\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
+
+static void copy_key(const struct net *net, json_t *config, const char *from,
+                     const char *to)
+{
+    json_t *v = json_object_get(net->trial, from);
+    if (v && !json_is_null(v))
+        json_object_set(config, to, v);
+}
+
+/* Python's libraries write 16, not 16.0. */
+static json_t *number(double x)
+{
+    return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
+}
+
+static json_t *times(const json_t *pattern, double factor)
+{
+    json_t *out = json_object(), *v;
+    const char *key;
+    json_object_foreach((json_t *)pattern, key, v)
+        json_object_set_new(out, key, number(factor * json_number_value(v)));
+    return out;
+}
+
+/* An adapter that started out of the base is saved as a LoRA on the untouched one. */
+static void put_converted(const struct net *net, json_t *c)
+{
+    const int ranks = lora_saved_ranks(net);
+    if (ranks == 1)
+        return;
+    json_object_set_new(c, "r", json_integer(ranks * json_get_int(c, "r", 8)));
+    json_object_set_new(
+        c, "lora_alpha",
+        number(lora_saved_alphas(net) * json_get_num(c, "lora_alpha", 8)));
+    json_object_set_new(c, "rank_pattern",
+                        times(json_object_get(c, "rank_pattern"), ranks));
+    json_object_set_new(c, "alpha_pattern",
+                        times(json_object_get(c, "alpha_pattern"), ranks));
+    json_object_set_new(c, "init_lora_weights", json_true());
+}
+
+static int write_lora_config(const struct net *net, const char *dir,
+                             const char *const *label_names, struct err *err)
+{
+    static const char *const keys[][2] = {
+        {"alpha_pattern",       "alpha_pattern"      },
+        {"bias",                "bias"               },
+        {"exclude_modules",     "exclude_modules"    },
+        {"init_lora_weights",   "init_lora_weights"  },
+        {"layers_to_transform", "layers_to_transform"},
+        {"lora_dropout",        "lora_dropout"       },
+        {"rank",                "r"                  },
+        {"rank_pattern",        "rank_pattern"       },
+        {"use_dora",            "use_dora"           },
+        {"use_rslora",          "use_rslora"         },
+    };
+    json_t *c = config_new(net, lora_template);
+    (void)label_names;
+    if (str_eq(net->method->name, "bitfit"))
+        json_object_set_new(c, "bias", json_string("all"));
+    if (str_eq(net->method->name, "lora")) {
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+            copy_key(net, c, keys[i][0], keys[i][1]);
+        json_object_set_new(c, "lora_alpha",
+                            number(json_get_num(net->trial, "alpha", 8)));
+        json_object_set_new(c, "target_modules", config_targets(net));
+        put_converted(net, c);
+    }
+    return config_write(dir, "adapter_config.json", c, err);
+}
+
+/* peft wraps a targeted layer, so that its own bias moves to base_layer. */
+static void lora_tensor_name(const struct net *net, const struct param *p,
+                             struct buf *out)
+{
+    const size_t n = strlen(p->name);
+    if (str_has_suffix(p->name, ".bias")) {
+        char *path = xstrndup(p->name, n - 5);
+        const struct linear_site *s = net_site(net, path);
+        const bool wrapped = s && s->rank;
+        if (wrapped)
+            buf_printf(out, "base_model.model.%s.base_layer.bias", path);
+        free(path);
+        if (wrapped)
+            return;
+    }
+    buf_printf(out, "base_model.model.%s", p->name);
+}
+
+/* With bias = all peft writes the head's bias three times. */
+static bool lora_optional(const char *tensor)
+{
+    return str_has_suffix(tensor, ".original_module.bias") ||
+           str_has_suffix(tensor, ".modules_to_save.bias");
+}
+
+static int check_lora_config(const struct net *net, const char *dir, struct err *err)
+{
+    char *path = fs_join(dir, "adapter_config.json");
+    json_t *c = json_read_file(path, err);
+    free(path);
+    if (!c)
+        return -(int)err->code;
+    int rc = 0;
+    const char *type = json_get_str(c, "peft_type", "");
+    if (!str_eq(type, "LORA"))
+        rc = err_set(
+            err, ERR_CONFIG,
+            "adapter_config.json: peft_type is '%s', the trial's method needs 'LORA'",
+            type);
+    const bool lora = str_eq(net->method->name, "lora");
+    const double theirs = json_get_num(c, "lora_alpha", 8),
+                 ours = json_get_num(net->trial, "alpha", 8) *
+                        (net->converted ? lora_saved_alphas(net) : 1);
+    if (!rc && lora && !(fabs(theirs - ours) <= 1e-9 * ours))
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
+                     ours);
+    const int rs = json_get_bool(c, "use_rslora", 0),
+              our_rs = json_get_bool(net->trial, "use_rslora", 0);
+    if (!rc && lora && rs != our_rs)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: use_rslora is %s, the trial says %s",
+                     rs ? "true" : "false", our_rs ? "true" : "false");
+    const int dora = json_get_bool(c, "use_dora", 0),
+              our_dora = json_get_bool(net->trial, "use_dora", 0);
+    if (!rc && dora != our_dora)
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: use_dora is %s, the trial says %s",
+                     dora ? "true" : "false", our_dora ? "true" : "false");
+    json_decref(c);
+    return rc;
+}
+
+const struct adapter_files lora_files = {
+    .tensors = "adapter_model.safetensors",
+    .format_pt = true,
+    .tensor_name = lora_tensor_name,
+    .optional = lora_optional,
+    .saved = lora_saved,
+    .adopt = lora_adopt,
+    .write_config = write_lora_config,
+    .check_config = check_lora_config,
+};
+
+/* --- adapters: bottleneck --- */
+
+static const char pfeiffer_template[] =
+    "{\"adapter_residual_before_ln\":false,\"cross_adapter\":false,\"dropout\":0.0,"
+    "\"factorized_phm_W\":true,"
+    "\"factorized_phm_rule\":false,\"hypercomplex_nonlinearity\":\"glorot-uniform\","
+    "\"init_weights\":\"bert\","
+    "\"init_weights_seed\":null,\"inv_adapter\":null,\"inv_adapter_reduction_factor\":"
+    "null,\"is_parallel\":false,"
+    "\"learn_phm\":true,\"leave_out\":[],\"ln_after\":false,\"ln_before\":false,\"mh_"
+    "adapter\":false,"
+    "\"non_linearity\":\"relu\",\"original_ln_after\":true,\"original_ln_before\":true,"
+    "\"output_adapter\":true,"
+    "\"phm_bias\":true,\"phm_c_init\":\"normal\",\"phm_dim\":4,\"phm_init_range\":0.0001,"
+    "\"phm_layer\":false,"
+    "\"phm_rank\":1,\"reduction_factor\":16,\"residual_before_ln\":true,\"scaling\":1.0,"
+    "\"shared_W_phm\":false,"
+    "\"shared_phm_rule\":true,\"stochastic_depth\":0.0,\"use_gating\":false}";
+
+static void put_names(const struct net *net, json_t *c)
+{
+    json_object_set_new(c, "hidden_size", json_integer(net->hidden));
+    json_object_set_new(c, "model_class", json_string(net->arch->classifier_class));
+    json_object_set_new(c, "model_name",
+                        json_string(json_get_str(net->trial, "model", "")));
+    json_object_set_new(c, "model_type", json_string(net->arch->model_type));
+    json_object_set_new(c, "version", json_string(ADAPTERS_VERSION));
+}
+
+static json_t *label_ids(const char *const *names, int32_t count, bool id_to_label)
+{
+    json_t *map = json_object();
+    for (int32_t i = 0; i < count; i++) {
+        char id[16], plain[32];
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(plain, sizeof plain, "LABEL_%d", i);
+        const char *label = names ? names[i] : plain;
+        if (id_to_label)
+            json_object_set_new(map, id, json_string(label));
+        else
+            json_object_set_new(map, label, json_integer(i));
+    }
+    return map;
+}
+
+static int write_bottleneck_config(const struct net *net, const char *dir,
+                                   const char *const *label_names, struct err *err)
+{
+    json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    const struct bottleneck_kind *k = bottleneck_kind(net->trial);
+    json_object_set_new(inner, "init_weights", json_string(k->init));
+    json_object_set_new(inner, "is_parallel", json_boolean(k->parallel));
+    json_object_set_new(inner, "mh_adapter", json_boolean(k->attention));
+    json_object_set_new(inner, "original_ln_before", json_boolean(k->norm_before));
+    json_object_set_new(inner, "scaling", json_real(k->scaling));
+    copy_key(net, inner, "non_linearity", "non_linearity");
+    json_object_set_new(inner, "reduction_factor",
+                        number(json_get_num(net->trial, "reduction_factor", 16)));
+    json_object_set_new(c, "config", inner);
+    json_object_set_new(c, "name", json_string("default"));
+    put_names(net, c);
+    int rc = config_write(dir, "adapter_config.json", c, err);
+    if (rc)
+        return rc;
+    json_t *h = json_object();
+    json_object_set_new(h, "config", json_null());
+    json_object_set_new(h, "label2id", label_ids(label_names, net->num_labels, false));
+    json_object_set_new(h, "name", json_null());
+    json_object_set_new(h, "num_labels", json_integer(net->num_labels));
+    put_names(net, h);
+    return config_write(dir, "head_config.json", h, err);
+}
+
+static void plain_tensor_name(const struct net *net, const struct param *p,
+                              struct buf *out)
+{
+    (void)net;
+    buf_str_add(out, p->name);
+}
+
+const struct adapter_files bottleneck_files = {
+    .tensors = "adapter.safetensors",
+    .head_tensors = "model_head.safetensors",
+    .tensor_name = plain_tensor_name,
+    .write_config = write_bottleneck_config,
+};
+
+/* --- transformers: a whole model folder --- */
+
+static int copy_file(const char *from, const char *to, const char *name, struct err *err)
+{
+    char *src = fs_join(from, name), *dst = fs_join(to, name);
+    struct buf b = BUF_INIT;
+    int rc = 0;
+    if (fs_exists(src) && !str_eq(src, dst)) {
+        rc = fs_read(src, (size_t)64 << 20, &b, err);
+        if (!rc)
+            rc = fs_write_atomic(dst, b.data, b.len, err);
+    }
+    buf_release(&b);
+    free(src);
+    free(dst);
+    return rc;
+}
+
+static int write_model_config(const struct net *net, const char *dir,
+                              const char *const *label_names, struct err *err)
+{
+    static const char *const tokenizer_files[] = {
+        "tokenizer.json",    "tokenizer_config.json",
+        "vocab.txt",         "special_tokens_map.json",
+        "added_tokens.json", "vocab.json",
+        "merges.txt",        "sentencepiece.bpe.model"};
+    json_t *c = json_deep_copy(net->hf->config);
+    json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
+                        json_string("float32"));
+    json_object_set_new(c, "architectures",
+                        json_pack("[s]", net->arch->classifier_class));
+    if (net->problem != PROBLEM_single_label_classification)
+        json_object_set_new(c, "problem_type", json_string(problem_names[net->problem]));
+    json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
+    json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
+    int rc = config_write(dir, "config.json", c, err);
+    for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
+        rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);
+    return rc;
+}
+
+static bool model_optional(const char *tensor)
+{
+    return str_has_suffix(tensor, "embeddings.position_ids");
+}
+
+const struct adapter_files model_files = {
+    .tensors = "model.safetensors",
+    .format_pt = true,
+    .partial = true,
+    .tensor_name = plain_tensor_name,
+    .optional = model_optional,
+    .write_config = write_model_config,
+};

@@ -1,0 +1,47 @@
+/* runner/nn/arch/bert.c - BERT for sequence classification (Devlin et al. 2018; transformers
+ * modeling_bert.py): the encoder, then tanh(W h + b) on the first token (the pooler),
+ * dropout, classifier. */
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/arch/encoder.h"
+#include <math.h>
+
+static const struct encoder encoder = {
+    .embeddings = "bert.embeddings",
+    .layers = "bert.encoder.layer",
+    .names = &bert_names,
+    .token_types = true,
+    .attention_dropout = true,
+    .classifier_dropout = NAN,
+};
+
+static int declare(struct net *net, struct err *err)
+{
+    int rc = encoder_declare(net, &encoder, err);
+    if (!rc)
+        rc = net_linear(net, "bert.pooler.dense", net->hidden, net->hidden, -1, false,
+                        err);
+    if (!rc)
+        rc = net_linear(net, "classifier", net->num_labels, net->hidden, -1, true, err);
+    return rc;
+}
+
+static int record(const struct net *net, struct graph *g, bool training)
+{
+    int x = encoder_record(net, &encoder, g, training);
+    x = g_act(g, net_record_linear(net, g, "bert.pooler.dense", x, training), ACT_tanh);
+    x = g_dropout(g, x, training ? net->classifier_dropout : 0);
+    return net_record_linear(net, g, "classifier", x, training);
+}
+
+const struct arch arch_bert = {
+    .model_type = "bert",
+    .classifier_class = "BertForSequenceClassification",
+    .base_prefix = "bert.",
+    .head = "classifier",
+    .lora_targets = "query|value",
+    .ia3_targets = "key|value|output.dense",
+    .ia3_feed_forward = "output.dense",
+    .adalora_targets = "query|value",
+    .declare = declare,
+    .record = record,
+};

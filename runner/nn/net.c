@@ -1,0 +1,345 @@
+/* runner/nn/net.c - parameters and sites of a net, and how each site is recorded. */
+#include "runner/nn/net.h"
+#include "kernels/nf4.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum quant_kind quant_of(const json_t *trial)
+{
+    const char *q = json_get_str(trial, "quantization", "none");
+    return str_eq(q, "nf4") ? QUANT_NF4 : str_eq(q, "fp4") ? QUANT_FP4 : QUANT_NONE;
+}
+
+/* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
+static enum dtype dtype_of(const json_t *trial)
+{
+    return str_eq(json_get_str(trial, "dtype", "float32"), "bfloat16") ? DT_BF16 : DT_F32;
+}
+
+/* transformers' rule for parameters without weight decay: biases and norms, by name. */
+static bool name_has_no_decay(const char *name)
+{
+    char low[512];
+    size_t n = 0;
+    for (; name[n] && n + 1 < sizeof low; n++)
+        low[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
+    low[n] = 0;
+    if (strstr(low, "bias") || strstr(low, "layernorm") || strstr(low, "rmsnorm"))
+        return true;
+    for (const char *at = strstr(low, "norm"); at; at = strstr(at + 1, "norm")) {
+        const bool starts = at == low || at[-1] == '.' || at[-1] == '_';
+        if (starts && (at[4] == 0 || at[4] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* Frozen linear weights are prepared for the backend; what is quantised is decided here.
+ */
+static void set_specs(struct net *net)
+{
+    for (size_t i = 0; i < net->params.count; i++) {
+        struct param *p = net->params.items[i];
+        p->no_decay = name_has_no_decay(p->name);
+        p->spec = (struct weight_spec){
+            .rows = p->rows,
+            .cols = p->cols,
+            .compute = DT_F32,
+            .block = (int32_t)json_get_int(net->trial, "quant_block_size", 64),
+            .double_quant = json_get_bool(net->trial, "double_quant", 1)};
+    }
+    for (size_t i = 0; i < net->site_count; i++) {
+        char *name = xasprintf("%s.weight", net->sites[i].path);
+        struct param *p = params_find(&net->params, name);
+        if (!net->sites[i].head)
+            p->spec.compute = dtype_of(net->trial);
+        if (!net->sites[i].head && q4_is_irregular(p->cols, p->spec.block))
+            p->round_trip = net->quant;
+        else if (!net->sites[i].head)
+            p->spec.quant = net->quant;
+        free(name);
+    }
+}
+
+int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
+             int32_t num_labels, const char *adapter, bool training, struct err *err)
+{
+    *net = (struct net){.trial = trial,
+                        .adapter = adapter,
+                        .training = training,
+                        .hf = hf,
+                        .num_labels = num_labels,
+                        .quant = quant_of(trial)};
+    params_init(&net->params);
+    net->arch = arch_find(hf->model_type, err);
+    if (!net->arch)
+        return err_context(err, "model folder '%s': ", hf->dir);
+    net->method = method_find(json_get_str(trial, "method", "lora"), err);
+    if (!net->method)
+        return -(int)err->code;
+    int rc = net->arch->declare(net, err);
+    if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
+        return rc;
+    set_specs(net);
+    net->adapter = NULL;
+    return 0;
+}
+
+void net_release(struct net *net)
+{
+    if (net->method && net->method->release)
+        net->method->release(net);
+    net->method_data = NULL;
+    params_release(&net->params);
+    for (size_t i = 0; i < net->site_count; i++) {
+        free(net->sites[i].path);
+        free(net->sites[i].a0);
+        free(net->sites[i].b0);
+    }
+    free(net->sites);
+    for (size_t i = 0; i < net->sublayer_count; i++) {
+        free(net->sublayers[i].path);
+        free(net->sublayers[i].norm);
+    }
+    free(net->sublayers);
+    for (size_t i = 0; i < net->norm_count; i++)
+        free(net->norms[i]);
+    free(net->norms);
+    net->norms = NULL;
+    net->norm_count = 0;
+    net->sites = NULL;
+    net->sublayers = NULL;
+    net->site_count = net->sublayer_count = 0;
+}
+
+/* The tensor of a base parameter: as named, without the prefix of the task model, or with
+ * the old names of LayerNorm's parameters (bert-base-uncased has gamma and beta). */
+static const struct st_tensor *find_base(const struct net *net, const char *name)
+{
+    const struct st_tensor *t = st_find(net->hf->weights, name);
+    const char *bare = name;
+    if (!t && str_has_prefix(name, net->arch->base_prefix))
+        t = st_find(net->hf->weights, bare = name + strlen(net->arch->base_prefix));
+    const char *dot = strrchr(name, '.');
+    if (t || !dot || !strstr(name, "LayerNorm."))
+        return t;
+    const char *old = str_eq(dot, ".weight") ? "gamma" : "beta";
+    char *full = xasprintf("%.*s.%s", (int)(dot - name), name, old);
+    t = st_find(net->hf->weights, full);
+    if (!t && bare != name)
+        t = st_find(net->hf->weights, full + strlen(net->arch->base_prefix));
+    free(full);
+    return t;
+}
+
+int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
+                   int32_t cols, bool required, struct err *err)
+{
+    const struct st_tensor *t = find_base(net, name);
+    if (!t && required)
+        return err_set(err, ERR_PARSE,
+                       "model folder '%s': no tensor '%s' (is it a %s model?)",
+                       net->hf->dir, name, net->arch->model_type);
+    if (t && (t->ndim != ndim || t->shape[ndim - 1] != cols ||
+              (ndim == 2 && t->shape[0] != rows)))
+        return err_set(
+            err, required ? ERR_PARSE : ERR_CONFIG,
+            "model folder '%s': tensor '%s' is [%lld%s%lld], expected [%d, %d]%s",
+            net->hf->dir, name, (long long)t->shape[0], t->ndim == 2 ? ", " : "x",
+            t->ndim == 2 ? (long long)t->shape[1] : 1LL, rows, cols,
+            required ? "" : "; does num_labels fit the model's head?");
+    struct param *p = params_find(&net->params, name);
+    if (p)
+        return err_set(err, ERR_BUG, "parameter '%s' declared twice; this is a bug",
+                       name);
+    p = params_add(&net->params, name, ndim, rows, cols);
+    p->base = t;
+    p->init = ndim == 2 ? INIT_NORMAL : INIT_ZEROS;
+    p->init_scale = net->init_range;
+    return 0;
+}
+
+int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
+               bool head, struct err *err)
+{
+    char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
+    int rc = net_base_param(net, weight, 2, out, in, !head, err);
+    if (!rc)
+        rc = net_base_param(net, bias, 1, 1, out, !head, err);
+    if (!rc) {
+        params_find(&net->params, weight)->linear = true;
+        net->sites =
+            xgrow(net->sites, &net->site_cap, net->site_count + 1, sizeof *net->sites);
+        net->sites[net->site_count++] = (struct linear_site){.path = xstrdup(path),
+                                                             .out = out,
+                                                             .in = in,
+                                                             .has_bias = true,
+                                                             .layer = layer,
+                                                             .head = head};
+    }
+    free(weight);
+    free(bias);
+    return rc;
+}
+
+int net_layernorm(struct net *net, const char *path, struct err *err)
+{
+    char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
+    int rc = net_base_param(net, weight, 1, 1, net->hidden, true, err);
+    if (!rc)
+        rc = net_base_param(net, bias, 1, 1, net->hidden, true, err);
+    net->norms =
+        xgrow(net->norms, &net->norm_cap, net->norm_count + 1, sizeof *net->norms);
+    net->norms[net->norm_count++] = xstrdup(path);
+    free(weight);
+    free(bias);
+    return rc;
+}
+
+int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
+                 bool attention, struct err *err)
+{
+    net->sublayers = xgrow(net->sublayers, &net->sublayer_cap, net->sublayer_count + 1,
+                           sizeof *net->sublayers);
+    net->sublayers[net->sublayer_count++] =
+        (struct sublayer){xstrdup(path), xstrdup(norm), layer, attention};
+    return net_layernorm(net, norm, err);
+}
+
+struct linear_site *net_site(const struct net *net, const char *path)
+{
+    for (size_t i = 0; i < net->site_count; i++)
+        if (str_eq(net->sites[i].path, path))
+            return &net->sites[i];
+    return NULL;
+}
+
+/* --- recording --- */
+
+static int param_of(struct graph *g, const char *path, const char *what)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", path, what);
+    return g_param(g, name);
+}
+
+int net_record_embed(const struct net *net, struct graph *g, int word, int position,
+                     int type)
+{
+    if (net->method->prompt)
+        g->prompt = net->method->prompt(net, g);
+    return g_embed(g, word, position, type, net->prompt_rows ? g->prompt : -1);
+}
+
+int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
+                      bool training)
+{
+    const struct linear_site *site = net_site(net, path);
+    if (net->method->input)
+        x = net->method->input(net, g, site, x);
+    int y = g_linear(g, x, param_of(g, path, "weight"),
+                     site->has_bias ? param_of(g, path, "bias") : -1, 1);
+    return net->method->linear ? net->method->linear(net, g, site, x, y, training) : y;
+}
+
+int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)
+{
+    return g_layernorm(g, x, param_of(g, path, "weight"), param_of(g, path, "bias"),
+                       net->norm_eps);
+}
+
+int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
+                        int h, int residual, bool training)
+{
+    const struct sublayer *s = net->sublayers;
+    while (s->layer != layer || s->attention != attention)
+        s++;
+    if (net->method->sublayer)
+        return net->method->sublayer(net, g, s, h, residual, training);
+    return net_record_layernorm(net, g, s->norm, g_add(g, h, residual));
+}
+
+int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
+                         int v, bool training)
+{
+    int pk = -1, pv = -1;
+    if (net->method->prefix)
+        net->method->prefix(net, g, layer, &pk, &pv);
+    return g_attention(g, q, k, v, pk, pv, net->heads, 1.0f / sqrtf((float)net->head_dim),
+                       training ? net->attention_dropout : 0);
+}
+
+/* --- what trains --- */
+
+void net_train_all(struct net *net)
+{
+    for (size_t i = 0; i < net->params.count; i++)
+        net->params.items[i]->trainable = true;
+}
+
+/* Does some module on the way to `path` end with `suffix`? ("classifier" catches
+ * "pre_classifier.weight".) */
+static bool module_ends_with(const char *path, const char *suffix)
+{
+    const size_t n = strlen(suffix);
+    for (const char *at = path; (at = strstr(at, suffix)); at++)
+        if (at[n] == 0 || at[n] == '.')
+            return true;
+    return false;
+}
+
+bool net_in_modules(const char *path, const char *const *suffixes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (module_ends_with(path, suffixes[i]))
+            return true;
+    return false;
+}
+
+size_t net_train_modules(struct net *net, const char *suffix)
+{
+    size_t hits = 0;
+    for (size_t i = 0; i < net->params.count; i++) {
+        struct param *p = net->params.items[i];
+        const char *dot = strrchr(p->name, '.');
+        char *module = xstrndup(p->name, dot ? (size_t)(dot - p->name) : strlen(p->name));
+        if (module_ends_with(module, suffix)) {
+            p->trainable = true;
+            hits++;
+        }
+        free(module);
+    }
+    return hits;
+}
+
+struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
+                               int32_t cols, enum init_kind init, float scale)
+{
+    struct param *p = params_add(&net->params, name, ndim, rows, cols);
+    p->init = init;
+    p->init_scale = scale;
+    p->trainable = p->added = true;
+    return p;
+}
+
+struct param *net_site_param(const struct net *net, const struct linear_site *s,
+                             const char *what)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s.%s", s->path, what);
+    return params_find(&net->params, name);
+}
+
+float *net_download(const struct backend *backend, const struct param *p)
+{
+    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
+    backend->download(values, p->value.data, (size_t)param_size(p) * sizeof *values);
+    return values;
+}

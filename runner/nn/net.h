@@ -1,0 +1,127 @@
+/* runner/nn/net.h - one base model with one method on it, before any memory is taken.
+ *
+ * The architecture declares parameters and sites, the method marks what trains and adds
+ * its own parameters, then the architecture records graphs and calls the method at each
+ * site. Sites are named by the module path of the Hugging Face task model
+ * ("bert.encoder.layer.0.attention.self.query"). */
+#ifndef RUNNER_NN_NET_H
+#define RUNNER_NN_NET_H
+
+#include "lib/err.h"
+#include "runner/data/dataset.h"
+#include "runner/graph/graph.h"
+#include "runner/hub/hf_model.h"
+#include <jansson.h>
+
+struct arch;
+struct method;
+
+struct linear_site {
+    char *path;
+    int32_t out, in;
+    bool has_bias;
+    int layer;    /* -1: not in a layer */
+    bool head;    /* the task's head: trains whole, never quantised, never a target of
+                     all-linear */
+    int32_t rank; /* LoRA on it; 0: none */
+    float scale;  /* alpha / rank or alpha / sqrt(rank) */
+    bool scales_input; /* IA3 on it: of the input, else of the output */
+    float *a0, *b0;    /* start of A and B where it was taken out of W; owned */
+};
+
+/* Half a transformer layer: LN(h + residual), where bottleneck adapters may sit. */
+struct sublayer {
+    char *path; /* module that adapters go under, "<path>.adapters.default" */
+    char *norm; /* its LayerNorm */
+    int layer;
+    bool attention; /* else feed-forward */
+};
+
+struct net {
+    const json_t *trial; /* resolved; borrowed */
+    const char *adapter; /* folder of start values or NULL, while the net is made */
+    bool training;
+    struct hf_model *hf; /* borrowed */
+    const struct arch *arch;
+    const struct method *method;
+    struct params params;
+    struct linear_site *sites;
+    size_t site_count, site_cap;
+    struct sublayer *sublayers;
+    size_t sublayer_count, sublayer_cap;
+    char **norms; /* paths of the normalisation layers */
+    size_t norm_count, norm_cap;
+
+    /* facts that the architecture read from config.json and the trial's overrides */
+    int32_t hidden, layers, heads, head_dim, vocab_size, num_labels;
+    int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
+    int32_t max_positions;  /* from there on */
+    int32_t pad_id;         /* has its own position, its number; -1: none has */
+    int32_t token_types;    /* 0: no embeddings of token types */
+    enum act act;           /* of the feed-forward layers */
+    enum problem problem;
+    float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
+    enum quant_kind quant;
+
+    bool base_moved;  /* the adapter's start is taken out of the base (PiSSA, OLoRA), so
+                         that who uses the adapter needs the start as well ... */
+    bool start_apart; /* ... which is not what `given` holds */
+    bool converted;   /* an adapter that needs no start any more, of twice the rank */
+    int32_t virtual_tokens; /* real tokens' positions start here */
+    int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
+                               tuning, not prefix tuning) */
+    void *method_data;      /* the method's own; it releases it */
+    int64_t derived_values; /* in the folder, computed from parameters when it is saved */
+};
+
+/* Opens nothing: hf and trial outlive the net. `adapter`: the folder that start values
+ * come from, NULL: none; `training`: it will train from there. */
+int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
+             int32_t num_labels, const char *adapter, bool training, struct err *err);
+void net_release(struct net *net);
+
+/* --- for architectures --- */
+/* A parameter of the base, found in its file as `name` or without the architecture's
+ * prefix, shape checked. `required`: an error when it is not there, else it starts from
+ * N(0, init_range) (2-d) or zeros. */
+int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
+                   int32_t cols, bool required, struct err *err);
+/* path.weight and path.bias, and a site. */
+int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
+               bool head, struct err *err);
+int net_layernorm(struct net *net, const char *path, struct err *err);
+/* The LayerNorm `norm`, and a sublayer; see struct sublayer. */
+int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
+                 bool attention, struct err *err);
+/* The embeddings, with the method's virtual tokens; comes first in a graph. type: -1 for
+ * none. */
+int net_record_embed(const struct net *net, struct graph *g, int word, int position,
+                     int type);
+/* y = W x + b with what the method adds at this site. */
+int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
+                      bool training);
+/* LN(h + residual), or what the method makes of it, in one of a layer's two sublayers. */
+int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
+                        int h, int residual, bool training);
+int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x);
+int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
+                         int v, bool training);
+
+/* --- for methods --- */
+struct linear_site *net_site(const struct net *net, const char *path); /* NULL: none */
+void net_train_all(struct net *net);
+/* Trains every parameter of modules whose path ends with `suffix` (peft's
+ * modules_to_save: no dot needed); count of hits. */
+size_t net_train_modules(struct net *net, const char *suffix);
+/* True when the path lies in a module that ends with one of the suffixes. */
+bool net_in_modules(const char *path, const char *const *suffixes, size_t count);
+/* A parameter of the method itself. */
+/* "<path of the site>.<what>"; NULL: there is none. */
+struct param *net_site_param(const struct net *net, const struct linear_site *s,
+                             const char *what);
+/* A copy of the present values; the caller's. */
+float *net_download(const struct backend *backend, const struct param *p);
+struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
+                               int32_t cols, enum init_kind init, float scale);
+
+#endif

@@ -1,0 +1,105 @@
+/* runner/nn/peft/ln_tuning.c - the weights and biases of normalisation layers train (Zhao et
+ * al. 2024), as peft's LNTuning: target_modules names LayerNorms as elsewhere linear
+ * layers; without it, all of them (peft has no default for encoders). */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/nn/adapter_files/formats.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void train_norm(struct net *net, const char *path)
+{
+    static const char *const parts[] = {"weight", "bias"};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        char *name = xasprintf("%s.%s", path, parts[i]);
+        struct param *p = params_find(&net->params, name);
+        if (p)
+            p->trainable = true;
+        free(name);
+    }
+}
+
+static int attach(struct net *net, struct err *err)
+{
+    const json_t *targets = json_object_get(net->trial, "target_modules");
+    bool *hit = xcalloc(net->norm_count + 1, sizeof *hit);
+    int rc = 0;
+    if (targets && !json_is_null(targets))
+        rc = targets_match((const char *const *)net->norms, net->norm_count,
+                           "normalisation layer", "target_modules", targets, hit, err);
+    else
+        memset(hit, true, net->norm_count * sizeof *hit);
+    for (size_t i = 0; i < net->norm_count && !rc; i++)
+        if (hit[i])
+            train_norm(net, net->norms[i]);
+    free(hit);
+    return rc ? rc : targets_train_saved(net, err);
+}
+
+/* --- its folder --- */
+
+static const char template[] =
+    "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"exclude_modules\":null,"
+    "\"inference_mode\":true,\"modules_to_save\":null,\"peft_type\":\"LN_TUNING\","
+    "\"peft_version\":\"0.21.2\",\"revision\":null,\"target_modules\":null,\"task_type\":"
+    "\"SEQ_CLS\"}";
+
+/* Last parts of the norms' paths, each once. */
+static json_t *norm_names(const struct net *net)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < net->norm_count; i++) {
+        const char *dot = strrchr(net->norms[i], '.');
+        const char *name = dot ? dot + 1 : net->norms[i];
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            known |= str_eq(json_string_value(json_array_get(list, k)), name);
+        if (!known)
+            json_array_append_new(list, json_string(name));
+    }
+    return list;
+}
+
+static int write_config(const struct net *net, const char *dir,
+                        const char *const *label_names, struct err *err)
+{
+    json_t *c = config_new(net, template),
+           *targets = json_object_get(net->trial, "target_modules");
+    (void)label_names;
+    json_object_set_new(c, "target_modules",
+                        targets && !json_is_null(targets) ? json_incref(targets)
+                                                          : norm_names(net));
+    return config_write(dir, "adapter_config.json", c, err);
+}
+
+static int check_config(const struct net *net, const char *dir, struct err *err)
+{
+    return config_check(net, dir, "LN_TUNING", NULL, 0, err);
+}
+
+static void tensor_name(const struct net *net, const struct param *p, struct buf *out)
+{
+    const char *dot = strrchr(p->name, '.');
+    if (net_in_modules(p->name, seq_cls_modules, 2))
+        peft_tensor_name(net, p, out);
+    else
+        buf_printf(out, "base_model.model.%.*s.ln_tuning_layers%s", (int)(dot - p->name),
+                   p->name, dot);
+}
+
+static const struct adapter_files files = {
+    .tensors = "adapter_model.safetensors",
+    .format_pt = true,
+    .tensor_name = tensor_name,
+    .write_config = write_config,
+    .check_config = check_config,
+};
+
+const struct method method_ln_tuning = {
+    .name = "ln-tuning",
+    .help = "weights and biases of the normalisation layers",
+    .learning_rate = 1e-3,
+    .attach = attach,
+    .files = &files,
+};

@@ -1,0 +1,42 @@
+/* runner/nn/peft/lora.h - what the files of the LoRA family share.
+ *
+ * lora.c has LoRA itself, dora.c the magnitude beside it, lora_init.c the start values
+ * that are taken out of the base. A site is adapted where its rank is not 0. */
+#ifndef RUNNER_NN_PEFT_LORA_H
+#define RUNNER_NN_PEFT_LORA_H
+
+#include "runner/nn/peft/method.h"
+
+/* y += s B A x */
+void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y);
+
+/* w += s B A, in double */
+void lora_add(float *w, const struct linear_site *s, const float *a, const float *b);
+
+/* --- lora_init.c --- */
+
+/* Does init_lora_weights take its start out of the base? */
+bool lora_moves_base(const json_t *trial);
+int lora_resolve(json_t *trial, struct err *err);
+int lora_start(struct net *net, uint64_t seed, struct err *err);
+/* For struct adapter_files. */
+void lora_saved(const struct net *net, const struct param *p, int64_t shape[2],
+                const float *own, float *out);
+int lora_adopt(struct net *net, const char *dir, struct err *err);
+/* What rank and alpha are multiplied by in the configuration of a saved adapter. */
+int lora_saved_ranks(const struct net *net);
+double lora_saved_alphas(const struct net *net);
+
+/* --- dora.c --- */
+
+void dora_attach(struct net *net, const struct linear_site *s);
+/* The whole layer's output; p: dropout on the input of the update. */
+int dora_record(const struct net *net, struct graph *g, const struct linear_site *s,
+                int x, float p);
+void dora_derive(struct net *net, const struct backend *backend,
+                 const struct linear_site *s);
+/* w holds W + s B A and becomes m / n times that. */
+void dora_merge(const struct net *net, const struct backend *backend,
+                const struct linear_site *s, float *w);
+
+#endif

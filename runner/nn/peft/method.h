@@ -1,0 +1,142 @@
+/* runner/nn/peft/method.h - fine-tuning methods as registry rows (methods.def).
+ *
+ * A method says what trains (`attach`), what it adds to the graph at the sites of the
+ * architecture, and how its folder looks: for each saved parameter the file and the
+ * tensor name. Reading and writing folders, counting, optimising and planning are the
+ * same for all. Presets are names for a method with options set ("qlora" = lora on nf4).
+ */
+#ifndef RUNNER_NN_PEFT_METHOD_H
+#define RUNNER_NN_PEFT_METHOD_H
+
+#include "lib/buf.h"
+#include "runner/nn/net.h"
+
+struct method {
+    const char *name, *help;
+    double learning_rate; /* when the trial gives none */
+    bool plain_base;      /* the base's weights train, so they cannot be quantised */
+
+    /* Completes a trial whose keys are checked: defaults that depend on other keys, and
+     * combinations that cannot be; NULL: nothing to do. */
+    int (*resolve)(json_t *trial, struct err *err);
+    int (*attach)(struct net *net, struct err *err);
+    void (*release)(struct net *net); /* ends net->method_data */
+    /* Where it will train: the number of updates is known. */
+    int (*plan)(struct net *net, int64_t updates, struct err *err);
+    /* Start values beyond what params.h knows. `start` comes before values are put in
+     * place and may set `given` and `less`; `derive` comes after it and fills `derived`
+     * parameters. */
+    int (*start)(struct net *net, uint64_t seed, struct err *err);
+    int (*derive)(struct net *net, const struct backend *backend, struct err *err);
+    /* Graph hooks; NULL: nothing added. `input` makes what the layer sees of x; `linear`
+     * makes of y = W x + b what the layer gives. */
+    int (*input)(const struct net *net, struct graph *g, const struct linear_site *site,
+                 int x);
+    int (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
+                  int x, int y, bool training);
+    int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
+                    int h, int residual, bool training);
+    /* The virtual tokens, one a row; recorded first, kept in graph.prompt. */
+    int (*prompt)(const struct net *net, struct graph *g);
+    void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
+    /* Works the adapter of a site into plain values of its weight (out x in) and bias
+     * (NULL: it has none); false: the site is as it was. NULL: the trained parameters are
+     * the base's own. Methods that cannot be merged say why in `no_merge`. */
+    bool (*merge)(const struct net *net, const struct backend *backend,
+                  const struct linear_site *site, float *weight, float *bias);
+    const char *no_merge;
+    /* Once per update, behind its micro-batches: what the loss has beyond the graph; adds
+     * the gradient. */
+    double (*penalty)(struct net *net, const struct backend *backend);
+    /* Behind the optimiser's step of an update (0-based), which took the gradients times
+     * `clip`. */
+    void (*after_update)(struct net *net, const struct backend *backend, int64_t update,
+                         double clip);
+    /* Host memory that training changes beside parameters and moments (AdaLoRA's
+     * importances): calls `visit` for each piece, always the same ones in the same order.
+     * Checkpoints hold it, and it goes with the best parameters. NULL: none. */
+    void (*state)(const struct net *net,
+                  void (*visit)(void *ctx, const char *name, void *data, size_t bytes),
+                  void *ctx);
+
+    /* Module names to target where the trial says none; NULL: the LoRA map of peft. */
+    const char *(*default_targets)(const struct net *net);
+
+    const struct adapter_files *files;
+};
+
+/* How a method's folder looks. */
+struct adapter_files {
+    const char *tensors;         /* file of the tensors, "adapter_model.safetensors" */
+    const char *head_tensors;    /* file of the head's, NULL: the same */
+    const char *encoder_tensors; /* file of "prompt_encoder.*" parameters, without that
+                                    prefix */
+    bool format_pt;              /* metadata {"format": "pt"} */
+    bool partial;                /* a folder may lack tensors; the base's values stay */
+    /* Name in the file of a trainable parameter; appended to `out`. */
+    void (*tensor_name)(const struct net *net, const struct param *p, struct buf *out);
+    /* A tensor of the first file that is computed from parameters: name, shape, values
+     * (owned by the caller); NULL: there is none. */
+    float *(*derived)(const struct net *net, const struct backend *backend,
+                      const char **name, int64_t shape[2]);
+    /* Tensors that may be there and are not needed. */
+    bool (*optional)(const char *tensor);
+    /* Where a parameter is saved in another form than its own: sets the shape and, with
+     * `out`, makes the values of `own`. NULL: as they are. */
+    void (*saved)(const struct net *net, const struct param *p, int64_t shape[2],
+                  const float *own, float *out);
+    /* The way back: sets the shape that a file has and, with `out` (zeros), makes own
+     * values of the file's. NULL: files hold what parameters are. */
+    void (*restored)(const struct net *net, const struct param *p, int64_t shape[2],
+                     const float *file, float *out);
+    /* Fits the net to a finished adapter whose form is not the trial's own; before it is
+     * read. */
+    int (*adopt)(struct net *net, const char *dir, struct err *err);
+    /* Writes the configuration files. */
+    int (*write_config)(const struct net *net, const char *dir,
+                        const char *const *label_names, struct err *err);
+    /* Compares a folder's configuration with the trial ("lora_alpha is 16, the trial says
+     * 8"); NULL: nothing to compare. */
+    int (*check_config)(const struct net *net, const char *dir, struct err *err);
+};
+
+struct preset {
+    const char *name, *method, *options; /* options as a YAML flow mapping */
+};
+
+const struct method *
+method_find(const char *name, struct err *err); /* names the nearest and the known ones */
+const struct preset *preset_find(const char *name); /* NULL: no preset */
+size_t method_names(const char **out, size_t max);  /* methods and presets, for help */
+
+/* targets.c: sets `rank` of every site that the trial targets to -1 (chosen) and checks
+ * that each entry hits something. */
+int targets_choose(struct net *net, struct err *err);
+/* Trains the modules of modules_to_save and the task's head. */
+int targets_train_saved(struct net *net, struct err *err);
+/* The names that a trial without target_modules targets, "query|value". */
+const char *targets_default(const struct net *net);
+/* Sets hit[i] for each path that `value` (target_modules' kinds of it, but all-linear)
+ * names; an entry that names none is an error. `key` and `what` ("linear layer") are for
+ * messages. */
+int targets_match(const char *const *paths, size_t count, const char *what,
+                  const char *key, const json_t *value, bool *hit, struct err *err);
+
+/* Names of parameters that make virtual tokens start so. */
+#define PROMPT_ENCODER "prompt_encoder."
+
+/* folder.c */
+int adapter_save(const struct net *net, const struct backend *backend, const char *dir,
+                 const char *const *label_names, int64_t *bytes, struct err *err);
+int adapter_load(struct net *net, const char *dir,
+                 struct err *err); /* fills `given` of the parameters */
+int64_t
+adapter_bytes(const struct net *net); /* of the tensors that adapter_save writes */
+
+/* Files of peft's LoRA folders, shared by head and lora; and of a whole model folder. */
+extern const struct adapter_files lora_files, bottleneck_files, model_files;
+
+/* modules that peft saves with every seq-cls adapter */
+extern const char *const seq_cls_modules[2];
+
+#endif

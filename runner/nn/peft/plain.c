@@ -1,0 +1,35 @@
+/* runner/nn/peft/plain.c - methods that add nothing to the graph: the head alone, and
+ * everything. */
+#include "runner/nn/peft/method.h"
+
+static int attach_head(struct net *net, struct err *err)
+{
+    for (size_t i = 0; i < 2; i++)
+        net_train_modules(net, seq_cls_modules[i]);
+    (void)err;
+    return 0;
+}
+
+const struct method method_head = {
+    .name = "head",
+    .help = "the classifier on the frozen base",
+    .learning_rate = 1e-2,
+    .attach = attach_head,
+    .files = &lora_files,
+};
+
+static int attach_full(struct net *net, struct err *err)
+{
+    (void)err;
+    net_train_all(net);
+    return 0;
+}
+
+const struct method method_full = {
+    .name = "full",
+    .help = "every parameter of the base",
+    .learning_rate = 5e-5,
+    .plain_base = true,
+    .attach = attach_full,
+    .files = &model_files,
+};

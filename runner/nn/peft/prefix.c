@@ -1,0 +1,106 @@
+/* runner/nn/peft/prefix.c - prefix tuning (Li and Liang 2021) as peft has it.
+ *
+ * One matrix num_virtual_tokens x (2 * layers * hidden): layer l's keys are column block
+ * 2l, its values block 2l + 1. It is N(0, 1) at the start, or with prefix_projection what
+ * an embedding, a linear layer, tanh and another linear layer make. Virtual keys and
+ * values take no projection, norm or position; every real token of every sequence sees
+ * them. Real tokens' positions start at num_virtual_tokens. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/peft/prompt.h"
+
+static int32_t encoder_size(const struct net *net)
+{
+    return (int32_t)json_get_int(net->trial, "encoder_hidden_size", net->hidden);
+}
+
+static struct prompt_encoder encoder(const struct net *net)
+{
+    return (struct prompt_encoder){
+        "transform", ACT_tanh, 2, {encoder_size(net), 2 * net->layers * net->hidden}
+    };
+}
+
+static bool projects(const struct net *net)
+{
+    return json_get_bool(net->trial, "prefix_projection", 0);
+}
+
+static int attach(struct net *net, struct err *err)
+{
+    const struct prompt_encoder e = encoder(net);
+    return prompt_attach(net, 2 * net->layers * net->hidden, projects(net) ? &e : NULL,
+                         err);
+}
+
+static int record_prompt(const struct net *net, struct graph *g)
+{
+    const struct prompt_encoder e = encoder(net);
+    return prompt_record(net, g, &e);
+}
+
+static void record_prefix(const struct net *net, struct graph *g, int layer, int *k,
+                          int *v)
+{
+    *k = g_slice(g, g->prompt, 2 * layer * net->hidden, net->hidden);
+    *v = g_slice(g, g->prompt, (2 * layer + 1) * net->hidden, net->hidden);
+}
+
+/* --- its folder --- */
+
+static const char template[] =
+    "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"encoder_hidden_size\":0,"
+    "\"inference_mode\":true,\"init_weights\":null,\"modules_to_save\":null,\"num_"
+    "attention_heads\":0,\"num_layers\":0,\"num_transformer_submodules\":1,\"num_virtual_"
+    "tokens\":0,\"peft_type\":\"PREFIX_TUNING\",\"peft_version\":\"0.21.2\",\"prefix_"
+    "projection\":false,\"revision\":null,\"task_type\":\"SEQ_CLS\",\"token_dim\":0}";
+
+static int write_config(const struct net *net, const char *dir,
+                        const char *const *label_names, struct err *err)
+{
+    json_t *c = prompt_config(net, template);
+    (void)label_names;
+    json_object_set_new(c, "encoder_hidden_size", json_integer(encoder_size(net)));
+    json_object_set_new(c, "prefix_projection", json_boolean(projects(net)));
+    return config_write(dir, "adapter_config.json", c, err);
+}
+
+static int check_config(const struct net *net, const char *dir, struct err *err)
+{
+    static const struct config_key keys[] = {
+        {"num_virtual_tokens", "num_virtual_tokens"},
+        {"prefix_projection",  "prefix_projection" },
+    };
+    return config_check(net, dir, "PREFIX_TUNING", keys, ARRAY_LEN(keys), err);
+}
+
+static float *values(const struct net *net, const struct backend *backend,
+                     const char **name, int64_t shape[2])
+{
+    const struct prompt_encoder e = encoder(net);
+    *name = PROMPT_EMBEDDINGS;
+    return prompt_values(net, backend, &e, shape);
+}
+
+static const struct adapter_files files = {
+    .tensors = "adapter_model.safetensors",
+    .encoder_tensors = "prompt_encoder.safetensors",
+    .format_pt = true,
+    .tensor_name = prompt_tensor_name,
+    .derived = values,
+    .optional = prompt_optional,
+    .write_config = write_config,
+    .check_config = check_config,
+};
+
+const struct method method_prefix = {
+    .name = "prefix",
+    .help = "virtual keys and values in front of every layer's own",
+    .learning_rate = 1e-2,
+    .attach = attach,
+    .prompt = record_prompt,
+    .prefix = record_prefix,
+    .no_merge = "virtual keys and values are no part of any weight",
+    .files = &files,
+};

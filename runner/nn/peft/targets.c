@@ -1,0 +1,207 @@
+/* runner/nn/peft/targets.c - which linear layers a trial targets, by peft's rules
+ * (tuners_utils.check_target_module_exists).
+ *
+ * A string is a regular expression that must match the whole path; a list holds exact
+ * names or suffixes behind a dot; `all-linear` is every linear layer but the head.
+ * exclude_modules goes first, modules that train whole (modules_to_save) are never
+ * targets, layers_to_transform narrows a list. Where peft is silent about an entry that
+ * hits nothing, this is an error with the nearest name. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/regex.h"
+#include "lib/str.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_name(const char *path, const char *entry)
+{
+    const size_t n = strlen(path), m = strlen(entry);
+    return n >= m && !strcmp(path + n - m, entry) && (n == m || path[n - m - 1] == '.');
+}
+
+/* The last parts of all paths, for suggestions. */
+static const char *nearest_path(const char *const *paths, size_t count, const char *entry)
+{
+    const char **names = xcalloc(2 * count + 1, sizeof *names);
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *dot = strrchr(paths[i], '.');
+        names[n++] = dot ? dot + 1 : paths[i];
+        if (strchr(entry, '.'))
+            names[n++] = paths[i];
+    }
+    const char *near = str_nearest(entry, names, n);
+    free(names);
+    return near;
+}
+
+static int no_hit(const char *const *paths, size_t count, const char *what,
+                  const char *key, const char *entry, struct err *err)
+{
+    const char *near = nearest_path(paths, count, entry);
+    return err_set(err, ERR_CONFIG, "%s: '%s' matches no %s of the model%s%s%s", key,
+                   entry, what, near ? " (did you mean '" : "", near ? near : "",
+                   near ? "'?)" : "");
+}
+
+int targets_match(const char *const *paths, size_t count, const char *what,
+                  const char *key, const json_t *value, bool *hit, struct err *err)
+{
+    if (json_is_string(value)) {
+        struct regex *r;
+        size_t hits = 0;
+        if (regex_new(json_string_value(value), &r, err) < 0)
+            return err_context(err, "%s: ", key);
+        for (size_t i = 0; i < count; i++)
+            hits += hit[i] |= regex_fullmatch(r, paths[i]);
+        regex_free(r);
+        return hits ? 0 : no_hit(paths, count, what, key, json_string_value(value), err);
+    }
+    for (size_t k = 0; k < json_array_size(value); k++) {
+        const char *entry = json_string_value(json_array_get(value, k));
+        size_t hits = 0;
+        for (size_t i = 0; i < count; i++)
+            if (is_name(paths[i], entry)) {
+                hit[i] = true;
+                hits++;
+            }
+        if (!hits)
+            return no_hit(paths, count, what, key, entry, err);
+    }
+    return 0;
+}
+
+static int match(const struct net *net, const char *key, const json_t *value, bool *hit,
+                 struct err *err)
+{
+    const char **paths = xcalloc(net->site_count + 1, sizeof *paths);
+    for (size_t i = 0; i < net->site_count; i++)
+        paths[i] = net->sites[i].path;
+    int rc = targets_match(paths, net->site_count, "linear layer", key, value, hit, err);
+    free(paths);
+    return rc;
+}
+
+const char *targets_default(const struct net *net)
+{
+    return net->method->default_targets ? net->method->default_targets(net)
+                                        : net->arch->lora_targets;
+}
+
+/* One of "a|b.c", as target_modules' list would have it. */
+static bool is_one_of(const char *path, const char *names)
+{
+    char *copy = xstrdup(names), *save = NULL;
+    bool hit = false;
+    for (char *n = strtok_r(copy, "|", &save); n && !hit; n = strtok_r(NULL, "|", &save))
+        hit = is_name(path, n);
+    free(copy);
+    return hit;
+}
+
+static int match_targets(const struct net *net, bool *hit, struct err *err)
+{
+    const json_t *value = json_object_get(net->trial, "target_modules");
+    if (json_is_string(value) && !strcasecmp(json_string_value(value), "all-linear")) {
+        for (size_t i = 0; i < net->site_count; i++)
+            hit[i] = !net->sites[i].head;
+        return 0;
+    }
+    if (value && !json_is_null(value))
+        return match(net, "target_modules", value, hit, err);
+    for (size_t i = 0; i < net->site_count; i++)
+        hit[i] = is_one_of(net->sites[i].path, targets_default(net));
+    return 0;
+}
+
+static bool layer_listed(const json_t *layers, int layer)
+{
+    if (json_is_integer(layers))
+        return layer == json_integer_value(layers);
+    for (size_t i = 0; i < json_array_size(layers); i++)
+        if (layer == json_integer_value(json_array_get(layers, i)))
+            return true;
+    return false;
+}
+
+static int narrow_to_layers(const struct net *net, bool *hit, struct err *err)
+{
+    const json_t *layers = json_object_get(net->trial, "layers_to_transform");
+    if (!layers || json_is_null(layers))
+        return 0;
+    if (json_is_string(json_object_get(net->trial, "target_modules")))
+        return err_set(err, ERR_CONFIG,
+                       "layers_to_transform needs target_modules as a list of names, not "
+                       "a regular expression");
+    for (size_t i = 0; i < json_array_size(layers); i++) {
+        const json_int_t l = json_integer_value(json_array_get(layers, i));
+        if (l < 0 || l >= net->layers)
+            return err_set(err, ERR_CONFIG,
+                           "layers_to_transform: the model has layers 0..%d, got %lld",
+                           net->layers - 1, (long long)l);
+    }
+    for (size_t i = 0; i < net->site_count; i++)
+        hit[i] &= layer_listed(layers, net->sites[i].layer);
+    return 0;
+}
+
+static bool trains_whole(const struct net *net, const char *path)
+{
+    const json_t *saved = json_object_get(net->trial, "modules_to_save");
+    if (net_in_modules(path, seq_cls_modules, 2))
+        return true;
+    const char *one = json_string_value(saved);
+    if (one)
+        return net_in_modules(path, &one, 1);
+    for (size_t i = 0; i < json_array_size(saved); i++) {
+        one = json_string_value(json_array_get(saved, i));
+        if (net_in_modules(path, &one, 1))
+            return true;
+    }
+    return false;
+}
+
+int targets_choose(struct net *net, struct err *err)
+{
+    bool *hit = xcalloc(net->site_count, sizeof *hit),
+         *out = xcalloc(net->site_count, sizeof *out);
+    const json_t *exclude = json_object_get(net->trial, "exclude_modules");
+    size_t chosen = 0;
+    int rc = match_targets(net, hit, err);
+    if (!rc && exclude && !json_is_null(exclude))
+        rc = match(net, "exclude_modules", exclude, out, err);
+    if (!rc)
+        rc = narrow_to_layers(net, hit, err);
+    for (size_t i = 0; !rc && i < net->site_count; i++)
+        if (hit[i] && !out[i] && !trains_whole(net, net->sites[i].path)) {
+            net->sites[i].rank = -1;
+            chosen++;
+        }
+    if (!rc && !chosen)
+        rc = err_set(err, ERR_CONFIG,
+                     "target_modules: nothing is left to adapt after exclude_modules, "
+                     "modules_to_save and "
+                     "layers_to_transform");
+    free(hit);
+    free(out);
+    return rc;
+}
+
+int targets_train_saved(struct net *net, struct err *err)
+{
+    json_t *saved = json_object_get(net->trial, "modules_to_save");
+    json_t *list = json_is_string(saved) ? json_pack("[O]", saved) : json_incref(saved);
+    int rc = 0;
+    for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        if (!net_train_modules(net, name) && !str_in_list(name, "classifier|score", '|'))
+            rc = err_set(err, ERR_CONFIG,
+                         "modules_to_save: '%s' matches no module of the model", name);
+    }
+    json_decref(list);
+    for (size_t i = 0; i < 2; i++)
+        net_train_modules(net, seq_cls_modules[i]);
+    return rc;
+}

@@ -1,0 +1,57 @@
+/* runner/train/calibrate.c - see calibrate.h. */
+#include "runner/train/calibrate.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define ROWS 320
+#define SIZE 384
+#define RUNS 8
+
+double calibrate_flops_per_s(const struct backend *b)
+{
+    static double known;
+    struct weight_spec spec = {.rows = SIZE, .cols = SIZE, .compute = DT_F32};
+    if (known > 0)
+        return known;
+    float *plain = xcalloc(SIZE * SIZE, sizeof *plain);
+    void *x = b->alloc(ROWS * SIZE * sizeof(float)),
+         *y = b->alloc(ROWS * SIZE * sizeof(float));
+    void *w = b->alloc(b->weight_bytes(&spec));
+    struct op_args a = {
+        .in = {{x, DT_F32, ROWS, SIZE, SIZE, NULL},
+               {w, DT_PREPARED, SIZE, SIZE, SIZE, &spec}},
+        .out[0] = { y, DT_F32, ROWS, SIZE, SIZE, NULL},
+        .attr.scale = 1
+    };
+    a.workspace = b->alloc(b->workspace_bytes(OP_linear, &a) + 64);
+    double best = INFINITY;
+    if (x && y && w && a.workspace && b->weight_prepare(&spec, plain, w, NULL) == 0)
+        for (int i = 0; i < RUNS; i++) {
+            const double begin = clock_mono_s();
+            b->ops[OP_linear](&a);
+            b->sync();
+            best = fmin(best, clock_mono_s() - begin);
+        }
+    known = op_flops(OP_linear, &a) / best;
+    b->release(a.workspace);
+    b->release(w);
+    b->release(y);
+    b->release(x);
+    free(plain);
+    return known;
+}
+
+struct peak calibrate_peak(const struct backend *b)
+{
+    static struct peak known;
+    if (known.flops_per_s > 0)
+        return known;
+    const bool own = b->peak_flops_per_s;
+    known = (struct peak){own ? b->peak_flops_per_s() : calibrate_flops_per_s(b),
+                          own ? "fp32 multiply-adds in registers, all threads"
+                              : "best rate of the linear op"};
+    return known;
+}

@@ -1,0 +1,78 @@
+/* runner/train/selection.c - see selection.h. */
+#include "runner/train/selection.h"
+#include "lib/json.h"
+#include "lib/str.h"
+#include "runner/metric/metric.h"
+#include <math.h>
+#include <string.h>
+
+#define MAX_METRICS 64
+
+/* "eval_loss" and "eval/loss" are transformers' and our long names of "loss". */
+static int find_metric(const char *name, size_t *out, struct err *err)
+{
+    const char *names[MAX_METRICS];
+    const char *tail = str_has_prefix(name, "eval_") || str_has_prefix(name, "eval/")
+                           ? name + strlen("eval_")
+                           : name;
+    size_t n = 0;
+    for (; n < metric_count && n < MAX_METRICS; n++) {
+        names[n] = metric_defs[n].name;
+        if (str_eq(tail, names[n]))
+            return *out = n, 0;
+    }
+    const char *near = str_nearest(tail, names, n);
+    return err_set(err, ERR_CONFIG,
+                   "metric_for_best_model: unknown metric '%s'; did you mean '%s'?", name,
+                   near ? near : names[0]);
+}
+
+int selection_init(struct selection *s, const json_t *trial, struct err *err)
+{
+    *s = (struct selection){
+        .keep = json_get_bool(trial, "load_best_model_at_end", 0),
+        .patience = json_get_int(trial, "early_stopping_patience", 0),
+        .best = NAN,
+    };
+    int rc = find_metric(json_get_str(trial, "metric_for_best_model", "loss"), &s->metric,
+                         err);
+    if (rc)
+        return rc;
+    s->maximize = str_eq(metric_defs[s->metric].goal, "maximize");
+    const char *what = s->keep       ? "load_best_model_at_end"
+                       : s->patience ? "early_stopping_patience"
+                                     : NULL;
+    if (what && json_get_int(trial, "eval_steps", 0) <= 0)
+        return err_set(err, ERR_CONFIG, "'%s' needs 'eval_steps' (N updates)", what);
+    if (what && !json_get_str(trial, "eval_data", NULL) &&
+        json_get_num(trial, "validation_split", 0) == 0)
+        return err_set(err, ERR_CONFIG, "'%s' needs 'eval_data'", what);
+    return 0;
+}
+
+int selection_fits(const struct selection *s, enum problem problem, struct err *err)
+{
+    return metric_applies(s->metric, problem)
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "metric_for_best_model: '%s' has no meaning for a %s",
+                         metric_defs[s->metric].name, problem_names[problem]);
+}
+
+bool selection_see(struct selection *s, int64_t update, const double *values)
+{
+    const double v = values[s->metric];
+    const bool better =
+        !isnan(v) && (!s->best_update || (s->maximize ? v > s->best : v < s->best));
+    s->without = better ? 0 : s->without + 1;
+    if (better) {
+        s->best = v;
+        s->best_update = update;
+    }
+    return better;
+}
+
+bool selection_wants_stop(const struct selection *s)
+{
+    return s->patience > 0 && s->without >= s->patience;
+}
