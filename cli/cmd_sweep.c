@@ -9,7 +9,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/trial.h"
-#include "sweep/clone.h"
+#include "sweep/run/clone.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

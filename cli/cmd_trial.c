@@ -7,7 +7,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "runner/trial.h"
-#include "sweep/user_command.h"
+#include "sweep/launch/user_command.h"
 #include "tracker/claims/budget.h"
 #include <stdio.h>
 #include <stdlib.h>

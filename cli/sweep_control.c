@@ -4,8 +4,8 @@
 #include "cli/sweep_verbs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "sweep/clone.h"
-#include "sweep/watch.h"
+#include "sweep/run/clone.h"
+#include "sweep/status/watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 

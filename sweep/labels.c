@@ -2,7 +2,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "sweep/sweep.h"
-#include "sweep/value.h"
+#include "sweep/space/value.h"
 #include <stdlib.h>
 #include <string.h>
 

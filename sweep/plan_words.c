@@ -1,8 +1,8 @@
 /* sweep/plan_words.c - how a sweep goes on, in words: sampler, slices, rungs, rule. */
 #include "lib/json.h"
 #include "lib/str.h"
-#include "sweep/pruner.h"
-#include "sweep/sampler.h"
+#include "sweep/pruners/pruner.h"
+#include "sweep/samplers/sampler.h"
 #include "sweep/sweep.h"
 
 #define SHOWN_MAX 6

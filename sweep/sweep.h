@@ -1,6 +1,6 @@
 /* sweep/sweep.h - planning, running and watching a sweep.
  *
- * A sweep file (sweep/file.h) is expanded to rows up front (sweep/space.h); rows times
+ * A sweep file (sweep/file/sweep_file.h) is expanded to rows up front (sweep/space/space.h); rows times
  * seeds are the trials (struct sweep_plan). `run` writes them to the store, where adding
  * is idempotent, and starts a child process per trial; running the same file again is
  * therefore how a sweep goes on.
@@ -12,8 +12,8 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include "lib/config/opt.h"
-#include "sweep/file.h"
-#include "sweep/space.h"
+#include "sweep/file/sweep_file.h"
+#include "sweep/space/space.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
 #include <stdio.h>

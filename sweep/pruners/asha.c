@@ -7,7 +7,7 @@
  * anywhere, a new trial starts at the bottom. A trial that failed on its way to a rung
  * counts there as NaN. */
 #include "lib/mem.h"
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 #include "sweep/pruners/ranking.h"
 #include <stdlib.h>
 

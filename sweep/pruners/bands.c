@@ -5,7 +5,7 @@
  * the value at position floor(n / eta) of all n trials' values there, in order; a trial
  * ends when its best so far (strict: its value at the band) is worse. */
 #include "lib/mem.h"
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
  * best floor(n / eta^(i + 1)), at least one, so the result does not depend on which trial
  * was faster; workers that would wait start trials of the next bracket. */
 #include "lib/mem.h"
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 #include "sweep/pruners/ranking.h"
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * trials at the same step (rules: Optuna 3.1.0's MedianPruner and PercentilePruner). */
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
 

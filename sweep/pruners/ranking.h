@@ -3,7 +3,7 @@
 #ifndef SWEEP_PRUNERS_RANKING_H
 #define SWEEP_PRUNERS_RANKING_H
 
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 
 struct ranked {
     size_t index;

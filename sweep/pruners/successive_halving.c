@@ -6,7 +6,7 @@
  * included; of the first eta - 1 only the best so far goes on. Without `min` it is 1/100
  * of the longest trial when the first ones are complete. */
 #include "lib/mem.h"
-#include "sweep/pruner.h"
+#include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

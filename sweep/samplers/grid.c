@@ -1,5 +1,5 @@
-/* sweep/samplers/grid.c - every combination, in the order of sweep/space.h. */
-#include "sweep/sampler_parts.h"
+/* sweep/samplers/grid.c - every combination, in the order of sweep/space/space.h. */
+#include "sweep/samplers/sampler_parts.h"
 
 static int open_grid(struct sampler *s, struct err *err)
 {

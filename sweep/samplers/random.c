@@ -1,5 +1,5 @@
 /* sweep/samplers/random.c - independent draws; a discrete space without replacement. */
-#include "sweep/sampler_parts.h"
+#include "sweep/samplers/sampler_parts.h"
 
 static int open_random(struct sampler *s, struct err *err)
 {

@@ -1,7 +1,7 @@
 /* sweep/samplers/sobol.c - one dimension per drawn parameter, in order of declaration.
  * Without a shift point 0 is the lower end of every range; a distribution that has none
  * is asked for the middle of the first cell instead. */
-#include "sweep/sampler_parts.h"
+#include "sweep/samplers/sampler_parts.h"
 
 static int draw_sobol(struct sampler *s, uint64_t index, struct draw *d)
 {

@@ -1,4 +1,4 @@
-/* sweep/samplers/tpe.c - random until enough trials have finished, then sweep/tpe.h, one
+/* sweep/samplers/tpe.c - random until enough trials have finished, then sweep/samplers/parzen.h, one
  * parameter after the other.
  *
  * What a step or a logarithm says well enough keeps its scale; other distributions
@@ -6,8 +6,8 @@
  * distribution function, on which they are uniform. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "sweep/sampler_parts.h"
-#include "sweep/tpe.h"
+#include "sweep/samplers/sampler_parts.h"
+#include "sweep/samplers/parzen.h"
 #include <math.h>
 #include <stdlib.h>
 

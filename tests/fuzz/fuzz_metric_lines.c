@@ -1,7 +1,7 @@
 /* Fuzzes the lines that a user's program prints: whole, in single bytes and in pieces
  * they give the same numbers, every metric has one summary value, and names and their
  * number keep to the limits. */
-#include "sweep/metric_lines.h"
+#include "sweep/launch/metric_lines.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

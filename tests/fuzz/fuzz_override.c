@@ -1,8 +1,8 @@
 /* Fuzzes words of the command line against a small sweep. One word per line; whatever is
  * accepted leaves a tree of mappings, and the sweep file reads it or says why not. */
 #include "lib/json.h"
-#include "sweep/override.h"
-#include "sweep/sampler.h"
+#include "sweep/file/override.h"
+#include "sweep/samplers/sampler.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,8 +2,8 @@
  * tests/cli/sweep_command.bats. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "sweep/metric_lines.h"
-#include "sweep/user_command.h"
+#include "sweep/launch/metric_lines.h"
+#include "sweep/launch/user_command.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "lib/config/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "sweep/expr.h"
+#include "sweep/space/expr.h"
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -5,11 +5,11 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/fs.h"
-#include "sweep/distribution.h"
-#include "sweep/file.h"
-#include "sweep/pruner.h"
-#include "sweep/space.h"
-#include "sweep/value.h"
+#include "sweep/space/distribution.h"
+#include "sweep/file/sweep_file.h"
+#include "sweep/pruners/pruner.h"
+#include "sweep/space/space.h"
+#include "sweep/space/value.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>

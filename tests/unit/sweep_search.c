@@ -6,11 +6,11 @@
 #include "lib/rng.h"
 #include "lib/stats/basic.h"
 #include "lib/stats/fronts.h"
-#include "sweep/distribution.h"
-#include "sweep/pareto.h"
-#include "sweep/tpe.h"
+#include "sweep/space/distribution.h"
+#include "sweep/samplers/objectives.h"
+#include "sweep/samplers/parzen.h"
 #include "lib/str.h"
-#include "sweep/sampler.h"
+#include "sweep/samplers/sampler.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>

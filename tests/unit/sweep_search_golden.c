@@ -5,9 +5,9 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "sweep/pruner.h"
-#include "sweep/sobol.h"
-#include "sweep/tpe.h"
+#include "sweep/pruners/pruner.h"
+#include "sweep/samplers/sobol_points.h"
+#include "sweep/samplers/parzen.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>

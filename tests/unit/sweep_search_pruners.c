@@ -4,8 +4,8 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "lib/str.h"
-#include "sweep/file.h"
-#include "sweep/pruner.h"
+#include "sweep/file/sweep_file.h"
+#include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>

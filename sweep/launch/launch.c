@@ -1,0 +1,22 @@
+/* sweep/launch/launch.c - the table of launchers. */
+#include "sweep/launch/launch.h"
+#include "lib/mem.h"
+#include <string.h>
+
+#define LAUNCHER(name) extern const struct launcher launcher_##name;
+#include "sweep/launch/launchers.def"
+#undef LAUNCHER
+
+static const struct launcher *const rows[] = {
+#define LAUNCHER(name) &launcher_##name,
+#include "sweep/launch/launchers.def"
+#undef LAUNCHER
+};
+
+const struct launcher *launcher_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!strcmp(rows[i]->name, name))
+            return rows[i];
+    return NULL;
+}

@@ -1,0 +1,233 @@
+/* sweep/status/status_live.c - how far the running trials are, what is best so far, what of the
+ * budget is used. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/stats/basic.h"
+#include "lib/str.h"
+#include "sweep/status/status_parts.h"
+#include "tracker/claims/budget.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CURVE_POINTS  24
+#define CURVE_ROWS    20000 /* of a curve that are looked at */
+#define BEST_ROWS_MAX 20000 /* with more trials the best is `report`'s business */
+
+json_t *status_metric(struct store *store, int64_t sweep, struct err *err)
+{
+    json_t *file = NULL;
+    if (store_sweep_file(store, sweep, &file, err) < 0)
+        return json_null();
+    const json_t *m = json_object_get(file, "metric");
+    if (!m)
+        m = json_array_get(json_object_get(file, "objectives"), 0);
+    const char *name = json_get_str(m, "name", NULL);
+    json_t *result = name ? json_pack("{s:s, s:s}", "name", name, "goal",
+                                      json_get_str(m, "goal", "minimize"))
+                          : json_null();
+    json_decref(file);
+    return result;
+}
+
+json_t *status_budget(struct store *store, int64_t sweep, struct err *err)
+{
+    struct store_budget b;
+    struct store_use use;
+    json_t *list = json_array();
+    if (store_sweep_limits(store, sweep, &b, err) < 0 || !store_budget_is_set(&b) ||
+        store_sweep_use(store, sweep, &b, &use, err) < 0)
+        return list;
+    const struct {
+        const char *limit, *unit;
+        double used, max;
+    } rows[] = {
+        {"max_trials",    "trials",     use.trials,     b.max_trials   },
+        {"max_failures",  "failures",   use.failures,   b.max_failures },
+        {"max_wall",      "s",          use.wall_s,     b.max_wall_s   },
+        {"max_hours",     "core hours", use.core_hours, b.max_hours    },
+        {"max_gpu_hours", "GPU hours",  use.gpu_hours,  b.max_gpu_hours},
+        {"max_usd",       "USD",        use.usd,        b.max_usd      },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].max > 0)
+            json_array_append_new(
+                list, json_pack("{s:s, s:f, s:f, s:s}", "limit", rows[i].limit, "used",
+                                rows[i].used, "max", rows[i].max, "unit", rows[i].unit));
+    return list;
+}
+
+json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err *err)
+{
+    char why[BUDGET_WHY_MAX] = "";
+    bool waits;
+    if (stopped)
+        return json_string("asked to by 'sweep stop'");
+    json_t *rows = status_rows(store,
+                               "SELECT id FROM trial_view WHERE sweep = ?1 AND state IN "
+                               "('waiting', 'preempted') ORDER BY attempts, number LIMIT "
+                               "1",
+                               sweep, NULL, err);
+    const json_t *id = json_array_get(json_array_get(rows, 0), 0);
+    if (id)
+        store_budget_allows(store, sweep, json_integer_value(id), why, &waits, err);
+    json_decref(rows);
+    return *why ? json_string(why) : json_null();
+}
+
+/* ---- best ---- */
+
+/* The rows of one configuration stand together; *end is behind the last. */
+static size_t group_values(const json_t *rows, size_t begin, double *values, size_t *end)
+{
+    const json_t *key = json_array_get(json_array_get(rows, begin), 0);
+    size_t n = 0;
+    for (*end = begin; *end < json_array_size(rows); (*end)++) {
+        const json_t *row = json_array_get(rows, *end);
+        if (!json_equal(json_array_get(row, 0), key))
+            break;
+        values[n++] = json_number_value(json_array_get(row, 2));
+    }
+    return n;
+}
+
+static json_t *best_row(const json_t *row, const double *values, size_t n,
+                        const struct sweep_labels *labels)
+{
+    const char *text = json_string_value(json_array_get(row, 1));
+    json_t *params = text ? json_parse(text, strlen(text), "params", NULL) : NULL;
+    struct sweep_labels without_seed = *labels;
+    struct buf label = BUF_INIT;
+    without_seed.seeds = false;
+    sweep_label(&without_seed, params, 0, &label);
+    const struct stat_interval ci = stat_t_interval(values, n, 0.95);
+    json_t *result =
+        json_pack("{s:s, s:I, s:f, s:o, s:o}", "label", buf_str(&label), "n",
+                  (json_int_t)n, "mean", stat_mean(values, n), "low",
+                  n > 1 && isfinite(ci.low) ? json_real(ci.low) : json_null(), "high",
+                  n > 1 && isfinite(ci.high) ? json_real(ci.high) : json_null());
+    buf_release(&label);
+    json_decref(params);
+    return result;
+}
+
+static bool too_many(struct store *store, int64_t sweep)
+{
+    json_t *rows = status_rows(store, "SELECT complete FROM sweep_view WHERE id = ?1",
+                               sweep, NULL, NULL);
+    const json_t *complete = json_array_get(json_array_get(rows, 0), 0);
+    const bool result = json_integer_value(complete) > BEST_ROWS_MAX;
+    json_decref(rows);
+    return result;
+}
+
+json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
+                    const struct sweep_labels *labels, struct err *err)
+{
+    const char *name = json_get_str(metric, "name", NULL);
+    const bool maximize = str_eq(json_get_str(metric, "goal", NULL), "maximize");
+    json_t *rows =
+        name && !too_many(store, sweep)
+            ? status_rows(store,
+                          "SELECT t.key, t.params, s.value FROM trial_view t JOIN "
+                          "summary_view s ON s.trial = t.id AND s.key = ?2 WHERE t.sweep "
+                          "= ?1 AND t.state = 'complete' AND s.kind IN ('finite', '-0') "
+                          "ORDER BY t.key",
+                          sweep, name, err)
+            : NULL;
+    const size_t count = json_array_size(rows);
+    double *values = xcalloc(count + 1, sizeof *values), best_mean = NAN;
+    json_t *best = NULL;
+    for (size_t i = 0, end; i < count; i = end) {
+        const size_t n = group_values(rows, i, values, &end);
+        const double mean = stat_mean(values, n);
+        if (best && !(maximize ? mean > best_mean : mean < best_mean))
+            continue;
+        json_decref(best);
+        best = best_row(json_array_get(rows, i), values, n, labels);
+        best_mean = mean;
+    }
+    free(values);
+    json_decref(rows);
+    return best ? best : json_null();
+}
+
+/* ---- progress ---- */
+
+static json_t *thin_curve(const json_t *rows)
+{
+    const size_t n = json_array_size(rows), m = n < CURVE_POINTS ? n : CURVE_POINTS;
+    json_t *curve = json_array();
+    for (size_t i = 0; i < m; i++) {
+        const size_t at = m == 1 ? 0 : i * (n - 1) / (m - 1);
+        json_array_append(curve, json_array_get(json_array_get(rows, at), 1));
+    }
+    return curve;
+}
+
+/* Whether the trial has values of this key. */
+static bool add_curve(struct store *store, json_t *running, const char *key)
+{
+    json_t *rows = status_rows(store,
+                               "SELECT step, value FROM series_view WHERE trial = ?1 AND "
+                               "key = ?2 ORDER BY step",
+                               json_get_int(running, "trial", 0), key, NULL);
+    const size_t n = json_array_size(rows);
+    if (n) {
+        const json_t *last = json_array_get(rows, n - 1);
+        json_object_set_new(running, "key", json_string(key));
+        json_object_set(running, "value", json_array_get(last, 1));
+        json_object_set_new(running, "curve", thin_curve(rows));
+    }
+    json_decref(rows);
+    return n > 0;
+}
+
+void status_add_progress(struct store *store, json_t *running, const json_t *metric,
+                         double predicted_s)
+{
+    static const char *const otherwise[] = {"train/loss", "loss"};
+    const double seconds = json_get_num(running, "running_s", 0);
+    const char *name = json_get_str(metric, "name", NULL);
+    json_t *rows =
+        status_rows(store, "SELECT max(step) FROM series_view WHERE trial = ?1",
+                    json_get_int(running, "trial", 0), NULL, NULL);
+    const json_t *step = json_array_get(json_array_get(rows, 0), 0);
+    json_object_set_new(running, "step",
+                        json_is_integer(step) ? json_incref((json_t *)step)
+                                              : json_null());
+    json_object_set_new(running, "steps_per_s",
+                        json_is_integer(step) && seconds > 0
+                            ? json_real((double)json_integer_value(step) / seconds)
+                            : json_null());
+    json_object_set_new(running, "seconds_left",
+                        predicted_s > 0 ? json_real(fmax(predicted_s - seconds, 0))
+                                        : json_null());
+    bool told = name && add_curve(store, running, name);
+    for (size_t i = 0; i < ARRAY_LEN(otherwise) && !told; i++)
+        told = add_curve(store, running, otherwise[i]);
+    json_decref(rows);
+}
+
+void status_sparkline(const json_t *curve, struct buf *out)
+{
+    double low = INFINITY, high = -INFINITY;
+    size_t i;
+    json_t *v;
+    json_array_foreach(curve, i, v)
+    {
+        if (!json_is_number(v))
+            continue;
+        low = fmin(low, json_number_value(v));
+        high = fmax(high, json_number_value(v));
+    }
+    json_array_foreach(curve, i, v)
+    {
+        const double share =
+            high > low ? (json_number_value(v) - low) / (high - low) : 0.5;
+        if (json_is_number(v))
+            buf_printf(out, "\xe2\x96%c", (char)(0x81 + (int)(share * 7.999)));
+        else
+            buf_char(out, ' ');
+    }
+}
