@@ -1,7 +1,7 @@
 /* cli/cmd_advise.c - `peftlab advise`: which method under these constraints, and why.
  *
  * Of a base that is here and that the trainer knows, memory on this machine is planned by
- * the trainer itself; everything else is predicted by formula (report/estimate.h). */
+ * the trainer itself; everything else is predicted by formula (report/machine/estimate.h). */
 #include "cli/command.h"
 #include "cli/plan_file.h"
 #include "lib/fs.h"
@@ -9,7 +9,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "report/advise.h"
+#include "report/advise/advise.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/hub/hf_model.h"
 #include "runner/trial.h"

@@ -9,7 +9,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
-#include "report/machine.h"
+#include "report/machine/machine.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/report.h"
-#include "report/verify.h"
+#include "report/page/verify.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>

@@ -2,12 +2,12 @@
  *
  * Where the base is here and the trainer knows it, bytes and FLOPs are those of the
  * trainer's own planner; a base that is only known by name is estimated by formula
- * (report/estimate.h). */
+ * (report/machine/estimate.h). */
 #ifndef CLI_PLAN_FILE_H
 #define CLI_PLAN_FILE_H
 
 #include "lib/err.h"
-#include "report/estimate.h"
+#include "report/machine/estimate.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,19 +5,19 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/plot.h"
-#include "report/verify.h"
-#include "report/words.h"
+#include "report/plots/plot.h"
+#include "report/page/verify.h"
+#include "report/page/words.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-EMBED(report_css, "report/report.css");
+EMBED(report_css, "report/page/report.css");
 
 static const struct section *const sections[] = {
 #define SECTION(name) &section_##name,
-#include "report/sections.def"
+#include "report/sections/sections.def"
 #undef SECTION
 };
 

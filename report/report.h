@@ -15,13 +15,13 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
-#include "report/catalog.h"
-#include "report/claims.h"
-#include "report/data.h"
-#include "report/html.h"
-#include "report/matrix.h"
+#include "report/machine/catalog.h"
+#include "report/evidence/prior_claims.h"
+#include "report/evidence/store_data.h"
+#include "report/page/html.h"
+#include "report/evidence/cells.h"
 #include "tracker/claims/budget.h"
-#include "report/sla.h"
+#include "report/service/sla.h"
 #include <jansson.h>
 
 /* One assumption for budgets and for what the report says they cost; docs/report.md. */
@@ -70,7 +70,7 @@ struct section {
     void (*write)(const struct report *r, const json_t *numbers, struct html *h);
 };
 #define SECTION(name) extern const struct section section_##name;
-#include "report/sections.def"
+#include "report/sections/sections.def"
 #undef SECTION
 
 /* Appends a formatted sentence to numbers.takeaways. */

@@ -1,8 +1,7 @@
-/* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests of two
- * configurations, adjustments. Subjects of their own: dist.h (distributions),
- * rankings.h (several configurations), anova.h, importance.h,
- * fronts.h, knee.h, bootstrap.h, sizes.h; docs/statistics.md lists
- * all.
+/* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests of
+ * two configurations, adjustments. Subjects of their own: dist.h (distributions), rankings.h
+ * (several configurations), anova.h, importance.h, fronts.h, knee.h, bootstrap.h, sizes.h;
+ * docs/statistics.md lists all.
  *
  * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
  * Degenerate input gives NaN for what cannot be known, never a made-up number: a spread
@@ -70,7 +69,5 @@ double stat_prob_greater(const double *a, size_t na, const double *b,
                          size_t nb); /* P(A > B), ties half */
 void stat_holm(const double *p, double *adjusted,
                size_t n); /* NaN entries are left out and stay NaN */
-/* What queueing.h says in full; kept here for its callers. */
-#include "lib/queueing.h"
 
 #endif

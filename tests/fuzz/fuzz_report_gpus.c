@@ -1,5 +1,5 @@
 /* GPU files of --gpus. */
-#include "report/catalog.h"
+#include "report/machine/catalog.h"
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* Names of GPUs as users write them: what is taken is of the catalogue, and so many. */
-#include "report/machine.h"
+#include "report/machine/machine.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

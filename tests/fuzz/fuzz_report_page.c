@@ -1,6 +1,6 @@
 /* Pages of report verify. */
 #include "lib/mem.h"
-#include "report/verify.h"
+#include "report/page/verify.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Price files of --prices. */
-#include "report/catalog.h"
+#include "report/machine/catalog.h"
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* Files of priors: what parses is whole, and can be asked. */
-#include "report/priors.h"
+#include "report/advise/priors.h"
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* config.json of any model: what has a shape has finite positive numbers. */
 #include "lib/json.h"
-#include "report/estimate.h"
+#include "report/machine/estimate.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>

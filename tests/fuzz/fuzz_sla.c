@@ -1,5 +1,5 @@
 /* SLA files of report --sla, as YAML and as JSON. */
-#include "report/sla.h"
+#include "report/service/sla.h"
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* tests/simulate/sweeps.h - sweeps with a known truth, judged by report/verdict.h.
+/* tests/simulate/sweeps.h - sweeps with a known truth, judged by report/evidence/verdict.h.
  *
  * A scenario says how scores come about; each simulated sweep is a table of trials, and
  * what the verdict says of it is held against the true means:
@@ -21,7 +21,7 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "lib/stats/basic.h"
-#include "report/verdict.h"
+#include "report/evidence/verdict.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,5 @@
 /* What reference numbers cannot say: bootstraps against their exact variance and against
  * enumeration, hypervolume in four dimensions, and input that has no answer. */
-#include "lib/fleet.h"
-#include "lib/queueing.h"
 #include "lib/rng.h"
 #include "lib/stats/anova.h"
 #include "lib/stats/bootstrap.h"
@@ -259,13 +257,6 @@ static void what_has_no_answer(void **state)
     assert_int_equal(plan_seeds_unpaired(0, .05, .8), 0);
     assert_int_equal(plan_seeds_paired(1e-9, .05, .8), 0);
     assert_int_equal(stat_quantile_sample(1, .95), 0);
-    struct mmc full = mmc_solve(2, 3, 1);
-    assert_true(isinf(full.mean_wait) && mmc_wait_exceeds(&full, 9) == 1);
-    const double rate[] = {1};
-    assert_true(isinf(birth_death_solve(rate, 1, 2).mean_e2e));
-    assert_true(isnan(birth_death_solve(rate, 0, 2).rho));
-    assert_int_equal(fleet_replicas(0.3, 0.1, 1), 3); /* 2.9999999999999996 */
-    assert_int_equal(fleet_replicas(0.30001, 0.1, 1), 4);
     struct importance_value trial = {NULL, 0};
     assert_true(stat_ped_anova(&trial, up, 1, true, .1) == 0);
     double raw[] = {0, 0};

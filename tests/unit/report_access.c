@@ -4,7 +4,7 @@
 #include "report_util.h"
 
 #include "lib/fs.h"
-#include "report/plot.h"
+#include "report/plots/plot.h"
 
 /* ---- contrast (WCAG 2.2: 4.5 for text, 3 for graphics) ---- */
 
@@ -72,7 +72,7 @@ static void colours_can_be_read(void **state)
         {"series-6",  "paper",        3  },
     };
     struct buf css = BUF_INIT;
-    MUST(fs_read("report/report.css", 1 << 20, &css, err));
+    MUST(fs_read("report/page/report.css", 1 << 20, &css, err));
     const char *dark = strstr(buf_str(&css), "prefers-color-scheme: dark");
     assert_non_null(dark);
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
@@ -184,7 +184,7 @@ static void page_prints(void **state)
 {
     (void)state;
     struct buf css = BUF_INIT;
-    MUST(fs_read("report/report.css", 1 << 20, &css, err));
+    MUST(fs_read("report/page/report.css", 1 << 20, &css, err));
     const char *print = strstr(buf_str(&css), "@media print");
     assert_non_null(print);
     assert_non_null(strstr(buf_str(&css), "@page"));

@@ -2,7 +2,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/advise.h"
+#include "report/advise/advise.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

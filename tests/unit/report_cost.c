@@ -3,7 +3,7 @@
 #include "report_util.h"
 
 #include "lib/fs.h"
-#include "report/cost.h"
+#include "report/cost/cost.h"
 
 static void assert_near(double got, double wanted, const char *what)
 {

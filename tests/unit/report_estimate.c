@@ -1,8 +1,8 @@
 /* Shapes and the memory formulas, held against published counts and measured peaks. */
 #include "lib/json.h"
 #include "lib/str.h"
-#include "report/catalog.h"
-#include "report/estimate.h"
+#include "report/machine/catalog.h"
+#include "report/machine/estimate.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

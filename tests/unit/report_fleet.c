@@ -3,8 +3,8 @@
 #include "report_util.h"
 
 #include "lib/fs.h"
-#include "report/fleet.h"
-#include "report/plot.h"
+#include "report/service/fleet.h"
+#include "report/plots/plot.h"
 
 static json_t *golden(void)
 {

@@ -3,7 +3,7 @@
 #include "report_util.h"
 
 #include "lib/fs.h"
-#include "report/plot.h"
+#include "report/plots/plot.h"
 
 static struct report *build(struct store *s, const struct report_options *o)
 {

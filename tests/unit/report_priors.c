@@ -1,7 +1,7 @@
 /* Priors: the built-in file is whole, scopes and sides, and the rule of agreement. */
 #include "lib/json.h"
 #include "lib/str.h"
-#include "report/priors.h"
+#include "report/advise/priors.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

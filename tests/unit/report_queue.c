@@ -9,7 +9,8 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "lib/stats/basic.h"
-#include "report/queue.h"
+#include "report/service/erlang.h"
+#include "report/service/queue.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -4,12 +4,12 @@
 
 #include "lib/fs.h"
 #include "lib/str.h"
-#include "report/cost.h"
-#include "report/evidence.h"
-#include "report/importance.h"
-#include "report/next.h"
-#include "report/pareto.h"
-#include "report/verify.h"
+#include "report/cost/cost.h"
+#include "report/evidence/strength.h"
+#include "report/evidence/importance.h"
+#include "report/evidence/experiments.h"
+#include "report/evidence/front.h"
+#include "report/page/verify.h"
 
 static struct report *build(struct store *s, struct report_options o)
 {

@@ -3,8 +3,8 @@
 #include "report_util.h"
 
 #include "lib/fs.h"
-#include "report/cost.h"
-#include "report/plot.h"
+#include "report/cost/cost.h"
+#include "report/plots/plot.h"
 
 /* ---- the file ---- */
 

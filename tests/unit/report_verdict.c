@@ -10,7 +10,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "report/verdict.h"
+#include "report/evidence/verdict.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

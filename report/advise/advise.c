@@ -1,0 +1,254 @@
+/* report/advise/advise.c - candidates, set up so that they fit; see advise.h. */
+#include "report/advise/advise.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#define USABLE 0.95 /* of a device's memory */
+
+const char *const served_names[SERVED_COUNT] = {"merged", "beside the base",
+                                                "a model of its own"};
+const char *const fit_names[] = {"fits", "fits over several GPUs", "tight",
+                                 "does not fit"};
+
+/* Points: what is usually tried first, from the tables of reference/report-and-cost 6 and
+ * reference/peft-methods 7; a measurement outweighs them. */
+static const struct candidate candidates[] = {
+    {"lora",    SERVED_MERGED, "LoRA, merged for serving",   6,   6  },
+    {"lora",    SERVED_BESIDE, "LoRA, unmerged",             5.5, 5.5},
+    {"qlora",   SERVED_BESIDE, "QLoRA: LoRA on an NF4 base", 5,   3.5},
+    {"dora",    SERVED_MERGED, "DoRA, merged for serving",   5,   4.5},
+    {"adapter", SERVED_BESIDE, "bottleneck adapters",        3.5, 5  },
+    {"full",    SERVED_OWN,    "full fine-tuning",           4,   5  },
+    {"ia3",     SERVED_MERGED, "IA3, merged for serving",    3,   3.5},
+    {"prefix",  SERVED_BESIDE, "prefix tuning",              2,   2.5},
+    {"bitfit",  SERVED_OWN,    "biases alone",               1,   4  },
+    {"prompt",  SERVED_BESIDE, "prompt tuning",              1,   1  },
+    {"head",    SERVED_BESIDE, "the classifier alone",       0,   2  },
+};
+
+void advise_say(json_t *list, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    json_array_append_new(list, json_vsprintf(fmt, ap));
+    va_end(ap);
+}
+
+bool advise_is_lm(const struct advise_request *r)
+{
+    return str_eq(r->task, "causal-lm");
+}
+
+/* --- setups --- */
+
+static double chosen_rank(const struct advise_request *r)
+{
+    if (isfinite(r->rank))
+        return r->rank;
+    if (!r->shape.decoder || r->rows < 200)
+        return 8;
+    return r->rows > 10000 ? 64 : 32;
+}
+
+static struct setup first_setup(const struct advise_request *r, const char *method)
+{
+    const bool large = r->shape.decoder && r->shape.parameters > 1e9;
+    return (struct setup){
+        .method = method,
+        .targets = r->shape.decoder ? TARGETS_ALL : TARGETS_QV,
+        .rank = chosen_rank(r),
+        .virtual_tokens = 20,
+        .reduction_factor = 16,
+        .base_bytes = r->shape.decoder ? 2 : 4,
+        .checkpointing = r->checkpointing >= 0 ? r->checkpointing == 1
+                                               : large || str_eq(method, "qlora"),
+        .batch = r->batch,
+        .accumulation = 1,
+        .seq_len = r->seq_len,
+        .labels = advise_is_lm(r) ? 0 : 2,
+    };
+}
+
+/* The next leaner setup of the same updates: recompute, then smaller micro-batches, then
+ * 8-bit moments. False: there is none. */
+static bool leaner(const struct advise_request *r, struct setup *s)
+{
+    if (!s->checkpointing && r->checkpointing != 0)
+        s->checkpointing = true;
+    else if (s->batch > 1) {
+        s->accumulation *= 2;
+        s->batch = fmax(1, ceil(r->batch / s->accumulation));
+    } else if (!s->adam8)
+        s->adam8 = true;
+    else
+        return false;
+    return true;
+}
+
+/* --- what fits --- */
+
+static void compute(const struct advise_request *r, struct advice *a)
+{
+    struct exact_plan plan;
+    estimate(&r->shape, &a->setup, STACK_LEAN, &a->estimates[STACK_LEAN]);
+    estimate(&r->shape, &a->setup, STACK_PEFT, &a->estimates[STACK_PEFT]);
+    a->exact = r->exact && !r->machine.gpu && r->exact(r->ctx, &a->setup, &plan) == 0;
+    if (!a->exact)
+        return;
+    struct estimate *e = &a->estimates[STACK_PEFT];
+    for (int i = 0; i < EST_COUNT; i++)
+        e->bytes[i] = plan.bytes[i];
+    e->peak = plan.peak;
+    e->trainable = plan.trainable;
+    e->adapter_bytes = plan.adapter_bytes;
+    a->estimates[STACK_LEAN] = *e;
+    a->seconds.base = plan.seconds;
+}
+
+/* From the most generous setup down to the first that fits; failing that, over several
+ * GPUs, then for a lean stack alone. */
+static void set_up(const struct advise_request *r, struct advice *a)
+{
+    const double room = USABLE * r->memory_bytes;
+    struct advice sharded = {0}, tight = {0}, last = {0};
+    a->setup = first_setup(r, a->candidate->method);
+    for (;;) {
+        compute(r, a);
+        a->peak = a->estimates[STACK_PEFT].peak;
+        a->fit = a->peak <= room ? FIT_YES : FIT_NO;
+        if (a->fit == FIT_YES)
+            return;
+        last = *a;
+        double part = estimate_sharded_peak(&r->shape, &a->setup,
+                                            &a->estimates[STACK_PEFT], r->machine.count);
+        if (r->machine.count > 1 && part <= room && !sharded.candidate) {
+            sharded = *a;
+            sharded.fit = FIT_SHARDED;
+            sharded.peak = part;
+        }
+        if (a->estimates[STACK_LEAN].peak <= room && !tight.candidate) {
+            tight = *a;
+            tight.fit = FIT_TIGHT;
+            tight.peak = a->estimates[STACK_LEAN].peak;
+        }
+        if (!leaner(r, &a->setup))
+            break;
+    }
+    *a = sharded.candidate ? sharded : tight.candidate ? tight : last;
+}
+
+/* --- time and money --- */
+
+static void latency(const struct advise_request *r, struct advice *a)
+{
+    a->request_ms = (struct estimate_range){NAN, NAN, NAN};
+    if (!r->machine.gpu)
+        return;
+    struct estimate_range s = estimate_request(&r->shape, &a->setup, r->machine.gpu,
+                                               a->candidate->served == SERVED_BESIDE);
+    a->request_ms = (struct estimate_range){1000 * s.low, 1000 * s.base, 1000 * s.high};
+}
+
+static void cost(const struct advise *all, struct advice *a)
+{
+    const struct advise_request *r = all->request;
+    const double tokens = r->rows * r->epochs * r->seq_len, here = a->seconds.base;
+    const struct price_range own = {
+        .low = r->usd_per_hour, .base = r->usd_per_hour, .high = r->usd_per_hour};
+    const struct price_range *p = r->machine.gpu ? &all->price : &own;
+    a->seconds = a->usd = (struct estimate_range){NAN, NAN, NAN};
+    if (a->exact) /* measured GEMM rate, predicted share of it */
+        a->seconds = (struct estimate_range){here * 0.8, here, here * 1.5};
+    else if (r->machine.gpu)
+        a->seconds =
+            estimate_seconds(&a->setup, &a->estimates[STACK_PEFT], r->machine.gpu,
+                             r->machine.count, a->fit == FIT_SHARDED, tokens);
+    const double hours = r->machine.count / 3600.0;
+    a->usd = (struct estimate_range){a->seconds.low * hours * p->low,
+                                     a->seconds.base * hours * p->base,
+                                     a->seconds.high * hours * p->high};
+}
+
+/* --- the whole --- */
+
+/* Two ways to serve the same training are told apart only where it matters. */
+static bool is_asked(const struct advise_request *r, const struct candidate *c)
+{
+    const bool apart = r->base_untouched || r->tasks_later;
+    return apart || !(str_eq(c->method, "lora") && c->served == SERVED_BESIDE);
+}
+
+static int by_points(const void *x, const void *y)
+{
+    const struct advice *a = x, *b = y;
+    const size_t out_a = json_array_size(a->ruled_out),
+                 out_b = json_array_size(b->ruled_out);
+    if (!out_a != !out_b)
+        return out_a ? 1 : -1;
+    if (a->points != b->points)
+        return a->points > b->points ? -1 : 1;
+    return a->candidate < b->candidate ? -1 : 1;
+}
+
+int advise_make(const struct advise_request *r, struct advise *out, struct err *err)
+{
+    *out = (struct advise){.request = r, .watch = json_array()};
+    out->price = (struct price_range){.low = NAN, .base = NAN, .high = NAN};
+    if (r->machine.gpu)
+        out->price = catalog_range(r->catalog, r->machine.gpu->name);
+    out->items = xcalloc(ARRAY_LEN(candidates), sizeof *out->items);
+    for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
+        struct advice *a = &out->items[out->count];
+        if (!is_asked(r, &candidates[i]))
+            continue;
+        *a = (struct advice){
+            .candidate = &candidates[i],
+            .seconds = {NAN, NAN,      NAN},
+            .measured = {.mean = NAN,   .latency_ms = NAN}
+        };
+        set_up(r, a);
+        cost(out, a);
+        latency(r, a);
+        a->reasons = json_array();
+        a->against = json_array();
+        a->ruled_out = json_array();
+        a->priors = json_array();
+        out->count++;
+    }
+    int rc = r->store ? advise_measure(r, out->items, out->count, err) : 0;
+    for (size_t i = 0; i < out->count && !rc; i++)
+        advise_judge(out, &out->items[i]);
+    qsort(out->items, out->count, sizeof *out->items, by_points);
+    while (out->open < out->count && !json_array_size(out->items[out->open].ruled_out))
+        out->open++;
+    if (rc)
+        advise_release(out);
+    else
+        advise_watch(out);
+    return rc;
+}
+
+void advise_release(struct advise *a)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        json_decref(a->items[i].reasons);
+        json_decref(a->items[i].against);
+        json_decref(a->items[i].ruled_out);
+        json_decref(a->items[i].priors);
+        free(a->items[i].measured.values);
+    }
+    free(a->items);
+    json_decref(a->watch);
+    *a = (struct advise){0};
+}
+
+const struct advice *advise_find(const struct advise *a, const char *method)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (str_eq(a->items[i].candidate->method, method))
+            return &a->items[i];
+    return NULL;
+}

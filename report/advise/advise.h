@@ -1,0 +1,115 @@
+/* report/advise/advise.h - which method under these constraints, and why.
+ *
+ * The way: every candidate (a method and how it is served) is set up so that it fits, by
+ * halving the micro-batch and recomputing activations (advise.c); rules give each reasons
+ * for and against with points, or rule it out (rules.c); what the store measured
+ * on the same task and base outweighs priors (measured.c); the rest is words,
+ * JSON and a first sweep file (write.c, first_sweep.c).
+ *
+ * Hard constraints rule out: memory, the base's bytes, hours, dollars, latency where it
+ * was measured. Everything else is points, and each point has its sentence. Numbers are
+ * predicted (report/machine/estimate.h) but for what `exact` plans. */
+#ifndef REPORT_ADVISE_ADVISE_H
+#define REPORT_ADVISE_ADVISE_H
+
+#include "report/machine/estimate.h"
+#include "report/machine/machine.h"
+#include "report/advise/priors.h"
+#include "tracker/store/store.h"
+#include <stdio.h>
+
+enum served { SERVED_MERGED, SERVED_BESIDE, SERVED_OWN, SERVED_COUNT };
+
+struct candidate {
+    const char *method;
+    enum served served;
+    const char *title;
+    double lm_points, cls_points; /* standing before anything is asked */
+};
+
+/* What a planner that really plans says of a setup on this machine. */
+struct exact_plan {
+    double bytes[EST_COUNT], peak;
+    double seconds; /* of the whole training; NaN: unknown */
+    double trainable, adapter_bytes;
+};
+
+struct advise_request {
+    const char *task;  /* "seq-cls" or "causal-lm" */
+    const char *model; /* as the user named it */
+    struct model_shape shape;
+    double rows, epochs, seq_len, batch, rank; /* rank NaN: chosen */
+    double hours, usd, latency_ms;             /* NaN: no limit */
+    bool base_untouched, tasks_later, keep_skills;
+    int checkpointing;                  /* -1: where it is needed */
+    struct machine machine;             /* gpu NULL: this machine */
+    double memory_bytes;                /* of one device */
+    double usd_per_hour;                /* of this machine, where no GPU is named */
+    const char *train_data, *eval_data; /* for the sweep file; NULL: placeholders */
+    const struct catalog *catalog;
+    const struct priors *priors;
+    struct store *store; /* NULL: none */
+    bool trains_here;    /* this program knows the architecture and has the folder */
+    /* Fills *out for a setup, negative where it cannot; NULL: only formulas. */
+    int (*exact)(void *ctx, const struct setup *s, struct exact_plan *out);
+    void *ctx;
+};
+
+enum fit { FIT_YES, FIT_SHARDED, FIT_TIGHT, FIT_NO };
+
+struct measured {
+    size_t trials, configurations; /* 0: nothing measured */
+    char metric[64];
+    bool maximize;
+    double mean, low, high; /* of the best configuration, 95 % t interval over seeds */
+    size_t seeds;
+    double *values;    /* owned; of that configuration */
+    double latency_ms; /* its mean p50; NaN */
+};
+
+struct advice {
+    const struct candidate *candidate;
+    struct setup setup;
+    struct estimate estimates[STACK_COUNT];
+    bool exact; /* estimates[STACK_PEFT] holds planned bytes */
+    enum fit fit;
+    double peak;                        /* that `fit` was judged by */
+    struct estimate_range seconds, usd; /* NaN: unknown */
+    struct estimate_range request_ms;   /* of one, predicted; NaN: no GPU was named */
+    double points;
+    json_t *reasons, *against, *ruled_out; /* lists of sentences */
+    json_t *priors;                        /* [{id, side}] */
+    struct measured measured;
+};
+
+struct advise {
+    const struct advise_request *request;
+    struct advice *items;     /* best first; those ruled out last */
+    size_t count, open;       /* open: not ruled out */
+    json_t *watch;            /* sentences for the first */
+    struct price_range price; /* of the GPU; NaN where there is none */
+};
+
+int advise_make(const struct advise_request *r, struct advise *out, struct err *err);
+void advise_release(struct advise *a);
+json_t *advise_json(const struct advise *a);
+void advise_print(const struct advise *a, FILE *f);
+/* The first sweep to run: for what trains here a sweep of trials, else one that drives
+ * the user's own program. YAML text, caller frees; NULL: everything is ruled out. */
+char *advise_sweep(const struct advise *a);
+
+/* ---- between the files ---- */
+
+extern const char *const served_names[SERVED_COUNT];
+extern const char *const fit_names[];
+/* Rules: points, reasons, what is ruled out. */
+void advise_judge(struct advise *a, struct advice *item);
+void advise_watch(struct advise *a);
+int advise_measure(const struct advise_request *r, struct advice *items, size_t count,
+                   struct err *err);
+const struct advice *advise_find(const struct advise *a, const char *method);
+bool advise_is_lm(const struct advise_request *r);
+/* A formatted sentence into a list. */
+void advise_say(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

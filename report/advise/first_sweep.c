@@ -1,0 +1,197 @@
+/* report/advise/first_sweep.c - the first sweep file to run; see advise.h.
+ *
+ * The best two methods against a cheap control, with the knob that matters most of each:
+ * the learning rate, then the rank. Three seeds, since one cannot tell methods apart. */
+#include "lib/buf.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "report/advise/advise.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_METHODS = 3 };
+
+/* Methods to run, the best first, each once; "head" as a cheap control where it applies.
+ */
+static size_t choose(const struct advise *a, const char *out[MAX_METHODS])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->open && n < MAX_METHODS - 1; i++) {
+        const char *method = a->items[i].candidate->method;
+        if (!n || !str_eq(out[0], method))
+            out[n++] = method;
+    }
+    const struct advice *head = advise_find(a, "head");
+    bool there = false;
+    for (size_t i = 0; i < n; i++)
+        there |= str_eq(out[i], "head");
+    if (!there && head && !json_array_size(head->ruled_out))
+        out[n++] = "head";
+    return n;
+}
+
+static bool any_of(const char *const *methods, size_t n, const char *list)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_in_list(methods[i], list, '|'))
+            return true;
+    return false;
+}
+
+/* "lora, qlora" out of the methods that are in `list`. */
+static void put_methods(struct buf *b, const char *const *methods, size_t n,
+                        const char *list)
+{
+    bool first = true;
+    for (size_t i = 0; i < n; i++)
+        if (!list || str_in_list(methods[i], list, '|')) {
+            buf_printf(b, "%s%s", first ? "" : ", ", methods[i]);
+            first = false;
+        }
+}
+
+/* A path or name as a YAML text. */
+static void put_text(struct buf *b, const char *s)
+{
+    json_put_string(b, s, strlen(s));
+}
+
+static void put_head(struct buf *b, const struct advise *a)
+{
+    const struct advise_request *r = a->request;
+    buf_printf(b,
+               "# The first sweep, by `peftlab advise` for %s, %s%s.\n"
+               "# Predicted to fit; the knobs are what matters most: rate, then rank.\n"
+               "version: 1\n"
+               "name: first-look\n",
+               r->shape.name, r->task, r->base_untouched ? ", base untouched" : "");
+}
+
+#define LORA "lora|qlora|dora"
+
+/* Rates to try, low to high: LoRA about ten times full fine-tuning; QLoRA's halved for
+ * the largest bases (artidoro/qlora). */
+static const struct {
+    const char *methods;
+    double encoder[3], decoder[3];
+} rates[] = {
+    {LORA,            {1e-3, 3e-3, 6e-3}, {1e-4, 2e-4, 4e-4}},
+    {"adapter",       {1e-3, 3e-3, 6e-3}, {1e-4, 3e-4, 1e-3}},
+    {"full",          {3e-5, 1e-4, 3e-4}, {5e-6, 1e-5, 2e-5}},
+    {"bitfit",        {5e-4, 1e-3, 5e-3}, {5e-4, 1e-3, 5e-3}},
+    {"ia3",           {1e-3, 5e-3, 2e-2}, {1e-3, 3e-3, 5e-3}},
+    {"prefix|prompt", {3e-3, 1e-2, 3e-2}, {1e-3, 5e-3, 1e-2}},
+    {"head",          {1e-3, 1e-2, 3e-2}, {1e-3, 1e-2, 3e-2}},
+};
+
+static double rate_of(const struct advise *a, const char *method, int which)
+{
+    const struct model_shape *m = &a->request->shape;
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++)
+        if (str_in_list(method, rates[i].methods, '|'))
+            return m->decoder ? rates[i].decoder[which] * (m->parameters > 3e10 ? 0.5 : 1)
+                              : rates[i].encoder[which];
+    return 1e-3;
+}
+
+/* An axis of three, each computed from the method. */
+static void put_rates(struct buf *b, const struct advise *a, const char *const *m,
+                      size_t n)
+{
+    bool same = true;
+    for (size_t i = 1; i < n; i++)
+        for (int which = 0; which < 3; which++)
+            same &= rate_of(a, m[i], which) == rate_of(a, m[0], which);
+    if (same) {
+        buf_printf(b, "  learning_rate: {values: [%g, %g, %g]}\n", rate_of(a, m[0], 0),
+                   rate_of(a, m[0], 1), rate_of(a, m[0], 2));
+        return;
+    }
+    buf_str_add(b, "  learning_rate:\n    values:\n");
+    for (int which = 0; which < 3; which++) {
+        buf_str_add(b, "      - {expr: \"");
+        for (size_t i = 0; i + 1 < n; i++)
+            buf_printf(b, "%g if method == %s else ", rate_of(a, m[i], which), m[i]);
+        buf_printf(b, "%g\"}\n", rate_of(a, m[n - 1], which));
+    }
+}
+
+static void put_when(struct buf *b, const char *const *m, size_t n, const char *list)
+{
+    buf_str_add(b, ", when: \"method in [");
+    put_methods(b, m, n, list);
+    buf_str_add(b, "]\"}\n");
+}
+
+static void put_lora(struct buf *b, const struct advise *a, const char *const *m,
+                     size_t n)
+{
+    const struct setup *s = &a->items[0].setup;
+    if (!any_of(m, n, LORA))
+        return;
+    const double other = s->rank >= 64 ? s->rank / 2 : s->rank * 2;
+    buf_printf(b, "  rank: {values: [%.0f, %.0f]", fmin(s->rank, other),
+               fmax(s->rank, other));
+    put_when(b, m, n, LORA);
+    buf_str_add(b, "  alpha: {expr: \"2*rank\"");
+    put_when(b, m, n, LORA);
+    if (s->targets == TARGETS_QV) /* what is targeted where nothing is said */
+        return;
+    buf_str_add(b, "  target_modules: {value: all-linear");
+    put_when(b, m, n, LORA);
+}
+
+static void put_common(struct buf *b, const struct advise *a)
+{
+    const struct setup *s = &a->items[0].setup;
+    buf_printf(b,
+               "  max_length: {value: %.0f}\n"
+               "  batch_size: {value: %.0f}\n"
+               "  gradient_accumulation_steps: {value: %.0f}\n"
+               "  gradient_checkpointing: {value: %s}\n"
+               "  num_train_epochs: {value: %g}\n",
+               s->seq_len, s->batch, s->accumulation, s->checkpointing ? "true" : "false",
+               a->request->epochs);
+    if (s->adam8)
+        buf_str_add(b, "  optim: {value: adamw_8bit}\n");
+}
+
+static void put_data(struct buf *b, const char *key, const char *path,
+                     const char *otherwise)
+{
+    buf_printf(b, "  %s: {value: ", key);
+    put_text(b, path ? path : otherwise);
+    buf_printf(b, "}%s\n", path ? "" : "    # put yours here");
+}
+
+char *advise_sweep(const struct advise *a)
+{
+    const char *m[MAX_METHODS];
+    struct buf b = BUF_INIT;
+    if (!a->open)
+        return NULL;
+    const size_t n = choose(a, m);
+    const bool ours = !a->request->shape.decoder;
+    put_head(&b, a);
+    if (!ours)
+        buf_str_add(&b, "program: train.py    # your trainer; it gets --key=value and "
+                        "prints a JSON line per metric\n");
+    buf_printf(&b, "metric: {name: %s}\nmethod: grid\nparameters:\n  model: {value: ",
+               ours ? "eval/macro_f1, goal: maximize" : "eval/loss, goal: minimize");
+    put_text(&b, a->request->model);
+    buf_printf(&b, "}\n  task: {value: %s}\n", a->request->task);
+    put_data(&b, "train_data", a->request->train_data, "train.jsonl");
+    put_data(&b, "eval_data", a->request->eval_data, "dev.jsonl");
+    buf_str_add(&b, "  method: {values: [");
+    put_methods(&b, m, n, NULL);
+    buf_str_add(&b, "]}\n");
+    put_lora(&b, a, m, n);
+    put_rates(&b, a, m, n);
+    put_common(&b, a);
+    if (!ours)
+        buf_str_add(&b, "  max_grad_norm: {value: 0.3}\n  warmup_ratio: {value: 0.03}\n");
+    buf_str_add(&b, "seeds: [0, 1, 2]\n");
+    return buf_detach(&b, NULL);
+}

@@ -1,0 +1,395 @@
+/* report/evidence/grouping.c - columns, groups and variants of trials (store_data.h).
+ *
+ * A variant is made of the parameters that take more than one value over all trials
+ * (being absent counts as a value), without the seed and what makes columns and groups;
+ * so constants of the sweep file do not clutter names. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "report/evidence/store_data.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const column_keys[] = {"task", "model", "train_data",
+                                          "max_train_samples", "hardware"};
+enum { WORDED_KEYS = 3 }; /* of these, what stands in front of the rows */
+
+/* ---- text of values ---- */
+
+static char *list_text(const json_t *list)
+{
+    struct buf out = BUF_INIT;
+    const json_t *v;
+    size_t i;
+    json_array_foreach((json_t *)list, i, v)
+    {
+        char *one = value_text(v);
+        buf_printf(&out, "%s%s", i ? "+" : "", one);
+        free(one);
+    }
+    return out.len ? buf_detach(&out, NULL) : xstrdup("none");
+}
+
+char *value_text(const json_t *value)
+{
+    if (!value || json_is_null(value))
+        return xstrdup("none");
+    if (json_is_string(value))
+        return xstrdup(json_string_value(value));
+    if (json_is_array(value))
+        return list_text(value);
+    if (json_is_real(value))
+        return xasprintf("%.6g", json_real_value(value));
+    struct buf out = BUF_INIT;
+    json_write(&out, value, 0);
+    return buf_detach(&out, NULL);
+}
+
+/* ---- tables of labels ---- */
+
+/* The index of the label with this identity, added when it is new. Takes facts over. */
+static size_t place(struct report_labels *l, json_t *facts)
+{
+    struct buf id = BUF_INIT;
+    json_canonical(&id, facts);
+    for (size_t i = 0; i < l->count; i++)
+        if (!strcmp(l->items[i].id, buf_str(&id))) {
+            json_decref(facts);
+            buf_release(&id);
+            return i;
+        }
+    l->items = xgrow(l->items, &l->cap, l->count + 1, sizeof *l->items);
+    l->items[l->count] =
+        (struct report_label){.id = buf_detach(&id, NULL), .facts = facts};
+    return l->count++;
+}
+
+static double number_of(const json_t *value, double otherwise)
+{
+    return json_is_number(value) ? json_number_value(value) : otherwise;
+}
+
+/* ---- columns ---- */
+
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static bool fact_varies(const struct report_labels *l, const char *key)
+{
+    for (size_t i = 1; i < l->count; i++) {
+        json_t *a = json_object_get(l->items[0].facts, key),
+               *b = json_object_get(l->items[i].facts, key);
+        if (!a != !b || (a && !json_equal(a, b)))
+            return true;
+    }
+    return false;
+}
+
+/* "400 rows", "all 2571 rows", with the file or model in front where it varies. */
+static char *column_label(const struct report_data *d, size_t column)
+{
+    const struct report_labels *l = &d->columns;
+    const struct report_label *c = &l->items[column];
+    struct buf out = BUF_INIT;
+    for (int k = 0; k < WORDED_KEYS; k++) {
+        const char *text = json_get_str(c->facts, column_keys[k], NULL);
+        if (text && fact_varies(l, column_keys[k]))
+            buf_printf(&out, "%s, ", file_name(text));
+    }
+    double rows = NAN;
+    for (size_t i = 0; i < d->count && !(rows > 0); i++)
+        if (d->trials[i].column == column)
+            rows = trial_metric(&d->trials[i], "data/train_rows");
+    if (isfinite(c->order))
+        buf_printf(&out, "%.0f rows", c->order);
+    else if (rows > 0)
+        buf_printf(&out, "all %.0f rows", rows);
+    else
+        buf_str_add(&out, "all rows");
+    const char *hardware = json_get_str(c->facts, "hardware", NULL);
+    if (hardware && fact_varies(l, "hardware"))
+        buf_printf(&out, ", %s", hardware);
+    return buf_detach(&out, NULL);
+}
+
+static json_t *column_facts(const struct report_trial *t, const json_t *group_by,
+                            bool by_hardware)
+{
+    json_t *facts = json_object();
+    if (by_hardware && *t->hardware)
+        json_object_set_new(facts, "hardware", json_string(t->hardware));
+    for (size_t k = 0; k < ARRAY_LEN(column_keys); k++) {
+        const json_t *v = trial_value(t, column_keys[k]), *named;
+        bool grouped = false;
+        size_t i;
+        json_array_foreach((json_t *)group_by, i, named)
+        {
+            grouped |= str_eq(json_string_value(named), column_keys[k]);
+        }
+        if (v && !grouped)
+            json_object_set(facts, column_keys[k], (json_t *)v);
+    }
+    return facts;
+}
+
+static int by_order(const void *x, const void *y)
+{
+    const struct report_label *a = *(const struct report_label *const *)x,
+                              *b = *(const struct report_label *const *)y;
+    const char *ma = json_get_str(a->facts, "model", ""),
+               *mb = json_get_str(b->facts, "model", "");
+    int c = strcmp(ma, mb);
+    if (!c && a->order != b->order)
+        c = a->order < b->order ? -1 : 1;
+    return c ? c : strcmp(a->id, b->id);
+}
+
+/* Columns in the order of training rows; `all` last. */
+static void sort_columns(struct report_data *d)
+{
+    size_t n = d->columns.count;
+    struct report_label **order = xcalloc(n + 1, sizeof *order);
+    struct report_label *sorted = xcalloc(n + 1, sizeof *sorted);
+    size_t *place_of = xcalloc(n + 1, sizeof *place_of);
+    for (size_t i = 0; i < n; i++)
+        order[i] = &d->columns.items[i];
+    qsort(order, n, sizeof *order, by_order);
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = *order[i];
+        place_of[order[i] - d->columns.items] = i;
+    }
+    memcpy(d->columns.items, sorted, n * sizeof *sorted);
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].column = place_of[d->trials[i].column];
+    free(order);
+    free(sorted);
+    free(place_of);
+}
+
+static void make_columns(struct report_data *d, const json_t *group_by)
+{
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].column =
+            place(&d->columns, column_facts(&d->trials[i], group_by, d->scope_count > 1));
+    for (size_t i = 0; i < d->columns.count; i++)
+        d->columns.items[i].order = number_of(
+            json_object_get(d->columns.items[i].facts, "max_train_samples"), INFINITY);
+    sort_columns(d);
+    for (size_t i = 0; i < d->columns.count; i++) {
+        d->columns.items[i].label = column_label(d, i);
+    }
+}
+
+/* ---- groups ---- */
+
+static bool any_method(const struct report_data *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (trial_value(&d->trials[i], "method"))
+            return true;
+    return false;
+}
+
+static bool names_configs(const struct report_data *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (!json_is_string(json_object_get(d->trials[i].params, "config")))
+            return false;
+    return d->count > 0;
+}
+
+static json_t *group_facts(const struct report_trial *t, const json_t *group_by,
+                           bool by_method)
+{
+    json_t *facts = json_object();
+    const json_t *key;
+    size_t i;
+    if (by_method) {
+        char *method = trial_method(t);
+        json_object_set_new(facts, "method", json_string(method));
+        free(method);
+    }
+    json_array_foreach((json_t *)group_by, i, key)
+    {
+        const json_t *v = trial_value(t, json_string_value(key));
+        json_object_set(facts, json_string_value(key), v ? (json_t *)v : json_null());
+    }
+    return facts;
+}
+
+/* One key: its value; several: "rank=8 alpha=16". */
+static char *facts_text(const json_t *facts)
+{
+    struct buf out = BUF_INIT;
+    const char *key;
+    json_t *v;
+    bool several = json_object_size(facts) > 1;
+    json_object_foreach((json_t *)facts, key, v)
+    {
+        char *text = value_text(v);
+        if (several)
+            buf_printf(&out, "%s%s=%s", out.len ? " " : "", key, text);
+        else
+            buf_str_add(&out, text);
+        free(text);
+    }
+    return buf_detach(&out, NULL);
+}
+
+static bool is_group_key(const struct report_data *d, const char *key)
+{
+    return d->groups.count && json_object_get(d->groups.items[0].facts, key);
+}
+
+/* ---- variants ---- */
+
+/* What a variant may be made of: {key: true}, in the order of first appearance. */
+static json_t *varying_keys(const struct report_data *d)
+{
+    json_t *keys = json_object(), *v;
+    const char *key;
+    void *next;
+    for (size_t i = 0; i < d->count; i++)
+        json_object_foreach(d->trials[i].params, key, v)
+            json_object_set_new(keys, key, json_false());
+    json_object_foreach_safe(keys, next, key, v)
+    {
+        const json_t *first = json_object_get(d->trials[0].params, key);
+        bool varies = false;
+        for (size_t i = 1; i < d->count && !varies; i++) {
+            const json_t *other = json_object_get(d->trials[i].params, key);
+            varies = !first != !other || (first && !json_equal(first, other));
+        }
+        bool placed = str_eq(key, "seed") || is_group_key(d, key) ||
+                      (d->by_method && str_eq(key, "quantization"));
+        for (size_t k = 0; k < ARRAY_LEN(column_keys); k++)
+            placed |= str_eq(key, column_keys[k]);
+        if (!varies || placed)
+            json_object_del(keys, key);
+    }
+    return keys;
+}
+
+static void take_fact(json_t *facts, const struct report_trial *t, const char *key)
+{
+    json_t *value = json_object_get(t->params, key);
+    if (value && !json_is_null(value))
+        json_object_set(facts, key, value);
+}
+
+/* The shape of the adapter first, the learning rate last. */
+static json_t *variant_facts(const struct report_trial *t, const json_t *keys)
+{
+    static const char *const first[] = {"rank", "alpha", "target_modules"};
+    json_t *facts = json_object(), *v;
+    const char *key;
+    for (size_t i = 0; i < ARRAY_LEN(first); i++)
+        if (json_object_get(keys, first[i]))
+            take_fact(facts, t, first[i]);
+    json_object_foreach((json_t *)keys, key, v)
+    {
+        if (!str_eq(key, "learning_rate"))
+            take_fact(facts, t, key);
+    }
+    if (json_object_get(keys, "learning_rate"))
+        take_fact(facts, t, "learning_rate");
+    return facts;
+}
+
+static const char *short_name(const char *key)
+{
+    static const char *const names[][2] = {
+        {"rank",               "r"        },
+        {"alpha",              "α"       },
+        {"learning_rate",      "lr"       },
+        {"target_modules",     ""         },
+        {"reduction_factor",   "reduction"},
+        {"num_virtual_tokens", "tokens"   },
+        {"num_train_epochs",   "epochs"   },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq(names[i][0], key))
+            return names[i][1];
+    return key;
+}
+
+static char *variant_text(const json_t *facts)
+{
+    struct buf out = BUF_INIT;
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)facts, key, v)
+    {
+        char *text = value_text(v);
+        const char *name = short_name(key);
+        buf_printf(&out, "%s%s%s%s", out.len ? ", " : "", name, *name ? " " : "", text);
+        free(text);
+    }
+    return buf_detach(&out, NULL);
+}
+
+/* ---- machines ---- */
+
+/* What may change numbers of a machine: all but the hashes of the inputs, what only names
+ * the machine, and the state of the user's folder. */
+static json_t *machine_facts(const struct report_trial *t)
+{
+    json_t *facts = t->environment ? json_copy(t->environment) : json_object();
+    static const char *const others[] = {"sha256", "host", "git", "owner"};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        json_object_del(facts, others[i]);
+    return facts;
+}
+
+/* The accelerator where one was used, else the processor. */
+static const char *hardware_of(const struct report_trial *t)
+{
+    const char *gpu = json_get_str(t->environment, "gpu", NULL);
+    return gpu && *gpu ? gpu : json_get_str(t->environment, "cpu", "");
+}
+
+void report_data_group(struct report_data *d, const json_t *group_by)
+{
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].hardware = hardware_of(&d->trials[i]);
+    json_t *all_keys = NULL;
+    if (!group_by && names_configs(d)) /* a table that says what its rows are */
+        group_by = all_keys = json_pack("[s]", "config");
+    d->by_method = !group_by && any_method(d);
+    if (!group_by && !d->by_method) {
+        /* A table without methods: every combination but its learning rate. */
+        json_t *keys = varying_keys(d), *v;
+        const char *key;
+        all_keys = json_array();
+        json_object_foreach(keys, key, v) if (!str_eq(key, "learning_rate"))
+            json_array_append_new(all_keys, json_string(key));
+        json_decref(keys);
+        group_by = all_keys;
+    }
+    make_columns(d, group_by);
+    for (size_t i = 0; i < d->count; i++)
+        d->trials[i].group =
+            place(&d->groups, group_facts(&d->trials[i], group_by, d->by_method));
+    for (size_t i = 0; i < d->groups.count; i++) {
+        d->groups.items[i].label = facts_text(d->groups.items[i].facts);
+    }
+    json_t *keys = varying_keys(d);
+    for (size_t i = 0; i < d->count; i++) {
+        d->trials[i].variant = place(&d->variants, variant_facts(&d->trials[i], keys));
+        d->trials[i].machine = place(&d->machines, machine_facts(&d->trials[i]));
+    }
+    for (size_t i = 0; i < d->variants.count; i++) {
+        struct report_label *l = &d->variants.items[i];
+        l->label = variant_text(l->facts);
+        l->order = number_of(json_object_get(l->facts, "learning_rate"), 0);
+    }
+    for (size_t i = 0; i < d->machines.count; i++) {
+        d->machines.items[i].label = xasprintf("%zu", i + 1);
+    }
+    json_decref(keys);
+    json_decref(all_keys);
+}

@@ -1,0 +1,37 @@
+/* report/evidence/prior_claims.h - what was known beforehand (priors.h) held against what was measured.
+ *
+ * A claim that compares two methods is measured in a column where both sides have good
+ * trials: each side by its best configuration on the selection metric, the difference by
+ * the test of verdict.h (rule 2), unadjusted, since each claim was made before the data.
+ * Its word follows prior_judge; outside the claim's scope (task, training rows) the word
+ * is "out of scope", whatever was measured. */
+#ifndef REPORT_EVIDENCE_PRIOR_CLAIMS_H
+#define REPORT_EVIDENCE_PRIOR_CLAIMS_H
+
+#include "report/evidence/cells.h"
+#include "report/advise/priors.h"
+
+struct claim {
+    const struct prior *prior;
+    size_t column;
+    size_t better_group, better_variant, worse_group, worse_variant;
+    struct verdict_pair pair; /* diff > 0: the side that was to be better has more */
+    enum prior_word word;
+    bool quality;        /* judged on the report's metric, in its goal's direction */
+    size_t seeds_needed; /* of a silent one; 0: cannot be said */
+};
+
+struct claims {
+    struct priors priors;
+    struct claim *items;
+    size_t count, cap;
+    size_t unmeasured; /* comparing claims without both sides in the store */
+};
+
+int claims_judge(const struct report_data *d, const struct report_settings *s,
+                 const struct matrix *m, struct claims *out, struct err *err);
+void claims_release(struct claims *c);
+/* How often the claims on the report's metric that name the group got each word. */
+void claims_count(const struct claims *c, size_t column, size_t group, size_t counts[4]);
+
+#endif

@@ -1,0 +1,421 @@
+/* report/evidence/store_data.c - see store_data.h: reading the store. */
+#include "report/evidence/store_data.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TRIALS = 100000, MAX_VALUES = 10000000 };
+
+/* ---- rows of a query ---- */
+
+struct rows {
+    json_t *result, *columns, *list;
+};
+
+/* Runs a query and adds its rows to what the report's hash is taken of. */
+static int fetch(struct store *s, const char *sql, json_t *bind, struct rows *out,
+                 struct buf *hashed, struct err *err)
+{
+    *out = (struct rows){.result = store_query(s, sql, bind, MAX_VALUES, err)};
+    json_decref(bind);
+    if (!out->result)
+        return -(int)(err && err->code ? err->code : ERR_FAILED);
+    out->columns = json_object_get(out->result, "columns");
+    out->list = json_object_get(out->result, "rows");
+    if (hashed)
+        json_canonical(hashed, out->list);
+    return 0;
+}
+
+static json_t *cell(const struct rows *r, size_t row, const char *column)
+{
+    const json_t *name;
+    size_t i;
+    json_array_foreach(r->columns, i, name)
+    {
+        if (str_eq(json_string_value(name), column))
+            return json_array_get(json_array_get(r->list, row), i);
+    }
+    return NULL;
+}
+
+static int64_t cell_int(const struct rows *r, size_t row, const char *column)
+{
+    return (int64_t)json_integer_value(cell(r, row, column));
+}
+
+static const char *cell_text(const struct rows *r, size_t row, const char *column)
+{
+    const char *text = json_string_value(cell(r, row, column));
+    return text ? text : "";
+}
+
+static json_t *cell_object(const struct rows *r, size_t row, const char *column)
+{
+    const char *text = cell_text(r, row, column);
+    json_t *v = *text ? json_parse(text, strlen(text), column, NULL) : NULL;
+    if (json_is_object(v))
+        return v;
+    json_decref(v);
+    return NULL;
+}
+
+/* ---- which trials ---- */
+
+/* The number of the experiment named so; the message names the nearest. */
+static int find_experiment(struct store *s, const char *name, int64_t *id,
+                           struct err *err)
+{
+    struct rows r;
+    int rc =
+        fetch(s, "SELECT id, name FROM experiment_view ORDER BY id", NULL, &r, NULL, err);
+    if (rc)
+        return rc;
+    size_t n = json_array_size(r.list);
+    const char **names = xcalloc(n + 1, sizeof *names);
+    *id = 0;
+    for (size_t i = 0; i < n; i++) {
+        names[i] = cell_text(&r, i, "name");
+        if (str_eq(names[i], name))
+            *id = cell_int(&r, i, "id");
+    }
+    if (*id == 0) {
+        const char *near = str_nearest(name, names, n);
+        char *clean = str_clean(name, strlen(name));
+        rc = err_set(err, ERR_NOINPUT, "store '%s' has no experiment '%.100s'%s%s%s",
+                     store_path(s), clean, near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
+        free(clean);
+    }
+    free(names);
+    json_decref(r.result);
+    return rc;
+}
+
+/* Numbers of what a report covers, as JSON lists for the queries. */
+struct scope_ids {
+    json_t *sweeps, *experiments;
+};
+
+/* Without a wish: the newest sweep, else the newest experiment. */
+static int find_default(struct store *s, struct scope_ids *ids, struct err *err)
+{
+    struct rows r;
+    int rc = fetch(s,
+                   "SELECT (SELECT max(id) FROM sweep_view) AS sweep, "
+                   "(SELECT max(id) FROM experiment_view) AS experiment",
+                   NULL, &r, NULL, err);
+    if (rc)
+        return rc;
+    int64_t sweep = cell_int(&r, 0, "sweep"), experiment = cell_int(&r, 0, "experiment");
+    json_decref(r.result);
+    if (!sweep && !experiment)
+        return err_set(err, ERR_NOINPUT,
+                       "store '%s' has no trials; 'peftlab sweep run FILE' adds some",
+                       store_path(s));
+    json_array_append_new(sweep ? ids->sweeps : ids->experiments,
+                          json_integer(sweep ? sweep : experiment));
+    return 0;
+}
+
+static int find_scope(struct store *s, const struct report_scope *scope,
+                      struct scope_ids *ids, struct err *err)
+{
+    const json_t *name;
+    size_t i;
+    int rc = 0;
+    int64_t id;
+    json_array_foreach((json_t *)scope->sweeps, i, name)
+    {
+        if (!rc && !(rc = store_find_sweep(s, json_string_value(name), &id, err)))
+            json_array_append_new(ids->sweeps, json_integer(id));
+    }
+    json_array_foreach((json_t *)scope->experiments, i, name)
+    {
+        if (!rc && !(rc = find_experiment(s, json_string_value(name), &id, err)))
+            json_array_append_new(ids->experiments, json_integer(id));
+    }
+    if (!rc && json_array_size(ids->sweeps) + json_array_size(ids->experiments) == 0)
+        rc = find_default(s, ids, err);
+    return rc;
+}
+
+/* The two lists as bound text: what IN_SCOPE reads. */
+static json_t *scope_bind(const struct scope_ids *ids)
+{
+    struct buf sweeps = BUF_INIT, experiments = BUF_INIT;
+    json_write(&sweeps, ids->sweeps, 0);
+    json_write(&experiments, ids->experiments, 0);
+    json_t *bind = json_pack("[s, s]", buf_str(&sweeps), buf_str(&experiments));
+    buf_release(&sweeps);
+    buf_release(&experiments);
+    return bind;
+}
+
+#define IS_NAMED                                                                         \
+    "(sweep IN (SELECT value FROM json_each(?1)) OR "                                    \
+    "experiment IN (SELECT value FROM json_each(?2)))"
+#define IN_SCOPE "(SELECT id FROM trial_view WHERE " IS_NAMED ")"
+
+/* ---- trials ---- */
+
+static void read_trial(const struct rows *r, size_t i, struct report_trial *t)
+{
+    int state = trial_state_from_name(cell_text(r, i, "state"));
+    *t = (struct report_trial){
+        .id = cell_int(r, i, "id"),
+        .seed = cell_int(r, i, "seed"),
+        .started_ms = cell_int(r, i, "started_ms"),
+        .ended_ms = cell_int(r, i, "ended_ms"),
+        .attempts = (int)cell_int(r, i, "attempts"),
+        .state = state < 0 ? TRIAL_failed : (enum trial_state)state,
+        .params = cell_object(r, i, "params"),
+        .config = cell_object(r, i, "config"),
+        .metrics = json_object(),
+        .key = xstrdup(cell_text(r, i, "key")),
+        .reason = xstrdup(cell_text(r, i, "reason")),
+        .sweep = xstrdup(cell_text(r, i, "sweep_name")),
+        .spent_s = (double)cell_int(r, i, "duration_ms") / 1000,
+    };
+    if (!t->params)
+        t->params = json_object();
+    if (!t->config)
+        t->config = json_object();
+    if (json_object_size(t->params) == 0)
+        json_object_update(t->params, t->config);
+}
+
+/* "sweep reviews", "sweeps a and b", "experiment x": as far as trials name them. */
+static char *title_of(const struct rows *r, const struct scope_ids *ids)
+{
+    bool sweeps = json_array_size(ids->sweeps) > 0,
+         both = sweeps && json_array_size(ids->experiments) > 0;
+    const char *column = sweeps && !both ? "sweep_name" : "experiment_name";
+    size_t n = 0;
+    struct buf names = BUF_INIT;
+    json_t *seen = json_object(), *none;
+    const char *name;
+    for (size_t i = 0; i < json_array_size(r->list); i++)
+        json_object_set_new(seen, cell_text(r, i, column), json_null());
+    json_object_foreach(seen, name, none)
+    {
+        n++;
+        buf_printf(&names, "%s%s",
+                   n == 1                        ? ""
+                   : n == json_object_size(seen) ? " and "
+                                                 : ", ",
+                   name);
+    }
+    char *title = xasprintf("%s%s %s", sweeps && !both ? "sweep" : "experiment",
+                            n > 1 ? "s" : "", buf_str(&names));
+    json_decref(seen);
+    buf_release(&names);
+    return title;
+}
+
+/* What find_default chose, as it can be asked for again: a sweep by its number. */
+static json_t *default_scope(const struct rows *r, const struct scope_ids *ids)
+{
+    char number[32];
+    snprintf(number, sizeof number, "%lld",
+             (long long)json_integer_value(json_array_get(ids->sweeps, 0)));
+    return json_array_size(ids->sweeps)
+               ? json_pack("{s:[s], s:[]}", "sweeps", number, "experiments")
+               : json_pack("{s:[], s:[s]}", "sweeps", "experiments",
+                           cell_text(r, 0, "experiment_name"));
+}
+
+static json_t *named_scope(const struct report_scope *scope)
+{
+    size_t n = json_array_size(scope->sweeps) + json_array_size(scope->experiments);
+    return n == 0
+               ? NULL
+               : json_pack("{s:o, s:o}", "sweeps",
+                           scope->sweeps ? json_deep_copy(scope->sweeps) : json_array(),
+                           "experiments",
+                           scope->experiments ? json_deep_copy(scope->experiments)
+                                              : json_array());
+}
+
+static int load_trials(struct store *s, const struct scope_ids *ids,
+                       struct report_data *d, struct buf *hashed, struct err *err)
+{
+    struct rows r;
+    int rc = fetch(s,
+                   "SELECT id, state, seed, key, attempts, params, config, started_ms, "
+                   "ended_ms, duration_ms, reason, sweep_name, experiment_name "
+                   "FROM trial_view WHERE " IS_NAMED " ORDER BY id",
+                   scope_bind(ids), &r, hashed, err);
+    if (rc)
+        return rc;
+    d->count = json_array_size(r.list);
+    if (d->count == 0 || d->count > MAX_TRIALS)
+        rc = err_set(err, ERR_NOINPUT,
+                     d->count ? "more than 100000 trials; name a sweep with --sweep"
+                              : "there are no trials to report on; 'peftlab sweep run "
+                                "FILE' or 'peftlab import' adds some");
+    d->trials = xcalloc(d->count + 1, sizeof *d->trials);
+    for (size_t i = 0; i < d->count; i++)
+        read_trial(&r, i, &d->trials[i]);
+    d->title = title_of(&r, ids);
+    d->scope = d->scope ? d->scope : default_scope(&r, ids);
+    d->scope_count = json_array_size(ids->sweeps) + json_array_size(ids->experiments);
+    json_decref(r.result);
+    return rc;
+}
+
+static struct report_trial *find_trial(struct report_data *d, int64_t id)
+{
+    size_t low = 0, high = d->count; /* rows come by id */
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (d->trials[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < d->count && d->trials[low].id == id ? &d->trials[low] : NULL;
+}
+
+static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
+                          struct buf *hashed, struct err *err)
+{
+    struct rows r;
+    int rc =
+        fetch(s,
+              "SELECT trial, key, value, kind FROM summary_view WHERE trial IN " IN_SCOPE
+              " ORDER BY trial, key",
+              bind, &r, hashed, err);
+    if (rc)
+        return rc;
+    json_t *row;
+    size_t i;
+    json_array_foreach(r.list, i, row)
+    {
+        struct report_trial *t = find_trial(d, cell_int(&r, i, "trial"));
+        bool nan = str_eq(cell_text(&r, i, "kind"), "nan");
+        if (t)
+            json_object_set_new(t->metrics, cell_text(&r, i, "key"),
+                                nan ? json_string("NaN")
+                                    : json_incref(cell(&r, i, "value")));
+    }
+    json_decref(r.result);
+    return 0;
+}
+
+/* All attempts count as money spent; the newest environment describes the trial. */
+static int load_runs(struct store *s, json_t *bind, struct report_data *d,
+                     struct buf *hashed, struct err *err)
+{
+    struct rows r;
+    int rc =
+        fetch(s,
+              "SELECT trial, attempt, duration_ms, environment, started_ms, ended_ms "
+              "FROM run_view WHERE trial IN " IN_SCOPE " ORDER BY trial, attempt",
+              bind, &r, hashed, err);
+    if (rc)
+        return rc;
+    json_t *row;
+    size_t i;
+    for (size_t k = 0; k < d->count; k++)
+        d->trials[k].spent_s = 0;
+    json_array_foreach(r.list, i, row)
+    {
+        struct report_trial *t = find_trial(d, cell_int(&r, i, "trial"));
+        if (!t)
+            continue;
+        int64_t start = cell_int(&r, i, "started_ms"), end = cell_int(&r, i, "ended_ms");
+        json_t *environment = cell_object(&r, i, "environment");
+        t->spent_s += (double)cell_int(&r, i, "duration_ms") / 1000;
+        if (environment) {
+            json_decref(t->environment);
+            t->environment = environment;
+        }
+        if (start && (!d->first_ms || start < d->first_ms))
+            d->first_ms = start;
+        if (end > d->last_ms || start > d->last_ms)
+            d->last_ms = end > start ? end : start;
+    }
+    json_decref(r.result);
+    return 0;
+}
+
+int report_data_load(struct store *s, const struct report_scope *scope,
+                     struct report_data *out, struct err *err)
+{
+    *out = (struct report_data){.scope = named_scope(scope)};
+    struct buf hashed = BUF_INIT;
+    struct scope_ids ids = {json_array(), json_array()};
+    int rc = find_scope(s, scope, &ids, err);
+    if (!rc)
+        rc = load_trials(s, &ids, out, &hashed, err);
+    if (!rc)
+        rc = load_summaries(s, scope_bind(&ids), out, &hashed, err);
+    if (!rc)
+        rc = load_runs(s, scope_bind(&ids), out, &hashed, err);
+    json_decref(ids.sweeps);
+    json_decref(ids.experiments);
+    if (!rc) {
+        sha256_hex(buf_str(&hashed), hashed.len, out->rows_sha256);
+        report_data_group(out, scope->group_by);
+    } else {
+        report_data_release(out);
+    }
+    buf_release(&hashed);
+    return rc;
+}
+
+static void labels_release(struct report_labels *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        free(l->items[i].id);
+        free(l->items[i].label);
+        json_decref(l->items[i].facts);
+    }
+    free(l->items);
+}
+
+void report_data_release(struct report_data *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        struct report_trial *t = &d->trials[i];
+        json_decref(t->params);
+        json_decref(t->config);
+        json_decref(t->metrics);
+        json_decref(t->environment);
+        free(t->key);
+        free(t->reason);
+        free(t->sweep);
+    }
+    free(d->trials);
+    free(d->title);
+    json_decref(d->scope);
+    labels_release(&d->columns);
+    labels_release(&d->groups);
+    labels_release(&d->variants);
+    labels_release(&d->machines);
+    *d = (struct report_data){0};
+}
+
+/* ---- series ---- */
+
+json_t *report_series(struct store *s, const json_t *trial_ids, const char *key,
+                      struct err *err)
+{
+    struct rows r;
+    struct buf ids = BUF_INIT;
+    json_write(&ids, trial_ids, 0);
+    int rc = fetch(s,
+                   "SELECT trial, step, value FROM series_view WHERE trial IN (SELECT "
+                   "value FROM json_each(?1)) AND key = ?2 ORDER BY trial, step",
+                   json_pack("[s, s]", buf_str(&ids), key), &r, NULL, err);
+    buf_release(&ids);
+    if (rc)
+        return NULL;
+    json_t *list = json_incref(r.list);
+    json_decref(r.result);
+    return list;
+}

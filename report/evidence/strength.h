@@ -1,0 +1,33 @@
+/* report/evidence/strength.h - how much the trials can carry: what the evidence section prints and
+ * what the threats are judged by. */
+#ifndef REPORT_EVIDENCE_STRENGTH_H
+#define REPORT_EVIDENCE_STRENGTH_H
+
+#include "report/report.h"
+
+struct evidence {
+    size_t complete, failed, open, pruned;
+    size_t seeds_fewest, seeds_most; /* over cells with results */
+    double rows;                     /* of the evaluation split; NaN: not recorded */
+    double visible_by_rows;  /* difference of two unpaired shares that they show with 80 %
+                                power; NaN: no share */
+    double visible_by_seeds; /* median half-width of the best's intervals; NaN: none */
+    size_t variants_fewest, variants_most; /* tried per group */
+};
+struct evidence evidence_of(const struct report *r);
+
+/* SHA-256 of an input ("train_data") as a trial's environment has it; "" not recorded. */
+const char *trial_hash(const struct report_trial *t, const char *input);
+/* Trials whose training file is also their evaluation or test file, byte by byte. */
+size_t evidence_leaks(const struct report *r);
+/* Different files (by hash) that trials of the main column were judged on; 0: unknown. */
+size_t evidence_test_files(const struct report *r);
+
+/* Trials of the column per environment block (store_data.h, machines); SIZE_MAX: of all. */
+void evidence_blocks(const struct report *r, size_t column, size_t *trials);
+size_t evidence_block_count(const struct report *r, size_t column);
+/* Whether two cells have trials in a common block: else they differ in more than their
+ * configurations. */
+bool cells_share_block(const struct report_cell *a, const struct report_cell *b);
+
+#endif

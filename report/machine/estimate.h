@@ -1,0 +1,85 @@
+/* report/machine/estimate.h - memory, compute and time of fine-tuning a base that is not here, by
+ * formula; always predicted, never measured.
+ *
+ * Two stacks give the two ends of a range:
+ *   lean   fused kernels: what cannot be recomputed cheaply is kept, the loss is taken in
+ *          chunks (Unsloth, torchtune, this program); reference/engine.md 7.2
+ *   peft   transformers + peft + bitsandbytes as they are: norms and adapter inputs in
+ *          fp32 copies, logits three times. Held against peft's measured table
+ *          (Llama-3.2-3B, batch 4 x 768, bf16): 18.8 to 36.2 GiB within 6 %, see
+ *          tests/unit/report_estimate.c.
+ * The peft number is what fits or not; where only the lean one fits the word is tight.
+ *
+ * Bytes per category; `peak` is less than their sum where gradients of full fine-tuning
+ * replace activations as the backward pass frees them. Several GPUs: weights are
+ * replicated while one GPU holds everything (data parallel), else everything that belongs
+ * to parameters is divided (sharded, as FSDP does; one layer is gathered at a time). */
+#ifndef REPORT_MACHINE_ESTIMATE_H
+#define REPORT_MACHINE_ESTIMATE_H
+
+#include "report/machine/catalog.h"
+#include "report/machine/shape.h"
+
+#define ESTIMATE_BYTES(X)                                                                \
+    X(weights, "frozen weights; all of them for full fine-tuning")                       \
+    X(trainable, "trained parameters, and fp32 masters of 16-bit ones")                  \
+    X(gradients, "their gradients")                                                      \
+    X(optimizer, "moments")                                                              \
+    X(activations, "kept for the backward pass")                                         \
+    X(logits, "over the vocabulary, with their gradient")                                \
+    X(workspace, "one dequantised matrix, gradients in flight")                          \
+    X(overhead, "CUDA context and libraries")
+enum estimate_bytes {
+#define X(name, help) EST_##name,
+    ESTIMATE_BYTES(X)
+#undef X
+        EST_COUNT
+};
+extern const char *const estimate_names[EST_COUNT];
+
+enum stack { STACK_LEAN, STACK_PEFT, STACK_COUNT };
+
+enum targets { TARGETS_ALL, TARGETS_QV, TARGETS_MLP };
+
+/* How a method is set up. */
+struct setup {
+    const char *method; /* a method or preset of the trainer: "lora", "qlora", "full" */
+    enum targets targets;
+    double rank, virtual_tokens, reduction_factor;
+    bool houlsby;
+    double base_bytes; /* per weight of the base: 2 bf16 or fp16, 4 fp32 */
+    bool checkpointing, adam8, pure_bf16; /* pure: no fp32 masters, 16-bit moments */
+    double batch, accumulation, seq_len;  /* rows of a micro-batch, tokens of a row */
+    double labels;                        /* classes; 0: a language model */
+};
+
+struct estimate {
+    double bytes[EST_COUNT], peak; /* of one GPU, everything on it */
+    double trainable, total, adapter_bytes;
+    double flops_per_token; /* forward, backward and recomputation */
+};
+
+/* Trained parameters by closed form (reference/peft-methods.md section 8). NaN: a method
+ * without one. */
+double estimate_trainable(const struct model_shape *m, const struct setup *s);
+void estimate(const struct model_shape *m, const struct setup *s, enum stack stack,
+              struct estimate *out);
+/* Peak of each of `gpus` when parameters are divided. */
+double estimate_sharded_peak(const struct model_shape *m, const struct setup *s,
+                             const struct estimate *e, int gpus);
+
+struct estimate_range {
+    double low, base, high;
+};
+/* Seconds for so many tokens on `gpus` of a kind: FLOPs / (peak x utilisation), the
+ * utilisation and the price of dequantising and of sharding with their spread. */
+struct estimate_range estimate_seconds(const struct setup *s, const struct estimate *e,
+                                       const struct gpu *gpu, int gpus, bool sharded,
+                                       double tokens);
+/* Seconds of a single request: a forward pass of seq_len tokens for classifiers, one
+ * output token for language models, whichever of reading the weights and computing is
+ * slower. `beside`: the adapter is not merged. */
+struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
+                                       const struct gpu *gpu, bool beside);
+
+#endif

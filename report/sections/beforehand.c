@@ -1,0 +1,209 @@
+/* report/sections/beforehand.c - claims made beforehand, the measurement beside them, and
+ * whether they agree. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "report/report.h"
+#include "report/page/words.h"
+#include <math.h>
+#include <string.h>
+
+static const char *side_name(const struct report *r, size_t group, size_t variant)
+{
+    const char *label = r->data.variants.items[variant].label;
+    const char *name = r->data.groups.items[group].label;
+    return *label ? word_f("%s (%s)", name, label) : name;
+}
+
+/* A difference in the metric's own unit. */
+static const char *change_text(const struct report *r, const struct claim *c, double v)
+{
+    const char *sign = v < 0 ? "−" : "+";
+    double size = fabs(v);
+    if (!isfinite(v))
+        return "–";
+    if (c->quality)
+        return word_change(v, r->settings.rules.delta);
+    if (str_has_suffix(c->prior->metric, "_bytes"))
+        return word_f("%s%s", sign, word_bytes(size));
+    if (str_has_suffix(c->prior->metric, "_ms"))
+        return word_f("%s%s ms", sign, word_ms(size));
+    if (str_has_suffix(c->prior->metric, "_s"))
+        return word_f("%s%s", sign, word_seconds(size));
+    return word_f("%s%.3g", sign, size);
+}
+
+static const char *measured_text(const struct report *r, const struct claim *c)
+{
+    return word_f("%s (95 %% %s)", change_text(r, c, c->pair.diff),
+                  isnan(c->pair.ci95.low)
+                      ? "unknown, too few seeds"
+                      : word_f("%s to %s", change_text(r, c, c->pair.ci95.low),
+                               change_text(r, c, c->pair.ci95.high)));
+}
+
+static const char *direction_text(const struct claim *c)
+{
+    static const char *const words[] = {"higher", "lower", "the same", ""};
+    return words[c->prior->direction];
+}
+
+static const char *scope_text(const struct prior *p)
+{
+    const struct prior_scope *s = &p->scope;
+    const char *rows =
+        s->rows_min > 0 && isfinite(s->rows_max)
+            ? word_f("%s to %s rows", word_count(s->rows_min), word_count(s->rows_max))
+        : s->rows_min > 0       ? word_f("%s rows or more", word_count(s->rows_min))
+        : isfinite(s->rows_max) ? word_f("up to %s rows", word_count(s->rows_max))
+                                : "";
+    return word_f("%s%s%s%s%s", s->task ? s->task : "any task", *rows ? ", " : "", rows,
+                  s->base ? ", seen on " : "", s->base ? s->base : "");
+}
+
+/* ---- numbers ---- */
+
+static json_t *claim_json(const struct report *r, const struct claim *c)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", c->prior->id,
+                          "column", r->data.columns.items[c->column].label, "better",
+                          side_name(r, c->better_group, c->better_variant), "worse",
+                          side_name(r, c->worse_group, c->worse_variant), "metric",
+                          c->quality ? r->settings.metric : c->prior->metric, "test",
+                          c->pair.test, "word", prior_word_text(c->word), "strength",
+                          c->prior->strength);
+    put_number(o, "difference", c->pair.diff);
+    put_number(o, "low95", c->pair.ci95.low);
+    put_number(o, "high95", c->pair.ci95.high);
+    if (c->seeds_needed)
+        json_object_set_new(o, "seeds_needed", json_integer((json_int_t)c->seeds_needed));
+    return o;
+}
+
+/* Of the disagreements the one with the strongest source, then the clearest. */
+static const struct claim *most_surprising(const struct claims *all)
+{
+    const struct claim *best = NULL;
+    double best_t = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const struct claim *c = &all->items[i];
+        double t = fabs(c->pair.diff) / (c->pair.ci95.high - c->pair.ci95.low + 1e-300);
+        if (c->word != PRIOR_DISAGREES)
+            continue;
+        int order = best ? strcmp(c->prior->strength, best->prior->strength) : -1;
+        if (order < 0 || (order == 0 && t > best_t)) {
+            best = c;
+            best_t = t;
+        }
+    }
+    return best;
+}
+
+static json_t *numbers(struct report *r)
+{
+    json_t *o = json_object(), *list = json_array();
+    size_t n[4] = {0};
+    for (size_t i = 0; i < r->claims.count; i++) {
+        n[r->claims.items[i].word]++;
+        json_array_append_new(list, claim_json(r, &r->claims.items[i]));
+    }
+    json_object_set_new(o, "claims", list);
+    json_object_set_new(o, "unmeasured", json_integer((json_int_t)r->claims.unmeasured));
+    if (r->claims.count == 0) {
+        add_takeaway(o,
+                     "None of %zu claims could be held against these trials: no column "
+                     "has both sides of one.",
+                     r->claims.unmeasured);
+        return o;
+    }
+    const struct claim *c = most_surprising(&r->claims);
+    size_t within = n[PRIOR_AGREES] + n[PRIOR_DISAGREES] + n[PRIOR_SILENT];
+    add_takeaway(o,
+                 "Of %s within their scope %zu agree with what was measured, %zu "
+                 "disagree and %zu stay open%s%s.",
+                 word_plural(within, "comparison"), n[PRIOR_AGREES], n[PRIOR_DISAGREES],
+                 n[PRIOR_SILENT],
+                 c ? word_f("; the most surprising, at %s: %s",
+                            r->data.columns.items[c->column].label, c->prior->claim)
+                   : "",
+                 c ? word_f(" (source grade %s), measured %s", c->prior->strength,
+                            measured_text(r, c))
+                 : n[PRIOR_OUTSIDE]
+                     ? word_f("; %zu more are out of scope", n[PRIOR_OUTSIDE])
+                     : "");
+    return o;
+}
+
+/* ---- page ---- */
+
+static void write_claim(const struct report *r, const struct claim *c, struct html *h)
+{
+    static const char classes[] = "bwun"; /* best, worse, undecided, not run */
+    html_row(h);
+    html_raw(h, "<th scope=\"row\">");
+    html_text(h, c->prior->claim);
+    html_el(h, "small", NULL, "%s; grade %s%s", c->prior->source, c->prior->strength,
+            str_eq(c->prior->mark, "M") ? ", from memory, to be checked" : "");
+    html_raw(h, "</th>");
+    html_cell(h, "%s", scope_text(c->prior));
+    html_cell(h, "%s", r->data.columns.items[c->column].label);
+    html_raw(h, "<td>");
+    html_textf(h, "%s of %s against %s: %s, expected %s",
+               c->quality ? metric_of(r) : c->prior->metric,
+               side_name(r, c->better_group, c->better_variant),
+               side_name(r, c->worse_group, c->worse_variant), measured_text(r, c),
+               direction_text(c));
+    if (c->prior->number)
+        html_el(h, "small", NULL, "stated: %s", c->prior->number);
+    html_raw(h, "</td>");
+    buf_printf(&h->out, "<td class=\"cell w-%c\">", classes[c->word]);
+    html_el(h, "span", "word", "%s", prior_word_text(c->word));
+    if (c->word == PRIOR_SILENT && c->seeds_needed)
+        html_el(h, "span", "range", "about %s seeds would settle it",
+                c->seeds_needed > 200 ? "more than 200" : word_f("%zu", c->seeds_needed));
+    html_raw(h, "</td>");
+}
+
+static void write_claims(const struct report *r, bool outside, struct html *h)
+{
+    html_table_open(h, "claims",
+                    outside ? "Claims made for other tasks or data sizes"
+                            : "Claims within their scope",
+                    "Claim|Holds for|Measured at|Measured|Agreement");
+    static const enum prior_word order[] = {PRIOR_DISAGREES, PRIOR_SILENT, PRIOR_AGREES,
+                                            PRIOR_OUTSIDE};
+    for (size_t k = 0; k < ARRAY_LEN(order); k++)
+        for (size_t i = 0; i < r->claims.count; i++)
+            if (r->claims.items[i].word == order[k] &&
+                (order[k] == PRIOR_OUTSIDE) == outside)
+                write_claim(r, &r->claims.items[i], h);
+    html_table_close(h);
+}
+
+static void write(const struct report *r, const json_t *n, struct html *h)
+{
+    size_t outside = 0;
+    (void)n;
+    for (size_t i = 0; i < r->claims.count; i++)
+        outside += r->claims.items[i].word == PRIOR_OUTSIDE;
+    if (r->claims.count > outside)
+        write_claims(r, false, h);
+    if (outside) {
+        html_raw(h, "<details><summary>");
+        html_textf(h, "%zu measured outside the claim's scope", outside);
+        html_raw(h, "</summary>\n");
+        write_claims(r, true, h);
+        html_raw(h, "</details>\n");
+    }
+    html_el(
+        h, "p", "note",
+        "agrees: the 95 %% interval of the measured difference leaves out 0 on the "
+        "claim's side (for equality: lies within ±%g); disagrees: on the other side; "
+        "silent: neither. Grades: A peer-reviewed with several seeds or tasks, B with "
+        "limits, C vendor or benchmark of few runs, D documentation. %zu further "
+        "claims have no both sides in these trials.",
+        r->settings.rules.delta, r->claims.unmeasured);
+}
+
+const struct section section_priors = {"priors", "Known beforehand and measured", numbers,
+                                       write};

@@ -1,0 +1,333 @@
+/* report/sections/decision.c - the first box: what to choose, how sure that is, what it
+ * costs, what would settle or flip it. Its three takeaways are also what the command
+ * prints. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "report/cost/cost.h"
+#include "report/sections/decision.h"
+#include "report/page/words.h"
+#include <math.h>
+#include <stdlib.h>
+
+enum confidence {
+    CONFIDENCE_HIGH,
+    CONFIDENCE_MODERATE,
+    CONFIDENCE_TIED,
+    CONFIDENCE_NONE
+};
+
+static const char *const confidence_words[] = {"high confidence", "moderate confidence",
+                                               "cannot tell", "screening only"};
+
+static const struct verdict *main_verdict(const struct report *r)
+{
+    return r->matrix.verdicts[r->matrix.main_column];
+}
+
+static const struct report_cell *cell_of(const struct report *r, size_t group)
+{
+    return matrix_cell(&r->matrix, r->matrix.main_column, group);
+}
+
+static const char *group_name(const struct report *r, size_t group)
+{
+    return r->data.groups.items[group].label;
+}
+
+static const char *where(const struct report *r)
+{
+    return r->data.columns.items[r->matrix.main_column].label;
+}
+
+/* The pair of the best that is closest to not being better. */
+static const struct verdict_pair *closest_pair(const struct verdict *v)
+{
+    const struct verdict_pair *worst = NULL;
+    for (size_t i = 0; i < v->pair_count; i++)
+        if (v->pairs[i].a == v->ranking[0] &&
+            (!worst || v->pairs[i].p_holm > worst->p_holm))
+            worst = &v->pairs[i];
+    return worst;
+}
+
+/* high: every comparison has an adjusted p < .01 and the interval of the closest one
+ * starts at delta or above, from five seeds or more. */
+static enum confidence confidence_of(const struct verdict *v)
+{
+    size_t fewest = SIZE_MAX;
+    for (size_t i = 0; i < v->ranked; i++)
+        if (v->configs[v->ranking[i]].n_ok < fewest)
+            fewest = v->configs[v->ranking[i]].n_ok;
+    if (v->item_level)
+        return CONFIDENCE_NONE;
+    if (v->ranked < 2 || fewest < 2)
+        return v->tied_count == 1 && v->ranked > 1 ? CONFIDENCE_MODERATE
+                                                   : CONFIDENCE_NONE;
+    if (v->tied_count > 1)
+        return CONFIDENCE_TIED;
+    const struct verdict_pair *p = closest_pair(v);
+    return p->p_holm < .01 && p->ci95.low >= v->rules.delta && fewest >= 5
+               ? CONFIDENCE_HIGH
+               : CONFIDENCE_MODERATE;
+}
+
+static char *tied_names(const struct report *r, size_t from)
+{
+    const struct verdict *v = main_verdict(r);
+    struct buf out = BUF_INIT;
+    size_t shown = v->tied_count - from > 6 ? 5 : v->tied_count - from;
+    for (size_t i = 0; i < shown; i++)
+        buf_printf(&out, "%s%s",
+                   i == 0                                            ? ""
+                   : i + 1 == shown && shown == v->tied_count - from ? " and "
+                                                                     : ", ",
+                   group_name(r, v->tied[from + i]));
+    if (shown < v->tied_count - from)
+        buf_printf(&out, " and %zu more", v->tied_count - from - shown);
+    return buf_detach(&out, NULL);
+}
+
+static const char *mean_text(const struct report *r, size_t group)
+{
+    const struct verdict_config *c = &main_verdict(r)->configs[group];
+    double delta = r->settings.rules.delta;
+    if (c->items)
+        return word_f("%s (95 %% %s of %zu items, one seed)", word_score(c->mean, delta),
+                      word_range(c->ci, delta), c->items);
+    if (isnan(c->ci.low))
+        return word_f("%s (%s, no interval)", word_score(c->mean, delta),
+                      word_plural(c->n_ok, "seed"));
+    return word_f("%s (95 %% %s, %s)", word_score(c->mean, delta),
+                  word_range(c->ci, delta), word_plural(c->n_ok, "seed"));
+}
+
+/* ---- line 1: the verdict ---- */
+
+static bool all_equivalent(const struct verdict *v)
+{
+    for (size_t i = 1; i < v->tied_count; i++)
+        if (verdict_find(v, v->tied[0], v->tied[i])->word != VERDICT_EQUIVALENT)
+            return false;
+    return true;
+}
+
+/* Single runs on counted items: what their evaluation set can tell of them. */
+static void item_line(const struct report *r, json_t *numbers)
+{
+    const struct verdict *v = main_verdict(r);
+    size_t best = v->ranking[0], raw = 0, all = 0;
+    for (size_t i = 0; i + 1 < v->ranked; i++) {
+        raw += !(v->pairs[i].p < VERDICT_ALPHA);
+        all += !(v->pairs[i].p_holm < VERDICT_ALPHA);
+    }
+    add_takeaway(
+        numbers,
+        "Screening at %s: one run each. %s has the highest %s, %s; %zu of %zu "
+        "others do not differ from it after Holm over the comparisons with it "
+        "(%zu without adjustment, %zu over all %zu pairs), on %zu evaluation items "
+        "alone; how much seeds vary is unknown.",
+        where(r), cell_name(r, cell_of(r, best)), metric_of(r), mean_text(r, best),
+        v->tied_count - 1, v->ranked - 1, raw, all, v->pair_count,
+        v->configs[best].items);
+}
+
+static void verdict_line(const struct report *r, json_t *numbers)
+{
+    const struct verdict *v = main_verdict(r);
+    double delta = r->settings.rules.delta;
+    size_t best = v->ranking[0];
+    const char *name = cell_name(r, cell_of(r, best));
+    if (v->ranked == 1) {
+        add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.", where(r),
+                     name, metric_of(r), mean_text(r, best));
+    } else if (v->item_level) {
+        item_line(r, numbers);
+    } else if (v->tied_count == 1) {
+        const struct verdict_pair *p = closest_pair(v);
+        add_takeaway(numbers,
+                     "Choose %s at %s: %s %s, better than the closest, %s, by %s "
+                     "(%s).",
+                     name, where(r), metric_of(r), mean_text(r, best),
+                     group_name(r, p->b), word_score(p->diff, delta),
+                     pair_evidence(r, p));
+    } else {
+        char *others = tied_names(r, 1);
+        bool same = all_equivalent(v);
+        add_takeaway(
+            numbers, "%s at %s: %s has the highest mean, %s %s, and %s %s.",
+            same ? "Equivalent" : "Cannot tell", where(r), name, metric_of(r),
+            mean_text(r, best), others,
+            same
+                ? word_f("lie within ±%g of it", delta)
+                : word_f("could be as good (smallest difference of interest %g)", delta));
+        free(others);
+    }
+}
+
+/* ---- line 2: what it costs ---- */
+
+static double lean_bytes(const struct report *r, const struct report_cell *c)
+{
+    return cell_spread(c, r->settings.memory_key).mean;
+}
+
+/* "172 MiB of memory, 5.39 ms p50, $0.00025 per run", as far as it was recorded. */
+static const char *needs_text(const struct report *r, const struct report_cell *c)
+{
+    double bytes = lean_bytes(r, c), usd = cell_run_usd(r, c),
+           latency = cell_spread(c, "latency/p50_ms").mean;
+    const char *parts[] = {isnan(bytes) ? "" : word_f("%s of memory", word_bytes(bytes)),
+                           isnan(latency) ? "" : word_f("%s ms p50", word_ms(latency)),
+                           isnan(usd) ? "" : word_f("%s per run", word_usd(usd))};
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (*parts[i])
+            text = word_f("%s%s%s", text, *text ? ", " : "", parts[i]);
+    return text;
+}
+
+size_t decision_leanest(const struct report *r)
+{
+    const struct verdict *v = main_verdict(r);
+    bool tied = v->tied_count > 1;
+    size_t n = tied ? v->tied_count : v->ranked, best = v->ranking[0];
+    for (size_t i = 1; i < n; i++) {
+        size_t g = tied ? v->tied[i] : v->ranking[i];
+        if (lean_bytes(r, cell_of(r, g)) < lean_bytes(r, cell_of(r, best)))
+            best = g;
+    }
+    return best;
+}
+
+static void cost_line(const struct report *r, json_t *numbers)
+{
+    const struct verdict *v = main_verdict(r);
+    size_t best = v->ranking[0], lean = decision_leanest(r);
+    const char *mine = needs_text(r, cell_of(r, best));
+    if (!*mine) {
+        add_takeaway(numbers, "Memory, latency and cost were not recorded, so only the "
+                              "score is judged.");
+    } else if (lean == best) {
+        add_takeaway(numbers, "%s needs %s, the least memory of %s.", group_name(r, best),
+                     mine,
+                     v->tied_count > 1 ? "what is tied with it" : "all that were tried");
+    } else {
+        const struct verdict_pair *p = verdict_find(v, best, lean);
+        add_takeaway(numbers,
+                     "%s needs %s; the leanest%s, %s, needs %s for a score %s "
+                     "worse (%s).",
+                     group_name(r, best), mine, v->tied_count > 1 ? " tied with it" : "",
+                     group_name(r, lean), needs_text(r, cell_of(r, lean)),
+                     word_score(p->diff, r->settings.rules.delta), pair_evidence(r, p));
+    }
+}
+
+/* ---- line 3: what would settle or flip it ---- */
+
+/* The undecided pair of the best that needs fewest seeds; NULL: none can be planned. */
+static const struct verdict_pair *settling_pair(const struct verdict *v, size_t *seeds)
+{
+    const struct verdict_pair *best = NULL;
+    for (size_t i = 1; i < v->tied_count; i++) {
+        const struct verdict_pair *p = verdict_find(v, v->tied[0], v->tied[i]);
+        size_t n = verdict_seeds_needed(p, v->rules.delta, v->pair_count);
+        if (p->word == VERDICT_UNDECIDED && n > 0 && (!best || n < *seeds)) {
+            best = p;
+            *seeds = n;
+        }
+    }
+    return best;
+}
+
+static void settle_line(const struct report *r, json_t *numbers)
+{
+    const struct verdict *v = main_verdict(r);
+    double delta = r->settings.rules.delta;
+    size_t seeds = 0, have = v->configs[v->ranking[0]].n_ok;
+    const struct verdict_pair *p = settling_pair(v, &seeds);
+    if (v->ranked < 2) {
+        add_takeaway(numbers,
+                     "To settle: run at least one other %s with 3 seeds or more.",
+                     r->data.by_method ? "method" : "group");
+    } else if (v->item_level) {
+        add_takeaway(numbers,
+                     "To settle: 3 seeds or more of each of the %zu that may be best, as "
+                     "one seed cannot show how much results vary.",
+                     v->tied_count);
+    } else if (v->tied_count == 1) {
+        const struct verdict_pair *c = closest_pair(v);
+        add_takeaway(numbers,
+                     "It would flip if differences up to %s (now %g) did not matter to "
+                     "you; it rests on %s and %s per configuration.",
+                     word_score(c->diff, delta / 10), delta,
+                     word_plural(r->data.machines.count, "environment"),
+                     word_plural(have, "seed"));
+    } else if (all_equivalent(v)) {
+        add_takeaway(numbers,
+                     "The choice between them is free: take the leanest; a "
+                     "smaller difference of interest than %g would reopen it.",
+                     delta);
+    } else if (!p) {
+        add_takeaway(numbers,
+                     "To settle: at least 3 seeds of each, as %s cannot show "
+                     "how much results vary.",
+                     word_plural(have, "seed"));
+    } else if (isfinite(p->equal_effort_diff)) {
+        add_takeaway(numbers,
+                     "To settle: tune %s as much as %s; at equal effort the lead shrinks "
+                     "from %s to %s.",
+                     group_name(r, p->b), group_name(r, p->a), word_score(p->diff, delta),
+                     word_change(p->equal_effort_diff, delta));
+    } else {
+        add_takeaway(
+            numbers,
+            "To settle: about %s seeds each (now %zu) would likely decide between "
+            "%s and %s (difference %s, s.d. %s)%s.",
+            seeds > 200 ? "more than 200"
+                        : word_f("%zu", seeds > have ? seeds : have + 1),
+            have, group_name(r, p->a), group_name(r, p->b), word_change(p->diff, delta),
+            word_score(p->sd, delta),
+            seeds > 30 ? "; a larger evaluation set is likely cheaper" : "");
+    }
+}
+
+static json_t *numbers(struct report *r)
+{
+    const struct verdict *v = main_verdict(r);
+    json_t *o = json_object(), *tied = json_array();
+    json_object_set_new(o, "column", json_string(where(r)));
+    if (!v->ranked) {
+        json_object_set_new(o, "decision", json_string("none"));
+        json_object_set_new(o, "confidence", json_string("screening only"));
+        add_takeaway(o, "No decision: none of %s has a usable %s.",
+                     word_plural(r->data.count, "trial"), metric_of(r));
+        add_takeaway(o, "%zu of them failed or are not finished.", r->data.count);
+        add_takeaway(o, "Look at the reasons with 'peftlab ls --state failed' and try "
+                        "again with 'peftlab sweep run --retry-failed'.");
+        json_decref(tied);
+        return o;
+    }
+    for (size_t i = 0; i < v->tied_count; i++)
+        json_array_append_new(tied, json_string(group_name(r, v->tied[i])));
+    json_object_set_new(o, "decision",
+                        json_string(v->ranked < 2        ? "none"
+                                    : v->tied_count == 1 ? "winner"
+                                                         : "tied"));
+    json_object_set_new(o, "confidence", json_string(confidence_words[confidence_of(v)]));
+    json_object_set_new(o, "configuration",
+                        json_string(cell_name(r, cell_of(r, v->ranking[0]))));
+    json_object_set_new(o, "tied_set", tied);
+    verdict_line(r, o);
+    cost_line(r, o);
+    settle_line(r, o);
+    json_object_set_new(o, "flips", decision_flips(r));
+    json_object_set_new(o, "status",
+                        json_string(r->sla ? sla_text(r->sla, "status") : "draft"));
+    const struct sla_verdict *service = r->sla ? sla_leader(r) : NULL;
+    if (service)
+        json_object_set_new(o, "service_levels",
+                            json_string(sla_words[service->overall]));
+    return o;
+}
+
+const struct section section_decision = {"decision", "Decision", numbers, decision_write};
