@@ -2,7 +2,7 @@
  * why the rest cannot. Runs nothing and changes nothing. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "cli/command.h"
-#include "cli/store_view.h"
+#include "cli/store/store_view.h"
 #include "kernels/backend.h"
 #include "lib/buf.h"
 #include "lib/json.h"

@@ -1,0 +1,395 @@
+/* cli/decide/cmd_advise.c - `peftlab advise`: which method under these constraints, and why.
+ *
+ * Of a base that is here and that the trainer knows, memory on this machine is planned by
+ * the trainer itself; everything else is predicted by formula (report/machine/estimate.h). */
+#include "cli/command.h"
+#include "cli/decide/plan_file.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include "report/advise/advise.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/hub/hf_model.h"
+#include "runner/trial.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* Of rows that are written for the planner alone. */
+#define MAX_PLANNED_TOKENS 4e6
+
+/* clang-format off */
+static const struct opt_def options[] = {
+    {.key = "model", .type = OPT_STRING, .flags = OPT_REQUIRED, .metavar = "NAME",
+     .help = "base model: a folder, an id, or a known name (llama-2-7b, bert-base, ...)",
+     .group = "what"},
+    {.key = "task", .type = OPT_CHOICE, .choices = "seq-cls=SEQ_CLS|causal-lm=CAUSAL_LM",
+     .help = "what is learned (default: by the base)", .group = "what"},
+    {.key = "rows", .type = OPT_FLOAT, .min = 1, .max = 1e12, .metavar = "N",
+     .help = "training rows (default: those of --train-data)", .group = "what"},
+    {.key = "epochs", .type = OPT_FLOAT, .preset = "3", .min = 0.01, .max = 1e4,
+     .metavar = "X", .help = "passes over them", .group = "what"},
+    {.key = "seq_len", .aliases = "max_length", .type = OPT_INT, .min = 4, .max = 1000000,
+     .metavar = "N", .help = "tokens per row (default: 512 for causal-lm, 128)",
+     .group = "what"},
+    {.key = "batch", .aliases = "batch_size", .type = OPT_INT, .preset = "16", .min = 1,
+     .max = 100000, .metavar = "N", .help = "rows per update", .group = "what"},
+    {.key = "rank", .type = OPT_INT, .min = 1, .max = 4096, .metavar = "N",
+     .help = "of LoRA (default: by rows and base)", .group = "what"},
+    {.key = "train_data", .type = OPT_PATH, .metavar = "FILE",
+     .help = "the rows themselves: memory on this machine is then exact", .group = "what"},
+    {.key = "eval_data", .type = OPT_PATH, .metavar = "FILE",
+     .help = "rows to choose by, for the sweep file", .group = "what"},
+    {.key = "gpu", .type = OPT_STRING, .metavar = "NxNAME",
+     .help = "GPUs to train on, as 2xa100-40 (default: this machine)", .group = "limits"},
+    {.key = "memory", .type = OPT_STRING, .metavar = "SIZE",
+     .help = "memory of a device, as 24GB (default: the GPU's, this machine's)",
+     .group = "limits"},
+    {.key = "core_price", .type = OPT_FLOAT, .preset = "0.048", .min = 0, .max = 1000,
+     .metavar = "USD", .help = "price of one core of this machine per hour",
+     .group = "limits"},
+    {.key = "hours", .type = OPT_FLOAT, .min = 0, .max = 1e6, .metavar = "X",
+     .help = "longest training", .group = "limits"},
+    {.key = "budget", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "USD",
+     .help = "of one training", .group = "limits"},
+    {.key = "latency_ms", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "MS",
+     .help = "of a single request", .group = "limits"},
+    {.key = "base_untouched", .type = OPT_BOOL, .preset = "false",
+     .help = "the base must stay byte-identical (certified, shared)", .group = "limits"},
+    {.key = "tasks_later", .type = OPT_BOOL, .preset = "false",
+     .help = "further tasks are added to the same base later", .group = "limits"},
+    {.key = "keep_skills", .type = OPT_BOOL, .preset = "false",
+     .help = "the base's other skills must stay", .group = "limits"},
+    {.key = "checkpointing", .type = OPT_CHOICE, .preset = "auto", .choices = "auto|on|off",
+     .help = "gradient checkpointing", .group = "limits"},
+    {.key = "store", .type = OPT_PATH, .metavar = "FILE",
+     .help = "evidence of its trials on the same task and base (default: PEFTLAB_STORE, "
+             "then ./peftlab.db)", .group = "evidence"},
+    {.key = "gpus", .type = OPT_PATH, .metavar = "FILE",
+     .help = "catalogue of GPUs (default: built in)", .group = "evidence"},
+    {.key = "prices", .type = OPT_PATH, .metavar = "FILE",
+     .help = "prices of GPUs (default: built in, dated)", .group = "evidence"},
+    {.key = "write", .type = OPT_PATH, .metavar = "FILE",
+     .help = "write the first sweep file to run", .group = "output"},
+    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON",
+     .group = "output"},
+};
+/* clang-format on */
+static const struct opt_table table = {"advise", options, ARRAY_LEN(options)};
+
+/* --- what was asked --- */
+
+/* "24GB", "16 GiB", "8e9" as bytes; NaN: no size. */
+static double parse_size(const char *text)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    double n = strtod(text, &end);
+    const bool number = end != text;
+    end += strspn(end, " ");
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    if (unit) {
+        const bool binary = end[1] == 'i';
+        n *= pow(binary ? 1024 : 1000, (double)(unit - units + 1));
+        end += binary ? 2 : 1;
+    }
+    end += *end == 'B';
+    return !number || *end || !(n > 0) || !isfinite(n) ? NAN : n;
+}
+
+/* The folder (owned; NULL: none) and the shape. */
+static int find_model(const char *name, char **dir, struct model_shape *shape,
+                      struct err *err)
+{
+    struct shapes shapes;
+    *dir = NULL;
+    if (fs_is_dir(name) || hf_model_find(name, dir, NULL) == 0) {
+        if (!*dir)
+            *dir = xstrdup(name);
+        return shape_from_folder(*dir, shape, err);
+    }
+    int rc = shapes_load(&shapes, err);
+    if (!rc && !shape_find(&shapes, name, shape))
+        rc = shape_unknown(&shapes, name, err);
+    shapes_release(&shapes);
+    return rc;
+}
+
+static int read_limits(const json_t *v, const struct catalog *c, struct advise_request *r,
+                       struct err *err)
+{
+    const char *gpu = json_get_str(v, "gpu", NULL),
+               *size = json_get_str(v, "memory", NULL), *data = r->train_data;
+    int rc = gpu ? machine_parse(c, gpu, &r->machine, err) : 0;
+    r->machine.count = gpu ? r->machine.count : 1;
+    if (rc)
+        return rc;
+    r->memory_bytes =
+        gpu ? r->machine.gpu->memory_bytes : (double)proc_memory_limit_bytes();
+    if (size && !isfinite(r->memory_bytes = parse_size(size)))
+        return err_set(err, ERR_USAGE, "advise: --memory '%s' is no size such as 24GB",
+                       size);
+    if (data && !isfinite(r->rows) && !isfinite(r->rows = count_lines(data, err)))
+        return -(int)err->code;
+    if (!r->shape.decoder && str_eq(r->task, "causal-lm"))
+        return err_set(err, ERR_CONFIG,
+                       "advise: '%s' is an encoder; for causal-lm take a language model",
+                       r->model);
+    if (r->seq_len > r->shape.positions)
+        return err_set(err, ERR_CONFIG,
+                       "advise: '%s' has %.0f positions, --seq-len is %.0f", r->model,
+                       r->shape.positions, r->seq_len);
+    return 0;
+}
+
+static int read_request(const json_t *v, const struct catalog *c,
+                        struct advise_request *r, struct err *err)
+{
+    const char *way = json_get_str(v, "checkpointing", "auto");
+    r->task = json_get_str(v, "task", r->shape.decoder ? "causal-lm" : "seq-cls");
+    r->rows = json_get_num(v, "rows", NAN);
+    r->epochs = json_get_num(v, "epochs", 3);
+    r->seq_len = json_get_num(
+        v, "seq_len", fmin(str_eq(r->task, "causal-lm") ? 512 : 128, r->shape.positions));
+    r->batch = json_get_num(v, "batch", 16);
+    r->rank = json_get_num(v, "rank", NAN);
+    r->usd_per_hour = json_get_num(v, "core_price", NAN) * proc_cpu_count();
+    r->hours = json_get_num(v, "hours", NAN);
+    r->usd = json_get_num(v, "budget", NAN);
+    r->latency_ms = json_get_num(v, "latency_ms", NAN);
+    r->base_untouched = json_get_bool(v, "base_untouched", 0);
+    r->tasks_later = json_get_bool(v, "tasks_later", 0);
+    r->keep_skills = json_get_bool(v, "keep_skills", 0);
+    r->checkpointing = str_eq(way, "on") ? 1 : str_eq(way, "off") ? 0 : -1;
+    r->train_data = json_get_str(v, "train_data", NULL);
+    r->eval_data = json_get_str(v, "eval_data", NULL);
+    return read_limits(v, c, r, err);
+}
+
+/* --- the trainer's own plan --- */
+
+struct planner {
+    const struct advise_request *request;
+    const char *dir; /* of the model */
+    char rows[512];  /* file with full-length rows, where the user gave none */
+};
+
+/* Rows of exactly the length that was asked for, one for each of a batch. */
+static int write_rows(const struct planner *p, double length)
+{
+    struct buf text = BUF_INIT;
+    for (int row = 0; row < p->request->batch; row++) {
+        buf_str_add(&text, "{\"input_ids\": [");
+        for (int t = 0; t < length; t++)
+            buf_printf(&text, "%s%d", t ? ", " : "", 5 + t % 50);
+        buf_printf(&text, "], \"label\": %d}\n", row % 2);
+    }
+    int rc = fs_write_atomic(p->rows, buf_str(&text), text.len, NULL);
+    buf_release(&text);
+    return rc;
+}
+
+static json_t *trial_of(const struct planner *p, const struct setup *s, double length)
+{
+    const struct advise_request *r = p->request;
+    char *dir = fs_absolute(p->dir),
+         *data = fs_absolute(r->train_data ? r->train_data : p->rows);
+    json_t *t =
+        json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "model", dir,
+                  "task", r->task, "method", s->method, "train_data", data, "batch_size",
+                  (int)s->batch, "gradient_accumulation_steps", (int)s->accumulation,
+                  "max_length", (int)length, "gradient_checkpointing", s->checkpointing,
+                  "optim", s->adam8 ? "adamw_8bit" : "adamw", "num_train_epochs",
+                  r->train_data ? r->epochs : 1.0);
+    if (!r->train_data)
+        json_object_set_new(t, "num_labels", json_integer(2));
+    if (str_in_list(s->method, "lora|qlora|dora", '|'))
+        json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
+    free(dir);
+    free(data);
+    return t;
+}
+
+static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out)
+{
+    const struct planner *p = ctx;
+    const struct advise_request *r = p->request;
+    const double taken =
+        (arch_find(r->shape.model_type, NULL)->positions_behind_pad ? 2 : 0) +
+        (str_in_list(s->method, "prompt|prefix", '|') ? s->virtual_tokens : 0);
+    const double length = fmin(r->seq_len, r->shape.positions - taken);
+    struct trial_prediction plan;
+    json_t *resolved = NULL, *trial = NULL;
+    if (s->batch * length > MAX_PLANNED_TOKENS)
+        return -1;
+    int rc = r->train_data ? 0 : write_rows(p, length);
+    if (!rc) {
+        trial = trial_of(p, s, length);
+        rc = trial_resolve(trial, &resolved, NULL);
+    }
+    if (!rc)
+        rc = trial_predict(resolved, ".", &plan, NULL);
+    json_decref(trial);
+    json_decref(resolved);
+    if (rc)
+        return rc;
+    *out = (struct exact_plan){
+        .peak = (double)plan.total_bytes,
+        .seconds = r->train_data ? plan.train_s
+                                 : plan.train_s / (double)plan.tokens * r->rows *
+                                       r->epochs * length,
+        .trainable = (double)plan.trainable_parameters,
+        .adapter_bytes = (double)plan.adapter_bytes,
+    };
+    out->bytes[EST_weights] = (double)plan.bytes[MEM_weights];
+    out->bytes[EST_trainable] = (double)plan.bytes[MEM_trainable];
+    out->bytes[EST_gradients] = (double)plan.bytes[MEM_gradients];
+    out->bytes[EST_optimizer] = (double)plan.bytes[MEM_optimizer];
+    out->bytes[EST_activations] = (double)plan.bytes[MEM_activations];
+    out->bytes[EST_workspace] =
+        (double)(plan.bytes[MEM_workspace] + plan.bytes[MEM_batch]);
+    return 0;
+}
+
+/* --- the command --- */
+
+static int open_evidence(const json_t *values, struct store **s, struct err *err)
+{
+    char *path = store_default_path(json_get_str(values, "store", NULL));
+    int rc = json_get_str(values, "store", NULL) || fs_exists(path)
+                 ? store_open(path, STORE_READ_ONLY, s, err)
+                 : 0;
+    free(path);
+    return rc;
+}
+
+static int write_sweep(const struct advise *a, const char *path, struct err *err)
+{
+    char *text = advise_sweep(a);
+    if (!text)
+        return err_set(err, ERR_FAILED, "no method is left: there is no sweep to write");
+    int rc = fs_write_atomic(path, text, strlen(text), err);
+    free(text);
+    return rc;
+}
+
+static int answer(const json_t *values, const struct advise *a, struct err *err)
+{
+    const char *path = json_get_str(values, "write", NULL);
+    const bool as_json = json_get_bool(values, "json", 0);
+    if (as_json) {
+        struct buf text = BUF_INIT;
+        json_t *j = advise_json(a);
+        json_write(&text, j, 1);
+        puts(buf_str(&text));
+        json_decref(j);
+        buf_release(&text);
+    } else {
+        advise_print(a, stdout);
+    }
+    int rc = path ? write_sweep(a, path, err) : 0;
+    if (!rc && path && !as_json)
+        printf("\nThe first sweep is in %s: peftlab sweep plan %s\n", path, path);
+    return rc ? rc : !a->open;
+}
+
+/* Paths of a sweep file are relative to it. */
+static void from_file(const char **path, const char *write, char **owned)
+{
+    if (*path && write && strchr(write, '/'))
+        *path = *owned = fs_absolute(*path);
+}
+
+static int make_and_answer(const json_t *values, struct advise_request *r,
+                           struct planner *planner, struct err *err)
+{
+    const char *write = json_get_str(values, "write", NULL);
+    char *owned[3] = {NULL, NULL, NULL};
+    struct advise a;
+    int fd = mkstemp(planner->rows);
+    if (fd >= 0 && r->trains_here) {
+        r->exact = plan_exactly;
+        r->ctx = planner;
+    }
+    int rc = advise_make(r, &a, err);
+    if (fd >= 0) { /* before anything is printed: the reader may go away */
+        close(fd);
+        unlink(planner->rows);
+    }
+    if (rc)
+        return rc;
+    from_file(&r->train_data, write, &owned[0]);
+    from_file(&r->eval_data, write, &owned[1]);
+    if (planner->dir && fs_is_dir(r->model))
+        from_file(&r->model, write, &owned[2]);
+    rc = answer(values, &a, err);
+    advise_release(&a);
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+        free(owned[i]);
+    return rc;
+}
+
+static int advise(const json_t *values, struct err *err)
+{
+    struct catalog catalog = {0};
+    struct priors priors = {0};
+    struct store *store = NULL;
+    char *dir = NULL;
+    struct advise_request r = {.model = json_get_str(values, "model", NULL),
+                               .catalog = &catalog,
+                               .priors = &priors};
+    struct planner planner = {.request = &r};
+    const char *temporary = getenv("TMPDIR");
+    snprintf(planner.rows, sizeof planner.rows, "%s/peftlab-advise.XXXXXX",
+             temporary && *temporary ? temporary : "/tmp");
+    if (!r.model)
+        return err_set(err, ERR_USAGE, "advise: --model is missing (usage: peftlab %s)",
+                       cmd_advise.usage);
+    int rc = catalog_load(json_get_str(values, "gpus", NULL),
+                          json_get_str(values, "prices", NULL), &catalog, err);
+    if (!rc)
+        rc = priors_load(&priors, err);
+    if (!rc)
+        rc = find_model(r.model, &dir, &r.shape, err);
+    if (!rc)
+        rc = read_request(values, &catalog, &r, err);
+    if (!rc)
+        rc = open_evidence(values, &store, err);
+    r.store = store;
+    r.trains_here = dir && arch_find(r.shape.model_type, NULL);
+    planner.dir = dir;
+    if (!rc)
+        rc = make_and_answer(values, &r, &planner, err);
+    store_close(store);
+    catalog_release(&catalog);
+    priors_release(&priors);
+    free(dir);
+    return rc;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values;
+    size_t count = 0;
+    bool done = false;
+    int rc = command_parse(&cmd_advise, argc, argv, &values, NULL, 0, &count, &done, err);
+    if (!rc && !done)
+        rc = advise(values, err);
+    json_decref(values);
+    return rc;
+}
+
+const struct command cmd_advise = {
+    .name = "advise",
+    .usage = "advise --model NAME [--gpu 2xa100-40] [--rows N] [--base-untouched] ...",
+    .help = "Rank methods under your constraints: memory, time, cost, priors, evidence.",
+    .group = "Trials",
+    .options = &table,
+    .run = run,
+};

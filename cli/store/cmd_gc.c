@@ -1,0 +1,86 @@
+/* cli/store/cmd_gc.c - `peftlab gc`: files of runs that count for nothing. Says what would go;
+ * --delete removes it. */
+#include "cli/command.h"
+#include "cli/store/store_view.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "tracker/store/upkeep.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct opt_def options[] = {
+    VIEW_OPTIONS,
+    {"delete", NULL, OPT_BOOL, "false", 0, 0, NULL, "what", NULL, 0, NULL,
+      "remove the files instead of listing them"},
+};
+static const struct opt_table table = {"gc", options, ARRAY_LEN(options)};
+
+static int remove_all(const json_t *list, struct err *err)
+{
+    const json_t *entry;
+    size_t i;
+    int rc = 0;
+    json_array_foreach((json_t *)list, i, entry)
+    {
+        if (rc == 0)
+            rc = fs_remove_tree(json_get_str(entry, "path", ""), err);
+    }
+    return rc;
+}
+
+static void print_list(const json_t *list, bool removed)
+{
+    const json_t *entry;
+    size_t i;
+    char size[32];
+    double sum = 0;
+    json_array_foreach((json_t *)list, i, entry)
+    {
+        const char *path = json_get_str(entry, "path", "");
+        char *clean = str_clean(path, json_string_length(json_object_get(entry, "path")));
+        double bytes = json_get_num(entry, "bytes", 0);
+        sum += bytes;
+        printf("%10s  %s  (%s)\n", str_bytes(size, sizeof size, bytes), clean,
+               json_get_str(entry, "why", ""));
+        free(clean);
+    }
+    printf("%zu %s, %s%s\n", i, removed ? "removed" : "may go",
+           str_bytes(size, sizeof size, sum),
+           i > 0 && !removed ? "; --delete removes them" : "");
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values, *list = NULL;
+    size_t count = 0;
+    bool done = false;
+    struct store *s = NULL;
+    int rc = command_parse(&cmd_gc, argc, argv, &values, NULL, 0, &count, &done, err);
+    if (rc || done)
+        return rc;
+    bool removed = json_get_bool(values, "delete", 0);
+    rc = view_open(values, &s, err);
+    if (rc == 0 && !(list = store_garbage(s, err)))
+        rc = -(int)err->code;
+    if (rc == 0 && removed)
+        rc = remove_all(list, err);
+    if (rc == 0 && json_get_bool(values, "json", 0))
+        view_print_json(json_pack("{s:O, s:b}", "files", list, "removed", removed));
+    else if (rc == 0)
+        print_list(list, removed);
+    json_decref(list);
+    json_decref(values);
+    store_close(s);
+    return rc;
+}
+
+const struct command cmd_gc = {
+    .name = "gc",
+    .usage = "gc [--delete]",
+    .help = "Find files of runs that count for nothing any more.",
+    .group = "Store",
+    .options = &table,
+    .run = run,
+};

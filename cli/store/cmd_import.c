@@ -1,0 +1,191 @@
+/* cli/store/cmd_import.c - `peftlab import`: trials that were made elsewhere. */
+#include "cli/command.h"
+#include "cli/store/import_readers.h"
+#include "cli/store/store_view.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_FILES = 65536 };
+
+static const struct format {
+    const char *name, *endings; /* of files that are this without a word */
+    const char *folder_ending;  /* which files of a folder are meant */
+    import_reader *read;
+} formats[] = {
+    {"csv",          ".csv|.tsv",      ".csv",   import_table      },
+    {"jsonl",        ".jsonl|.ndjson", ".jsonl", import_lines      },
+    {"peft-results", ".json",          ".json",  import_peft_result},
+};
+
+static const struct opt_def options[] = {
+    VIEW_OPTIONS,
+    {"experiment", NULL, OPT_STRING, NULL,   0, 0, NULL,                          "what",   NULL, 0, "NAME",
+      "experiment that the trials join (jsonl: instead of their own)"                                                                                            },
+    {"format",     NULL, OPT_CHOICE, "auto", 0, 0, "auto|csv|jsonl|peft-results", "what",
+      NULL,                                                                                        0, NULL,      "how the files are read; auto: by their endings"},
+    {"params",     NULL, OPT_STRING, NULL,   0, 0, NULL,                          "tables", NULL, 0, "A,B,...",
+      "columns that are parameters (default: all others)"                                                                                                        },
+    {"metrics",    NULL, OPT_STRING, NULL,   0, 0, NULL,                          "tables", NULL, 0, "A,B,...",
+      "columns that are results"                                                                                                                                 },
+};
+static const struct opt_table table = {"import", options, ARRAY_LEN(options)};
+
+int import_error(const char *path, size_t line, int rc, struct err *err)
+{
+    char said[sizeof err->msg];
+    snprintf(said, sizeof said, "%s", err->msg);
+    err->code = ERR_OK;
+    if (line > 0)
+        return err_set(err, (enum err_code) - rc, "%s:%zu: %s", path, line, said);
+    return err_set(err, (enum err_code) - rc, "%s: %s", path, said);
+}
+
+json_t *import_event(const char *path, size_t line)
+{
+    const char *slash = strrchr(path, '/');
+    char *clean = str_clean(slash ? slash + 1 : path, strlen(slash ? slash + 1 : path));
+    char *text =
+        line ? xasprintf("from %s, line %zu", clean, line) : xasprintf("from %s", clean);
+    json_t *event = json_pack("[I, s, s]", (json_int_t)clock_wall_ms(), "import", text);
+    free(clean);
+    free(text);
+    return event;
+}
+
+static const struct format *find_format(const char *wish, const char *path,
+                                        struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        const char *ending = strrchr(path, '.');
+        if (str_eq(wish, formats[i].name) ||
+            (str_eq(wish, "auto") && ending &&
+             str_in_list(ending, formats[i].endings, '|')))
+            return &formats[i];
+    }
+    err_set(err, ERR_USAGE,
+            "import: what is '%s'? --format csv, jsonl or peft-results tells", path);
+    return NULL;
+}
+
+static int import_file(struct store *s, const char *path, const struct format *f,
+                       const struct import_wish *wish, struct import *total,
+                       struct err *err)
+{
+    struct import in;
+    int rc = import_begin(&in, s, err);
+    if (rc < 0)
+        return rc;
+    rc = import_end(&in, f->read(&in, path, wish, err), err);
+    if (rc < 0)
+        return rc;
+    total->trials += in.trials;
+    total->runs += in.runs;
+    total->known += in.known;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Files of a folder in the order of their names. */
+static int import_folder(struct store *s, const char *path, const char *format,
+                         const struct import_wish *wish, struct import *total,
+                         struct err *err)
+{
+    const struct format *f = &formats[ARRAY_LEN(formats) - 1];
+    if (!str_eq(format, "auto") && !(f = find_format(format, path, err)))
+        return -(int)err->code;
+    DIR *dir = opendir(path);
+    char **names = NULL;
+    size_t count = 0, cap = 0;
+    int rc = 0;
+    for (struct dirent *e; dir && count < MAX_FILES && (e = readdir(dir));)
+        if (e->d_name[0] != '.' && str_has_suffix(e->d_name, f->folder_ending)) {
+            names = xgrow(names, &cap, count + 1, sizeof *names);
+            names[count++] = fs_join(path, e->d_name);
+        }
+    if (dir)
+        closedir(dir);
+    qsort(names, count, sizeof *names, by_name);
+    if (count == 0)
+        rc = err_set(err, ERR_NOINPUT, "import: folder '%s' has no *%s", path,
+                     f->folder_ending);
+    for (size_t i = 0; i < count; i++) {
+        if (rc == 0)
+            rc = import_file(s, names[i], f, wish, total, err);
+        free(names[i]);
+    }
+    free(names);
+    return rc;
+}
+
+static int import_paths(struct store *s, const json_t *values, const char **paths,
+                        size_t count, struct import *total, struct err *err)
+{
+    const struct import_wish wish = {json_get_str(values, "experiment", NULL),
+                                     json_get_str(values, "params", NULL),
+                                     json_get_str(values, "metrics", NULL)};
+    const char *format = json_get_str(values, "format", "auto");
+    int rc = 0;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        const struct format *f;
+        if (fs_is_dir(paths[i]))
+            rc = import_folder(s, paths[i], format, &wish, total, err);
+        else if (!(f = find_format(format, paths[i], err)))
+            rc = -(int)err->code;
+        else
+            rc = import_file(s, paths[i], f, &wish, total, err);
+    }
+    return rc;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    json_t *values;
+    const char **paths = xcalloc((size_t)argc + 1, sizeof *paths);
+    size_t count = 0;
+    bool done = false;
+    struct store *s = NULL;
+    struct import total = {0};
+    int rc = command_parse(&cmd_import, argc, argv, &values, paths, (size_t)argc, &count,
+                           &done, err);
+    if (rc == 0 && !done) {
+        if (count == 0)
+            rc = err_set(err, ERR_USAGE, "import: which file? (usage: peftlab %s)",
+                         cmd_import.usage);
+        if (rc == 0)
+            rc = view_open_writable(values, &s, err);
+        if (rc == 0)
+            rc = import_paths(s, values, paths, count, &total, err);
+        if (rc == 0 && json_get_bool(values, "json", 0))
+            view_print_json(
+                json_pack("{s:I, s:I, s:I}", "trials", (json_int_t)total.trials, "runs",
+                          (json_int_t)total.runs, "known", (json_int_t)total.known));
+        else if (rc == 0)
+            printf("%zu trials added, %zu were known; %zu runs added\n", total.trials,
+                   total.known, total.runs);
+        json_decref(values);
+        store_close(s);
+    }
+    free(paths);
+    return rc;
+}
+
+const struct command cmd_import = {
+    .name = "import",
+    .usage = "import FILE|DIR... [--experiment NAME] [--params A,B] [--metrics C,D] "
+             "[--format csv|jsonl|peft-results]",
+    .help = "Add trials made elsewhere: a table, an export, peft's result files.",
+    .group = "Store",
+    .options = &table,
+    .run = run,
+};

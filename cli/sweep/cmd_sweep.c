@@ -1,0 +1,283 @@
+/* cli/sweep/cmd_sweep.c - `peftlab sweep`: its verbs, and plan, run and resume; the others are
+ * in sweep_control.c.
+ *
+ * The trainer's side of a sweep (keys, resolution, prediction) is handed to sweep/ here,
+ * since the two layers do not know each other. */
+#include "cli/sweep/sweep_verbs.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/trial.h"
+#include "sweep/run/clone.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int predict(const json_t *resolved, const char *base_dir,
+                   struct sweep_prediction *out, struct err *err)
+{
+    struct trial_prediction p;
+    int rc = trial_predict(resolved, base_dir, &p, err);
+    if (rc < 0)
+        return rc;
+    *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,
+                                     p.updates_per_epoch};
+    return 0;
+}
+
+const struct sweep_hooks sweep_trainer = {&trial_options, trial_resolve, trial_key,
+                                          predict};
+
+#define JOBS_OPTION                                                                      \
+    {                                                                                    \
+        .key = "jobs", .type = OPT_INT, .min = 1, .max = 256,                            \
+        .help = "trials at a time (default: executor.parallel, else one per core)"       \
+    }
+static const struct opt_def plan_rows[] = {SWEEP_JSON_OPTION, JOBS_OPTION};
+static const struct opt_table plan_options = {"sweep plan", plan_rows,
+                                              ARRAY_LEN(plan_rows)};
+/* clang-format off */
+#define HOW_TO_RUN \
+    {.key = "run_dir", .type = OPT_PATH, .metavar = "DIR", \
+     .help = "folder of run folders (default: peftlab-runs beside the store)"}, \
+    {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000, .metavar = "N", \
+     .help = "train every trial in N slices, all trials side by side"}, \
+    {.key = "retry_failed", .type = OPT_BOOL, .preset = "false", \
+     .help = "try failed, oom, nan and timed-out trials again"}
+
+static const struct opt_def run_rows[] = {
+    SWEEP_STORE_OPTION,
+    JOBS_OPTION,
+    {.key = "experiment", .type = OPT_STRING, .metavar = "NAME",
+     .help = "experiment it belongs to (default: the sweep's name)"},
+    {.key = "name", .type = OPT_STRING, .metavar = "NAME",
+     .help = "name of the sweep (default: the file's)"},
+    HOW_TO_RUN,
+};
+static const struct opt_table run_options = {"sweep run", run_rows, ARRAY_LEN(run_rows)};
+static const struct opt_def resume_rows[] = {SWEEP_STORE_OPTION, JOBS_OPTION, HOW_TO_RUN};
+static const struct opt_table resume_options = {"sweep resume", resume_rows,
+                                                ARRAY_LEN(resume_rows)};
+/* clang-format on */
+
+/* The sweep file named first among the words, with the others as overrides. */
+static int load_file(const char *const *words, size_t count, struct sweep_file **f,
+                     struct err *err)
+{
+    if (count < 1)
+        return err_set(err, ERR_USAGE,
+                       "a sweep file is missing; see 'peftlab sweep "
+                       "--help'");
+    return sweep_file_load(words[0], words + 1, count - 1, &trial_options, f, err);
+}
+
+void sweep_print_json(json_t *value)
+{
+    struct buf text = BUF_INIT;
+    json_write(&text, value, 1);
+    puts(buf_str(&text));
+    buf_release(&text);
+    json_decref(value);
+}
+
+static int plan_command(const json_t *values, const char *const *words, size_t count,
+                        struct err *err)
+{
+    struct sweep_file *f;
+    struct sweep_plan plan;
+    int threads, rc = load_file(words, count, &f, err);
+    if (rc < 0)
+        return rc;
+    int jobs = sweep_jobs(f, (int)json_get_int(values, "jobs", 0), &threads);
+    rc = sweep_plan_make(f, &sweep_trainer, true, &plan, err);
+    if (rc == 0) {
+        if (json_get_bool(values, "json", 0))
+            sweep_print_json(sweep_plan_json(&plan, jobs));
+        else
+            sweep_plan_print(&plan, jobs, stdout);
+        sweep_plan_release(&plan);
+    }
+    sweep_file_free(f);
+    return rc;
+}
+
+int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
+                     struct err *err)
+{
+    char *path = store_default_path(json_get_str(values, "store", NULL));
+    char *absolute = fs_absolute(path);
+    int rc = store_open(absolute, flags, s, err);
+    free(absolute);
+    free(path);
+    return rc;
+}
+
+static char *run_root(const json_t *values, const struct store *s)
+{
+    const char *given = json_get_str(values, "run_dir", NULL);
+    if (given)
+        return fs_absolute(given);
+    char *dir = fs_dirname(store_path(s)), *root = fs_join(dir, "peftlab-runs");
+    free(dir);
+    return root;
+}
+
+static int run_in(struct store *store, struct sweep_plan *plan, const json_t *values,
+                  struct err *err)
+{
+    char *root = run_root(values, store);
+    struct sweep_run_options o = {
+        .experiment = json_get_str(values, "experiment", NULL),
+        .name = json_get_str(values, "name", NULL),
+        .run_root = root,
+        .jobs = (int)json_get_int(values, "jobs", 0),
+        .interleave = (int)json_get_int(values, "interleave", 0),
+        .retry_failed = json_get_bool(values, "retry_failed", 0) == 1,
+        .out = stdout};
+    int rc = sweep_run(plan, &sweep_trainer, store, &o, err);
+    free(root);
+    return rc;
+}
+
+static int run_planned(struct sweep_plan *plan, const json_t *values, struct err *err)
+{
+    struct store *store;
+    int rc = sweep_open_store(values, STORE_CREATE, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = run_in(store, plan, values, err);
+    store_close(store);
+    return rc;
+}
+
+static int run_command(const json_t *values, const char *const *words, size_t count,
+                       struct err *err)
+{
+    struct sweep_file *f;
+    struct sweep_plan plan;
+    int rc = load_file(words, count, &f, err);
+    if (rc < 0)
+        return rc;
+    rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
+    if (rc == 0) {
+        rc = run_planned(&plan, values, err);
+        sweep_plan_release(&plan);
+    }
+    sweep_file_free(f);
+    return rc;
+}
+
+/* The file that the store has of a sweep, under the names that it has there. */
+static int resume_in(struct store *store, int64_t sweep, const json_t *values,
+                     struct err *err)
+{
+    struct sweep_file *f;
+    struct sweep_plan plan;
+    json_t *bind = json_pack("[I]", (json_int_t)sweep);
+    json_t *result =
+        store_query(store, "SELECT name, experiment_name FROM sweep_view WHERE id = ?1",
+                    bind, 1, err);
+    const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
+    json_t *named = json_copy((json_t *)values);
+    int rc =
+        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : -(int)err->code;
+    if (rc == 0) {
+        json_object_set(named, "name", json_array_get(row, 0));
+        json_object_set(named, "experiment", json_array_get(row, 1));
+        rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
+        if (rc == 0) {
+            rc = run_in(store, &plan, named, err);
+            sweep_plan_release(&plan);
+        }
+        sweep_file_free(f);
+    }
+    json_decref(named);
+    json_decref(bind);
+    json_decref(result);
+    return rc;
+}
+
+static int resume_command(const json_t *values, const char *const *words, size_t count,
+                          struct err *err)
+{
+    struct store *store;
+    int64_t sweep;
+    if (!count)
+        return err_set(err, ERR_USAGE, "which sweep? 'peftlab sweep status' lists them");
+    int rc = sweep_open_store(values, 0, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = store_find_sweep(store, words[0], &sweep, err);
+    if (rc >= 0)
+        rc = resume_in(store, sweep, values, err);
+    store_close(store);
+    return rc;
+}
+
+static const struct sweep_verb plan_verb = {
+    {"plan", "sweep plan FILE [--json] [--jobs N] [key=value ...]",
+     "Lists the trials of a sweep file with memory and time. Nothing is run or written.", NULL, &plan_options, NULL},
+    SWEEP_OVERRIDES_MAX,
+    plan_command
+};
+static const struct sweep_verb run_verb = {
+    {"run", "sweep run FILE [--store FILE] [--jobs N] [key=value ...]",
+     "Runs what is not finished; the same command again goes on.", NULL, &run_options,
+     NULL},
+    SWEEP_OVERRIDES_MAX,
+    run_command
+};
+static const struct sweep_verb resume_verb = {
+    {"resume", "sweep resume SWEEP [--jobs N]",
+     "Goes on with a sweep of the store, as 'run' with the file that it was run from.", NULL, &resume_options, NULL},
+    1,
+    resume_command
+};
+
+static const struct sweep_verb *const verbs[] = {
+    &plan_verb,   &run_verb,          &sweep_verb_status, &sweep_verb_stop,
+    &resume_verb, &sweep_verb_retire, &sweep_verb_clone};
+
+static int do_verb(const struct sweep_verb *v, int argc, char **argv, struct err *err)
+{
+    const char *words[SWEEP_OVERRIDES_MAX];
+    size_t count = 0;
+    bool done = false;
+    json_t *values = NULL;
+    int rc = command_parse(&v->command, argc, argv, &values, words, v->max_words, &count,
+                           &done, err);
+    if (rc == 0 && !done)
+        rc = v->run(values, words, count, err);
+    json_decref(values);
+    return rc;
+}
+
+static int sweep_command(int argc, char **argv, struct err *err)
+{
+    const char *names[ARRAY_LEN(verbs)];
+    bool help = argc > 0 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"));
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        names[i] = verbs[i]->command.name;
+        if (argc > 0 && !strcmp(argv[0], names[i]))
+            return do_verb(verbs[i], argc - 1, argv + 1, err);
+        if (help)
+            printf("peftlab %s\n    %s\n", verbs[i]->command.usage,
+                   verbs[i]->command.help);
+    }
+    if (help)
+        return 0;
+    const char *near = argc > 0 ? str_nearest(argv[0], names, ARRAY_LEN(verbs)) : NULL;
+    return err_set(err, ERR_USAGE,
+                   "sweep needs one of plan, run, status, stop, resume, retire, "
+                   "clone%s%s%s; see 'peftlab sweep "
+                   "--help'",
+                   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+}
+
+const struct command cmd_sweep = {"sweep",
+                                  "sweep plan|run|status|stop|resume|retire|clone ...",
+                                  "plan and run many trials from one file",
+                                  "experiments",
+                                  NULL,
+                                  sweep_command};

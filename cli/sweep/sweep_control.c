@@ -1,0 +1,207 @@
+/* cli/sweep/sweep_control.c - `peftlab sweep status | stop | retire | clone`: looking at a
+ * sweep and taking part in it, from any terminal. They change the store; controllers and
+ * trials see it there. */
+#include "cli/sweep/sweep_verbs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "sweep/run/clone.h"
+#include "sweep/status/watch.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- status ---- */
+
+/* clang-format off */
+static const struct opt_def status_rows[] = {
+    SWEEP_STORE_OPTION,
+    SWEEP_JSON_OPTION,
+    {.key = "watch", .type = OPT_BOOL, .preset = "false",
+     .help = "show it again and again until nothing waits or runs"},
+    {.key = "interval", .type = OPT_FLOAT, .preset = "1", .min = 0.1, .max = 86400,
+     .metavar = "S", .help = "seconds between two looks"},
+};
+static const struct opt_table status_options = {"sweep status", status_rows,
+                                                ARRAY_LEN(status_rows)};
+static const struct opt_def stop_rows[] = {
+    SWEEP_STORE_OPTION,
+    {.key = "now", .type = OPT_BOOL, .preset = "false",
+     .help = "running trials are asked to end too"},
+};
+static const struct opt_table stop_options = {"sweep stop", stop_rows,
+                                              ARRAY_LEN(stop_rows)};
+static const struct opt_def retire_rows[] = {SWEEP_STORE_OPTION};
+static const struct opt_table retire_options = {"sweep retire", retire_rows,
+                                                ARRAY_LEN(retire_rows)};
+static const struct opt_def clone_rows[] = {
+    SWEEP_STORE_OPTION,
+    {.key = "warm", .type = OPT_BOOL, .preset = "false",
+     .help = "start from the weights of the trial"},
+};
+static const struct opt_table clone_options = {"sweep clone", clone_rows,
+                                               ARRAY_LEN(clone_rows)};
+/* clang-format on */
+
+static int status_command(const json_t *values, const char *const *words, size_t count,
+                          struct err *err)
+{
+    struct store *store;
+    int64_t sweep = 0;
+    const bool watch = json_get_bool(values, "watch", 0) == 1;
+    if (watch && !count)
+        return err_set(err, ERR_USAGE,
+                       "sweep status --watch: which sweep? 'peftlab sweep status' lists "
+                       "them");
+    int rc = sweep_open_store(values, STORE_READ_ONLY, &store, err);
+    if (rc < 0)
+        return rc;
+    if (count)
+        rc = store_find_sweep(store, words[0], &sweep, err);
+    if (rc >= 0 && watch)
+        rc = sweep_watch(store, sweep, json_get_num(values, "interval", 1),
+                         json_get_bool(values, "json", 0) == 1, stdout, err);
+    else if (rc >= 0)
+        rc = sweep_status(store, sweep, json_get_bool(values, "json", 0) == 1, stdout,
+                          err);
+    store_close(store);
+    return rc;
+}
+
+/* ---- stop ---- */
+
+static int stop_running(struct store *store, int64_t sweep, struct err *err)
+{
+    size_t i;
+    json_t *row, *bind = json_pack("[I]", (json_int_t)sweep);
+    json_t *result = store_query(store,
+                                 "SELECT id FROM trial_view WHERE sweep = ?1 AND state = "
+                                 "'running'",
+                                 bind, 100000, err);
+    int rc = result ? 0 : -(int)err->code;
+    json_decref(bind);
+    json_array_foreach(json_object_get(result, "rows"), i, row) if (rc >= 0) rc =
+        store_trial_stop(store, json_integer_value(json_array_get(row, 0)), err);
+    json_decref(result);
+    return rc;
+}
+
+static int stop_command(const json_t *values, const char *const *words, size_t count,
+                        struct err *err)
+{
+    struct store *store;
+    int64_t sweep = 0;
+    if (!count)
+        return err_set(err, ERR_USAGE, "which sweep? 'peftlab sweep status' lists them");
+    int rc = sweep_open_store(values, 0, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = store_find_sweep(store, words[0], &sweep, err);
+    if (rc >= 0)
+        rc = store_sweep_stop(store, sweep, true, err);
+    if (rc >= 0 && json_get_bool(values, "now", 0) == 1)
+        rc = stop_running(store, sweep, err);
+    if (rc >= 0)
+        printf("sweep %lld starts no further trials; 'peftlab sweep resume %lld' goes "
+               "on\n",
+               (long long)sweep, (long long)sweep);
+    store_close(store);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- retire and clone ---- */
+
+static int trial_number(const char *verb, const char *const *words, size_t count,
+                        int64_t *id, struct err *err)
+{
+    char *end = NULL;
+    const long long number = count ? strtoll(words[0], &end, 10) : 0;
+    if (!count)
+        return err_set(err, ERR_USAGE, "sweep %s: which trial? 'peftlab ls' lists them",
+                       verb);
+    if (*end || end == words[0] || number < 1)
+        return err_set(err, ERR_USAGE,
+                       "sweep %s: '%s' is no trial number (see peftlab ls)", verb,
+                       words[0]);
+    *id = number;
+    return 0;
+}
+
+static int retire_command(const json_t *values, const char *const *words, size_t count,
+                          struct err *err)
+{
+    struct store *store;
+    struct trial_row trial;
+    int64_t id;
+    int rc = trial_number("retire", words, count, &id, err);
+    if (rc == 0)
+        rc = sweep_open_store(values, 0, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = store_get_trial(store, id, &trial, err);
+    if (rc == 0) {
+        rc =
+            trial_state_is_final(trial.state)
+                ? err_set(err, ERR_CONFIG, "trial %lld is %s already", (long long)id,
+                          trial_state_name(trial.state))
+                : store_trial_end(store, id, TRIAL_cancelled, "retired by the user", err);
+        if (rc == 0)
+            printf(trial.state == TRIAL_running
+                       ? "trial %lld ends at its next update, keeps its numbers and is "
+                         "not run again\n"
+                       : "trial %lld keeps its numbers and is not run again\n",
+                   (long long)id);
+        trial_row_release(&trial);
+    }
+    store_close(store);
+    return rc;
+}
+
+static int clone_command(const json_t *values, const char *const *words, size_t count,
+                         struct err *err)
+{
+    struct store *store;
+    int64_t parent, id = 0;
+    const bool warm = json_get_bool(values, "warm", 0) == 1;
+    int rc = trial_number("clone", words, count, &parent, err);
+    if (rc == 0 && count < 2 && !warm)
+        rc = err_set(err, ERR_USAGE,
+                     "sweep clone: nothing to change; say key=value, or --warm");
+    if (rc == 0)
+        rc = sweep_open_store(values, 0, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = sweep_clone(store, &sweep_trainer, parent, words + 1, count - 1, warm, &id, err);
+    if (rc == 0)
+        printf(
+            "trial %lld is a clone of %lld%s and waits; a sweep that runs takes it up, "
+            "'peftlab sweep resume' runs it otherwise\n",
+            (long long)id, (long long)parent, warm ? ", warm," : "");
+    store_close(store);
+    return rc;
+}
+
+const struct sweep_verb sweep_verb_status = {
+    {"status", "sweep status [SWEEP] [--watch]", "Shows the sweeps of a store, or one.",
+     NULL, &status_options, NULL},
+    1,
+    status_command
+};
+const struct sweep_verb sweep_verb_stop = {
+    {"stop", "sweep stop SWEEP [--now]", "No further trials of a sweep are started.",
+     NULL, &stop_options, NULL},
+    1,
+    stop_command
+};
+const struct sweep_verb sweep_verb_retire = {
+    {"retire", "sweep retire TRIAL",
+     "Ends a trial for good, also while it runs; it keeps its numbers.", NULL,
+     &retire_options, NULL},
+    1,
+    retire_command
+};
+const struct sweep_verb sweep_verb_clone = {
+    {"clone", "sweep clone TRIAL [--warm] key=value ...",
+     "Adds a trial like another with other keys to its sweep, also while it runs.", NULL,
+     &clone_options, NULL},
+    SWEEP_OVERRIDES_MAX,
+    clone_command
+};

@@ -1,0 +1,40 @@
+/* cli/sweep/sweep_verbs.h - the verbs of `peftlab sweep`; for cmd_sweep.c (the table, plan,
+ * run) and sweep_control.c (what is done to a sweep that runs). */
+#ifndef CLI_SWEEP_SWEEP_VERBS_H
+#define CLI_SWEEP_SWEEP_VERBS_H
+
+#include "cli/command.h"
+#include "sweep/sweep.h"
+#include <jansson.h>
+
+/* How a verb reads its words, and what it does. */
+struct sweep_verb {
+    struct command command;
+    size_t max_words;
+    int (*run)(const json_t *values, const char *const *words, size_t count,
+               struct err *err);
+};
+
+extern const struct sweep_verb sweep_verb_status, sweep_verb_stop, sweep_verb_retire,
+    sweep_verb_clone;
+
+/* What sweep/ has to ask the trainer. */
+extern const struct sweep_hooks sweep_trainer;
+
+int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
+                     struct err *err);
+void sweep_print_json(json_t *value); /* takes it over */
+
+#define SWEEP_OVERRIDES_MAX 256
+#define SWEEP_STORE_OPTION                                                               \
+    {                                                                                    \
+        .key = "store", .type = OPT_PATH, .metavar = "FILE",                             \
+        .help = "the store (default: PEFTLAB_STORE, else ./peftlab.db)"                  \
+    }
+#define SWEEP_JSON_OPTION                                                                \
+    {                                                                                    \
+        .key = "json", .type = OPT_BOOL, .preset = "false",                              \
+        .help = "print JSON instead of a table"                                          \
+    }
+
+#endif

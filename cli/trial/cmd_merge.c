@@ -1,0 +1,78 @@
+/* cli/trial/cmd_merge.c - `peftlab merge`: an adapter worked into its base, as a Hugging Face
+ * folder. */
+#include "cli/trial/trial_command.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/merge.h"
+#include "runner/trial.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct opt_def options[] = {
+    {"adapter", NULL, OPT_PATH, NULL,    0, 0, NULL, "input",  NULL, OPT_REQUIRED, "DIR",
+     "adapter folder"                                        },
+    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "model folder to write: config, fp32 weights, tokenizer"},
+    {"json",    NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "print the report as JSON"                              },
+};
+static const struct opt_table table = {"merge", options, ARRAY_LEN(options)};
+
+static void print_json(const char *out, const struct merge_report *r)
+{
+    struct buf b = BUF_INIT;
+    json_t *o = json_object();
+    json_object_set_new(o, "out", json_string(out));
+    json_object_set_new(o, "tensors", json_integer(r->tensors));
+    json_object_set_new(o, "bytes", json_integer(r->bytes));
+    json_object_set_new(o, "layers", json_integer(r->layers));
+    json_object_set_new(o, "rows", json_integer(r->rows));
+    json_object_set_new(o, "largest_change",
+                        r->rows ? json_number_or_word(r->largest_change) : json_null());
+    json_object_set_new(o, "largest_logit",
+                        r->rows ? json_number_or_word(r->largest_logit) : json_null());
+    json_write(&b, o, 1);
+    puts(buf_str(&b));
+    buf_release(&b);
+    json_decref(o);
+}
+
+static void print_report(const char *out, const struct merge_report *r)
+{
+    char size[32];
+    printf("%s: %lld tensors, %s, %lld layers merged\n", out, (long long)r->tensors,
+           str_bytes(size, sizeof size, (double)r->bytes), (long long)r->layers);
+    if (r->rows)
+        printf("largest change of a logit on %lld rows of eval_data: %.2e (largest logit "
+               "%.3g)\n",
+               (long long)r->rows, r->largest_change, r->largest_logit);
+    else
+        puts("the trial has no eval_data, so that the change of the logits is not known");
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    struct trial_command t;
+    struct merge_report report;
+    int rc = trial_command_open(&t, &cmd_merge, argc, argv, err);
+    if (!rc && !t.done) {
+        const char *out = json_get_str(t.values, "out", NULL);
+        rc = merge_folder(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),
+                          out, &report, err);
+        if (!rc)
+            (json_get_bool(t.values, "json", 0) ? print_json : print_report)(out,
+                                                                             &report);
+    }
+    trial_command_release(&t);
+    return rc;
+}
+
+const struct command cmd_merge = {
+    .name = "merge",
+    .usage = "merge TRIAL.yaml [key=value ...] --adapter DIR --out DIR",
+    .help = "Work an adapter into its base model.",
+    .group = "Trials",
+    .options = &table,
+    .run = run,
+};

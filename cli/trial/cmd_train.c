@@ -1,0 +1,80 @@
+/* cli/trial/cmd_train.c - `peftlab train`: one trial file into one run folder. */
+#include "cli/trial/trial_command.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "runner/train/profile.h"
+#include "runner/trial.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct opt_def options[] = {
+    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "run folder: trace.jsonl, adapter/, result.json"         },
+    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "time each op of the updates: calls, ms, GFLOP/s, shares"},
+    {"json",    NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+     "print result.json"                                      },
+};
+static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
+
+static void print_summary(const char *out, bool as_json)
+{
+    char *path = xasprintf("%s/result.json", out);
+    json_t *r = json_read_file(path, NULL);
+    struct buf b = BUF_INIT;
+    if (as_json) {
+        json_write(&b, r, 1);
+        puts(buf_str(&b));
+    } else {
+        const json_t *eval = json_object_get(r, "eval"),
+                     *t = json_object_get(r, "throughput");
+        printf("%s\n", out);
+        if (eval)
+            printf("eval: accuracy %.4f, macro-F1 %.4f, loss %.4f\n",
+                   json_get_num(eval, "accuracy", 0), json_get_num(eval, "macro_f1", 0),
+                   json_get_num(eval, "loss", 0));
+        printf("%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
+               json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
+               json_get_num(json_object_get(r, "mem"), "planned_bytes", 0) / 1048576.0);
+        if (json_object_get(r, "profile"))
+            profile_print(r, stdout);
+    }
+    buf_release(&b);
+    json_decref(r);
+    free(path);
+}
+
+static int train(const struct trial_command *t, struct err *err)
+{
+    const struct trial_run place = {.out_dir = json_get_str(t->values, "out", NULL),
+                                    .profile = json_get_bool(t->values, "profile", 0)};
+    struct sink *sink = sink_null();
+    proc_catch_signals();
+    int rc = trial_train(t->trial, t->base_dir, &place, sink, err);
+    sink_close(sink, NULL);
+    if (!rc)
+        print_summary(place.out_dir, json_get_bool(t->values, "json", 0));
+    return rc;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    struct trial_command t;
+    int rc = trial_command_open(&t, &cmd_train, argc, argv, err);
+    if (!rc && t.done)
+        opt_print_help(&trial_options, false, stdout);
+    else if (!rc)
+        rc = train(&t, err);
+    trial_command_release(&t);
+    return rc;
+}
+
+const struct command cmd_train = {
+    .name = "train",
+    .usage = "train TRIAL.yaml [key=value ...] --out DIR",
+    .help = "Train one trial file; keys of the file may be overridden.",
+    .group = "Trials",
+    .options = &table,
+    .run = run,
+};
