@@ -155,11 +155,11 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 	$(Q)$(CXX) $(EMUL_FLAGS) -o $@ $^
 
 # Files that EMBED puts into objects.
-EMBEDDED := $(wildcard schema.sql views.sql tracker/*.sql tracker/store/*.sql report/*.css report/page/*.css report/data/*)
+EMBEDDED := $(wildcard schema.sql views.sql tracker/store/*.sql report/page/*.css report/data/*)
 $(call OBJ_of,tracker) $(call OBJ_of,report): $(EMBEDDED)
 
-# Unit tests: tests/unit/LAYER_name.c links LAYER and what LAYER may use.
-UNIT        := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c))
+# Unit tests: tests/unit/LAYER/name.c is build/tests/LAYER_name and links LAYER and what LAYER may use.
+UNIT        := $(foreach l,$(LAYERS),$(patsubst tests/unit/$(l)/%.c,$(B)/tests/$(l)_%,$(wildcard tests/unit/$(l)/*.c)))
 NEEDS_lib     := $(LIB_lib)
 NEEDS_kernels := $(LIB_kernels) $(LIB_lib)
 NEEDS_tracker := $(LIB_tracker) $(LIB_lib)
@@ -168,7 +168,7 @@ NEEDS_sweep   := $(LIB_sweep) $(LIB_tracker) $(LIB_lib)
 NEEDS_report  := $(LIB_report) $(LIB_tracker) $(LIB_lib)
 NEEDS_cli     := $(LIB_cli) $(LIB_report) $(LIB_sweep) $(LIB_runner) $(LIB_tracker) $(LIB_kernels) $(LIB_lib)
 define unit_rule
-$$(B)/tests/$(1)_%: tests/unit/$(1)_%.c $$(NEEDS_$(1))
+$$(B)/tests/$(1)_%: tests/unit/$(1)/%.c $$(NEEDS_$(1))
 	@mkdir -p $$(@D)
 	@echo "  TEST  $$@"
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $$< $$(NEEDS_$(1)) -lcmocka $$(LDLIBS)

@@ -24,12 +24,12 @@ static const struct opt_def rows[] = {
     {.key = "backend",
      .type = OPT_STRING,
      .metavar = "NAME",
-     .help = "fail unless this backend is usable (cpu, ref, cuda, cuda-emul)"   },
+     .help = "fail unless this backend is usable (cpu, ref, cuda, cuda-emul)"},
     {.key = "store",
      .type = OPT_PATH,
      .metavar = "FILE",
-     .help = "examine this store: is it whole, and what is in it"               },
-    {.key = "json",    .type = OPT_BOOL, .preset = "false", .help = "print JSON"},
+     .help = "examine this store: is it whole, and what is in it"},
+    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON"},
 };
 static const struct opt_table options = {"doctor", rows, ARRAY_LEN(rows)};
 

@@ -1,11 +1,11 @@
 /* cli/cmd_pull.c - `peftlab pull`: a model or data set of a hub into a folder. */
 #include "cli/command.h"
-#include "runner/hub/hub.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "runner/hub/hub.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
-#include "lib/err.h"
 #include "lib/config/opt.h"
+#include "lib/err.h"
 
 struct command {
     const char *name, *usage, *help, *group;

@@ -19,10 +19,10 @@ static const struct {
     const char *(*reason)(void); /* why get() gave NULL */
     const char *file;
 } backends[] = {
-    {"cpu",       cpu_backend, cpu_backend_reason, NULL                  },
-    {"ref",       ref_backend, always,             NULL                  },
-    {"cuda",      NULL,        NULL,               "peftlab_cuda.so"     },
-    {"cuda-emul", NULL,        NULL,               "peftlab_cuda_emul.so"},
+    {"cpu", cpu_backend, cpu_backend_reason, NULL},
+    {"ref", ref_backend, always, NULL},
+    {"cuda", NULL, NULL, "peftlab_cuda.so"},
+    {"cuda-emul", NULL, NULL, "peftlab_cuda_emul.so"},
 };
 
 /* What loading an object gave; asked once. */

@@ -6,8 +6,7 @@ bool dropout_keep(const struct op_step *step, uint32_t site, float p, uint32_t r
                   uint32_t col)
 {
     struct philox_key key = {
-        {(uint32_t)step->seed, (uint32_t)(step->seed >> 32) ^ 0x9E3779B9u}
-    };
+        {(uint32_t)step->seed, (uint32_t)(step->seed >> 32) ^ 0x9E3779B9u}};
     uint32_t counter[4] = {step->token_base + row, col >> 2, site, step->step};
     uint32_t word[4];
     philox4x32(&key, counter, word);

@@ -38,9 +38,7 @@ struct philox_key rng_key(uint64_t seed, const char *purpose)
 {
     uint64_t name = hash64(purpose, strlen(purpose));
     uint64_t k = mix64(seed + 0x9E3779B97F4A7C15u + mix64(name));
-    return (struct philox_key){
-        {(uint32_t)k, (uint32_t)(k >> 32)}
-    };
+    return (struct philox_key){{(uint32_t)k, (uint32_t)(k >> 32)}};
 }
 
 /* 128 random bits of one counter as two words. */

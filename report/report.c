@@ -5,9 +5,9 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/plots/plot.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
+#include "report/plots/plot.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -15,13 +15,13 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
-#include "report/machine/catalog.h"
+#include "report/evidence/cells.h"
 #include "report/evidence/prior_claims.h"
 #include "report/evidence/store_data.h"
+#include "report/machine/catalog.h"
 #include "report/page/html.h"
-#include "report/evidence/cells.h"
-#include "tracker/claims/budget.h"
 #include "report/service/sla.h"
+#include "tracker/claims/budget.h"
 #include <jansson.h>
 
 /* One assumption for budgets and for what the report says they cost; docs/report.md. */

@@ -87,9 +87,9 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
         const char *name;
         double value;
     } items[] = {
-        {"p50_ms",      l->p50_ms     },
-        {"p95_ms",      l->p95_ms     },
-        {"p99_ms",      l->p99_ms     },
+        {"p50_ms", l->p50_ms},
+        {"p95_ms", l->p95_ms},
+        {"p99_ms", l->p99_ms},
         {"p99_high_ms", l->p99_high_ms},
     };
     char key[64];

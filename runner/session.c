@@ -325,10 +325,8 @@ static size_t larger(size_t a, size_t b)
 static size_t norm_workspace_bytes(const struct session *s)
 {
     const int64_t n = (int64_t)s->trainable_floats;
-    const struct op_args a = {
-        .in[0] = {NULL, DT_F32, 1, (int32_t)n, n, NULL},
-        .out[0] = {NULL, DT_F64, 1, 1,          1, NULL}
-    };
+    const struct op_args a = {.in[0] = {NULL, DT_F32, 1, (int32_t)n, n, NULL},
+                              .out[0] = {NULL, DT_F64, 1, 1, 1, NULL}};
     return s->backend->workspace_bytes(OP_sumsq, &a);
 }
 

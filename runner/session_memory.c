@@ -1,10 +1,10 @@
 /* runner/session_memory.c - taking the planned memory, start values, micro-batches. */
+#include "kernels/nf4.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "runner/session.h"
-#include "kernels/nf4.h"
 #include "runner/nn/peft/method.h"
+#include "runner/session.h"
 #include <stdlib.h>
 #include <string.h>
 

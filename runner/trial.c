@@ -5,13 +5,13 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "runner/train/calibrate.h"
-#include "runner/train/checkpoint.h"
 #include "runner/evaluate.h"
 #include "runner/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/result.h"
 #include "runner/session.h"
+#include "runner/train/calibrate.h"
+#include "runner/train/checkpoint.h"
 #include "runner/train/train.h"
 #include <math.h>
 #include <stdlib.h>

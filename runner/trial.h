@@ -11,8 +11,8 @@
 #ifndef RUNNER_TRIAL_H
 #define RUNNER_TRIAL_H
 
-#include "lib/err.h"
 #include "lib/config/opt.h"
+#include "lib/err.h"
 #include "runner/memory.h"
 #include "tracker/worker/sink.h"
 #include <jansson.h>

@@ -1,8 +1,8 @@
 /* sweep/labels.c - short names of trials, made of what tells them apart. */
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "sweep/sweep.h"
 #include "sweep/space/value.h"
+#include "sweep/sweep.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -119,12 +119,12 @@ static void print_rule(const struct sweep_plan *p, FILE *f)
         const char *rule;
         void (*print)(const struct pruner *p, const char *unit, FILE *f);
     } rows[] = {
-        {"asha",               print_asha      },
-        {"hyperband",          print_hyperband },
-        {"bands",              print_bands     },
-        {"median",             print_percentile},
-        {"percentile",         print_percentile},
-        {"successive_halving", print_halving   },
+        {"asha", print_asha},
+        {"hyperband", print_hyperband},
+        {"bands", print_bands},
+        {"median", print_percentile},
+        {"percentile", print_percentile},
+        {"successive_halving", print_halving},
     };
     const int64_t resource = sweep_plan_resource(p);
     struct pruner pruner;

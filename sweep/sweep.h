@@ -10,8 +10,8 @@
 #define SWEEP_SWEEP_H
 
 #include "lib/buf.h"
-#include "lib/err.h"
 #include "lib/config/opt.h"
+#include "lib/err.h"
 #include "sweep/file/sweep_file.h"
 #include "sweep/space/space.h"
 #include "tracker/store/store.h"

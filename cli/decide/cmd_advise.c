@@ -10,8 +10,8 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "report/advise/advise.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/hub/hf_model.h"
+#include "runner/nn/arch/arch.h"
 #include "runner/trial.h"
 #include <ctype.h>
 #include <math.h>

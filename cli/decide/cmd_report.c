@@ -4,8 +4,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/report.h"
 #include "report/page/verify.h"
+#include "report/report.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>

@@ -15,16 +15,16 @@
 #include <unistd.h>
 
 static const struct opt_def options[] = {
-    {"store",      NULL, OPT_PATH,   NULL,    0, 0, NULL,        "store",  NULL, 0, "FILE",
+    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
      "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"experiment", NULL, OPT_STRING, NULL,    0, 0, NULL,        "which",  NULL, 0, "NAME",
-     "only this experiment's"                               },
-    {"sweep",      NULL, OPT_STRING, NULL,    0, 0, NULL,        "which",  NULL, 0, "ID|NAME",
-     "only this sweep's"                                    },
-    {"format",     NULL, OPT_CHOICE, "jsonl", 0, 0, "jsonl|csv", "output", NULL, 0, NULL,
-     "jsonl: everything; csv: a row per trial"              },
-    {"out",        "o",  OPT_PATH,   NULL,    0, 0, NULL,        "output", NULL, 0, "FILE",
-     "where to (default: standard output)"                  },
+    {"experiment", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "NAME",
+     "only this experiment's"},
+    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "ID|NAME",
+     "only this sweep's"},
+    {"format", NULL, OPT_CHOICE, "jsonl", 0, 0, "jsonl|csv", "output", NULL, 0, NULL,
+     "jsonl: everything; csv: a row per trial"},
+    {"out", "o", OPT_PATH, NULL, 0, 0, NULL, "output", NULL, 0, "FILE",
+     "where to (default: standard output)"},
 };
 static const struct opt_table table = {"export", options, ARRAY_LEN(options)};
 

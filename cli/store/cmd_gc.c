@@ -13,7 +13,7 @@
 static const struct opt_def options[] = {
     VIEW_OPTIONS,
     {"delete", NULL, OPT_BOOL, "false", 0, 0, NULL, "what", NULL, 0, NULL,
-      "remove the files instead of listing them"},
+     "remove the files instead of listing them"},
 };
 static const struct opt_table table = {"gc", options, ARRAY_LEN(options)};
 

@@ -19,21 +19,21 @@ static const struct format {
     const char *folder_ending;  /* which files of a folder are meant */
     import_reader *read;
 } formats[] = {
-    {"csv",          ".csv|.tsv",      ".csv",   import_table      },
-    {"jsonl",        ".jsonl|.ndjson", ".jsonl", import_lines      },
-    {"peft-results", ".json",          ".json",  import_peft_result},
+    {"csv", ".csv|.tsv", ".csv", import_table},
+    {"jsonl", ".jsonl|.ndjson", ".jsonl", import_lines},
+    {"peft-results", ".json", ".json", import_peft_result},
 };
 
 static const struct opt_def options[] = {
     VIEW_OPTIONS,
-    {"experiment", NULL, OPT_STRING, NULL,   0, 0, NULL,                          "what",   NULL, 0, "NAME",
-      "experiment that the trials join (jsonl: instead of their own)"                                                                                            },
-    {"format",     NULL, OPT_CHOICE, "auto", 0, 0, "auto|csv|jsonl|peft-results", "what",
-      NULL,                                                                                        0, NULL,      "how the files are read; auto: by their endings"},
-    {"params",     NULL, OPT_STRING, NULL,   0, 0, NULL,                          "tables", NULL, 0, "A,B,...",
-      "columns that are parameters (default: all others)"                                                                                                        },
-    {"metrics",    NULL, OPT_STRING, NULL,   0, 0, NULL,                          "tables", NULL, 0, "A,B,...",
-      "columns that are results"                                                                                                                                 },
+    {"experiment", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "NAME",
+     "experiment that the trials join (jsonl: instead of their own)"},
+    {"format", NULL, OPT_CHOICE, "auto", 0, 0, "auto|csv|jsonl|peft-results", "what",
+     NULL, 0, NULL, "how the files are read; auto: by their endings"},
+    {"params", NULL, OPT_STRING, NULL, 0, 0, NULL, "tables", NULL, 0, "A,B,...",
+     "columns that are parameters (default: all others)"},
+    {"metrics", NULL, OPT_STRING, NULL, 0, 0, NULL, "tables", NULL, 0, "A,B,...",
+     "columns that are results"},
 };
 static const struct opt_table table = {"import", options, ARRAY_LEN(options)};
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 static const struct opt_def options[] = {
-    {"store", NULL, OPT_PATH,   NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
+    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
      "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "what",  NULL, 0, "ID|NAME",
-     "write on this sweep instead of a trial"               },
+    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "ID|NAME",
+     "write on this sweep instead of a trial"},
 };
 static const struct opt_table table = {"note", options, ARRAY_LEN(options)};
 

@@ -10,12 +10,12 @@
 
 static const struct opt_def options[] = {
     VIEW_OPTIONS,
-    {"limit",   NULL, OPT_INT,    "1000",  0, 1e7, NULL,             "output", NULL, 0, "N",
-      "rows at most"                        },
-    {"timeout", NULL, OPT_FLOAT,  "60",    0, 1e6, NULL,             "output", NULL, 0, "SECONDS",
-      "the longest it may take; 0: no limit"},
-    {"format",  NULL, OPT_CHOICE, "table", 0, 0,   "table|tsv|json", "output", NULL, 0, NULL,
-      "how rows are printed"                },
+    {"limit", NULL, OPT_INT, "1000", 0, 1e7, NULL, "output", NULL, 0, "N",
+     "rows at most"},
+    {"timeout", NULL, OPT_FLOAT, "60", 0, 1e6, NULL, "output", NULL, 0, "SECONDS",
+     "the longest it may take; 0: no limit"},
+    {"format", NULL, OPT_CHOICE, "table", 0, 0, "table|tsv|json", "output", NULL, 0, NULL,
+     "how rows are printed"},
 };
 static const struct opt_table table = {"query", options, ARRAY_LEN(options)};
 

@@ -10,11 +10,11 @@
 
 static const struct opt_def options[] = {
     VIEW_OPTIONS,
-    {"series", NULL, OPT_STRING, NULL,  0, 0,   NULL, "what", NULL, 0, "METRIC",
-      "print the values of this metric by step"},
-    {"points", NULL, OPT_INT,    "200", 2, 1e6, NULL, "what", NULL, 0, "N",
-      "of a longer series about N points: its ends, and of every part the lowest and "
-     "highest"                                 },
+    {"series", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "METRIC",
+     "print the values of this metric by step"},
+    {"points", NULL, OPT_INT, "200", 2, 1e6, NULL, "what", NULL, 0, "N",
+     "of a longer series about N points: its ends, and of every part the lowest and "
+     "highest"},
 };
 static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
 
@@ -24,14 +24,14 @@ enum { MAX_ROWS = 100000, SHOWN_EVENTS = 20 };
 static const struct {
     const char *name, *sql;
 } parts[] = {
-    {"runs",      "SELECT * FROM run_view WHERE trial = ?1 ORDER BY attempt"     },
+    {"runs", "SELECT * FROM run_view WHERE trial = ?1 ORDER BY attempt"},
     {"series",
      "SELECT key, count(*) AS points, min(step) AS first_step, max(step) AS "
      "last_step, min(value) AS min, max(value) AS max FROM series_view WHERE trial = ?1 "
-     "GROUP BY key ORDER BY key"                                                 },
+     "GROUP BY key ORDER BY key"},
     {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
-                  "trial = ?1 ORDER BY run, name"               },
-    {"tags",      "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
+                  "trial = ?1 ORDER BY run, name"},
+    {"tags", "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
     {"events",
      "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
 };

@@ -10,10 +10,10 @@
 #include <string.h>
 
 static const struct opt_def options[] = {
-    {"store",  NULL, OPT_PATH,   NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
+    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
      "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"remove", NULL, OPT_STRING, NULL, 0, 0, NULL, "what",  NULL, 0, "KEY,...",
-     "tags to take away"                                    },
+    {"remove", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "KEY,...",
+     "tags to take away"},
 };
 static const struct opt_table table = {"tag", options, ARRAY_LEN(options)};
 

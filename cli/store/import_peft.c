@@ -26,29 +26,26 @@ static const struct {
 } methods[] = {
     {"PREFIX_TUNING", "prefix"},
     {"PROMPT_TUNING", "prompt"},
-    {"FULL",          "full"  },
+    {"FULL", "full"},
 };
 
 /* Options of peft's LoRA that make a method of its own. */
 static const struct {
     const char *option, *method;
 } lora_flags[] = {
-    {"use_dora",   "dora"  },
-    {"use_rslora", "rslora"},
-    {"use_qalora", "qalora"}
-};
+    {"use_dora", "dora"}, {"use_rslora", "rslora"}, {"use_qalora", "qalora"}};
 
 /* Summary values: where they stand, what they are called here. */
 static const struct {
     const char *part, *theirs, *ours;
 } values[] = {
-    {"train_info", "train_time",                       "time/train_s"          },
-    {"run_info",   "total_time",                       "time/total_s"          },
-    {"train_info", "file_size",                        "size/adapter_bytes"    },
-    {"train_info", "num_trainable_params",             "params/trainable"      },
-    {"train_info", "num_total_params",                 "params/total"          },
-    {"train_info", "accelerator_memory_max",           "mem/peak_device_bytes" },
-    {"train_info", "accelerator_memory_reserved_avg",  "mem/reserved_avg_bytes"},
+    {"train_info", "train_time", "time/train_s"},
+    {"run_info", "total_time", "time/total_s"},
+    {"train_info", "file_size", "size/adapter_bytes"},
+    {"train_info", "num_trainable_params", "params/trainable"},
+    {"train_info", "num_total_params", "params/total"},
+    {"train_info", "accelerator_memory_max", "mem/peak_device_bytes"},
+    {"train_info", "accelerator_memory_reserved_avg", "mem/reserved_avg_bytes"},
     {"train_info", "accelerator_memory_reserved_99th", "mem/reserved_p99_bytes"},
 };
 
@@ -56,15 +53,15 @@ static const struct {
 static const struct {
     const char *theirs, *ours, *last;
 } series[] = {
-    {"valid accuracy",     "eval/accuracy",           "eval/accuracy"  },
-    {"test accuracy",      "test/accuracy",           "test/accuracy"  },
-    {"forgetting",         "test/forgetting",         "test/forgetting"},
-    {"train loss",         "train/loss",              "train/loss_last"},
-    {"train samples",      NULL,                      "train/samples"  },
-    {"train total tokens", NULL,                      "train/tokens"   },
-    {"tokens / sec",       "throughput/tokens_per_s", NULL             },
-    {"mem allocated avg",  "mem/allocated_avg_bytes", NULL             },
-    {"mem reserved avg",   "mem/reserved_avg_bytes",  NULL             },
+    {"valid accuracy", "eval/accuracy", "eval/accuracy"},
+    {"test accuracy", "test/accuracy", "test/accuracy"},
+    {"forgetting", "test/forgetting", "test/forgetting"},
+    {"train loss", "train/loss", "train/loss_last"},
+    {"train samples", NULL, "train/samples"},
+    {"train total tokens", NULL, "train/tokens"},
+    {"tokens / sec", "throughput/tokens_per_s", NULL},
+    {"mem allocated avg", "mem/allocated_avg_bytes", NULL},
+    {"mem reserved avg", "mem/reserved_avg_bytes", NULL},
 };
 
 static char *method_name(const json_t *peft_config)
@@ -224,13 +221,11 @@ static const char *state_name(const char *status)
 {
     static const struct {
         const char *theirs, *ours;
-    } states[] = {
-        {"success",   "complete" },
-        {"failed",    "failed"   },
-        {"canceled",  "cancelled"},
-        {"cancelled", "cancelled"},
-        {"running",   "failed"   }
-    };
+    } states[] = {{"success", "complete"},
+                  {"failed", "failed"},
+                  {"canceled", "cancelled"},
+                  {"cancelled", "cancelled"},
+                  {"running", "failed"}};
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         if (str_eq(states[i].theirs, status))
             return states[i].ours;

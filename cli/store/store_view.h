@@ -7,8 +7,8 @@
 #ifndef CLI_STORE_STORE_VIEW_H
 #define CLI_STORE_STORE_VIEW_H
 
-#include "lib/err.h"
 #include "lib/config/opt.h"
+#include "lib/err.h"
 #include "tracker/store/store.h"
 
 #define VIEW_SCHEMA_VERSION 1

@@ -217,23 +217,22 @@ static int resume_command(const json_t *values, const char *const *words, size_t
 
 static const struct sweep_verb plan_verb = {
     {"plan", "sweep plan FILE [--json] [--jobs N] [key=value ...]",
-     "Lists the trials of a sweep file with memory and time. Nothing is run or written.", NULL, &plan_options, NULL},
+     "Lists the trials of a sweep file with memory and time. Nothing is run or written.",
+     NULL, &plan_options, NULL},
     SWEEP_OVERRIDES_MAX,
-    plan_command
-};
+    plan_command};
 static const struct sweep_verb run_verb = {
     {"run", "sweep run FILE [--store FILE] [--jobs N] [key=value ...]",
      "Runs what is not finished; the same command again goes on.", NULL, &run_options,
      NULL},
     SWEEP_OVERRIDES_MAX,
-    run_command
-};
+    run_command};
 static const struct sweep_verb resume_verb = {
     {"resume", "sweep resume SWEEP [--jobs N]",
-     "Goes on with a sweep of the store, as 'run' with the file that it was run from.", NULL, &resume_options, NULL},
+     "Goes on with a sweep of the store, as 'run' with the file that it was run from.",
+     NULL, &resume_options, NULL},
     1,
-    resume_command
-};
+    resume_command};
 
 static const struct sweep_verb *const verbs[] = {
     &plan_verb,   &run_verb,          &sweep_verb_status, &sweep_verb_stop,

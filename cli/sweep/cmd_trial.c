@@ -13,16 +13,16 @@
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"store",      NULL, OPT_PATH, NULL,    0,    0,       NULL, "store",  NULL, 0, "FILE",
-     "store (default: PEFTLAB_STORE, then ./peftlab.db)"                   },
-    {"run_dir",    NULL, OPT_PATH, NULL,    0,    0,       NULL, "output", NULL, 0, "DIR",
-     "where run folders go (default: peftlab-runs beside the store)"       },
-    {"lease_ms",   NULL, OPT_INT,  "30000", 1000, 3600000, NULL, "store",  NULL, 0, "MS",
-     "a run without a sign of life for so long is given up"                },
-    {"until_step", NULL, OPT_INT,  "0",     0,    1e12,    NULL, "slices", NULL, 0, "N",
+    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
+     "store (default: PEFTLAB_STORE, then ./peftlab.db)"},
+    {"run_dir", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, 0, "DIR",
+     "where run folders go (default: peftlab-runs beside the store)"},
+    {"lease_ms", NULL, OPT_INT, "30000", 1000, 3600000, NULL, "store", NULL, 0, "MS",
+     "a run without a sign of life for so long is given up"},
+    {"until_step", NULL, OPT_INT, "0", 0, 1e12, NULL, "slices", NULL, 0, "N",
      "park after N updates: save, and let a later run go on; 0: to the end"},
-    {"evaluate",   NULL, OPT_BOOL, "false", 0,    0,       NULL, "slices", NULL, 0, NULL,
-     "evaluate before parking"                                             },
+    {"evaluate", NULL, OPT_BOOL, "false", 0, 0, NULL, "slices", NULL, 0, NULL,
+     "evaluate before parking"},
 };
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
@@ -32,12 +32,10 @@ static enum trial_state state_of(enum err_code code)
     static const struct {
         enum err_code code;
         enum trial_state state;
-    } rows[] = {
-        {ERR_OK,    TRIAL_complete },
-        {ERR_NAN,   TRIAL_nan      },
-        {ERR_NOMEM, TRIAL_oom      },
-        {ERR_BUSY,  TRIAL_preempted}
-    };
+    } rows[] = {{ERR_OK, TRIAL_complete},
+                {ERR_NAN, TRIAL_nan},
+                {ERR_NOMEM, TRIAL_oom},
+                {ERR_BUSY, TRIAL_preempted}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].code == code)
             return rows[i].state;

@@ -179,29 +179,25 @@ static int clone_command(const json_t *values, const char *const *words, size_t 
     return rc;
 }
 
-const struct sweep_verb sweep_verb_status = {
-    {"status", "sweep status [SWEEP] [--watch]", "Shows the sweeps of a store, or one.",
-     NULL, &status_options, NULL},
-    1,
-    status_command
-};
-const struct sweep_verb sweep_verb_stop = {
-    {"stop", "sweep stop SWEEP [--now]", "No further trials of a sweep are started.",
-     NULL, &stop_options, NULL},
-    1,
-    stop_command
-};
+const struct sweep_verb sweep_verb_status = {{"status", "sweep status [SWEEP] [--watch]",
+                                              "Shows the sweeps of a store, or one.",
+                                              NULL, &status_options, NULL},
+                                             1,
+                                             status_command};
+const struct sweep_verb sweep_verb_stop = {{"stop", "sweep stop SWEEP [--now]",
+                                            "No further trials of a sweep are started.",
+                                            NULL, &stop_options, NULL},
+                                           1,
+                                           stop_command};
 const struct sweep_verb sweep_verb_retire = {
     {"retire", "sweep retire TRIAL",
      "Ends a trial for good, also while it runs; it keeps its numbers.", NULL,
      &retire_options, NULL},
     1,
-    retire_command
-};
+    retire_command};
 const struct sweep_verb sweep_verb_clone = {
     {"clone", "sweep clone TRIAL [--warm] key=value ...",
      "Adds a trial like another with other keys to its sweep, also while it runs.", NULL,
      &clone_options, NULL},
     SWEEP_OVERRIDES_MAX,
-    clone_command
-};
+    clone_command};

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "folder for result.json and logits.safetensors"              },
-    {"adapter", NULL, OPT_PATH, NULL,    0, 0, NULL, "input",  NULL, 0,            "DIR",
+    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "folder for result.json and logits.safetensors"},
+    {"adapter", NULL, OPT_PATH, NULL, 0, 0, NULL, "input", NULL, 0, "DIR",
      "adapter folder (default: the trial's init_adapter, or none)"},
-    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
-     "time each op of the evaluation: calls, ms, GFLOP/s, shares" },
+    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
+     "time each op of the evaluation: calls, ms, GFLOP/s, shares"},
 };
 static const struct opt_table table = {"eval", options, ARRAY_LEN(options)};
 

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"adapter", NULL, OPT_PATH, NULL,    0, 0, NULL, "input",  NULL, OPT_REQUIRED, "DIR",
-     "adapter folder"                                        },
-    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+    {"adapter", NULL, OPT_PATH, NULL, 0, 0, NULL, "input", NULL, OPT_REQUIRED, "DIR",
+     "adapter folder"},
+    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
      "model folder to write: config, fp32 weights, tokenizer"},
-    {"json",    NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
-     "print the report as JSON"                              },
+    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
+     "print the report as JSON"},
 };
 static const struct opt_table table = {"merge", options, ARRAY_LEN(options)};
 

@@ -25,7 +25,7 @@ static const struct opt_def rows[] = {
     {.key = "special",
      .type = OPT_BOOL,
      .preset = "true",
-     .help = "put the special tokens around the text (--no-special: don't)"            },
+     .help = "put the special tokens around the text (--no-special: don't)"},
     {.key = "decode",
      .type = OPT_BOOL,
      .preset = "false",
@@ -33,7 +33,7 @@ static const struct opt_def rows[] = {
     {.key = "keep_special",
      .type = OPT_BOOL,
      .preset = "false",
-     .help = "with --decode: keep the special tokens"           },
+     .help = "with --decode: keep the special tokens"},
 };
 static const struct opt_table options = {"tokenize", rows, ARRAY_LEN(rows)};
 

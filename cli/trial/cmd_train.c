@@ -9,12 +9,12 @@
 #include <stdlib.h>
 
 static const struct opt_def options[] = {
-    {"out",     NULL, OPT_PATH, NULL,    0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "run folder: trace.jsonl, adapter/, result.json"         },
-    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
+    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
+     "run folder: trace.jsonl, adapter/, result.json"},
+    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
      "time each op of the updates: calls, ms, GFLOP/s, shares"},
-    {"json",    NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0,            NULL,
-     "print result.json"                                      },
+    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
+     "print result.json"},
 };
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
 

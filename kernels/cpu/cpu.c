@@ -50,9 +50,9 @@ static const struct variant {
     int (*runs)(void);
 } variants[] = {
     {"avx512bf16", &cpu_table_avx512bf16, runs_avx512bf16},
-    {"avx512",     &cpu_table_avx512,     runs_avx512    },
-    {"avx2",       &cpu_table_avx2,       runs_avx2      },
-    {"generic",    &cpu_table_generic,    runs_generic   },
+    {"avx512", &cpu_table_avx512, runs_avx512},
+    {"avx2", &cpu_table_avx2, runs_avx2},
+    {"generic", &cpu_table_generic, runs_generic},
 };
 
 static const struct variant *find(const char *name)

@@ -58,9 +58,9 @@ static double swish_slope(double x)
 static const struct {
     double (*value)(double), (*slope)(double);
 } acts[ACT_COUNT] = {
-    [ACT_gelu] = {gelu,  gelu_slope },
-    [ACT_relu] = {relu,  relu_slope },
-    [ACT_tanh] = {tanh,  tanh_slope },
+    [ACT_gelu] = {gelu, gelu_slope},
+    [ACT_relu] = {relu, relu_slope},
+    [ACT_tanh] = {tanh, tanh_slope},
     [ACT_swish] = {swish, swish_slope},
 };
 

@@ -1,8 +1,8 @@
 /* lib/config/opt.c - see opt.h: finding rows and reading values from text. Checks are in
  * opt_check.c, flags in opt_args.c, help in opt_help.c. */
 #include "lib/config/opt.h"
-#include "lib/config/opt_parts.h"
 #include "lib/config/conf.h"
+#include "lib/config/opt_parts.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* lib/config/opt_args.c - a command line read with an option table. */
-#include "lib/mem.h"
 #include "lib/config/opt.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include <ctype.h>
 #include <stdlib.h>

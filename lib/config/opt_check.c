@@ -1,8 +1,8 @@
 /* lib/config/opt_check.c - see opt.h: values checked against a row and put into normal form. */
-#include "lib/json.h"
-#include "lib/mem.h"
 #include "lib/config/opt.h"
 #include "lib/config/opt_parts.h"
+#include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include <math.h>
 #include <stdlib.h>

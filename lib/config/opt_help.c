@@ -1,6 +1,6 @@
 /* lib/config/opt_help.c - help and documentation made from an option table. */
-#include "lib/mem.h"
 #include "lib/config/opt.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include <stdlib.h>
 #include <string.h>

@@ -239,10 +239,7 @@ static void exchange(int fds[3], const char *input, size_t left,
 {
     while (fds[0] >= 0 || fds[1] >= 0 || fds[2] >= 0) {
         struct pollfd p[3] = {
-            {fds[0], POLLOUT, 0},
-            {fds[1], POLLIN,  0},
-            {fds[2], POLLIN,  0}
-        };
+            {fds[0], POLLOUT, 0}, {fds[1], POLLIN, 0}, {fds[2], POLLIN, 0}};
         if (poll(p, 3, -1) < 0 && errno != EINTR)
             break;
         if (p[0].revents)
@@ -258,11 +255,7 @@ static void exchange(int fds[3], const char *input, size_t left,
 int proc_run(char *const argv[], const char *input, size_t input_len, struct buf *out,
              struct buf *errors, int *status, struct err *err)
 {
-    int pipes[3][2] = {
-        {-1, -1},
-        {-1, -1},
-        {-1, -1}
-    };
+    int pipes[3][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     for (int i = 0; i < 3; i++)
         if (make_pipe(pipes[i]) < 0) {
             int rc =

@@ -204,17 +204,15 @@ struct stat_interval stat_quantile_interval(const double *x, size_t n, double q,
 
 static struct stat_test no_test(size_t n, double diff)
 {
-    return (struct stat_test){
-        .diff = diff,
-        .se = NAN,
-        .df = NAN,
-        .t = NAN,
-        .p = NAN,
-        .ci = {NAN, NAN},
-        .p_tost = NAN,
-        .dz = NAN,
-        .n = n
-    };
+    return (struct stat_test){.diff = diff,
+                              .se = NAN,
+                              .df = NAN,
+                              .t = NAN,
+                              .p = NAN,
+                              .ci = {NAN, NAN},
+                              .p_tost = NAN,
+                              .dz = NAN,
+                              .n = n};
 }
 
 /* What follows from diff, se and df, which both tests share. */

@@ -27,10 +27,7 @@ static double plain_mean(const struct stat_sample *seeds, size_t count)
 struct bootstrap stat_bootstrap_seeds(const struct stat_sample *seeds, size_t count,
                                       double level, size_t draws, uint64_t seed)
 {
-    struct bootstrap out = {
-        plain_mean(seeds, count), NAN, {NAN, NAN},
-           {NAN, NAN}
-    };
+    struct bootstrap out = {plain_mean(seeds, count), NAN, {NAN, NAN}, {NAN, NAN}};
     if (count < 2 || draws < 2 || isnan(out.mean))
         return out;
     struct philox_key outer = rng_key(seed, "bootstrap seeds");

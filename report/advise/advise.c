@@ -16,17 +16,17 @@ const char *const fit_names[] = {"fits", "fits over several GPUs", "tight",
 /* Points: what is usually tried first, from the tables of reference/report-and-cost 6 and
  * reference/peft-methods 7; a measurement outweighs them. */
 static const struct candidate candidates[] = {
-    {"lora",    SERVED_MERGED, "LoRA, merged for serving",   6,   6  },
-    {"lora",    SERVED_BESIDE, "LoRA, unmerged",             5.5, 5.5},
-    {"qlora",   SERVED_BESIDE, "QLoRA: LoRA on an NF4 base", 5,   3.5},
-    {"dora",    SERVED_MERGED, "DoRA, merged for serving",   5,   4.5},
-    {"adapter", SERVED_BESIDE, "bottleneck adapters",        3.5, 5  },
-    {"full",    SERVED_OWN,    "full fine-tuning",           4,   5  },
-    {"ia3",     SERVED_MERGED, "IA3, merged for serving",    3,   3.5},
-    {"prefix",  SERVED_BESIDE, "prefix tuning",              2,   2.5},
-    {"bitfit",  SERVED_OWN,    "biases alone",               1,   4  },
-    {"prompt",  SERVED_BESIDE, "prompt tuning",              1,   1  },
-    {"head",    SERVED_BESIDE, "the classifier alone",       0,   2  },
+    {"lora", SERVED_MERGED, "LoRA, merged for serving", 6, 6},
+    {"lora", SERVED_BESIDE, "LoRA, unmerged", 5.5, 5.5},
+    {"qlora", SERVED_BESIDE, "QLoRA: LoRA on an NF4 base", 5, 3.5},
+    {"dora", SERVED_MERGED, "DoRA, merged for serving", 5, 4.5},
+    {"adapter", SERVED_BESIDE, "bottleneck adapters", 3.5, 5},
+    {"full", SERVED_OWN, "full fine-tuning", 4, 5},
+    {"ia3", SERVED_MERGED, "IA3, merged for serving", 3, 3.5},
+    {"prefix", SERVED_BESIDE, "prefix tuning", 2, 2.5},
+    {"bitfit", SERVED_OWN, "biases alone", 1, 4},
+    {"prompt", SERVED_BESIDE, "prompt tuning", 1, 1},
+    {"head", SERVED_BESIDE, "the classifier alone", 0, 2},
 };
 
 void advise_say(json_t *list, const char *fmt, ...)
@@ -204,11 +204,9 @@ int advise_make(const struct advise_request *r, struct advise *out, struct err *
         struct advice *a = &out->items[out->count];
         if (!is_asked(r, &candidates[i]))
             continue;
-        *a = (struct advice){
-            .candidate = &candidates[i],
-            .seconds = {NAN, NAN,      NAN},
-            .measured = {.mean = NAN,   .latency_ms = NAN}
-        };
+        *a = (struct advice){.candidate = &candidates[i],
+                             .seconds = {NAN, NAN, NAN},
+                             .measured = {.mean = NAN, .latency_ms = NAN}};
         set_up(r, a);
         cost(out, a);
         latency(r, a);

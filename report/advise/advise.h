@@ -12,9 +12,9 @@
 #ifndef REPORT_ADVISE_ADVISE_H
 #define REPORT_ADVISE_ADVISE_H
 
+#include "report/advise/priors.h"
 #include "report/machine/estimate.h"
 #include "report/machine/machine.h"
-#include "report/advise/priors.h"
 #include "tracker/store/store.h"
 #include <stdio.h>
 

@@ -77,13 +77,13 @@ static const struct {
     const char *methods;
     double encoder[3], decoder[3];
 } rates[] = {
-    {LORA,            {1e-3, 3e-3, 6e-3}, {1e-4, 2e-4, 4e-4}},
-    {"adapter",       {1e-3, 3e-3, 6e-3}, {1e-4, 3e-4, 1e-3}},
-    {"full",          {3e-5, 1e-4, 3e-4}, {5e-6, 1e-5, 2e-5}},
-    {"bitfit",        {5e-4, 1e-3, 5e-3}, {5e-4, 1e-3, 5e-3}},
-    {"ia3",           {1e-3, 5e-3, 2e-2}, {1e-3, 3e-3, 5e-3}},
+    {LORA, {1e-3, 3e-3, 6e-3}, {1e-4, 2e-4, 4e-4}},
+    {"adapter", {1e-3, 3e-3, 6e-3}, {1e-4, 3e-4, 1e-3}},
+    {"full", {3e-5, 1e-4, 3e-4}, {5e-6, 1e-5, 2e-5}},
+    {"bitfit", {5e-4, 1e-3, 5e-3}, {5e-4, 1e-3, 5e-3}},
+    {"ia3", {1e-3, 5e-3, 2e-2}, {1e-3, 3e-3, 5e-3}},
     {"prefix|prompt", {3e-3, 1e-2, 3e-2}, {1e-3, 5e-3, 1e-2}},
-    {"head",          {1e-3, 1e-2, 3e-2}, {1e-3, 1e-2, 3e-2}},
+    {"head", {1e-3, 1e-2, 3e-2}, {1e-3, 1e-2, 3e-2}},
 };
 
 static double rate_of(const struct advise *a, const char *method, int which)

@@ -17,12 +17,9 @@ static const struct {
     const char *score, *select;
     bool maximize;
 } metrics[] = {
-    {"test/macro_f1", "eval/macro_f1", true },
-    {"test/accuracy", "eval/accuracy", true },
-    {"eval/macro_f1", "eval/macro_f1", true },
-    {"eval/accuracy", "eval/accuracy", true },
-    {"test/loss",     "eval/loss",     false},
-    {"eval/loss",     "eval/loss",     false},
+    {"test/macro_f1", "eval/macro_f1", true}, {"test/accuracy", "eval/accuracy", true},
+    {"eval/macro_f1", "eval/macro_f1", true}, {"eval/accuracy", "eval/accuracy", true},
+    {"test/loss", "eval/loss", false},        {"eval/loss", "eval/loss", false},
 };
 
 struct seen {

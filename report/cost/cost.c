@@ -1,8 +1,8 @@
 /* report/cost/cost.c - see cost.h: this machine. */
-#include "report/service/erlang.h"
 #include "report/cost/cost.h"
 #include "lib/json.h"
 #include "lib/str.h"
+#include "report/service/erlang.h"
 #include <math.h>
 #include <stdlib.h>
 

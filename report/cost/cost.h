@@ -21,8 +21,8 @@
 #ifndef REPORT_COST_COST_H
 #define REPORT_COST_COST_H
 
-#include "report/service/queue.h"
 #include "report/report.h"
+#include "report/service/queue.h"
 
 struct range3 {
     double low, base, high; /* NaN: not known */

@@ -1,10 +1,10 @@
 /* report/cost/predict.c - see cost.h: GPUs, by the roofline. */
-#include "report/service/capacity.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
+#include "report/service/capacity.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -52,10 +52,7 @@ static double share_of(const struct report *r, const struct report_trial *t,
 static struct calibration shares(const struct report *r, const struct report_cell *c,
                                  const struct gpu *gpu)
 {
-    struct calibration out = {
-        .share = {NAN, NAN, NAN},
-          .own = gpu != NULL
-    };
+    struct calibration out = {.share = {NAN, NAN, NAN}, .own = gpu != NULL};
     double *share = xcalloc(r->data.count + 1, sizeof *share);
     for (size_t i = 0; i < r->data.count; i++) {
         const struct report_trial *t = &r->data.trials[i];
@@ -136,24 +133,20 @@ static struct work training_work(const struct report_cell *c)
 {
     const struct assumption *l = &assumptions[ASSUME_LAUNCH_S],
                             *s = &assumptions[ASSUME_SETUP_S];
-    return (struct work){
-        .flops = cell_spread(c, "train/flops").mean,
-        .bytes = training_bytes(c),
-        .launches = cell_spread(c, "train/updates").mean,
-        .launch_s = {l->low, l->base, l->high},
-        .setup_s = {s->low, s->base, s->high}
-    };
+    return (struct work){.flops = cell_spread(c, "train/flops").mean,
+                         .bytes = training_bytes(c),
+                         .launches = cell_spread(c, "train/updates").mean,
+                         .launch_s = {l->low, l->base, l->high},
+                         .setup_s = {s->low, s->base, s->high}};
 }
 
 static struct work request_work(const struct report *r, const struct report_cell *c)
 {
     const struct assumption *o = &assumptions[ASSUME_OVERHEAD_S];
-    return (struct work){
-        .flops = forward_flops(r),
-        .bytes = 2 * cell_spread(c, "params/total").mean,
-        .launches = 1,
-        .launch_s = {o->low, o->base, o->high}
-    };
+    return (struct work){.flops = forward_flops(r),
+                         .bytes = 2 * cell_spread(c, "params/total").mean,
+                         .launches = 1,
+                         .launch_s = {o->low, o->base, o->high}};
 }
 
 /* ---- prices ---- */

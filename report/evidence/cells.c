@@ -150,10 +150,7 @@ void matrix_order(const struct matrix *m, size_t column, size_t *groups)
 
 struct spread spread_of(const double *values, size_t n)
 {
-    struct spread s = {
-        .mean = NAN, .sd = NAN, .ci = {NAN, NAN},
-                .n = n
-    };
+    struct spread s = {.mean = NAN, .sd = NAN, .ci = {NAN, NAN}, .n = n};
     if (n == 0)
         return s;
     s.mean = stat_mean(values, n);

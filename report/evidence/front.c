@@ -1,8 +1,8 @@
 /* report/evidence/front.c - see front.h. */
 #include "report/evidence/front.h"
 #include "lib/mem.h"
-#include "lib/stats/knee.h"
 #include "lib/stats/fronts.h"
+#include "lib/stats/knee.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/page/words.h"
@@ -44,9 +44,9 @@ static const char *ms_text(double v)
 }
 
 const struct front_axis front_axes[] = {
-    {"memory",  "peak memory",            "MiB", 1.0 / (1 << 20), word_bytes, memory_of },
-    {"usd",     "the price of a run",     "USD", 1,               word_usd,   usd_of    },
-    {"latency", "latency of one request", "ms",  1,               ms_text,    latency_of},
+    {"memory", "peak memory", "MiB", 1.0 / (1 << 20), word_bytes, memory_of},
+    {"usd", "the price of a run", "USD", 1, word_usd, usd_of},
+    {"latency", "latency of one request", "ms", 1, ms_text, latency_of},
 };
 const size_t front_axis_count = ARRAY_LEN(front_axes);
 

@@ -303,13 +303,13 @@ static json_t *variant_facts(const struct report_trial *t, const json_t *keys)
 static const char *short_name(const char *key)
 {
     static const char *const names[][2] = {
-        {"rank",               "r"        },
-        {"alpha",              "α"       },
-        {"learning_rate",      "lr"       },
-        {"target_modules",     ""         },
-        {"reduction_factor",   "reduction"},
-        {"num_virtual_tokens", "tokens"   },
-        {"num_train_epochs",   "epochs"   },
+        {"rank", "r"},
+        {"alpha", "α"},
+        {"learning_rate", "lr"},
+        {"target_modules", ""},
+        {"reduction_factor", "reduction"},
+        {"num_virtual_tokens", "tokens"},
+        {"num_train_epochs", "epochs"},
     };
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (str_eq(names[i][0], key))

@@ -186,9 +186,7 @@ static bool by_ped_anova(const struct report *r, const struct table *t,
     }
     stat_importance_normalize(raw, t->factors);
     for (size_t k = 0; k < t->factors; k++) {
-        out->bars[k] = (struct importance_bar){
-            .value = raw[k], .ci = {NAN, NAN}
-        };
+        out->bars[k] = (struct importance_bar){.value = raw[k], .ci = {NAN, NAN}};
         snprintf(out->bars[k].name, sizeof out->bars[k].name, "%.79s", t->keys[k]);
     }
     out->count = t->factors;

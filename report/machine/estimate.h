@@ -7,7 +7,7 @@
  *   peft   transformers + peft + bitsandbytes as they are: norms and adapter inputs in
  *          fp32 copies, logits three times. Held against peft's measured table
  *          (Llama-3.2-3B, batch 4 x 768, bf16): 18.8 to 36.2 GiB within 6 %, see
- *          tests/unit/report_estimate.c.
+ *          tests/unit/report/estimate.c.
  * The peft number is what fits or not; where only the lean one fits the word is tight.
  *
  * Bytes per category; `peak` is less than their sum where gradients of full fine-tuning

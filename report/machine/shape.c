@@ -19,13 +19,13 @@ static const struct family {
     bool decoder, qkv_bias, pooler;
     const char *hidden, *layers, *heads, *ffn;
 } families[] = {
-    {"bert|roberta|xlm-roberta|camembert", false, false, true,  "hidden_size",
-     "num_hidden_layers",                                                                           "num_attention_heads", "intermediate_size"},
-    {"distilbert",                         false, false, false, "dim",         "n_layers",          "n_heads",             "hidden_dim"       },
-    {"llama|mistral",                      true,  false, false, "hidden_size", "num_hidden_layers",
-     "num_attention_heads",                                                                                                "intermediate_size"},
-    {"qwen2",                              true,  true,  false, "hidden_size", "num_hidden_layers",
-     "num_attention_heads",                                                                                                "intermediate_size"},
+    {"bert|roberta|xlm-roberta|camembert", false, false, true, "hidden_size",
+     "num_hidden_layers", "num_attention_heads", "intermediate_size"},
+    {"distilbert", false, false, false, "dim", "n_layers", "n_heads", "hidden_dim"},
+    {"llama|mistral", true, false, false, "hidden_size", "num_hidden_layers",
+     "num_attention_heads", "intermediate_size"},
+    {"qwen2", true, true, false, "hidden_size", "num_hidden_layers",
+     "num_attention_heads", "intermediate_size"},
 };
 
 static const struct family *find_family(const char *type)

@@ -116,16 +116,10 @@ void places_choose(struct place *p, size_t count, double width, double height)
 {
     for (size_t i = 0; i < count; i++) {
         double text = (double)p[i].columns * WIDTH, gap = 12;
-        const double at[][2] = {
-            {gap,         -LINE * .8 },
-            {gap,         LINE * .8  },
-            {-gap - text, -LINE * .8 },
-            {-gap - text, LINE * .8  },
-            {-text / 2,   -LINE * 1.7},
-            {-text / 2,   LINE * 1.7 },
-            {gap,         -LINE * 2  },
-            {gap,         LINE * 2   }
-        };
+        const double at[][2] = {{gap, -LINE * .8},         {gap, LINE * .8},
+                                {-gap - text, -LINE * .8}, {-gap - text, LINE * .8},
+                                {-text / 2, -LINE * 1.7},  {-text / 2, LINE * 1.7},
+                                {gap, -LINE * 2},          {gap, LINE * 2}};
         p[i].hidden = true;
         for (size_t k = 0; k < ARRAY_LEN(at) && p[i].hidden; k++)
             if (is_free(p, count, i, text_box(&p[i], at[k][0], at[k][1]), width,

@@ -5,9 +5,9 @@
  * most 30 points; the sentence below the figure names the window. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "report/page/words.h"
 #include "report/plots/axis.h"
 #include "report/plots/plot.h"
-#include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -23,9 +23,7 @@ struct curve {
 static struct spread window_spread(const struct curve *c, size_t window)
 {
     double v[MAX_SEEDS];
-    struct spread s = {
-        .mean = NAN, .ci = {NAN, NAN}
-    };
+    struct spread s = {.mean = NAN, .ci = {NAN, NAN}};
     for (size_t k = 0; k < c->cell->count && k < MAX_SEEDS; k++)
         if (c->hits[window][k])
             v[s.n++] = c->sum[window][k] / (double)c->hits[window][k];

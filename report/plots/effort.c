@@ -2,9 +2,9 @@
  * can be expected to have, per group. */
 #include "lib/mem.h"
 #include "lib/stats/knee.h"
+#include "report/page/words.h"
 #include "report/plots/axis.h"
 #include "report/plots/plot.h"
-#include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
 

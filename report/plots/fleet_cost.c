@@ -1,10 +1,10 @@
 /* report/plots/fleet_cost.c - USD per 1,000 requests against the load, for replicas merged per
  * task, one shared base, and the cheapest cut between the two. */
 #include "lib/mem.h"
-#include "report/plots/axis.h"
-#include "report/service/fleet.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
+#include "report/plots/plot.h"
+#include "report/service/fleet.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -29,11 +29,9 @@ static void price(const struct fleet *f, struct point *out)
         for (size_t k = 0; k < f->count; k++)
             peaks[k] = f->peaks[k] * times;
         fleet_plan(f, peaks, f->phi.one.mean, &p);
-        out[i] = (struct point){
-            .per_s = f->mean_per_s * times,
-            .replicas = {(double)p.merged_gpus, (double)p.shared_gpus,
-                         (double)p.hybrid_gpus[p.best_cut]}
-        };
+        out[i] = (struct point){.per_s = f->mean_per_s * times,
+                                .replicas = {(double)p.merged_gpus, (double)p.shared_gpus,
+                                             (double)p.hybrid_gpus[p.best_cut]}};
         adapter_plan_release(&p);
         for (int k = 0; k < PLANS; k++)
             out[i].usd[k] =

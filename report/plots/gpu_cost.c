@@ -1,10 +1,10 @@
 /* report/plots/gpu_cost.c - what a training run of the leading configuration costs: this
  * machine measured, GPUs predicted as low-base-high bars. */
 #include "lib/mem.h"
-#include "report/plots/axis.h"
 #include "report/cost/cost.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
+#include "report/plots/plot.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -4,9 +4,9 @@
  * cells behind a missing one. Labels on tiles have fixed colours, dark or light by the
  * tile's luminance, and do not follow dark mode. */
 #include "lib/mem.h"
-#include "report/plots/plot.h"
 #include "report/evidence/rank_alpha.h"
 #include "report/page/words.h"
+#include "report/plots/plot.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -16,17 +16,9 @@ static const double gap = 0.35; /* between panels, in tiles */
 /* Cividis at 0, 1/8, ... 1 (Nunez et al. 2018), linear between. */
 static void cividis(double share, int rgb[3])
 {
-    static const int stops[][3] = {
-        {0,   34,  78 },
-        {27,  57,  109},
-        {63,  80,  109},
-        {92,  103, 112},
-        {122, 125, 120},
-        {154, 149, 118},
-        {188, 174, 108},
-        {222, 200, 90 },
-        {254, 232, 56 }
-    };
+    static const int stops[][3] = {{0, 34, 78},     {27, 57, 109},   {63, 80, 109},
+                                   {92, 103, 112},  {122, 125, 120}, {154, 149, 118},
+                                   {188, 174, 108}, {222, 200, 90},  {254, 232, 56}};
     double at = fmin(fmax(share, 0), 1) * 8;
     int i = at >= 8 ? 7 : (int)at;
     for (int c = 0; c < 3; c++)

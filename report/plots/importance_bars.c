@@ -1,8 +1,8 @@
 /* report/plots/importance_bars.c - bars of how much each parameter moves the score. */
 #include "report/plots/axis.h"
 #include "report/evidence/importance.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/plot.h"
 #include <math.h>
 
 enum { WIDTH_PX = 920, ROW_PX = 36 };

@@ -2,10 +2,10 @@
  * the best configuration, the limits, the planned peak and where the first limit breaks.
  */
 #include "lib/mem.h"
-#include "report/plots/axis.h"
 #include "report/cost/cost.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
+#include "report/plots/plot.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 /* report/plots/ranks.c - how stable the order is: ranks when seeds are drawn again. */
 #include "lib/mem.h"
 #include "lib/stats/bootstrap.h"
+#include "report/page/words.h"
 #include "report/plots/axis.h"
 #include "report/plots/plot.h"
-#include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -2,9 +2,9 @@
  * configuration of each group with intervals, all others faint. */
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/plots/axis.h"
 #include "report/evidence/front.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* report/plots/scores.c - the matrix as a picture: score of every group and column, with
  * its interval and the single seeds. */
 #include "lib/mem.h"
+#include "report/page/words.h"
 #include "report/plots/axis.h"
 #include "report/plots/plot.h"
-#include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
 

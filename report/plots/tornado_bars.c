@@ -1,8 +1,8 @@
 /* report/plots/tornado_bars.c - bars of how far each input alone moves the cost. */
 #include "report/plots/axis.h"
 #include "report/cost/tornado.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/plot.h"
 #include <math.h>
 
 enum { WIDTH_PX = 920, ROW_PX = 44 };

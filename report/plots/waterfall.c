@@ -1,10 +1,10 @@
 /* report/plots/waterfall.c - where the cost of a training run comes from: set-up, training
  * and evaluation of the best configuration, each bar on top of the one before. */
 #include "lib/mem.h"
-#include "report/plots/axis.h"
 #include "report/cost/cost.h"
-#include "report/plots/plot.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
+#include "report/plots/plot.h"
 #include <math.h>
 
 enum { WIDTH_PX = 920, HEIGHT_PX = 360, BARS = 4 };
@@ -67,12 +67,10 @@ static int draw(struct report *r, struct figure *f, struct err *err)
         return 1;
     struct run_cost k = cell_run_cost(r, c);
     double rate = k.usd / k.total_s, at = 0;
-    struct bar bars[BARS] = {
-        {"set-up",     0, 0, k.setup_s                     },
-        {"training",   0, 0, k.train_s                     },
-        {"evaluation", 0, 0, isnan(k.eval_s) ? 0 : k.eval_s},
-        {"run",        0, 0, k.total_s                     }
-    };
+    struct bar bars[BARS] = {{"set-up", 0, 0, k.setup_s},
+                             {"training", 0, 0, k.train_s},
+                             {"evaluation", 0, 0, isnan(k.eval_s) ? 0 : k.eval_s},
+                             {"run", 0, 0, k.total_s}};
     if (!(k.usd > 0) || !(k.train_s > 0))
         return 1;
     for (int i = 0; i < BARS; i++) {

@@ -1,9 +1,9 @@
 /* report/sections/appendix.c - what is needed to check and repeat: commands, environments,
  * hashes, seeds, failures, formulas, prices, every trial. */
+#include "report/sections/appendix.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/sections/appendix.h"
 #include "report/cost/cost.h"
 #include "report/page/words.h"
 #include <math.h>

@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/sections/appendix.h"
 #include "report/page/words.h"
+#include "report/sections/appendix.h"
 #include <math.h>
 
 void write_formulas(const struct report *r, struct html *h)

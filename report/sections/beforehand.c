@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/report.h"
 #include "report/page/words.h"
+#include "report/report.h"
 #include <math.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /* report/sections/costs.c - training and serving cost: measured here, predicted for rented
  * GPUs. The tables are in cost_tables.c. */
 #include "lib/json.h"
+#include "report/page/words.h"
 #include "report/sections/cost_tables.h"
 #include "report/service/fleet.h"
-#include "report/page/words.h"
 #include <math.h>
 
 static json_t *range_json(const struct range3 *x)

@@ -1,10 +1,10 @@
 /* report/sections/decision.c - the first box: what to choose, how sure that is, what it
  * costs, what would settle or flip it. Its three takeaways are also what the command
  * prints. */
+#include "report/sections/decision.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/cost/cost.h"
-#include "report/sections/decision.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>

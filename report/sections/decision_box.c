@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
-#include "report/sections/decision.h"
 #include "report/page/words.h"
+#include "report/sections/decision.h"
 #include <math.h>
 
 /* ---- what would flip it ---- */

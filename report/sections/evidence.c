@@ -141,15 +141,13 @@ static json_t *numbers(struct report *r)
 
 static void write_counts(const json_t *n, struct html *h)
 {
-    static const char *const items[][2] = {
-        {"trials",          "trials"         },
-        {"complete",        "complete"       },
-        {"failed",          "failed"         },
-        {"not_finished",    "not finished"   },
-        {"pruned",          "pruned"         },
-        {"environments",    "environments"   },
-        {"evaluation_rows", "evaluation rows"}
-    };
+    static const char *const items[][2] = {{"trials", "trials"},
+                                           {"complete", "complete"},
+                                           {"failed", "failed"},
+                                           {"not_finished", "not finished"},
+                                           {"pruned", "pruned"},
+                                           {"environments", "environments"},
+                                           {"evaluation_rows", "evaluation rows"}};
     html_raw(h, "<dl class=\"facts small\">\n");
     for (size_t i = 0; i < ARRAY_LEN(items); i++) {
         const json_t *v = json_object_get(n, items[i][0]);

@@ -2,8 +2,8 @@
 #include "lib/json.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
-#include "report/evidence/strength.h"
 #include "report/evidence/experiments.h"
+#include "report/evidence/strength.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>

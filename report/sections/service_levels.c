@@ -2,10 +2,10 @@
  * constraint for the best configuration, and the words of all others. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "report/service/erlang.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/page/words.h"
+#include "report/service/erlang.h"
 #include <math.h>
 #include <stdlib.h>
 

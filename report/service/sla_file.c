@@ -1,8 +1,8 @@
 /* report/service/sla_file.c - reading SLA files, see sla.h. */
 #include "lib/config/conf.h"
+#include "lib/config/opt.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/config/opt.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/service/sla.h"
@@ -51,7 +51,7 @@ static const struct opt_table table = {"SLA file", options, ARRAY_LEN(options)};
 
 static const struct opt_def task_options[] = {
     {.key = "name", .type = OPT_STRING, .flags = OPT_REQUIRED, .help = "task"},
-    { .key = "requests_per_s",
+    {.key = "requests_per_s",
      .type = OPT_FLOAT,
      .min = 1e-9,
      .max = 1e9,

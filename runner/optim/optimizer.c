@@ -65,9 +65,9 @@ static void adam8_state(const struct param_group *g, char *at, struct op_args *a
 }
 
 static const struct optimizer rows[] = {
-    {"adamw",      OP_adamw,      false, adam_bytes,  adam_state },
-    {"sgd",        OP_sgd,        false, no_bytes,    no_state   },
-    {"adamw_8bit", OP_adamw_8bit, true,  adam8_bytes, adam8_state},
+    {"adamw", OP_adamw, false, adam_bytes, adam_state},
+    {"sgd", OP_sgd, false, no_bytes, no_state},
+    {"adamw_8bit", OP_adamw_8bit, true, adam8_bytes, adam8_state},
 };
 
 const struct optimizer *optimizer_find(const char *name)

@@ -36,10 +36,10 @@ static const struct {
     const char *name;
     double (*factor)(double, double, double);
 } rows[] = {
-    {"linear",               linear              },
-    {"constant",             constant            },
+    {"linear", linear},
+    {"constant", constant},
     {"constant_with_warmup", constant_with_warmup},
-    {"cosine",               cosine              },
+    {"cosine", cosine},
 };
 
 struct schedule schedule_make(const char *name, double warmup, int64_t total)

@@ -15,18 +15,9 @@ struct wordpiece_decoder {
 /* English spacing as tokenizers undoes it: one after the other, on each token with the
  * blank before it. */
 static const char *const cleanups[][2] = {
-    {" .",      "."     },
-    {" ?",      "?"     },
-    {" !",      "!"     },
-    {" ,",      ","     },
-    {" ' ",     "'"     },
-    {" n't",    "n't"   },
-    {" 'm",     "'m"    },
-    {" do not", " don't"},
-    {" 's",     "'s"    },
-    {" 've",    "'ve"   },
-    {" 're",    "'re"   }
-};
+    {" .", "."},   {" ?", "?"},     {" !", "!"},    {" ,", ","},
+    {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
+    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
 
 static void replace_all(struct buf *text, const char *from, const char *to)
 {
@@ -83,7 +74,7 @@ static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct decoder *out, struct err *err);
 } kinds[] = {
-    {"WordPiece", wordpiece_parse   },
+    {"WordPiece", wordpiece_parse},
     {"ByteLevel", byte_level_decoder},
 };
 

@@ -117,7 +117,7 @@ static const struct {
     int (*parse)(const json_t *json, struct tokenizer *t, struct err *err);
 } kinds[] = {
     {"WordPiece", wordpiece_parse},
-    {"BPE",       bpe_parse      },
+    {"BPE", bpe_parse},
 };
 
 int model_parse(const json_t *json, struct tokenizer *t, struct err *err)

@@ -39,15 +39,8 @@ static void clean(struct text *t)
 static bool is_chinese(int32_t cp)
 {
     static const int32_t blocks[][2] = {
-        {0x4e00,  0x9fff },
-        {0x3400,  0x4dbf },
-        {0x20000, 0x2a6df},
-        {0x2a700, 0x2b73f},
-        {0x2b740, 0x2b81f},
-        {0x2b920, 0x2ceaf},
-        {0xf900,  0xfaff },
-        {0x2f800, 0x2fa1f}
-    };
+        {0x4e00, 0x9fff},   {0x3400, 0x4dbf},   {0x20000, 0x2a6df}, {0x2a700, 0x2b73f},
+        {0x2b740, 0x2b81f}, {0x2b920, 0x2ceaf}, {0xf900, 0xfaff},   {0x2f800, 0x2fa1f}};
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
         if (cp >= blocks[i][0] && cp <= blocks[i][1])
             return true;
@@ -202,14 +195,14 @@ static const struct {
     int (*parse)(const json_t *json, struct normalizer *out, struct err *err);
     void (*apply)(const void *config, struct text *t); /* where there is no config */
 } kinds[] = {
-    {"BertNormalizer", bert_parse,     NULL         },
-    {"Sequence",       sequence_parse, NULL         },
-    {"NFC",            NULL,           nfc          },
-    {"NFD",            NULL,           nfd          },
-    {"NFKC",           NULL,           nfkc         },
-    {"NFKD",           NULL,           nfkd         },
-    {"Lowercase",      NULL,           lower        },
-    {"StripAccents",   NULL,           strip_accents},
+    {"BertNormalizer", bert_parse, NULL},
+    {"Sequence", sequence_parse, NULL},
+    {"NFC", NULL, nfc},
+    {"NFD", NULL, nfd},
+    {"NFKC", NULL, nfkc},
+    {"NFKD", NULL, nfkd},
+    {"Lowercase", NULL, lower},
+    {"StripAccents", NULL, strip_accents},
 };
 
 int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err)

@@ -170,11 +170,9 @@ static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct post_processor *out, struct err *err);
 } kinds[] = {
-    {"TemplateProcessing", template_parse  },
-    {"BertProcessing",     bert_parse      },
-    {"RobertaProcessing",  roberta_parse   },
-    {"ByteLevel",          byte_level_parse},
-    {"Sequence",           sequence_parse  },
+    {"TemplateProcessing", template_parse}, {"BertProcessing", bert_parse},
+    {"RobertaProcessing", roberta_parse},   {"ByteLevel", byte_level_parse},
+    {"Sequence", sequence_parse},
 };
 
 static int parse_kind(const json_t *json, struct post_processor *out, struct err *err)

@@ -20,12 +20,10 @@ double calibrate_flops_per_s(const struct backend *b)
     void *x = b->alloc(ROWS * SIZE * sizeof(float)),
          *y = b->alloc(ROWS * SIZE * sizeof(float));
     void *w = b->alloc(b->weight_bytes(&spec));
-    struct op_args a = {
-        .in = {{x, DT_F32, ROWS, SIZE, SIZE, NULL},
-               {w, DT_PREPARED, SIZE, SIZE, SIZE, &spec}},
-        .out[0] = { y, DT_F32, ROWS, SIZE, SIZE, NULL},
-        .attr.scale = 1
-    };
+    struct op_args a = {.in = {{x, DT_F32, ROWS, SIZE, SIZE, NULL},
+                               {w, DT_PREPARED, SIZE, SIZE, SIZE, &spec}},
+                        .out[0] = {y, DT_F32, ROWS, SIZE, SIZE, NULL},
+                        .attr.scale = 1};
     a.workspace = b->alloc(b->workspace_bytes(OP_linear, &a) + 64);
     double best = INFINITY;
     if (x && y && w && a.workspace && b->weight_prepare(&spec, plain, w, NULL) == 0)

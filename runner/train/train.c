@@ -3,13 +3,13 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "runner/evaluate.h"
+#include "runner/metric/metric.h"
+#include "runner/nn/peft/method.h"
+#include "runner/optim/schedule.h"
 #include "runner/train/checkpoint.h"
 #include "runner/train/energy.h"
-#include "runner/evaluate.h"
 #include "runner/train/finder.h"
-#include "runner/metric/metric.h"
-#include "runner/optim/schedule.h"
-#include "runner/nn/peft/method.h"
 #include "runner/train/selection.h"
 #include <math.h>
 #include <stdlib.h>
@@ -90,10 +90,8 @@ static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t en
 static double gradient_norm(const struct session *s)
 {
     char *scalar = (char *)s->arena[MEM_batch] + s->scalars_offset;
-    struct op_args a = {
-        .in[0] = vector(s->arena[MEM_gradients], s->trainable_floats),
-        .out[0] = {scalar, DT_F64, 1, 1, 1, NULL}
-    };
+    struct op_args a = {.in[0] = vector(s->arena[MEM_gradients], s->trainable_floats),
+                        .out[0] = {scalar, DT_F64, 1, 1, 1, NULL}};
     double sum;
     call(s, OP_sumsq, &a);
     s->backend->download(&sum, scalar, sizeof sum);

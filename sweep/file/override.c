@@ -74,15 +74,15 @@ static const struct function {
     const char *name, *distribution;
     const char *args[3]; /* keys of the parameter; all are needed */
 } functions[] = {
-    {"range",      NULL,                 {"from", "to", NULL} }, /* and a step */
-    {"choice",     NULL,                 {NULL}               }, /* any values */
-    {"int",        "int_uniform",        {"min", "max", NULL} },
-    {"uniform",    "uniform",            {"min", "max", NULL} },
-    {"quniform",   "q_uniform",          {"min", "max", "q"}  },
-    {"loguniform", "log_uniform_values", {"min", "max", NULL} },
-    {"normal",     "normal",             {"mu", "sigma", NULL}},
-    {"lognormal",  "log_normal",         {"mu", "sigma", NULL}},
-    {"beta",       "beta",               {"a", "b", NULL}     },
+    {"range", NULL, {"from", "to", NULL}}, /* and a step */
+    {"choice", NULL, {NULL}},              /* any values */
+    {"int", "int_uniform", {"min", "max", NULL}},
+    {"uniform", "uniform", {"min", "max", NULL}},
+    {"quniform", "q_uniform", {"min", "max", "q"}},
+    {"loguniform", "log_uniform_values", {"min", "max", NULL}},
+    {"normal", "normal", {"mu", "sigma", NULL}},
+    {"lognormal", "log_normal", {"mu", "sigma", NULL}},
+    {"beta", "beta", {"a", "b", NULL}},
 };
 
 /* The function of `name(...)` to the end of the text, with what is in the brackets. 1:

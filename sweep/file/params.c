@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "sweep/space/distribution.h"
 #include "sweep/file/file_parts.h"
+#include "sweep/space/distribution.h"
 #include "sweep/space/value.h"
 #include <stdlib.h>
 #include <string.h>

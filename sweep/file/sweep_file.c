@@ -6,8 +6,8 @@
 #include "lib/str.h"
 #include "sweep/file/file_parts.h"
 #include "sweep/file/override.h"
-#include "sweep/pruners/pruner.h"
 #include "sweep/launch/user_command.h"
+#include "sweep/pruners/pruner.h"
 #include "sweep/space/value.h"
 #include <math.h>
 #include <stdarg.h>
@@ -71,13 +71,7 @@ static int duration(const struct sweep_file *f, const char *path, const json_t *
     static const struct {
         const char *unit;
         double seconds;
-    } units[] = {
-        {"s",   1    },
-        {"min", 60   },
-        {"m",   60   },
-        {"h",   3600 },
-        {"d",   86400}
-    };
+    } units[] = {{"s", 1}, {"min", 60}, {"m", 60}, {"h", 3600}, {"d", 86400}};
     if (!v)
         return 0;
     double total = json_is_number(v) ? json_number_value(v) : 0;

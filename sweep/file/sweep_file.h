@@ -12,9 +12,9 @@
 #define SWEEP_FILE_SWEEP_FILE_H
 
 #include "lib/config/conf.h"
+#include "lib/config/opt.h"
 #include "lib/err.h"
 #include "lib/hash.h"
-#include "lib/config/opt.h"
 #include "sweep/space/expr.h"
 #include <jansson.h>
 #include <stdbool.h>

@@ -47,11 +47,7 @@ static bool number_of(const json_t *v, double *out)
     static const struct {
         const char *word;
         double value;
-    } words[] = {
-        {"NaN",       NAN      },
-        {"Infinity",  INFINITY },
-        {"-Infinity", -INFINITY}
-    };
+    } words[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
     if (json_is_number(v) || json_is_boolean(v)) {
         *out = json_is_number(v) ? json_number_value(v) : json_is_true(v);
         return true;

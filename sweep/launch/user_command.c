@@ -146,14 +146,14 @@ static const struct macro {
     const char *name;
     void (*put)(const struct user_trial *t, json_t *words);
 } macros[] = {
-    {"${env}",                   put_env             },
-    {"${interpreter}",           put_interpreter     },
-    {"${program}",               put_program         },
-    {"${args}",                  put_args            },
+    {"${env}", put_env},
+    {"${interpreter}", put_interpreter},
+    {"${program}", put_program},
+    {"${args}", put_args},
     {"${args_no_boolean_flags}", put_args_no_booleans},
-    {"${args_no_hyphens}",       put_args_no_hyphens },
-    {"${args_json}",             put_args_json       },
-    {"${args_json_file}",        put_args_json_file  },
+    {"${args_no_hyphens}", put_args_no_hyphens},
+    {"${args_json}", put_args_json},
+    {"${args_json_file}", put_args_json_file},
 };
 
 static const struct macro *find_macro(const char *item)

@@ -117,12 +117,7 @@ static enum err_code code_of(int status)
     static const struct {
         int status;
         enum err_code code;
-    } rows[] = {
-        {0,  ERR_OK   },
-        {71, ERR_NOMEM},
-        {75, ERR_BUSY },
-        {79, ERR_NAN  }
-    };
+    } rows[] = {{0, ERR_OK}, {71, ERR_NOMEM}, {75, ERR_BUSY}, {79, ERR_NAN}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].status == status)
             return rows[i].code;

@@ -43,23 +43,21 @@ int pruner_init(struct pruner *p, const struct sweep_file *f, int64_t max_resour
                 struct err *err)
 {
     const json_t *early = f->early;
-    *p = (struct pruner){
-        .s = {.maximize = f->maximize,
-              .min = json_get_int(early, "min", 0),
-              .max = json_get_int(early, "max", max_resource),
-              .eta = json_get_int(early, "eta", 0),
-              .rate = json_get_int(early, "rate", 0),
-              .startup = json_get_int(early, "startup", 5),
-              .warmup = json_get_int(early, "warmup", 0),
-              .interval = json_get_int(early, "interval", 1),
-              .min_trials = json_get_int(early, "min_trials", 1),
-              .bootstrap = json_get_int(early, "bootstrap", 0),
-              .percentile = json_get_num(early, "percentile", 25),
-              .min_iter = json_get_int(early, "min_iter", 0),
-              .max_iter = json_get_int(early, "max_iter", 0),
-              .bands = json_get_int(early, "s", 0),
-              .strict = json_get_bool(early, "strict", 0)}
-    };
+    *p = (struct pruner){.s = {.maximize = f->maximize,
+                               .min = json_get_int(early, "min", 0),
+                               .max = json_get_int(early, "max", max_resource),
+                               .eta = json_get_int(early, "eta", 0),
+                               .rate = json_get_int(early, "rate", 0),
+                               .startup = json_get_int(early, "startup", 5),
+                               .warmup = json_get_int(early, "warmup", 0),
+                               .interval = json_get_int(early, "interval", 1),
+                               .min_trials = json_get_int(early, "min_trials", 1),
+                               .bootstrap = json_get_int(early, "bootstrap", 0),
+                               .percentile = json_get_num(early, "percentile", 25),
+                               .min_iter = json_get_int(early, "min_iter", 0),
+                               .max_iter = json_get_int(early, "max_iter", 0),
+                               .bands = json_get_int(early, "s", 0),
+                               .strict = json_get_bool(early, "strict", 0)}};
     p->rule = rule_of(f->early_terminate, &p->s);
     if (!p->rule)
         return sweep_file_error(f, "early_terminate.type", err, "no rule named '%s'",

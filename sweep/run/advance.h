@@ -17,7 +17,7 @@
  *
  * The unit that is judged is the configuration: the trials of one key, a seed each
  * (struct ctl_group). Resources are in the unit of early_terminate.resource, steps are
- * updates. For sweep/controller*.c and sweep/advance*.c only. */
+ * updates. For sweep/run only. */
 #ifndef SWEEP_RUN_ADVANCE_H
 #define SWEEP_RUN_ADVANCE_H
 

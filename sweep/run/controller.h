@@ -19,8 +19,8 @@
 #define SWEEP_RUN_CONTROLLER_H
 
 #include "lib/text_table.h"
-#include "sweep/run/advance.h"
 #include "sweep/launch/launch.h"
+#include "sweep/run/advance.h"
 #include "sweep/sweep.h"
 #include "tracker/claims/budget.h"
 

@@ -8,9 +8,9 @@
 #define SWEEP_SAMPLERS_SAMPLER_PARTS_H
 
 #include "lib/rng.h"
-#include "sweep/space/distribution.h"
 #include "sweep/samplers/sampler.h"
 #include "sweep/samplers/sobol_points.h"
+#include "sweep/space/distribution.h"
 #include "sweep/space/space_parts.h"
 
 #define SAMPLER_REDRAWS_MAX 1000

@@ -6,8 +6,8 @@
  * distribution function, on which they are uniform. */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "sweep/samplers/sampler_parts.h"
 #include "sweep/samplers/parzen.h"
+#include "sweep/samplers/sampler_parts.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -20,21 +20,12 @@ struct scale {
 
 static struct scale scale_of(const struct distribution *d)
 {
-    struct scale unit = {
-        {.low = 0, .high = 1},
-        true
-    };
+    struct scale unit = {{.low = 0, .high = 1}, true};
     double low = d->log ? exp(d->low) : d->low, high = d->log ? exp(d->high) : d->high;
     if (d->family == DIST_CHOICE)
-        return (struct scale){
-            {.choices = d->count, .share = d->share},
-            false
-        };
+        return (struct scale){{.choices = d->count, .share = d->share}, false};
     if (d->family == DIST_INT)
-        return (struct scale){
-            {.low = low, .high = high, .step = 1},
-            false
-        };
+        return (struct scale){{.low = low, .high = high, .step = 1}, false};
     if (d->family != DIST_UNIFORM)
         return unit;
     if (d->q > 0) {
@@ -43,10 +34,7 @@ static struct scale scale_of(const struct distribution *d)
         if (d->log && !(low - d->q / 2 > 0))
             return unit;
     }
-    return (struct scale){
-        {.low = low, .high = high, .step = d->q, .log = d->log},
-        false
-    };
+    return (struct scale){{.low = low, .high = high, .step = d->q, .log = d->log}, false};
 }
 
 static double in_unit(double u)

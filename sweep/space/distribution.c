@@ -23,15 +23,15 @@ static const struct row {
     bool log;
     enum ends ends;
 } rows[] = {
-    {"int_uniform",            DIST_INT,     false, ENDS_PLAIN    },
-    {"uniform",                DIST_UNIFORM, false, ENDS_PLAIN    },
-    {"log_uniform_values",     DIST_UNIFORM, true,  ENDS_VALUES   },
-    {"log_uniform",            DIST_UNIFORM, true,  ENDS_EXPONENTS},
-    {"inv_log_uniform_values", DIST_UNIFORM, true,  ENDS_VALUES   },
-    {"inv_log_uniform",        DIST_UNIFORM, true,  ENDS_INVERSE  },
-    {"normal",                 DIST_NORMAL,  false, ENDS_PLAIN    },
-    {"log_normal",             DIST_NORMAL,  true,  ENDS_PLAIN    },
-    {"beta",                   DIST_BETA,    false, ENDS_PLAIN    },
+    {"int_uniform", DIST_INT, false, ENDS_PLAIN},
+    {"uniform", DIST_UNIFORM, false, ENDS_PLAIN},
+    {"log_uniform_values", DIST_UNIFORM, true, ENDS_VALUES},
+    {"log_uniform", DIST_UNIFORM, true, ENDS_EXPONENTS},
+    {"inv_log_uniform_values", DIST_UNIFORM, true, ENDS_VALUES},
+    {"inv_log_uniform", DIST_UNIFORM, true, ENDS_INVERSE},
+    {"normal", DIST_NORMAL, false, ENDS_PLAIN},
+    {"log_normal", DIST_NORMAL, true, ENDS_PLAIN},
+    {"beta", DIST_BETA, false, ENDS_PLAIN},
 };
 
 static int need(const struct sweep_param *p, const char *a, const char *b,

@@ -254,22 +254,22 @@ static int op_not_in(const json_t *a, const json_t *b, json_t **out, struct err 
 }
 
 static const struct expr_binary binaries[] = {
-    {"or",     LEVEL_OR,      NULL            },
-    {"and",    LEVEL_AND,     NULL            },
-    {"==",     LEVEL_COMPARE, op_equal        },
-    {"!=",     LEVEL_COMPARE, op_unequal      },
-    {"<",      LEVEL_COMPARE, op_less         },
-    {"<=",     LEVEL_COMPARE, op_less_equal   },
-    {">",      LEVEL_COMPARE, op_greater      },
-    {">=",     LEVEL_COMPARE, op_greater_equal},
-    {"in",     LEVEL_COMPARE, op_in           },
-    {"not in", LEVEL_COMPARE, op_not_in       },
-    {"+",      LEVEL_SUM,     op_add          },
-    {"-",      LEVEL_SUM,     op_subtract     },
-    {"*",      LEVEL_PRODUCT, op_multiply     },
-    {"/",      LEVEL_PRODUCT, op_divide       },
-    {"//",     LEVEL_PRODUCT, op_floor_divide },
-    {"%",      LEVEL_PRODUCT, op_modulo       },
+    {"or", LEVEL_OR, NULL},
+    {"and", LEVEL_AND, NULL},
+    {"==", LEVEL_COMPARE, op_equal},
+    {"!=", LEVEL_COMPARE, op_unequal},
+    {"<", LEVEL_COMPARE, op_less},
+    {"<=", LEVEL_COMPARE, op_less_equal},
+    {">", LEVEL_COMPARE, op_greater},
+    {">=", LEVEL_COMPARE, op_greater_equal},
+    {"in", LEVEL_COMPARE, op_in},
+    {"not in", LEVEL_COMPARE, op_not_in},
+    {"+", LEVEL_SUM, op_add},
+    {"-", LEVEL_SUM, op_subtract},
+    {"*", LEVEL_PRODUCT, op_multiply},
+    {"/", LEVEL_PRODUCT, op_divide},
+    {"//", LEVEL_PRODUCT, op_floor_divide},
+    {"%", LEVEL_PRODUCT, op_modulo},
 };
 
 const struct expr_binary *expr_binary_find(const char *text, size_t len)
@@ -337,9 +337,9 @@ static int call_round(json_t *const *args, size_t count, json_t **out, struct er
 }
 
 static const struct expr_function functions[] = {
-    {"min",   1, 100, call_min  },
-    {"max",   1, 100, call_max  },
-    {"round", 1, 2,   call_round},
+    {"min", 1, 100, call_min},
+    {"max", 1, 100, call_max},
+    {"round", 1, 2, call_round},
 };
 
 const struct expr_function *expr_function_find(const char *name, size_t len)

@@ -268,14 +268,8 @@ static json_t *bare_word(const char *word, size_t len)
     static const struct {
         const char *text;
         int kind;
-    } constants[] = {
-        {"true",  1},
-        {"True",  1},
-        {"false", 0},
-        {"False", 0},
-        {"null",  2},
-        {"None",  2}
-    };
+    } constants[] = {{"true", 1},  {"True", 1}, {"false", 0},
+                     {"False", 0}, {"null", 2}, {"None", 2}};
     for (size_t i = 0; i < ARRAY_LEN(constants); i++)
         if (strlen(constants[i].text) == len && !memcmp(constants[i].text, word, len))
             return constants[i].kind == 2 ? json_null() : json_boolean(constants[i].kind);

@@ -42,12 +42,12 @@ json_t *status_budget(struct store *store, int64_t sweep, struct err *err)
         const char *limit, *unit;
         double used, max;
     } rows[] = {
-        {"max_trials",    "trials",     use.trials,     b.max_trials   },
-        {"max_failures",  "failures",   use.failures,   b.max_failures },
-        {"max_wall",      "s",          use.wall_s,     b.max_wall_s   },
-        {"max_hours",     "core hours", use.core_hours, b.max_hours    },
-        {"max_gpu_hours", "GPU hours",  use.gpu_hours,  b.max_gpu_hours},
-        {"max_usd",       "USD",        use.usd,        b.max_usd      },
+        {"max_trials", "trials", use.trials, b.max_trials},
+        {"max_failures", "failures", use.failures, b.max_failures},
+        {"max_wall", "s", use.wall_s, b.max_wall_s},
+        {"max_hours", "core hours", use.core_hours, b.max_hours},
+        {"max_gpu_hours", "GPU hours", use.gpu_hours, b.max_gpu_hours},
+        {"max_usd", "USD", use.usd, b.max_usd},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].max > 0)

@@ -57,10 +57,10 @@ static const struct peak {
     double (*loop)(void);
     int lanes;
 } peaks[] = {
-    {"avx512bf16", peak_avx512,  16},
-    {"avx512",     peak_avx512,  16},
-    {"avx2",       peak_avx2,    8 },
-    {"generic",    peak_generic, 4 },
+    {"avx512bf16", peak_avx512, 16},
+    {"avx512", peak_avx512, 16},
+    {"avx2", peak_avx2, 8},
+    {"generic", peak_generic, 4},
 };
 
 static void run_peak(void *ctx, size_t begin, size_t end, int thread)
@@ -154,30 +154,30 @@ static const struct product {
     enum weight_form form;
     const char *what;
 } products[] = {
-    {OP_linear,    320,  384,  384,  PACKED, "linear"              },
-    {OP_linear,    320,  384,  1536, PACKED, "linear"              },
-    {OP_linear,    320,  1536, 384,  PACKED, "linear"              },
-    {OP_linear_dx, 320,  384,  384,  PACKED, "linear_dx"           },
-    {OP_linear_dx, 320,  384,  1536, PACKED, "linear_dx"           },
-    {OP_linear,    1024, 768,  768,  PACKED, "linear"              },
-    {OP_linear,    1024, 768,  3072, PACKED, "linear"              },
-    {OP_linear,    32,   384,  384,  PACKED, "linear, few rows"    },
-    {OP_linear,    320,  384,  1536, NF4,    "linear nf4"          },
-    {OP_linear_dx, 320,  384,  1536, NF4,    "linear_dx nf4"       },
-    {OP_linear,    320,  384,  1536, PLAIN,  "linear, plain weight"},
-    {OP_linear_dw, 320,  384,  1536, PLAIN,  "linear_dw"           },
-    {OP_linear_dw, 320,  384,  384,  PLAIN,  "linear_dw"           },
-    {OP_linear,    320,  384,  8,    PLAIN,  "shrink x A^T"        },
-    {OP_linear,    320,  384,  16,   PLAIN,  "shrink x A^T"        },
-    {OP_linear,    1024, 768,  8,    PLAIN,  "shrink x A^T"        },
-    {OP_linear,    320,  8,    384,  PLAIN,  "expand u B^T"        },
-    {OP_linear,    1024, 8,    768,  PLAIN,  "expand u B^T"        },
-    {OP_linear_dx, 320,  8,    384,  PLAIN,  "du = dy B"           },
-    {OP_linear_dx, 320,  384,  8,    PLAIN,  "dx = du A"           },
-    {OP_linear_dw, 320,  384,  8,    PLAIN,  "dA = du^T x"         },
-    {OP_linear_dw, 1024, 768,  8,    PLAIN,  "dA = du^T x"         },
-    {OP_linear_dw, 320,  8,    384,  PLAIN,  "dB = dy^T u"         },
-    {OP_linear_dw, 1024, 8,    768,  PLAIN,  "dB = dy^T u"         },
+    {OP_linear, 320, 384, 384, PACKED, "linear"},
+    {OP_linear, 320, 384, 1536, PACKED, "linear"},
+    {OP_linear, 320, 1536, 384, PACKED, "linear"},
+    {OP_linear_dx, 320, 384, 384, PACKED, "linear_dx"},
+    {OP_linear_dx, 320, 384, 1536, PACKED, "linear_dx"},
+    {OP_linear, 1024, 768, 768, PACKED, "linear"},
+    {OP_linear, 1024, 768, 3072, PACKED, "linear"},
+    {OP_linear, 32, 384, 384, PACKED, "linear, few rows"},
+    {OP_linear, 320, 384, 1536, NF4, "linear nf4"},
+    {OP_linear_dx, 320, 384, 1536, NF4, "linear_dx nf4"},
+    {OP_linear, 320, 384, 1536, PLAIN, "linear, plain weight"},
+    {OP_linear_dw, 320, 384, 1536, PLAIN, "linear_dw"},
+    {OP_linear_dw, 320, 384, 384, PLAIN, "linear_dw"},
+    {OP_linear, 320, 384, 8, PLAIN, "shrink x A^T"},
+    {OP_linear, 320, 384, 16, PLAIN, "shrink x A^T"},
+    {OP_linear, 1024, 768, 8, PLAIN, "shrink x A^T"},
+    {OP_linear, 320, 8, 384, PLAIN, "expand u B^T"},
+    {OP_linear, 1024, 8, 768, PLAIN, "expand u B^T"},
+    {OP_linear_dx, 320, 8, 384, PLAIN, "du = dy B"},
+    {OP_linear_dx, 320, 384, 8, PLAIN, "dx = du A"},
+    {OP_linear_dw, 320, 384, 8, PLAIN, "dA = du^T x"},
+    {OP_linear_dw, 1024, 768, 8, PLAIN, "dA = du^T x"},
+    {OP_linear_dw, 320, 8, 384, PLAIN, "dB = dy^T u"},
+    {OP_linear_dw, 1024, 8, 768, PLAIN, "dB = dy^T u"},
 };
 
 static struct tensor weight(const struct backend *b, const struct product *p,
@@ -230,21 +230,15 @@ static const struct heads {
     int tokens, sequences, heads, dim;
     float p;
 } attentions[] = {
-    {320,  32, 12, 32, 0   },
-    {320,  8,  12, 32, 0   },
-    {320,  8,  12, 32, 0.1f},
-    {1024, 8,  12, 64, 0   },
-    {1024, 8,  12, 64, 0.1f},
-    {1024, 2,  12, 64, 0   },
+    {320, 32, 12, 32, 0}, {320, 8, 12, 32, 0},     {320, 8, 12, 32, 0.1f},
+    {1024, 8, 12, 64, 0}, {1024, 8, 12, 64, 0.1f}, {1024, 2, 12, 64, 0},
 };
 
 static void bench_attention(const struct backend *b, const struct peak *peak,
                             const struct heads *h)
 {
     const int d = h->heads * h->dim;
-    struct op_args f = {
-        .attr = {.scale = 0.2f, .heads = h->heads, .p = h->p}
-    };
+    struct op_args f = {.attr = {.scale = 0.2f, .heads = h->heads, .p = h->p}};
     int32_t *first = mem_try_aligned((size_t)(h->sequences + 1) * sizeof(*first));
     for (int i = 0; i <= h->sequences; i++)
         first[i] = (int32_t)((int64_t)h->tokens * i / h->sequences);
@@ -277,32 +271,30 @@ static const struct elementwise {
     enum act act;
     const char *what;
 } elementwise[] = {
-    {OP_act,           320, 1536,   ACT_gelu, "gelu"              },
-    {OP_act_bwd,       320, 1536,   ACT_gelu, "gelu backward"     },
-    {OP_act,           320, 1536,   ACT_tanh, "tanh"              },
-    {OP_dropout,       320, 384,    0,        "dropout"           },
-    {OP_add,           320, 384,    0,        "add"               },
-    {OP_layernorm,     320, 384,    0,        "layernorm"         },
-    {OP_layernorm_bwd, 320, 384,    0,        "layernorm backward"},
-    {OP_colsum,        320, 384,    0,        "colsum"            },
-    {OP_cross_entropy, 32,  2,      0,        "cross_entropy"     },
-    {OP_sumsq,         1,   300000, 0,        "sumsq"             },
-    {OP_adamw,         1,   300000, 0,        "adamw"             },
-    {OP_adamw,         384, 8,      0,        "adamw"             },
+    {OP_act, 320, 1536, ACT_gelu, "gelu"},
+    {OP_act_bwd, 320, 1536, ACT_gelu, "gelu backward"},
+    {OP_act, 320, 1536, ACT_tanh, "tanh"},
+    {OP_dropout, 320, 384, 0, "dropout"},
+    {OP_add, 320, 384, 0, "add"},
+    {OP_layernorm, 320, 384, 0, "layernorm"},
+    {OP_layernorm_bwd, 320, 384, 0, "layernorm backward"},
+    {OP_colsum, 320, 384, 0, "colsum"},
+    {OP_cross_entropy, 32, 2, 0, "cross_entropy"},
+    {OP_sumsq, 1, 300000, 0, "sumsq"},
+    {OP_adamw, 1, 300000, 0, "adamw"},
+    {OP_adamw, 384, 8, 0, "adamw"},
 };
 
 static void bench_elementwise(const struct backend *b, const struct elementwise *e)
 {
-    struct op_args args = {
-        .attr = {.act = e->act,
-                 .p = 0.1f,
-                 .eps = 1e-5f,
-                 .beta1 = 0.9f,
-                 .beta2 = 0.999f,
-                 .lr = 1e-5f,
-                 .grad_scale = 1,
-                 .t = 3}
-    };
+    struct op_args args = {.attr = {.act = e->act,
+                                    .p = 0.1f,
+                                    .eps = 1e-5f,
+                                    .beta1 = 0.9f,
+                                    .beta2 = 0.999f,
+                                    .lr = 1e-5f,
+                                    .grad_scale = 1,
+                                    .t = 3}};
     for (int i = 0; i < op_info[e->op].n_in; i++)
         args.in[i] = matrix(e->rows, e->cols);
     for (int i = 0; i < op_info[e->op].n_out; i++)

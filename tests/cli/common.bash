@@ -7,7 +7,7 @@ has() {
     done
 }
 
-# A store of trials of known truth (tests/unit/report_example.c) as PEFTLAB_STORE, for setup_file.
+# A store of trials of known truth (tests/unit/report/example.c) as PEFTLAB_STORE, for setup_file.
 report_store() {
     local maker
     maker=$(dirname "$PEFTLAB")/tests/report_example

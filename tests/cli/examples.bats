@@ -48,7 +48,7 @@ block() {
     for command in $(sed -n 's/^COMMAND(\([a-z_]*\)).*/\1/p' "$ROOT/cli/commands.def"); do
         grep -qE "^\| .*\`$command\b" "$ROOT/README.md" || { echo "README lacks $command"; return 1; }
     done
-    for method in $(sed -n 's/^METHOD(\([a-z_]*\)).*/\1/p' "$ROOT/runner/peft/methods.def" | tr _ -); do
+    for method in $(sed -n 's/^METHOD(\([a-z_]*\)).*/\1/p' "$ROOT/runner/nn/peft/methods.def" | tr _ -); do
         grep -qE "^\| \`$method\`" "$ROOT/README.md" || { echo "README lacks method $method"; return 1; }
     done
     for code in $(sed -nE 's/^\| ([0-9]+) \|.*/\1/p' "$ROOT/docs/exit-codes.md"); do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# pull against a hub on this machine that misbehaves (tests/unit/http_server.h).
+# pull against a hub on this machine that misbehaves (tests/unit/support/http_server.h).
 bats_require_minimum_version 1.5.0
 load common
 

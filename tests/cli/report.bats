@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# report over a store that tests/unit/report_example.c makes (trials of known truth).
+# report over a store that tests/unit/report/example.c makes (trials of known truth).
 bats_require_minimum_version 1.5.0
 load common
 

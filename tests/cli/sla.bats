@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# report --sla and --gpus over a store that tests/unit/report_example.c makes (trials of known truth).
+# report --sla and --gpus over a store that tests/unit/report/example.c makes (trials of known truth).
 bats_require_minimum_version 1.5.0
 load common
 
@@ -41,10 +41,10 @@ setup() {
 }
 
 @test "every key of an SLA file is documented" {
-    for key in $(sed -nE 's/^OPTION\("([a-z0-9_]+)".*/\1/p' "$ROOT/report/sla.def"); do
+    for key in $(sed -nE 's/^OPTION\("([a-z0-9_]+)".*/\1/p' "$ROOT/report/service/sla.def"); do
         grep -q "\`$key\`" "$ROOT/docs/sla.md" || { echo "docs/sla.md lacks $key"; return 1; }
     done
-    for preset in $(sed -nE 's/.*SLA_PRESET\("([a-z0-9.-]+)".*/\1/p' "$ROOT/report/sla_file.c"); do
+    for preset in $(sed -nE 's/.*SLA_PRESET\("([a-z0-9.-]+)".*/\1/p' "$ROOT/report/service/sla_file.c"); do
         echo "preset: $preset" >p.yaml
         "$PEFTLAB" report --sla p.yaml --json >/dev/null
     done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# ls, show, compare and query over a store that tests/unit/tracker_example.c makes.
+# ls, show, compare and query over a store that tests/unit/tracker/example.c makes.
 bats_require_minimum_version 1.5.0
 load common
 

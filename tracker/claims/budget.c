@@ -252,9 +252,9 @@ static int decide(const struct store_budget *b, const struct store_use *use,
         const char *name;
         double used, reserved, max;
     } rows[] = {
-        {"max_hours",     use->core_hours, use->reserved_core_hours, b->max_hours    },
-        {"max_gpu_hours", use->gpu_hours,  use->reserved_gpu_hours,  b->max_gpu_hours},
-        {"max_usd",       use->usd,        use->reserved_usd,        b->max_usd      },
+        {"max_hours", use->core_hours, use->reserved_core_hours, b->max_hours},
+        {"max_gpu_hours", use->gpu_hours, use->reserved_gpu_hours, b->max_gpu_hours},
+        {"max_usd", use->usd, use->reserved_usd, b->max_usd},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].max > 0 && (above(rows[i].used, rows[i].max) ||

@@ -120,13 +120,10 @@ static const struct part {
     int sql;
     gather *gather;
     bool list;
-} run_parts[] =
-    {
-        {"summary",   SUMMARY,   as_members, false},
-        {"series",    SERIES,    as_series,  false},
-        {"events",    EVENTS,    as_lists,   true },
-        {"artifacts", ARTIFACTS, as_objects, true }
-},
+} run_parts[] = {{"summary", SUMMARY, as_members, false},
+                 {"series", SERIES, as_series, false},
+                 {"events", EVENTS, as_lists, true},
+                 {"artifacts", ARTIFACTS, as_objects, true}},
   trial_parts[] = {{"tags", TAGS, as_members, false}, {"runs", RUNS, as_objects, true}};
 
 static int add_parts(struct store *s, json_t *object, const struct part *parts,

@@ -46,44 +46,32 @@ static const char *const sql[] = {
 };
 
 static const struct field experiment_fields[] = {
-    {"name",       TEXT,  true },
-    {"id",         COUNT, false},
-    {"created_ms", COUNT, false}
-};
+    {"name", TEXT, true}, {"id", COUNT, false}, {"created_ms", COUNT, false}};
 static const struct field sweep_fields[] = {
-    {"name",       TEXT,   true },
-    {"experiment", TEXT,   true },
-    {"id",         COUNT,  false},
-    {"file",       OBJECT, false},
-    {"base_dir",   TEXT,   false},
-    {"stopped",    FLAG,   false},
-    {"created_ms", COUNT,  false},
-    {"note",       TEXT,   false},
-    {"budget",     OBJECT, false}
-};
-static const struct field trial_fields[] = {
-    {"experiment",      TEXT,   true },
-    {"seed",            COUNT,  true },
-    {"state",           TEXT,   true },
-    {"params",          OBJECT, true },
-    {"id",              COUNT,  false},
-    {"sweep",           TEXT,   false},
-    {"number",          COUNT,  false},
-    {"key",             TEXT,   false},
-    {"attempts",        COUNT,  false},
-    {"lost",            COUNT,  false},
-    {"base_dir",        TEXT,   false},
-    {"config",          OBJECT, false},
-    {"created_ms",      COUNT,  false},
-    {"parent",          COUNT,  false},
-    {"warm",            FLAG,   false},
-    {"note",            TEXT,   false},
-    {"tags",            OBJECT, false},
-    {"summary_attempt", COUNT,  false},
-    {"runs",            LIST,   false},
-    {"predicted_s",     NUMBER, false},
-    {"predicted_bytes", COUNT,  false}
-};
+    {"name", TEXT, true},         {"experiment", TEXT, true}, {"id", COUNT, false},
+    {"file", OBJECT, false},      {"base_dir", TEXT, false},  {"stopped", FLAG, false},
+    {"created_ms", COUNT, false}, {"note", TEXT, false},      {"budget", OBJECT, false}};
+static const struct field trial_fields[] = {{"experiment", TEXT, true},
+                                            {"seed", COUNT, true},
+                                            {"state", TEXT, true},
+                                            {"params", OBJECT, true},
+                                            {"id", COUNT, false},
+                                            {"sweep", TEXT, false},
+                                            {"number", COUNT, false},
+                                            {"key", TEXT, false},
+                                            {"attempts", COUNT, false},
+                                            {"lost", COUNT, false},
+                                            {"base_dir", TEXT, false},
+                                            {"config", OBJECT, false},
+                                            {"created_ms", COUNT, false},
+                                            {"parent", COUNT, false},
+                                            {"warm", FLAG, false},
+                                            {"note", TEXT, false},
+                                            {"tags", OBJECT, false},
+                                            {"summary_attempt", COUNT, false},
+                                            {"runs", LIST, false},
+                                            {"predicted_s", NUMBER, false},
+                                            {"predicted_bytes", COUNT, false}};
 
 /* ---- experiments and sweeps ---- */
 
@@ -329,12 +317,10 @@ int import_object(struct import *in, const json_t *o, struct err *err)
     static const struct {
         const char *type;
         int (*take)(struct import *, const json_t *, struct err *);
-    } kinds[] = {
-        {"peftlab",    import_head      },
-        {"experiment", import_experiment},
-        {"sweep",      import_sweep     },
-        {"trial",      import_trial     }
-    };
+    } kinds[] = {{"peftlab", import_head},
+                 {"experiment", import_experiment},
+                 {"sweep", import_sweep},
+                 {"trial", import_trial}};
     const char *type = json_get_str(o, "type", "");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (str_eq(kinds[i].type, type))

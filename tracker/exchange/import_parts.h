@@ -1,4 +1,4 @@
-/* tracker/exchange/import_parts.h - what the files of the import share (tracker/import*.c):
+/* tracker/exchange/import_parts.h - what the files of the import share (import*.c):
  * checked members of objects, and runs. */
 #ifndef TRACKER_EXCHANGE_IMPORT_PARTS_H
 #define TRACKER_EXCHANGE_IMPORT_PARTS_H

@@ -33,30 +33,19 @@ static const char *const sql[] = {
 };
 
 static const struct field run_fields[] = {
-    {"attempt",     COUNT,  true },
-    {"state",       TEXT,   true },
-    {"started_ms",  COUNT,  true },
-    {"id",          COUNT,  false},
-    {"ended_ms",    COUNT,  false},
-    {"exit_code",   NUMBER, false},
-    {"reason",      TEXT,   false},
-    {"run_dir",     TEXT,   false},
-    {"until_step",  COUNT,  false},
-    {"cores",       COUNT,  false},
-    {"owner_host",  TEXT,   false},
-    {"environment", OBJECT, false},
-    {"summary",     OBJECT, false},
-    {"series",      OBJECT, false},
-    {"events",      LIST,   false},
-    {"artifacts",   LIST,   false}
-};
-static const struct field artifact_fields[] = {
-    {"name",   TEXT,  true },
-    {"path",   TEXT,  true },
-    {"bytes",  COUNT, false},
-    {"sha256", TEXT,  false},
-    {"at_ms",  COUNT, false}
-};
+    {"attempt", COUNT, true},     {"state", TEXT, true},
+    {"started_ms", COUNT, true},  {"id", COUNT, false},
+    {"ended_ms", COUNT, false},   {"exit_code", NUMBER, false},
+    {"reason", TEXT, false},      {"run_dir", TEXT, false},
+    {"until_step", COUNT, false}, {"cores", COUNT, false},
+    {"owner_host", TEXT, false},  {"environment", OBJECT, false},
+    {"summary", OBJECT, false},   {"series", OBJECT, false},
+    {"events", LIST, false},      {"artifacts", LIST, false}};
+static const struct field artifact_fields[] = {{"name", TEXT, true},
+                                               {"path", TEXT, true},
+                                               {"bytes", COUNT, false},
+                                               {"sha256", TEXT, false},
+                                               {"at_ms", COUNT, false}};
 
 static int differs(const char *key, double have, double value, struct err *err)
 {

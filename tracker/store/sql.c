@@ -11,18 +11,18 @@ static const struct {
     enum err_code code;
     const char *hint;
 } known_errors[] = {
-    {SQLITE_BUSY,     ERR_BUSY,   "another process holds it; try again"              },
-    {SQLITE_LOCKED,   ERR_BUSY,   "another statement holds it; try again"            },
-    {SQLITE_FULL,     ERR_IO,     "the disk is full; make room and try again"        },
-    {SQLITE_IOERR,    ERR_IO,     "reading or writing failed"                        },
-    {SQLITE_READONLY, ERR_IO,     "it may not be written; check its permissions"     },
-    {SQLITE_CANTOPEN, ERR_IO,     "it cannot be opened; check folder and permissions"},
-    {SQLITE_PERM,     ERR_IO,     "access denied"                                    },
-    {SQLITE_NOTADB,   ERR_PARSE,  "it is not a peftlab store"                        },
-    {SQLITE_CORRUPT,  ERR_PARSE,
-     "it is damaged; restore a backup or salvage with 'sqlite3 FILE .recover'"       },
-    {SQLITE_TOOBIG,   ERR_CONFIG, "a value is too big"                               },
-    {SQLITE_NOMEM,    ERR_NOMEM,  "not enough memory"                                },
+    {SQLITE_BUSY, ERR_BUSY, "another process holds it; try again"},
+    {SQLITE_LOCKED, ERR_BUSY, "another statement holds it; try again"},
+    {SQLITE_FULL, ERR_IO, "the disk is full; make room and try again"},
+    {SQLITE_IOERR, ERR_IO, "reading or writing failed"},
+    {SQLITE_READONLY, ERR_IO, "it may not be written; check its permissions"},
+    {SQLITE_CANTOPEN, ERR_IO, "it cannot be opened; check folder and permissions"},
+    {SQLITE_PERM, ERR_IO, "access denied"},
+    {SQLITE_NOTADB, ERR_PARSE, "it is not a peftlab store"},
+    {SQLITE_CORRUPT, ERR_PARSE,
+     "it is damaged; restore a backup or salvage with 'sqlite3 FILE .recover'"},
+    {SQLITE_TOOBIG, ERR_CONFIG, "a value is too big"},
+    {SQLITE_NOMEM, ERR_NOMEM, "not enough memory"},
 };
 
 int store_sql_error(struct store *s, int sqlite_code, const char *doing, struct err *err)

@@ -24,18 +24,10 @@ static const struct {
     unsigned long magic;
     const char *name;
 } network_fs[] = {
-    {0x6969,     "NFS"   },
-    {0xFF534D42, "CIFS"  },
-    {0xFE534D42, "SMB2"  },
-    {0x517B,     "SMB"   },
-    {0x0BD00BD0, "Lustre"},
-    {0x47504653, "GPFS"  },
-    {0x65735546, "FUSE"  },
-    {0x00C36400, "Ceph"  },
-    {0x5346414F, "AFS"   },
-    {0x6B414653, "AFS"   },
-    {0x7461636F, "OCFS2" },
-    {0x19830326, "BeeGFS"},
+    {0x6969, "NFS"},      {0xFF534D42, "CIFS"},   {0xFE534D42, "SMB2"},
+    {0x517B, "SMB"},      {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"},
+    {0x65735546, "FUSE"}, {0x00C36400, "Ceph"},   {0x5346414F, "AFS"},
+    {0x6B414653, "AFS"},  {0x7461636F, "OCFS2"},  {0x19830326, "BeeGFS"},
 };
 
 /* FUSE serves local and remote file systems alike; the mount table tells the kind. */

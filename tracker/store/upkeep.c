@@ -114,16 +114,16 @@ int store_examine(struct store *s, json_t **out, struct err *err)
     static const struct {
         const char *name, *sql;
     } questions[] = {
-        {"version",      "SELECT user_version FROM pragma_user_version"    },
-        {"experiments",  "SELECT count(*) FROM experiment"                 },
-        {"sweeps",       "SELECT count(*) FROM sweep"                      },
-        {"trials",       "SELECT count(*) FROM trial"                      },
-        {"runs",         "SELECT count(*) FROM run"                        },
-        {"running",      "SELECT count(*) FROM run WHERE state = 'running'"},
+        {"version", "SELECT user_version FROM pragma_user_version"},
+        {"experiments", "SELECT count(*) FROM experiment"},
+        {"sweeps", "SELECT count(*) FROM sweep"},
+        {"trials", "SELECT count(*) FROM trial"},
+        {"runs", "SELECT count(*) FROM run"},
+        {"running", "SELECT count(*) FROM run WHERE state = 'running'"},
         {"foreign_keys",
          "SELECT CASE count(*) WHEN 0 THEN 'ok' ELSE count(*) || ' broken' "
-         "END FROM pragma_foreign_key_check"                               },
-        {"integrity",    "PRAGMA integrity_check(1)"                       },
+         "END FROM pragma_foreign_key_check"},
+        {"integrity", "PRAGMA integrity_check(1)"},
     };
     char *log = xasprintf("%s-wal", s->path);
     int rc = 0;

@@ -8,13 +8,13 @@
  * keeper (keeper.h) renews the lease between two calls. */
 #include "tracker/worker/sink.h"
 #include "lib/fs.h"
-#include "lib/os/git.h"
 #include "lib/hash.h"
 #include "lib/mem.h"
+#include "lib/os/git.h"
 #include "lib/os/proc.h"
-#include "tracker/worker/keeper.h"
 #include "tracker/store/store_priv.h"
 #include "tracker/store/upkeep.h"
+#include "tracker/worker/keeper.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* kernels/cpu/simd/elementwise.c - act, dropout, scale, add, copy, zero. Work is divided
  * by rows. */
 #include "kernels/cpu/simd/simd.h"
-#include "kernels/cpu/simd/vmath.h"
 #include "kernels/cpu/simd/philox.h"
+#include "kernels/cpu/simd/vmath.h"
 
 /* ---- activations ---- */
 

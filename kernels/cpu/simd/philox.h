@@ -21,7 +21,7 @@ INLINE struct mask_stream mask_stream(const struct op_step *step, const struct o
         .token_base = step->token_base,
         .site = a->site,
         .step = step->step,
-        .threshold = (int32_t)ceilf(a->p * 0x1p24f) - (vi){0                   },
+        .threshold = (int32_t)ceilf(a->p * 0x1p24f) - (vi){0},
         .scale = 1 / (1 - a->p),
     };
 }

@@ -1,7 +1,7 @@
 /* kernels/cpu/simd/vmath.h - exp, log, tanh and the normal distribution of vectors.
  *
  * Polynomials are minimax fits (Remez exchange in 40 digits) on the intervals named
- * below. Errors are tested in tests/unit/kernels_cpu.c: exp 1.2e-7 and tanh 3e-7
+ * below. Errors are tested in tests/unit/kernels/cpu.c: exp 1.2e-7 and tanh 3e-7
  * relative, log 1.2e-7 of max(1, |log|), Phi 1.2e-7 absolute. NaN comes out as NaN, so a
  * diverged training is seen. */
 #ifndef KERNELS_CPU_SIMD_VMATH_H

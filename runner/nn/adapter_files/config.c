@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/arch/arch.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

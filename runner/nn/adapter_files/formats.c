@@ -1,13 +1,13 @@
 /* runner/nn/adapter_files/formats.c - tensor names and configuration files of the folders that peft
  * (0.21), adapters (1.3) and transformers write. Each configuration is their full set of
  * keys with default values, in which a trial's own are put. */
+#include "runner/nn/adapter_files/formats.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/bottleneck.h"
-#include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/peft/lora.h"
 #include <math.h>
 #include <stdio.h>
@@ -89,16 +89,16 @@ static int write_lora_config(const struct net *net, const char *dir,
                              const char *const *label_names, struct err *err)
 {
     static const char *const keys[][2] = {
-        {"alpha_pattern",       "alpha_pattern"      },
-        {"bias",                "bias"               },
-        {"exclude_modules",     "exclude_modules"    },
-        {"init_lora_weights",   "init_lora_weights"  },
+        {"alpha_pattern", "alpha_pattern"},
+        {"bias", "bias"},
+        {"exclude_modules", "exclude_modules"},
+        {"init_lora_weights", "init_lora_weights"},
         {"layers_to_transform", "layers_to_transform"},
-        {"lora_dropout",        "lora_dropout"       },
-        {"rank",                "r"                  },
-        {"rank_pattern",        "rank_pattern"       },
-        {"use_dora",            "use_dora"           },
-        {"use_rslora",          "use_rslora"         },
+        {"lora_dropout", "lora_dropout"},
+        {"rank", "r"},
+        {"rank_pattern", "rank_pattern"},
+        {"use_dora", "use_dora"},
+        {"use_rslora", "use_rslora"},
     };
     json_t *c = config_new(net, lora_template);
     (void)label_names;

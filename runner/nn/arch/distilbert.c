@@ -13,7 +13,7 @@ static const struct encoder_names names = {
                 [ENC_UP] = "ffn.lin1",
                 [ENC_DOWN] = "ffn.lin2"},
     .sublayers = {[ENC_ATTENTION] = {"attention_adapters", "sa_layer_norm"},
-                [ENC_FEED_FORWARD] = {"output_adapters", "output_layer_norm"}        },
+                  [ENC_FEED_FORWARD] = {"output_adapters", "output_layer_norm"}},
     .hidden = "dim",
     .layers = "n_layers",
     .heads = "n_heads",

@@ -17,7 +17,7 @@ const struct encoder_names bert_names = {
                 [ENC_UP] = "intermediate.dense",
                 [ENC_DOWN] = "output.dense"},
     .sublayers = {[ENC_ATTENTION] = {"attention.output", "attention.output.LayerNorm"},
-                [ENC_FEED_FORWARD] = {"output", "output.LayerNorm"} },
+                  [ENC_FEED_FORWARD] = {"output", "output.LayerNorm"}},
     .hidden = "hidden_size",
     .layers = "num_hidden_layers",
     .heads = "num_attention_heads",
@@ -128,9 +128,9 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
         const char *name;
         int32_t rows;
     } tables[] = {
-        {"word_embeddings",       net->vocab_size                         },
-        {"position_embeddings",   net->first_position + net->max_positions},
-        {"token_type_embeddings", net->token_types                        },
+        {"word_embeddings", net->vocab_size},
+        {"position_embeddings", net->first_position + net->max_positions},
+        {"token_type_embeddings", net->token_types},
     };
     char path[PATH_SIZE];
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {

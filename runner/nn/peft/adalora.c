@@ -4,8 +4,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/lora.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,18 +170,18 @@ static const char template[] =
     "false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
 
 static const struct config_key keys[] = {
-    {"beta1",               "beta1"              },
-    {"beta2",               "beta2"              },
-    {"deltaT",              "deltaT"             },
-    {"exclude_modules",     "exclude_modules"    },
-    {"init_lora_weights",   "init_lora_weights"  },
-    {"init_r",              "init_r"             },
+    {"beta1", "beta1"},
+    {"beta2", "beta2"},
+    {"deltaT", "deltaT"},
+    {"exclude_modules", "exclude_modules"},
+    {"init_lora_weights", "init_lora_weights"},
+    {"init_r", "init_r"},
     {"layers_to_transform", "layers_to_transform"},
-    {"lora_dropout",        "lora_dropout"       },
-    {"orth_reg_weight",     "orth_reg_weight"    },
-    {"target_r",            "target_r"           },
-    {"tfinal",              "tfinal"             },
-    {"tinit",               "tinit"              },
+    {"lora_dropout", "lora_dropout"},
+    {"orth_reg_weight", "orth_reg_weight"},
+    {"target_r", "target_r"},
+    {"tfinal", "tfinal"},
+    {"tinit", "tinit"},
 };
 
 static json_t *rank_pattern(const struct adalora *l)
@@ -237,10 +237,8 @@ static int read_pattern(const struct net *net, const json_t *pattern, struct err
 
 static int check_config(const struct net *net, const char *dir, struct err *err)
 {
-    static const struct config_key must[] = {
-        {"alpha",  "lora_alpha"},
-        {"init_r", "init_r"    }
-    };
+    static const struct config_key must[] = {{"alpha", "lora_alpha"},
+                                             {"init_r", "init_r"}};
     int rc = config_check(net, dir, "ADALORA", must, ARRAY_LEN(must), err);
     if (rc)
         return rc;

@@ -18,9 +18,9 @@
 #include <string.h>
 
 static const struct bottleneck_kind kinds[] = {
-    {"pfeiffer", "bert",        false, true,  false, 1, 16, "relu" },
-    {"houlsby",  "bert",        true,  false, false, 1, 16, "swish"},
-    {"parallel", "mam_adapter", false, false, true,  4, 2,  "relu" },
+    {"pfeiffer", "bert", false, true, false, 1, 16, "relu"},
+    {"houlsby", "bert", true, false, false, 1, 16, "swish"},
+    {"parallel", "mam_adapter", false, false, true, 4, 2, "relu"},
 };
 
 const struct bottleneck_kind *bottleneck_kind(const json_t *trial)

@@ -3,8 +3,8 @@
  * b; on the other targets the output, y = l * (W x + b). */
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/arch/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,9 +116,7 @@ static const char template[] =
 static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)
 {
-    static const struct config_key keys[] = {
-        {"exclude_modules", "exclude_modules"}
-    };
+    static const struct config_key keys[] = {{"exclude_modules", "exclude_modules"}};
     json_t *c = config_new(net, template);
     (void)label_names;
     config_copy(net, c, keys, ARRAY_LEN(keys));

@@ -4,11 +4,11 @@
  * all | lora_only, rank_pattern, alpha_pattern, modules_to_save, and LoRA+'s rates (Hayou
  * et al. 2024): B and every 1-d parameter learn loraplus_lr_ratio times as fast as the
  * rest. */
+#include "runner/nn/peft/lora.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/regex.h"
 #include "lib/str.h"
-#include "runner/nn/peft/lora.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -14,8 +14,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/nn/peft/lora.h"
 #include "lib/svd.h"
+#include "runner/nn/peft/lora.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -18,8 +18,7 @@ static int32_t encoder_size(const struct net *net)
 static struct prompt_encoder encoder(const struct net *net)
 {
     return (struct prompt_encoder){
-        "transform", ACT_tanh, 2, {encoder_size(net), 2 * net->layers * net->hidden}
-    };
+        "transform", ACT_tanh, 2, {encoder_size(net), 2 * net->layers * net->hidden}};
 }
 
 static bool projects(const struct net *net)
@@ -70,7 +69,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
 {
     static const struct config_key keys[] = {
         {"num_virtual_tokens", "num_virtual_tokens"},
-        {"prefix_projection",  "prefix_projection" },
+        {"prefix_projection", "prefix_projection"},
     };
     return config_check(net, dir, "PREFIX_TUNING", keys, ARRAY_LEN(keys), err);
 }

@@ -8,8 +8,8 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "lib/str.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/arch/arch.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,9 +280,7 @@ static struct prompt_encoder p_tuning_encoder(const struct net *net)
 {
     const int32_t inner =
         (int32_t)json_get_int(net->trial, "encoder_hidden_size", net->hidden);
-    return (struct prompt_encoder){
-        "mlp_head", ACT_relu, 3, {inner, inner, net->hidden}
-    };
+    return (struct prompt_encoder){"mlp_head", ACT_relu, 3, {inner, inner, net->hidden}};
 }
 
 static int attach_p_tuning(struct net *net, struct err *err)

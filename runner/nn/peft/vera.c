@@ -126,11 +126,11 @@ static const char template[] =
     "type\":\"SEQ_CLS\",\"vera_dropout\":0.0}";
 
 static const struct config_key keys[] = {
-    {"d_initial",           "d_initial"          },
+    {"d_initial", "d_initial"},
     {"layers_to_transform", "layers_to_transform"},
     {"projection_prng_key", "projection_prng_key"},
-    {"rank",                "r"                  },
-    {"vera_dropout",        "vera_dropout"       },
+    {"rank", "r"},
+    {"vera_dropout", "vera_dropout"},
 };
 
 static int write_config(const struct net *net, const char *dir,

@@ -1,0 +1,193 @@
+/* tests/unit/kernels/rows.c - on every backend: a row's bits do not depend on its
+ * neighbours, and no bits on the number of threads. */
+#include "tests/unit/kernels/cases.h"
+#include "lib/os/pool.h"
+
+static const struct backend *backends[BACKENDS_MAX];
+static int backend_count;
+
+/* ----------------------------------------------------------------------- neighbours
+ * Ops whose output rows belong to input rows one by one, and by which size. Gradients of
+ * parameters are left out: they are sums over rows. */
+static const struct {
+    enum op op;
+    char rows;
+    unsigned parameters; /* outputs that are sums over rows */
+} by_row[] = {
+    {OP_embed, 'T', 0},         {OP_layernorm, 'T', 0},
+    {OP_layernorm_bwd, 'T', 6}, {OP_linear, 'T', 0},
+    {OP_linear_dx, 'T', 0},     {OP_act, 'T', 0},
+    {OP_act_bwd, 'T', 0},       {OP_dropout, 'T', 0},
+    {OP_scale, 'T', 0},         {OP_add, 'T', 0},
+    {OP_colscale, 'T', 0},      {OP_colscale_bwd, 'T', 2},
+    {OP_copy, 'T', 0},          {OP_gather, 'N', 0},
+    {OP_cross_entropy, 'N', 0}, {OP_cross_entropy_bwd, 'N', 0},
+    {OP_target_loss, 'N', 0},   {OP_target_loss_bwd, 'N', 0},
+};
+
+static void cut(struct host_tensor *t, char rows_letter, int first, int count)
+{
+    if (t->rows_letter != rows_letter || !t->view.data)
+        return;
+    t->view.data = (char *)t->view.data + first * t->view.ld * dtype_bytes(t->view.dtype);
+    t->view.rows = count;
+}
+
+/* Rows [first, first + count) alone. Shares the buffers of `call`. */
+static struct call slice(const struct call *call, char rows_letter, int first, int count)
+{
+    struct call s = *call;
+    for (int i = 0; i < OP_MAX_IN; i++)
+        cut(&s.in[i], rows_letter, first, count);
+    for (int i = 0; i < OP_MAX_OUT; i++)
+        cut(&s.out[i], rows_letter, first, count);
+    s.args.step.token_base += first;
+    return s;
+}
+
+static void same_rows(const struct call *s, const struct backend *b,
+                      const struct outcome *part, const struct outcome *whole)
+{
+    for (int i = 0; i < op_info[s->c->op].n_out; i++) {
+        const struct host_tensor *t = &s->out[i];
+        if (!t->view.data || !(strchr("TN", t->rows_letter)))
+            continue;
+        for (int64_t r = 0; r < t->view.rows; r++) {
+            int64_t at = (char *)t->view.data - t->bytes + r * t->view.ld * 4;
+            if (memcmp(part->out[i] + at, whole->out[i] + at, t->view.cols * 4))
+                fail_msg("%s %s: %s: row %d of out[%d] has other bits alone", b->name,
+                         b->variant, case_name(s->c), (int)r, i);
+        }
+    }
+}
+
+static void check_slices(const struct call *call, char rows_letter,
+                         const struct backend *b)
+{
+    struct outcome whole, part;
+    int rows = case_size(call->c, rows_letter);
+    const int cuts[][2] = {{0, 1},        {rows - 1, 1}, {rows / 2, 1}, {rows / 3, 2},
+                           {rows / 2, 5}, {1, 7},        {0, 13},       {2, 64}};
+    call_run(call, b, 0, &whole);
+    for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+        if (cuts[i][0] + cuts[i][1] > rows)
+            continue;
+        struct call s = slice(call, rows_letter, cuts[i][0], cuts[i][1]);
+        call_run(&s, b, 0, &part);
+        same_rows(&s, b, &part, &whole);
+        outcome_free(&part);
+    }
+    outcome_free(&whole);
+}
+
+/* cuBLAS chooses its kernel by the shape of the whole product. */
+static int is_exempt(const struct backend *b, enum op op)
+{
+    return !strcmp(b->name, "cuda") && (op == OP_linear || op == OP_linear_dx);
+}
+
+static void rows_stand_alone(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(by_row); k++)
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            if (cases[i].op != by_row[k].op)
+                continue;
+            struct call call;
+            call_new(&call, &cases[i]);
+            for (int o = 0; o < OP_MAX_OUT; o++)
+                if (by_row[k].parameters >> o & 1)
+                    call.out[o].view.data = NULL;
+            for (int b = 0; b < backend_count; b++)
+                if (!is_exempt(backends[b], by_row[k].op) &&
+                    backend_takes(backends[b], &cases[i]))
+                    check_slices(&call, by_row[k].rows, backends[b]);
+            call_free(&call);
+        }
+}
+
+/* One sequence without the others; prefix gradients are sums over sequences. */
+static void check_sequences(const struct call *call, const struct backend *b)
+{
+    struct outcome whole, part;
+    int seq_input = call->c->op == OP_attention ? 3 : 6;
+    const int32_t *seq = call->in[seq_input].view.data;
+    call_run(call, b, 0, &whole);
+    for (int n = 0; n < call->c->N; n++) {
+        int32_t alone[2] = {0, seq[n + 1] - seq[n]};
+        struct call s = slice(call, 'T', seq[n], alone[1]);
+        s.in[seq_input].bytes = (char *)alone;
+        s.in[seq_input].size = sizeof alone;
+        s.in[seq_input].view.data = alone;
+        s.in[seq_input].view.rows = 2;
+        call_run(&s, b, 0, &part);
+        same_rows(&s, b, &part, &whole);
+        outcome_free(&part);
+    }
+    outcome_free(&whole);
+}
+
+static void sequences_stand_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (cases[i].op != OP_attention && cases[i].op != OP_attention_bwd)
+            continue;
+        struct call call;
+        call_new(&call, &cases[i]);
+        for (int b = 0; b < backend_count; b++)
+            check_sequences(&call, backends[b]);
+        call_free(&call);
+    }
+}
+
+/* -------------------------------------------------------------------------- threads */
+
+static void threads_do_not_matter(void **state)
+{
+    (void)state;
+    static const int counts[] = {1, 2, 3, 7};
+    static struct outcome first[BACKENDS_MAX][ARRAY_LEN(cases)];
+    for (size_t t = 0; t < ARRAY_LEN(counts); t++) {
+        pool_stop();
+        pool_start(counts[t]);
+        assert_int_equal(pool_threads(), counts[t]);
+        for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+            struct call call;
+            struct outcome o;
+            call_new(&call, &cases[k]);
+            for (int b = 1; b < backend_count; b++) {
+                if (!backend_takes(backends[b], &cases[k]))
+                    continue;
+                if (t == 0) {
+                    call_run(&call, backends[b], 0, &first[b][k]);
+                    continue;
+                }
+                call_run(&call, backends[b], 0, &o);
+                for (int i = 0; i < op_info[cases[k].op].n_out; i++)
+                    if (o.out[i] &&
+                        memcmp(o.out[i], first[b][k].out[i], call.out[i].size))
+                        fail_msg("%s %s: %s: out[%d] has other bits on %d threads",
+                                 backends[b]->name, backends[b]->variant,
+                                 case_name(&cases[k]), i, counts[t]);
+                outcome_free(&o);
+            }
+            call_free(&call);
+        }
+    }
+    for (int b = 1; b < backend_count; b++)
+        for (size_t k = 0; k < ARRAY_LEN(cases); k++)
+            outcome_free(&first[b][k]);
+    pool_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_stand_alone),
+        cmocka_unit_test(sequences_stand_alone),
+        cmocka_unit_test(threads_do_not_matter),
+    };
+    backend_count = test_backends(backends);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,110 @@
+/* Statistics: what must hold for any input. Reference numbers: stats_golden.c and its
+ * neighbours. */
+#include "lib/rng.h"
+#include "lib/stats/basic.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+/* Golden numbers leave out what they cannot say: degenerate input. */
+static void degenerate_input_gives_nan(void **state)
+{
+    (void)state;
+    const double same[] = {3, 3, 3}, one[] = {1}, holed[] = {1, NAN, 2};
+    assert_true(isnan(stat_mean(one, 0)));
+    assert_true(isnan(stat_sd(one, 1)));
+    assert_true(isnan(stat_median(one, 0)));
+    assert_true(isnan(stat_median(holed, 3)));
+    assert_true(stat_t_interval(same, 3, .95).low == 3);
+    assert_true(isnan(stat_t_interval(one, 1, .95).high));
+    struct stat_test r = stat_paired_t(same, same, 3, 1);
+    assert_true(r.diff == 0 && isnan(r.p) && isnan(r.t) && isnan(r.p_tost));
+    r = stat_paired_t(one, one, 1, 1);
+    assert_true(isnan(r.se) && isnan(r.df));
+    r = stat_welch_t(same, 3, one, 1, 1);
+    assert_true(r.diff == 2 && isnan(r.p) && isnan(r.ci.low));
+    r = stat_welch_t(same, 3, same, 3, 1);
+    assert_true(isnan(r.p) && isnan(r.se));
+    assert_true(isnan(stat_wilson(0, 0, .95).low));
+    assert_true(isnan(stat_wilson(2, 1, .95).low));
+    assert_true(isnan(stat_sign_flip_p(same, 0)));
+    assert_true(isnan(stat_sign_flip_p(same, 17)));
+    assert_true(isnan(stat_prob_greater(one, 1, one, 0)));
+    assert_true(isnan(stat_normal_quantile(-.1)));
+    assert_true(isnan(stat_t_quantile(.5, 0)));
+    assert_true(isnan(stat_betainc(0, 1, .5)));
+}
+
+static void quantiles_of_a_sample(void **state)
+{
+    (void)state;
+    const double x[] = {4, 1, 3, 2};
+    assert_true(stat_median(x, 4) == 2.5);
+    assert_true(stat_quantile(x, 4, 0) == 1);
+    assert_true(stat_quantile(x, 4, 1) == 4);
+    assert_true(fabs(stat_quantile(x, 4, .9) - 3.7) < 1e-15);
+    assert_true(x[0] == 4); /* the caller's order stays */
+}
+
+/* A sum of large numbers with a small difference keeps its digits. */
+static void mean_and_sd_of_large_numbers(void **state)
+{
+    (void)state;
+    double x[1000];
+    for (int i = 0; i < 1000; i++)
+        x[i] = 1e9 + (i & 1);
+    assert_true(fabs(stat_mean(x, 1000) - (1e9 + .5)) < 1e-6);
+    assert_true(fabs(stat_sd(x, 1000) - sqrt(250.0 / 999)) < 1e-9);
+}
+
+static void holm_leaves_out_nan(void **state)
+{
+    (void)state;
+    const double p[] = {.04, NAN, .01};
+    double adjusted[3];
+    stat_holm(p, adjusted, 3);
+    assert_true(isnan(adjusted[1]));
+    assert_true(fabs(adjusted[2] - .02) < 1e-15);
+    assert_true(fabs(adjusted[0] - .04) < 1e-15);
+    double same[] = {.04, NAN, .01};
+    stat_holm(same, same, 3); /* in place */
+    assert_memory_equal(same, adjusted, sizeof same);
+}
+
+static void inverses_invert(void **state)
+{
+    (void)state;
+    struct philox_key key = rng_key(7, "stats test");
+    for (uint64_t i = 0; i < 2000; i++) {
+        double p = pow(10, -12 * rng_uniform(&key, 0, i)) / 2;
+        double df = pow(10, 4 * rng_uniform(&key, 1, i));
+        double z = stat_normal_quantile(p), t = stat_t_quantile(p, df);
+        assert_true(fabs(stat_normal_cdf(z) / p - 1) < 1e-11);
+        assert_true(fabs(stat_t_cdf(t, df) / p - 1) < 1e-9);
+    }
+}
+
+/* Far below the mean the leading term of the series is all there is. */
+static void far_lower_tail_of_chi2(void **state)
+{
+    (void)state;
+    for (double df = 2; df <= 60; df += 2) {
+        double x = 1e-8, log_term = df / 2 * log(x / 2) - lgamma(df / 2 + 1);
+        double want = exp(log_term - x / 2) * (1 + x / (df + 2));
+        assert_true(fabs(stat_chi2_cdf(x, df) / want - 1) < 1e-11);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(degenerate_input_gives_nan),
+        cmocka_unit_test(quantiles_of_a_sample),
+        cmocka_unit_test(mean_and_sd_of_large_numbers),
+        cmocka_unit_test(holm_leaves_out_nan),
+        cmocka_unit_test(inverses_invert),
+        cmocka_unit_test(far_lower_tail_of_chi2),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,339 @@
+/* Distributions, intervals, tests and analysis of variance against the reference numbers
+ * of tests/golden/stats (its README says how they were computed). */
+#include "tests/unit/support/golden_rows.h"
+
+#include "lib/stats/anova.h"
+#include "lib/stats/rankings.h"
+
+/* ---- distributions ---- */
+
+static double normal_sf(double x)
+{
+    return stat_normal_cdf(-x);
+}
+
+static double t_sf(double x, double df)
+{
+    return stat_t_cdf(-x, df);
+}
+
+/* By the number of arguments, which `keys` names in order. */
+static const struct {
+    const char *fn, *keys[3];
+    double (*one)(double);
+    double (*two)(double, double);
+    double (*three)(double, double, double);
+} continuous_fns[] = {
+    {"norm_cdf", {"x"}, .one = stat_normal_cdf},
+    {"norm_sf", {"x"}, .one = normal_sf},
+    {"norm_ppf", {"p"}, .one = stat_normal_quantile},
+    {"t_cdf", {"x", "df"}, .two = stat_t_cdf},
+    {"t_sf", {"x", "df"}, .two = t_sf},
+    {"t_ppf", {"p", "df"}, .two = stat_t_quantile},
+    {"chi2_cdf", {"x", "df"}, .two = stat_chi2_cdf},
+    {"chi2_sf", {"x", "df"}, .two = stat_chi2_sf},
+    {"chi2_ppf", {"p", "df"}, .two = stat_chi2_quantile},
+    {"f_cdf", {"x", "df1", "df2"}, .three = stat_f_cdf},
+    {"f_sf", {"x", "df1", "df2"}, .three = stat_f_sf},
+    {"f_ppf", {"p", "df1", "df2"}, .three = stat_f_quantile},
+    {"beta_cdf", {"a", "b", "x"}, .three = stat_betainc},
+    {"beta_sf", {"x", "a", "b"}, .three = stat_beta_sf},
+    {"beta_ppf", {"p", "a", "b"}, .three = stat_beta_quantile},
+};
+
+static double continuous(const json_t *in, const char *fn)
+{
+    size_t i = 0;
+    while (!str_eq(continuous_fns[i].fn, fn))
+        i++;
+    double v[3] = {0};
+    for (size_t k = 0; k < 3 && continuous_fns[i].keys[k]; k++)
+        v[k] = num(in, continuous_fns[i].keys[k]);
+    return continuous_fns[i].one   ? continuous_fns[i].one(v[0])
+           : continuous_fns[i].two ? continuous_fns[i].two(v[0], v[1])
+                                   : continuous_fns[i].three(v[0], v[1], v[2]);
+}
+
+/* The generator's 50 digits round 1 - x to 1 below this, so that its upper tail of a beta
+ * distribution is 1 there, against its own cdf. */
+#define GENERATOR_LOSES_X 1e-49
+
+static void try_continuous(const json_t *in, json_t *out)
+{
+    const char *fn = json_get_str(in, "fn", "");
+    double v = continuous(in, fn);
+    if (str_eq(fn, "beta_sf") && num(in, "x") < GENERATOR_LOSES_X) {
+        assert_true(fabs(v + continuous(in, "beta_cdf") - 1) < 1e-15);
+        v = 1;
+    }
+    put(out, "value", v);
+}
+
+static void try_binomial(const json_t *in, json_t *out)
+{
+    const char *fn = json_get_str(in, "fn", "");
+    size_t n = count(in, "n");
+    double p = num(in, "p");
+    if (str_eq(fn, "binom_ppf"))
+        put(out, "value", (double)stat_binom_quantile(num(in, "q"), n, p));
+    else if (str_eq(fn, "binom_pmf"))
+        put(out, "value", stat_binom_pmf(count(in, "k"), n, p));
+    else if (str_eq(fn, "binom_cdf"))
+        put(out, "value", stat_binom_cdf(count(in, "k"), n, p));
+    else
+        put(out, "value", stat_binom_sf(count(in, "k"), n, p));
+}
+
+/* ---- intervals ---- */
+
+static void try_t_interval(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "x");
+    double *x = list(in, "x"), sd = stat_sd(x, n);
+    put(out, "mean", stat_mean(x, n));
+    put(out, "sd", sd);
+    put(out, "se", sd / sqrt((double)n));
+    put_interval(out, "low", "high", stat_t_interval(x, n, num(in, "level")));
+}
+
+static void try_wilson(const json_t *in, json_t *out)
+{
+    struct stat_interval i =
+        stat_wilson(count(in, "k"), count(in, "n"), num(in, "level"));
+    put(out, "center", 0.5 * (i.low + i.high));
+    put_interval(out, "low", "high", i);
+}
+
+static void try_clopper_pearson(const json_t *in, json_t *out)
+{
+    put_interval(out, "low", "high",
+                 stat_clopper_pearson(count(in, "k"), count(in, "n"), num(in, "level")));
+}
+
+static void try_clustered_se(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "x"), *own = keep(xcalloc(n + 1, sizeof *own));
+    double *x = list(in, "x");
+    for (size_t i = 0; i < n; i++)
+        own[i] = i;
+    put(out, "mean", stat_mean(x, n));
+    put(out, "se", stat_clustered_se(x, whole_list(in, "cluster"), n));
+    put(out, "se_unclustered", stat_clustered_se(x, own, n));
+}
+
+/* ---- two configurations ---- */
+
+static void try_mcnemar(const json_t *in, json_t *out)
+{
+    put(out, "p", stat_mcnemar_p(count(in, "b"), count(in, "c")));
+}
+
+static struct stat_test of_differences(const json_t *in, double delta)
+{
+    size_t n = length(in, "diff");
+    return stat_paired_t(list(in, "diff"), keep(xcalloc(n + 1, sizeof(double))), n,
+                         delta);
+}
+
+static struct stat_interval interval_90(const struct stat_test *r)
+{
+    double half = -stat_t_quantile(0.05, r->df) * r->se;
+    return (struct stat_interval){r->diff - half, r->diff + half};
+}
+
+static void try_paired_t(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "a");
+    struct stat_test r = stat_paired_t(list(in, "a"), list(in, "b"), n, 0);
+    put(out, "mean_diff", r.diff);
+    put(out, "sd_diff", r.se * sqrt((double)n));
+    put(out, "df", r.df);
+    put(out, "t", r.t);
+    put(out, "p", r.p);
+    put_interval(out, "low95", "high95", r.ci);
+    put_interval(out, "low90", "high90", interval_90(&r));
+}
+
+static void try_sign_flip(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "diff");
+    put(out, "p", stat_sign_flip_p(list(in, "diff"), n));
+    put(out, "p_floor", 2 / pow(2, (double)n));
+}
+
+static void try_effect_size(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "diff");
+    double *d = list(in, "diff"), dz = stat_mean(d, n) / stat_sd(d, n);
+    struct stat_test r = of_differences(in, 0);
+    put(out, "d_z", dz);
+    put(out, "hedges_factor", r.dz / dz);
+    put(out, "g_z", r.dz);
+}
+
+static void try_tost(const json_t *in, json_t *out)
+{
+    double delta = num(in, "delta");
+    struct stat_test r = of_differences(in, delta);
+    struct stat_interval i = interval_90(&r);
+    double lower = stat_t_cdf(-(r.diff + delta) / r.se, r.df),
+           upper = stat_t_cdf((r.diff - delta) / r.se, r.df);
+    put(out, "p_lower", lower);
+    put(out, "p_upper", upper);
+    put(out, "p", r.p_tost);
+    put_interval(out, "low90", "high90", i);
+    json_object_set_new(out, "equivalent", json_boolean(r.p_tost < num(in, "alpha")));
+}
+
+static void try_wilcoxon(const json_t *in, json_t *out)
+{
+    struct stat_signed_rank r = stat_wilcoxon(list(in, "diff"), length(in, "diff"));
+    put(out, "n_used", (double)r.used);
+    put(out, "w_plus", r.w_plus);
+    put(out, "w_minus", r.w_minus);
+    put(out, "p", r.p);
+}
+
+static void try_welch(const json_t *in, json_t *out)
+{
+    struct stat_test r =
+        stat_welch_t(list(in, "a"), length(in, "a"), list(in, "b"), length(in, "b"), 0);
+    put(out, "diff", r.diff);
+    put(out, "t", r.t);
+    put(out, "df", r.df);
+    put(out, "p", r.p);
+    put_interval(out, "low95", "high95", r.ci);
+}
+
+static void try_greater(const json_t *in, json_t *out)
+{
+    put(out, "p",
+        stat_prob_greater(list(in, "a"), length(in, "a"), list(in, "b"),
+                          length(in, "b")));
+}
+
+/* ---- several configurations ---- */
+
+static void try_holm(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "p");
+    double *p = list(in, "p");
+    stat_holm(p, p, n);
+    put_list(out, "adjusted", p, n);
+}
+
+static void try_kendall(const json_t *in, json_t *out)
+{
+    struct kendall r = stat_kendall(list(in, "x"), list(in, "y"), length(in, "x"));
+    put(out, "tau_b", r.tau_b);
+    put(out, "concordant_minus_discordant", r.score);
+    put(out, "p_exact", r.p_exact);
+}
+
+static void try_friedman(const json_t *in, json_t *out)
+{
+    size_t blocks = length(in, "blocks"),
+           methods = json_array_size(json_array_get(json_object_get(in, "blocks"), 0));
+    double *ranks = keep(xcalloc(methods, sizeof *ranks));
+    struct friedman r = stat_friedman(list(in, "blocks"), blocks, methods, ranks);
+    put(out, "statistic", r.statistic);
+    put(out, "df", r.df);
+    put(out, "p", r.p);
+    put_list(out, "mean_ranks", ranks, methods);
+}
+
+static json_t *term_json(const struct anova_term *t)
+{
+    char name[16] = "";
+    size_t n = 0;
+    for (size_t k = 0; k < 6; k++)
+        if (t->factors >> k & 1) {
+            if (n)
+                name[n++] = ':';
+            name[n++] = "ABDEGH"[k];
+        }
+    json_t *out = json_pack("{s:s}", "term", name);
+    put(out, "ss", t->ss);
+    put(out, "df", t->df);
+    put(out, "ms", t->ms);
+    put(out, "f", t->f);
+    put(out, "p", t->p);
+    put(out, "omega2", t->omega2);
+    return out;
+}
+
+static void try_anova(const json_t *in, json_t *out)
+{
+    size_t factors = length(in, "levels"), rows = length(in, "rows");
+    double *table = list(in, "rows"), *y = keep(xcalloc(rows, sizeof *y));
+    size_t *levels = keep(xcalloc(rows * factors, sizeof *levels));
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t k = 0; k < factors; k++)
+            levels[r * factors + k] = (size_t)table[r * (factors + 1) + k];
+        y[r] = table[r * (factors + 1) + factors];
+    }
+    struct anova a;
+    struct err err = ERR_INIT;
+    if (stat_anova(levels, y, rows, factors, &a, &err) != 0)
+        fail_msg("%s", err.msg);
+    json_t *terms = json_array();
+    for (size_t t = 0; t < a.count; t++)
+        json_array_append_new(terms, term_json(&a.terms[t]));
+    json_object_set_new(out, "terms", terms);
+    put(out, "ss_error", a.ss_error);
+    put(out, "df_error", a.df_error);
+    put(out, "mse", a.mse);
+    put(out, "ss_total", a.ss_total);
+    anova_release(&a);
+}
+
+const struct handler handlers[] = {
+    {"norm_cdf", try_continuous},
+    {"norm_sf", try_continuous},
+    {"norm_ppf", try_continuous},
+    {"t_cdf", try_continuous},
+    {"t_sf", try_continuous},
+    {"t_ppf", try_continuous},
+    {"chi2_cdf", try_continuous},
+    {"chi2_sf", try_continuous},
+    {"chi2_ppf", try_continuous},
+    {"f_cdf", try_continuous},
+    {"f_sf", try_continuous},
+    {"f_ppf", try_continuous},
+    {"beta_cdf", try_continuous},
+    {"beta_sf", try_continuous},
+    {"beta_ppf", try_continuous},
+    {"binom_pmf", try_binomial},
+    {"binom_cdf", try_binomial},
+    {"binom_sf", try_binomial},
+    {"binom_ppf", try_binomial},
+    {"mean_t_interval", try_t_interval},
+    {"wilson", try_wilson},
+    {"clopper_pearson", try_clopper_pearson},
+    {"clustered_se", try_clustered_se},
+    {"mcnemar_exact", try_mcnemar},
+    {"paired_t", try_paired_t},
+    {"sign_flip", try_sign_flip},
+    {"effect_size_paired", try_effect_size},
+    {"tost_paired", try_tost},
+    {"wilcoxon_signed_rank", try_wilcoxon},
+    {"welch_t", try_welch},
+    {"prob_a_greater_b", try_greater},
+    {"holm", try_holm},
+    {"kendall_tau", try_kendall},
+    {"friedman", try_friedman},
+    {"anova", try_anova},
+    {NULL, NULL},
+};
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        {"distributions", golden, NULL, NULL, (void *)"distributions.json"},
+        {"intervals", golden, NULL, NULL, (void *)"intervals.json"},
+        {"comparisons", golden, NULL, NULL, (void *)"comparisons.json"},
+        {"multiple", golden, NULL, NULL, (void *)"multiple.json"},
+        {"anova", golden, NULL, NULL, (void *)"anova.json"},
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,329 @@
+/* What decisions are made with, against the reference numbers of tests/golden/stats:
+ * fronts, knees, planning, queues, cost. */
+#include "tests/unit/support/golden_rows.h"
+
+#include "lib/stats/fronts.h"
+#include "lib/stats/knee.h"
+#include "lib/stats/sizes.h"
+#include "report/service/capacity.h"
+#include "report/service/erlang.h"
+
+/* ---- Pareto ---- */
+
+static struct pareto_set points(const json_t *in)
+{
+    size_t dims = length(in, "goals");
+    bool *up = keep(xcalloc(dims + 1, sizeof *up));
+    for (size_t d = 0; d < dims; d++)
+        up[d] = str_eq(json_string_value(json_array_get(json_object_get(in, "goals"), d)),
+                       "maximize");
+    return (struct pareto_set){list(in, "points"), length(in, "points"), dims, up};
+}
+
+static void put_ranks(json_t *out, const int *rank, size_t n)
+{
+    json_t *ranks = json_array(), *front = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(ranks, json_integer(rank[i]));
+        if (rank[i] == 0)
+            json_array_append_new(front, json_integer((json_int_t)i));
+    }
+    json_object_set_new(out, "rank", ranks);
+    json_object_set_new(out, "front", front);
+}
+
+static void try_front(const json_t *in, json_t *out)
+{
+    struct pareto_set s = points(in);
+    int *rank = keep(xcalloc(s.count + 1, sizeof *rank));
+    bool *on = keep(xcalloc(s.count + 1, sizeof *on));
+    pareto_ranks(&s, rank);
+    pareto_front_mark(&s, NULL, on);
+    for (size_t i = 0; i < s.count; i++)
+        assert_int_equal(on[i], rank[i] == 0);
+    put_ranks(out, rank, s.count);
+}
+
+static void try_hypervolume(const json_t *in, json_t *out)
+{
+    struct pareto_set s = points(in);
+    put(out, "hypervolume", pareto_hypervolume(&s, list(in, "reference")));
+}
+
+static void try_reference(const json_t *in, json_t *out)
+{
+    struct pareto_set s = points(in);
+    double r[PARETO_MAX_DIMS];
+    pareto_reference(&s, r);
+    put_list(out, "reference", r, s.dims);
+}
+
+static void try_constrained(const json_t *in, json_t *out)
+{
+    struct pareto_set s = points(in);
+    const json_t *first = json_array_get(json_object_get(in, "constraints"), 0);
+    double *violation = keep(xcalloc(s.count + 1, sizeof *violation));
+    int *rank = keep(xcalloc(s.count + 1, sizeof *rank));
+    pareto_constrained_ranks(&s, list(in, "constraints"), json_array_size(first),
+                             violation, rank);
+    put_list(out, "violation", violation, s.count);
+    put_ranks(out, rank, s.count);
+}
+
+/* ---- enough ---- */
+
+static void try_one_se(const json_t *in, json_t *out)
+{
+    struct one_se r = stat_one_se(list(in, "cost"), list(in, "score"), list(in, "se"),
+                                  length(in, "cost"), minimized(in));
+    put_index(out, "best", r.best, NO_KNEE);
+    put(out, "threshold", r.threshold);
+    put_index(out, "chosen", r.chosen, NO_KNEE);
+}
+
+static void try_chord(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "x");
+    double *distance = keep(xcalloc(n + 1, sizeof *distance)), *x = list(in, "x");
+    size_t k = stat_chord_knee(x, list(in, "y"), n, json_get_bool(in, "log_x", 0),
+                               minimized(in), distance);
+    put_index(out, "knee", k, NO_KNEE);
+    put(out, "x", k == NO_KNEE ? NAN : x[k]);
+    put_list(out, "distance", distance, n);
+}
+
+static void try_best_of_n(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "n"), *tries = whole_list(in, "n");
+    double *best = keep(xcalloc(n + 1, sizeof *best));
+    for (size_t i = 0; i < n; i++)
+        best[i] = stat_best_of(list(in, "values"), length(in, "values"), tries[i],
+                               minimized(in));
+    put_list(out, "expected_best", best, n);
+}
+
+static void try_seeds_unpaired(const json_t *in, json_t *out)
+{
+    put(out, "n_per_arm",
+        (double)plan_seeds_unpaired(num(in, "d"), num(in, "alpha"), num(in, "power")));
+}
+
+static void try_seeds_paired(const json_t *in, json_t *out)
+{
+    double d_z = plan_paired_effect(num(in, "d"), num(in, "rho"));
+    put(out, "d_z", d_z);
+    put(out, "n_pairs",
+        (double)plan_seeds_paired(d_z, num(in, "alpha"), num(in, "power")));
+}
+
+static void try_smallest(const json_t *in, json_t *out)
+{
+    double alpha = num(in, "alpha"), power = num(in, "power");
+    size_t n = count(in, "n_items");
+    put(out, "unpaired", plan_smallest_difference(n, num(in, "p"), alpha, power));
+    put(out, "paired", plan_smallest_paired(n, num(in, "discordant"), alpha, power));
+}
+
+/* ---- queues ---- */
+
+static void try_mmc(const json_t *in, json_t *out)
+{
+    struct mmc q = mmc_solve((int)num(in, "servers"), num(in, "lambda"), num(in, "mu"));
+    put(out, "rho", q.rho);
+    put(out, "erlang_b", q.erlang_b);
+    put(out, "erlang_c", q.erlang_c);
+    put(out, "mean_wait", q.mean_wait);
+    put(out, "wait_p50", mmc_wait_quantile(&q, .5));
+    put(out, "wait_p95", mmc_wait_quantile(&q, .95));
+    put(out, "wait_p99", mmc_wait_quantile(&q, .99));
+    put(out, "wait_p99.9", mmc_wait_quantile(&q, .999));
+    put(out, "p_wait_over_one_service", mmc_wait_exceeds(&q, 1 / q.mu));
+}
+
+static void try_max_utilisation(const json_t *in, json_t *out)
+{
+    put(out, "rho",
+        mmc_max_utilisation((int)num(in, "servers"), num(in, "q"),
+                            num(in, "wait_in_services")));
+}
+
+static void try_birth_death(const json_t *in, json_t *out)
+{
+    struct birth_death b =
+        birth_death_solve(list(in, "rate"), length(in, "rate"), num(in, "lambda"));
+    put(out, "rho", b.rho);
+    put(out, "pi0", b.empty);
+    put(out, "mean_in_system", b.mean_in_system);
+    put(out, "mean_e2e", b.mean_e2e);
+    put(out, "p_arrival_waits", b.arrival_waits);
+    put(out, "p_queue_not_empty", b.queue_not_empty);
+}
+
+static void try_mg1(const json_t *in, json_t *out)
+{
+    struct mg1 r = mg1_solve(num(in, "rho"), num(in, "cv2"), num(in, "mean_service"));
+    put(out, "mean_wait", r.mean_wait);
+    put(out, "wait_p99_approx", r.wait_p99);
+}
+
+static void try_least_sample(const json_t *in, json_t *out)
+{
+    put(out, "n", (double)stat_quantile_sample(num(in, "q"), num(in, "confidence")));
+}
+
+static void try_quantile_bounds(const json_t *in, json_t *out)
+{
+    size_t lower, upper;
+    stat_quantile_ranks(count(in, "n"), num(in, "q"), num(in, "confidence"), &lower,
+                        &upper);
+    put_index(out, "lower_index", lower, 0);
+    put_index(out, "upper_index", upper, 0);
+}
+
+static void try_availability(const json_t *in, json_t *out)
+{
+    size_t n = count(in, "n"), k = count(in, "k");
+    put(out, "availability", availability(n, k, num(in, "a")));
+    put(out, "unavailability", unavailability(n, k, num(in, "a")));
+}
+
+/* ---- cost ---- */
+
+static void try_fleet(const json_t *in, json_t *out)
+{
+    struct adapter_fleet f = {.load = list(in, "lambda"),
+                              .tasks = length(in, "lambda"),
+                              .capacity = num(in, "capacity"),
+                              .phi = num(in, "phi"),
+                              .usd_per_gpu_hour = num(in, "usd_per_gpu_hour"),
+                              .least = count(in, "n_min")};
+    struct adapter_plan p;
+    adapter_plan_init(&p, &f);
+    put(out, "merged_gpus", (double)p.merged_gpus);
+    put(out, "shared_gpus", (double)p.shared_gpus);
+    put(out, "merged_usd_per_hour", p.merged_usd_per_hour);
+    put(out, "shared_usd_per_hour", p.shared_usd_per_hour);
+    put(out, "merged_usd_per_1k", p.merged_usd_per_1k);
+    put(out, "shared_usd_per_1k", p.shared_usd_per_1k);
+    put(out, "merged_mean_fill", p.merged_fill);
+    json_object_set_new(out, "shared_wins_unrounded",
+                        json_boolean(p.shared_wins_unrounded));
+    json_t *cuts = json_array();
+    for (size_t i = 0; i <= f.tasks; i++)
+        json_array_append_new(cuts, json_integer((json_int_t)p.hybrid_gpus[i]));
+    json_object_set_new(out, "hybrid_gpus_by_cut", cuts);
+    put(out, "best_cut", (double)p.best_cut);
+    adapter_plan_release(&p);
+}
+
+static void try_replicas(const json_t *in, json_t *out)
+{
+    struct replica_plan p = replica_plan(num(in, "lambda_peak"), num(in, "lambda_mean"),
+                                         num(in, "lambda_star"), count(in, "gpus"),
+                                         num(in, "usd_per_gpu_hour"), count(in, "n_min"));
+    put(out, "replicas", (double)p.replicas);
+    put(out, "usd_per_1k", p.usd_per_1k);
+    put(out, "utilisation_at_mean", p.utilisation_at_mean);
+    put(out, "headroom_at_peak", p.headroom_at_peak);
+}
+
+static void try_training_run(const json_t *in, json_t *out)
+{
+    double run = training_run_usd(count(in, "gpus"), num(in, "usd_per_gpu_hour"),
+                                  num(in, "setup_s"), num(in, "train_s"),
+                                  num(in, "eval_s"), num(in, "storage_usd"));
+    double *others = list(in, "other_trials_usd"), all = run;
+    for (size_t i = 0; i < length(in, "other_trials_usd"); i++)
+        all += others[i];
+    put(out, "run_usd", run);
+    put(out, "refresh_usd_per_year",
+        refresh_usd_per_year(run, num(in, "retrains_per_year"), num(in, "tasks")));
+    put(out, "decision_usd", all);
+}
+
+static void try_spot(const json_t *in, json_t *out)
+{
+    struct spot s = spot_solve(num(in, "hours"), num(in, "mtbi_hours"),
+                               num(in, "checkpoint_hours"), num(in, "restart_hours"),
+                               num(in, "usd_spot"), num(in, "usd_on_demand"));
+    put(out, "interruptions", s.interruptions);
+    put(out, "billed_hours", s.billed_hours);
+    put(out, "spot_usd", s.spot_usd);
+    put(out, "on_demand_usd", s.on_demand_usd);
+    put(out, "break_even_ratio", s.break_even_ratio);
+    json_object_set_new(out, "spot_pays", json_boolean(s.pays));
+}
+
+static void try_lora(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "modules"), (*shape)[2] = keep(xcalloc(n + 1, sizeof *shape));
+    double *sizes = list(in, "modules");
+    for (size_t i = 0; i < 2 * n; i++)
+        shape[i / 2][i % 2] = (size_t)sizes[i];
+    put(out, "parameters",
+        (double)lora_parameters(count(in, "rank"), (const size_t(*)[2])shape, n,
+                                count(in, "layers")));
+}
+
+static void try_margin(const json_t *in, json_t *out)
+{
+    double margin = sla_margin(num(in, "limit"), num(in, "upper_bound"));
+    put(out, "margin", margin);
+    json_object_set_new(out, "passes", json_boolean(margin >= 0));
+}
+
+const struct handler handlers[] = {
+    {"pareto_front", try_front},
+    {"hypervolume", try_hypervolume},
+    {"hypervolume_reference", try_reference},
+    {"constrained_ranks", try_constrained},
+    {"one_se_rule", try_one_se},
+    {"chord_knee", try_chord},
+    {"best_of_n", try_best_of_n},
+    {"seeds_unpaired", try_seeds_unpaired},
+    {"seeds_paired", try_seeds_paired},
+    {"smallest_difference", try_smallest},
+    {"mmc", try_mmc},
+    {"max_utilisation", try_max_utilisation},
+    {"birth_death", try_birth_death},
+    {"mg1", try_mg1},
+    {"min_sample_for_upper_bound", try_least_sample},
+    {"quantile_bounds", try_quantile_bounds},
+    {"availability", try_availability},
+    {"adapters_fleet", try_fleet},
+    {"replicas", try_replicas},
+    {"training_run", try_training_run},
+    {"spot", try_spot},
+    {"lora_parameters", try_lora},
+    {"sla_margin", try_margin},
+    {NULL, NULL},
+};
+
+static void what_has_no_answer(void **state)
+{
+    (void)state;
+    assert_true(isnan(stat_erlang_c(0, 1)));
+    assert_true(stat_erlang_c(2, 2) == 1);
+    struct mmc full = mmc_solve(2, 3, 1);
+    assert_true(isinf(full.mean_wait) && mmc_wait_exceeds(&full, 9) == 1);
+    const double rate[] = {1};
+    assert_true(isinf(birth_death_solve(rate, 1, 2).mean_e2e));
+    assert_true(isnan(birth_death_solve(rate, 0, 2).rho));
+    assert_int_equal(fleet_replicas(0.3, 0.1, 1), 3); /* 2.9999999999999996 */
+    assert_int_equal(fleet_replicas(0.30001, 0.1, 1), 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        {"pareto", golden, NULL, NULL, (void *)"pareto.json"},
+        {"knee", golden, NULL, NULL, (void *)"knee.json"},
+        {"best_of_n", golden, NULL, NULL, (void *)"best_of_n.json"},
+        {"planning", golden, NULL, NULL, (void *)"planning.json"},
+        {"queueing", golden, NULL, NULL, (void *)"queueing.json"},
+        {"order_statistics", golden, NULL, NULL, (void *)"order_statistics.json"},
+        {"cost", golden, NULL, NULL, (void *)"cost.json"},
+        cmocka_unit_test(what_has_no_answer),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,90 @@
+/* Verdicts on sweeps with a known truth: a small, fixed part of `make simulate`
+ * (tests/simulate; docs/statistics.md has the whole table). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/simulate/sweeps.h"
+
+#define SWEEPS 1500
+
+static void run(const char *name, struct rates *r)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(scenarios) && strcmp(scenarios[i].name, name) != 0)
+        i++;
+    assert_true(i < ARRAY_LEN(scenarios));
+    simulate(&scenarios[i], SWEEPS, 20261124, r);
+}
+
+/* Not above nominal beyond what chance allows. */
+static void assert_nominal(const char *name, const char *what, const struct tally *t)
+{
+    struct stat_interval i = tally_interval(t, SWEEPS);
+    if (i.low > NOMINAL)
+        fail_msg("%s: %s in %.1f %% [%.1f, %.1f], nominal %.0f %%", name, what,
+                 100 * tally_rate(t), 100 * i.low, 100 * i.high, 100 * NOMINAL);
+}
+
+static void errors_are_nominal(void **state)
+{
+    (void)state;
+    const char *const names[] = {
+        "null-2x3",   "null-4x5",      "null-8x5",   "null-shared", "null-welch-4x5",
+        "null-heavy", "null-collapse", "null-rates", "edge-2x5",    "edge-8x5",
+        "edge-welch", "edge-collapse", "winner-4x8"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct rates r;
+        run(names[i], &r);
+        assert_nominal(names[i], "false better", &r.better);
+        assert_nominal(names[i], "best missed", &r.missed);
+        if (r.equivalent.of > 0)
+            assert_nominal(names[i], "false equivalent", &r.equivalent);
+        rates_release(&r);
+    }
+}
+
+/* Never saying anything would pass the test above. */
+static void verdicts_are_given(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        double better, equivalent, power; /* at least */
+    } wanted[] = {
+        {"null-4x5", 0.03, 0, 0}, /* the level is used up */
+        {"winner-4x8", 0, 0.9, 0.98},   {"winner-4x5", 0, 0.6, 0.65},
+        {"edge-shared", 0, 0.95, 0.12}, /* pairing takes the seeds' effect out */
+        {"same-8x8", 0, 0.9, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct rates r;
+        run(wanted[i].name, &r);
+        assert_true(tally_rate(&r.better) >= wanted[i].better);
+        assert_true(!wanted[i].equivalent || tally_rate(&r.same) >= wanted[i].equivalent);
+        assert_true(!wanted[i].power || tally_rate(&r.power) >= wanted[i].power);
+        rates_release(&r);
+    }
+}
+
+/* Effort that differs: a smallest difference keeps luck from deciding. */
+static void luck_of_tuning_does_not_win(void **state)
+{
+    (void)state;
+    struct rates r;
+    run("null-effort-delta", &r);
+    assert_nominal("null-effort-delta", "false better", &r.better);
+    rates_release(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_are_nominal),
+        cmocka_unit_test(verdicts_are_given),
+        cmocka_unit_test(luck_of_tuning_does_not_win),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

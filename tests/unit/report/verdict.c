@@ -1,0 +1,348 @@
+/* Verdicts against the tables of known truth in tests/golden/verdicts, and the rules that
+ * the tables do not touch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "lib/buf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "report/evidence/verdict.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOLDER "tests/golden/verdicts"
+
+struct table {
+    struct verdict_row rows[512];
+    size_t count, config_count;
+    char *names[32];
+    double rates[64]; /* variant number -> learning rate */
+    size_t rate_count;
+};
+
+static size_t name_index(struct table *t, const char *name)
+{
+    size_t i = 0;
+    while (i < t->config_count && strcmp(t->names[i], name) != 0)
+        i++;
+    if (i == t->config_count)
+        t->names[t->config_count++] = xstrdup(name);
+    return i;
+}
+
+static size_t rate_index(struct table *t, double rate)
+{
+    size_t i = 0;
+    while (i < t->rate_count && t->rates[i] != rate)
+        i++;
+    if (i == t->rate_count)
+        t->rates[t->rate_count++] = rate;
+    return i;
+}
+
+static void read_table(struct table *t, const char *file)
+{
+    struct buf text = BUF_INIT;
+    char *path = fs_join(FOLDER, file), *save = NULL;
+    *t = (struct table){.count = 0};
+    assert_int_equal(fs_read(path, 1 << 20, &text, NULL), 0);
+    strtok_r(text.data, "\n", &save); /* the heading */
+    for (char *line; (line = strtok_r(NULL, "\n", &save));) {
+        char config[64], state[16], select[32], score[32];
+        double rate;
+        int seed;
+        assert_int_equal(sscanf(line, "%63[^,],%lf,%d,%15[^,],%31[^,],%31s", config,
+                                &rate, &seed, state, select, score),
+                         6);
+        struct verdict_row *row = &t->rows[t->count++];
+        *row = (struct verdict_row){.config = name_index(t, config),
+                                    .variant = rate_index(t, rate),
+                                    .order = rate,
+                                    .seed = seed,
+                                    .complete = !strcmp(state, "complete"),
+                                    .select = strtod(select, NULL),
+                                    .score = strtod(score, NULL)};
+    }
+    free(path);
+    buf_release(&text);
+}
+
+static void table_release(struct table *t)
+{
+    for (size_t i = 0; i < t->config_count; i++)
+        free(t->names[i]);
+}
+
+static bool close_to(double got, double wanted, const json_t *tolerance)
+{
+    return fabs(got - wanted) <= fmax(json_get_num(tolerance, "abs", 0),
+                                      json_get_num(tolerance, "rel", 0) * fabs(wanted));
+}
+
+/* Every member of `wanted` is there with that value; two are named otherwise here. */
+static void compare_json(const char *where, const json_t *wanted, const json_t *got,
+                         const json_t *tolerance)
+{
+    if (json_is_object(wanted)) {
+        const char *key;
+        json_t *v;
+        json_object_foreach((json_t *)wanted, key, v)
+        {
+            char *below = xasprintf("%s.%s", where, key);
+            bool renamed = !strcmp(key, "learning_rates_tried");
+            if (strcmp(key, "learning_rate") != 0)
+                compare_json(below, v,
+                             json_object_get(got, renamed ? "variants_tried" : key),
+                             tolerance);
+            free(below);
+        }
+    } else if (json_is_array(wanted)) {
+        assert_int_equal(json_array_size(wanted), json_array_size(got));
+        for (size_t i = 0; i < json_array_size(wanted); i++)
+            compare_json(where, json_array_get(wanted, i), json_array_get(got, i),
+                         tolerance);
+    } else if (json_is_number(wanted)) {
+        if (!json_is_number(got) ||
+            !close_to(json_number_value(got), json_number_value(wanted), tolerance))
+            fail_msg("%s: got %.12g, not %.12g", where, json_number_value(got),
+                     json_number_value(wanted));
+    } else if (!json_equal(wanted, got)) {
+        fail_msg("%s differs", where);
+    }
+}
+
+static void golden_tables(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    json_t *cases = json_read_file(FOLDER "/verdicts.json", &e), *c;
+    size_t i;
+    if (!cases)
+        fail_msg("%s", e.msg);
+    assert_int_equal(json_array_size(cases), 12);
+    json_array_foreach(cases, i, c)
+    {
+        json_t *input = json_object_get(c, "input"),
+               *expected = json_object_get(c, "expected"), *config;
+        const char *file = json_get_str(input, "file", ""), *name;
+        struct table t;
+        read_table(&t, file);
+        struct verdict_rules rules = {
+            .delta = json_get_num(input, "delta", NAN),
+            .collapse = json_get_num(input, "collapsed_at_or_below", NAN)};
+        struct verdict *v = verdict_new(t.rows, t.count, t.config_count, &rules);
+        json_t *got = verdict_json(v, (const char *const *)t.names);
+        compare_json(file, expected, got, json_object_get(c, "tolerance"));
+        json_object_foreach(json_object_get(expected, "configs"), name, config)
+        {
+            assert_true(t.rates[v->configs[name_index(&t, name)].variant] ==
+                        json_get_num(config, "learning_rate", NAN));
+        }
+        json_decref(got);
+        verdict_free(v);
+        table_release(&t);
+    }
+    json_decref(cases);
+}
+
+static struct verdict *from_scores(const double *scores, size_t configs, size_t seeds,
+                                   const struct verdict_rules *rules)
+{
+    struct verdict_row rows[64];
+    for (size_t i = 0; i < configs * seeds; i++)
+        rows[i] = (struct verdict_row){.config = i / seeds,
+                                       .seed = (int64_t)(i % seeds),
+                                       .complete = true,
+                                       .select = scores[i],
+                                       .score = scores[i]};
+    return verdict_new(rows, configs * seeds, configs, rules);
+}
+
+static void lower_is_better_mirrors_higher(void **state)
+{
+    (void)state;
+    double scores[] = {.80, .82, .81, .83, .60, .63, .61, .62}, losses[8];
+    for (int i = 0; i < 8; i++)
+        losses[i] = -scores[i];
+    struct verdict_rules up = {.delta = .01, .collapse = NAN},
+                         down = {.minimize = true, .delta = .01, .collapse = NAN};
+    struct verdict *v = from_scores(scores, 2, 4, &up),
+                   *w = from_scores(losses, 2, 4, &down);
+    assert_int_equal(v->tied_count, 1);
+    assert_int_equal(w->tied_count, 1);
+    assert_int_equal(w->tied[0], 0);
+    assert_true(w->pairs[0].diff == v->pairs[0].diff && w->pairs[0].diff > 0);
+    assert_true(w->pairs[0].p == v->pairs[0].p);
+    verdict_free(v);
+    verdict_free(w);
+}
+
+static void collapse_turns_with_the_goal(void **state)
+{
+    (void)state;
+    double losses[] = {.5, .6, 9, .7, .8, .75};
+    struct verdict_rules rules = {.minimize = true, .delta = .01, .collapse = 5};
+    struct verdict *v = from_scores(losses, 2, 3, &rules);
+    assert_int_equal(v->configs[0].n_failed, 1);
+    assert_int_equal(v->configs[0].n_ok, 2);
+    assert_true(fabs(v->configs[0].mean - .55) < 1e-12);
+    assert_string_equal(v->pairs[0].test, "welch"); /* two shared seeds only */
+    verdict_free(v);
+}
+
+static void nothing_and_failures_only(void **state)
+{
+    (void)state;
+    struct verdict_rules rules = {.delta = 1, .collapse = NAN};
+    struct verdict *v = verdict_new(NULL, 0, 2, &rules);
+    const char *names[] = {"a", "b"};
+    json_t *j = verdict_json(v, names);
+    assert_string_equal(json_get_str(j, "decision", ""), "none");
+    assert_true(json_is_null(json_object_get(j, "best")));
+    json_decref(j);
+    verdict_free(v);
+    struct verdict_row rows[] = {{.config = 0, .seed = 0, .score = NAN},
+                                 {.config = 0, .seed = 1, .score = NAN}};
+    v = verdict_new(rows, 2, 2, &rules);
+    assert_int_equal(v->configs[0].n, 2);
+    assert_int_equal(v->configs[0].n_failed, 2);
+    assert_false(v->configs[1].known);
+    assert_int_equal(v->tied_count, 0);
+    verdict_free(v);
+}
+
+static void repeats_count_once(void **state)
+{
+    (void)state;
+    struct verdict_row rows[] = {
+        {.seed = 0, .complete = true, .select = 1, .score = 1},
+        {.seed = 1, .complete = true, .select = 2, .score = 2},
+        {.seed = 0, .complete = true, .select = 3, .score = 4},
+    };
+    struct verdict_rules rules = {.delta = 1, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 3, 1, &rules);
+    assert_int_equal(v->configs[0].n, 2);
+    assert_true(v->configs[0].mean == 3);
+    verdict_free(v);
+}
+
+static void seeds_needed(void **state)
+{
+    (void)state;
+    /* d = 1 of the paired differences: 10 pairs by reference 2.2 (15). */
+    struct verdict_pair p = {.diff = 1, .sd = 1};
+    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 10);
+    assert_true(verdict_seeds_needed(&p, .5, 15) > 10);
+    p.sd = NAN;
+    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 0);
+    p = (struct verdict_pair){.diff = 0, .sd = 1}; /* equivalence within 1 s.d. */
+    assert_int_equal(verdict_seeds_needed(&p, 1, 1), 8);
+}
+
+/* ---- single runs on items ---- */
+
+/* Three runs of one seed on 1,319 items: 694 and 677 right, and 400. */
+static void single_runs_are_compared_by_items(void **state)
+{
+    (void)state;
+    struct verdict_row rows[3];
+    const double right[] = {694, 677, 400};
+    for (size_t i = 0; i < 3; i++)
+        rows[i] = (struct verdict_row){.config = i,
+                                       .complete = true,
+                                       .select = right[i] / 1319,
+                                       .score = right[i] / 1319,
+                                       .items = 1319};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 3, 3, &rules);
+    assert_true(v->item_level);
+    assert_int_equal(v->tied_count, 2);
+    const struct verdict_pair *near = verdict_find(v, 1, 0), *far = verdict_find(v, 0, 2);
+    assert_string_equal(near->test, "items");
+    /* z = (17 / 1319) / sqrt(2 p (1 - p) / 1319), p = 1371 / 2638 */
+    assert_true(fabs(near->p - .507657285528) < 1e-9);
+    assert_int_equal(near->word, VERDICT_UNDECIDED);
+    assert_int_equal(far->word, VERDICT_BETTER);
+    assert_true(near->p_holm_best >= near->p && near->p_holm >= near->p_holm_best);
+    /* Wilson, half-width 2.7 points */
+    assert_true(fabs((v->configs[0].ci.high - v->configs[0].ci.low) / 2 - .0269) < 1e-3);
+    assert_int_equal(v->configs[0].items, 1319);
+    verdict_free(v);
+
+    v = verdict_new(rows + 1, 2, 3, &rules); /* a winner on items is no winner */
+    const char *names[] = {"a", "b", "c"};
+    json_t *o = verdict_json(v, names);
+    assert_int_equal(v->tied_count, 1);
+    assert_string_equal(json_get_str(o, "decision", ""), "none");
+    json_decref(o);
+    verdict_free(v);
+
+    rows[1].items = 0; /* without a number of items nothing is compared */
+    v = verdict_new(rows, 3, 3, &rules);
+    assert_string_equal(verdict_find(v, 0, 1)->test, "none");
+    verdict_free(v);
+}
+
+/* Two seeds are judged by their spread, never as items. */
+static void items_do_not_replace_seeds(void **state)
+{
+    (void)state;
+    struct verdict_row rows[4];
+    for (size_t i = 0; i < 4; i++)
+        rows[i] = (struct verdict_row){.config = i / 2,
+                                       .seed = (int64_t)(i % 2),
+                                       .complete = true,
+                                       .score = .5 + .1 * (double)(i / 2) +
+                                                .01 * (double)(i % 2),
+                                       .items = 1000};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 4, 2, &rules);
+    assert_string_equal(v->pairs[0].test, "welch");
+    assert_int_equal(v->configs[0].items, 0);
+    assert_false(v->item_level);
+    verdict_free(v);
+}
+
+static void pairs_are_found_by_rank(void **state)
+{
+    (void)state;
+    struct verdict_row rows[14];
+    for (size_t i = 0; i < 14; i++)
+        rows[i] = (struct verdict_row){.config = i / 2,
+                                       .seed = (int64_t)(i % 2),
+                                       .complete = i / 2 != 3, /* one has no mean */
+                                       .score = (double)((i / 2 * 5) % 7) +
+                                                .1 * (double)(i % 2)};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *v = verdict_new(rows, 14, 7, &rules);
+    assert_int_equal(v->pair_count, 15);
+    for (size_t i = 0; i < v->pair_count; i++) {
+        assert_ptr_equal(verdict_find(v, v->pairs[i].a, v->pairs[i].b), &v->pairs[i]);
+        assert_ptr_equal(verdict_find(v, v->pairs[i].b, v->pairs[i].a), &v->pairs[i]);
+    }
+    assert_null(verdict_find(v, 0, 0));
+    assert_null(verdict_find(v, 0, 3));
+    verdict_free(v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_tables),
+        cmocka_unit_test(lower_is_better_mirrors_higher),
+        cmocka_unit_test(collapse_turns_with_the_goal),
+        cmocka_unit_test(nothing_and_failures_only),
+        cmocka_unit_test(repeats_count_once),
+        cmocka_unit_test(seeds_needed),
+        cmocka_unit_test(single_runs_are_compared_by_items),
+        cmocka_unit_test(items_do_not_replace_seeds),
+        cmocka_unit_test(pairs_are_found_by_rank),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,353 @@
+/* runner_arch - the families beside BERT on the tiny models of tests/golden: rows of the
+ * registry, positions, dropouts, heads, what is refused. Their numbers are the goldens'
+ * business. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "lib/config/conf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/evaluate.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/session.h"
+#include "runner/trial.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char dir[64];
+
+static const struct {
+    const char *folder, *type;
+    int labels; /* of the golden model's head */
+} families[] = {
+    {"bert", "bert", 3},
+    {"roberta", "roberta", 3},
+    {"roberta", "xlm-roberta", 3},
+    {"roberta", "camembert", 3},
+    {"distilbert", "distilbert", 2},
+};
+
+/* DIR/NAME: the weights of a golden model, its config.json with `change` (JSON) put in.
+ */
+static void make_model(const char *folder, const char *name, const char *change)
+{
+    struct err err = ERR_INIT;
+    char *from = xasprintf("tests/golden/models/%s", folder), *to = fs_join(dir, name);
+    char *absolute = fs_absolute(from);
+    fs_remove_tree(to, NULL);
+    assert_int_equal(fs_mkdirs(to, &err), 0);
+    DIR *d = opendir(from);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        char *file = fs_join(absolute, e->d_name), *link = fs_join(to, e->d_name);
+        if (e->d_name[0] != '.' && !str_eq(e->d_name, "config.json"))
+            assert_int_equal(symlink(file, link), 0);
+        free(file);
+        free(link);
+    }
+    closedir(d);
+    char *path = fs_join(from, "config.json"), *out = fs_join(to, "config.json");
+    json_t *config = json_read_file(path, &err),
+           *changes = json_parse(change, strlen(change), "change", &err);
+    assert_non_null(changes);
+    json_object_update(config, changes);
+    assert_int_equal(json_write_file(out, config, 2, &err), 0);
+    json_decref(config);
+    json_decref(changes);
+    free(path), free(out), free(from), free(to), free(absolute);
+}
+
+static void put_file(const char *name, const char *text)
+{
+    char *path = fs_join(dir, name);
+    assert_int_equal(fs_write_atomic(path, text, strlen(text), NULL), 0);
+    free(path);
+}
+
+static json_t *trial(const char *model, const char *text)
+{
+    struct err err = ERR_INIT;
+    int labels = 3;
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_eq(families[i].type, model))
+            labels = families[i].labels;
+    struct conf *c;
+    json_t *out;
+    char *full = xasprintf("{model: '%s/%s', train_data: rows.jsonl, num_labels: %d, "
+                           "max_steps: 2, batch_size: 3, %s}",
+                           dir, model, labels, text);
+    assert_int_equal(conf_parse(full, strlen(full), "test", 0, &c, &err), 0);
+    if (trial_resolve(conf_root(c), &out, &err) < 0)
+        fail_msg("%s: %s", text, err.msg);
+    conf_free(c);
+    free(full);
+    return out;
+}
+
+static void open_session(struct session *s, json_t *t)
+{
+    struct err err = ERR_INIT;
+    if (session_open(s, t, dir, NULL, true, &err) || session_allocate(s, &err))
+        fail_msg("%s", err.msg);
+}
+
+static void open_fails(const char *model, const char *text, const char *part)
+{
+    struct err err = ERR_INIT;
+    struct session s;
+    json_t *t = trial(model, text);
+    assert_true(session_open(&s, t, dir, NULL, true, &err) < 0);
+    session_close(&s);
+    json_decref(t);
+    if (!strstr(err.msg, part))
+        fail_msg("'%s' lacks '%s'", err.msg, part);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/peftlab-arch-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    put_file("rows.jsonl", "{\"input_ids\": [5, 9, 7], \"label\": 0}\n"
+                           "{\"input_ids\": [8, 6, 11, 12, 30], \"label\": 1}\n"
+                           "{\"input_ids\": [5, 1, 7], \"label\": 1}\n");
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        char *change = xasprintf("{\"model_type\": \"%s\"}", families[i].type);
+        make_model(families[i].folder, families[i].type, change);
+        free(change);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    return fs_remove_tree(dir, NULL);
+}
+
+#define ROWS   3
+#define LOGITS (3 * ROWS)
+
+/* Of rows.jsonl, ROWS x labels. */
+static void logits_of(const char *model, const char *text, float out[LOGITS])
+{
+    struct session s;
+    struct evaluation e;
+    json_t *t = trial(model, text);
+    open_session(&s, t);
+    assert_int_equal(evaluate_split(&s, SPLIT_TRAIN, &e, NULL), 0);
+    memset(out, 0, LOGITS * sizeof *out);
+    memcpy(out, e.logits, (size_t)(ROWS * s.net.num_labels) * sizeof *out);
+    evaluation_release(&e);
+    session_close(&s);
+    json_decref(t);
+}
+
+/* What a plan says is taken, for every family and kind of method. */
+static void test_methods(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {
+        "method: head",
+        "method: full",
+        "method: lora, target_modules: all-linear",
+        "method: qlora",
+        "method: adapter, reduction_factor: 4",
+        "method: prefix, num_virtual_tokens: 3",
+    };
+    for (size_t f = 0; f < ARRAY_LEN(families); f++)
+        for (size_t m = 0; m < ARRAY_LEN(methods); m++) {
+            struct session s;
+            struct err err = ERR_INIT;
+            struct trial_prediction p;
+            json_t *t = trial(families[f].type, methods[m]);
+            if (trial_predict(t, dir, &p, &err) < 0)
+                fail_msg("%s, %s: %s", families[f].type, methods[m], err.msg);
+            open_session(&s, t);
+            size_t total = 0;
+            for (int c = 0; c < MEM_COUNT; c++)
+                total += s.allocated[c];
+            assert_int_equal(total, p.total_bytes);
+            session_close(&s);
+            json_decref(t);
+        }
+}
+
+/* XLM-RoBERTa and CamemBERT are RoBERTa under other names. */
+static void test_roberta_rows(void **state)
+{
+    (void)state;
+    float a[LOGITS], b[LOGITS];
+    logits_of("roberta", "method: full", a);
+    for (size_t i = 2; i < 4; i++) {
+        logits_of(families[i].type, "method: full", b);
+        assert_memory_equal(a, b, sizeof a);
+    }
+    struct err err = ERR_INIT;
+    assert_string_equal(arch_find("xlm-roberta", &err)->classifier_class,
+                        "XLMRobertaForSequenceClassification");
+    assert_string_equal(arch_find("camembert", &err)->classifier_class,
+                        "CamembertForSequenceClassification");
+    assert_null(arch_find("albert", &err));
+    assert_non_null(strstr(err.msg, "known: bert, roberta, xlm-roberta"));
+}
+
+static const int32_t *positions(struct session *s, json_t *t)
+{
+    open_session(s, t);
+    session_load_batch(s, SPLIT_TRAIN, NULL, 0, ROWS);
+    return s->host_batch[SLOT_positions];
+}
+
+/* RoBERTa counts from pad_token_id + 1 behind virtual tokens, and gives a pad inside a
+ * row the pad's own position, as create_position_ids_from_input_ids does. */
+static void test_positions(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *text;
+        int32_t want[11];
+    } cases[] = {
+        {"bert", "method: head", {0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2}},
+        {"distilbert", "method: head", {0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2}},
+        {"roberta", "method: head", {2, 3, 4, 2, 3, 4, 5, 6, 2, 1, 3}},
+        {"roberta",
+         "method: prefix, num_virtual_tokens: 3",
+         {5, 6, 7, 5, 6, 7, 8, 9, 5, 1, 6}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct session s;
+        json_t *t = trial(cases[i].model, cases[i].text);
+        assert_memory_equal(positions(&s, t), cases[i].want, sizeof cases[i].want);
+        session_close(&s);
+        json_decref(t);
+    }
+}
+
+static void put_long_row(int tokens)
+{
+    struct buf b = BUF_INIT;
+    for (int i = 0; i < tokens; i++)
+        buf_printf(&b, "%s5", i ? ", " : "{\"label\": 0, \"input_ids\": [");
+    buf_str_add(&b, "]}\n");
+    put_file("long.jsonl", buf_str(&b));
+    buf_release(&b);
+}
+
+/* 48 positions, of which two lie before the first token's. */
+static void test_length(void **state)
+{
+    (void)state;
+    struct session s;
+    put_long_row(46);
+    json_t *t = trial("roberta", "method: head, eval_data: long.jsonl");
+    open_session(&s, t);
+    assert_int_equal(s.data[SPLIT_EVAL]->longest, 46);
+    session_close(&s);
+    json_decref(t);
+    open_fails("roberta", "method: prefix, num_virtual_tokens: 1, eval_data: long.jsonl",
+               "has 46 tokens, but the model has 45 positions behind the virtual tokens");
+    put_long_row(47);
+    open_fails("roberta", "method: head, eval_data: long.jsonl",
+               "has 47 tokens, but the model has 46 positions");
+}
+
+/* Each family's own names for its dropouts, in config.json and in a trial. */
+static void test_dropouts(void **state)
+{
+    (void)state;
+    struct session s;
+    json_t *t =
+        trial("distilbert", "method: head, dropout: 0.1, seq_classif_dropout: 0.3");
+    open_session(&s, t);
+    assert_float_equal(s.net.hidden_dropout, 0.1, 1e-7);
+    assert_float_equal(s.net.attention_dropout, 0, 0);
+    assert_float_equal(s.net.classifier_dropout, 0.3, 1e-7);
+    session_close(&s);
+    json_decref(t);
+    t = trial("roberta", "method: head, hidden_dropout_prob: 0.1");
+    open_session(&s, t);
+    assert_float_equal(s.net.hidden_dropout, 0.1, 1e-7);
+    session_close(&s);
+    json_decref(t);
+}
+
+static void test_head(void **state)
+{
+    (void)state;
+    struct session s;
+    json_t *t = trial("distilbert", "method: lora, target_modules: all-linear");
+    open_session(&s, t);
+    assert_true(params_find(&s.net.params, "pre_classifier.weight")->trainable);
+    assert_true(params_find(&s.net.params, "classifier.bias")->trainable);
+    assert_null(params_find(&s.net.params, "pre_classifier.lora_A.weight"));
+    assert_non_null(params_find(&s.net.params,
+                                "distilbert.transformer.layer.1.ffn.lin2.lora_A.weight"));
+    session_close(&s);
+    json_decref(t);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *folder, *change, *part;
+    } cases[] = {
+        {"roberta", "{\"hidden_act\": \"mish\"}", "hidden_act 'mish' is not supported"},
+        {"distilbert", "{\"activation\": \"mish\"}",
+         "activation 'mish' is not supported"},
+        {"distilbert", "{\"dim\": null}", "config.json: dim must be 1..65536"},
+        {"distilbert", "{\"n_heads\": 3}", "dim 32 is no multiple of n_heads 3"},
+        {"roberta", "{\"pad_token_id\": 47}", "leaves no position behind pad_token_id"},
+        {"roberta", "{\"type_vocab_size\": 0}", "type_vocab_size must be"},
+        {"roberta", "{\"type_vocab_size\": 2}",
+         "token_type_embeddings.weight' is [1, 32]"},
+        {"bert", "{\"model_type\": \"distilbert\"}", "config.json: dim"},
+        {"roberta", "{\"position_embedding_type\": \"r\"}",
+         "position_embedding_type 'r'"},
+        {"bert", "{\"model_type\": \"t5\"}", "model_type 't5' is not supported"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        make_model(cases[i].folder, "odd", cases[i].change);
+        open_fails("odd", "method: head", cases[i].part);
+    }
+    /* a row's token types must be the model's */
+    put_file("types.jsonl",
+             "{\"input_ids\": [5, 6], \"token_type_ids\": [0, 1], \"label\": 0}\n");
+    open_fails("roberta", "method: head, eval_data: types.jsonl",
+               "token type 1, but the model's type_vocab_size is 1");
+    open_fails("bert", "method: head, eval_data: rows.jsonl, validation_split: 0.3",
+               "'validation_split' and 'eval_data' are both given");
+}
+
+/* Rows held out of the training data are the evaluation data. */
+static void test_split(void **state)
+{
+    (void)state;
+    struct session s;
+    json_t *t = trial("bert", "method: head, validation_split: 0.3");
+    open_session(&s, t);
+    assert_int_equal(s.data[SPLIT_TRAIN]->count, 2);
+    assert_int_equal(s.data[SPLIT_EVAL]->count, 1);
+    assert_int_equal(s.course.rows, 2);
+    session_close(&s);
+    json_decref(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_methods),   cmocka_unit_test(test_roberta_rows),
+        cmocka_unit_test(test_positions), cmocka_unit_test(test_length),
+        cmocka_unit_test(test_dropouts),  cmocka_unit_test(test_head),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_split),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
