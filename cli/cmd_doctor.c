@@ -20,17 +20,15 @@
 #include <utf8proc.h>
 #include <yaml.h>
 
+/* clang-format off */
 static const struct opt_def rows[] = {
-    {.key = "backend",
-     .type = OPT_STRING,
-     .metavar = "NAME",
+    {.key = "backend", .type = OPT_STRING, .metavar = "NAME",
      .help = "fail unless this backend is usable (cpu, ref, cuda, cuda-emul)"},
-    {.key = "store",
-     .type = OPT_PATH,
-     .metavar = "FILE",
+    {.key = "store", .type = OPT_PATH, .metavar = "FILE",
      .help = "examine this store: is it whole, and what is in it"},
-    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON"},
+    JSON_OPTION,
 };
+/* clang-format on */
 static const struct opt_table options = {"doctor", rows, ARRAY_LEN(rows)};
 
 /* {name: {usable, variant, reason}} */

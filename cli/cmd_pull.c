@@ -35,8 +35,7 @@ static const struct opt_def options[] = {
     {.key = "retry_wait", .type = OPT_FLOAT, .preset = "1", .min = 0.001, .max = 60,
      .metavar = "S", .help = "seconds before the second try; doubled each time",
      .group = "where"},
-    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON",
-     .group = "output"},
+    JSON_OPTION,
 };
 /* clang-format on */
 static const struct opt_table table = {"pull", options, ARRAY_LEN(options)};

@@ -17,6 +17,17 @@ struct command {
                                         itself (sub-commands) */
     int (*run)(int argc, char **argv, struct err *err);
 };
+
+/* Rows that most option tables have. */
+/* clang-format off */
+#define STORE_OPTION \
+    {.key = "store", .type = OPT_PATH, .group = "store", .metavar = "FILE", \
+     .help = "the store (default: PEFTLAB_STORE, then ./peftlab.db)"}
+#define JSON_OPTION \
+    {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output", \
+     .help = "print JSON"}
+/* clang-format on */
+
 #define COMMAND(name) extern const struct command cmd_##name;
 #include "cli/commands.def"
 #undef COMMAND

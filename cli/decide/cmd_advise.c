@@ -77,8 +77,7 @@ static const struct opt_def options[] = {
      .help = "prices of GPUs (default: built in, dated)", .group = "evidence"},
     {.key = "write", .type = OPT_PATH, .metavar = "FILE",
      .help = "write the first sweep file to run", .group = "output"},
-    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON",
-     .group = "output"},
+    JSON_OPTION,
 };
 /* clang-format on */
 static const struct opt_table table = {"advise", options, ARRAY_LEN(options)};

@@ -27,8 +27,7 @@ static const struct opt_def options[] = {
      .help = "catalogue of GPUs (default: built in)", .group = "what"},
     {.key = "prices", .type = OPT_PATH, .metavar = "FILE",
      .help = "prices of GPUs (default: built in, dated)", .group = "what"},
-    {.key = "json", .type = OPT_BOOL, .preset = "false", .help = "print JSON",
-     .group = "output"},
+    JSON_OPTION,
 };
 /* clang-format on */
 static const struct opt_table table = {"plan", options, ARRAY_LEN(options)};

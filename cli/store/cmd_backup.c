@@ -8,7 +8,7 @@
 #include "tracker/store/upkeep.h"
 #include <stdio.h>
 
-static const struct opt_def options[] = {VIEW_OPTIONS};
+static const struct opt_def options[] = {STORE_OPTION, JSON_OPTION};
 static const struct opt_table table = {"backup", options, ARRAY_LEN(options)};
 
 static int run(int argc, char **argv, struct err *err)

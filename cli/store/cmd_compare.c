@@ -11,7 +11,7 @@
 
 enum { MAX_TRIALS = 64 };
 
-static const struct opt_def options[] = {VIEW_OPTIONS};
+static const struct opt_def options[] = {STORE_OPTION, JSON_OPTION};
 static const struct opt_table table = {"compare", options, ARRAY_LEN(options)};
 
 /* Nested configuration as {"a.b": value}. */

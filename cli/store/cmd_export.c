@@ -14,18 +14,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
-     "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"experiment", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "NAME",
-     "only this experiment's"},
-    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "ID|NAME",
-     "only this sweep's"},
-    {"format", NULL, OPT_CHOICE, "jsonl", 0, 0, "jsonl|csv", "output", NULL, 0, NULL,
-     "jsonl: everything; csv: a row per trial"},
-    {"out", "o", OPT_PATH, NULL, 0, 0, NULL, "output", NULL, 0, "FILE",
-     "where to (default: standard output)"},
+    STORE_OPTION,
+    {.key = "experiment", .type = OPT_STRING, .group = "which", .metavar = "NAME",
+     .help = "only this experiment's"},
+    {.key = "sweep", .type = OPT_STRING, .group = "which", .metavar = "ID|NAME",
+     .help = "only this sweep's"},
+    {.key = "format", .type = OPT_CHOICE, .preset = "jsonl", .choices = "jsonl|csv",
+     .group = "output", .help = "jsonl: everything; csv: a row per trial"},
+    {.key = "out", .aliases = "o", .type = OPT_PATH, .group = "output", .metavar = "FILE",
+     .help = "where to (default: standard output)"},
 };
+/* clang-format on */
 static const struct opt_table table = {"export", options, ARRAY_LEN(options)};
 
 /* ---- JSON lines ---- */

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    VIEW_OPTIONS,
-    {"delete", NULL, OPT_BOOL, "false", 0, 0, NULL, "what", NULL, 0, NULL,
-     "remove the files instead of listing them"},
+    STORE_OPTION, JSON_OPTION,
+    {.key = "delete", .type = OPT_BOOL, .preset = "false", .group = "what",
+     .help = "remove the files instead of listing them"},
 };
+/* clang-format on */
 static const struct opt_table table = {"gc", options, ARRAY_LEN(options)};
 
 static int remove_all(const json_t *list, struct err *err)

@@ -24,17 +24,20 @@ static const struct format {
     {"peft-results", ".json", ".json", import_peft_result},
 };
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    VIEW_OPTIONS,
-    {"experiment", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "NAME",
-     "experiment that the trials join (jsonl: instead of their own)"},
-    {"format", NULL, OPT_CHOICE, "auto", 0, 0, "auto|csv|jsonl|peft-results", "what",
-     NULL, 0, NULL, "how the files are read; auto: by their endings"},
-    {"params", NULL, OPT_STRING, NULL, 0, 0, NULL, "tables", NULL, 0, "A,B,...",
-     "columns that are parameters (default: all others)"},
-    {"metrics", NULL, OPT_STRING, NULL, 0, 0, NULL, "tables", NULL, 0, "A,B,...",
-     "columns that are results"},
+    STORE_OPTION, JSON_OPTION,
+    {.key = "experiment", .type = OPT_STRING, .group = "what", .metavar = "NAME",
+     .help = "experiment that the trials join (jsonl: instead of their own)"},
+    {.key = "format", .type = OPT_CHOICE, .preset = "auto",
+     .choices = "auto|csv|jsonl|peft-results", .group = "what",
+     .help = "how the files are read; auto: by their endings"},
+    {.key = "params", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
+     .help = "columns that are parameters (default: all others)"},
+    {.key = "metrics", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
+     .help = "columns that are results"},
 };
+/* clang-format on */
 static const struct opt_table table = {"import", options, ARRAY_LEN(options)};
 
 int import_error(const char *path, size_t line, int rc, struct err *err)

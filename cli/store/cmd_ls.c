@@ -14,29 +14,31 @@
 #define STATES                                                                           \
     "waiting|running|complete|pruned|failed|oom|nan|timeout|preempted|stale|cancelled"
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    VIEW_OPTIONS,
-    {"experiment", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "NAME",
-     "only this experiment's"},
-    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "ID|NAME",
-     "only this sweep's"},
-    {"state", NULL, OPT_CHOICE, NULL, 0, 0, STATES, "which", NULL, 0, "STATE",
-     "only trials in this state"},
-    {"tag", NULL, OPT_STRING, NULL, 0, 0, NULL, "which", NULL, 0, "KEY[=VALUE]",
-     "only trials with this tag"},
-    {"limit", NULL, OPT_INT, "100", 1, 1e6, NULL, "which", NULL, 0, "N",
-     "rows at most, the newest"},
-    {"before", NULL, OPT_INT, NULL, 0, 9e15, NULL, "which", NULL, 0, "ID",
-     "only trials with smaller numbers: the next page"},
-    {"sort", NULL, OPT_STRING, NULL, 0, 0, NULL, "output", NULL, 0, "METRIC",
-     "best first by a metric, or by a column or parameter"},
-    {"columns", NULL, OPT_STRING, NULL, 0, 0, NULL, "output", NULL, 0, "A,B,...",
-     "columns, parameters and metrics to show"},
-    {"sweeps", NULL, OPT_BOOL, "false", 0, 0, NULL, "what", NULL, 0, NULL,
-     "list sweeps instead of trials"},
-    {"experiments", NULL, OPT_BOOL, "false", 0, 0, NULL, "what", NULL, 0, NULL,
-     "list experiments instead of trials"},
+    STORE_OPTION, JSON_OPTION,
+    {.key = "experiment", .type = OPT_STRING, .group = "which", .metavar = "NAME",
+     .help = "only this experiment's"},
+    {.key = "sweep", .type = OPT_STRING, .group = "which", .metavar = "ID|NAME",
+     .help = "only this sweep's"},
+    {.key = "state", .type = OPT_CHOICE, .choices = STATES, .group = "which",
+     .metavar = "STATE", .help = "only trials in this state"},
+    {.key = "tag", .type = OPT_STRING, .group = "which", .metavar = "KEY[=VALUE]",
+     .help = "only trials with this tag"},
+    {.key = "limit", .type = OPT_INT, .preset = "100", .min = 1, .max = 1e6,
+     .group = "which", .metavar = "N", .help = "rows at most, the newest"},
+    {.key = "before", .type = OPT_INT, .max = 9e15, .group = "which", .metavar = "ID",
+     .help = "only trials with smaller numbers: the next page"},
+    {.key = "sort", .type = OPT_STRING, .group = "output", .metavar = "METRIC",
+     .help = "best first by a metric, or by a column or parameter"},
+    {.key = "columns", .type = OPT_STRING, .group = "output", .metavar = "A,B,...",
+     .help = "columns, parameters and metrics to show"},
+    {.key = "sweeps", .type = OPT_BOOL, .preset = "false", .group = "what",
+     .help = "list sweeps instead of trials"},
+    {.key = "experiments", .type = OPT_BOOL, .preset = "false", .group = "what",
+     .help = "list experiments instead of trials"},
 };
+/* clang-format on */
 static const struct opt_table table = {"ls", options, ARRAY_LEN(options)};
 
 #define FIELDS                                                                           \

@@ -6,12 +6,13 @@
 #include "tracker/store/labels.h"
 #include <stdio.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
-     "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"sweep", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "ID|NAME",
-     "write on this sweep instead of a trial"},
+    STORE_OPTION,
+    {.key = "sweep", .type = OPT_STRING, .group = "what", .metavar = "ID|NAME",
+     .help = "write on this sweep instead of a trial"},
 };
+/* clang-format on */
 static const struct opt_table table = {"note", options, ARRAY_LEN(options)};
 
 static int write_note(struct store *s, const char *sweep, const char **words,

@@ -8,15 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    VIEW_OPTIONS,
-    {"limit", NULL, OPT_INT, "1000", 0, 1e7, NULL, "output", NULL, 0, "N",
-     "rows at most"},
-    {"timeout", NULL, OPT_FLOAT, "60", 0, 1e6, NULL, "output", NULL, 0, "SECONDS",
-     "the longest it may take; 0: no limit"},
-    {"format", NULL, OPT_CHOICE, "table", 0, 0, "table|tsv|json", "output", NULL, 0, NULL,
-     "how rows are printed"},
+    STORE_OPTION, JSON_OPTION,
+    {.key = "limit", .type = OPT_INT, .preset = "1000", .max = 1e7, .group = "output",
+     .metavar = "N", .help = "rows at most"},
+    {.key = "timeout", .type = OPT_FLOAT, .preset = "60", .max = 1e6, .group = "output",
+     .metavar = "SECONDS", .help = "the longest it may take; 0: no limit"},
+    {.key = "format", .type = OPT_CHOICE, .preset = "table", .choices = "table|tsv|json",
+     .group = "output", .help = "how rows are printed"},
 };
+/* clang-format on */
 static const struct opt_table table = {"query", options, ARRAY_LEN(options)};
 
 static void print_rows(const json_t *result, bool tsv)

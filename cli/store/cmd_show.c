@@ -8,14 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    VIEW_OPTIONS,
-    {"series", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "METRIC",
-     "print the values of this metric by step"},
-    {"points", NULL, OPT_INT, "200", 2, 1e6, NULL, "what", NULL, 0, "N",
-     "of a longer series about N points: its ends, and of every part the lowest and "
-     "highest"},
+    STORE_OPTION, JSON_OPTION,
+    {.key = "series", .type = OPT_STRING, .group = "what", .metavar = "METRIC",
+     .help = "print the values of this metric by step"},
+    {.key = "points", .type = OPT_INT, .preset = "200", .min = 2, .max = 1e6,
+     .group = "what", .metavar = "N",
+     .help = "of a longer series about N points: its ends, and of every part the lowest "
+             "and highest"},
 };
+/* clang-format on */
 static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
 
 enum { MAX_ROWS = 100000, SHOWN_EVENTS = 20 };

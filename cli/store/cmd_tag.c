@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
-     "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"remove", NULL, OPT_STRING, NULL, 0, 0, NULL, "what", NULL, 0, "KEY,...",
-     "tags to take away"},
+    STORE_OPTION,
+    {.key = "remove", .type = OPT_STRING, .group = "what", .metavar = "KEY,...",
+     .help = "tags to take away"},
 };
+/* clang-format on */
 static const struct opt_table table = {"tag", options, ARRAY_LEN(options)};
 
 static bool is_number(const char *word)

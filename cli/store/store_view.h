@@ -13,16 +13,6 @@
 
 #define VIEW_SCHEMA_VERSION 1
 
-/* Rows of option tables: --store and --json. */
-#define VIEW_OPTIONS                                                                     \
-    {"store", NULL, OPT_PATH, NULL,                                                      \
-     0,       0,    NULL,     "store",                                                   \
-     NULL,    0,    "FILE",   "the store (default: PEFTLAB_STORE, then ./peftlab.db)"},  \
-    {                                                                                    \
-        "json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,            \
-            "print JSON"                                                                 \
-    }
-
 /* Opens the store of --store for reading. */
 int view_open(const json_t *values, struct store **out, struct err *err);
 /* The same for writing; made when it is not there. */

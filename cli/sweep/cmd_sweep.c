@@ -34,7 +34,7 @@ const struct sweep_hooks sweep_trainer = {&trial_options, trial_resolve, trial_k
         .key = "jobs", .type = OPT_INT, .min = 1, .max = 256,                            \
         .help = "trials at a time (default: executor.parallel, else one per core)"       \
     }
-static const struct opt_def plan_rows[] = {SWEEP_JSON_OPTION, JOBS_OPTION};
+static const struct opt_def plan_rows[] = {JSON_OPTION, JOBS_OPTION};
 static const struct opt_table plan_options = {"sweep plan", plan_rows,
                                               ARRAY_LEN(plan_rows)};
 /* clang-format off */
@@ -47,7 +47,7 @@ static const struct opt_table plan_options = {"sweep plan", plan_rows,
      .help = "try failed, oom, nan and timed-out trials again"}
 
 static const struct opt_def run_rows[] = {
-    SWEEP_STORE_OPTION,
+    STORE_OPTION,
     JOBS_OPTION,
     {.key = "experiment", .type = OPT_STRING, .metavar = "NAME",
      .help = "experiment it belongs to (default: the sweep's name)"},
@@ -56,7 +56,7 @@ static const struct opt_def run_rows[] = {
     HOW_TO_RUN,
 };
 static const struct opt_table run_options = {"sweep run", run_rows, ARRAY_LEN(run_rows)};
-static const struct opt_def resume_rows[] = {SWEEP_STORE_OPTION, JOBS_OPTION, HOW_TO_RUN};
+static const struct opt_def resume_rows[] = {STORE_OPTION, JOBS_OPTION, HOW_TO_RUN};
 static const struct opt_table resume_options = {"sweep resume", resume_rows,
                                                 ARRAY_LEN(resume_rows)};
 /* clang-format on */

@@ -12,18 +12,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"store", NULL, OPT_PATH, NULL, 0, 0, NULL, "store", NULL, 0, "FILE",
-     "store (default: PEFTLAB_STORE, then ./peftlab.db)"},
-    {"run_dir", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, 0, "DIR",
-     "where run folders go (default: peftlab-runs beside the store)"},
-    {"lease_ms", NULL, OPT_INT, "30000", 1000, 3600000, NULL, "store", NULL, 0, "MS",
-     "a run without a sign of life for so long is given up"},
-    {"until_step", NULL, OPT_INT, "0", 0, 1e12, NULL, "slices", NULL, 0, "N",
-     "park after N updates: save, and let a later run go on; 0: to the end"},
-    {"evaluate", NULL, OPT_BOOL, "false", 0, 0, NULL, "slices", NULL, 0, NULL,
-     "evaluate before parking"},
+    STORE_OPTION,
+    {.key = "run_dir", .type = OPT_PATH, .group = "output", .metavar = "DIR",
+     .help = "where run folders go (default: peftlab-runs beside the store)"},
+    {.key = "lease_ms", .type = OPT_INT, .preset = "30000", .min = 1000, .max = 3600000,
+     .group = "store", .metavar = "MS",
+     .help = "a run without a sign of life for so long is given up"},
+    {.key = "until_step", .type = OPT_INT, .preset = "0", .max = 1e12, .group = "slices",
+     .metavar = "N",
+     .help = "park after N updates: save, and let a later run go on; 0: to the end"},
+    {.key = "evaluate", .type = OPT_BOOL, .preset = "false", .group = "slices",
+     .help = "evaluate before parking"},
 };
+/* clang-format on */
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
 /* What a failed training means for its trial. */

@@ -13,8 +13,8 @@
 
 /* clang-format off */
 static const struct opt_def status_rows[] = {
-    SWEEP_STORE_OPTION,
-    SWEEP_JSON_OPTION,
+    STORE_OPTION,
+    JSON_OPTION,
     {.key = "watch", .type = OPT_BOOL, .preset = "false",
      .help = "show it again and again until nothing waits or runs"},
     {.key = "interval", .type = OPT_FLOAT, .preset = "1", .min = 0.1, .max = 86400,
@@ -23,17 +23,17 @@ static const struct opt_def status_rows[] = {
 static const struct opt_table status_options = {"sweep status", status_rows,
                                                 ARRAY_LEN(status_rows)};
 static const struct opt_def stop_rows[] = {
-    SWEEP_STORE_OPTION,
+    STORE_OPTION,
     {.key = "now", .type = OPT_BOOL, .preset = "false",
      .help = "running trials are asked to end too"},
 };
 static const struct opt_table stop_options = {"sweep stop", stop_rows,
                                               ARRAY_LEN(stop_rows)};
-static const struct opt_def retire_rows[] = {SWEEP_STORE_OPTION};
+static const struct opt_def retire_rows[] = {STORE_OPTION};
 static const struct opt_table retire_options = {"sweep retire", retire_rows,
                                                 ARRAY_LEN(retire_rows)};
 static const struct opt_def clone_rows[] = {
-    SWEEP_STORE_OPTION,
+    STORE_OPTION,
     {.key = "warm", .type = OPT_BOOL, .preset = "false",
      .help = "start from the weights of the trial"},
 };

@@ -26,15 +26,5 @@ int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
 void sweep_print_json(json_t *value); /* takes it over */
 
 #define SWEEP_OVERRIDES_MAX 256
-#define SWEEP_STORE_OPTION                                                               \
-    {                                                                                    \
-        .key = "store", .type = OPT_PATH, .metavar = "FILE",                             \
-        .help = "the store (default: PEFTLAB_STORE, else ./peftlab.db)"                  \
-    }
-#define SWEEP_JSON_OPTION                                                                \
-    {                                                                                    \
-        .key = "json", .type = OPT_BOOL, .preset = "false",                              \
-        .help = "print JSON instead of a table"                                          \
-    }
 
 #endif

@@ -7,14 +7,16 @@
 #include "runner/trial.h"
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "folder for result.json and logits.safetensors"},
-    {"adapter", NULL, OPT_PATH, NULL, 0, 0, NULL, "input", NULL, 0, "DIR",
-     "adapter folder (default: the trial's init_adapter, or none)"},
-    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
-     "time each op of the evaluation: calls, ms, GFLOP/s, shares"},
+    {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
+     .metavar = "DIR", .help = "folder for result.json and logits.safetensors"},
+    {.key = "adapter", .type = OPT_PATH, .group = "input", .metavar = "DIR",
+     .help = "adapter folder (default: the trial's init_adapter, or none)"},
+    {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "time each op of the evaluation: calls, ms, GFLOP/s, shares"},
 };
+/* clang-format on */
 static const struct opt_table table = {"eval", options, ARRAY_LEN(options)};
 
 static void print_profile(const char *out)

@@ -9,14 +9,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"adapter", NULL, OPT_PATH, NULL, 0, 0, NULL, "input", NULL, OPT_REQUIRED, "DIR",
-     "adapter folder"},
-    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "model folder to write: config, fp32 weights, tokenizer"},
-    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
-     "print the report as JSON"},
+    {.key = "adapter", .type = OPT_PATH, .group = "input", .flags = OPT_REQUIRED,
+     .metavar = "DIR", .help = "adapter folder"},
+    {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
+     .metavar = "DIR", .help = "model folder to write: config, fp32 weights, tokenizer"},
+    {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "print the report as JSON"},
 };
+/* clang-format on */
 static const struct opt_table table = {"merge", options, ARRAY_LEN(options)};
 
 static void print_json(const char *out, const struct merge_report *r)

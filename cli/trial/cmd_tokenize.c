@@ -14,27 +14,18 @@
 
 #define LINE_BYTES_MAX ((size_t)16 << 20)
 
+/* clang-format off */
 static const struct opt_def rows[] = {
-    {.key = "max_length",
-     .type = OPT_INT,
-     .preset = "0",
-     .min = 0,
-     .max = INT32_MAX,
-     .metavar = "N",
+    {.key = "max_length", .type = OPT_INT, .preset = "0", .max = INT32_MAX, .metavar = "N",
      .help = "cut to N tokens, special ones included; 0: never"},
-    {.key = "special",
-     .type = OPT_BOOL,
-     .preset = "true",
+    {.key = "special", .type = OPT_BOOL, .preset = "true",
      .help = "put the special tokens around the text (--no-special: don't)"},
-    {.key = "decode",
-     .type = OPT_BOOL,
-     .preset = "false",
+    {.key = "decode", .type = OPT_BOOL, .preset = "false",
      .help = "rows {\"ids\"} give {\"text\"}, special tokens left out"},
-    {.key = "keep_special",
-     .type = OPT_BOOL,
-     .preset = "false",
+    {.key = "keep_special", .type = OPT_BOOL, .preset = "false",
      .help = "with --decode: keep the special tokens"},
 };
+/* clang-format on */
 static const struct opt_table options = {"tokenize", rows, ARRAY_LEN(rows)};
 
 struct job {

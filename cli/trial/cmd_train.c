@@ -8,14 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* clang-format off */
 static const struct opt_def options[] = {
-    {"out", NULL, OPT_PATH, NULL, 0, 0, NULL, "output", NULL, OPT_REQUIRED, "DIR",
-     "run folder: trace.jsonl, adapter/, result.json"},
-    {"profile", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
-     "time each op of the updates: calls, ms, GFLOP/s, shares"},
-    {"json", NULL, OPT_BOOL, "false", 0, 0, NULL, "output", NULL, 0, NULL,
-     "print result.json"},
+    {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
+     .metavar = "DIR", .help = "run folder: trace.jsonl, adapter/, result.json"},
+    {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "time each op of the updates: calls, ms, GFLOP/s, shares"},
+    {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "print result.json"},
 };
+/* clang-format on */
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
 
 static void print_summary(const char *out, bool as_json)
