@@ -1,5 +1,5 @@
-/* runner/options.c - the trial's option table, and how what a user wrote becomes a
- * resolved trial. */
+/* runner/options.c - see options.h. */
+#include "runner/options.h"
 #include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/hash.h"
@@ -7,7 +7,8 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/peft/method.h"
-#include "runner/trial.h"
+#include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +23,70 @@ static const struct opt_def rows[] = {
 
 const struct opt_table trial_options = {"trial", rows, ARRAY_LEN(rows)};
 
+/* The method that a tree names, or the table's. */
+static const char *method_of(const json_t *tree)
+{
+    return json_get_str(tree, "method", opt_find(&trial_options, "method")->preset);
+}
+
 static bool reads(const struct opt_def *def, const char *method)
 {
     return !def->readers || str_in_list(method, def->readers, '|');
 }
+
+/* --- the typed trial --- */
+
+static const size_t offsets[] = {
+#define OPTION(key, ...) offsetof(struct trial, key),
+#include "runner/options.def"
+#undef OPTION
+};
+
+static void read_member(const struct opt_def *def, const json_t *tree, void *member)
+{
+    switch (def->type) {
+    case OPT_BOOL:
+        *(bool *)member = json_get_bool(tree, def->key, false);
+        break;
+    case OPT_INT:
+        *(int64_t *)member = json_get_int(tree, def->key, 0);
+        break;
+    case OPT_FLOAT:
+        *(double *)member = json_get_num(tree, def->key, NAN);
+        break;
+    case OPT_STRING:
+    case OPT_CHOICE:
+    case OPT_PATH:
+        *(const char **)member = json_get_str(tree, def->key, NULL);
+        break;
+    case OPT_NAMES:
+    case OPT_INTS:
+    case OPT_MAP:
+    case OPT_ANY:
+        *(json_t **)member = json_object_get(tree, def->key);
+        break;
+    }
+}
+
+void trial_init(struct trial *t, const json_t *resolved)
+{
+    const char *method = method_of(resolved);
+    *t = (struct trial){.json = resolved, .filled = json_copy((json_t *)resolved)};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].preset && reads(&rows[i], method) &&
+            !json_object_get(resolved, rows[i].key))
+            json_object_set_new(t->filled, rows[i].key, opt_default(&rows[i]));
+        read_member(&rows[i], t->filled, (char *)t + offsets[i]);
+    }
+}
+
+void trial_release(struct trial *t)
+{
+    json_decref(t->filled);
+    *t = (struct trial){0};
+}
+
+/* --- from what a user wrote --- */
 
 /* The nearest key that the method does read, for messages. */
 static const char *nearest_read(const char *key, const char *method)
@@ -62,7 +123,7 @@ static int rename_keys(const json_t *given, json_t *out, struct err *err)
  */
 static int unfold_preset(json_t *values, const struct method **method, struct err *err)
 {
-    const char *name = json_get_str(values, "method", "lora");
+    const char *name = method_of(values);
     const struct preset *preset = preset_find(name);
     if (preset) {
         json_t *options = conf_parse_value(preset->options, err);
@@ -101,6 +162,15 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
     return 0;
 }
 
+static int complete(const struct method *method, json_t *resolved, struct err *err)
+{
+    struct trial t;
+    trial_init(&t, resolved);
+    int rc = method->resolve(&t, resolved, err);
+    trial_release(&t);
+    return rc;
+}
+
 int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
 {
     json_t *values = json_object(), *out = json_object();
@@ -113,7 +183,7 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
     if (!rc && !json_object_get(out, "learning_rate"))
         json_object_set_new(out, "learning_rate", json_real(method->learning_rate));
     if (!rc && method->resolve)
-        rc = method->resolve(out, err);
+        rc = complete(method, out, err);
     json_decref(values);
     if (rc < 0)
         return json_decref(out), rc;

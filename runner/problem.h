@@ -5,7 +5,7 @@
 #define RUNNER_PROBLEM_H
 
 #include "lib/err.h"
-#include <jansson.h>
+#include "runner/options.h"
 #include <stdbool.h>
 
 #define PROBLEMS(X)                                                                      \
@@ -22,7 +22,7 @@ extern const char *const problem_names[PROBLEM_COUNT];
 
 /* By the trial's problem_type, or the model's, or num_labels: 1 is a regression. What of
  * the trial is for classes alone is refused for the others. */
-int problem_of(const json_t *trial, const json_t *config, enum problem *out,
+int problem_of(const struct trial *trial, const json_t *config, enum problem *out,
                struct err *err);
 
 #endif

@@ -190,7 +190,7 @@ int result_write(const struct run_result *r, const struct session *s,
     put(&v, "data/truncated_rows", (double)s->truncated_rows, true);
 
     json_object_set_new(root, "schema_version", json_integer(1));
-    json_object_set(root, "trial", (json_t *)s->trial);
+    json_object_set(root, "trial", (json_t *)s->trial.json);
     put_evaluations(root, r, s);
     for (size_t i = 0; i < v.count; i++) {
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);

@@ -21,10 +21,6 @@ const char *const mem_names[MEM_COUNT] = {
 #undef X
 };
 
-static const struct {
-    const char *key;
-} split_keys[SPLIT_COUNT] = {{"train_data"}, {"eval_data"}, {"test_data"}};
-
 static size_t aligned(size_t n)
 {
     return (n + 63) & ~(size_t)63;
@@ -32,7 +28,7 @@ static size_t aligned(size_t n)
 
 static int open_model(struct session *s, struct err *err)
 {
-    const char *name = json_get_str(s->trial, "model", "");
+    const char *name = s->trial.model;
     char *path = fs_join(s->base_dir, name);
     int rc = hf_model_open(fs_is_dir(path) ? path : name, &s->hf, err);
     if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
@@ -49,48 +45,49 @@ static int open_model(struct session *s, struct err *err)
 
 static struct data_spec data_spec(const struct session *s)
 {
-    const json_t *t = s->trial;
+    const struct trial *t = &s->trial;
     int32_t limit = arch_positions(s->arch, s->hf->config);
-    limit -= (int32_t)json_get_int(t, "num_virtual_tokens",
-                                   0); /* only methods that have some keep the key */
+    limit -= (int32_t)t->num_virtual_tokens; /* 0: the method has none */
     if (s->tokenizer && tokenizer_max_length(s->tokenizer) < limit)
         limit = tokenizer_max_length(s->tokenizer);
-    const int32_t wanted = (int32_t)json_get_int(t, "max_length", limit);
+    if (t->max_length && t->max_length < limit)
+        limit = (int32_t)t->max_length;
     return (struct data_spec){
-        .text_column = json_get_str(t, "text_column", NULL),
-        .text_pair_column = json_get_str(t, "text_pair_column", NULL),
-        .label_column = json_get_str(t, "label_column", NULL),
-        .max_length = wanted < limit ? wanted : limit,
-        .seed = (uint64_t)json_get_int(t, "seed", 0),
+        .text_column = t->text_column,
+        .text_pair_column = t->text_pair_column,
+        .label_column = t->label_column,
+        .max_length = limit,
+        .seed = (uint64_t)t->seed,
         .vocab_size = (int32_t)json_get_int(s->hf->config, "vocab_size", 0),
-        .num_labels = (int32_t)json_get_int(t, "num_labels", 0),
-        .held_out_share = json_get_num(t, "validation_split", 0),
-        .split_seed = (uint64_t)json_get_int(t, "split_seed", 0),
+        .num_labels = (int32_t)t->num_labels,
+        .held_out_share = t->validation_split > 0 ? t->validation_split : 0,
+        .split_seed = (uint64_t)t->split_seed,
         .problem = s->problem,
     };
 }
 
 static int open_data(struct session *s, struct err *err)
 {
-    if (json_get_str(s->trial, split_keys[SPLIT_EVAL].key, NULL) &&
-        json_get_num(s->trial, "validation_split", 0) > 0)
+    if (s->trial.eval_data && s->trial.validation_split > 0)
         return err_set(err, ERR_CONFIG,
                        "'validation_split' and 'eval_data' are both given: rows to "
                        "evaluate on come from one of them");
+    const char *const files[SPLIT_COUNT] = {s->trial.train_data, s->trial.eval_data,
+                                            s->trial.test_data};
     const struct data_spec common = data_spec(s);
     for (int i = 0; i < SPLIT_COUNT; i++) {
-        const char *file = json_get_str(s->trial, split_keys[i].key, NULL);
+        const char *file = files[i];
         struct data_spec spec = common;
         spec.held_out = i == SPLIT_EVAL && !file && common.held_out_share > 0;
         if (spec.held_out)
-            file = json_get_str(s->trial, split_keys[SPLIT_TRAIN].key, NULL);
+            file = files[SPLIT_TRAIN];
         else if (i != SPLIT_TRAIN)
             spec.held_out_share = 0;
         if (!file)
             continue;
         size_t cut = 0;
         if (i == SPLIT_TRAIN)
-            spec.max_samples = json_get_int(s->trial, "max_train_samples", 0);
+            spec.max_samples = s->trial.max_train_samples;
         char *path = fs_join(s->base_dir, file);
         int rc =
             dataset_load(path, &spec, s->tokenizer, &s->labels, &s->data[i], &cut, err);
@@ -171,20 +168,19 @@ static void measure_course(struct course *c, const struct dataset *d, int32_t ex
 
 static void plan_course(struct session *s)
 {
-    const json_t *t = s->trial;
+    const struct trial *t = &s->trial;
     struct course *c = &s->course;
-    *c =
-        (struct course){.rows = (int64_t)s->data[SPLIT_TRAIN]->count,
-                        .batch_rows = json_get_int(t, "batch_size", 8),
-                        .accumulation = json_get_int(t, "gradient_accumulation_steps", 1),
-                        .shuffle = json_get_bool(t, "shuffle", 1),
-                        .seed = (uint64_t)json_get_int(t, "seed", 0)};
+    *c = (struct course){.rows = (int64_t)s->data[SPLIT_TRAIN]->count,
+                         .batch_rows = t->batch_size,
+                         .accumulation = t->gradient_accumulation_steps,
+                         .shuffle = t->shuffle,
+                         .seed = (uint64_t)t->seed};
     c->batches_per_epoch = ceil_div(c->rows, c->batch_rows);
     c->updates_per_epoch = ceil_div(c->batches_per_epoch, c->accumulation);
-    const int64_t max_steps = json_get_int(t, "max_steps", -1);
-    c->updates = max_steps > 0 ? max_steps
-                               : (int64_t)ceil(json_get_num(t, "num_train_epochs", 3) *
-                                               (double)c->updates_per_epoch);
+    const int64_t max_steps = t->max_steps;
+    c->updates = max_steps > 0
+                     ? max_steps
+                     : (int64_t)ceil(t->num_train_epochs * (double)c->updates_per_epoch);
     measure_course(c, s->data[SPLIT_TRAIN], s->net.prompt_rows);
 }
 
@@ -192,11 +188,11 @@ static void plan_course(struct session *s)
 
 static int open_net(struct session *s, const char *adapter, struct err *err)
 {
-    const char *init = json_get_str(s->trial, "init_adapter", NULL);
+    const char *init = s->trial.init_adapter;
     char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
     const int32_t labels =
-        (int32_t)json_get_int(s->trial, "num_labels", (int64_t)s->labels.count);
-    int rc = net_init(&s->net, s->hf, s->trial, labels, from, s->training, err);
+        (int32_t)(s->trial.num_labels ? s->trial.num_labels : (int64_t)s->labels.count);
+    int rc = net_init(&s->net, s->hf, &s->trial, labels, from, s->training, err);
     s->net.problem = s->problem;
     free(from);
     return rc;
@@ -204,7 +200,7 @@ static int open_net(struct session *s, const char *adapter, struct err *err)
 
 static int start_values(struct session *s, const char *adapter, struct err *err)
 {
-    const char *init = json_get_str(s->trial, "init_adapter", NULL);
+    const char *init = s->trial.init_adapter;
     if (!adapter && !init)
         return 0;
     int rc = 0;
@@ -222,7 +218,7 @@ static int start_values(struct session *s, const char *adapter, struct err *err)
 
 static void record_graphs(struct session *s)
 {
-    const json_t *t = s->trial;
+    const struct trial *t = &s->trial;
     struct graph_loss loss = {
         .against_targets = session_targets(s) > 0,
         .target = s->problem == PROBLEM_regression ? LOSS_mse : LOSS_bce,
@@ -236,11 +232,11 @@ static void record_graphs(struct session *s)
     if (s->training) {
         struct graph_loss training = loss;
         graph_init(&s->train_graph, &s->net.params, tokens, rows);
-        training.label_smoothing = (float)json_get_num(t, "label_smoothing_factor", 0);
+        training.label_smoothing = (float)t->label_smoothing_factor;
         if (s->class_weights)
             training.class_weights = g_param(&s->train_graph, CLASS_WEIGHTS);
         graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
-                     true, json_get_bool(t, "gradient_checkpointing", 0), &training);
+                     true, t->gradient_checkpointing, &training);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
@@ -333,12 +329,11 @@ static size_t norm_workspace_bytes(const struct session *s)
 static void plan_memory(struct session *s)
 {
     size_t offsets[SLOT_COUNT];
-    s->optimizer = optimizer_find(json_get_str(s->trial, "optim", "adamw"));
+    s->optimizer = optimizer_find(s->trial.optim);
     group_parameters(s);
     s->planned[MEM_weights] = place_weights(s);
     const size_t trainable = s->trainable_floats * sizeof(float);
-    const bool keep_best =
-        s->training && json_get_bool(s->trial, "load_best_model_at_end", 0);
+    const bool keep_best = s->training && s->trial.load_best_model_at_end;
     s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
     graph_plan(&s->eval_graph, s->backend);
     if (s->merged_graph.node_count)
@@ -371,18 +366,20 @@ size_t session_planned_bytes(const struct session *s)
     return total;
 }
 
-int session_open(struct session *s, const json_t *trial, const char *base_dir,
+int session_open(struct session *s, const json_t *resolved, const char *base_dir,
                  const char *adapter, bool training, struct err *err)
 {
     const char *backend = getenv("PEFTLAB_BACKEND");
     struct selection selection;
-    *s = (struct session){.trial = trial, .base_dir = base_dir, .training = training};
-    if (training && selection_init(&selection, trial, err)) /* before anything is read */
+    *s = (struct session){.base_dir = base_dir, .training = training};
+    trial_init(&s->trial, resolved);
+    if (training &&
+        selection_init(&selection, &s->trial, err)) /* before anything is read */
         return -(int)err->code;
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return -(int)err->code;
-    if (!s->backend->bf16 && str_eq(json_get_str(trial, "dtype", "float32"), "bfloat16"))
+    if (!s->backend->bf16 && str_eq(s->trial.dtype, "bfloat16"))
         return err_set(
             err, ERR_CONFIG,
             "'dtype': backend '%s' computes in float32 only - leave dtype out, "
@@ -390,14 +387,14 @@ int session_open(struct session *s, const json_t *trial, const char *base_dir,
             s->backend->name);
     int rc;
     if ((rc = open_model(s, err)) ||
-        (rc = problem_of(trial, s->hf->config, &s->problem, err)) ||
+        (rc = problem_of(&s->trial, s->hf->config, &s->problem, err)) ||
         (training && (rc = selection_fits(&selection, s->problem, err))) ||
         (rc = open_data(s, err)))
         return rc;
     if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
         (rc = start_values(s, adapter, err)))
         return rc;
-    s->course.seed = (uint64_t)json_get_int(trial, "seed", 0);
+    s->course.seed = (uint64_t)s->trial.seed;
     if (training)
         plan_course(s);
     if (training && s->net.method->plan &&

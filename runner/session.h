@@ -29,7 +29,7 @@ struct course {
 enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
 
 struct session {
-    const json_t *trial;
+    struct trial trial;
     const char *base_dir;
     bool training;
     const struct backend *backend;
@@ -67,8 +67,9 @@ struct session {
 };
 
 /* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:
- * also what training needs. */
-int session_open(struct session *s, const json_t *trial, const char *base_dir,
+ * also what training needs. The resolved tree must outlive the session. Close it also where
+ * this fails. */
+int session_open(struct session *s, const json_t *resolved, const char *base_dir,
                  const char *adapter, bool training, struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);

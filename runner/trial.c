@@ -97,7 +97,7 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
             return rc;
         r->eval_s += r->evaluations[i].seconds;
         log_metrics(s, sink, i, &r->evaluations[i], -1);
-        if (json_get_int(s->trial, "eval_steps", 0) > 0 && i == SPLIT_EVAL &&
+        if (s->trial.eval_steps > 0 && i == SPLIT_EVAL &&
             r->training.updates == s->course.updates && !r->training.best_update)
             log_metrics(s, sink, i, &r->evaluations[i], r->training.updates);
     }
@@ -147,7 +147,7 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
         rc = save_adapter(s, r, run->out_dir, sink, err);
     if (!rc)
         rc = evaluate_splits(s, r, sink, err);
-    const size_t requests = (size_t)json_get_int(s->trial, "latency_requests", 0);
+    const size_t requests = (size_t)s->trial.latency_requests;
     if (!rc && requests)
         rc = evaluate_latency(s, &s->eval_graph, requests, &r->latency, err);
     if (!rc && requests && s->merged_graph.node_count)

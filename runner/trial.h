@@ -1,32 +1,16 @@
-/* runner/trial.h - one trial, from a configuration to numbers and an adapter folder.
- *
- * A trial is resolved once: aliases renamed, presets unfolded (`qlora` = lora on nf4),
- * every option of the chosen method filled in, values checked. The resolved tree is
- * canonical: its JSON text is stored, hashed and trained from; nothing else decides. Keys
- * that the chosen method does not read are errors that name the nearest key which it
- * does.
+/* runner/trial.h - one trial, from a resolved tree (options.h) to numbers and an adapter
+ * folder.
  *
  * Relative paths stay relative in the tree; `base_dir` (the folder of the trial or sweep
  * file) completes them. */
 #ifndef RUNNER_TRIAL_H
 #define RUNNER_TRIAL_H
 
-#include "lib/config/opt.h"
 #include "lib/err.h"
 #include "runner/memory.h"
+#include "runner/options.h"
 #include "tracker/worker/sink.h"
 #include <jansson.h>
-
-extern const struct opt_table trial_options; /* options.def */
-
-/* `given` holds what a user wrote. New reference in *resolved. */
-int trial_resolve(const json_t *given, json_t **resolved, struct err *err);
-/* SHA-256 of the canonical text without seed and without what changes no number. */
-void trial_key(const json_t *resolved, char key[65]);
-/* Reads a trial file and `key=value` overrides; gives the resolved tree and the file's
- * folder (both owned by the caller). */
-int trial_read(const char *path, const char *const *overrides, size_t count,
-               json_t **resolved, char **base_dir, struct err *err);
 
 /* What a trial will need, from the same planner that the trainer runs; nothing is
  * allocated or trained. */

@@ -79,6 +79,8 @@ result "block comments only" "$(grep '//' <<<"$code" | cut -c1-160)"
 result "no exit() below the command line" \
     "$(grep -E '^(lib|kernels|tracker|runner|sweep|report)/' <<<"$code" | grep -E '[^A-Za-z0-9_](exit|_exit) *\(' |
         grep -vE '^lib/(mem|os/proc|os/proc_tree)\.[ch]:' | cut -c1-160)"
+result "a trial is read by its members" \
+    "$(grep -E '^runner/' <<<"$code" | grep -E 'json_get_(str|int|num|bool) *\([^,]*trial[^,]*,' | cut -c1-160)"
 result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
 result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
 tool=$(find_version clang-format 14)

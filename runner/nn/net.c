@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum quant_kind quant_of(const json_t *trial)
+static enum quant_kind quant_of(const struct trial *trial)
 {
-    const char *q = json_get_str(trial, "quantization", "none");
+    const char *q = trial->quantization;
     return str_eq(q, "nf4") ? QUANT_NF4 : str_eq(q, "fp4") ? QUANT_FP4 : QUANT_NONE;
 }
 
 /* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
-static enum dtype dtype_of(const json_t *trial)
+static enum dtype dtype_of(const struct trial *trial)
 {
-    return str_eq(json_get_str(trial, "dtype", "float32"), "bfloat16") ? DT_BF16 : DT_F32;
+    return str_eq(trial->dtype, "bfloat16") ? DT_BF16 : DT_F32;
 }
 
 /* transformers' rule for parameters without weight decay: biases and norms, by name. */
@@ -48,27 +48,28 @@ static void set_specs(struct net *net)
     for (size_t i = 0; i < net->params.count; i++) {
         struct param *p = net->params.items[i];
         p->no_decay = name_has_no_decay(p->name);
-        p->spec = (struct weight_spec){
-            .rows = p->rows,
-            .cols = p->cols,
-            .compute = DT_F32,
-            .block = (int32_t)json_get_int(net->trial, "quant_block_size", 64),
-            .double_quant = json_get_bool(net->trial, "double_quant", 1)};
+        p->spec = (struct weight_spec){.rows = p->rows,
+                                       .cols = p->cols,
+                                       .compute = DT_F32,
+                                       .block = (int32_t)net->trial->quant_block_size,
+                                       .double_quant = net->trial->double_quant};
     }
     for (size_t i = 0; i < net->site_count; i++) {
         char *name = xasprintf("%s.weight", net->sites[i].path);
         struct param *p = params_find(&net->params, name);
         if (!net->sites[i].head)
             p->spec.compute = dtype_of(net->trial);
-        if (!net->sites[i].head && q4_is_irregular(p->cols, p->spec.block))
+        if (net->sites[i].head || net->quant == QUANT_NONE)
+            ;
+        else if (q4_is_irregular(p->cols, p->spec.block))
             p->round_trip = net->quant;
-        else if (!net->sites[i].head)
+        else
             p->spec.quant = net->quant;
         free(name);
     }
 }
 
-int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
+int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
              int32_t num_labels, const char *adapter, bool training, struct err *err)
 {
     *net = (struct net){.trial = trial,
@@ -81,7 +82,7 @@ int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
     net->arch = arch_find(hf->model_type, err);
     if (!net->arch)
         return err_context(err, "model folder '%s': ", hf->dir);
-    net->method = method_find(json_get_str(trial, "method", "lora"), err);
+    net->method = method_find(trial->method, err);
     if (!net->method)
         return -(int)err->code;
     int rc = net->arch->declare(net, err);

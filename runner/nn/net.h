@@ -11,6 +11,7 @@
 #include "runner/data/dataset.h"
 #include "runner/graph/graph.h"
 #include "runner/hub/hf_model.h"
+#include "runner/options.h"
 #include <jansson.h>
 
 struct arch;
@@ -38,8 +39,8 @@ struct sublayer {
 };
 
 struct net {
-    const json_t *trial; /* resolved; borrowed */
-    const char *adapter; /* folder of start values or NULL, while the net is made */
+    const struct trial *trial; /* borrowed */
+    const char *adapter;       /* folder of start values or NULL, while the net is made */
     bool training;
     struct hf_model *hf; /* borrowed */
     const struct arch *arch;
@@ -76,7 +77,7 @@ struct net {
 
 /* Opens nothing: hf and trial outlive the net. `adapter`: the folder that start values
  * come from, NULL: none; `training`: it will train from there. */
-int net_init(struct net *net, struct hf_model *hf, const json_t *trial,
+int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
              int32_t num_labels, const char *adapter, bool training, struct err *err);
 void net_release(struct net *net);
 

@@ -64,7 +64,7 @@ static json_t *identity(const struct session *s, const struct pieces *p)
 {
     char key[SHA256_HEX], layout[SHA256_HEX];
     json_t *o = json_object(), *list = json_array();
-    trial_key(s->trial, key);
+    trial_key(s->trial.json, key);
     layout_hash(s, layout);
     for (size_t i = 0; i < p->count; i++) {
         json_t *q = json_object();

@@ -40,7 +40,7 @@ static int read_list(const json_t *list, int32_t classes, float *weights, struct
 
 int class_weights_read(struct session *s, struct err *err)
 {
-    const json_t *given = json_object_get(s->trial, "class_weights");
+    const json_t *given = s->trial.class_weights;
     const char *word = json_string_value(given);
     const int32_t classes = s->net.num_labels;
     if (!given || str_eq(word, "none"))

@@ -27,25 +27,23 @@ static int find_metric(const char *name, size_t *out, struct err *err)
                    near ? near : names[0]);
 }
 
-int selection_init(struct selection *s, const json_t *trial, struct err *err)
+int selection_init(struct selection *s, const struct trial *trial, struct err *err)
 {
     *s = (struct selection){
-        .keep = json_get_bool(trial, "load_best_model_at_end", 0),
-        .patience = json_get_int(trial, "early_stopping_patience", 0),
+        .keep = trial->load_best_model_at_end,
+        .patience = trial->early_stopping_patience,
         .best = NAN,
     };
-    int rc = find_metric(json_get_str(trial, "metric_for_best_model", "loss"), &s->metric,
-                         err);
+    int rc = find_metric(trial->metric_for_best_model, &s->metric, err);
     if (rc)
         return rc;
     s->maximize = str_eq(metric_defs[s->metric].goal, "maximize");
     const char *what = s->keep       ? "load_best_model_at_end"
                        : s->patience ? "early_stopping_patience"
                                      : NULL;
-    if (what && json_get_int(trial, "eval_steps", 0) <= 0)
+    if (what && trial->eval_steps <= 0)
         return err_set(err, ERR_CONFIG, "'%s' needs 'eval_steps' (N updates)", what);
-    if (what && !json_get_str(trial, "eval_data", NULL) &&
-        json_get_num(trial, "validation_split", 0) == 0)
+    if (what && !trial->eval_data && !(trial->validation_split > 0))
         return err_set(err, ERR_CONFIG, "'%s' needs 'eval_data'", what);
     return 0;
 }

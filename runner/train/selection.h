@@ -11,7 +11,6 @@
 
 #include "lib/err.h"
 #include "runner/problem.h"
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,7 +26,7 @@ struct selection {
 
 /* ERR_CONFIG for an unknown metric, or where what it needs (eval_steps, eval_data) is
  * not given. */
-int selection_init(struct selection *s, const json_t *trial, struct err *err);
+int selection_init(struct selection *s, const struct trial *trial, struct err *err);
 /* ERR_CONFIG where the metric has no meaning for the problem. */
 int selection_fits(const struct selection *s, enum problem problem, struct err *err);
 /* True where the parameters of this update are the best so far. values: of all metrics */

@@ -107,7 +107,7 @@ static double clipping(const struct loop *l, const struct update_log *log)
 static void optimise(const struct loop *l, int64_t update, const struct update_log *log)
 {
     const struct session *s = l->s;
-    const json_t *t = s->trial;
+    const struct trial *t = &s->trial;
     const double clip = clipping(l, log);
     float *const p = s->arena[MEM_trainable], *const g = s->arena[MEM_gradients];
     for (size_t i = 0; i < s->group_count; i++) {
@@ -116,11 +116,10 @@ static void optimise(const struct loop *l, int64_t update, const struct update_l
             .in[0] = vector(g + q->offset, q->count),
             .out[0] = vector(p + q->offset, q->count),
             .attr = {.lr = (float)(log->learning_rate * q->lr_ratio),
-                     .weight_decay =
-                         q->decay ? (float)json_get_num(t, "weight_decay", 0) : 0,
-                     .beta1 = (float)json_get_num(t, "adam_beta1", 0.9),
-                     .beta2 = (float)json_get_num(t, "adam_beta2", 0.999),
-                     .eps = (float)json_get_num(t, "adam_epsilon", 1e-8),
+                     .weight_decay = q->decay ? (float)t->weight_decay : 0,
+                     .beta1 = (float)t->adam_beta1,
+                     .beta2 = (float)t->adam_beta2,
+                     .eps = (float)t->adam_epsilon,
                      .grad_scale = (float)clip,
                      .t = update + 1},
         };
@@ -464,21 +463,20 @@ static void fill_outcome(struct loop *l, struct train_outcome *out)
 int train_run(struct session *s, const struct train_place *place,
               struct train_outcome *out, struct err *err)
 {
-    const json_t *t = s->trial;
-    struct loop l = {
-        .s = s,
-        .place = place,
-        .schedule = schedule_make(json_get_str(t, "lr_scheduler_type", "linear"),
-                                  json_get_num(t, "warmup_steps", 0), s->course.updates),
-        .learning_rate = json_get_num(t, "learning_rate", 0),
-        .max_grad_norm = json_get_num(t, "max_grad_norm", 1),
-        .eval_steps = json_get_int(t, "eval_steps", 0),
-        .save_steps = json_get_int(t, "save_steps", 0),
-        .save_limit = json_get_int(t, "save_total_limit", 2),
-        .order = xmalloc((size_t)s->course.rows * sizeof *l.order),
-        .epoch = -1,
-        .losses = xmalloc((size_t)s->sequence_budget * sizeof *l.losses),
-        .evaluations = json_array()};
+    const struct trial *t = &s->trial;
+    struct loop l = {.s = s,
+                     .place = place,
+                     .schedule = schedule_make(t->lr_scheduler_type, t->warmup_steps,
+                                               s->course.updates),
+                     .learning_rate = t->learning_rate,
+                     .max_grad_norm = t->max_grad_norm,
+                     .eval_steps = t->eval_steps,
+                     .save_steps = t->save_steps,
+                     .save_limit = t->save_total_limit,
+                     .order = xmalloc((size_t)s->course.rows * sizeof *l.order),
+                     .epoch = -1,
+                     .losses = xmalloc((size_t)s->sequence_budget * sizeof *l.losses),
+                     .evaluations = json_array()};
     *out = (struct train_outcome){0};
     int rc = selection_init(&l.selection, t, err);
     list_pieces(&l);

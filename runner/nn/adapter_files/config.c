@@ -21,7 +21,7 @@ int config_write(const char *dir, const char *file, json_t *value, struct err *e
 /* What the user asked for and what peft adds for classification. */
 static json_t *saved_modules(const struct net *net)
 {
-    json_t *list = json_array(), *given = json_object_get(net->trial, "modules_to_save");
+    json_t *list = json_array(), *given = net->trial->modules_to_save;
     if (json_is_string(given))
         json_array_append(list, given);
     if (json_is_array(given))
@@ -42,8 +42,7 @@ json_t *config_new(const struct net *net, const char *text)
     json_t *c = json_parse(text, strlen(text), "template", NULL);
     if (!c)
         c = json_object();
-    json_object_set_new(c, "base_model_name_or_path",
-                        json_string(json_get_str(net->trial, "model", "")));
+    json_object_set_new(c, "base_model_name_or_path", json_string(net->trial->model));
     json_object_set_new(c, "modules_to_save", saved_modules(net));
     return c;
 }
@@ -52,7 +51,7 @@ void config_copy(const struct net *net, json_t *config, const struct config_key 
                  size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        json_t *v = json_object_get(net->trial, keys[i].trial);
+        json_t *v = json_object_get(net->trial->json, keys[i].trial);
         if (v && !json_is_null(v))
             json_object_set(config, keys[i].config, v);
     }
@@ -71,10 +70,10 @@ static json_t *split_names(const char *names)
 
 json_t *config_targets(const struct net *net)
 {
-    json_t *given = json_object_get(net->trial, "target_modules");
+    json_t *given = net->trial->target_modules;
     const bool all =
         json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
-    if (given && !json_is_null(given) && !all)
+    if (given && !all)
         return json_incref(given);
     if (!all)
         return split_names(targets_default(net));
@@ -90,7 +89,7 @@ static int check_key(const struct net *net, const json_t *theirs,
                      const struct config_key *key, struct err *err)
 {
     const json_t *a = json_object_get(theirs, key->config),
-                 *b = json_object_get(net->trial, key->trial);
+                 *b = json_object_get(net->trial->json, key->trial);
     if (json_is_number(a) && json_is_number(b) &&
         json_number_value(a) != json_number_value(b))
         return err_set(err, ERR_CONFIG,

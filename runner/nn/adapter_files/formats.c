@@ -48,7 +48,7 @@ static const char lora_template[] =
 static void copy_key(const struct net *net, json_t *config, const char *from,
                      const char *to)
 {
-    json_t *v = json_object_get(net->trial, from);
+    json_t *v = json_object_get(net->trial->json, from);
     if (v && !json_is_null(v))
         json_object_set(config, to, v);
 }
@@ -107,8 +107,7 @@ static int write_lora_config(const struct net *net, const char *dir,
     if (str_eq(net->method->name, "lora")) {
         for (size_t i = 0; i < ARRAY_LEN(keys); i++)
             copy_key(net, c, keys[i][0], keys[i][1]);
-        json_object_set_new(c, "lora_alpha",
-                            number(json_get_num(net->trial, "alpha", 8)));
+        json_object_set_new(c, "lora_alpha", number(net->trial->alpha));
         json_object_set_new(c, "target_modules", config_targets(net));
         put_converted(net, c);
     }
@@ -156,20 +155,17 @@ static int check_lora_config(const struct net *net, const char *dir, struct err 
             type);
     const bool lora = str_eq(net->method->name, "lora");
     const double theirs = json_get_num(c, "lora_alpha", 8),
-                 ours = json_get_num(net->trial, "alpha", 8) *
-                        (net->converted ? lora_saved_alphas(net) : 1);
+                 ours = net->trial->alpha * (net->converted ? lora_saved_alphas(net) : 1);
     if (!rc && lora && !(fabs(theirs - ours) <= 1e-9 * ours))
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
                      ours);
-    const int rs = json_get_bool(c, "use_rslora", 0),
-              our_rs = json_get_bool(net->trial, "use_rslora", 0);
+    const int rs = json_get_bool(c, "use_rslora", 0), our_rs = net->trial->use_rslora;
     if (!rc && lora && rs != our_rs)
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: use_rslora is %s, the trial says %s",
                      rs ? "true" : "false", our_rs ? "true" : "false");
-    const int dora = json_get_bool(c, "use_dora", 0),
-              our_dora = json_get_bool(net->trial, "use_dora", 0);
+    const int dora = json_get_bool(c, "use_dora", 0), our_dora = net->trial->use_dora;
     if (!rc && dora != our_dora)
         rc = err_set(err, ERR_CONFIG,
                      "adapter_config.json: use_dora is %s, the trial says %s",
@@ -212,8 +208,7 @@ static void put_names(const struct net *net, json_t *c)
 {
     json_object_set_new(c, "hidden_size", json_integer(net->hidden));
     json_object_set_new(c, "model_class", json_string(net->arch->classifier_class));
-    json_object_set_new(c, "model_name",
-                        json_string(json_get_str(net->trial, "model", "")));
+    json_object_set_new(c, "model_name", json_string(net->trial->model));
     json_object_set_new(c, "model_type", json_string(net->arch->model_type));
     json_object_set_new(c, "version", json_string(ADAPTERS_VERSION));
 }
@@ -245,8 +240,7 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     json_object_set_new(inner, "original_ln_before", json_boolean(k->norm_before));
     json_object_set_new(inner, "scaling", json_real(k->scaling));
     copy_key(net, inner, "non_linearity", "non_linearity");
-    json_object_set_new(inner, "reduction_factor",
-                        number(json_get_num(net->trial, "reduction_factor", 16)));
+    json_object_set_new(inner, "reduction_factor", number(net->trial->reduction_factor));
     json_object_set_new(c, "config", inner);
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);

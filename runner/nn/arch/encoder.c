@@ -66,12 +66,11 @@ static int read_act(const struct net *net, const struct encoder *e, enum act *ou
                    net->hf->dir, e->names->act, name);
 }
 
-/* A trial's key goes before the model's. */
-static float dropout_of(const struct net *net, const char *trial_key, const char *key,
+/* A trial's value goes before the model's. */
+static float dropout_of(const struct net *net, double given, const char *key,
                         double otherwise)
 {
-    return (float)json_get_num(net->trial, trial_key,
-                               json_get_num(net->hf->config, key, otherwise));
+    return (float)(isnan(given) ? json_get_num(net->hf->config, key, otherwise) : given);
 }
 
 static int read_config(struct net *net, const struct encoder *e, int32_t *ffn,
@@ -111,11 +110,12 @@ static int read_config(struct net *net, const struct encoder *e, int32_t *ffn,
     net->head_dim = net->hidden / net->heads;
     net->norm_eps = (float)json_get_num(c, "layer_norm_eps", 1e-12);
     net->init_range = (float)json_get_num(c, "initializer_range", 0.02);
-    net->hidden_dropout = dropout_of(net, "hidden_dropout_prob", e->names->dropout, 0.1);
-    net->attention_dropout =
-        dropout_of(net, "attention_probs_dropout_prob", e->names->attention_dropout, 0.1);
+    net->hidden_dropout =
+        dropout_of(net, net->trial->hidden_dropout_prob, e->names->dropout, 0.1);
+    net->attention_dropout = dropout_of(net, net->trial->attention_probs_dropout_prob,
+                                        e->names->attention_dropout, 0.1);
     net->classifier_dropout = dropout_of(
-        net, "classifier_dropout", e->names->classifier_dropout,
+        net, net->trial->classifier_dropout, e->names->classifier_dropout,
         isnan(e->classifier_dropout) ? net->hidden_dropout : e->classifier_dropout);
     return 0;
 }

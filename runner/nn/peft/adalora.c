@@ -16,14 +16,14 @@ static const char *default_targets(const struct net *net)
     return net->arch->adalora_targets;
 }
 
-static int resolve(json_t *trial, struct err *err)
+static int resolve(const struct trial *trial, json_t *tree, struct err *err)
 {
-    const int64_t init = json_get_int(trial, "init_r", 12),
-                  target = json_get_int(trial, "target_r", 8);
+    (void)tree;
+    const int64_t init = trial->init_r, target = trial->target_r;
     if (target > init)
         return err_set(err, ERR_CONFIG, "target_r is %lld, more than init_r, %lld",
                        (long long)target, (long long)init);
-    if (json_is_string(json_object_get(trial, "init_lora_weights")))
+    if (json_is_string(trial->init_lora_weights))
         return err_set(err, ERR_CONFIG,
                        "init_lora_weights must be true or false with method adalora");
     return 0;
@@ -42,8 +42,8 @@ static struct param *add_matrix(struct net *net, const struct linear_site *s,
 static void add_site(struct net *net, struct adalora *l, struct linear_site *s)
 {
     struct adalora_site *to = &l->sites[l->site_count++];
-    const double alpha = json_get_num(net->trial, "alpha", 8);
-    const bool plain = json_get_bool(net->trial, "init_lora_weights", 1);
+    const double alpha = net->trial->alpha;
+    const bool plain = json_is_true(net->trial->init_lora_weights);
     const float sd = plain ? 0.02f : 1;
     s->rank = l->rank;
     s->scale = (float)((alpha > 0 ? alpha : l->rank) / (l->rank + 1e-5));
@@ -61,7 +61,7 @@ static int attach(struct net *net, struct err *err)
     if (rc)
         return rc;
     struct adalora *l = net->method_data = xcalloc(1, sizeof *l);
-    l->rank = (int32_t)json_get_int(net->trial, "init_r", 12);
+    l->rank = (int32_t)net->trial->init_r;
     l->sites = xcalloc(net->site_count + 1, sizeof *l->sites);
     for (size_t i = 0; i < net->site_count; i++)
         if (net->sites[i].rank)
@@ -90,8 +90,7 @@ static void release(struct net *net)
 static int plan(struct net *net, int64_t updates, struct err *err)
 {
     struct adalora *l = net->method_data;
-    const int64_t first = json_get_int(net->trial, "tinit", 0),
-                  final = json_get_int(net->trial, "tfinal", 0);
+    const int64_t first = net->trial->tinit, final = net->trial->tfinal;
     l->updates = updates;
     if (first + final < updates)
         return 0;
@@ -124,7 +123,7 @@ static int record_linear(const struct net *net, struct graph *g,
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
+    const float p = training ? (float)net->trial->lora_dropout : 0;
     int u = g_linear(g, g_dropout(g, x, p), part(g, s, "lora_A"), -1, 1);
     u = g_colscale(g, u, part(g, s, "lora_E"), -1);
     g_linear_onto(g, y, u, part(g, s, "lora_B"), s->scale);
@@ -201,7 +200,7 @@ static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)
 {
     const struct adalora *l = net->method_data;
-    const double alpha = json_get_num(net->trial, "alpha", 8);
+    const double alpha = net->trial->alpha;
     json_t *c = config_new(net, template);
     (void)label_names;
     config_copy(net, c, keys, ARRAY_LEN(keys));

@@ -59,8 +59,7 @@ static double add_orthogonality(const struct param *p, bool columns, double weig
 double adalora_penalty(struct net *net, const struct backend *backend)
 {
     const struct adalora *l = net->method_data;
-    const double weight =
-        json_get_num(net->trial, "orth_reg_weight", 0.5) / (double)(2 * l->site_count);
+    const double weight = net->trial->orth_reg_weight / (double)(2 * l->site_count);
     double sum = 0;
     for (size_t i = 0; i < l->site_count && weight > 0; i++) {
         sum += add_orthogonality(l->sites[i].a, false, weight, backend);
@@ -88,8 +87,7 @@ static void see_param(const struct param *p, const struct backend *backend, floa
 static void see_importances(struct net *net, const struct backend *backend, float clip)
 {
     struct adalora *l = net->method_data;
-    const float beta1 = (float)json_get_num(net->trial, "beta1", 0.85),
-                beta2 = (float)json_get_num(net->trial, "beta2", 0.85);
+    const float beta1 = (float)net->trial->beta1, beta2 = (float)net->trial->beta2;
     for (size_t i = 0; i < l->site_count; i++) {
         const struct adalora_site *s = &l->sites[i];
         const struct param *const parts[] = {s->a, s->b, s->e};
@@ -164,11 +162,9 @@ static void zero_what_is_gone(const struct adalora *l, const struct backend *bac
  * down to target_r each. */
 static int64_t budget_of(const struct net *net, const struct adalora *l, int64_t update)
 {
-    const int64_t first = json_get_int(net->trial, "tinit", 0),
-                  last = l->updates - json_get_int(net->trial, "tfinal", 0);
+    const int64_t first = net->trial->tinit, last = l->updates - net->trial->tfinal;
     const double all = (double)l->site_count * l->rank,
-                 target = (double)l->site_count *
-                          (double)json_get_int(net->trial, "target_r", 8);
+                 target = (double)l->site_count * (double)net->trial->target_r;
     const double left = 1 - (double)(update - first) / (double)(last - first);
     return (int64_t)((all - target) * (left * left * left) + target);
 }
@@ -177,13 +173,11 @@ void adalora_allocate(struct net *net, const struct backend *backend, int64_t up
                       double clip)
 {
     struct adalora *l = net->method_data;
-    const int64_t first = json_get_int(net->trial, "tinit", 0),
-                  last = l->updates - json_get_int(net->trial, "tfinal", 0);
+    const int64_t first = net->trial->tinit, last = l->updates - net->trial->tfinal;
     if (update < last)
         see_importances(net, backend, (float)clip);
-    const bool due =
-        update == last || (update < last && update > first &&
-                           update % json_get_int(net->trial, "deltaT", 1) == 0);
+    const bool due = update == last || (update < last && update > first &&
+                                        update % net->trial->deltaT == 0);
     if (due)
         choose(l, budget_of(net, l, update));
     if (due || (update > last && l->pruned))

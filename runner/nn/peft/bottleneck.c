@@ -23,23 +23,22 @@ static const struct bottleneck_kind kinds[] = {
     {"parallel", "mam_adapter", false, false, true, 4, 2, "relu"},
 };
 
-const struct bottleneck_kind *bottleneck_kind(const json_t *trial)
+const struct bottleneck_kind *bottleneck_kind(const struct trial *trial)
 {
-    const char *name = json_get_str(trial, "adapter_type", "pfeiffer");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (str_eq(kinds[i].name, name))
+        if (str_eq(kinds[i].name, trial->adapter_type))
             return &kinds[i];
     return &kinds[0];
 }
 
-static int resolve(json_t *trial, struct err *err)
+static int resolve(const struct trial *trial, json_t *tree, struct err *err)
 {
     const struct bottleneck_kind *k = bottleneck_kind(trial);
     (void)err;
-    if (!json_object_get(trial, "reduction_factor"))
-        json_object_set_new(trial, "reduction_factor", json_real(k->reduction_factor));
-    if (!json_object_get(trial, "non_linearity"))
-        json_object_set_new(trial, "non_linearity", json_string(k->non_linearity));
+    if (isnan(trial->reduction_factor))
+        json_object_set_new(tree, "reduction_factor", json_real(k->reduction_factor));
+    if (!trial->non_linearity)
+        json_object_set_new(tree, "non_linearity", json_string(k->non_linearity));
     return 0;
 }
 
@@ -76,7 +75,7 @@ static void add_adapter(struct net *net, const struct sublayer *s, int32_t size)
 
 static int attach(struct net *net, struct err *err)
 {
-    const double factor = json_get_num(net->trial, "reduction_factor", 16);
+    const double factor = net->trial->reduction_factor;
     const int32_t size = (int32_t)(net->hidden / factor);
     if (size < 1)
         return err_set(err, ERR_CONFIG,
@@ -99,7 +98,7 @@ static int adapter_linear(struct graph *g, const char *path, const char *part, i
 
 static enum act non_linearity(const struct net *net)
 {
-    const char *name = json_get_str(net->trial, "non_linearity", "relu");
+    const char *name = net->trial->non_linearity;
     static const char *const names[ACT_COUNT] = {
 #define X(act) #act,
         ACTS(X)

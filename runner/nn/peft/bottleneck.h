@@ -2,7 +2,7 @@
 #ifndef RUNNER_NN_PEFT_BOTTLENECK_H
 #define RUNNER_NN_PEFT_BOTTLENECK_H
 
-#include <jansson.h>
+#include "runner/options.h"
 #include <stdbool.h>
 
 struct bottleneck_kind {
@@ -16,6 +16,6 @@ struct bottleneck_kind {
     const char *non_linearity;
 };
 
-const struct bottleneck_kind *bottleneck_kind(const json_t *trial);
+const struct bottleneck_kind *bottleneck_kind(const struct trial *trial);
 
 #endif

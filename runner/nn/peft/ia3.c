@@ -16,13 +16,11 @@ static const char *default_targets(const struct net *net)
 /* feedforward_modules as a list of names or one expression. */
 static json_t *feed_forward(const struct net *net)
 {
-    json_t *given = json_object_get(net->trial, "feedforward_modules");
-    if (given && !json_is_null(given))
+    json_t *given = net->trial->feedforward_modules;
+    if (given)
         return json_incref(given);
-    return json_is_null(json_object_get(net->trial, "target_modules")) ||
-                   !json_object_get(net->trial, "target_modules")
-               ? json_pack("[s]", net->arch->ia3_feed_forward)
-               : json_array();
+    return net->trial->target_modules ? json_array()
+                                      : json_pack("[s]", net->arch->ia3_feed_forward);
 }
 
 static void add_factor(struct net *net, struct linear_site *s)

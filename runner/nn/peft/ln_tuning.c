@@ -22,10 +22,10 @@ static void train_norm(struct net *net, const char *path)
 
 static int attach(struct net *net, struct err *err)
 {
-    const json_t *targets = json_object_get(net->trial, "target_modules");
+    const json_t *targets = net->trial->target_modules;
     bool *hit = xcalloc(net->norm_count + 1, sizeof *hit);
     int rc = 0;
-    if (targets && !json_is_null(targets))
+    if (targets)
         rc = targets_match((const char *const *)net->norms, net->norm_count,
                            "normalisation layer", "target_modules", targets, hit, err);
     else
@@ -64,12 +64,10 @@ static json_t *norm_names(const struct net *net)
 static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)
 {
-    json_t *c = config_new(net, template),
-           *targets = json_object_get(net->trial, "target_modules");
+    json_t *c = config_new(net, template), *targets = net->trial->target_modules;
     (void)label_names;
     json_object_set_new(c, "target_modules",
-                        targets && !json_is_null(targets) ? json_incref(targets)
-                                                          : norm_names(net));
+                        targets ? json_incref(targets) : norm_names(net));
     return config_write(dir, "adapter_config.json", c, err);
 }
 

@@ -16,13 +16,13 @@
 
 /* Value of the first pattern that matches the path from a dot to its end; NaN: none does.
  */
-static int pattern_value(const json_t *trial, const char *key, const char *path,
+static int pattern_value(json_t *patterns, const char *key, const char *path,
                          double *value, struct err *err)
 {
     const char *pattern;
     json_t *v;
     *value = NAN;
-    json_object_foreach(json_object_get(trial, key), pattern, v)
+    json_object_foreach(patterns, pattern, v)
     {
         struct regex *r;
         char *whole = xasprintf("(.*\\.)?(%s)", pattern);
@@ -41,13 +41,14 @@ static int pattern_value(const json_t *trial, const char *key, const char *path,
 }
 
 /* Every pattern must hit some target, as every entry of target_modules must. */
-static int check_patterns(const struct net *net, const char *key, struct err *err)
+static int check_patterns(const struct net *net, json_t *patterns, const char *key,
+                          struct err *err)
 {
     const char *pattern;
     json_t *v;
-    json_object_foreach(json_object_get(net->trial, key), pattern, v)
+    json_object_foreach(patterns, pattern, v)
     {
-        json_t *one = json_pack("{s:{s:O}}", key, pattern, v);
+        json_t *one = json_pack("{s:O}", pattern, v);
         bool hit = false;
         int rc = 0;
         for (size_t i = 0; i < net->site_count && !hit && !rc; i++) {
@@ -69,7 +70,7 @@ static int check_patterns(const struct net *net, const char *key, struct err *er
 static void init_of(const struct net *net, const struct linear_site *s,
                     enum init_kind kind[2], float scale[2])
 {
-    const json_t *init = json_object_get(net->trial, "init_lora_weights");
+    const json_t *init = net->trial->init_lora_weights;
     kind[0] = INIT_UNIFORM;
     scale[0] = 1 / sqrtf((float)s->in);
     kind[1] = INIT_ZEROS;
@@ -87,16 +88,17 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
 {
     double rank, alpha;
     int rc;
-    if ((rc = pattern_value(net->trial, "rank_pattern", s->path, &rank, err)) ||
-        (rc = pattern_value(net->trial, "alpha_pattern", s->path, &alpha, err)))
+    if ((rc = pattern_value(net->trial->rank_pattern, "rank_pattern", s->path, &rank,
+                            err)) ||
+        (rc = pattern_value(net->trial->alpha_pattern, "alpha_pattern", s->path, &alpha,
+                            err)))
         return rc;
     if (isnan(rank))
-        rank = json_get_num(net->trial, "rank", 8);
+        rank = net->trial->rank;
     if (isnan(alpha))
-        alpha = json_get_num(net->trial, "alpha", 8);
+        alpha = net->trial->alpha;
     s->rank = (int32_t)rank;
-    s->scale =
-        (float)(alpha / (json_get_bool(net->trial, "use_rslora", 0) ? sqrt(rank) : rank));
+    s->scale = (float)(alpha / (net->trial->use_rslora ? sqrt(rank) : rank));
 
     enum init_kind kind[2];
     float scale[2];
@@ -107,20 +109,20 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
     net_method_param(net, b, 2, s->out, s->rank, kind[1], scale[1]);
     free(a);
     free(b);
-    if (json_get_bool(net->trial, "use_dora", 0))
+    if (net->trial->use_dora)
         dora_attach(net, s);
     if (net->base_moved && (s->rank > s->out || s->rank > s->in))
         return err_set(err, ERR_CONFIG,
                        "rank %d is more than '%s' has (%d x %d), which init_lora_weights "
                        "'%s' cannot start from",
                        s->rank, s->path, s->out, s->in,
-                       json_get_str(net->trial, "init_lora_weights", ""));
+                       json_string_value(net->trial->init_lora_weights));
     return 0;
 }
 
 static void train_biases(struct net *net)
 {
-    const char *bias = json_get_str(net->trial, "bias", "none");
+    const char *bias = net->trial->bias;
     if (str_eq(bias, "all"))
         for (size_t i = 0; i < net->params.count; i++)
             net->params.items[i]->trainable |=
@@ -136,7 +138,9 @@ static void train_biases(struct net *net)
 
 static void set_rates(struct net *net)
 {
-    const float ratio = (float)json_get_num(net->trial, "loraplus_lr_ratio", 1);
+    const float ratio = (float)net->trial->loraplus_lr_ratio;
+    if (isnan(ratio))
+        return;
     for (size_t i = 0; i < net->params.count; i++) {
         struct param *p = net->params.items[i];
         if (p->ndim == 1 || strstr(p->name, ".lora_B."))
@@ -148,8 +152,8 @@ static int attach(struct net *net, struct err *err)
 {
     net->base_moved = lora_moves_base(net->trial);
     int rc = targets_choose(net, err);
-    if (rc || (rc = check_patterns(net, "rank_pattern", err)) ||
-        (rc = check_patterns(net, "alpha_pattern", err)))
+    if (rc || (rc = check_patterns(net, net->trial->rank_pattern, "rank_pattern", err)) ||
+        (rc = check_patterns(net, net->trial->alpha_pattern, "alpha_pattern", err)))
         return rc;
     for (size_t i = 0; i < net->site_count && !rc; i++)
         if (net->sites[i].rank)
@@ -166,8 +170,8 @@ static int record_linear(const struct net *net, struct graph *g,
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)json_get_num(net->trial, "lora_dropout", 0) : 0;
-    if (json_get_bool(net->trial, "use_dora", 0))
+    const float p = training ? (float)net->trial->lora_dropout : 0;
+    if (net->trial->use_dora)
         return dora_record(net, g, s, x, p);
     lora_record_onto(g, s, g_dropout(g, x, p), y);
     return y;
@@ -206,7 +210,7 @@ static bool merge(const struct net *net, const struct backend *backend,
     float *a = net_download(backend, net_site_param(net, s, "lora_A.weight")),
           *b = net_download(backend, net_site_param(net, s, "lora_B.weight"));
     lora_add(weight, s, a, b);
-    if (json_get_bool(net->trial, "use_dora", 0))
+    if (net->trial->use_dora)
         dora_merge(net, backend, s, weight);
     free(a);
     free(b);
@@ -217,7 +221,7 @@ static int derive(struct net *net, const struct backend *backend, struct err *er
 {
     (void)err;
     for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank && json_get_bool(net->trial, "use_dora", 0))
+        if (net->sites[i].rank && net->trial->use_dora)
             dora_derive(net, backend, &net->sites[i]);
     return 0;
 }

@@ -16,8 +16,8 @@ void lora_add(float *w, const struct linear_site *s, const float *a, const float
 /* --- lora_init.c --- */
 
 /* Does init_lora_weights take its start out of the base? */
-bool lora_moves_base(const json_t *trial);
-int lora_resolve(json_t *trial, struct err *err);
+bool lora_moves_base(const struct trial *trial);
+int lora_resolve(const struct trial *trial, json_t *tree, struct err *err);
 int lora_start(struct net *net, uint64_t seed, struct err *err);
 /* For struct adapter_files. */
 void lora_saved(const struct net *net, const struct param *p, int64_t shape[2],

@@ -26,14 +26,15 @@ static bool is_taken_out(const json_t *init)
     return name && str_in_list(name, "pissa|olora", '|');
 }
 
-bool lora_moves_base(const json_t *trial)
+bool lora_moves_base(const struct trial *trial)
 {
-    return is_taken_out(json_object_get(trial, "init_lora_weights"));
+    return is_taken_out(trial->init_lora_weights);
 }
 
-int lora_resolve(json_t *trial, struct err *err)
+int lora_resolve(const struct trial *trial, json_t *tree, struct err *err)
 {
-    const json_t *init = json_object_get(trial, "init_lora_weights");
+    (void)tree;
+    const json_t *init = trial->init_lora_weights;
     const char *name = json_string_value(init);
     if (!json_is_boolean(init) &&
         !(name && str_in_list(name, "gaussian|pissa|olora", '|')))
@@ -43,21 +44,20 @@ int lora_resolve(json_t *trial, struct err *err)
             name ? ", got '" : "", name ? name : "", name ? "'" : "");
     if (!is_taken_out(init))
         return 0;
-    if (!str_eq(json_get_str(trial, "quantization", "none"), "none"))
+    if (!str_eq(trial->quantization, "none"))
         return err_set(
             err, ERR_CONFIG,
             "init_lora_weights '%s' changes the base's weights, which cannot be "
             "quantised then: the saved adapter would fit no other base",
             name);
-    if (json_get_bool(trial, "use_dora", 0))
+    if (trial->use_dora)
         return err_set(
             err, ERR_CONFIG,
             "init_lora_weights '%s' cannot be saved for the untouched base with "
             "use_dora; take one of them",
             name);
-    if (json_get_bool(trial, "use_rslora", 0) &&
-        (json_object_size(json_object_get(trial, "rank_pattern")) ||
-         json_object_size(json_object_get(trial, "alpha_pattern"))))
+    if (trial->use_rslora &&
+        (json_object_size(trial->rank_pattern) || json_object_size(trial->alpha_pattern)))
         return err_set(
             err, ERR_CONFIG,
             "init_lora_weights '%s' cannot be saved with use_rslora and "
@@ -79,7 +79,7 @@ static void decompose(const struct net *net, struct linear_site *s, const float 
     const size_t r = (size_t)s->rank, in = (size_t)s->in, out = (size_t)s->out;
     double *left = xmalloc(r * out * sizeof *left),
            *right = xmalloc(r * in * sizeof *right), *value = xmalloc(r * sizeof *value);
-    const bool pissa = str_eq(json_get_str(net->trial, "init_lora_weights", ""), "pissa");
+    const bool pissa = str_eq(json_string_value(net->trial->init_lora_weights), "pissa");
     if (pissa)
         svd_top(w, s->out, s->in, s->rank, left, value, right);
     else
@@ -144,7 +144,7 @@ int lora_saved_ranks(const struct net *net)
 
 double lora_saved_alphas(const struct net *net)
 {
-    const bool root = json_get_bool(net->trial, "use_rslora", 0);
+    const bool root = net->trial->use_rslora;
     return lora_saved_ranks(net) == 1 ? 1 : root ? sqrt(2) : 2;
 }
 

@@ -16,9 +16,9 @@ struct method {
     double learning_rate; /* when the trial gives none */
     bool plain_base;      /* the base's weights train, so they cannot be quantised */
 
-    /* Completes a trial whose keys are checked: defaults that depend on other keys, and
-     * combinations that cannot be; NULL: nothing to do. */
-    int (*resolve)(json_t *trial, struct err *err);
+    /* For a trial whose keys are checked: refuses combinations that cannot be, and sets in
+     * its tree what depends on other keys; NULL: nothing to do. */
+    int (*resolve)(const struct trial *trial, json_t *tree, struct err *err);
     int (*attach)(struct net *net, struct err *err);
     void (*release)(struct net *net); /* ends net->method_data */
     /* Where it will train: the number of updates is known. */

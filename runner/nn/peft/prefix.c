@@ -10,20 +10,18 @@
 #include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/peft/prompt.h"
 
-static int32_t encoder_size(const struct net *net)
-{
-    return (int32_t)json_get_int(net->trial, "encoder_hidden_size", net->hidden);
-}
-
 static struct prompt_encoder encoder(const struct net *net)
 {
     return (struct prompt_encoder){
-        "transform", ACT_tanh, 2, {encoder_size(net), 2 * net->layers * net->hidden}};
+        "transform",
+        ACT_tanh,
+        2,
+        {prompt_encoder_size(net), 2 * net->layers * net->hidden}};
 }
 
 static bool projects(const struct net *net)
 {
-    return json_get_bool(net->trial, "prefix_projection", 0);
+    return net->trial->prefix_projection;
 }
 
 static int attach(struct net *net, struct err *err)
@@ -60,7 +58,7 @@ static int write_config(const struct net *net, const char *dir,
 {
     json_t *c = prompt_config(net, template);
     (void)label_names;
-    json_object_set_new(c, "encoder_hidden_size", json_integer(encoder_size(net)));
+    json_object_set_new(c, "encoder_hidden_size", json_integer(prompt_encoder_size(net)));
     json_object_set_new(c, "prefix_projection", json_boolean(projects(net)));
     return config_write(dir, "adapter_config.json", c, err);
 }

@@ -67,10 +67,16 @@ static int only_output_given(const struct net *net, bool *only, struct err *err)
         net->adapter);
 }
 
+int32_t prompt_encoder_size(const struct net *net)
+{
+    const int64_t given = net->trial->encoder_hidden_size;
+    return given ? (int32_t)given : net->hidden;
+}
+
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
                   struct err *err)
 {
-    const int32_t n = (int32_t)json_get_int(net->trial, "num_virtual_tokens", 20);
+    const int32_t n = (int32_t)net->trial->num_virtual_tokens;
     bool only_output = false;
     if (n >= net->max_positions)
         return err_set(err, ERR_CONFIG,
@@ -202,8 +208,7 @@ static int start_from_vocabulary(struct net *net, struct err *err)
     if (!words || !words->base)
         return err_set(err, ERR_CONFIG,
                        "prompt_tuning_init 'vocab': the model has no word embeddings");
-    const struct philox_key key =
-        rng_key((uint64_t)json_get_int(net->trial, "seed", 0), "prompt vocab");
+    const struct philox_key key = rng_key((uint64_t)net->trial->seed, "prompt vocab");
     float *table = xmalloc((size_t)param_size(words) * sizeof *table);
     int rc = st_read_f32(words->base, table, err);
     if (!rc)
@@ -221,7 +226,7 @@ static int attach_prompt(struct net *net, struct err *err)
 {
     int rc = prompt_attach(net, net->hidden, NULL, err);
     net->prompt_rows = net->virtual_tokens;
-    if (!rc && str_eq(json_get_str(net->trial, "prompt_tuning_init", "random"), "vocab"))
+    if (!rc && str_eq(net->trial->prompt_tuning_init, "vocab"))
         rc = start_from_vocabulary(net, err);
     return rc;
 }
@@ -246,7 +251,7 @@ static int write_prompt_config(const struct net *net, const char *dir,
 {
     json_t *c = prompt_config(net, prompt_template);
     (void)label_names;
-    if (str_eq(json_get_str(net->trial, "prompt_tuning_init", "random"), "vocab"))
+    if (str_eq(net->trial->prompt_tuning_init, "vocab"))
         json_object_set_new(c, "prompt_tuning_init", json_string("SAMPLE_VOCAB"));
     return config_write(dir, "adapter_config.json", c, err);
 }
@@ -278,8 +283,7 @@ const struct method method_prompt = {
 
 static struct prompt_encoder p_tuning_encoder(const struct net *net)
 {
-    const int32_t inner =
-        (int32_t)json_get_int(net->trial, "encoder_hidden_size", net->hidden);
+    const int32_t inner = prompt_encoder_size(net);
     return (struct prompt_encoder){"mlp_head", ACT_relu, 3, {inner, inner, net->hidden}};
 }
 

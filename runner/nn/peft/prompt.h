@@ -27,6 +27,8 @@ struct prompt_encoder {
  * NULL, and the task's head; sets net->virtual_tokens. */
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
                   struct err *err);
+/* Features inside an encoder: encoder_hidden_size, or the model's. */
+int32_t prompt_encoder_size(const struct net *net);
 /* Records the matrix. */
 int prompt_record(const struct net *net, struct graph *g,
                   const struct prompt_encoder *encoder);

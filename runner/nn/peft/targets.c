@@ -103,13 +103,13 @@ static bool is_one_of(const char *path, const char *names)
 
 static int match_targets(const struct net *net, bool *hit, struct err *err)
 {
-    const json_t *value = json_object_get(net->trial, "target_modules");
+    const json_t *value = net->trial->target_modules;
     if (json_is_string(value) && !strcasecmp(json_string_value(value), "all-linear")) {
         for (size_t i = 0; i < net->site_count; i++)
             hit[i] = !net->sites[i].head;
         return 0;
     }
-    if (value && !json_is_null(value))
+    if (value)
         return match(net, "target_modules", value, hit, err);
     for (size_t i = 0; i < net->site_count; i++)
         hit[i] = is_one_of(net->sites[i].path, targets_default(net));
@@ -128,10 +128,10 @@ static bool layer_listed(const json_t *layers, int layer)
 
 static int narrow_to_layers(const struct net *net, bool *hit, struct err *err)
 {
-    const json_t *layers = json_object_get(net->trial, "layers_to_transform");
-    if (!layers || json_is_null(layers))
+    const json_t *layers = net->trial->layers_to_transform;
+    if (!layers)
         return 0;
-    if (json_is_string(json_object_get(net->trial, "target_modules")))
+    if (json_is_string(net->trial->target_modules))
         return err_set(err, ERR_CONFIG,
                        "layers_to_transform needs target_modules as a list of names, not "
                        "a regular expression");
@@ -149,7 +149,7 @@ static int narrow_to_layers(const struct net *net, bool *hit, struct err *err)
 
 static bool trains_whole(const struct net *net, const char *path)
 {
-    const json_t *saved = json_object_get(net->trial, "modules_to_save");
+    const json_t *saved = net->trial->modules_to_save;
     if (net_in_modules(path, seq_cls_modules, 2))
         return true;
     const char *one = json_string_value(saved);
@@ -167,10 +167,10 @@ int targets_choose(struct net *net, struct err *err)
 {
     bool *hit = xcalloc(net->site_count, sizeof *hit),
          *out = xcalloc(net->site_count, sizeof *out);
-    const json_t *exclude = json_object_get(net->trial, "exclude_modules");
+    const json_t *exclude = net->trial->exclude_modules;
     size_t chosen = 0;
     int rc = match_targets(net, hit, err);
-    if (!rc && exclude && !json_is_null(exclude))
+    if (!rc && exclude)
         rc = match(net, "exclude_modules", exclude, out, err);
     if (!rc)
         rc = narrow_to_layers(net, hit, err);
@@ -191,7 +191,7 @@ int targets_choose(struct net *net, struct err *err)
 
 int targets_train_saved(struct net *net, struct err *err)
 {
-    json_t *saved = json_object_get(net->trial, "modules_to_save");
+    json_t *saved = net->trial->modules_to_save;
     json_t *list = json_is_string(saved) ? json_pack("[O]", saved) : json_incref(saved);
     int rc = 0;
     for (size_t i = 0; i < json_array_size(list) && !rc; i++) {

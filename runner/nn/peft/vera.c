@@ -21,7 +21,7 @@
 /* A frozen matrix of the adapter, the same for every seed of the trial. */
 static void add_projection(struct net *net, const char *name, int32_t rows, int32_t cols)
 {
-    const int64_t key_number = json_get_int(net->trial, "projection_prng_key", 0);
+    const int64_t key_number = net->trial->projection_prng_key;
     const struct philox_key key = rng_key((uint64_t)key_number, "vera");
     const uint64_t stream = hash64(name, strlen(name));
     const float half_width = sqrtf(6.0f / (float)cols);
@@ -38,8 +38,7 @@ static void add_vectors(struct net *net, const struct linear_site *s, int32_t ra
 {
     char *d = xasprintf("%s.vera_lambda_d", s->path),
          *b = xasprintf("%s.vera_lambda_b", s->path);
-    net_method_param(net, d, 1, 1, rank, INIT_CONSTANT,
-                     (float)json_get_num(net->trial, "d_initial", 0.1));
+    net_method_param(net, d, 1, 1, rank, INIT_CONSTANT, (float)net->trial->d_initial);
     net_method_param(net, b, 1, 1, s->out, INIT_ZEROS, 0);
     free(d);
     free(b);
@@ -47,7 +46,7 @@ static void add_vectors(struct net *net, const struct linear_site *s, int32_t ra
 
 static int attach(struct net *net, struct err *err)
 {
-    const int32_t rank = (int32_t)json_get_int(net->trial, "rank", 8);
+    const int32_t rank = (int32_t)net->trial->rank;
     int32_t in = 0, out = 0;
     int rc = targets_choose(net, err);
     if (rc)
@@ -78,7 +77,7 @@ static int record_linear(const struct net *net, struct graph *g,
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)json_get_num(net->trial, "vera_dropout", 0) : 0;
+    const float p = training ? (float)net->trial->vera_dropout : 0;
     const int a = g_slice(g, g_param(g, VERA_A), 0, s->in);
     const int b = g_rows(g, g_param(g, VERA_B), s->out);
     int u = g_linear(g, g_dropout(g, x, p), a, -1, 1);

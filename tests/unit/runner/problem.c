@@ -63,8 +63,11 @@ static void choose(const char *trial, const char *config, enum problem want)
 {
     struct err err = ERR_INIT;
     json_t *t = conf_parse_value(trial, &err), *c = conf_parse_value(config, &err);
+    struct trial typed;
     enum problem got;
-    assert_int_equal(problem_of(t, c, &got, &err), 0);
+    trial_init(&typed, t);
+    assert_int_equal(problem_of(&typed, c, &got, &err), 0);
+    trial_release(&typed);
     assert_int_equal(got, want);
     json_decref(t);
     json_decref(c);

@@ -197,6 +197,15 @@ static void test_spikes(void **state)
     trace_release(&t);
 }
 
+static int choose_by(struct selection *s, const json_t *resolved, struct err *err)
+{
+    struct trial t;
+    trial_init(&t, resolved);
+    int rc = selection_init(s, &t, err);
+    trial_release(&t);
+    return rc;
+}
+
 static void test_selection(void **state)
 {
     (void)state;
@@ -205,7 +214,7 @@ static void test_selection(void **state)
     double v[8] = {0};
     json_t *t = trial("metric_for_best_model: eval_accuracy, early_stopping_patience: 2, "
                       "eval_steps: 5");
-    assert_int_equal(selection_init(&s, t, &err), 0);
+    assert_int_equal(choose_by(&s, t, &err), 0);
     assert_string_equal(metric_defs[s.metric].name, "accuracy");
     const double course[] = {NAN, 0.5, 0.5, 0.6, NAN, 0.4};
     const bool better[] = {false, true, false, true, false, false};
@@ -225,7 +234,7 @@ static void test_selection(void **state)
     for (size_t i = 0; i < 2; i++) {
         json_t *w = trial(wrong[i][0]);
         err_clear(&err);
-        assert_int_equal(selection_init(&s, w, &err), -ERR_CONFIG);
+        assert_int_equal(choose_by(&s, w, &err), -ERR_CONFIG);
         assert_non_null(strstr(err.msg, wrong[i][1]));
         json_decref(w);
     }
