@@ -3,7 +3,9 @@
 #   tests/run.sh                  all suites: unit cli golden fuzz lint
 #   SUITES="unit lint"            only these            ONLY=regex     only jobs whose name matches (unit/lib_json)
 #   B=folder SAN=1 TSAN=1         as for make           JOBS=2         jobs at the same time
+#   JOB_SECONDS=600               limit of one job; it grows with the load of the machine (tests/limit.sh)
 #
+# While files are compiled a line every ten seconds says how many are left; as jobs end, a line each: number, outcome, time.
 # A job is one executable or script that speaks TAP. Nothing is lost silently: what does not build, crashes, runs out of
 # time, tells no plan or fewer results than planned counts as failed. Output of each job: BUILD/test-logs.
 set -u
@@ -29,6 +31,7 @@ export PEFTLAB_BACKEND_DIR=$PWD/$B
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 unset PEFTLAB_STORE PEFTLAB_MODELS PEFTLAB_BACKEND PEFTLAB_CPU PEFTLAB_THREADS MAKEFLAGS MAKELEVEL MFLAGS
 logs=$B/test-logs
+echo "tests: suites $suites${ONLY:+, only jobs that match '$ONLY'}; logs in $logs"
 rm -rf "$logs"
 mkdir -p "$logs"
 
@@ -94,74 +97,111 @@ list_jobs | awk -F'\t' -v only="$only" '$1 ~ only' >"$logs/jobs"
 make_() {
     make --no-print-directory -j"$(nproc)" "${flags[@]}" "$@"
 }
+steps='^  [A-Z]+ +[^ ]' # what make says of each file: "  CC    lib/buf.c"
+progress() { # TOTAL: make's output as a line at every tenth second (in bash: mawk would wait for a full buffer)
+    local line done=0 last=0
+    while IFS= read -r line; do
+        [[ $line =~ $steps ]] && done=$((done + 1))
+        if [ $SECONDS -ge $((last + 10)) ]; then
+            last=$SECONDS
+            echo "building: $done of $1 files, $(($1 - done)) left"
+        fi
+    done
+}
+build() { # TARGET...; output in build.log
+    local total
+    total=$(make_ -n -k "$@" 2>/dev/null | grep -cE 'echo "  [A-Z]+ ')
+    [ "$total" = 0 ] || echo "building: $total files to compile and link"
+    SECONDS=0
+    make_ -k "$@" 2>&1 | tee "$logs/build.log" | progress "$total"
+    local rc=${PIPESTATUS[0]}
+    [ "$total" = 0 ] || echo "built in $SECONDS s"
+    return "$rc"
+}
 targets=$(cut -f2 "$logs/jobs" | grep -vx -e - | sort -u)
 built=0
 # shellcheck disable=SC2086
-[ -z "$targets" ] || make_ -k $targets >"$logs/build.log" 2>&1 || built=1
+[ -z "$targets" ] || build $targets || built=1
 grep -sE 'error|warning|\*\*\*' "$logs/build.log" | head -60
 
 # ---- run ----
-run_job() { # one line of the list; leaves NAME.tap, NAME.err and NAME.rc
-    local name target command out start=$SECONDS
-    IFS=$'\t' read -r name target command <<<"$1"
-    out=$2/${name//\//_}
-    if [ "$target" != - ] && [ "$3" != 0 ] && ! make --no-print-directory -q ${4:-} "$target" >/dev/null 2>&1; then
-        echo "it does not build" >"$out.err"
-        : >"$out.tap"
-        echo 250 >"$out.rc"
-    else
-        timeout --kill-after=5 "$5" bash -c "$command" >"$out.tap" 2>"$out.err" </dev/null
-        echo $? >"$out.rc"
-    fi
-    echo "  $name: $((SECONDS - start)) s" >&2
-}
-export -f run_job
-tr '\n' '\0' <"$logs/jobs" |
-    xargs -0 -P "$jobs" -I{} bash -c 'run_job "$@"' _ {} "$logs" "$built" "${flags[*]}" "$limit" 2>"$logs/times"
-
-# ---- add up ----
-passed=0 failed=0 skipped=0
-failures=()
-while IFS=$'\t' read -r name _; do
-    out=$logs/${name//\//_}
-    rc=$(cat "$out.rc" 2>/dev/null || echo 251)
+outcome() { # OUT RC: "passed failed skipped why" of what a job left in OUT.tap
+    local p f s plan lost why=
     # passed, failed, skipped, planned; a plan may come more than once (a cmocka group each)
     read -r p f s plan < <(awk '
         /^1\.\.[0-9]+/ { plan += substr($1, 4); next }
         /^(not )?ok / && tolower($0) ~ /# *skip/ { s++; next } # cmocka says "not ok 2 # SKIP"
         /^ok / { p++ }
         /^not ok / { f++ }
-        END { print p + 0, f + 0, s + 0, plan + 0 }' "$out.tap" 2>/dev/null)
-    why=
-    case $rc in
+        END { print p + 0, f + 0, s + 0, plan + 0 }' "$1.tap")
+    case $2 in
     0) [ "$f" = 0 ] || why="$f failed" ;;
-    124 | 137) why="ran out of time or memory (status $rc)" ;;
+    124 | 137) why="ran out of time or memory (status $2)" ;;
     250) why="does not build" ;;
-    251) why="left no result" ;;
-    *) why="exit status $rc" ;;
+    *) why="exit status $2" ;;
     esac
     lost=$((plan - p - f - s))
     if [ "$lost" -gt 0 ]; then
-        why="$why; $lost planned tests did not run" f=$((f + lost))
+        why="${why:+$why; }$lost planned tests did not run" f=$((f + lost))
     elif [ $((p + f + s)) = 0 ]; then
         why="${why:-no test ran}" f=1
-    elif [ "$rc" != 0 ] && [ "$f" = 0 ]; then
+    elif [ "$2" != 0 ] && [ "$f" = 0 ]; then
         f=1
     fi
+    echo "$p $f $s $why"
+}
+run_job() { # LINE LOGS BUILT FLAGS LIMIT: leaves NAME.tap, NAME.err, NAME.rc and NAME.outcome
+    local name target command out rc p f s why start=$SECONDS
+    IFS=$'\t' read -r name target command <<<"$1"
+    out=$2/${name//\//_}
+    if [ "$target" != - ] && [ "$3" != 0 ] && ! make --no-print-directory -q ${4:-} "$target" >/dev/null 2>&1; then
+        echo "it does not build" >"$out.err"
+        : >"$out.tap"
+        rc=250
+    else
+        tests/limit.sh "$5" "$command" >"$out.tap" 2>"$out.err" </dev/null
+        rc=$?
+    fi
+    outcome "$out" $rc >"$out.outcome"
+    echo $rc >"$out.rc"
+    read -r p f s why <"$out.outcome"
+    [ "$s" = 0 ] || s=", $s skipped"
+    [ "$f" = 0 ] && why="$p passed${s#0}"
+    printf '%s %5d s  %s: %s\n' "$([ "$f" = 0 ] && echo 'ok    ' || echo FAILED)" $((SECONDS - start)) "$name" "$why"
+}
+export -f run_job outcome
+total=$(wc -l <"$logs/jobs")
+echo "running: $total jobs, $jobs at a time"
+SECONDS=0
+tr '\n' '\0' <"$logs/jobs" |
+    xargs -0 -P "$jobs" -I{} bash -c 'run_job "$@"' _ {} "$logs" "$built" "${flags[*]}" "$limit" 2>&1 |
+    while IFS= read -r line; do
+        ended=$((${ended:-0} + 1))
+        printf '%*d/%d  %s\n' ${#total} "$ended" "$total" "$line"
+    done | tee "$logs/times"
+echo "ran in $SECONDS s"
+
+# ---- add up ----
+passed=0 failed=0 skipped=0
+failures=()
+while IFS=$'\t' read -r name target _; do
+    out=$logs/${name//\//_}
+    rc=$(cat "$out.rc" 2>/dev/null)
+    p=0 f=1 s=0 why="left no result"
+    [ -z "$rc" ] || read -r p f s why <"$out.outcome"
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" != 0 ]; then
         failures+=("$name")
-        echo "---- FAILED $name: ${why#; }"
+        echo "---- FAILED $name: $why"
         # the lines around each failure; all of it where there is none
-        if grep -q '^not ok' "$out.tap"; then
+        if grep -qs '^not ok' "$out.tap"; then
             grep -vE '^ok|^# ok|# SKIP' "$out.tap" | head -60
         else
             tail -20 "$out.tap"
         fi
         tail -25 "$out.err"
         if [ "$rc" = 250 ]; then
-            target=$(awk -F'\t' -v n="$name" '$1 == n { print $2 }' "$logs/jobs")
-            make_ "$target" 2>&1 | grep -vE '^  (CC|TEST|LD|FUZZ)' | head -25
+            make_ "$target" 2>&1 | grep -vE "$steps" | head -25
         fi
     fi
 done <"$logs/jobs"

@@ -55,7 +55,9 @@ if [ "$(id -u)" != 0 ]; then
         exit 1
     fi
 fi
-echo "Installing packages:$missing"
+echo "Installing packages (a minute or so, by the network):$missing"
+started=$(date +%s)
 $as_root apt-get update -qq || echo "deps.sh: apt-get update failed; trying with the lists that are there" >&2
 # shellcheck disable=SC2086
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+echo "Installed in $(($(date +%s) - started)) s"

@@ -24,7 +24,7 @@ EOF
 interrupt() {
     "$PEFTLAB" train trial.yaml save_steps=5 --out "$1" 2>err &
     local pid=$! i
-    for i in $(seq 400); do
+    for i in $(seq 2400); do
         [ "$(cat "$1/trace.jsonl" 2>/dev/null | wc -l)" -ge "$2" ] && break
         sleep 0.05
     done
@@ -91,7 +91,7 @@ $(sed -n 's/^\([a-z_]*\): \(.*\)$/  \1: {value: \2}/p' trial.yaml | sed 's/10000
 EOF
     "$PEFTLAB" sweep run sweep.yaml --jobs 1 &
     pid=$!
-    for i in $(seq 400); do
+    for i in $(seq 2400); do
         [ "$(cat peftlab-runs/trial-1/attempt-1/trace.jsonl 2>/dev/null | wc -l)" -ge 30 ] && break
         sleep 0.02
     done

@@ -35,10 +35,10 @@ EOF
 # Fails unless the last output holds each of the words.
 sql() { sqlite3 -readonly -cmd '.timeout 30000' "$BATS_TEST_TMPDIR/peftlab.db" "$1"; }
 
-# Waits up to 10 s until some row of $1 (a view of the store) is in state $2.
+# Waits up to 60 s until some row of $1 (a view of the store) is in state $2.
 until_state() {
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1200); do
         [ -z "$(sql "select 1 from $1 where state = '$2' limit 1" 2>/dev/null)" ] || return 0
         sleep 0.05
     done

@@ -13,10 +13,10 @@ setup() { cd "$BATS_TEST_TMPDIR" || return; }
 # Fails unless the last output holds each of the words.
 sql() { sqlite3 -readonly peftlab.db "$1"; }
 
-# Waits up to 10 s for a file that is not empty.
+# Waits up to 60 s for a file that is not empty.
 until_file() {
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1200); do
         [ ! -s "$1" ] || return 0
         sleep 0.05
     done
@@ -26,7 +26,7 @@ until_file() {
 
 gone() {
     local i
-    for i in $(seq 100); do
+    for i in $(seq 1200); do
         [ -d "/proc/$1" ] || return 0
         sleep 0.05
     done
@@ -191,7 +191,7 @@ END
 }
 
 @test "a timeout ends the program and all that it started" {
-    stubborn "budget: {trial_timeout: 1}"
+    stubborn "budget: {trial_timeout: 3}"
     run -1 "$PEFTLAB" sweep run s.yaml
     [ "$(sql "select state from trial_view")" = timeout ]
     gone "$(cat self)"; gone "$(cat child)"; gone "$(cat daemon)"

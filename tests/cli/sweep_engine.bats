@@ -117,7 +117,7 @@ fingerprint() {
 @test "the median rule stops a poor trial while it runs" {
     sweep_file median 'method: {value: lora}' 'max_steps: {expr: "400 if learning_rate > 1e-4 else 400000"}' 'eval_steps: {value: 20}' \
         'learning_rate: {values: [1.0e-3, 2.0e-3, 1.0e-9]}' -- 'early_terminate: {type: median, startup: 2, warmup: 100}'
-    run -0 timeout 60 "$PEFTLAB" sweep run median.yaml --jobs 1
+    run -0 timeout 300 "$PEFTLAB" sweep run median.yaml --jobs 1
     has "2 complete 1 pruned" "pruned" "median: eval/loss"
     [ "$(sql peftlab.db "select reason like 'median: eval/loss 0.% at step 100' from trial_view where state = 'pruned'")" = 1 ]
 }

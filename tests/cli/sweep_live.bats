@@ -38,10 +38,10 @@ END
 
 sql() { sqlite3 -readonly peftlab.db "$1"; }
 
-# Waits up to 10 s until the query gives the answer.
+# Waits up to 60 s until the query gives the answer.
 until_sql() {
     local i
-    for i in $(seq 200); do
+    for i in $(seq 1200); do
         [ "$(sql "$1" 2>/dev/null)" != "$2" ] || return 0
         sleep 0.05
     done
@@ -123,7 +123,7 @@ start() {
 @test "status --watch follows to the end, with budget, curve and the best so far" {
     sweep_file 14 "budget: {max_usd: 5}"
     start
-    run -0 timeout 60 "$PEFTLAB" sweep status s --watch --interval 0.2
+    run -0 timeout 300 "$PEFTLAB" sweep status s --watch --interval 0.2
     has "of 4" "running" "loss" "budget: " "of 5 USD" "best so far: " "one run: no interval"
     [ "$(grep -c '^\[' <<<"$output")" -gt 2 ]
     [[ "$output" == *"▁"* ]]
@@ -229,11 +229,11 @@ command: [sh, lines.sh, "{steps}", "{loss}", "{pause}"]
 metric: {name: loss, goal: minimize}
 parameters:
   loss: {values: [1, 2, 3]}
-  steps: {expr: "200 if loss == 3 else 5"}
+  steps: {expr: "2000 if loss == 3 else 5"}
   pause: {expr: "0.1 if loss == 3 else 0"}
 early_terminate: {type: median, startup: 2}
 END
-    run -0 timeout 15 "$PEFTLAB" sweep run s.yaml --jobs 1
+    run -0 timeout 300 "$PEFTLAB" sweep run s.yaml --jobs 1
     [ "$(sql "select group_concat(state) from (select state from trial_view order by id)")" = complete,complete,pruned ]
-    [ "$(sql "select count(*) between 1 and 199 from series_view where trial = 3")" = 1 ]
+    [ "$(sql "select count(*) between 1 and 1999 from series_view where trial = 3")" = 1 ]
 }

@@ -3,7 +3,7 @@
 bats_require_minimum_version 1.5.0
 
 setup() {
-    unset NO_INSTALL # of whoever runs the tests
+    unset NO_INSTALL ONLY SAN TSAN B JOB_SECONDS # of whoever runs the tests
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
     STUBS=$BATS_TEST_TMPDIR/stubs
     export CALLS=$BATS_TEST_TMPDIR/calls MODELS=$BATS_TEST_TMPDIR/models
@@ -85,4 +85,36 @@ stub() { # NAME BODY
     mkdir -p "$MODELS/all-MiniLM-L6-v2"
     echo '{}' >"$MODELS/all-MiniLM-L6-v2/config.json"
     run -1 "$ROOT/tools/fetch_model.sh" --check
+}
+
+@test "limit: a job that hangs ends, with all that it started" {
+    run -124 "$ROOT/tests/limit.sh" 1 "sleep 300 & echo \$!; sleep 300"
+    [ ! -d "/proc/${lines[0]}" ]
+    run -7 "$ROOT/tests/limit.sh" 100 "exit 7"
+}
+
+@test "limit: time counts less while the machine is busy, at most 8 times less" {
+    echo "$(($(nproc) * 4)).00 1 1 1/1 1" >"$BATS_TEST_TMPDIR/load"
+    LOADAVG=$BATS_TEST_TMPDIR/load run -0 "$ROOT/tests/limit.sh" 1 "sleep 2.5; echo done"
+    [ "$output" = done ]
+    echo "$(($(nproc) * 100)).00 1 1 1/1 1" >"$BATS_TEST_TMPDIR/load"
+    LOADAVG=$BATS_TEST_TMPDIR/load run -124 "$ROOT/tests/limit.sh" 1 "sleep 300"
+}
+
+@test "run.sh: says what it does, job by job, and counts what failed" {
+    mkdir -p "$BATS_TEST_TMPDIR/t/tests/lint" "$BATS_TEST_TMPDIR/t/tools"
+    cd "$BATS_TEST_TMPDIR/t"
+    cp "$ROOT"/tests/{run,limit}.sh tests
+    printf 'backend-objects:\n' >Makefile
+    printf '#!/bin/sh\necho 1..2; echo ok 1 - a; echo "ok 2 - b # SKIP no c"\n' >tools/lint.sh
+    printf '#!/bin/sh\necho 1..3; echo ok 1; echo not ok 2; exit 1\n' >tests/lint/rules.sh
+    chmod +x tools/lint.sh tests/lint/rules.sh
+    SUITES=lint JOBS=1 run -1 tests/run.sh
+    [[ "${lines[0]}" == "tests: suites lint; logs in build/test-logs" ]]
+    [[ "$output" == *"running: 2 jobs, 1 at a time"* ]]
+    grep -qE '^1/2  ok +[0-9]+ s  lint/source: 1 passed, 1 skipped$' <<<"$output"
+    grep -qE '^2/2  FAILED +[0-9]+ s  lint/rules: exit status 1; 1 planned tests did not run$' <<<"$output"
+    [ "${lines[-1]}" = "2 passed, 2 failed, 1 skipped" ]
+    SUITES=lint ONLY=source run -0 tests/run.sh
+    [ "${lines[-1]}" = "1 passed, 0 failed, 1 skipped" ]
 }

@@ -13,7 +13,7 @@ for arg in "$@"; do
     set -- "$@" "$arg"
 done
 echo "1..$#"
-python3 check_case.py --verbose --timeout 60 "$program" "$@" | awk '
+python3 check_case.py --verbose --timeout 300 "$program" "$@" | awk '
     /^PASS / { sub(/:.*/, "", $2); print "ok " ++n " - " $2; next }
     /^FAIL / { name = $2; sub(/:.*/, "", name); print "not ok " ++n " - " name }
     { print "# " $0 }'

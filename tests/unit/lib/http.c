@@ -225,7 +225,7 @@ static void silence_ends(void **state)
     (void)state;
     download_whole("1 stall 2 /big\n");
     assert_int_equal(waits, 1);
-    assert_true(clock_mono_s() - began < 8);
+    assert_true(clock_mono_s() - began < 60);
 }
 
 static void token_stays_with_its_host(void **state)

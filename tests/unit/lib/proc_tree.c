@@ -36,7 +36,7 @@ static void start(const char *script, double grace_s, pid_t *guard, int *out)
 static int end_of(pid_t guard)
 {
     int status = -1, rc;
-    double until = clock_mono_s() + 10;
+    double until = clock_mono_s() + 60;
     while ((rc = proc_poll(guard, &status)) == 0 && clock_mono_s() < until)
         usleep(1000);
     assert_int_equal(rc, 1);
@@ -47,7 +47,7 @@ static int end_of(pid_t guard)
 static void read_line(int out, char *line, size_t size)
 {
     size_t n = 0;
-    double until = clock_mono_s() + 5;
+    double until = clock_mono_s() + 60;
     while (n + 1 < size && clock_mono_s() < until && (!n || line[n - 1] != '\n')) {
         ssize_t got = read(out, line + n, 1);
         if (got > 0)
@@ -134,7 +134,7 @@ static void nothing_stays(void **state)
             usleep(50000);
         }
         assert_int_equal(end_of(guard), cases[i].status);
-        assert_true(clock_mono_s() - began < 10);
+        assert_true(clock_mono_s() - began < 60); /* of 100 s */
         assert_true(atoi(line) > 1);
         assert_int_equal(kill(atoi(line), 0), -1);
         close(out);

@@ -133,16 +133,16 @@ static void busy_trainer_keeps_its_lease(void **state)
     int reaped = 0;
     int64_t sweep = new_sweep(f->store, "a");
     add_trials(f->store, sweep, 1);
-    struct run_claim c = claim_one(f->store, sweep, 1500);
-    struct sink *s = sink_local(f->store, c.run, 1500);
-    for (int i = 0; i < 11; i++) { /* an evaluation, longer than the lease */
+    struct run_claim c = claim_one(f->store, sweep, 3000);
+    struct sink *s = sink_local(f->store, c.run, 3000);
+    for (int i = 0; i < 20; i++) { /* an evaluation, longer than the lease */
         usleep(200000);
         OK(store_reap(f->store, sweep, 1, &reaped, err));
         assert_int_equal(reaped, 0);
     }
     assert_true(s->ops->alive(s));
     OK(sink_close(s, err));
-    set_clock(clock_wall_ms() + 2000); /* nobody keeps it any more */
+    set_clock(clock_wall_ms() + 4000); /* nobody keeps it any more */
     OK(store_reap(f->store, sweep, 1, &reaped, err));
     assert_int_equal(reaped, 1);
 }

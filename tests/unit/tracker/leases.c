@@ -39,7 +39,7 @@ static void stopped_holder_comes_back(void **state)
         const struct metric_point first = {"train/loss", 1, 1},
                                   late = {"train/loss", 2, 2};
         bool ok = store_open(f->path, 0, &s, &e) == 0 &&
-                  store_claim(s, sweep, 0, 200, NULL, &c, &e) == 1 &&
+                  store_claim(s, sweep, 0, 1500, NULL, &c, &e) == 1 &&
                   store_log_metrics(s, c.run, &first, 1, &e) == 0;
         raise(SIGSTOP);
         ok = ok && store_log_metrics(s, c.run, &late, 1, &e) == -ERR_BUSY &&
@@ -51,7 +51,7 @@ static void stopped_holder_comes_back(void **state)
     int status = 0;
     assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
     assert_true(WIFSTOPPED(status));
-    usleep(300000);
+    usleep(1800000);
     assert_int_equal(reap(f, sweep), 1);
     struct run_claim c = claim_one(f->store, sweep, 60000);
     assert_int_equal(c.attempt, 2);
