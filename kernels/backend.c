@@ -62,6 +62,16 @@ const struct backend *backend_get(const char *name, struct err *err)
     return NULL;
 }
 
+int backend_takes(const struct backend *b, enum op op, const struct op_args *shapes,
+                  struct err *err)
+{
+    char reason[160] = "";
+    if (!b->supports || b->supports(b->device, op, shapes, reason, sizeof reason))
+        return 0;
+    return err_set(err, ERR_CONFIG, "backend '%s' does not run '%s' here: %s", b->name,
+                   op_info[op].name, reason);
+}
+
 const char *backend_name(size_t i)
 {
     return i < ARRAY_LEN(backends) ? backends[i].name : NULL;

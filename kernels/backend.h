@@ -8,6 +8,15 @@
  * same table. Ops never allocate: what they need beyond outputs is `workspace`, whose
  * size they tell beforehand for the largest shapes.
  *
+ * A table stands for one device: two GPUs are two tables that differ in `device`, a handle
+ * of the backend's own that every function below gets first and every op finds in its
+ * arguments. NULL where there is only one (the host).
+ *
+ * A backend may decline: `supports` says before anything runs whether an op with these
+ * attributes, formats and sizes can run, and if not, why. Who plans (graph_plan) asks for
+ * every node, and names backend, op and reason. Activations have a format of the set
+ * `activations`; fp32 is always in it.
+ *
  * An op gets fully resolved views; shapes are the caller's promise (checked by the graph
  * when it is recorded, and by asserts here). Ops return nothing: on a device they are
  * queued, and what can fail fails at load. */
@@ -20,7 +29,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 3
+#define BACKEND_ABI 4
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -90,38 +99,46 @@ struct op_args {
     struct op_attr attr;
     struct op_step step;
     void *workspace; /* 64-byte aligned, at least what `workspace_bytes` said */
+    void *device;    /* the backend's */
 };
 
 typedef void (*op_fn)(const struct op_args *args);
 
 struct backend {
     int abi;
-    const char *name;    /* "ref", "cpu" */
-    const char *variant; /* "avx512"; "" */
-    bool bf16;           /* the linear ops honour DT_BF16 in op_attr.compute */
+    const char *name;     /* "ref", "cpu" */
+    const char *variant;  /* "avx512"; "" */
+    void *device;         /* handle of the one that this table is for; may be NULL */
+    unsigned activations; /* bit t: tensors between ops may have enum dtype t */
     op_fn ops[OP_COUNT];
+    /* May this be called? If not, `reason` has why, for people, without a full stop
+     * ("it computes in float32 only"). Data pointers are not looked at, presence is.
+     * NULL: everything may. */
+    bool (*supports)(void *device, enum op op, const struct op_args *shapes, char *reason,
+                     size_t size);
     /* Workspace for a call with these shapes (data pointers are not looked at, presence
      * is: absent stays NULL). Grows with rows, so the largest shapes give the most. */
-    size_t (*workspace_bytes)(enum op op, const struct op_args *shapes);
+    size_t (*workspace_bytes)(void *device, enum op op, const struct op_args *shapes);
 
-    void *(*alloc)(size_t bytes); /* 64-byte aligned (256 on a GPU), zeroed; NULL when
-                                     there is not enough */
-    void (*release)(void *p);
-    void (*upload)(void *dst, const void *src, size_t bytes);
-    void (*download)(void *dst, const void *src, size_t bytes);
-    void (*sync)(void);
+    /* 64-byte aligned (256 on a GPU), zeroed; NULL when there is not enough. */
+    void *(*alloc)(void *device, size_t bytes);
+    void (*release)(void *device, void *p);
+    void (*upload)(void *device, void *dst, const void *src, size_t bytes);
+    void (*download)(void *device, void *dst, const void *src, size_t bytes);
+    void (*sync)(void *device);
 
     /* Frozen weights: bytes of the prepared form, making it from a plain row-major fp32
      * matrix (host memory; quantising it on the way where spec says so), and back to
      * plain fp32 (dequantised) for merging and tests. */
     size_t (*weight_bytes)(const struct weight_spec *spec);
-    int (*weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
-                          struct err *err);
-    void (*weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
+    int (*weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
+                          void *dst, struct err *err);
+    void (*weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
+                          float *dst);
 
     /* Measures the ceiling of fp32 arithmetic (multiply-adds in registers, all threads;
      * some ten milliseconds). NULL: not known. */
-    double (*peak_flops_per_s)(void);
+    double (*peak_flops_per_s)(void *device);
 };
 
 /* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when
@@ -129,6 +146,17 @@ struct backend {
 const struct backend *backend_get(const char *name, struct err *err);
 /* The name of the i-th backend that there could be; NULL after the last. */
 const char *backend_name(size_t i);
+
+/* Asks `supports`; an error (exit code 78: trial and backend do not go together) names backend, op and reason. */
+int backend_takes(const struct backend *b, enum op op, const struct op_args *shapes,
+                  struct err *err);
+
+/* Calls the op on the backend's device. */
+static inline void backend_call(const struct backend *b, enum op op, struct op_args *args)
+{
+    args->device = b->device;
+    b->ops[op](args);
+}
 
 /* Floating-point operations of a call with these shapes (multiply and add count two); 0
  * for what does none worth counting. */

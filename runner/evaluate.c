@@ -29,7 +29,8 @@ static void forward(struct session *s, const struct graph *g, int split, int64_t
     const int32_t tokens = session_load_batch(s, split, NULL, begin, end);
     graph_run(g, s->backend, &s->memory, tokens, rows, &step);
     const struct tensor t = graph_tensor(g, &s->memory, g->logits, tokens, rows);
-    s->backend->download(logits, t.data, (size_t)rows * (size_t)t.cols * sizeof(float));
+    s->backend->download(s->backend->device, logits, t.data,
+                         (size_t)rows * (size_t)t.cols * sizeof(float));
 }
 
 static void compute_metrics(const struct session *s, const struct dataset *d,
@@ -100,7 +101,7 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
         const int64_t row = (int64_t)(i % d->count);
         const double begin = clock_mono_s();
         forward(s, g, split, row, row + 1, logits);
-        s->backend->sync();
+        s->backend->sync(s->backend->device);
         if (i >= WARM_UP)
             out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);
     }

@@ -29,9 +29,9 @@ static float *value_of(const struct session *s, const struct param *p)
 {
     float *values = xmalloc((size_t)param_size(p) * sizeof *values);
     if (p->linear && !p->trainable)
-        s->backend->weight_unpack(&p->spec, p->value.data, values);
+        s->backend->weight_unpack(s->backend->device, &p->spec, p->value.data, values);
     else
-        s->backend->download(values, p->value.data,
+        s->backend->download(s->backend->device, values, p->value.data,
                              (size_t)param_size(p) * sizeof *values);
     return values;
 }
@@ -198,9 +198,11 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
     float *weight = value_of(s, w), *bias = b ? value_of(s, b) : NULL;
     int rc = 0;
     if (net->method->merge(net, s->backend, site, weight, bias)) {
-        rc = s->backend->weight_prepare(&w->spec, weight, w->value.data, err);
+        rc = s->backend->weight_prepare(s->backend->device, &w->spec, weight,
+                                        w->value.data, err);
         if (b)
-            s->backend->upload(b->value.data, bias, (size_t)param_size(b) * sizeof *bias);
+            s->backend->upload(s->backend->device, b->value.data, bias,
+                               (size_t)param_size(b) * sizeof *bias);
     }
     free(weight);
     free(bias);

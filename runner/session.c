@@ -323,10 +323,20 @@ static size_t norm_workspace_bytes(const struct session *s)
     const int64_t n = (int64_t)s->trainable_floats;
     const struct op_args a = {.in[0] = {NULL, DT_F32, 1, (int32_t)n, n, NULL},
                               .out[0] = {NULL, DT_F64, 1, 1, 1, NULL}};
-    return s->backend->workspace_bytes(OP_sumsq, &a);
+    return s->backend->workspace_bytes(s->backend->device, OP_sumsq, &a);
 }
 
-static void plan_memory(struct session *s)
+static int plan_graphs(struct session *s, struct err *err)
+{
+    int rc = graph_plan(&s->eval_graph, s->backend, err);
+    if (!rc && s->merged_graph.node_count)
+        rc = graph_plan(&s->merged_graph, s->backend, err);
+    if (!rc && s->training)
+        rc = graph_plan(&s->train_graph, s->backend, err);
+    return rc;
+}
+
+static int plan_memory(struct session *s, struct err *err)
 {
     size_t offsets[SLOT_COUNT];
     s->optimizer = optimizer_find(s->trial.optim);
@@ -335,11 +345,10 @@ static void plan_memory(struct session *s)
     const size_t trainable = s->trainable_floats * sizeof(float);
     const bool keep_best = s->training && s->trial.load_best_model_at_end;
     s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
-    graph_plan(&s->eval_graph, s->backend);
-    if (s->merged_graph.node_count)
-        graph_plan(&s->merged_graph, s->backend);
+    int rc = plan_graphs(s, err);
+    if (rc)
+        return rc;
     if (s->training) {
-        graph_plan(&s->train_graph, s->backend);
         s->planned[MEM_gradients] = trainable;
         s->planned[MEM_optimizer] =
             optimizer_plan(s->optimizer, s->groups, s->group_count);
@@ -356,6 +365,7 @@ static void plan_memory(struct session *s)
     s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget,
                                           session_targets(s), offsets);
     s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
+    return 0;
 }
 
 size_t session_planned_bytes(const struct session *s)
@@ -379,12 +389,6 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return -(int)err->code;
-    if (!s->backend->bf16 && str_eq(s->trial.dtype, "bfloat16"))
-        return err_set(
-            err, ERR_CONFIG,
-            "'dtype': backend '%s' computes in float32 only - leave dtype out, "
-            "or use backend cpu",
-            s->backend->name);
     int rc;
     if ((rc = open_model(s, err)) ||
         (rc = problem_of(&s->trial, s->hf->config, &s->problem, err)) ||
@@ -403,6 +407,5 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
     if (training && (rc = class_weights_read(s, err)))
         return rc;
     record_graphs(s);
-    plan_memory(s);
-    return 0;
+    return plan_memory(s, err);
 }

@@ -59,7 +59,7 @@ static void upload_values(struct session *s, const struct param *p, const float 
     for (size_t at = 0, n; at < bytes; at += n) {
         n = bytes - at < UPLOAD_PIECE ? bytes - at : UPLOAD_PIECE;
         const char *from = (const char *)values + at;
-        s->backend->upload((char *)p->value.data + at, from, n);
+        s->backend->upload(s->backend->device, (char *)p->value.data + at, from, n);
         if (p->base)
             st_drop_pages(s->hf->weights, from, n);
     }
@@ -80,7 +80,8 @@ static int put_param(struct session *s, struct param *p, struct err *err)
                                   p->cols,
                                   NULL};
     if (!rc && p->linear && !p->trainable)
-        rc = s->backend->weight_prepare(&p->spec, values, p->value.data, err);
+        rc = s->backend->weight_prepare(s->backend->device, &p->spec, values,
+                                        p->value.data, err);
     else if (!rc)
         upload_values(s, p, values);
     if (p->base)
@@ -115,7 +116,7 @@ int session_allocate(struct session *s, struct err *err)
     for (int c = 0; c < MEM_COUNT && !rc; c++) {
         if (!s->planned[c])
             continue;
-        s->arena[c] = s->backend->alloc(s->planned[c]);
+        s->arena[c] = s->backend->alloc(s->backend->device, s->planned[c]);
         char text[32];
         if (!s->arena[c])
             rc = err_set(err, ERR_NOMEM, "no %s for %s",
@@ -149,7 +150,7 @@ void session_close(struct session *s)
 {
     for (int c = 0; c < MEM_COUNT; c++)
         if (s->arena[c])
-            s->backend->release(s->arena[c]);
+            s->backend->release(s->backend->device, s->arena[c]);
     for (int i = 0; i < SLOT_COUNT; i++)
         free(s->host_batch[i]);
     free(s->host_targets);
@@ -209,9 +210,11 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         [SLOT_ids] = tokens,   [SLOT_positions] = tokens, [SLOT_type_ids] = tokens,
         [SLOT_seq] = rows + 1, [SLOT_first] = rows,       [SLOT_labels] = rows};
     for (int i = 0; i < SLOT_COUNT; i++)
-        s->backend->upload((char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
+        s->backend->upload(s->backend->device,
+                           (char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
                            (size_t)counts[i] * sizeof(int32_t));
-    s->backend->upload((char *)s->arena[MEM_batch] +
+    s->backend->upload(s->backend->device,
+                       (char *)s->arena[MEM_batch] +
                            s->memory.batch_offsets[SLOT_targets],
                        s->host_targets, (size_t)rows * targets * sizeof(float));
     return tokens;

@@ -1,29 +1,18 @@
 /* kernels/cuda/blas.cu - see blas.cuh. */
-#include <cublas_v2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/device.cuh"
 
-static cublasHandle_t handle;
-static size_t workspace_bytes;
-
-int blas_open(char *reason, size_t size)
+int blas_open(struct blas *blas, int major, char *reason, size_t size)
 {
-    struct cudaDeviceProp properties;
-    cuda_must(cudaGetDeviceProperties(&properties, 0), "device properties");
     /* as cuBLAS takes by itself: more from Hopper on */
-    workspace_bytes = (size_t)(properties.major >= 9 ? 32 : 4) << 20;
-    const cublasStatus_t status = cublasCreate(&handle);
+    blas->workspace_bytes = (size_t)(major >= 9 ? 32 : 4) << 20;
+    const cublasStatus_t status = cublasCreate(&blas->handle);
     if (status == CUBLAS_STATUS_SUCCESS)
         return 0;
     snprintf(reason, size, "cuBLAS cannot start (status %d)", (int)status);
     return -1;
-}
-
-size_t blas_workspace_bytes(void)
-{
-    return workspace_bytes;
 }
 
 static void must(cublasStatus_t status)
@@ -34,14 +23,15 @@ static void must(cublasStatus_t status)
     abort();
 }
 
-void blas_product(int m, int n, int k, float alpha, struct factor a, struct factor b,
-                  bool add, float *c, int64_t ldc, void *workspace)
+void blas_product(const struct blas *blas, int m, int n, int k, float alpha,
+                  struct factor a, struct factor b, bool add, float *c, int64_t ldc,
+                  void *workspace)
 {
     const float beta = add ? 1.0f : 0.0f;
     if (m == 0 || n == 0)
         return;
-    must(cublasSetWorkspace(handle, workspace, workspace_bytes));
-    must(cublasSgemm(handle, b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+    must(cublasSetWorkspace(blas->handle, workspace, blas->workspace_bytes));
+    must(cublasSgemm(blas->handle, b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                      a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, n, m, k, &alpha, b.data,
                      (int)b.ld, a.data, (int)a.ld, &beta, c, (int)ldc));
 }

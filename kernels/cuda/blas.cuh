@@ -9,6 +9,7 @@
 #ifndef KERNELS_CUDA_BLAS_CUH
 #define KERNELS_CUDA_BLAS_CUH
 
+#include <cublas_v2.h>
 #include "kernels/tensor.h"
 
 /* A matrix in memory, row-major; transposed: its columns are the factor's rows. */
@@ -18,12 +19,18 @@ struct factor {
     bool transposed;
 };
 
-/* Fails with a reason when cuBLAS cannot start. */
-int blas_open(char *reason, size_t size);
-/* What cuBLAS wants to have beside a product, 256-byte aligned. */
-size_t blas_workspace_bytes(void);
+/* cuBLAS on one device. */
+struct blas {
+    cublasHandle_t handle;
+    size_t workspace_bytes; /* what it wants to have beside a product, 256-byte aligned */
+};
+
+/* On the current device, whose compute capability is `major`.x; fails with a reason when
+ * cuBLAS cannot start. */
+int blas_open(struct blas *blas, int major, char *reason, size_t size);
 /* c[m,n] = alpha op(a)[m,k] op(b)[k,n], added to c if `add`. */
-void blas_product(int m, int n, int k, float alpha, struct factor a, struct factor b,
-                  bool add, float *c, int64_t ldc, void *workspace);
+void blas_product(const struct blas *blas, int m, int n, int k, float alpha,
+                  struct factor a, struct factor b, bool add, float *c, int64_t ldc,
+                  void *workspace);
 
 #endif

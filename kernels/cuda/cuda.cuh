@@ -5,11 +5,18 @@
 
 #include "kernels/backend.h"
 #include "kernels/backend_load.h"
+#include "kernels/cuda/blas.cuh"
 
 /* One function per op: leaving one out does not link. */
 #define OP(name, n_in, n_out, in_place) void cuda_##name(const struct op_args *args);
 #include "kernels/ops.def"
 #undef OP
+
+/* What a table's `device` points to. */
+struct cuda_device {
+    int number; /* CUDA's; module.cu makes it the thread's current one before each call */
+    struct blas blas;
+};
 
 /* What the program that loaded us offers. */
 extern const struct backend_host *cuda_host;
@@ -17,6 +24,7 @@ extern const struct backend_host *cuda_host;
 /* ---- weight.cu: frozen weights. fp32 as they are, 4-bit ones as the bytes of q4_layout,
  * which become fp32 again before each product. ---- */
 size_t cuda_weight_bytes(const struct weight_spec *spec);
+/* Both on the current device. */
 int cuda_weight_prepare(const struct weight_spec *spec, const float *src, void *dst,
                         struct err *err);
 void cuda_weight_unpack(const struct weight_spec *spec, const void *src, float *dst);

@@ -1,7 +1,11 @@
 /* kernels/cuda/linear.cu - y = x W^T + b and its two gradients; sums over rows. */
-#include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/reduce.cuh"
+
+static const struct blas *blas_of(const struct op_args *args)
+{
+    return &((const struct cuda_device *)args->device)->blas;
+}
 
 /* The weight as fp32 in the device's memory: itself, or behind cuBLAS's workspace. */
 static struct factor plain_weight(const struct op_args *args)
@@ -11,7 +15,7 @@ static struct factor plain_weight(const struct op_args *args)
         return (struct factor){(const float *)w->data, w->ld, false};
     if (w->spec->quant == QUANT_NONE)
         return (struct factor){(const float *)w->data, w->cols, false};
-    float *plain = (float *)((char *)args->workspace + blas_workspace_bytes());
+    float *plain = (float *)((char *)args->workspace + blas_of(args)->workspace_bytes);
     cuda_dequantize(w->spec, w->data, 0, (size_t)w->rows * w->cols, plain);
     return (struct factor){plain, w->cols, false};
 }
@@ -31,7 +35,7 @@ static void product(const struct op_args *args, int inner, struct factor a,
                     struct factor b)
 {
     const struct tensor *out = &args->out[0];
-    blas_product(out->rows, out->cols, inner, args->attr.scale, a, b,
+    blas_product(blas_of(args), out->rows, out->cols, inner, args->attr.scale, a, b,
                  args->accumulate & 1, (float *)out->data, out->ld, args->workspace);
 }
 

@@ -1,10 +1,11 @@
 /* kernels/cuda/module.cu - the one symbol of the shared object: memory, and the table.
  *
- * Only device 0 is used; CUDA_VISIBLE_DEVICES says which one that is. */
+ * There is one table, of device 0; CUDA_VISIBLE_DEVICES says which one that is. Everything
+ * is told by the handle which device it is for, so that another table is another entry of
+ * `device` and `backend`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
 
@@ -45,9 +46,18 @@ void clear_output(const struct op_args *args, int i)
 
 /* -------------------------------------------------------------------------- memory */
 
-static void *device_alloc(size_t bytes)
+/* Makes it the current device of this thread; costs nothing where it is. */
+static const struct cuda_device *use(void *device)
+{
+    const struct cuda_device *d = (const struct cuda_device *)device;
+    cuda_must(cudaSetDevice(d->number), "choose the device");
+    return d;
+}
+
+static void *device_alloc(void *device, size_t bytes)
 {
     void *p = NULL;
+    use(device);
     if (cudaMalloc(&p, bytes > 0 ? bytes : 1) != cudaSuccess) {
         (void)cudaGetLastError(); /* not enough memory is an answer, not a failure */
         return NULL;
@@ -56,29 +66,89 @@ static void *device_alloc(size_t bytes)
     return p;
 }
 
-static void device_release(void *p)
+static void device_release(void *device, void *p)
 {
+    use(device);
     cuda_must(cudaFree(p), "free");
 }
 
-static void device_upload(void *dst, const void *src, size_t bytes)
+static void device_upload(void *device, void *dst, const void *src, size_t bytes)
 {
+    use(device);
     cuda_must(cudaMemcpy(dst, src, bytes, cudaMemcpyHostToDevice), "copy to the device");
 }
 
-static void device_download(void *dst, const void *src, size_t bytes)
+static void device_download(void *device, void *dst, const void *src, size_t bytes)
 {
+    use(device);
     cuda_must(cudaMemcpy(dst, src, bytes, cudaMemcpyDeviceToHost),
               "copy from the device");
 }
 
-static void device_sync(void)
+static void device_sync(void *device)
 {
+    use(device);
     cuda_must(cudaDeviceSynchronize(), "what was queued");
 }
 
-static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+static int weight_prepare(void *device, const struct weight_spec *spec, const float *src,
+                          void *dst, struct err *err)
 {
+    use(device);
+    return cuda_weight_prepare(spec, src, dst, err);
+}
+
+static void weight_unpack(void *device, const struct weight_spec *spec, const void *src,
+                          float *dst)
+{
+    use(device);
+    cuda_weight_unpack(spec, src, dst);
+}
+
+/* -------------------------------------------------------------------------- ops */
+
+#define OP(op, n_in, n_out, in_place)                                                    \
+    static void run_##op(const struct op_args *args)                                     \
+    {                                                                                    \
+        use(args->device);                                                               \
+        cuda_##op(args);                                                                 \
+    }
+#include "kernels/ops.def"
+#undef OP
+
+/* Kernels count elements in 32 bits. */
+static const struct tensor *too_large(const struct tensor *t, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (t[i].data && t[i].dtype != DT_PREPARED &&
+            (int64_t)t[i].rows * t[i].cols > INT32_MAX)
+            return &t[i];
+    return NULL;
+}
+
+static bool supports(void *device, enum op op, const struct op_args *shapes, char *reason,
+                     size_t size)
+{
+    (void)device, (void)op;
+    if (shapes->attr.compute == DT_BF16) {
+        snprintf(reason, size,
+                 "it computes in float32 only - leave dtype out, or use backend cpu");
+        return false;
+    }
+    const struct tensor *t = too_large(shapes->in, OP_MAX_IN);
+    if (!t)
+        t = too_large(shapes->out, OP_MAX_OUT);
+    if (t)
+        snprintf(reason, size,
+                 "a tensor of %d x %d has more than 2^31 elements - try a smaller "
+                 "batch_size or max_length",
+                 t->rows, t->cols);
+    return !t;
+}
+
+static size_t workspace_bytes(void *device, enum op op, const struct op_args *shapes)
+{
+    const struct cuda_device *d = (const struct cuda_device *)device;
     const struct tensor *in = shapes->in;
     size_t bytes = 0;
     switch (op) {
@@ -86,9 +156,9 @@ static size_t workspace_bytes(enum op op, const struct op_args *shapes)
     case OP_linear_dx:
         if (in[1].dtype == DT_PREPARED && in[1].spec->quant != QUANT_NONE)
             bytes = (size_t)in[1].rows * in[1].cols * sizeof(float);
-        return blas_workspace_bytes() + bytes;
+        return d->blas.workspace_bytes + bytes;
     case OP_linear_dw:
-        return blas_workspace_bytes();
+        return d->blas.workspace_bytes;
     case OP_attention_bwd:
         return (size_t)in[0].rows * shapes->attr.heads * sizeof(float);
     case OP_sumsq:
@@ -102,16 +172,20 @@ static size_t workspace_bytes(enum op op, const struct op_args *shapes)
  */
 
 static char variant[320];
+static struct cuda_device device;
 static struct backend backend;
 
 static void fill_table(void)
 {
-#define OP(op, n_in, n_out, in_place) backend.ops[OP_##op] = cuda_##op;
+#define OP(op, n_in, n_out, in_place) backend.ops[OP_##op] = run_##op;
 #include "kernels/ops.def"
 #undef OP
     backend.abi = BACKEND_ABI;
     backend.name = BACKEND_NAME;
     backend.variant = variant;
+    backend.device = &device;
+    backend.activations = 1u << DT_F32;
+    backend.supports = supports;
     backend.workspace_bytes = workspace_bytes;
     backend.alloc = device_alloc;
     backend.release = device_release;
@@ -119,8 +193,8 @@ static void fill_table(void)
     backend.download = device_download;
     backend.sync = device_sync;
     backend.weight_bytes = cuda_weight_bytes;
-    backend.weight_prepare = cuda_weight_prepare;
-    backend.weight_unpack = cuda_weight_unpack;
+    backend.weight_prepare = weight_prepare;
+    backend.weight_unpack = weight_unpack;
 }
 
 /* 0, or -1 and a reason. */
@@ -132,16 +206,16 @@ static int open_device(char *reason, size_t size)
     if (status == cudaSuccess && count == 0)
         status = cudaErrorNoDevice;
     if (status == cudaSuccess)
-        status = cudaGetDeviceProperties(&p, 0);
+        status = cudaGetDeviceProperties(&p, device.number);
     if (status == cudaSuccess)
-        status = cudaSetDevice(0);
+        status = cudaSetDevice(device.number);
     if (status != cudaSuccess) {
         snprintf(reason, size, "CUDA says: %s", cudaGetErrorString(status));
         return -1;
     }
     snprintf(variant, sizeof variant, "%s, sm_%d%d, %.1f GiB", p.name, p.major, p.minor,
              (double)p.totalGlobalMem / (1 << 30));
-    return 0;
+    return blas_open(&device.blas, p.major, reason, size);
 }
 
 extern "C" __attribute__((visibility("default"))) const struct backend *
@@ -154,7 +228,7 @@ peftlab_backend_entry(const struct backend_host *host, char *reason, size_t size
         return NULL;
     }
     cuda_host = host;
-    if (open_device(reason, size) || blas_open(reason, size))
+    if (open_device(reason, size))
         return NULL;
     fill_table();
     return &backend;

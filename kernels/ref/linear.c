@@ -11,7 +11,7 @@ static const float *plain_weight(const struct op_args *args, int64_t *ld)
     *ld = w->dtype == DT_PREPARED ? w->cols : w->ld;
     if (w->dtype != DT_PREPARED || w->spec->quant == QUANT_NONE)
         return w->data;
-    ref_backend()->weight_unpack(w->spec, w->data, args->workspace);
+    ref_backend()->weight_unpack(NULL, w->spec, w->data, args->workspace);
     return args->workspace;
 }
 

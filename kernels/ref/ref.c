@@ -12,9 +12,10 @@ static size_t weight_bytes(const struct weight_spec *spec)
     return q4_layout(n, spec->block, spec->double_quant).bytes;
 }
 
-static int weight_prepare(const struct weight_spec *spec, const float *src, void *dst,
-                          struct err *err)
+static int weight_prepare(void *device, const struct weight_spec *spec, const float *src,
+                          void *dst, struct err *err)
 {
+    (void)device;
     size_t n = (size_t)spec->rows * spec->cols;
     if (spec->quant == QUANT_NONE) {
         memcpy(dst, src, n * sizeof(float));
@@ -27,8 +28,10 @@ static int weight_prepare(const struct weight_spec *spec, const float *src, void
     return 0;
 }
 
-static void weight_unpack(const struct weight_spec *spec, const void *src, float *dst)
+static void weight_unpack(void *device, const struct weight_spec *spec, const void *src,
+                          float *dst)
 {
+    (void)device;
     size_t n = (size_t)spec->rows * spec->cols;
     if (spec->quant == QUANT_NONE)
         memcpy(dst, src, n * sizeof(float));
@@ -37,8 +40,9 @@ static void weight_unpack(const struct weight_spec *spec, const void *src, float
 }
 
 /* Only a quantised weight needs room: for itself, unpacked. */
-static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+static size_t workspace_bytes(void *device, enum op op, const struct op_args *shapes)
 {
+    (void)device;
     const struct tensor *w = &shapes->in[1];
     if ((op != OP_linear && op != OP_linear_dx) || w->dtype != DT_PREPARED ||
         w->spec->quant == QUANT_NONE)
@@ -46,19 +50,34 @@ static size_t workspace_bytes(enum op op, const struct op_args *shapes)
     return (size_t)w->rows * w->cols * sizeof(float);
 }
 
-static void host_copy(void *dst, const void *src, size_t bytes)
+static void *host_alloc(void *device, size_t bytes)
 {
+    (void)device;
+    return mem_try_aligned(bytes);
+}
+
+static void host_release(void *device, void *p)
+{
+    (void)device;
+    mem_free_aligned(p);
+}
+
+static void host_copy(void *device, void *dst, const void *src, size_t bytes)
+{
+    (void)device;
     memcpy(dst, src, bytes);
 }
 
-static void host_sync(void)
+static void host_sync(void *device)
 {
+    (void)device;
 }
 
 static const struct backend backend = {
     .abi = BACKEND_ABI,
     .name = "ref",
     .variant = "",
+    .activations = 1u << DT_F32,
     .ops =
         {
 #define OP(name, n_in, n_out, in_place) [OP_##name] = ref_##name,
@@ -66,9 +85,8 @@ static const struct backend backend = {
 #undef OP
         },
     .workspace_bytes = workspace_bytes,
-    .alloc = mem_try_aligned,
-    .release = mem_free_aligned,
-    .bf16 = true,
+    .alloc = host_alloc,
+    .release = host_release,
     .upload = host_copy,
     .download = host_copy,
     .sync = host_sync,

@@ -15,7 +15,8 @@
  * graph_plan drops nodes that nobody needs, finds each tensor's first and last use, and
  * gives it an offset in one activation arena (greedy by size; in-place ops share memory
  * with a dying input). The same plan serves prediction and training, so the two agree to
- * the byte. graph_run resolves views and calls the backend. */
+ * the byte; it asks the backend whether it takes each node. graph_run resolves views and
+ * calls the backend. */
 #ifndef RUNNER_GRAPH_GRAPH_H
 #define RUNNER_GRAPH_GRAPH_H
 
@@ -136,7 +137,8 @@ void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
 bool graph_needs_dx(const struct graph *g, int param);
 
 /* --- planning and running --- */
-void graph_plan(struct graph *g, const struct backend *backend);
+/* Fails where the backend declines a node or a format. */
+int graph_plan(struct graph *g, const struct backend *backend, struct err *err);
 double graph_flops(const struct graph *g, int32_t tokens,
                    int32_t sequences); /* of one run over such a micro-batch */
 /* Bytes of the batch buffers for the budgets; offsets of slots are in order, 64-byte

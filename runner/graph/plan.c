@@ -219,18 +219,36 @@ static void node_args(const struct graph *g, const struct graph_memory *m,
             a->out[k] = graph_tensor(g, m, n->out[k], tokens, sequences);
 }
 
-void graph_plan(struct graph *g, const struct backend *backend)
+static int check_formats(const struct graph *g, const struct backend *b, struct err *err)
+{
+    for (size_t t = 0; t < g->tensor_count; t++)
+        if (g->tensors[t].home == HOME_ACTIVATION &&
+            !(b->activations >> g->tensors[t].dtype & 1))
+            return err_set(err, ERR_CONFIG,
+                           "backend '%s' does not keep activations in %s", b->name,
+                           dtype_word(g->tensors[t].dtype));
+    return 0;
+}
+
+int graph_plan(struct graph *g, const struct backend *backend, struct err *err)
 {
     drop_dead_nodes(g);
+    int rc = check_formats(g, backend, err);
+    if (rc)
+        return rc;
     find_lifetimes(g);
     assign_offsets(g);
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
         node_args(g, NULL, &g->nodes[i], g->token_budget, g->sequence_budget, &a);
-        const size_t need = aligned(backend->workspace_bytes(g->nodes[i].op, &a));
+        if ((rc = backend_takes(backend, g->nodes[i].op, &a, err)))
+            return rc;
+        const size_t need =
+            aligned(backend->workspace_bytes(backend->device, g->nodes[i].op, &a));
         if (need > g->workspace_bytes)
             g->workspace_bytes = need;
     }
+    return 0;
 }
 
 double graph_flops(const struct graph *g, int32_t tokens, int32_t sequences)
@@ -271,13 +289,13 @@ void graph_call(const struct backend *backend, const struct graph_memory *m, enu
 {
     args->workspace = m->workspace;
     if (!m->watch) {
-        backend->ops[op](args);
+        backend_call(backend, op, args);
         return;
     }
-    backend->sync();
+    backend->sync(backend->device);
     const double begin = clock_mono_s();
-    backend->ops[op](args);
-    backend->sync();
+    backend_call(backend, op, args);
+    backend->sync(backend->device);
     m->watch->ran(m->watch, op, args, clock_mono_s() - begin);
 }
 

@@ -341,6 +341,7 @@ struct param *net_site_param(const struct net *net, const struct linear_site *s,
 float *net_download(const struct backend *backend, const struct param *p)
 {
     float *values = xmalloc((size_t)param_size(p) * sizeof *values);
-    backend->download(values, p->value.data, (size_t)param_size(p) * sizeof *values);
+    backend->download(backend->device, values, p->value.data,
+                      (size_t)param_size(p) * sizeof *values);
     return values;
 }

@@ -17,27 +17,28 @@ double calibrate_flops_per_s(const struct backend *b)
     if (known > 0)
         return known;
     float *plain = xcalloc(SIZE * SIZE, sizeof *plain);
-    void *x = b->alloc(ROWS * SIZE * sizeof(float)),
-         *y = b->alloc(ROWS * SIZE * sizeof(float));
-    void *w = b->alloc(b->weight_bytes(&spec));
+    void *x = b->alloc(b->device, ROWS * SIZE * sizeof(float)),
+         *y = b->alloc(b->device, ROWS * SIZE * sizeof(float));
+    void *w = b->alloc(b->device, b->weight_bytes(&spec));
     struct op_args a = {.in = {{x, DT_F32, ROWS, SIZE, SIZE, NULL},
                                {w, DT_PREPARED, SIZE, SIZE, SIZE, &spec}},
                         .out[0] = {y, DT_F32, ROWS, SIZE, SIZE, NULL},
                         .attr.scale = 1};
-    a.workspace = b->alloc(b->workspace_bytes(OP_linear, &a) + 64);
+    a.workspace = b->alloc(b->device, b->workspace_bytes(b->device, OP_linear, &a) + 64);
     double best = INFINITY;
-    if (x && y && w && a.workspace && b->weight_prepare(&spec, plain, w, NULL) == 0)
+    if (x && y && w && a.workspace &&
+        b->weight_prepare(b->device, &spec, plain, w, NULL) == 0)
         for (int i = 0; i < RUNS; i++) {
             const double begin = clock_mono_s();
-            b->ops[OP_linear](&a);
-            b->sync();
+            backend_call(b, OP_linear, &a);
+            b->sync(b->device);
             best = fmin(best, clock_mono_s() - begin);
         }
     known = op_flops(OP_linear, &a) / best;
-    b->release(a.workspace);
-    b->release(w);
-    b->release(y);
-    b->release(x);
+    b->release(b->device, a.workspace);
+    b->release(b->device, w);
+    b->release(b->device, y);
+    b->release(b->device, x);
     free(plain);
     return known;
 }
@@ -48,7 +49,7 @@ struct peak calibrate_peak(const struct backend *b)
     if (known.flops_per_s > 0)
         return known;
     const bool own = b->peak_flops_per_s;
-    known = (struct peak){own ? b->peak_flops_per_s() : calibrate_flops_per_s(b),
+    known = (struct peak){own ? b->peak_flops_per_s(b->device) : calibrate_flops_per_s(b),
                           own ? "fp32 multiply-adds in registers, all threads"
                               : "best rate of the linear op"};
     return known;

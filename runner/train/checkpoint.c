@@ -97,7 +97,7 @@ static int write_piece(FILE *f, const struct piece *p, const struct backend *b,
         const size_t n = p->bytes - at < CHUNK ? p->bytes - at : CHUNK;
         const char *from = (const char *)p->data + at;
         if (p->on_device)
-            b->download(chunk, from, n);
+            b->download(b->device, chunk, from, n);
         if (fwrite(p->on_device ? chunk : from, 1, n, f) != n)
             return -1;
     }
@@ -284,7 +284,7 @@ static int read_state(const char *dir, const struct pieces *p, const struct back
             const size_t n = q->bytes - at < CHUNK ? q->bytes - at : CHUNK;
             ok = fread(chunk, 1, n, f) == n;
             if (ok && q->on_device)
-                b->upload((char *)q->data + at, chunk, n);
+                b->upload(b->device, (char *)q->data + at, chunk, n);
             else if (ok)
                 memcpy((char *)q->data + at, chunk, n);
         }

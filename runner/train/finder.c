@@ -10,7 +10,7 @@ static bool is_finite(const struct backend *b, const struct tensor *t)
     float *row = xmalloc((size_t)t->cols * sizeof *row + 1);
     bool ok = true;
     for (int32_t r = 0; r < t->rows && ok; r++) {
-        b->download(row, (const float *)t->data + r * t->ld,
+        b->download(b->device, row, (const float *)t->data + r * t->ld,
                     (size_t)t->cols * sizeof *row);
         for (int32_t c = 0; c < t->cols && ok; c++)
             ok = isfinite(row[c]);

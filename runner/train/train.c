@@ -49,7 +49,8 @@ static double sum_losses(struct loop *l, int32_t tokens, int32_t rows)
     const struct tensor t =
         graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, tokens, rows);
     double sum = 0;
-    s->backend->download(l->losses, t.data, (size_t)rows * sizeof(float));
+    s->backend->download(s->backend->device, l->losses, t.data,
+                         (size_t)rows * sizeof(float));
     for (int32_t i = 0; i < rows; i++)
         sum += l->losses[i];
     return sum;
@@ -94,7 +95,7 @@ static double gradient_norm(const struct session *s)
                         .out[0] = {scalar, DT_F64, 1, 1, 1, NULL}};
     double sum;
     call(s, OP_sumsq, &a);
-    s->backend->download(&sum, scalar, sizeof sum);
+    s->backend->download(s->backend->device, &sum, scalar, sizeof sum);
     return sqrt(sum);
 }
 
@@ -171,7 +172,7 @@ static int one_update(struct loop *l, int64_t update, struct update_log *log,
     optimise(l, update, log);
     if (s->net.method->after_update)
         s->net.method->after_update(&s->net, s->backend, update, clipping(l, log));
-    s->backend->sync();
+    s->backend->sync(s->backend->device);
     return 0;
 }
 

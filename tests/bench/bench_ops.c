@@ -117,7 +117,7 @@ static void release(struct op_args *args)
 /* Seconds of one call, the best round. */
 static double time_op(const struct backend *b, enum op op, struct op_args *args)
 {
-    args->workspace = mem_try_aligned(b->workspace_bytes(op, args) + 64);
+    args->workspace = mem_try_aligned(b->workspace_bytes(b->device, op, args) + 64);
     double best = INFINITY;
     long calls = 1;
     for (int round = 0; round < ROUNDS; round++) {
@@ -196,7 +196,7 @@ static struct tensor weight(const struct backend *b, const struct product *p,
         .compute = DT_F32,
     };
     void *prepared = mem_try_aligned(b->weight_bytes(spec));
-    b->weight_prepare(spec, w.data, prepared, NULL);
+    b->weight_prepare(b->device, spec, w.data, prepared, NULL);
     mem_free_aligned(w.data);
     w.data = prepared;
     w.dtype = DT_PREPARED;

@@ -73,5 +73,5 @@ const struct backend *peftlab_backend_entry(const struct backend_host *host, cha
     local case=$ROOT/tests/golden/cases/bert-full
     PEFTLAB_BACKEND_DIR=$(dirname "$EMUL") PEFTLAB_BACKEND=cuda-emul run -78 "$PEFTLAB" train "$case/trial.yaml" dtype=bfloat16 \
         --out "$BATS_TEST_TMPDIR/run"
-    has "backend 'cuda-emul' computes in float32 only"
+    has "backend 'cuda-emul' does not run 'linear' here: it computes in float32 only"
 }

@@ -33,8 +33,9 @@ static void burn(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-double V(peak_flops_per_s)(void)
+double V(peak_flops_per_s)(void *device)
 {
+    (void)device;
     enum { MAX_PIECES = 1024 };
     static float sums[MAX_PIECES];
     const size_t pieces = (size_t)min_int(4 * pool_threads(), MAX_PIECES);

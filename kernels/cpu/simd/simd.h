@@ -35,7 +35,7 @@
 #undef OP
 
 /* ---- peak.c ---- */
-double V(peak_flops_per_s)(void);
+double V(peak_flops_per_s)(void *device);
 
 /* ---- tile.c ---- */
 
@@ -139,9 +139,10 @@ size_t V(narrow_bytes)(int k);
 /* ---- weight.c, workspace.c ---- */
 
 size_t V(weight_bytes)(const struct weight_spec *spec);
-int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
-                      struct err *err);
-void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *dst);
+int V(weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
+                      void *dst, struct err *err);
+void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
+                      float *dst);
 /* Panels of W^T for y = x W^T, and of W for dx = dy W. */
 const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data);
 const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data);

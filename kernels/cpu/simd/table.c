@@ -2,8 +2,9 @@
 #include "kernels/cpu/simd/simd.h"
 #include "lib/mem.h"
 
-static size_t workspace_bytes(enum op op, const struct op_args *shapes)
+static size_t workspace_bytes(void *device, enum op op, const struct op_args *shapes)
 {
+    (void)device;
     static size_t (*const of_op[OP_COUNT])(const struct op_args *) = {
         [OP_linear] = V(linear_bytes),
         [OP_linear_dx] = V(linear_dx_bytes),
@@ -15,14 +16,28 @@ static size_t workspace_bytes(enum op op, const struct op_args *shapes)
     return of_op[op] ? of_op[op](shapes) : 0;
 }
 
-static void copy_bytes(void *dst, const void *src, size_t bytes)
+static void *host_alloc(void *device, size_t bytes)
 {
+    (void)device;
+    return mem_try_aligned(bytes);
+}
+
+static void host_release(void *device, void *p)
+{
+    (void)device;
+    mem_free_aligned(p);
+}
+
+static void host_copy(void *device, void *dst, const void *src, size_t bytes)
+{
+    (void)device;
     memcpy(dst, src, bytes);
 }
 
 /* Ops return when they are done. */
-static void sync_nothing(void)
+static void host_sync(void *device)
 {
+    (void)device;
 }
 
 #define V_TEXT(x) #x
@@ -33,6 +48,7 @@ const struct backend V(table) = {
     .abi = BACKEND_ABI,
     .name = "cpu",
     .variant = V_NAME(CPU_VARIANT),
+    .activations = 1u << DT_F32,
     .ops =
         {
 #define OP(name, n_in, n_out, in_place) [OP_##name] = V(name),
@@ -40,12 +56,11 @@ const struct backend V(table) = {
 #undef OP
         },
     .workspace_bytes = workspace_bytes,
-    .alloc = mem_try_aligned,
-    .release = mem_free_aligned,
-    .bf16 = true,
-    .upload = copy_bytes,
-    .download = copy_bytes,
-    .sync = sync_nothing,
+    .alloc = host_alloc,
+    .release = host_release,
+    .upload = host_copy,
+    .download = host_copy,
+    .sync = host_sync,
     .weight_bytes = V(weight_bytes),
     .weight_prepare = V(weight_prepare),
     .weight_unpack = V(weight_unpack),

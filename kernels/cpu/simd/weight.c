@@ -57,9 +57,10 @@ static void prepare(const struct weight_spec *spec, const float *src, int by_k,
     });
 }
 
-int V(weight_prepare)(const struct weight_spec *spec, const float *src, void *dst,
-                      struct err *err)
+int V(weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
+                      void *dst, struct err *err)
 {
+    (void)device;
     const size_t count = (size_t)spec->rows * spec->cols;
     if (spec->compute != DT_F32 && spec->compute != DT_BF16)
         return err_set(err, ERR_CONFIG,
@@ -89,8 +90,10 @@ static float element(const struct weight_spec *spec, const float *panel, int i)
     return x;
 }
 
-void V(weight_unpack)(const struct weight_spec *spec, const void *src, float *dst)
+void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
+                      float *dst)
 {
+    (void)device;
     const int out = spec->rows, in = spec->cols;
     if (spec->quant != QUANT_NONE) {
         const struct q4 q = V(q4_open)(spec, src);

@@ -74,7 +74,7 @@ static void *saved_values(const struct net *net, const struct backend *backend,
     const size_t own_bytes = (size_t)param_size(p) * sizeof(float);
     float *own = xmalloc(own_bytes);
     *bytes = saved_shape(net, p, shape);
-    backend->download(own, p->value.data, own_bytes);
+    backend->download(backend->device, own, p->value.data, own_bytes);
     if (!net->method->files->saved)
         return own;
     float *out = xmalloc(*bytes);

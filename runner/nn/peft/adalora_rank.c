@@ -9,7 +9,7 @@
 static float *download(const struct backend *backend, const void *data, int64_t count)
 {
     float *values = xmalloc((size_t)count * sizeof *values);
-    backend->download(values, data, (size_t)count * sizeof *values);
+    backend->download(backend->device, values, data, (size_t)count * sizeof *values);
     return values;
 }
 
@@ -49,7 +49,8 @@ static double add_orthogonality(const struct param *p, bool columns, double weig
                                : &grad[(int64_t)i * p->cols + k];
             *g = (float)(*g + factor * sum);
         }
-    backend->upload(p->grad.data, grad, (size_t)param_size(p) * sizeof *grad);
+    backend->upload(backend->device, p->grad.data, grad,
+                    (size_t)param_size(p) * sizeof *grad);
     free(m);
     free(grad);
     free(v);
@@ -153,7 +154,7 @@ static void zero_what_is_gone(const struct adalora *l, const struct backend *bac
         for (int32_t r = 0; r < l->rank; r++)
             if (!l->kept[i * (size_t)l->rank + (size_t)r])
                 v[r] = 0;
-        backend->upload(e->value.data, v, (size_t)l->rank * sizeof *v);
+        backend->upload(backend->device, e->value.data, v, (size_t)l->rank * sizeof *v);
         free(v);
     }
 }

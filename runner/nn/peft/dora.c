@@ -60,7 +60,8 @@ int dora_record(const struct net *net, struct graph *g, const struct linear_site
 static void upload(const struct backend *backend, const struct param *p,
                    const float *values)
 {
-    backend->upload(p->value.data, values, (size_t)param_size(p) * sizeof *values);
+    backend->upload(backend->device, p->value.data, values,
+                    (size_t)param_size(p) * sizeof *values);
 }
 
 /* |row| of a matrix, squared. */
@@ -79,7 +80,7 @@ void dora_derive(struct net *net, const struct backend *backend,
                        *m = net_site_param(net, s, MAGNITUDE);
     float *values = xmalloc((size_t)param_size(w) * sizeof *values);
     float *norms = xmalloc((size_t)s->out * sizeof *norms);
-    backend->weight_unpack(&w->spec, w->value.data, values);
+    backend->weight_unpack(backend->device, &w->spec, w->value.data, values);
     for (int32_t r = 0; r < s->out; r++)
         norms[r] = (float)square(values + (size_t)r * s->in, s->in);
     upload(backend, net_site_param(net, s, SQUARES), norms);

@@ -119,7 +119,7 @@ static float *values_of(const struct net *net, const struct backend *backend,
     const struct param *p = params_find(&net->params, name);
     const size_t bytes = (size_t)param_size(p) * sizeof(float);
     float *values = xmalloc(bytes);
-    backend->download(values, p->value.data, bytes);
+    backend->download(backend->device, values, p->value.data, bytes);
     *rows = p->rows;
     *cols = p->cols;
     return values;

@@ -135,7 +135,7 @@ static void check_backend(const struct backend *b)
                                      .weight_decay = 0.1f,
                                      .grad_scale = 0.5f,
                                      .t = t}};
-        b->ops[OP_adamw_8bit](&a);
+        backend_call(b, OP_adamw_8bit, &a);
         by_formula(&want, g, &a.attr);
         for (int i = 0; i < N; i++) {
             for (int k = 0; k < 2; k++) {
@@ -178,7 +178,7 @@ static void test_small_tensors(void **state)
                      .weight_decay = 0.5f,
                      .grad_scale = 1,
                      .t = 1}};
-        backend_get(names[k], NULL)->ops[OP_adamw_8bit](&a);
+        backend_call(backend_get(names[k], NULL), OP_adamw_8bit, &a);
         assert_float_equal(p[0], (1 - 0.1) * 0.95, 1e-6);
         assert_float_equal(p[1], (2 + 0.1) * 0.95, 1e-6);
         assert_float_equal(p[2], 3 * 0.95, 1e-6);

@@ -528,9 +528,9 @@ static inline struct tensor device_tensor(const struct backend *b,
     *memory = NULL;
     if (!t->view.data)
         return d;
-    *memory = b->alloc(t->size);
+    *memory = b->alloc(b->device, t->size);
     assert_non_null(*memory);
-    b->upload(*memory, t->bytes, t->size);
+    b->upload(b->device, *memory, t->bytes, t->size);
     d.data = (char *)*memory + ((char *)t->view.data - t->bytes);
     return d;
 }
@@ -541,9 +541,9 @@ static inline struct tensor device_weight(const struct backend *b,
 {
     struct tensor d = t->view;
     struct err err = ERR_INIT;
-    *memory = b->alloc(b->weight_bytes(spec));
+    *memory = b->alloc(b->device, b->weight_bytes(spec));
     assert_non_null(*memory);
-    if (b->weight_prepare(spec, (float *)t->bytes, *memory, &err))
+    if (b->weight_prepare(b->device, spec, (float *)t->bytes, *memory, &err))
         fail_msg("%s", err.msg);
     d.data = *memory;
     d.dtype = DT_PREPARED;
@@ -566,24 +566,24 @@ static inline void call_run(const struct call *call, const struct backend *b,
     for (int i = 0; i < info->n_out; i++)
         args.out[i] = device_tensor(b, &call->out[i], &out[i]);
     if (in_place) {
-        b->upload(out[0], call->in[0].bytes, call->in[0].size);
+        b->upload(b->device, out[0], call->in[0].bytes, call->in[0].size);
         args.in[0].data = args.out[0].data;
     }
-    size_t workspace = b->workspace_bytes(call->c->op, &args);
-    args.workspace = workspace ? b->alloc(workspace) : NULL;
-    b->ops[call->c->op](&args);
-    b->sync();
+    size_t workspace = b->workspace_bytes(b->device, call->c->op, &args);
+    args.workspace = workspace ? b->alloc(b->device, workspace) : NULL;
+    backend_call(b, call->c->op, &args);
+    b->sync(b->device);
     *o = (struct outcome){{0}};
     for (int i = 0; i < info->n_out; i++) {
         if (!out[i])
             continue;
         o->out[i] = xmalloc(call->out[i].size);
-        b->download(o->out[i], out[i], call->out[i].size);
-        b->release(out[i]);
+        b->download(b->device, o->out[i], out[i], call->out[i].size);
+        b->release(b->device, out[i]);
     }
     for (int i = 0; i < info->n_in; i++)
-        b->release(in[i]);
-    b->release(args.workspace);
+        b->release(b->device, in[i]);
+    b->release(b->device, args.workspace);
 }
 
 /* ------------------------------------------------------------------------- the rest */
@@ -598,10 +598,11 @@ static inline const char *case_name(const struct op_case *c)
     return text;
 }
 
-/* Not yet written: CUDA computes in fp32 only (and says so). */
-static inline int backend_takes(const struct backend *b, const struct op_case *c)
+/* Cases of what a backend declines are left out for it. */
+static inline bool case_is_taken(const struct backend *b, const struct op_case *c)
 {
-    return !c->bf16 || strncmp(b->name, "cuda", 4) != 0;
+    const struct op_args a = {.attr.compute = c->bf16 ? DT_BF16 : DT_F32};
+    return backend_takes(b, c->op, &a, NULL) == 0;
 }
 
 /* Element (r, c) of an output in `bytes`, a buffer like t's own. */

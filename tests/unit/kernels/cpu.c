@@ -67,7 +67,7 @@ static void run_act(const struct backend *b, enum op op, enum act act, float *x,
     args.in[0] = op == OP_act ? tx : dy;
     if (op == OP_act_bwd)
         args.in[1] = tx;
-    b->ops[op](&args);
+    backend_call(b, op, &args);
     free(one);
 }
 
@@ -177,15 +177,15 @@ static float *numbers(uint64_t stream, size_t n)
 
 static void run(const struct backend *b, enum op op, struct op_args *args)
 {
-    size_t bytes = b->workspace_bytes(op, args);
+    size_t bytes = b->workspace_bytes(b->device, op, args);
     /* What lies behind the workspace must stay. */
-    char *memory = b->alloc(bytes + 64);
+    char *memory = b->alloc(b->device, bytes + 64);
     memset(memory, 0xff, bytes + 64);
     args->workspace = memory;
     b->ops[op](args);
     for (int i = 0; i < 64; i++)
         assert_int_equal((unsigned char)memory[bytes + i], 0xff);
-    b->release(memory);
+    b->release(b->device, memory);
 }
 
 static struct tensor view(float *data, int rows, int cols)
@@ -225,10 +225,11 @@ static void bf16_rounds_to_even(void **state)
         struct weight_spec spec = {.rows = 1, .cols = 2, .compute = DT_BF16};
         struct tensor weight = view(w, 1, 2);
         if (prepared) {
-            weight.data = b->alloc(b->weight_bytes(&spec));
+            weight.data = b->alloc(b->device, b->weight_bytes(&spec));
             weight.dtype = DT_PREPARED;
             weight.spec = &spec;
-            assert_int_equal(b->weight_prepare(&spec, w, weight.data, NULL), 0);
+            assert_int_equal(b->weight_prepare(b->device, &spec, w, weight.data, NULL),
+                             0);
         }
         struct op_args f = {
             .attr = {.scale = 1, .compute = DT_BF16},
@@ -239,7 +240,7 @@ static void bf16_rounds_to_even(void **state)
         for (int i = 0; i < N / 2; i++)
             assert_true(y[i] == nearest_bf16(x[2 * i]));
         if (prepared)
-            b->release(weight.data);
+            b->release(b->device, weight.data);
     }
 }
 
@@ -263,12 +264,13 @@ static void large_products(void **state)
         for (int i = 0; i < ROWS * OUT && form == 3; i++)
             dy[i] = nearest_bf16(dy[i]);
         if (form) {
-            weight.data = b->alloc(b->weight_bytes(&spec));
+            weight.data = b->alloc(b->device, b->weight_bytes(&spec));
             weight.dtype = DT_PREPARED;
             weight.spec = &spec;
-            assert_int_equal(b->weight_prepare(&spec, w, weight.data, NULL), 0);
+            assert_int_equal(b->weight_prepare(b->device, &spec, w, weight.data, NULL),
+                             0);
             plain = xmalloc(OUT * IN * sizeof(*plain));
-            b->weight_unpack(&spec, weight.data, plain);
+            b->weight_unpack(b->device, &spec, weight.data, plain);
         }
         struct op_args f = {
             .attr = {.scale = 1},
@@ -298,7 +300,7 @@ static void large_products(void **state)
             assert_memory_equal(alone, y + (size_t)rows[i] * OUT, OUT * sizeof(*alone));
         }
         if (form) {
-            b->release(weight.data);
+            b->release(b->device, weight.data);
             free(plain);
             continue;
         }

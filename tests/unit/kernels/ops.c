@@ -65,7 +65,7 @@ static void close_to_ref(void **state)
         call_new(&call, &cases[k]);
         call_run(&call, backends[0], 0, &want);
         for (int b = 0; b < backend_count; b++) {
-            if (!backend_takes(backends[b], &cases[k]))
+            if (!case_is_taken(backends[b], &cases[k]))
                 continue;
             call_run(&call, backends[b], 0, &ours);
             assert_close(&call, backends[b], &ours, &want, "against ref");
@@ -115,7 +115,7 @@ static void accumulating_adds(void **state)
         seen[cases[k].op] = 1;
         call_new(&call, &cases[k]);
         for (int b = 0; b < backend_count; b++) {
-            if (!backend_takes(backends[b], &cases[k]))
+            if (!case_is_taken(backends[b], &cases[k]))
                 continue;
             call.args.accumulate = 0;
             call_run(&call, backends[b], 0, &want);
@@ -238,14 +238,15 @@ static void weights_unpack(void **state)
             const struct backend *be = backends[b];
             if (specs[s].compute == DT_BF16 && !strncmp(be->name, "cuda", 4))
                 continue;
-            void *prepared = be->alloc(be->weight_bytes(&specs[s]));
-            assert_int_equal(be->weight_prepare(&specs[s], w, prepared, NULL), 0);
-            be->weight_unpack(&specs[s], prepared, ours);
+            void *prepared = be->alloc(be->device, be->weight_bytes(&specs[s]));
+            assert_int_equal(be->weight_prepare(be->device, &specs[s], w, prepared, NULL),
+                             0);
+            be->weight_unpack(be->device, &specs[s], prepared, ours);
             for (size_t i = 0; i < n; i++)
                 if (ours[i] != want[i])
                     fail_msg("%s %s: weight %zu: element %zu is %a, not %a", be->name,
                              be->variant, s, i, ours[i], want[i]);
-            be->release(prepared);
+            be->release(be->device, prepared);
         }
         free(w), free(want), free(ours);
     }
@@ -257,16 +258,19 @@ static void bad_weights_are_refused(void **state)
     float w[64 * 2] = {0};
     struct weight_spec spec = {2, 64, QUANT_NF4, 64, 1, 0, DT_F32};
     for (int b = 0; b < backend_count; b++) {
-        void *prepared = backends[b]->alloc(backends[b]->weight_bytes(&spec));
+        void *prepared =
+            backends[b]->alloc(backends[b]->device, backends[b]->weight_bytes(&spec));
         w[70] = NAN;
-        assert_int_equal(backends[b]->weight_prepare(&spec, w, prepared, NULL),
-                         -ERR_PARSE);
+        assert_int_equal(
+            backends[b]->weight_prepare(backends[b]->device, &spec, w, prepared, NULL),
+            -ERR_PARSE);
         w[70] = 0;
         spec.block = 48;
-        assert_int_equal(backends[b]->weight_prepare(&spec, w, prepared, NULL),
-                         -ERR_CONFIG);
+        assert_int_equal(
+            backends[b]->weight_prepare(backends[b]->device, &spec, w, prepared, NULL),
+            -ERR_CONFIG);
         spec.block = 64;
-        backends[b]->release(prepared);
+        backends[b]->release(backends[b]->device, prepared);
     }
 }
 
@@ -277,9 +281,9 @@ static void registry(void **state)
     for (int b = 0; b < backend_count; b++) {
         assert_int_equal(backends[b]->abi, BACKEND_ABI);
 #ifndef __SANITIZE_ADDRESS__ /* which dies of such a size itself */
-        assert_null(backends[b]->alloc(SIZE_MAX / 4));
+        assert_null(backends[b]->alloc(backends[b]->device, SIZE_MAX / 4));
 #endif
-        backends[b]->release(NULL);
+        backends[b]->release(backends[b]->device, NULL);
     }
     assert_string_equal(backend_get("cpu", &err)->name, "cpu");
     assert_string_equal(backend_get("ref", &err)->name, "ref");
@@ -288,6 +292,31 @@ static void registry(void **state)
     assert_int_equal(err.code, ERR_DEVICE);
     assert_non_null(strstr(err.msg, "'abacus'"));
     assert_null(cpu_backend_variant("abacus"));
+}
+
+/* A backend says before it runs what it will not, and why. */
+static void may_decline(void **state)
+{
+    (void)state;
+    const struct backend *emul = backend_get("cuda-emul", NULL);
+    struct err err = ERR_INIT;
+    float some;
+    struct op_args a = {.attr.compute = DT_BF16};
+    for (int b = 0; b < backend_count; b++) {
+        assert_true(backends[b]->activations >> DT_F32 & 1);
+        if (strncmp(backends[b]->name, "cuda", 4) != 0)
+            assert_int_equal(backend_takes(backends[b], OP_linear, &a, &err), 0);
+    }
+    if (!emul)
+        return;
+    assert_int_equal(backend_takes(emul, OP_linear, &a, &err), -ERR_CONFIG);
+    assert_string_equal(err.msg, "backend 'cuda-emul' does not run 'linear' here: it "
+                                 "computes in float32 only - leave dtype out, or use "
+                                 "backend cpu");
+    a = (struct op_args){.out[0] = {&some, DT_F32, 1 << 20, 1 << 11, 1 << 11, NULL}};
+    assert_int_equal(backend_takes(emul, OP_zero, &a, NULL), -ERR_CONFIG);
+    a.out[0].rows--;
+    assert_int_equal(backend_takes(emul, OP_zero, &a, NULL), 0);
 }
 
 static void flops(void **state)
@@ -330,6 +359,7 @@ int main(void)
         cmocka_unit_test(weights_unpack),
         cmocka_unit_test(bad_weights_are_refused),
         cmocka_unit_test(registry),
+        cmocka_unit_test(may_decline),
         cmocka_unit_test(flops),
         cmocka_unit_test(dtypes),
     };

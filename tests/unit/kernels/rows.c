@@ -100,7 +100,7 @@ static void rows_stand_alone(void **state)
                     call.out[o].view.data = NULL;
             for (int b = 0; b < backend_count; b++)
                 if (!is_exempt(backends[b], by_row[k].op) &&
-                    backend_takes(backends[b], &cases[i]))
+                    case_is_taken(backends[b], &cases[i]))
                     check_slices(&call, by_row[k].rows, backends[b]);
             call_free(&call);
         }
@@ -157,7 +157,7 @@ static void threads_do_not_matter(void **state)
             struct outcome o;
             call_new(&call, &cases[k]);
             for (int b = 1; b < backend_count; b++) {
-                if (!backend_takes(backends[b], &cases[k]))
+                if (!case_is_taken(backends[b], &cases[k]))
                     continue;
                 if (t == 0) {
                     call_run(&call, backends[b], 0, &first[b][k]);

@@ -156,7 +156,7 @@ static void logits_of(struct session *s, const struct graph *g, float *out)
     const int32_t tokens = session_load_batch(s, SPLIT_EVAL, NULL, 0, 4);
     graph_run(g, s->backend, &s->memory, tokens, 4, &step);
     const struct tensor t = graph_tensor(g, &s->memory, g->logits, tokens, 4);
-    s->backend->download(out, t.data, 12 * sizeof *out);
+    s->backend->download(s->backend->device, out, t.data, 12 * sizeof *out);
 }
 
 /* The trainable parameters away from their start, so that every part counts. */

@@ -281,7 +281,7 @@ static double loss_now(struct session *s)
     graph_run(&s->train_graph, s->backend, &s->memory, tokens, 4, &step);
     const struct tensor t =
         graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, tokens, 4);
-    s->backend->download(losses, t.data, sizeof losses);
+    s->backend->download(s->backend->device, losses, t.data, sizeof losses);
     for (int i = 0; i < 4; i++)
         sum += losses[i];
     return sum / 4;
@@ -302,7 +302,7 @@ static void hold_dora_factor(struct session *s, const struct param *moved, doubl
         if (!m || m == moved)
             continue;
         float *values = xmalloc((size_t)param_size(w) * sizeof *values);
-        s->backend->weight_unpack(&w->spec, w->value.data, values);
+        s->backend->weight_unpack(s->backend->device, &w->spec, w->value.data, values);
         lora_add(values, t, a->value.data, b->value.data);
         for (int32_t r = 0; r < t->out; r++) {
             double square = 0;
