@@ -81,7 +81,7 @@ static int stop_running(struct store *store, int64_t sweep, struct err *err)
     json_array_foreach(json_object_get(result, "rows"), i, row) if (rc >= 0) rc =
         store_trial_stop(store, json_integer_value(json_array_get(row, 0)), err);
     json_decref(result);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 static int stop_command(const json_t *values, const char *const *words, size_t count,

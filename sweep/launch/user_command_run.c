@@ -127,10 +127,10 @@ static enum err_code code_of(int status)
 static int outcome(const struct command_run *r, int status, struct err *err)
 {
     const enum err_code code = code_of(status);
+    if (r->stops) /* whatever it says on leaving: it is not through */
+        return err_set(err, ERR_BUSY, "asked to stop");
     if (code == ERR_OK)
         return 0;
-    if (r->stops)
-        return err_set(err, ERR_BUSY, "asked to stop");
     char *words = last_words(r->t);
     if (status > 128 && status < 128 + NSIG)
         err_set(err, code, "the program was killed by signal %d (%s)%s%.400s",

@@ -172,12 +172,18 @@ static int poll_children(struct controller *c)
     return rc;
 }
 
+/* The store hears of it first, so that what is killed counts as stopped, not as lost. */
+static void stop_child(struct controller *c, struct ctl_child *child, bool by_force)
+{
+    store_trial_stop(c->store, c->trials[child->trial].id, NULL);
+    c->launcher->stop(child->handle, by_force);
+    child->stop_sent = clock_mono_s();
+}
+
 static void stop_children(struct controller *c, bool by_force)
 {
-    for (int i = 0; i < c->child_count; i++) {
-        c->launcher->stop(c->children[i].handle, by_force);
-        c->children[i].stop_sent = clock_mono_s();
-    }
+    for (int i = 0; i < c->child_count; i++)
+        stop_child(c, &c->children[i], by_force);
 }
 
 /* Time limits of single trials; a child that does not end when asked is killed. */
@@ -189,11 +195,9 @@ static void check_times(struct controller *c)
         const double spent = now - child->started + c->trials[child->trial].spent_s;
         if (limit > 0 && spent > limit && child->stop_sent == 0) {
             child->timed_out = true;
-            child->stop_sent = now;
-            c->launcher->stop(child->handle, false);
+            stop_child(c, child, false);
         } else if (child->timed_out && now - child->stop_sent > STOP_GRACE_S) {
-            child->stop_sent = now;
-            c->launcher->stop(child->handle, true);
+            stop_child(c, child, true);
         }
     }
 }

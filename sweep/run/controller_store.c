@@ -230,8 +230,10 @@ int controller_end_trial(struct controller *c, struct ctl_trial *t,
                          enum trial_state state, int exit_code, const char *reason)
 {
     struct run_claim claim;
-    int rc =
-        store_claim(c->store, c->sweep, t->id, LEASE_MS, c->o->run_root, &claim, c->err);
+    int rc = store_trial_close(c->store, t->id, state, reason, c->err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = store_claim(c->store, c->sweep, t->id, LEASE_MS, c->o->run_root, &claim, c->err);
     if (rc <= 0)
         return rc; /* somebody else has it now */
     return store_run_finish(c->store, claim.run, state, exit_code, reason, c->err);

@@ -34,6 +34,7 @@ enum {
     ALIVE,
     LOSE_RUN,
     LOSE_TRIAL,
+    FILL_SUMMARY,
 };
 #define NOT_STOPPED "(SELECT stopped FROM sweep WHERE id = ?1) IS NOT 1"
 static const char *const sql[] = {
@@ -44,7 +45,7 @@ static const char *const sql[] = {
     [NEXT_ONLY] = "SELECT id, sweep FROM trial WHERE " NOT_STOPPED " AND id = ?2 AND (?1 "
                   "= 0 OR sweep = ?1) AND state IN ('waiting', 'preempted')",
     [TAKE] = "UPDATE trial SET state = 'running', attempts = attempts + 1, stop_asked = "
-             "0 WHERE id = ?1 RETURNING attempts",
+             "0, stop_as = NULL, stop_reason = NULL WHERE id = ?1 RETURNING attempts",
     [EXISTS] = "SELECT id FROM trial WHERE id = ?1",
     [OPEN_RUN] = "INSERT INTO run (trial, attempt, state, started_ms, heartbeat_ms, "
                  "lease_until_ms, owner_host, owner_scope, owner_pid, owner_start_ticks, "
@@ -71,14 +72,24 @@ static const char *const sql[] = {
               "owner_pid, owner_start_ticks, lease_mono_ms FROM run JOIN trial ON "
               "trial.id = run.trial "
               "WHERE run.state = 'running' AND (?1 = 0 OR trial.sweep = ?1)",
-    /* Renewed or ended meanwhile: no row changes. */
+    /* Renewed or ended meanwhile: no row changes. One that was asked to end was killed on
+       purpose: that is no loss. */
     [LOSE_RUN] =
-        "UPDATE run SET state = 'stale', ended_ms = ?2, reason = ?3 WHERE id = ?1 "
+        "UPDATE run SET ended_ms = ?2, (state, reason) = (SELECT CASE WHEN stop_asked "
+        "THEN ifnull(stop_as, 'preempted') ELSE 'stale' END, CASE WHEN stop_asked THEN "
+        "ifnull(stop_reason, 'asked to stop, and killed') ELSE ?3 END FROM trial WHERE "
+        "trial.id = run.trial) WHERE id = ?1 "
         "AND state = 'running' AND lease_until_ms = ?4 AND owner_pid = ?5",
-    [LOSE_TRIAL] = "UPDATE trial SET lost = lost + 1, stop_asked = 0, state = CASE WHEN "
-                   "stop_asked AND stop_as IS NOT NULL THEN stop_as WHEN "
-                   "lost + 1 >= ?3 THEN 'failed' ELSE 'waiting' END "
-                   "WHERE id = ?1 AND last_run = ?2",
+    [LOSE_TRIAL] =
+        "UPDATE trial SET lost = lost + (NOT stop_asked), stop_asked = 0, summary_run = "
+        "CASE WHEN stop_asked OR lost + 1 >= ?3 THEN ?2 ELSE summary_run END, state = "
+        "CASE WHEN stop_asked THEN ifnull(stop_as, 'preempted') WHEN lost + 1 >= ?3 THEN "
+        "'failed' ELSE 'waiting' END WHERE id = ?1 AND last_run = ?2",
+    /* What it measured last, where it did not come to say so itself. */
+    [FILL_SUMMARY] =
+        "INSERT OR IGNORE INTO run_summary (run, key, value, kind) SELECT run, key, "
+        "value, kind FROM (SELECT run, key, max(step), value, kind FROM metric WHERE run "
+        "= ?1 GROUP BY run, key)",
 };
 
 /* In which a PID has meaning: the boot and the PID namespace (two containers of one host
@@ -307,6 +318,8 @@ int store_run_finish(struct store *s, int64_t run, enum trial_state state, int e
                 s, sql[END_TRIAL],
                 ARGS(A_INT(trial), A_TEXT(trial_state_name(state)), A_INT(run)), err);
     }
+    if (rc >= 0 && before == TRIAL_running && state != TRIAL_complete)
+        rc = store_exec(s, sql[FILL_SUMMARY], ARGS(A_INT(run)), err);
     free(why);
     rc = store_end(s, rc, err);
     return rc < 0 ? rc : 0;
@@ -382,6 +395,8 @@ int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
             rc = store_exec(
                 s, sql[LOSE_TRIAL],
                 ARGS(A_INT(list[i].trial), A_INT(list[i].run), A_INT(max_attempts)), err);
+            if (rc >= 0)
+                rc = store_exec(s, sql[FILL_SUMMARY], ARGS(A_INT(list[i].run)), err);
         }
         rc = store_end(s, rc, err);
     }

@@ -11,7 +11,7 @@
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
-enum { SET_UNTIL, ASK, END_WAITING, END_LAST_RUN, ASKED };
+enum { SET_UNTIL, ASK, END_WAITING, END_LAST_RUN, WAS_STOPPED, ASKED };
 static const char *const sql[] = {
     [SET_UNTIL] = "UPDATE run SET until_step = ?2 WHERE id = ?1",
     [ASK] = "UPDATE trial SET stop_asked = 1, stop_as = ?2, stop_reason = ?3 "
@@ -19,8 +19,11 @@ static const char *const sql[] = {
     [END_WAITING] = "UPDATE trial SET state = ?2, stop_asked = 0, summary_run = last_run "
                     "WHERE id = ?1 AND state IN ('waiting', 'preempted')",
     [END_LAST_RUN] =
-        "UPDATE run SET state = ?2, reason = ?3 WHERE state = 'preempted' AND "
-        "id = (SELECT last_run FROM trial WHERE id = ?1)",
+        "UPDATE run SET state = ?2, reason = ?3 WHERE state IN ('preempted', 'stale') "
+        "AND id = (SELECT last_run FROM trial WHERE id = ?1)",
+    [WAS_STOPPED] = "SELECT run.id FROM trial JOIN run ON run.id = trial.last_run WHERE "
+                    "trial.id = ?1 AND trial.state IN ('waiting', 'preempted') AND "
+                    "run.state IN ('preempted', 'stale')",
     [ASKED] = "SELECT stop_as, stop_reason FROM trial WHERE id = ?1 AND stop_asked = 1",
 };
 
@@ -36,6 +39,33 @@ int store_run_until(struct store *s, int64_t run, int64_t step, struct err *err)
     return rc < 0 ? rc : 0;
 }
 
+/* In a transaction: the trial, where it waits, and the run whose reason readers see. */
+static int end_waiting(struct store *s, int64_t trial, const char *state, const char *why,
+                       struct err *err)
+{
+    int rc = store_exec(s, sql[END_WAITING], ARGS(A_INT(trial), A_TEXT(state)), err);
+    if (rc > 0 && store_exec(s, sql[END_LAST_RUN],
+                             ARGS(A_INT(trial), A_TEXT(state), A_TEXT(why)), err) < 0)
+        rc = -(int)err->code;
+    return rc;
+}
+
+int store_trial_close(struct store *s, int64_t trial, enum trial_state state,
+                      const char *reason, struct err *err)
+{
+    int64_t run = 0;
+    char *why = store_repair_text(reason);
+    int rc = store_begin(s, err);
+    if (rc == 0) {
+        rc = store_int(s, sql[WAS_STOPPED], ARGS(A_INT(trial)), &run, err);
+        if (rc > 0)
+            rc = end_waiting(s, trial, trial_state_name(state), why, err);
+        rc = store_end(s, rc, err);
+    }
+    free(why);
+    return rc;
+}
+
 int store_trial_end(struct store *s, int64_t trial, enum trial_state state,
                     const char *reason, struct err *err)
 {
@@ -45,11 +75,8 @@ int store_trial_end(struct store *s, int64_t trial, enum trial_state state,
     int rc = store_begin(s, err);
     if (rc == 0) {
         rc = store_exec(s, sql[ASK], args, err);
-        if (rc == 0) {
-            rc = store_exec(s, sql[END_WAITING], ARGS(A_INT(trial), A_TEXT(name)), err);
-            if (rc > 0 && store_exec(s, sql[END_LAST_RUN], args, err) < 0)
-                rc = -(int)err->code;
-        }
+        if (rc == 0)
+            rc = end_waiting(s, trial, name, why, err);
         rc = store_end(s, rc, err);
     }
     free(why);

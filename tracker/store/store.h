@@ -130,14 +130,20 @@ int store_run_finish(struct store *s, int64_t run, enum trial_state state, int e
  * counts anew; preemptions do not count). *reaped counts. */
 int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
                struct err *err);
-/* Asks the run of a running trial to end (store_heartbeat tells it); a waiting trial is
- * cancelled at once. */
+/* Asks the run of a running trial to end (store_heartbeat tells it). It ends as preempted
+ * (or as store_trial_end has it), also when its process is killed for not heeding. 1, or
+ * 0 where it does not run. */
 int store_trial_stop(struct store *s, int64_t trial, struct err *err);
 /* Ends a trial for good as pruned or cancelled; it keeps its numbers. One that runs is
  * asked to end (store_run_finish then gives it that state and reason instead of
  * preempted), one that waits or is parked has ended at once. */
 int store_trial_end(struct store *s, int64_t trial, enum trial_state state,
                     const char *reason, struct err *err);
+/* Ends a trial that does not run where its last run was stopped or lost, which becomes its
+ * end: state and reason replace those of the run, its numbers stay what the trial
+ * measured. 1, or 0 where the trial runs or its last run had ended by itself. */
+int store_trial_close(struct store *s, int64_t trial, enum trial_state state,
+                      const char *reason, struct err *err);
 /* The run shall go on only to this update and park there: end as preempted with exit code
  * 0. */
 int store_run_until(struct store *s, int64_t run, int64_t step, struct err *err);

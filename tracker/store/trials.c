@@ -14,7 +14,6 @@ enum {
     SET_PARAMS,
     RETRY,
     ASK_STOP,
-    CANCEL,
     IS_TAKEN,
 };
 static const char *const sql[] = {
@@ -32,8 +31,6 @@ static const char *const sql[] = {
     [RETRY] = "UPDATE trial SET state = 'waiting', lost = 0, stop_asked = 0 WHERE "
               "sweep = ?1 AND state IN ('failed', 'oom', 'nan', 'timeout', 'stale')",
     [ASK_STOP] = "UPDATE trial SET stop_asked = 1 WHERE id = ?1 AND state = 'running'",
-    [CANCEL] = "UPDATE trial SET state = 'cancelled' WHERE id = ?1 AND state IN "
-               "('waiting', 'preempted')",
     [IS_TAKEN] = "SELECT count(*) FROM trial WHERE sweep = ?1 AND number >= ?2 AND "
                  "parent IS NULL",
 };
@@ -260,12 +257,5 @@ int store_retry(struct store *s, int64_t sweep, int *count, struct err *err)
 
 int store_trial_stop(struct store *s, int64_t trial, struct err *err)
 {
-    int rc = update(s, sql[ASK_STOP], ARGS(A_INT(trial)), err);
-    if (rc == 0)
-        rc = update(s, sql[CANCEL], ARGS(A_INT(trial)), err);
-    if (rc == 0)
-        return err_set(err, ERR_NOINPUT,
-                       "store '%s' has no trial %lld that waits or runs", s->path,
-                       (long long)trial);
-    return rc < 0 ? rc : 0;
+    return update(s, sql[ASK_STOP], ARGS(A_INT(trial)), err);
 }
