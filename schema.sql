@@ -1,4 +1,4 @@
--- schema.sql - tables of a peftlab store (one SQLite file), version 2; its views are in views.sql.
+-- schema.sql - tables of a peftlab store (one SQLite file), version 3; its views are in views.sql.
 --
 -- Words: an experiment holds sweeps and trials; a trial is one resolved configuration with one
 -- seed; a run is one attempt at a trial. Times are Unix milliseconds (_ms), sizes bytes, durations
@@ -8,7 +8,7 @@
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 2;                -- STORE_VERSION in tracker/store/store_priv.h
+PRAGMA user_version = 3;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE experiment (
     id          INTEGER PRIMARY KEY,    -- number of the experiment
@@ -87,6 +87,7 @@ CREATE TABLE run (
     cores       INTEGER NOT NULL DEFAULT 1 CHECK (cores >= 1), -- threads that it may use
     lease_mono_ms INTEGER,              -- lease_until_ms by the monotonic clock of owner_scope's boot, which its host goes by; NULL: not known
     until_step  INTEGER CHECK (until_step >= 0), -- update where it shall park; NULL: it goes to the end
+    method_json TEXT CHECK (json_valid(ifnull(method_json, '{}'))), -- facts of the trainer's method; NULL: not known
     UNIQUE (trial, attempt)
 ) STRICT;
 CREATE INDEX run_alive ON run (lease_until_ms) WHERE state = 'running';

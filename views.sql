@@ -2,7 +2,7 @@
 -- store is upgraded, so a change here needs a new version of the store but no script.
 
 -- One row per trial. Times, reason and run are those of its newest run; duration_ms counts the
--- slices before it too. Names are looked up one by
+-- slices before it too; method_facts holds what the newest run that told knows of it. Names are looked up one by
 -- one, so that a count over many trials needs no join.
 CREATE VIEW trial_view AS
 SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.sweep) AS sweep_name,
@@ -14,7 +14,9 @@ SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.swe
            ifnull((SELECT sum(max(slice.ended_ms - slice.started_ms, 0)) FROM run AS slice
                     WHERE slice.trial = trial.id AND slice.id <> run.id
                       AND slice.until_step IS NOT NULL), 0) AS duration_ms, run.reason, trial.last_run AS run,
-       trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note
+       trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note,
+       (SELECT method_json FROM run WHERE run.trial = trial.id AND method_json IS NOT NULL
+         ORDER BY attempt DESC LIMIT 1) AS method_facts
   FROM trial
   LEFT JOIN run ON run.id = trial.last_run;
 
@@ -50,7 +52,7 @@ CREATE VIEW run_view AS
 SELECT id, trial, attempt, state, exit_code, reason, run_dir, started_ms, ended_ms,
        max(ended_ms - started_ms, 0) AS duration_ms, heartbeat_ms, lease_until_ms, owner_host,
        owner_pid, environment_json AS environment, until_step,
-       cores
+       cores, method_json AS method_facts
   FROM run;
 
 -- One row per sweep with its trials counted.

@@ -134,11 +134,11 @@ static json_t *plain_trial(const json_t *resolved, const char *out_dir)
     for (size_t i = 0; i < trial_options.count; i++) {
         const struct opt_def *d = &trial_options.rows[i];
         json_t *v = json_object_get(resolved, d->key);
-        if (v && !d->readers)
+        if (v && !(d->flags & OPT_OF_METHOD))
             json_object_set(t, d->key, v);
     }
     json_object_del(t, "init_adapter");
-    json_object_set_new(t, "method", json_string("full"));
+    json_object_set_new(t, "method", json_string(method_full.name));
     json_object_set_new(t, "model", json_string(model));
     free(model);
     return t;

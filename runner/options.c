@@ -13,25 +13,18 @@
 #include <string.h>
 
 static const struct opt_def rows[] = {
-#define OPTION(key, aliases, type, preset, min, max, choices, group, readers, flags,     \
-               metavar, help)                                                            \
-    {#key,    aliases, type,    preset, min,     max,                                    \
-     choices, group,   readers, flags,  metavar, help},
+#define OPTION(key, aliases, type, preset, min, max, choices, group, flags, metavar,     \
+               help)                                                                     \
+    {#key, aliases, type, preset, min, max, choices, group, flags, metavar, help},
 #include "runner/options.def"
 #undef OPTION
 };
 
 const struct opt_table trial_options = {"trial", rows, ARRAY_LEN(rows)};
 
-/* The method that a tree names, or the table's. */
-static const char *method_of(const json_t *tree)
+static bool reads(const struct opt_def *def, const struct method *method)
 {
-    return json_get_str(tree, "method", opt_find(&trial_options, "method")->preset);
-}
-
-static bool reads(const struct opt_def *def, const char *method)
-{
-    return !def->readers || str_in_list(method, def->readers, '|');
+    return !(def->flags & OPT_OF_METHOD) || method_reads(method, def->key);
 }
 
 /* --- the typed trial --- */
@@ -70,7 +63,7 @@ static void read_member(const struct opt_def *def, const json_t *tree, void *mem
 
 void trial_init(struct trial *t, const json_t *resolved)
 {
-    const char *method = method_of(resolved);
+    const struct method *method = method_of(resolved, NULL);
     *t = (struct trial){.json = resolved, .filled = json_copy((json_t *)resolved)};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].preset && reads(&rows[i], method) &&
@@ -89,7 +82,7 @@ void trial_release(struct trial *t)
 /* --- from what a user wrote --- */
 
 /* The nearest key that the method does read, for messages. */
-static const char *nearest_read(const char *key, const char *method)
+static const char *nearest_read(const char *key, const struct method *method)
 {
     const char *names[ARRAY_LEN(rows)];
     size_t n = 0;
@@ -123,22 +116,21 @@ static int rename_keys(const json_t *given, json_t *out, struct err *err)
  */
 static int unfold_preset(json_t *values, const struct method **method, struct err *err)
 {
-    const char *name = method_of(values);
-    const struct preset *preset = preset_find(name);
+    const struct preset *preset = preset_find(json_get_str(values, "method", ""));
     if (preset) {
         json_t *options = conf_parse_value(preset->options, err);
         if (!options)
             return -(int)err->code;
         json_object_update_missing(values, options);
         json_decref(options);
-        json_object_set_new(values, "method", json_string(name = preset->method));
+        json_object_set_new(values, "method", json_string(preset->method->name));
     }
-    *method = method_find(name, err);
+    *method = method_of(values, err);
     return *method ? 0 : -(int)err->code;
 }
 
 static int resolve_row(const struct opt_def *def, const json_t *values,
-                       const char *method, json_t *out, struct err *err)
+                       const struct method *method, json_t *out, struct err *err)
 {
     json_t *given = json_object_get(values, def->key);
     const bool has = given && !json_is_null(given);
@@ -146,7 +138,7 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
         const char *near = has ? nearest_read(def->key, method) : NULL;
         return !has ? 0
                     : err_set(err, ERR_CONFIG, "method '%s' does not read '%s'%s%s%s",
-                              method, def->key,
+                              method->name, def->key,
                               near ? " (nearest key that it reads: '" : "",
                               near ? near : "", near ? "')" : "");
     }
@@ -179,7 +171,7 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
     if (!rc)
         rc = unfold_preset(values, &method, err);
     for (size_t i = 0; i < ARRAY_LEN(rows) && !rc; i++)
-        rc = resolve_row(&rows[i], values, method->name, out, err);
+        rc = resolve_row(&rows[i], values, method, out, err);
     if (!rc && !json_object_get(out, "learning_rate"))
         json_object_set_new(out, "learning_rate", json_real(method->learning_rate));
     if (!rc && method->resolve)

@@ -246,7 +246,7 @@ static void record_graphs(struct session *s)
                  false, false, &loss);
     if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
         struct net plain = s->net;
-        plain.method = method_find("full", NULL);
+        plain.method = &method_full;
         graph_init(&s->merged_graph, &s->net.params, tokens, rows);
         graph_finish(&s->merged_graph,
                      plain.arch->record(&plain, &s->merged_graph, false), false, false,

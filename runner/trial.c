@@ -163,6 +163,13 @@ static void remove_checkpoints(const struct trial_run *run)
         checkpoint_remove_all(run->older[i], NULL);
 }
 
+static void tell_method(const json_t *resolved, struct sink *sink)
+{
+    struct method_facts facts;
+    method_facts_of(resolved, &facts);
+    sink->ops->method(sink, &facts);
+}
+
 int trial_train(const json_t *resolved, const char *base_dir, const struct trial_run *run,
                 struct sink *sink, struct err *err)
 {
@@ -173,6 +180,7 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
         return rc;
     json_t *environment = proc_environment();
     sink->ops->environment(sink, environment);
+    tell_method(resolved, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
     if (!rc)
         rc = train_into(&s, run, sink, &r, err);

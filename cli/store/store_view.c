@@ -91,7 +91,7 @@ int view_trial_id(const char *word, int64_t *id, struct err *err)
 
 static bool holds_json(const char *column)
 {
-    return str_in_list(column, "params|config|environment", '|');
+    return str_in_list(column, "params|config|environment|method_facts", '|');
 }
 
 static json_t *unfold(const char *column, json_t *value)

@@ -30,8 +30,9 @@ enum opt_type {
 enum opt_flags {
     OPT_REQUIRED = 1,
     OPT_NOT_HASHED =
-        2,           /* does not change a trial's numbers, so it is not part of its key */
-    OPT_REPEATED = 4 /* a flag that may come more than once; the value is a list */
+        2, /* does not change a trial's numbers, so it is not part of its key */
+    OPT_REPEATED = 4, /* a flag that may come more than once; the value is a list */
+    OPT_OF_METHOD = 8 /* read by those methods only whose rows name it */
 };
 
 struct opt_def {
@@ -42,8 +43,7 @@ struct opt_def {
     double min, max;    /* for numbers, inclusive; min == max: unbounded */
     const char
         *choices; /* "none|all|lora_only"; aliases of a choice as "seq-cls=SEQ_CLS" */
-    const char *group;   /* heading in help */
-    const char *readers; /* methods that read it, "lora|qlora"; NULL: all */
+    const char *group; /* heading in help */
     unsigned flags;
     const char *metavar; /* "N", "FILE"; NULL: from the type */
     const char *help;    /* one line, unit included */

@@ -12,7 +12,7 @@
  *    "predicted_s", "created_ms", "parent", "warm", "note", "tags": {},
  *    "summary_attempt",
  *    "runs": [{"id", "attempt", "state", "exit_code", "reason", "run_dir", "started_ms",
- *              "ended_ms", "until_step", "owner_host", "environment",
+ *              "ended_ms", "until_step", "owner_host", "environment", "method_facts",
  *              "summary": {key: value}, "series": {key: [[step, value], ...]},
  *              "events": [[at_ms, kind, text], ...],
  *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms"}]}]}

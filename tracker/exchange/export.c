@@ -34,7 +34,8 @@ static const char *const sql[] = {
         "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) ORDER BY trial.id",
     [TAGS] = "SELECT key, value FROM tag WHERE trial = ?1 ORDER BY key",
     [RUNS] = ("SELECT id, attempt, state, exit_code, reason, run_dir, started_ms, "
-              "ended_ms, until_step, cores, owner_host, environment_json AS environment "
+              "ended_ms, until_step, cores, owner_host, environment_json AS environment, "
+              "method_json AS method_facts "
               "FROM run "
               "WHERE trial = ?1 ORDER BY attempt"),
     [SUMMARY] = ("SELECT name, " VALUE " FROM run_summary JOIN metric_key ON "
@@ -45,7 +46,7 @@ static const char *const sql[] = {
     [ARTIFACTS] = ("SELECT name, path, bytes, sha256, at_ms FROM artifact WHERE run = ?1 "
                    "ORDER BY name"),
 };
-static const char json_columns[] = "file|budget|config|params|environment";
+static const char json_columns[] = "file|budget|config|params|environment|method_facts";
 
 static json_t *cell(sqlite3_stmt *row, int i)
 {

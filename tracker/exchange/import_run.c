@@ -20,10 +20,10 @@ static const char *const sql[] = {
         "INSERT INTO run (id, trial, attempt, state, exit_code, reason, run_dir, "
         "started_ms, ended_ms, heartbeat_ms, lease_until_ms, owner_host, "
         "owner_scope, owner_pid, owner_start_ticks, environment_json, until_step, "
-        "cores) "
+        "cores, method_json) "
         "VALUES (" FREE_ID("run") ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
                                   "ifnull(?9, ?8), ifnull(?9, ?8), ?10, '', 0, 0, ?11, "
-                                  "?12, max(ifnull(?13, 1), 1)) RETURNING id",
+                                  "?12, max(ifnull(?13, 1), 1), ?14) RETURNING id",
     [VALUE] = "SELECT CASE kind WHEN 1 THEN 'NaN' WHEN 2 THEN 9e999 WHEN 3 THEN -9e999 "
               "WHEN 4 THEN -0.0 ELSE value END FROM run_summary JOIN metric_key ON "
               "metric_key.id = run_summary.key WHERE run = ?1 AND name = ?2",
@@ -33,14 +33,15 @@ static const char *const sql[] = {
 };
 
 static const struct field run_fields[] = {
-    {"attempt", COUNT, true},     {"state", TEXT, true},
-    {"started_ms", COUNT, true},  {"id", COUNT, false},
-    {"ended_ms", COUNT, false},   {"exit_code", NUMBER, false},
-    {"reason", TEXT, false},      {"run_dir", TEXT, false},
-    {"until_step", COUNT, false}, {"cores", COUNT, false},
-    {"owner_host", TEXT, false},  {"environment", OBJECT, false},
-    {"summary", OBJECT, false},   {"series", OBJECT, false},
-    {"events", LIST, false},      {"artifacts", LIST, false}};
+    {"attempt", COUNT, true},        {"state", TEXT, true},
+    {"started_ms", COUNT, true},     {"id", COUNT, false},
+    {"ended_ms", COUNT, false},      {"exit_code", NUMBER, false},
+    {"reason", TEXT, false},         {"run_dir", TEXT, false},
+    {"until_step", COUNT, false},    {"cores", COUNT, false},
+    {"owner_host", TEXT, false},     {"environment", OBJECT, false},
+    {"method_facts", OBJECT, false}, {"summary", OBJECT, false},
+    {"series", OBJECT, false},       {"events", LIST, false},
+    {"artifacts", LIST, false}};
 static const struct field artifact_fields[] = {{"name", TEXT, true},
                                                {"path", TEXT, true},
                                                {"bytes", COUNT, false},
@@ -193,8 +194,9 @@ static int add_run(struct store *s, int64_t trial, const json_t *o, int64_t *run
     const char *state = running ? "stale" : import_text(o, "state");
     int64_t started = json_get_int(o, "started_ms", 0);
     struct arg ended = running ? (struct arg)A_INT(started) : import_count(o, "ended_ms");
-    struct buf environment = BUF_INIT;
+    struct buf environment = BUF_INIT, method = BUF_INIT;
     const char *environment_text = import_json(o, "environment", &environment);
+    const char *method_text = import_json(o, "method_facts", &method);
     char *reason = store_repair_text(running ? "was running when it was exported"
                                              : import_text(o, "reason"));
     int rc = store_int(s, sql[RUN_ADD],
@@ -204,9 +206,10 @@ static int add_run(struct store *s, int64_t trial, const json_t *o, int64_t *run
                             A_TEXT(import_text(o, "run_dir")), A_INT(started), ended,
                             A_TEXT(json_get_str(o, "owner_host", "")),
                             A_TEXT(environment_text), import_count(o, "until_step"),
-                            import_count(o, "cores")),
+                            import_count(o, "cores"), A_TEXT(method_text)),
                        run, err);
     buf_release(&environment);
+    buf_release(&method);
     free(reason);
     return rc < 0 ? rc : add_contents(s, *run, o, err);
 }

@@ -13,6 +13,7 @@ enum {
     ADD_POINT,
     ADD_SUMMARY,
     SET_ENVIRONMENT,
+    SET_METHOD,
     ADD_EVENT,
     ADD_ARTIFACT,
 };
@@ -27,6 +28,7 @@ static const char *const sql[] = {
                      "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
                      "value = excluded.value, kind = excluded.kind"),
     [SET_ENVIRONMENT] = "UPDATE run SET environment_json = ?2 WHERE id = ?1",
+    [SET_METHOD] = "UPDATE run SET method_json = ?2 WHERE id = ?1",
     [ADD_EVENT] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
     [ADD_ARTIFACT] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
                       "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
@@ -112,15 +114,26 @@ static int write_for_run(struct store *s, int64_t run, const char *text,
     return rc < 0 ? rc : 0;
 }
 
-int store_set_environment(struct store *s, int64_t run, const json_t *environment,
-                          struct err *err)
+static int set_json(struct store *s, int64_t run, int statement, const json_t *value,
+                    struct err *err)
 {
     struct buf text = BUF_INIT;
-    json_write(&text, environment, 0);
-    int rc = write_for_run(s, run, sql[SET_ENVIRONMENT],
+    json_write(&text, value, 0);
+    int rc = write_for_run(s, run, sql[statement],
                            ARGS(A_INT(run), A_TEXT(buf_str(&text))), err);
     buf_release(&text);
     return rc;
+}
+
+int store_set_environment(struct store *s, int64_t run, const json_t *environment,
+                          struct err *err)
+{
+    return set_json(s, run, SET_ENVIRONMENT, environment, err);
+}
+
+int store_set_method(struct store *s, int64_t run, const json_t *facts, struct err *err)
+{
+    return set_json(s, run, SET_METHOD, facts, err);
 }
 
 int store_log_event(struct store *s, int64_t run, const char *kind, const char *text,

@@ -12,9 +12,10 @@
 EMBED(schema_sql, "schema.sql");
 EMBED(views_sql, "views.sql");
 EMBED(upgrade_1_sql, "tracker/store/upgrade_1.sql");
+EMBED(upgrade_2_sql, "tracker/store/upgrade_2.sql");
 
 /* What alters the tables of a file from version i + 1 to the next. */
-static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql};
+static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql, upgrade_2_sql};
 
 enum { HEADER, JOURNAL, VIEWS };
 static const char *const sql[] = {

@@ -163,6 +163,8 @@ int store_set_params(struct store *s, int64_t trial, const json_t *params,
                      struct err *err);
 int store_set_environment(struct store *s, int64_t run, const json_t *environment,
                           struct err *err);
+/* Facts of the trainer's method (tracker/view/method_facts.h). */
+int store_set_method(struct store *s, int64_t run, const json_t *facts, struct err *err);
 int store_log_event(struct store *s, int64_t run, const char *kind, const char *text,
                     struct err *err);
 int store_log_artifact(struct store *s, int64_t run, const char *name, const char *path,

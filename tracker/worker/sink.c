@@ -38,6 +38,11 @@ static void null_environment(struct sink *s, const json_t *environment)
     (void)s, (void)environment;
 }
 
+static void null_method(struct sink *s, const struct method_facts *facts)
+{
+    (void)s, (void)facts;
+}
+
 static void null_artifact(struct sink *s, const char *name, const char *path)
 {
     (void)s, (void)name, (void)path;
@@ -58,8 +63,9 @@ static int null_close(struct sink *s, struct err *err)
 
 struct sink *sink_null(void)
 {
-    static const struct sink_ops ops = {null_metric,   null_event, null_environment,
-                                        null_artifact, null_alive, null_close};
+    static const struct sink_ops ops = {null_metric, null_event,    null_environment,
+                                        null_method, null_artifact, null_alive,
+                                        null_close};
     struct sink *s = xcalloc(1, sizeof *s);
     s->ops = &ops;
     return s;
@@ -176,6 +182,16 @@ static void local_environment(struct sink *s, const json_t *environment)
     json_decref(all);
 }
 
+static void local_method(struct sink *s, const struct method_facts *facts)
+{
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    json_t *j = method_facts_json(facts);
+    if (!l->lost && store_set_method(l->store, l->run, j, &e) < 0)
+        check(l, &e, false);
+    json_decref(j);
+}
+
 static void local_artifact(struct sink *s, const char *name, const char *path)
 {
     struct local *l = (struct local *)s;
@@ -227,8 +243,9 @@ static int local_close(struct sink *s, struct err *err)
 
 struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
 {
-    static const struct sink_ops ops = {local_metric,   local_event, local_environment,
-                                        local_artifact, local_alive, local_close};
+    static const struct sink_ops ops = {local_metric, local_event,    local_environment,
+                                        local_method, local_artifact, local_alive,
+                                        local_close};
     struct local *l = xcalloc(1, sizeof *l);
     l->base.ops = &ops;
     l->store = store;

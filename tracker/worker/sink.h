@@ -11,6 +11,7 @@
 
 #include "lib/err.h"
 #include "tracker/store/store.h"
+#include "tracker/view/method_facts.h"
 #include <jansson.h>
 
 struct sink;
@@ -19,6 +20,7 @@ struct sink_ops {
                    double value); /* step -1: summary */
     void (*event)(struct sink *s, const char *kind, const char *text);
     void (*environment)(struct sink *s, const json_t *environment);
+    void (*method)(struct sink *s, const struct method_facts *facts); /* of the trial */
     void (*artifact)(struct sink *s, const char *name, const char *path);
     bool (*alive)(struct sink *s); /* called once per update: heartbeats when due; false:
                                       stop (asked to, or lease lost) */

@@ -57,6 +57,11 @@ void config_copy(const struct net *net, json_t *config, const struct config_key 
     }
 }
 
+json_t *config_number(double x)
+{
+    return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
+}
+
 /* {"a|b"} as a list */
 static json_t *split_names(const char *names)
 {
@@ -103,21 +108,36 @@ static int check_key(const struct net *net, const json_t *theirs,
     return 0;
 }
 
-int config_check(const struct net *net, const char *dir, const char *peft_type,
-                 const struct config_key *keys, size_t count, struct err *err)
+int config_flag(const json_t *theirs, const char *key, bool ours, struct err *err)
+{
+    const bool flag = json_get_bool(theirs, key, 0) == 1;
+    return flag == ours ? 0
+                        : err_set(err, ERR_CONFIG,
+                                  "adapter_config.json: %s is %s, the trial says %s", key,
+                                  flag ? "true" : "false", ours ? "true" : "false");
+}
+
+int config_read(const char *dir, const char *peft_type, json_t **out, struct err *err)
 {
     char *path = fs_join(dir, "adapter_config.json");
-    json_t *c = json_read_file(path, err);
+    *out = json_read_file(path, err);
     free(path);
-    if (!c)
+    if (!*out)
         return -(int)err->code;
-    const char *type = json_get_str(c, "peft_type", "");
-    int rc = 0;
-    if (!str_eq(type, peft_type))
-        rc = err_set(err, ERR_CONFIG,
-                     "adapter_config.json: peft_type is '%s', the trial's method needs "
-                     "'%s'",
-                     type, peft_type);
+    const char *type = json_get_str(*out, "peft_type", "");
+    return str_eq(type, peft_type)
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "adapter_config.json: peft_type is '%s', the trial's method "
+                         "needs '%s'",
+                         type, peft_type);
+}
+
+int config_check(const struct net *net, const char *dir, const struct config_key *keys,
+                 size_t count, struct err *err)
+{
+    json_t *c = NULL;
+    int rc = config_read(dir, net->method->peft_type, &c, err);
     for (size_t i = 0; i < count && !rc; i++)
         rc = check_key(net, c, &keys[i], err);
     json_decref(c);

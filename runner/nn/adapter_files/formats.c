@@ -45,72 +45,13 @@ static const char lora_template[] =
     "\"use_dora\":false,"
     "\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
 
-static void copy_key(const struct net *net, json_t *config, const char *from,
-                     const char *to)
-{
-    json_t *v = json_object_get(net->trial->json, from);
-    if (v && !json_is_null(v))
-        json_object_set(config, to, v);
-}
-
-/* Python's libraries write 16, not 16.0. */
-static json_t *number(double x)
-{
-    return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
-}
-
-static json_t *times(const json_t *pattern, double factor)
-{
-    json_t *out = json_object(), *v;
-    const char *key;
-    json_object_foreach((json_t *)pattern, key, v)
-        json_object_set_new(out, key, number(factor * json_number_value(v)));
-    return out;
-}
-
-/* An adapter that started out of the base is saved as a LoRA on the untouched one. */
-static void put_converted(const struct net *net, json_t *c)
-{
-    const int ranks = lora_saved_ranks(net);
-    if (ranks == 1)
-        return;
-    json_object_set_new(c, "r", json_integer(ranks * json_get_int(c, "r", 8)));
-    json_object_set_new(
-        c, "lora_alpha",
-        number(lora_saved_alphas(net) * json_get_num(c, "lora_alpha", 8)));
-    json_object_set_new(c, "rank_pattern",
-                        times(json_object_get(c, "rank_pattern"), ranks));
-    json_object_set_new(c, "alpha_pattern",
-                        times(json_object_get(c, "alpha_pattern"), ranks));
-    json_object_set_new(c, "init_lora_weights", json_true());
-}
-
 static int write_lora_config(const struct net *net, const char *dir,
                              const char *const *label_names, struct err *err)
 {
-    static const char *const keys[][2] = {
-        {"alpha_pattern", "alpha_pattern"},
-        {"bias", "bias"},
-        {"exclude_modules", "exclude_modules"},
-        {"init_lora_weights", "init_lora_weights"},
-        {"layers_to_transform", "layers_to_transform"},
-        {"lora_dropout", "lora_dropout"},
-        {"rank", "r"},
-        {"rank_pattern", "rank_pattern"},
-        {"use_dora", "use_dora"},
-        {"use_rslora", "use_rslora"},
-    };
     json_t *c = config_new(net, lora_template);
     (void)label_names;
-    if (str_eq(net->method->name, "bitfit"))
-        json_object_set_new(c, "bias", json_string("all"));
-    if (str_eq(net->method->name, "lora")) {
-        for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-            copy_key(net, c, keys[i][0], keys[i][1]);
-        json_object_set_new(c, "lora_alpha", number(net->trial->alpha));
-        json_object_set_new(c, "target_modules", config_targets(net));
-        put_converted(net, c);
-    }
+    if (net->method->put_config)
+        net->method->put_config(net, c);
     return config_write(dir, "adapter_config.json", c, err);
 }
 
@@ -141,35 +82,12 @@ static bool lora_optional(const char *tensor)
 
 static int check_lora_config(const struct net *net, const char *dir, struct err *err)
 {
-    char *path = fs_join(dir, "adapter_config.json");
-    json_t *c = json_read_file(path, err);
-    free(path);
-    if (!c)
-        return -(int)err->code;
-    int rc = 0;
-    const char *type = json_get_str(c, "peft_type", "");
-    if (!str_eq(type, "LORA"))
-        rc = err_set(
-            err, ERR_CONFIG,
-            "adapter_config.json: peft_type is '%s', the trial's method needs 'LORA'",
-            type);
-    const bool lora = str_eq(net->method->name, "lora");
-    const double theirs = json_get_num(c, "lora_alpha", 8),
-                 ours = net->trial->alpha * (net->converted ? lora_saved_alphas(net) : 1);
-    if (!rc && lora && !(fabs(theirs - ours) <= 1e-9 * ours))
-        rc = err_set(err, ERR_CONFIG,
-                     "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,
-                     ours);
-    const int rs = json_get_bool(c, "use_rslora", 0), our_rs = net->trial->use_rslora;
-    if (!rc && lora && rs != our_rs)
-        rc = err_set(err, ERR_CONFIG,
-                     "adapter_config.json: use_rslora is %s, the trial says %s",
-                     rs ? "true" : "false", our_rs ? "true" : "false");
-    const int dora = json_get_bool(c, "use_dora", 0), our_dora = net->trial->use_dora;
-    if (!rc && dora != our_dora)
-        rc = err_set(err, ERR_CONFIG,
-                     "adapter_config.json: use_dora is %s, the trial says %s",
-                     dora ? "true" : "false", our_dora ? "true" : "false");
+    json_t *c = NULL;
+    int rc = config_read(dir, method_lora.peft_type, &c, err);
+    if (!rc && net->method->check_config)
+        rc = net->method->check_config(net, c, err);
+    if (!rc)
+        rc = config_flag(c, "use_dora", net->trial->use_dora, err);
     json_decref(c);
     return rc;
 }
@@ -233,14 +151,16 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
                                    const char *const *label_names, struct err *err)
 {
     json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    static const struct config_key act = {"non_linearity", "non_linearity"};
     const struct bottleneck_kind *k = bottleneck_kind(net->trial);
     json_object_set_new(inner, "init_weights", json_string(k->init));
     json_object_set_new(inner, "is_parallel", json_boolean(k->parallel));
     json_object_set_new(inner, "mh_adapter", json_boolean(k->attention));
     json_object_set_new(inner, "original_ln_before", json_boolean(k->norm_before));
     json_object_set_new(inner, "scaling", json_real(k->scaling));
-    copy_key(net, inner, "non_linearity", "non_linearity");
-    json_object_set_new(inner, "reduction_factor", number(net->trial->reduction_factor));
+    config_copy(net, inner, &act, 1);
+    json_object_set_new(inner, "reduction_factor",
+                        config_number(net->trial->reduction_factor));
     json_object_set_new(c, "config", inner);
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);

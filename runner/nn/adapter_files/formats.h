@@ -22,10 +22,18 @@ int config_write(const char *dir, const char *file, json_t *value, struct err *e
  * found; the default as the names of peft's map. */
 json_t *config_targets(const struct net *net);
 
-/* Checks DIR/adapter_config.json: its peft_type, and that numbers and flags which change
- * the result are what the trial says. */
-int config_check(const struct net *net, const char *dir, const char *peft_type,
-                 const struct config_key *keys, size_t count, struct err *err);
+/* Python's libraries write 16, not 16.0. */
+json_t *config_number(double x);
+
+/* DIR/adapter_config.json, which must be of that peft_type; *out is the caller's in any
+ * case. */
+int config_read(const char *dir, const char *peft_type, json_t **out, struct err *err);
+/* A flag that must be what the trial says; not given it is false. */
+int config_flag(const json_t *theirs, const char *key, bool ours, struct err *err);
+/* Checks DIR/adapter_config.json: the peft_type of the trial's method, and that numbers
+ * and flags which change the result are what the trial says. */
+int config_check(const struct net *net, const char *dir, const struct config_key *keys,
+                 size_t count, struct err *err);
 
 /* "base_model.model.<name>" */
 void peft_tensor_name(const struct net *net, const struct param *p, struct buf *out);

@@ -238,7 +238,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
 {
     static const struct config_key must[] = {{"alpha", "lora_alpha"},
                                              {"init_r", "init_r"}};
-    int rc = config_check(net, dir, "ADALORA", must, ARRAY_LEN(must), err);
+    int rc = config_check(net, dir, must, ARRAY_LEN(must), err);
     if (rc)
         return rc;
     char *path = fs_join(dir, "adapter_config.json");
@@ -336,6 +336,12 @@ const struct method method_adalora = {
     .name = "adalora",
     .help = "low-rank updates whose ranks are taken where they matter least",
     .learning_rate = 1e-3,
+    .training_cost = 2,
+    .peft_type = "ADALORA",
+    .reads = READS_QUANTISATION
+    "|" READS_TARGETS
+    "|layers_to_transform|alpha|lora_dropout|init_lora_weights|init_r|target_r|"
+    "tinit|tfinal|deltaT|beta1|beta2|orth_reg_weight",
     .resolve = resolve,
     .attach = attach,
     .release = release,

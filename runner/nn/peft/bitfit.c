@@ -22,10 +22,20 @@ static int attach(struct net *net, struct err *err)
                            "ln-tuning)");
 }
 
+static void put_config(const struct net *net, json_t *config)
+{
+    (void)net;
+    json_object_set_new(config, "bias", json_string("all"));
+}
+
 const struct method method_bitfit = {
     .name = "bitfit",
     .help = "every bias of the base",
     .learning_rate = 1e-3,
+    .training_cost = 2,
+    .changes_base = BASE_biases,
+    .reads = READS_QUANTISATION,
     .attach = attach,
     .files = &lora_files,
+    .put_config = put_config,
 };

@@ -125,7 +125,7 @@ static int write_config(const struct net *net, const char *dir,
 
 static int check_config(const struct net *net, const char *dir, struct err *err)
 {
-    return config_check(net, dir, "IA3", NULL, 0, err);
+    return config_check(net, dir, NULL, 0, err);
 }
 
 static const struct adapter_files files = {
@@ -140,6 +140,9 @@ const struct method method_ia3 = {
     .name = "ia3",
     .help = "a factor per feature of keys, values and feed-forward inputs",
     .learning_rate = 3e-3,
+    .training_cost = 2,
+    .peft_type = "IA3",
+    .reads = READS_QUANTISATION "|" READS_TARGETS "|feedforward_modules",
     .attach = attach,
     .default_targets = default_targets,
     .input = record_input,

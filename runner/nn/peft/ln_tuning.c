@@ -73,7 +73,7 @@ static int write_config(const struct net *net, const char *dir,
 
 static int check_config(const struct net *net, const char *dir, struct err *err)
 {
-    return config_check(net, dir, "LN_TUNING", NULL, 0, err);
+    return config_check(net, dir, NULL, 0, err);
 }
 
 static void tensor_name(const struct net *net, const struct param *p, struct buf *out)
@@ -98,6 +98,10 @@ const struct method method_ln_tuning = {
     .name = "ln-tuning",
     .help = "weights and biases of the normalisation layers",
     .learning_rate = 1e-3,
+    .training_cost = 2,
+    .changes_base = BASE_norms,
+    .peft_type = "LN_TUNING",
+    .reads = READS_QUANTISATION "|target_modules|modules_to_save",
     .attach = attach,
     .files = &files,
 };

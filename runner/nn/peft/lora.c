@@ -226,10 +226,24 @@ static int derive(struct net *net, const struct backend *backend, struct err *er
     return 0;
 }
 
+/* The base's biases are saved with the adapter and take the place of its own. */
+static void facts(const struct trial *trial, struct method_facts *f)
+{
+    if (!str_eq(trial->bias, "none"))
+        f->changes_base = BASE_biases;
+}
+
 const struct method method_lora = {
     .name = "lora",
     .help = "low-rank updates of linear layers",
     .learning_rate = 5e-4,
+    .training_cost = 2,
+    .peft_type = "LORA",
+    .reads = READS_QUANTISATION
+    "|" READS_TARGETS
+    "|layers_to_transform|rank|alpha|lora_dropout|bias|use_rslora|use_dora|"
+    "init_lora_weights|rank_pattern|alpha_pattern|loraplus_lr_ratio",
+    .facts = facts,
     .resolve = lora_resolve,
     .attach = attach,
     .start = lora_start,
@@ -237,4 +251,6 @@ const struct method method_lora = {
     .linear = record_linear,
     .merge = merge,
     .files = &lora_files,
+    .put_config = lora_put_config,
+    .check_config = lora_check_config,
 };

@@ -27,6 +27,11 @@ int lora_adopt(struct net *net, const char *dir, struct err *err);
 int lora_saved_ranks(const struct net *net);
 double lora_saved_alphas(const struct net *net);
 
+/* --- lora_config.c: for struct method --- */
+
+void lora_put_config(const struct net *net, json_t *config);
+int lora_check_config(const struct net *net, const json_t *config, struct err *err);
+
 /* --- dora.c --- */
 
 void dora_attach(struct net *net, const struct linear_site *s);

@@ -1,20 +1,43 @@
 /* runner/nn/peft/method.h - fine-tuning methods as registry rows (methods.def).
  *
- * A method says what trains (`attach`), what it adds to the graph at the sites of the
- * architecture, and how its folder looks: for each saved parameter the file and the
- * tensor name. Reading and writing folders, counting, optimising and planning are the
- * same for all. Presets are names for a method with options set ("qlora" = lora on nf4).
+ * A method is one row and one file. It says what trains (`attach`), what it adds to the
+ * graph at the sites of the architecture, which keys of a trial it reads, and how its
+ * folder looks: for each saved parameter the file and the tensor name. Reading and writing
+ * folders, counting, optimising and planning are the same for all.
+ *
+ * Presets are rows too: names for a method with options set ("qlora" = lora on nf4). A
+ * resolved trial holds the method and the options, never the preset, so that both ways to
+ * write it are one trial with one key; what it is called is asked by method_facts_of: the
+ * preset whose options it meets.
+ *
+ * A fact about a method stands in its row and nowhere else. Who may not include this
+ * header (report/, sweep/) gets struct method_facts, from the store or from cli/.
  */
 #ifndef RUNNER_NN_PEFT_METHOD_H
 #define RUNNER_NN_PEFT_METHOD_H
 
 #include "lib/buf.h"
 #include "runner/nn/net.h"
+#include "tracker/view/method_facts.h"
+
+#define METHOD_DEFAULT "lora" /* where a trial names none */
+
+/* Keys that several rows read. */
+#define READS_QUANTISATION "quantization|double_quant|quant_block_size"
+#define READS_TARGETS      "target_modules|exclude_modules|modules_to_save"
 
 struct method {
     const char *name, *help;
-    double learning_rate; /* when the trial gives none */
-    bool plain_base;      /* the base's weights train, so they cannot be quantised */
+    double learning_rate;          /* when the trial gives none */
+    double training_cost;          /* training FLOPs over forward FLOPs */
+    enum base_change changes_base; /* which of the base's own tensors train */
+    bool virtual_tokens;           /* it puts tokens of its own in front of the text */
+    const char *peft_type;         /* peft's name for it; NULL: peft has none */
+    /* Keys with OPT_OF_METHOD (runner/options.def) that it reads. One that reads
+     * `quantization` may be trained on a quantised base. */
+    const char *reads;
+    /* Where options of the trial change what the row says; NULL: they do not. */
+    void (*facts)(const struct trial *trial, struct method_facts *f);
 
     /* For a trial whose keys are checked: refuses combinations that cannot be, and sets in
      * its tree what depends on other keys; NULL: nothing to do. */
@@ -63,6 +86,10 @@ struct method {
     const char *(*default_targets)(const struct net *net);
 
     const struct adapter_files *files;
+    /* What it puts into a configuration file that `files` shares with other methods, and
+     * what of one it compares with the trial; NULL: nothing. */
+    void (*put_config)(const struct net *net, json_t *config);
+    int (*check_config)(const struct net *net, const json_t *config, struct err *err);
 };
 
 /* How a method's folder looks. */
@@ -101,11 +128,29 @@ struct adapter_files {
 };
 
 struct preset {
-    const char *name, *method, *options; /* options as a YAML flow mapping */
+    const char *name;
+    const struct method *method;
+    const char *options; /* as a YAML flow mapping */
 };
+
+#define METHOD(id) extern const struct method method_##id;
+#define PRESET(name, id, options)
+#include "runner/nn/peft/methods.def"
+#undef METHOD
+#undef PRESET
 
 const struct method *
 method_find(const char *name, struct err *err); /* names the nearest and the known ones */
+/* Of a tree, resolved or not; with an error where it names one that is not known. */
+const struct method *method_of(const json_t *tree, struct err *err);
+/* By peft's name for it ("LORA"); NULL: it is none of ours. */
+const struct method *method_of_peft(const char *peft_type);
+bool method_reads(const struct method *m, const char *key); /* a key with OPT_OF_METHOD */
+/* What a resolved trial is called and what that means. Its preset is the one with the most
+ * options of those that it meets, of equal ones the later row. */
+void method_facts_of(const json_t *resolved, struct method_facts *out);
+/* The same of every row, presets behind methods; at most `max`. */
+size_t method_facts_all(struct method_facts *out, size_t max);
 const struct preset *preset_find(const char *name); /* NULL: no preset */
 size_t method_names(const char **out, size_t max);  /* methods and presets, for help */
 

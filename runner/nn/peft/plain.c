@@ -14,6 +14,8 @@ const struct method method_head = {
     .name = "head",
     .help = "the classifier on the frozen base",
     .learning_rate = 1e-2,
+    .training_cost = 1, /* the head's gradient stops at once */
+    .reads = READS_QUANTISATION,
     .attach = attach_head,
     .files = &lora_files,
 };
@@ -29,7 +31,8 @@ const struct method method_full = {
     .name = "full",
     .help = "every parameter of the base",
     .learning_rate = 5e-5,
-    .plain_base = true,
+    .training_cost = 3, /* gradients of activations and of weights */
+    .changes_base = BASE_all,
     .attach = attach_full,
     .files = &model_files,
 };

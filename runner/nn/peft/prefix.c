@@ -69,7 +69,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
         {"num_virtual_tokens", "num_virtual_tokens"},
         {"prefix_projection", "prefix_projection"},
     };
-    return config_check(net, dir, "PREFIX_TUNING", keys, ARRAY_LEN(keys), err);
+    return config_check(net, dir, keys, ARRAY_LEN(keys), err);
 }
 
 static float *values(const struct net *net, const struct backend *backend,
@@ -95,6 +95,11 @@ const struct method method_prefix = {
     .name = "prefix",
     .help = "virtual keys and values in front of every layer's own",
     .learning_rate = 1e-2,
+    .training_cost = 2,
+    .virtual_tokens = true,
+    .peft_type = "PREFIX_TUNING",
+    .reads =
+        READS_QUANTISATION "|num_virtual_tokens|prefix_projection|encoder_hidden_size",
     .attach = attach,
     .prompt = record_prompt,
     .prefix = record_prefix,

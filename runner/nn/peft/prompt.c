@@ -258,7 +258,7 @@ static int write_prompt_config(const struct net *net, const char *dir,
 
 static int check_prompt_config(const struct net *net, const char *dir, struct err *err)
 {
-    return config_check(net, dir, "PROMPT_TUNING", &token_key, 1, err);
+    return config_check(net, dir, &token_key, 1, err);
 }
 
 static const struct adapter_files prompt_files = {
@@ -273,6 +273,10 @@ const struct method method_prompt = {
     .name = "prompt",
     .help = "virtual tokens in front of the text",
     .learning_rate = 3e-2,
+    .training_cost = 2,
+    .virtual_tokens = true,
+    .peft_type = "PROMPT_TUNING",
+    .reads = READS_QUANTISATION "|num_virtual_tokens|prompt_tuning_init",
     .attach = attach_prompt,
     .prompt = record_prompt,
     .no_merge = "virtual tokens are input, not weights",
@@ -330,7 +334,7 @@ static int write_p_tuning_config(const struct net *net, const char *dir,
 
 static int check_p_tuning_config(const struct net *net, const char *dir, struct err *err)
 {
-    return config_check(net, dir, "P_TUNING", &token_key, 1, err);
+    return config_check(net, dir, &token_key, 1, err);
 }
 
 static const struct adapter_files p_tuning_files = {
@@ -348,6 +352,10 @@ const struct method method_p_tuning = {
     .name = "p-tuning",
     .help = "virtual tokens in front of the text, made by a small network",
     .learning_rate = 1e-3,
+    .training_cost = 2,
+    .virtual_tokens = true,
+    .peft_type = "P_TUNING",
+    .reads = READS_QUANTISATION "|num_virtual_tokens|encoder_hidden_size",
     .attach = attach_p_tuning,
     .prompt = record_p_tuning,
     .no_merge = "virtual tokens are input, not weights",

@@ -145,7 +145,7 @@ static int write_config(const struct net *net, const char *dir,
 static int check_config(const struct net *net, const char *dir, struct err *err)
 {
     static const struct config_key rank = {"rank", "r"};
-    return config_check(net, dir, "VERA", &rank, 1, err);
+    return config_check(net, dir, &rank, 1, err);
 }
 
 /* The pair belongs to the whole model, in front of which peft has one prefix less. */
@@ -169,6 +169,11 @@ const struct method method_vera = {
     .name = "vera",
     .help = "vectors between two random matrices that all layers share",
     .learning_rate = 5e-3,
+    .training_cost = 2,
+    .peft_type = "VERA",
+    .reads = READS_QUANTISATION
+    "|" READS_TARGETS
+    "|layers_to_transform|rank|d_initial|projection_prng_key|vera_dropout",
     .attach = attach,
     .linear = record_linear,
     .merge = merge,

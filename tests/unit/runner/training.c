@@ -76,6 +76,11 @@ static void see_json(struct sink *s, const json_t *v)
 {
     (void)s, (void)v;
 }
+static void see_method(struct sink *s, const struct method_facts *facts)
+{
+    (void)s, (void)facts;
+}
+
 static void see_artifact(struct sink *s, const char *name, const char *path)
 {
     (void)s, (void)name, (void)path;
@@ -87,6 +92,7 @@ static bool see_alive(struct sink *s)
 }
 static const struct sink_ops see_ops = {.metric = see_metric,
                                         .event = see_event,
+                                        .method = see_method,
                                         .environment = see_json,
                                         .artifact = see_artifact,
                                         .alive = see_alive};

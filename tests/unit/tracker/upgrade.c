@@ -3,6 +3,7 @@
 #include "lib/buf.h"
 #include "lib/hash.h"
 #include "tests/unit/tracker/fixture.h"
+#include "tracker/store/store_priv.h"
 #include <dirent.h>
 #include <sqlite3.h>
 
@@ -132,13 +133,17 @@ static void readers_upgrade_too(void **state)
     load(path, file);
     OK(store_open(path, STORE_READ_ONLY, &s, err));
     assert_int_equal(query_int(s, "SELECT count(*) FROM tag_view"), 0);
-    assert_int_equal(query_int(s, "SELECT user_version FROM pragma_user_version"), 2);
+    assert_int_equal(query_int(s, "SELECT user_version FROM pragma_user_version"),
+                     STORE_VERSION);
     int64_t id = 0;
     FAILS(store_experiment(s, "new", &id, err), ERR_BUG, "opened for reading");
     assert_query_text(s,
                       "SELECT group_concat(kind) FROM (SELECT kind FROM series_view "
                       "WHERE trial = 1 AND step > 999990 ORDER BY step)",
                       "nan,inf,-inf,-0");
+    /* the trainer's runs get the facts of their method */
+    assert_query_text(s, "SELECT group_concat(method_facts ->> 'shown') FROM run_view",
+                      "head,head,head");
     store_close(s);
     free(path), free(file);
 }
