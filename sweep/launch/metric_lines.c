@@ -1,18 +1,42 @@
 /* sweep/launch/metric_lines.c - see metric_lines.h. */
 #include "sweep/launch/metric_lines.h"
-#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define STEP_MAX  9007199254740992.0 /* 2^53: whole numbers are exact up to here */
+#define SHOWN_MAX 60                 /* bytes of a line in a message */
+
 void metric_lines_init(struct metric_lines *m,
-                       void (*tell)(void *, const char *, int64_t, double), void *ctx)
+                       void (*tell)(void *, const char *, int64_t, double),
+                       void (*warn)(void *, const char *), void *ctx)
 {
-    *m = (struct metric_lines){.tell = tell, .ctx = ctx, .names = strmap_new()};
+    *m = (struct metric_lines){
+        .tell = tell, .warn = warn, .ctx = ctx, .names = strmap_new()};
     buf_init(&m->line, METRIC_LINE_MAX + 1);
+}
+
+/* The first of its kind is told. */
+static void odd(struct metric_lines *m, enum metric_odd kind, const char *first)
+{
+    static const char *const texts[METRIC_ODD_COUNT] = {
+#define X(name, text) text,
+        METRIC_ODDITIES(X)
+#undef X
+    };
+    if (m->odd[kind]++ || !m->warn)
+        return;
+    char *shown = str_clean(first, strlen(first));
+    struct buf text = BUF_INIT;
+    const char *place = strstr(texts[kind], "%s");
+    buf_printf(&text, "%.*s%s%s", (int)(place - texts[kind]), texts[kind], shown,
+               place + 2);
+    m->warn(m->ctx, buf_str(&text));
+    buf_release(&text);
+    free(shown);
 }
 
 /* The number of a name that may be told, or -1. */
@@ -22,10 +46,12 @@ static int64_t name_index(struct metric_lines *m, const char *name)
     const size_t len = strlen(name);
     if (strmap_get(m->names, name, len, &i))
         return i;
-    if (!len || len > METRIC_NAME_MAX || m->count >= METRIC_NAMES_MAX)
+    if (m->count >= METRIC_NAMES_MAX) {
+        odd(m, METRIC_ODD_names, name);
         return -1;
+    }
     m->last = xgrow(m->last, &m->cap, m->count + 1, sizeof *m->last);
-    m->last[m->count] = (struct metric_last){.name = xstrdup(name)};
+    m->last[m->count] = (struct metric_last){.name = xstrdup(name), .step = -1};
     strmap_put(m->names, name, len, (int64_t)m->count);
     return (int64_t)m->count++;
 }
@@ -33,110 +59,95 @@ static int64_t name_index(struct metric_lines *m, const char *name)
 static void take(struct metric_lines *m, const char *name, int64_t step, double value)
 {
     const int64_t i = name_index(m, name);
-    if (i < 0) {
-        m->dropped++;
+    if (i < 0)
         return;
-    }
-    m->last[i].value = value;
-    if (step >= 0)
-        m->tell(m->ctx, name, step, value);
+    struct metric_last *last = &m->last[i];
+    if (last->line == m->lines)
+        odd(m, METRIC_ODD_twice, name);
+    else if (step >= 0 && step <= last->step)
+        odd(m, METRIC_ODD_again, name);
+    last->value = value;
+    last->line = m->lines;
+    if (step < 0)
+        return;
+    last->step = step;
+    m->tell(m->ctx, name, step, value);
 }
 
-static bool number_of(const json_t *v, double *out)
-{
-    static const struct {
-        const char *word;
-        double value;
-    } words[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
-    if (json_is_number(v) || json_is_boolean(v)) {
-        *out = json_is_number(v) ? json_number_value(v) : json_is_true(v);
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (str_eq(json_string_value(v), words[i].word)) {
-            *out = words[i].value;
-            return true;
-        }
-    return false;
-}
-
-static void take_object(struct metric_lines *m, const json_t *object, int64_t step,
-                        const char *prefix)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
-        double number;
-        char *name = *prefix ? xasprintf("%s/%s", prefix, key) : xstrdup(key);
-        if (json_is_object(value))
-            take_object(m, value, step, name);
-        else if (number_of(value, &number))
-            take(m, name, step, number);
-        free(name);
-    }
-}
-
-/* Takes the step out of the object; -1: it names none. */
-static int64_t take_step(json_t *object)
+/* Which field is the step; the line's count: none. */
+static size_t find_step(const struct json_line *line)
 {
     static const char *const names[] = {"step", "_step", "global_step"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const json_t *v = json_object_get(object, names[i]);
-        if (!json_is_number(v))
-            continue;
-        const double step = json_number_value(v);
-        json_object_del(object, names[i]);
-        return step >= 0 && step < 9e15 ? (int64_t)step : -1;
-    }
+    for (size_t k = 0; k < ARRAY_LEN(names); k++)
+        for (size_t i = line->count; i-- > 0;)
+            if (!strcmp(line->fields[i].name, names[k]) &&
+                line->fields[i].kind != LINE_NULL)
+                return i;
+    return line->count;
+}
+
+/* -1: none, or an odd one. */
+static int64_t step_of(struct metric_lines *m, const struct json_line_field *f)
+{
+    char text[32] = "(a text or list)";
+    if (f->kind == LINE_NUMBER && !f->odd && f->value >= 0 && f->value <= STEP_MAX &&
+        f->value == floor(f->value))
+        return (int64_t)f->value;
+    if (f->kind == LINE_NUMBER)
+        snprintf(text, sizeof text, "%g", f->odd ? INFINITY : f->value);
+    odd(m, METRIC_ODD_step, text);
     return -1;
 }
 
-/* Python's json writes NaN and the infinities as bare words; JSON has only texts. */
-static void quote_bare_words(const char *text, size_t n, struct buf *out)
+static void take_fields(struct metric_lines *m, const struct json_line *line)
 {
-    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
-    bool quoted = false;
-    for (size_t i = 0; i < n; i++) {
-        size_t w = quoted ? ARRAY_LEN(words) : 0;
-        while (w < ARRAY_LEN(words) &&
-               (n - i < strlen(words[w]) ||
-                memcmp(text + i, words[w], strlen(words[w])) != 0))
-            w++;
-        if (w < ARRAY_LEN(words)) {
-            buf_printf(out, "\"%s\"", words[w]);
-            i += strlen(words[w]) - 1;
+    static const enum metric_odd kinds[] = {[LINE_ODD_NAME] = METRIC_ODD_name,
+                                            [LINE_ODD_NUMBER] = METRIC_ODD_number,
+                                            [LINE_ODD_DEPTH] = METRIC_ODD_depth};
+    const size_t step_at = find_step(line);
+    const struct json_line_field *s = &line->fields[step_at];
+    const int64_t step = step_at < line->count ? step_of(m, s) : -1;
+    for (size_t i = 0; i < line->count; i++) {
+        const struct json_line_field *f = &line->fields[i];
+        if (f->kind != LINE_NUMBER || i == step_at)
             continue;
-        }
-        if (quoted && text[i] == '\\' && i + 1 < n)
-            buf_char(out, text[i++]);
-        else if (text[i] == '"')
-            quoted = !quoted;
-        buf_char(out, text[i]);
+        if (f->odd)
+            odd(m, kinds[f->odd], f->name);
+        else if (step_at < line->count && !strcmp(f->name, s->name))
+            odd(m, METRIC_ODD_twice, f->name);
+        else
+            take(m, f->name, step, f->value);
     }
 }
 
 static void take_line(struct metric_lines *m)
 {
-    const char *text = buf_str(&m->line);
-    size_t n = m->line.len;
-    struct buf repaired = BUF_INIT;
+    struct json_line line;
     m->lines++;
-    while (n && isspace((unsigned char)*text))
-        text++, n--;
-    if (!n || *text != '{')
+    if (json_line_read(&line, buf_str(&m->line), m->line.len)) {
+        take_fields(m, &line);
+    } else {
+        char first[SHOWN_MAX + 1] = "";
+        memcpy(first, buf_str(&m->line), strnlen(buf_str(&m->line), SHOWN_MAX));
+        odd(m, METRIC_ODD_broken, first);
+    }
+    json_line_release(&line);
+}
+
+/* Only what begins as an object is kept. */
+static void add_part(struct metric_lines *m, const char *data, size_t n)
+{
+    while (n && !m->line.len && strchr(" \t\r", *data) && *data)
+        data++, n--;
+    if (m->skipping || !n)
         return;
-    json_t *object = json_parse(text, n, "stdout", NULL);
-    if (!object) {
-        quote_bare_words(text, n, &repaired);
-        object = json_parse(buf_str(&repaired), repaired.len, "stdout", NULL);
-        buf_release(&repaired);
+    m->skipping = !m->line.len && *data != '{';
+    if (!m->skipping && m->line.len + n > METRIC_LINE_MAX) {
+        m->skipping = true;
+        odd(m, METRIC_ODD_long_line, "");
     }
-    if (json_is_object(object)) {
-        const int64_t step = take_step(object);
-        take_object(m, object, step, "");
-    }
-    json_decref(object);
+    if (!m->skipping)
+        buf_add(&m->line, data, n);
 }
 
 void metric_lines_feed(struct metric_lines *m, const char *data, size_t n)
@@ -144,14 +155,9 @@ void metric_lines_feed(struct metric_lines *m, const char *data, size_t n)
     while (n) {
         const char *newline = memchr(data, '\n', n);
         const size_t part = newline ? (size_t)(newline - data) : n;
-        if (!m->skipping && m->line.len + part > METRIC_LINE_MAX) {
-            m->skipping = true;
-            m->dropped++;
-        }
-        if (!m->skipping)
-            buf_add(&m->line, data, part);
+        add_part(m, data, part);
         if (newline) {
-            if (!m->skipping)
+            if (!m->skipping && m->line.len)
                 take_line(m);
             m->skipping = false;
             buf_clear(&m->line);

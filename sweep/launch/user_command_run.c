@@ -35,6 +35,12 @@ static void tell_metric(void *ctx, const char *key, int64_t step, double value)
     s->ops->metric(s, key, step, value);
 }
 
+static void tell_oddity(void *ctx, const char *text)
+{
+    struct sink *s = ctx;
+    s->ops->event(s, "warning", text);
+}
+
 static void log_output(struct command_run *r, const char *data, size_t n)
 {
     while (n && r->log >= 0 && r->logged_bytes < LOG_MAX) {
@@ -206,11 +212,8 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
         rc = start(&r, words, err);
     if (rc == 0) {
         tell_environment(sink, words);
-        metric_lines_init(&r.lines, tell_metric, sink);
+        metric_lines_init(&r.lines, tell_metric, tell_oddity, sink);
         *exit_status = follow(&r);
-        if (r.lines.dropped)
-            sink->ops->event(sink, "warning",
-                             "metrics or long lines of stdout were left out");
         metric_lines_end(&r.lines);
         rc = outcome(&r, *exit_status, err);
     } else {

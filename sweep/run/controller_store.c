@@ -253,12 +253,23 @@ static void add_metric(struct controller *c, const struct ctl_trial *t, struct b
     json_decref(result);
 }
 
+static void add_warnings(const struct ctl_trial *t, int64_t count, struct buf *out)
+{
+    if (count)
+        buf_printf(out, " (%lld warning%s: peftlab show %lld)", (long long)count,
+                   count > 1 ? "s" : "", (long long)t->id);
+}
+
 /* How long it ran and, when it did not succeed, why. */
 static void add_outcome(struct controller *c, const struct ctl_trial *t, struct buf *out)
 {
     char text[32];
-    json_t *result = ask(c, "SELECT duration_ms, reason FROM trial_view WHERE id = ?1",
-                         json_pack("[I]", (json_int_t)t->id));
+    json_t *result =
+        ask(c,
+            "SELECT duration_ms, reason, (SELECT count(*) FROM event_view WHERE "
+            "event_view.run = trial_view.run AND kind = 'warning') FROM trial_view "
+            "WHERE id = ?1",
+            json_pack("[I]", (json_int_t)t->id));
     json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     double seconds = json_number_value(json_array_get(row, 0)) / 1000;
     const char *reason = json_string_value(json_array_get(row, 1));
@@ -269,6 +280,7 @@ static void add_outcome(struct controller *c, const struct ctl_trial *t, struct 
     }
     if (t->state != TRIAL_complete && reason)
         buf_printf(out, ": %s", reason);
+    add_warnings(t, json_integer_value(json_array_get(row, 2)), out);
     json_decref(result);
 }
 
