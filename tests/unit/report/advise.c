@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/advise/advise.h"
+#include "tests/unit/support/method_facts.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -322,6 +323,7 @@ static void add(struct store *s, const char *method, int config, int64_t seed,
     const struct metric_point p[] = {{"test/macro_f1", -1, score},
                                      {"eval/macro_f1", -1, select},
                                      {"latency/p50_ms", -1, latency}};
+    assert_int_equal(log_method(s, claim.run, method, &e), 0);
     assert_int_equal(store_log_metrics(s, claim.run, p, 3, &e), 0);
     assert_int_equal(store_run_finish(s, claim.run, TRIAL_complete, 0, NULL, &e), 0);
     json_decref(ids);
