@@ -135,7 +135,7 @@ static int read_limits(const json_t *v, const struct catalog *c, struct advise_r
         return err_set(err, ERR_USAGE, "advise: --memory '%s' is no size such as 24GB",
                        size);
     if (data && !isfinite(r->rows) && !isfinite(r->rows = count_lines(data, err)))
-        return -(int)err->code;
+        return err_code(err);
     if (!r->shape.decoder && str_eq(r->task, "causal-lm"))
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' is an encoder; for causal-lm take a language model",

@@ -292,8 +292,8 @@ int import_peft_result(struct import *in, const char *path,
         return err_set(err, ERR_USAGE, "peft results need --experiment NAME");
     json_t *file = json_read_file(path, err);
     if (!file)
-        return -(int)err->code;
+        return err_code(err);
     int rc = take_file(in, file, path, wish, err);
     json_decref(file);
-    return rc < 0 ? import_error(path, 0, rc, err) : 0;
+    return rc < 0 ? import_error(path, 0, err) : 0;
 }

@@ -211,9 +211,10 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
                               "SELECT id, key, params, config FROM trial_view WHERE "
                               "state = 'complete' ORDER BY id DESC",
                               NULL, MAX_TRIALS, err);
-    if (!result || shapes_load(&l.shapes, err)) {
+    int rc = result ? shapes_load(&l.shapes, err) : err_code(err);
+    if (rc) {
         json_decref(result);
-        return -(int)err->code;
+        return rc;
     }
     base_name(&l.shapes, r->model, l.base, sizeof l.base);
     json_array_foreach(json_object_get(result, "rows"), i, row)

@@ -22,7 +22,7 @@ static int fetch(struct store *s, const char *sql, json_t *bind, struct rows *ou
     *out = (struct rows){.result = store_query(s, sql, bind, MAX_VALUES, err)};
     json_decref(bind);
     if (!out->result)
-        return -(int)(err && err->code ? err->code : ERR_FAILED);
+        return err_code(err);
     out->columns = json_object_get(out->result, "columns");
     out->list = json_object_get(out->result, "rows");
     if (hashed)
