@@ -33,7 +33,9 @@ static struct advise_request ask(const char *model, const char *gpu, double rows
                                .machine = {NULL, 1},
                                .memory_bytes = 16e9,
                                .catalog = &catalog,
-                               .priors = &priors};
+                               .priors = &priors,
+                               .methods = method_list,
+                               .method_count = ARRAY_LEN(method_list)};
     if (shape_find(&shapes, model, &r.shape) != 1)
         fail_msg("no model '%s'", model);
     r.task = r.shape.decoder ? "causal-lm" : "seq-cls";
