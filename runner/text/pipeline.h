@@ -67,6 +67,8 @@ struct words { /* a text cut into words; a pre-tokeniser may rewrite both */
     struct text *text;
     struct span *at;
     size_t n, cap;
+    struct err
+        *err; /* gets what stops a pre-tokeniser; the words count for nothing then */
 };
 struct pre_tokenizer {
     void *config;

@@ -16,7 +16,7 @@ void words_add(struct words *w, size_t begin, size_t end)
 
 void words_split(struct words *w, bool (*is_cut)(int32_t cp), bool keep)
 {
-    struct words out = {.text = w->text};
+    struct words out = {.text = w->text, .err = w->err};
     for (size_t i = 0; i < w->n; i++) {
         size_t begin = w->at[i].begin;
         for (size_t j = begin; j < w->at[i].end; j++) {

@@ -70,11 +70,11 @@ static void bytes_fill(struct bytes *b, const struct place_char *at, size_t n)
 /* Matches of the expression in one word; empty ones cut too, unless they follow a match
  * at once. */
 static void find_matches(const struct regex *r, const struct bytes *b, size_t n,
-                         size_t base, bool invert, struct cuts *out)
+                         size_t base, bool invert, struct cuts *out, struct err *err)
 {
     size_t from = 0, done = 0, at = 0, begin, end; /* done, at: in characters */
     while (from <= b->text.len &&
-           regex_search(r, buf_str(&b->text), b->text.len, from, &begin, &end)) {
+           regex_search(r, buf_str(&b->text), b->text.len, from, &begin, &end, err) > 0) {
         while (b->place[at] < begin)
             at++;
         if (done < at)
@@ -95,14 +95,14 @@ static void find_matches(const struct regex *r, const struct bytes *b, size_t n,
 void words_split_regex(struct words *w, const struct regex *r, enum split_behavior b,
                        bool invert)
 {
-    struct words out = {.text = w->text};
+    struct words out = {.text = w->text, .err = w->err};
     struct bytes bytes = {.text = BUF_INIT};
     struct cuts cuts = {0};
     for (size_t i = 0; i < w->n; i++) {
         const struct span s = w->at[i];
         cuts.n = 0;
         bytes_fill(&bytes, w->text->at + s.begin, s.end - s.begin);
-        find_matches(r, &bytes, s.end - s.begin, s.begin, invert, &cuts);
+        find_matches(r, &bytes, s.end - s.begin, s.begin, invert, &cuts, w->err);
         cuts_to_words(&cuts, b, &out);
     }
     buf_release(&bytes.text);
@@ -206,7 +206,7 @@ static void digits_one_by_one(const void *config, struct words *w)
 static void digits_together(const void *config, struct words *w)
 {
     (void)config;
-    struct words out = {.text = w->text};
+    struct words out = {.text = w->text, .err = w->err};
     for (size_t i = 0; i < w->n; i++) {
         size_t begin = w->at[i].begin;
         for (size_t j = begin + 1; j < w->at[i].end; j++)

@@ -188,6 +188,7 @@ struct run {
     struct text original, work;
     struct words words;
     struct tokens out;
+    struct err trouble; /* the first of a pre-tokeniser */
 };
 
 static void emit_added(struct run *r, const struct text *text, const struct match *m)
@@ -218,6 +219,7 @@ static void each_normalized(void *user, const struct match *m)
     w->at = xgrow(w->at, &w->cap, 1, sizeof *w->at);
     w->at[0] = (struct span){0, part.n};
     w->n = part.n > 0;
+    w->err = &r->trouble;
     if (t->pre_tokenizer.apply)
         t->pre_tokenizer.apply(t->pre_tokenizer.config, w);
     for (size_t i = 0; i < w->n; i++)
@@ -249,7 +251,9 @@ static int run_sequence(struct run *r, const char *text, size_t len, struct err 
     text_release(&r->original);
     text_release(&r->work);
     free(r->words.at);
-    return rc;
+    return rc >= 0 && r->trouble.code
+               ? err_set(err, r->trouble.code, "pre_tokenizer: %s", r->trouble.msg)
+               : rc;
 }
 
 /* longest_first as tokenizers does it: the longer one gives first, then both share the

@@ -30,9 +30,11 @@ static int pattern_value(json_t *patterns, const char *key, const char *path,
         free(whole);
         if (rc < 0)
             return err_context(err, "%s: ", key);
-        const bool hit = regex_fullmatch(r, path);
+        rc = regex_fullmatch(r, path, err);
         regex_free(r);
-        if (hit) {
+        if (rc < 0)
+            return err_context(err, "%s: ", key);
+        if (rc) {
             *value = json_number_value(v);
             return 0;
         }

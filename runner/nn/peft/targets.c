@@ -52,11 +52,15 @@ int targets_match(const char *const *paths, size_t count, const char *what,
     if (json_is_string(value)) {
         struct regex *r;
         size_t hits = 0;
-        if (regex_new(json_string_value(value), &r, err) < 0)
+        int rc = regex_new(json_string_value(value), &r, err);
+        if (rc < 0)
             return err_context(err, "%s: ", key);
-        for (size_t i = 0; i < count; i++)
-            hits += hit[i] |= regex_fullmatch(r, paths[i]);
+        for (size_t i = 0; i < count && rc >= 0; i++)
+            if ((rc = regex_fullmatch(r, paths[i], err)) > 0 || hit[i])
+                hits += hit[i] = true;
         regex_free(r);
+        if (rc < 0)
+            return err_context(err, "%s: ", key);
         return hits ? 0 : no_hit(paths, count, what, key, json_string_value(value), err);
     }
     for (size_t k = 0; k < json_array_size(value); k++) {

@@ -32,7 +32,7 @@ static void test_fullmatch(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct regex *r = compiled(cases[i].pattern);
-        assert_int_equal(regex_fullmatch(r, cases[i].text), cases[i].match);
+        assert_int_equal(regex_fullmatch(r, cases[i].text, NULL), cases[i].match);
         regex_free(r);
     }
 }
@@ -43,7 +43,8 @@ static void finds(const char *pattern, const char *text, size_t len, const char 
     struct regex *r = compiled(pattern);
     struct buf got = BUF_INIT;
     size_t begin = 0, end = 0;
-    for (size_t from = 0; from <= len && regex_search(r, text, len, from, &begin, &end);
+    for (size_t from = 0;
+         from <= len && regex_search(r, text, len, from, &begin, &end, NULL) > 0;
          from = end > begin ? end : end + 1)
         buf_printf(&got, "%zu-%zu ", begin, end);
     assert_string_equal(buf_str(&got), want);
@@ -62,7 +63,22 @@ static void test_search(void **state)
     finds("b", "a\0b", 3, "2-3 "); /* NUL is a character */
     finds("b", "ab", 1, "");       /* the length counts, not the NUL */
     finds("\\K", "a", 1, "0-0 1-1 ");
-    finds("(a+)+$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", 39, ""); /* match limit */
+}
+
+/* Where the limit is met, nothing is known: an error, not "no match". */
+static void test_limit(void **state)
+{
+    (void)state;
+    static const char text[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab";
+    struct regex *r = compiled("(a+)+$");
+    struct err search = ERR_INIT, full = ERR_INIT;
+    size_t begin, end;
+    assert_int_equal(regex_search(r, text, strlen(text), 0, &begin, &end, &search),
+                     -ERR_PARSE);
+    assert_int_equal(regex_fullmatch(r, text, &full), -ERR_PARSE);
+    assert_non_null(strstr(search.msg, "'(a+)+$'"));
+    assert_non_null(strstr(search.msg, "limit"));
+    regex_free(r);
 }
 
 static void test_refused(void **state)
@@ -81,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fullmatch),
         cmocka_unit_test(test_search),
+        cmocka_unit_test(test_limit),
         cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
