@@ -144,6 +144,39 @@ int fs_rename(const char *from, const char *to, struct err *err)
     return 0;
 }
 
+int fs_folder_recover(const char *to, struct err *err)
+{
+    char *old = xasprintf("%s.old", to);
+    int rc = 0;
+    if (fs_is_dir(old))
+        rc = fs_exists(to) ? fs_remove_tree(old, err) : fs_rename(old, to, err);
+    free(old);
+    return rc;
+}
+
+static int step_aside(const char *from, const char *to, struct err *err)
+{
+    char *old = xasprintf("%s.old", to);
+    int rc = fs_rename(to, old, err);
+    if (!rc)
+        rc = fs_rename(from, to, err);
+    if (!rc)
+        rc = fs_remove_tree(old, err);
+    free(old);
+    return rc;
+}
+
+int fs_replace_folder(const char *from, const char *to, struct err *err)
+{
+    int rc = fs_folder_recover(to, err);
+    if (rc || !fs_exists(to))
+        return rc ? rc : fs_rename(from, to, err);
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) < 0)
+        return step_aside(from, to, err);
+    sync_folder(to);
+    return fs_remove_tree(from, err);
+}
+
 int fs_map(const char *path, struct fs_map *out, struct err *err)
 {
     *out = (struct fs_map){NULL, 0};

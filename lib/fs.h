@@ -32,6 +32,13 @@ int fs_mkdirs(const char *path, struct err *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct err *err);
 /* Renames a file or folder and brings the new name to disk. */
 int fs_rename(const char *from, const char *to, struct err *err);
+/* Puts the folder `from` in the place of the folder `to`, if there is one, and removes
+ * that. Whoever is killed leaves one of both at `to`, whole: the two names are exchanged
+ * in one step (renameat2). Where a file system cannot do that, the old folder steps aside
+ * as "TO.old" for a moment; fs_folder_recover brings it back after a kill, and both call
+ * it first. */
+int fs_replace_folder(const char *from, const char *to, struct err *err);
+int fs_folder_recover(const char *to, struct err *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1 when it is not there */

@@ -73,6 +73,19 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
     return 0;
 }
 
+int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
+                     struct err *err)
+{
+    for (int64_t i = 0; i < e->rows * width; i++)
+        if (!isfinite(e->logits[i]))
+            return err_set(
+                err, ERR_NAN,
+                "row %lld of '%s' has the logit %g: the model's weights or the "
+                "adapter's are no numbers, or too large",
+                (long long)(i / width) + 1, d->path, (double)e->logits[i]);
+    return 0;
+}
+
 void evaluation_release(struct evaluation *e)
 {
     mem_free_aligned(e->logits);

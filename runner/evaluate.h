@@ -13,6 +13,9 @@ struct evaluation {
 };
 
 int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err);
+/* ERR_NAN where a logit is no finite number: such scores are those of no model. */
+int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
+                     struct err *err);
 void evaluation_release(struct evaluation *e);
 
 struct latency {

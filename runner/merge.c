@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/peft/method.h"
+#include "runner/run_folder.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdlib.h>
@@ -66,6 +67,15 @@ static float **merged_values(const struct session *s, int64_t *layers)
 
 /* --- the folder --- */
 
+static int check_finite(const struct param *p, const float *values, struct err *err)
+{
+    for (int64_t i = 0; i < param_size(p); i++)
+        if (!isfinite(values[i]))
+            return err_set(err, ERR_NAN, "the merged '%s' holds %g: adapter or base do",
+                           p->name, (double)values[i]);
+    return 0;
+}
+
 static int write_weights(const struct session *s, const char *out_dir,
                          struct merge_report *out, struct err *err)
 {
@@ -73,6 +83,7 @@ static int write_weights(const struct session *s, const char *out_dir,
     float **values = merged_values(s, &out->layers);
     struct st_writer *w = st_writer_new();
     char *path = fs_join(out_dir, "model.safetensors");
+    int rc = 0;
     st_writer_meta(w, "format", "pt");
     for (size_t i = 0; i < all->count; i++) {
         const struct param *p = all->items[i];
@@ -81,10 +92,12 @@ static int write_weights(const struct session *s, const char *out_dir,
             continue;
         st_writer_add(w, p->name, DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
                       values[i]);
+        rc = rc ? rc : check_finite(p, values[i], err);
         out->tensors++;
         out->bytes += param_size(p) * (int64_t)sizeof(float);
     }
-    int rc = st_writer_save(w, path, err);
+    if (!rc)
+        rc = st_writer_save(w, path, err);
     st_writer_free(w);
     free(path);
     for (size_t i = 0; i < all->count; i++)
@@ -94,7 +107,8 @@ static int write_weights(const struct session *s, const char *out_dir,
 }
 
 /* By inode: another name of the folder would overwrite the base as well. */
-static int check_out_dir(const struct session *s, const char *out_dir, struct err *err)
+static int check_out_dir(const struct session *s, const char *out_dir, bool overwrite,
+                         struct err *err)
 {
     struct stat model, out;
     if (stat(s->hf->dir, &model) == 0 && stat(out_dir, &out) == 0 &&
@@ -102,28 +116,58 @@ static int check_out_dir(const struct session *s, const char *out_dir, struct er
         return err_set(err, ERR_CONFIG,
                        "merge: '%s' is the base model's own folder; give another one",
                        out_dir);
-    return fs_mkdirs(out_dir, err);
+    return overwrite ? fs_mkdirs(out_dir, err) : run_folder_check_empty(out_dir, err);
 }
 
 static int evaluate(struct session *s, struct evaluation *e, struct err *err)
 {
     int rc = session_allocate(s, err);
-    return rc || !s->data[SPLIT_EVAL] ? rc : evaluate_split(s, SPLIT_EVAL, e, err);
+    if (rc || !s->data[SPLIT_EVAL])
+        return rc;
+    rc = evaluate_split(s, SPLIT_EVAL, e, err);
+    return rc ? rc : evaluation_check(e, s->data[SPLIT_EVAL], s->net.num_labels, err);
 }
 
-static int merge_into(struct session *s, const char *out_dir, struct evaluation *before,
-                      struct merge_report *out, struct err *err)
+static int write_folder(const struct session *s, const char *dir,
+                        struct merge_report *out, struct err *err)
 {
     const char *const *labels =
         s->labels.from_strings ? (const char *const *)s->labels.names : NULL;
+    int rc = write_weights(s, dir, out, err);
+    return rc ? rc : model_files.write_config(&s->net, dir, labels, err);
+}
+
+/* Under another name first, so that a folder of this name is a whole model. */
+static int write_fresh(const struct session *s, const char *out_dir,
+                       struct merge_report *out, struct err *err)
+{
+    char *clean = fs_absolute(out_dir), *fresh = xasprintf("%s.new", clean);
+    int rc = fs_remove_tree(fresh, err);
+    if (!rc)
+        rc = fs_mkdirs(fresh, err);
+    if (!rc)
+        rc = write_folder(s, fresh, out, err);
+    if (!rc)
+        rc = fs_replace_folder(fresh, clean, err);
+    if (rc)
+        fs_remove_tree(fresh, NULL);
+    free(clean);
+    free(fresh);
+    return rc;
+}
+
+static int merge_into(struct session *s, const char *out_dir, bool overwrite,
+                      struct evaluation *before, struct merge_report *out,
+                      struct err *err)
+{
     int rc = check_method(s->net.method, err);
     if (!rc)
-        rc = check_out_dir(s, out_dir, err);
+        rc = check_out_dir(s, out_dir, overwrite, err);
     if (!rc)
         rc = evaluate(s, before, err);
-    if (!rc)
-        rc = write_weights(s, out_dir, out, err);
-    return rc ? rc : model_files.write_config(&s->net, out_dir, labels, err);
+    if (rc)
+        return rc;
+    return (overwrite ? write_folder : write_fresh)(s, out_dir, out, err);
 }
 
 /* The trial that evaluates the merged folder: no method, no adapter. */
@@ -170,14 +214,15 @@ static int compare(const json_t *resolved, const char *base_dir, const char *out
 }
 
 int merge_folder(const json_t *resolved, const char *base_dir, const char *adapter,
-                 const char *out_dir, struct merge_report *out, struct err *err)
+                 const char *out_dir, bool overwrite, struct merge_report *out,
+                 struct err *err)
 {
     struct session s;
     struct evaluation before = {0};
     *out = (struct merge_report){0};
     int rc = session_open(&s, resolved, base_dir, adapter, false, err);
     if (!rc)
-        rc = merge_into(&s, out_dir, &before, out, err);
+        rc = merge_into(&s, out_dir, overwrite, &before, out, err);
     session_close(&s);
     if (!rc)
         rc = compare(resolved, base_dir, out_dir, &before, out, err);

@@ -19,9 +19,11 @@ struct merge_report {
 };
 
 /* Writes the merged model as a Hugging Face folder, reads it back and compares its logits
- * on eval_data. out_dir is created; it must not be the model's own folder. */
+ * on eval_data. out_dir is made as a whole, at the end: it must be empty or not there,
+ * unless `overwrite` lets the files in it be replaced; never the model's own folder. */
 int merge_folder(const json_t *resolved, const char *base_dir, const char *adapter,
-                 const char *out_dir, struct merge_report *out, struct err *err);
+                 const char *out_dir, bool overwrite, struct merge_report *out,
+                 struct err *err);
 
 /* Merges the weights of a session where they lie and measures single requests through
  * the plain graph. Only for sessions that planned one (session.h, merged_graph); nothing

@@ -140,7 +140,7 @@ static void put_evaluations(json_t *root, const struct run_result *r,
     }
 }
 
-static json_t *provenance(const struct session *s)
+json_t *result_provenance(const struct session *s)
 {
     static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data",
                                                    "test_data"};
@@ -168,7 +168,7 @@ int result_write(const struct run_result *r, const struct session *s,
 {
     struct values v = {.count = 0};
     json_t *root = json_object(), *full = json_deep_copy(environment),
-           *hashes = provenance(s);
+           *hashes = result_provenance(s);
     collect_course(&v, r);
     collect_training(&v, r, s);
     collect_memory(&v, s);

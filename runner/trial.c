@@ -9,6 +9,7 @@
 #include "runner/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/result.h"
+#include "runner/run_folder.h"
 #include "runner/session.h"
 #include "runner/train/calibrate.h"
 #include "runner/train/checkpoint.h"
@@ -93,6 +94,8 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
         if (!s->data[i])
             continue;
         int rc = evaluate_split(s, i, &r->evaluations[i], err);
+        if (!rc)
+            rc = evaluation_check(&r->evaluations[i], s->data[i], s->net.num_labels, err);
         if (rc)
             return rc;
         r->eval_s += r->evaluations[i].seconds;
@@ -104,21 +107,25 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
     return 0;
 }
 
-/* Into a folder of another name first, so that adapter/ is whole and nothing else. */
+/* Into a folder of another name first, so that adapter/ is whole and nothing else. The
+ * result of an earlier training there goes before its adapter does, so that no reader
+ * takes the one for the other's. */
 static int save_adapter(struct session *s, struct run_result *r, const char *out_dir,
                         struct sink *sink, struct err *err)
 {
     char *dir = fs_join(out_dir, "adapter"), *fresh = fs_join(out_dir, "adapter.new");
+    char *old = fs_join(out_dir, "result.json");
     int rc = fs_exists(fresh) ? fs_remove_tree(fresh, err) : 0;
     if (!rc)
         rc = adapter_save(&s->net, s->backend, fresh,
                           s->labels.from_strings ? (const char *const *)s->labels.names
                                                  : NULL,
                           &r->adapter_bytes, err);
-    if (!rc && fs_exists(dir))
-        rc = fs_remove_tree(dir, err);
     if (!rc)
-        rc = fs_rename(fresh, dir, err);
+        rc = fs_remove_tree(old, err);
+    if (!rc)
+        rc = fs_replace_folder(fresh, dir, err);
+    free(old);
     if (!rc)
         sink->ops->artifact(sink, "adapter", dir);
     free(fresh);
@@ -182,6 +189,8 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     sink->ops->environment(sink, environment);
     tell_method(resolved, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    if (!rc && !run->overwrite)
+        rc = run_folder_check(run->out_dir, resolved, &s, err);
     if (!rc)
         rc = train_into(&s, run, sink, &r, err);
     if (rc == 1 || rc == -ERR_BUSY)
@@ -237,6 +246,8 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
     if (!rc && !s.data[SPLIT_EVAL])
         rc = err_set(err, ERR_CONFIG,
                      "'eval_data' is missing: there is nothing to evaluate");
+    if (!rc)
+        rc = run_folder_check_evaluation(out_dir, err);
     if (!rc)
         rc = fs_mkdirs(out_dir, err);
     if (!rc)

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/merge.h"
 #include "runner/trial.h"
 #include <stdio.h>
@@ -15,6 +16,8 @@ static const struct opt_def options[] = {
      .metavar = "DIR", .help = "adapter folder"},
     {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
      .metavar = "DIR", .help = "model folder to write: config, fp32 weights, tokenizer"},
+    {.key = "overwrite", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "replace the model in DIR"},
     {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "print the report as JSON"},
 };
@@ -43,8 +46,9 @@ static void print_json(const char *out, const struct merge_report *r)
 static void print_report(const char *out, const struct merge_report *r)
 {
     char size[32];
-    printf("%s: %lld tensors, %s, %lld layers merged\n", out, (long long)r->tensors,
-           str_bytes(size, sizeof size, (double)r->bytes), (long long)r->layers);
+    text_print(stdout, "%s: %lld tensors, %s, %lld layers merged\n", out,
+               (long long)r->tensors, str_bytes(size, sizeof size, (double)r->bytes),
+               (long long)r->layers);
     if (r->rows)
         printf("largest change of a logit on %lld rows of eval_data: %.2e (largest logit "
                "%.3g)\n",
@@ -61,7 +65,7 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc && !t.done) {
         const char *out = json_get_str(t.values, "out", NULL);
         rc = merge_folder(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),
-                          out, &report, err);
+                          out, json_get_bool(t.values, "overwrite", 0), &report, err);
         if (!rc)
             (json_get_bool(t.values, "json", 0) ? print_json : print_report)(out,
                                                                              &report);

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/text_table.h"
 #include "runner/train/profile.h"
 #include "runner/trial.h"
 #include <stdio.h>
@@ -14,6 +15,8 @@ static const struct opt_def options[] = {
      .metavar = "DIR", .help = "run folder: trace.jsonl, adapter/, result.json"},
     {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "time each op of the updates: calls, ms, GFLOP/s, shares"},
+    {.key = "overwrite", .type = OPT_BOOL, .preset = "false", .group = "output",
+     .help = "replace the finished training of another trial in DIR"},
     {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "print result.json"},
 };
@@ -31,7 +34,7 @@ static void print_summary(const char *out, bool as_json)
     } else {
         const json_t *eval = json_object_get(r, "eval"),
                      *t = json_object_get(r, "throughput");
-        printf("%s\n", out);
+        text_print(stdout, "%s\n", out);
         if (eval)
             printf("eval: accuracy %.4f, macro-F1 %.4f, loss %.4f\n",
                    json_get_num(eval, "accuracy", 0), json_get_num(eval, "macro_f1", 0),
@@ -50,7 +53,9 @@ static void print_summary(const char *out, bool as_json)
 static int train(const struct trial_command *t, struct err *err)
 {
     const struct trial_run place = {.out_dir = json_get_str(t->values, "out", NULL),
-                                    .profile = json_get_bool(t->values, "profile", 0)};
+                                    .profile = json_get_bool(t->values, "profile", 0),
+                                    .overwrite =
+                                        json_get_bool(t->values, "overwrite", 0)};
     struct sink *sink = sink_null();
     proc_catch_signals();
     int rc = trial_train(t->trial, t->base_dir, &place, sink, err);

@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/train/trace.h"
 #include "runner/trial.h"
 #include <ctype.h>
@@ -205,10 +206,8 @@ int checkpoint_save(const struct session *s, const struct pieces *p,
         rc = write_state(state, p, s->backend, err);
     if (!rc)
         rc = write_manifest(fresh, state, s, p, c, err);
-    if (!rc && fs_exists(dir)) /* a damaged one, passed over when resuming */
-        rc = fs_remove_tree(dir, err);
-    if (!rc)
-        rc = fs_rename(fresh, dir, err);
+    if (!rc) /* in the place of a damaged one, passed over when resuming */
+        rc = fs_replace_folder(fresh, dir, err);
     if (!rc)
         remove_old(folder, keep);
     free(folder);
@@ -316,17 +315,17 @@ static int try_one(const struct session *s, const struct pieces *p, const char *
                          dir, what);
     } else if (m && !check_sound(dir, run_dir, m, p, c, &why)) {
         if (!json_equal(backend, json_object_get(m, "backend")))
-            fprintf(stderr,
-                    "peftlab: checkpoint '%s' was made on %s, this is %s: the numbers "
-                    "go on by rounding only\n",
-                    dir, json_get_str(m, "backend", "?"), json_string_value(backend));
+            text_print(stderr,
+                       "peftlab: checkpoint '%s' was made on %s, this is %s: the numbers "
+                       "go on by rounding only\n",
+                       dir, json_get_str(m, "backend", "?"), json_string_value(backend));
         rc = read_state(dir, p, s->backend, err);
         c->evaluations = json_incref(json_object_get(m, "evaluations"));
         c->run_dir = xstrdup(run_dir);
         rc = rc ? rc : 1;
     }
     if (why.code)
-        fprintf(stderr, "peftlab: checkpoint '%s' is passed over: %s\n", dir, why.msg);
+        text_print(stderr, "peftlab: checkpoint '%s' is passed over: %s\n", dir, why.msg);
     json_decref(m);
     json_decref(mine);
     json_decref(backend);

@@ -133,7 +133,7 @@ shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
         o=(ours "$work/$1.yaml" "dtype=$long") t=(rival_shape tuned "$1" "$dtype") d=()
         line "$1" $dtype
     done
-    if "${before[@]}" "$B/peftlab" train "$work/$1.yaml" --out "$work/run" --profile max_steps=4 >"$work/profile" 2>&1; then
+    if "${before[@]}" "$B/peftlab" train "$work/$1.yaml" --out "$work/run" --overwrite --profile max_steps=4 >"$work/profile" 2>&1; then
         grep -A7 '^op ' "$work/profile"
         grep '^(all)' "$work/profile"
     fi

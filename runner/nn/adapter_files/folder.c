@@ -8,6 +8,7 @@
 #include "lib/str.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,16 @@ static void *saved_values(const struct net *net, const struct backend *backend,
     return out;
 }
 
+/* peft would load it, and every score would be that of no model at all. */
+static int check_finite(const char *name, const float *values, size_t n, struct err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return err_set(err, ERR_NAN, "tensor '%s' holds %g (value %zu of %zu)", name,
+                           (double)values[i], i + 1, n);
+    return 0;
+}
+
 static int save_file(const struct net *net, const struct backend *backend,
                      const char *dir, const char *file, int64_t *bytes, struct err *err)
 {
@@ -92,7 +103,8 @@ static int save_file(const struct net *net, const struct backend *backend,
     void **values = xcalloc(count, sizeof *values);
     if (net->method->files->format_pt)
         st_writer_meta(w, "format", "pt");
-    for (size_t i = 0; i < count; i++) {
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
         const struct param *p = net->params.items[i];
         if (!in_file(net, p, file))
             continue;
@@ -103,6 +115,7 @@ static int save_file(const struct net *net, const struct backend *backend,
         st_writer_add(w, names[i], DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
                       values[i]);
         *bytes += (int64_t)n;
+        rc = check_finite(names[i], values[i], n / sizeof(float), err);
     }
     const char *derived_name;
     int64_t shape[2];
@@ -114,7 +127,8 @@ static int save_file(const struct net *net, const struct backend *backend,
         *bytes += shape[0] * shape[1] * (int64_t)sizeof(float);
     }
     char *path = fs_join(dir, file);
-    int rc = st_writer_save(w, path, err);
+    if (!rc)
+        rc = st_writer_save(w, path, err);
     free(path);
     st_writer_free(w);
     free(derived);
@@ -159,6 +173,8 @@ static int take(const struct net *net, struct param *p, const struct st_tensor *
             (long long)shape[1]);
     float *values = xmalloc((size_t)t->count * sizeof *values);
     int rc = st_read_f32(t, values, err);
+    if (!rc)
+        rc = check_finite(t->name, values, (size_t)t->count, err);
     if (rc < 0)
         return free(values), rc;
     free(p->given);

@@ -170,6 +170,56 @@ static void folders(void **state)
         free(all[i]);
 }
 
+/* A folder NAME with a file that says `text`. */
+static char *made(const char *name, const char *text)
+{
+    char *dir = in(name), *file = fs_join(dir, "x");
+    assert_int_equal(fs_mkdirs(dir, NULL), 0);
+    assert_int_equal(fs_write_atomic(file, text, strlen(text), NULL), 0);
+    free(file);
+    return dir;
+}
+
+static void says(const char *dir, const char *text)
+{
+    struct buf b = BUF_INIT;
+    char *file = fs_join(dir, "x");
+    assert_int_equal(fs_read(file, 100, &b, NULL), 0);
+    assert_string_equal(buf_str(&b), text);
+    buf_release(&b);
+    free(file);
+}
+
+static void replaced_folders(void **state)
+{
+    (void)state;
+    char *to = in("r/to"), *old = in("r/to.old");
+    char *from = made("r/from", "first");
+    assert_int_equal(fs_replace_folder(from, to, NULL), 0); /* nothing is there */
+    says(to, "first");
+    free(made("r/from", "second"));
+    assert_int_equal(fs_replace_folder(from, to, NULL), 0);
+    says(to, "second");
+    assert_false(fs_exists(from));
+    /* what a kill leaves where names cannot be exchanged: before and after the new name */
+    free(made("r/to.old", "older"));
+    assert_int_equal(fs_folder_recover(to, NULL), 0);
+    says(to, "second");
+    assert_false(fs_exists(old));
+    assert_int_equal(fs_rename(to, old, NULL), 0);
+    assert_int_equal(fs_folder_recover(to, NULL), 0);
+    says(to, "second");
+    assert_int_equal(fs_remove_tree(to, NULL), 0);
+    free(made("r/to.old", "third"));
+    free(made("r/from", "fourth"));
+    assert_int_equal(fs_replace_folder(from, to, NULL), 0);
+    says(to, "fourth");
+    assert_int_equal(files_in(to), 1);
+    free(to);
+    free(old);
+    free(from);
+}
+
 static void check_path(char *got, const char *expected)
 {
     assert_string_equal(got, expected);
@@ -207,6 +257,7 @@ int main(void)
         cmocka_unit_test(maps),
         cmocka_unit_test(folders),
         cmocka_unit_test(paths),
+        cmocka_unit_test(replaced_folders),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

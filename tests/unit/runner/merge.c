@@ -116,7 +116,7 @@ static void check_folder(const char *text)
          *merged = fs_join(dir, "merged"), *file = fs_join(run, "result.json");
     assert_int_equal(fs_remove_tree(run, NULL), 0);
     train(t, run);
-    if (merge_folder(t, dir, adapter, merged, &r, &err) < 0)
+    if (merge_folder(t, dir, adapter, merged, true, &r, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     assert_int_equal(r.rows, 12);
     assert_true(r.largest_logit > 0.05);
@@ -217,7 +217,8 @@ static void test_refusals(void **state)
         json_t *t = trial(others[i]);
         assert_int_equal(fs_remove_tree(run, NULL), 0);
         train(t, run);
-        assert_int_equal(merge_folder(t, dir, adapter, merged, &r, &err), -ERR_CONFIG);
+        assert_int_equal(merge_folder(t, dir, adapter, merged, true, &r, &err),
+                         -ERR_CONFIG);
         assert_non_null(strstr(err.msg, "cannot be merged"));
         assert_false(fs_exists(merged));
         json_decref(t);
@@ -226,8 +227,9 @@ static void test_refusals(void **state)
     json_t *t = trial("method: lora");
     assert_int_equal(fs_remove_tree(run, NULL), 0);
     train(t, run);
-    assert_int_equal(merge_folder(t, dir, adapter, "tests/golden/models/bert", &r, &err),
-                     -ERR_CONFIG);
+    assert_int_equal(
+        merge_folder(t, dir, adapter, "tests/golden/models/bert", true, &r, &err),
+        -ERR_CONFIG);
     assert_non_null(strstr(err.msg, "own folder"));
     json_decref(t);
     free(run);

@@ -122,7 +122,8 @@ static void trains(const char *text, enum problem problem)
         fail_msg("%s: %s", text, err.msg);
     char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
     struct sink *sink = sink_null();
-    if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
+    if (trial_train(t, dir, &(struct trial_run){.out_dir = out, .overwrite = true}, sink,
+                    &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     sink_close(sink, NULL);
     json_t *r = json_read_file(file, &err), *eval = json_object_get(r, "eval");
@@ -159,7 +160,8 @@ static void test_saved_config(void **state)
     json_object_set_new(t, "method", json_string("full"));
     char *out = fs_join(dir, "whole"), *file = fs_join(out, "adapter/config.json");
     struct sink *sink = sink_null();
-    if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) < 0)
+    if (trial_train(t, dir, &(struct trial_run){.out_dir = out, .overwrite = true}, sink,
+                    &err) < 0)
         fail_msg("%s", err.msg);
     sink_close(sink, NULL);
     json_t *c = json_read_file(file, &err);

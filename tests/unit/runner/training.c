@@ -102,7 +102,7 @@ static json_t *train(const char *text, const char *name, bool profile)
     struct err err = ERR_INIT;
     json_t *t = trial(text);
     char *out = fs_join(dir, name), *path = fs_join(out, "result.json");
-    const struct trial_run run = {.out_dir = out, .profile = profile};
+    const struct trial_run run = {.out_dir = out, .profile = profile, .overwrite = true};
     buf_clear(&seen.events);
     seen.metrics = 0;
     seen.sink.ops = &see_ops;

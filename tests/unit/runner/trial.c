@@ -244,8 +244,9 @@ static void test_planned_is_allocated(void **state)
                     fail_msg("%s: %s", text, err.msg);
                 char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
                 struct sink *sink = sink_null();
-                if (trial_train(t, dir, &(struct trial_run){.out_dir = out}, sink, &err) <
-                    0)
+                if (trial_train(t, dir,
+                                &(struct trial_run){.out_dir = out, .overwrite = true},
+                                sink, &err) < 0)
                     fail_msg("%s: %s", text, err.msg);
                 sink_close(sink, NULL);
                 json_t *r = json_read_file(file, &err), *mem = json_object_get(r, "mem");

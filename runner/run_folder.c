@@ -1,0 +1,101 @@
+/* runner/run_folder.c - see run_folder.h. */
+#include "runner/run_folder.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/str.h"
+#include "runner/result.h"
+#include "runner/trial.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *old_result(const char *dir)
+{
+    char *path = fs_join(dir, "result.json");
+    json_t *r = fs_exists(path) ? json_read_file(path, NULL) : NULL;
+    free(path);
+    return r;
+}
+
+static bool holds(const char *dir, const char *name)
+{
+    char *path = fs_join(dir, name);
+    const bool there = fs_exists(path);
+    free(path);
+    return there;
+}
+
+/* What tells the finished training from this one; NULL: nothing. */
+static const char *difference(const json_t *old, const json_t *resolved,
+                              const struct session *s)
+{
+    static const char *const hashes[] = {"model", "train_data", "init_adapter"};
+    const json_t *theirs = json_object_get(old, "trial"),
+                 *had = json_object_get(json_object_get(old, "environment"), "sha256");
+    char then[65], now[65];
+    trial_key(theirs, then);
+    trial_key(resolved, now);
+    if (!str_eq(then, now))
+        return "configuration";
+    if (json_get_int(theirs, "seed", 0) != (int64_t)s->trial.seed)
+        return "seed";
+    json_t *have = result_provenance(s);
+    const char *what = NULL;
+    for (size_t i = 0; i < sizeof hashes / sizeof *hashes && !what; i++) {
+        const json_t *a = json_object_get(had, hashes[i]);
+        if (a && !json_equal((json_t *)a, json_object_get(have, hashes[i])))
+            what = hashes[i];
+    }
+    json_decref(have);
+    return what;
+}
+
+int run_folder_check(const char *dir, const json_t *resolved, const struct session *s,
+                     struct err *err)
+{
+    json_t *old = old_result(dir);
+    const char *what =
+        json_object_get(old, "train") ? difference(old, resolved, s) : NULL;
+    const bool foreign = !old && holds(dir, "adapter") && !holds(dir, "trace.jsonl");
+    json_decref(old);
+    if (what)
+        return err_set(err, ERR_CONFIG,
+                       "'%s' holds the finished training of another trial (its %s "
+                       "differs): give another --out, or --overwrite to replace it",
+                       dir, what);
+    if (foreign)
+        return err_set(
+            err, ERR_CONFIG,
+            "'%s' holds an adapter folder that no training here has left: give "
+            "another --out, or --overwrite to replace it",
+            dir);
+    return 0;
+}
+
+int run_folder_check_evaluation(const char *dir, struct err *err)
+{
+    json_t *old = old_result(dir);
+    const bool training = json_object_get(old, "train");
+    json_decref(old);
+    return training ? err_set(err, ERR_CONFIG,
+                              "'%s' holds the results of a training, which an evaluation "
+                              "would replace: give another --out",
+                              dir)
+                    : 0;
+}
+
+int run_folder_check_empty(const char *dir, struct err *err)
+{
+    DIR *d = opendir(dir);
+    const struct dirent *e;
+    bool empty = true;
+    while (d && empty && (e = readdir(d)))
+        empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+    if (d)
+        closedir(d);
+    return empty ? 0
+                 : err_set(err, ERR_CONFIG,
+                           "'%s' is not empty: give another --out, or --overwrite to "
+                           "replace the model in it",
+                           dir);
+}
