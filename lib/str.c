@@ -130,6 +130,18 @@ char *str_duration(char *out, size_t n, double seconds)
     return out;
 }
 
+const char *str_wide_encoding(const void *text, size_t n)
+{
+    const unsigned char *p = text;
+    if (n >= 4 && (!memcmp(p, "\xff\xfe\0\0", 4) || !memcmp(p, "\0\0\xfe\xff", 4)))
+        return "UTF-32";
+    if (n >= 2 && (!memcmp(p, "\xff\xfe", 2) || !memcmp(p, "\xfe\xff", 2)))
+        return "UTF-16";
+    if (n >= 4 && ((p[0] && !p[1] && p[2] && !p[3]) || (!p[0] && p[1] && !p[2] && p[3])))
+        return "UTF-16";
+    return NULL;
+}
+
 size_t str_width(const char *utf8)
 {
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)utf8;
@@ -150,9 +162,33 @@ size_t str_width(const char *utf8)
     return width;
 }
 
+/* C0, DEL and C1 drive a terminal; so do, in what is seen, the embeddings, overrides and
+ * isolates that turn the direction of text ("Trojan Source"). */
 static bool is_control(utf8proc_int32_t c)
 {
-    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+static char visible(utf8proc_int32_t c)
+{
+    return c == '\n' || c == '\t' || c == '\r' ? ' ' : '?';
+}
+
+void str_clean_here(char *s)
+{
+    utf8proc_uint8_t *p = (utf8proc_uint8_t *)s;
+    utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(s);
+    while (left > 0) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate(p, left, &c);
+        const bool bad = n <= 0;
+        n = bad ? 1 : n;
+        if (bad || is_control(c))
+            memset(p, bad ? '?' : visible(c), (size_t)n);
+        p += n;
+        left -= n;
+    }
 }
 
 char *str_clean(const char *s, size_t len)
@@ -167,7 +203,7 @@ char *str_clean(const char *s, size_t len)
             n = 1;
             buf_str_add(&out, "\xef\xbf\xbd");
         } else if (is_control(c)) {
-            buf_char(&out, c == '\n' || c == '\t' || c == '\r' ? ' ' : '?');
+            buf_char(&out, visible(c));
         } else {
             buf_add(&out, p, (size_t)n);
         }

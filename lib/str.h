@@ -19,10 +19,15 @@ bool str_in_list(const char *word, const char *list, char separator);
 /* "1.5 GiB", "312 KiB"; "2.3 s", "4 min 10 s"; into `out`, which is returned. */
 char *str_bytes(char *out, size_t n, double bytes);
 char *str_duration(char *out, size_t n, double seconds);
+/* "UTF-16" or "UTF-32" where the bytes begin as such a text does (by its mark, or by zeros
+ * between ASCII letters), else NULL: what is read here is UTF-8. */
+const char *str_wide_encoding(const void *text, size_t n);
 /* Columns a terminal uses for UTF-8 text (libutf8proc); invalid bytes count one. */
 size_t str_width(const char *utf8);
 /* Copies `s` with control characters and invalid UTF-8 replaced, so that it may go to a
  * terminal. Caller frees. */
 char *str_clean(const char *s, size_t len);
+/* The same in place, with a '?' for every byte that may not stay. */
+void str_clean_here(char *s);
 
 #endif

@@ -7,6 +7,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "runner/data/table.h"
 #include "tracker/exchange/exchange.h"
 #include <errno.h>
 #include <stdio.h>
@@ -105,12 +106,26 @@ static void put_field(FILE *out, const char *text, size_t n, bool first)
         fputc('"', out);
 }
 
+/* A text from elsewhere that a spreadsheet would run gets the apostrophe in front that
+ * makes it text there; `import` takes it off again (table_undefuse). */
+static void put_text(FILE *out, const char *text, size_t n, bool first)
+{
+    struct buf b = BUF_INIT;
+    if (table_is_formula(text, n))
+        buf_char(&b, '\'');
+    buf_add(&b, text, n);
+    put_field(out, buf_str(&b), b.len, first);
+    buf_release(&b);
+}
+
 static void put_value(FILE *out, const json_t *v, bool first)
 {
     struct buf text = BUF_INIT;
-    if (json_is_string(v))
-        buf_add(&text, json_string_value(v), json_string_length(v));
-    else if (v && !json_is_null(v))
+    if (json_is_string(v)) {
+        put_text(out, json_string_value(v), json_string_length(v), first);
+        return;
+    }
+    if (v && !json_is_null(v))
         json_write(&text, v, 0);
     put_field(out, buf_str(&text), text.len, first);
     buf_release(&text);
@@ -154,8 +169,8 @@ static int export_table(struct store *s, int64_t experiment, int64_t sweep, FILE
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(fixed); i++)
         put_field(out, fixed[i], strlen(fixed[i]), i == 0);
     if (rc == 0) {
-        json_object_foreach(t.params, key, v) put_field(out, key, strlen(key), false);
-        json_object_foreach(t.metrics, key, v) put_field(out, key, strlen(key), false);
+        json_object_foreach(t.params, key, v) put_text(out, key, strlen(key), false);
+        json_object_foreach(t.metrics, key, v) put_text(out, key, strlen(key), false);
         fputc('\n', out);
         rc = store_export(s, experiment, sweep, put_row, &t, err);
     }

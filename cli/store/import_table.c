@@ -94,7 +94,7 @@ static int choose_columns(struct reader *r, struct err *err)
         rc = split_names(&r->table, r->wish->params, r->params, err);
     for (size_t i = 0; !r->wish->params && i < r->table.count; i++) {
         const char *name = r->table.columns[i];
-        if (!str_in_list(name, known, '|') && !is_listed(r->metrics, name))
+        if (*name && !str_in_list(name, known, '|') && !is_listed(r->metrics, name))
             json_array_append_new(r->params, json_string(name));
     }
     r->has_seed = has_column(&r->table, "seed") && !is_listed(r->params, "seed");
@@ -180,8 +180,12 @@ static json_t *row_params(const struct reader *r, const json_t *row)
     {
         const char *column = json_string_value(name),
                    *text = json_get_str(row, column, "");
-        if (*text)
-            json_object_set_new(params, column, param_value(text));
+        if (!*text)
+            continue;
+        char *own = xstrdup(text);
+        table_undefuse(own);
+        json_object_set_new(params, column, param_value(own));
+        free(own);
     }
     return params;
 }
@@ -228,7 +232,7 @@ static int take_row(struct reader *r, const json_t *row, struct err *err)
     if (rc == 0)
         rc = place_row(r, row, params, &seed, err);
     if (rc == 0 && !(metrics = row_metrics(r, row, err)))
-        rc = err_code(err);
+        rc = -(int)err->code;
     if (rc == 0) {
         json_t *trial = json_pack(
             "{s:s, s:s, s:I, s:I, s:s, s:O, s:[{s:i, s:s, s:I, s:O, s:[o]}]}", "type",
@@ -263,11 +267,13 @@ static int read_table(struct reader *r, const char *text, size_t size, struct er
         n -= n && text[end - 1] == '\r';
         if (!r->table.count) {
             rc = table_header(&r->table, delimiter, text + at, n, err);
+            for (size_t i = 0; i < r->table.count; i++)
+                table_undefuse(r->table.columns[i]);
             if (rc == 0)
                 rc = choose_columns(r, err);
         } else if (n > 0) {
             json_t *row = table_row(&r->table, text + at, n, err);
-            rc = row ? take_row(r, row, err) : err_code(err);
+            rc = row ? take_row(r, row, err) : -(int)err->code;
             json_decref(row);
         }
         if (rc == 0)
@@ -291,10 +297,13 @@ int import_table(struct import *in, const char *path, const struct import_wish *
                        .now_ms = clock_wall_ms()};
     struct buf text = BUF_INIT;
     int rc = fs_read(path, MAX_BYTES, &text, err);
-    if (rc == 0 && !wish->experiment)
+    const char *wide = rc ? NULL : str_wide_encoding(buf_str(&text), text.len);
+    if (wide)
+        rc = err_set(err, ERR_PARSE, "'%s' is %s text; save it as UTF-8", path, wide);
+    else if (rc == 0 && !wish->experiment)
         rc = err_set(err, ERR_USAGE, "a table needs --experiment NAME");
     else if (rc == 0 && (rc = read_table(&r, buf_str(&text), text.len, err)) < 0)
-        rc = import_error(path, r.line, err);
+        rc = import_error(path, r.line, rc, err);
     table_release(&r.table);
     strmap_free(r.seen);
     json_decref(r.params);

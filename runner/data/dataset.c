@@ -311,6 +311,14 @@ static bool is_integer_text(const json_t *v)
     return n && n < 10 && strspn(s, "0123456789") == n && (s[0] != '0' || n == 1);
 }
 
+/* What stands for a missing number in a column of integers; it is refused as none there. */
+static bool is_hole(const json_t *v)
+{
+    static const char words[] = "|-1|nan|NaN|NAN|null|NULL|None|NA|N/A|n/a|<NA>|?|-";
+    const char *s = json_string_value(v);
+    return s && (is_blank(s, strlen(s)) || str_in_list(s, words, '|'));
+}
+
 /* The header; whether labels are class numbers: all of the training file look so, or the
  * training labels were. */
 static int start_table(struct reader *r, char delimiter, const struct labels *labels,
@@ -327,7 +335,8 @@ static int start_table(struct reader *r, char delimiter, const struct labels *la
         json_t *row = table_row(&r->table, l->text + l->at[i].begin, l->at[i].bytes, err);
         if (!row)
             return at_line(r, i, err);
-        all = is_integer_text(json_object_get(row, label_column(r->spec)));
+        const json_t *label = json_object_get(row, label_column(r->spec));
+        all = is_integer_text(label) || is_hole(label);
         json_decref(row);
     }
     r->integer_labels = labels->count ? !labels->from_strings : all;
@@ -437,7 +446,12 @@ int dataset_parse(const char *text, size_t size, const char *name,
     sha256_hex(text, size, d->sha256);
     bool learned = labels->count == 0;
     *out = NULL;
-    int rc = find_lines(&r.lines, name, text, size, table_delimiter(name), err);
+    const char *wide = str_wide_encoding(text, size);
+    int rc = !wide ? 0
+                   : err_set(err, ERR_PARSE,
+                             "data file '%s' is %s text; save it as UTF-8", name, wide);
+    if (rc >= 0)
+        rc = find_lines(&r.lines, name, text, size, table_delimiter(name), err);
     if (rc >= 0)
         rc = load(&r, labels, d, err);
     table_release(&r.table);

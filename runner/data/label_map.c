@@ -55,9 +55,25 @@ static int not_a_label(const json_t *label, struct err *err)
                    json_is_real(label) ? ", not a fraction" : "");
 }
 
+/* A hole in the data must not become a class. */
+static bool is_missing(const json_t *label, struct err *err)
+{
+    const char *s = json_string_value(label);
+    const bool blank =
+        s && s[strspn(s, " \t\r\n")] == '\0' && strlen(s) == json_string_length(label);
+    if (!blank && !json_is_null(label))
+        return false;
+    err_set(err, ERR_PARSE,
+            "the label is missing (%s); give the row a label or take it out",
+            blank ? "an empty text" : "null");
+    return true;
+}
+
 int label_map_learn(struct label_map *m, const json_t *label, struct err *err)
 {
     int64_t known;
+    if (is_missing(label, err))
+        return -ERR_PARSE;
     if (json_is_integer(label)) {
         int64_t v = json_integer_value(label);
         if (m->labels->count)
@@ -130,6 +146,8 @@ int label_map_index(const struct label_map *m, const json_t *label, int32_t *out
 {
     const struct labels *l = m->labels;
     int64_t found;
+    if (is_missing(label, err))
+        return -ERR_PARSE;
     if (json_is_integer(label) && !l->from_strings) {
         int64_t v = json_integer_value(label);
         if (v < 0 || (uint64_t)v >= l->count)

@@ -84,7 +84,7 @@ int table_header(struct table *t, char delimiter, const char *record, size_t n,
                  struct err *err)
 {
     struct buf field = BUF_INIT;
-    size_t at = 0;
+    size_t at = 0, named = 0;
     int rc = 0;
     *t = (struct table){.delimiter = delimiter};
     n = without_cr(record, n);
@@ -93,9 +93,10 @@ int table_header(struct table *t, char delimiter, const char *record, size_t n,
         const char *name = buf_str(&field);
         if (rc)
             break;
-        if (!*name || strlen(name) != field.len)
-            rc = err_set(err, ERR_PARSE, "column %zu has no name", t->count + 1);
-        else if (is_name_taken(t, name))
+        if (strlen(name) != field.len)
+            rc =
+                err_set(err, ERR_PARSE, "column %zu has a NUL in its name", t->count + 1);
+        else if (*name && is_name_taken(t, name))
             rc = err_set(err, ERR_PARSE, "column '%.100s' is there twice", name);
         else if (t->count >= TABLE_COLUMNS_MAX)
             rc = err_set(err, ERR_PARSE, "more than %d columns", TABLE_COLUMNS_MAX);
@@ -103,9 +104,10 @@ int table_header(struct table *t, char delimiter, const char *record, size_t n,
             break;
         t->columns = xrealloc(t->columns, (t->count + 1) * sizeof *t->columns);
         t->columns[t->count++] = xstrdup(name);
+        named += *name != '\0';
     }
     buf_release(&field);
-    return rc;
+    return rc || named ? rc : err_set(err, ERR_PARSE, "no column has a name");
 }
 
 json_t *table_row(const struct table *t, const char *record, size_t n, struct err *err)
@@ -117,7 +119,7 @@ json_t *table_row(const struct table *t, const char *record, size_t n, struct er
     n = without_cr(record, n);
     for (; at <= n && !rc; fields++) {
         rc = next_field(record, n, t->delimiter, &at, &field, err);
-        if (rc || fields >= t->count)
+        if (rc || fields >= t->count || !*t->columns[fields])
             continue;
         json_t *text = json_stringn(buf_str(&field), field.len);
         if (!text || json_object_set_new(row, t->columns[fields], text) < 0)
@@ -132,6 +134,30 @@ json_t *table_row(const struct table *t, const char *record, size_t n, struct er
         return row;
     json_decref(row);
     return NULL;
+}
+
+bool table_is_formula(const char *text, size_t n)
+{
+    static const char *const starts[] = {"=",  "+",      "-",      "@",      "\t",
+                                         "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"};
+    size_t quotes = 0;
+    while (quotes < n && text[quotes] == '\'')
+        quotes++;
+    char *rest = xstrndup(text + quotes, n - quotes), *end;
+    bool found = false;
+    for (size_t i = 0; i < ARRAY_LEN(starts) && !found; i++)
+        found = str_has_prefix(rest, starts[i]);
+    (void)strtod(rest, &end);
+    found = found && (quotes || end == rest || *end);
+    free(rest);
+    return found;
+}
+
+void table_undefuse(char *text)
+{
+    const size_t n = strlen(text);
+    if (*text == '\'' && table_is_formula(text + 1, n - 1))
+        memmove(text, text + 1, n);
 }
 
 void table_release(struct table *t)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "runner/data/dataset.h"
 #include "runner/data/table.h"
 #include <stdio.h>
@@ -164,7 +165,13 @@ static void test_refused(void **state)
         {"input_ids,label\n[1],\"0\n[2],1\n", "line 2: the quote at character 5"},
         {"input_ids,label\n[1],\"0\"x\n",
          "line 2: text behind the closing quote at character 7"},
-        {"input_ids,,label\n[1],0,1\n", "line 1: column 2 has no name"},
+        {",,\n[1],0,1\n", "line 1: no column has a name"},
+        {"input_ids,label\n[1],1\n[2],\n", "line 3: column 'label' must hold integers"},
+        {"input_ids,label\n[1],1\n[2],nan\n",
+         "line 3: column 'label' must hold integers"},
+        {"input_ids,label\n[1],1\n[2],-1\n", "line 3: label -1 is negative"},
+        {"input_ids,label\n[1],yes\n[2],\n[3],no\n", "line 3: the label is missing"},
+        {"input_ids,label\n[1],yes\n[2],  \n[3],no\n", "line 3: the label is missing"},
         {"input_ids,label,label\n[1],0,1\n", "line 1: column 'label' is there twice"},
         {"input_ids,labl\n[1],0\n", "no key 'label' (did you mean 'labl'?)"},
         {"input_ids,label\nx,0\n", "column 'input_ids' must hold a list"},
@@ -181,12 +188,85 @@ static void test_refused(void **state)
     }
 }
 
+/* DataFrame.to_csv() writes its index so; what has no name is not used. */
+static void test_index_column(void **state)
+{
+    (void)state;
+    struct labels labels = {0};
+    struct dataset *d;
+    struct err err = ERR_INIT;
+    if (load("t.csv", ",input_ids,,label\n0,[5],x,1\n1,[6],,0\n", &labels, &d, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(d->count, 2);
+    assert_int_equal(d->rows[0].ids[0], 5);
+    assert_int_equal(d->rows[0].label, 1);
+    dataset_free(d);
+    labels_release(&labels);
+}
+
+static void test_wide_encodings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *name;
+    } cases[] = {{"\xff\xfet\0", 4, "UTF-16"},
+                 {"\xfe\xff\0t", 4, "UTF-16"},
+                 {"t\0e\0x\0t\0", 8, "UTF-16"},
+                 {"\0t\0e", 4, "UTF-16"},
+                 {"\xff\xfe\0\0t\0\0\0", 8, "UTF-32"},
+                 {"\xef\xbb\xbft", 4, NULL},
+                 {"te", 2, NULL},
+                 {"t\0", 2, NULL}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *found = str_wide_encoding(cases[i].bytes, cases[i].n);
+        if (!str_eq(found, cases[i].name))
+            fail_msg("case %zu: %s", i, found ? found : "none");
+    }
+    for (int tabular = 0; tabular < 2; tabular++) {
+        static const struct data_spec spec = {.max_length = 8};
+        struct labels labels = {0};
+        struct dataset *d;
+        struct err err = ERR_INIT;
+        assert_int_equal(dataset_parse("\xff\xfet\0", 4, tabular ? "t.csv" : "t.jsonl",
+                                       &spec, NULL, &labels, &d, NULL, &err),
+                         -ERR_PARSE);
+        assert_non_null(strstr(err.msg, "UTF-16 text; save it as UTF-8"));
+    }
+}
+
+/* What export defuses, and the way back. */
+static void test_formulas(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool formula;
+    } cases[] = {
+        {"=1+1", true},    {"+cmd", true},      {"-x", true},  {"@SUM(1)", true},
+        {"\t=1", true},    {"\r", true},        {"'=1", true}, {"''@x", true},
+        {"\uff1d1", true}, {"-0.5", false},     {"+3", false}, {"-Infinity", false},
+        {"a=b", false},    {"'quoted'", false}, {"", false},   {"'", false}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char cell[32];
+        const char *text = cases[i].text;
+        if (table_is_formula(text, strlen(text)) != cases[i].formula)
+            fail_msg("'%s'", text);
+        snprintf(cell, sizeof cell, "%s%s", cases[i].formula ? "'" : "", text);
+        table_undefuse(cell);
+        assert_string_equal(cell, text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_endings), cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_rows),    cmocka_unit_test(test_integer_labels),
-        cmocka_unit_test(test_targets), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_endings),      cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_rows),         cmocka_unit_test(test_integer_labels),
+        cmocka_unit_test(test_targets),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_index_column), cmocka_unit_test(test_wide_encodings),
+        cmocka_unit_test(test_formulas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
