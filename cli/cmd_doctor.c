@@ -9,6 +9,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "tracker/store/upkeep.h"
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -115,7 +116,7 @@ static void print_section(const json_t *all, const char *name)
     const json_t *section = json_object_get(all, name);
     const char *key;
     json_t *value;
-    printf("\n%s\n", name);
+    text_print(stdout, "\n%s\n", name);
     json_object_foreach((json_t *)section, key, value) view_field(section, key);
 }
 
@@ -130,9 +131,10 @@ static void print_backends(const json_t *all)
         const char *reason = json_get_str(b, "reason", "");
         colon = strstr(reason, "here: ");
         if (json_get_bool(b, "usable", 0))
-            printf("  %-10s usable   %s\n", name, json_get_str(b, "variant", ""));
+            text_print(stdout, "  %-10s usable   %s\n", name,
+                       json_get_str(b, "variant", ""));
         else
-            printf("  %-10s no       %s\n", name, colon ? colon + 6 : reason);
+            text_print(stdout, "  %-10s no       %s\n", name, colon ? colon + 6 : reason);
     }
 }
 
@@ -160,7 +162,7 @@ static int run(int argc, char **argv, struct err *err)
             print_section(all, "store");
     }
     if (rc == 0 && wanted && !backend_get(wanted, err))
-        rc = err_code(err);
+        rc = -(int)err->code;
     json_decref(all);
     json_decref(values);
     return rc;

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/hub/hub.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -119,14 +120,14 @@ static void print_outcome(const struct hub_request *r, const struct hub_outcome 
         json_decref(j);
         return;
     }
-    printf("%s: %zu files, %s; %zu brought (%s), the others were there\n", r->dir,
-           o->files, str_bytes(a, sizeof a, (double)o->bytes), o->fetched,
-           str_bytes(b, sizeof b, (double)o->fetched_bytes));
+    text_print(stdout, "%s: %zu files, %s; %zu brought (%s), the others were there\n",
+               r->dir, o->files, str_bytes(a, sizeof a, (double)o->bytes), o->fetched,
+               str_bytes(b, sizeof b, (double)o->fetched_bytes));
     if (o->left_out_bytes)
-        printf("left out: %s in other formats (--all, --include GLOB)\n",
-               str_bytes(a, sizeof a, (double)o->left_out_bytes));
+        text_print(stdout, "left out: %s in other formats (--all, --include GLOB)\n",
+                   str_bytes(a, sizeof a, (double)o->left_out_bytes));
     if (o->commit && *o->commit)
-        printf("commit %s of %s\n", o->commit, r->revision);
+        text_print(stdout, "commit %s of %s\n", o->commit, r->revision);
 }
 
 static int pull(const json_t *values, const char *id, struct err *err)

@@ -1,5 +1,6 @@
 /* lib/err.c - see err.h. */
 #include "lib/err.h"
+#include "lib/str.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,7 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
+    str_clean_here(err->msg);
     err->code = code;
     return -(int)code;
 }
@@ -43,6 +45,7 @@ int err_context(struct err *err, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(front, sizeof front, fmt, ap);
     va_end(ap);
+    str_clean_here(front);
     if (err->code == ERR_OK)
         return err_set(err, ERR_BUG,
                        "%scontext for an error that is not there, this is a "
@@ -54,11 +57,6 @@ int err_context(struct err *err, const char *fmt, ...)
     memcpy(err->msg, front, n);
     snprintf(err->msg + n, sizeof err->msg - n, "%s", back);
     return -(int)err->code;
-}
-
-int err_code(const struct err *err)
-{
-    return err && err->code != ERR_OK ? -(int)err->code : -ERR_FAILED;
 }
 
 void err_clear(struct err *err)

@@ -5,7 +5,9 @@
  * filled object is ignored, callers add context in front with err_context ("sweep file
  * 'a.yaml': line 12: ..."). A message is complete enough to print as it is: lower case,
  * no full stop, what - where - hint, subjects in single quotes. A NULL `err` is fine
- * everywhere.
+ * everywhere. Control characters and what is not UTF-8 become '?' here (line ends and
+ * tabs a blank), so that a message that quotes a file from elsewhere may go to a terminal,
+ * a log or the store.
  *
  * Each code carries the exit status that the command line ends with (docs/exit-codes in
  * README). */
@@ -56,10 +58,6 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
  * -err->code. */
 int err_context(struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* The negative code to return where a callee told that it failed by NULL alone: that of
- * what it put into `err`, -ERR_FAILED where err is NULL or holds nothing. A code that a
- * callee returned is passed on as it is. */
-int err_code(const struct err *err);
 void err_clear(struct err *err);
 int err_exit_status(enum err_code code); /* 0 for ERR_OK */
 const char *err_code_text(enum err_code code);

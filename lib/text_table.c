@@ -3,6 +3,7 @@
 #include "lib/buf.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -37,6 +38,25 @@ static size_t terminal_width(FILE *f)
     if (ioctl(fileno(f), TIOCGWINSZ, &w) < 0 || w.ws_col == 0)
         return 80;
     return w.ws_col;
+}
+
+void text_print(FILE *f, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+    va_start(ap, fmt);
+    const int n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    for (char *line = n < 0 ? NULL : text, *end; line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
+        str_clean_here(line);
+        fputs(line, f);
+        fputs(end ? "\n" : "", f);
+    }
+    if (n >= 0)
+        free(text);
 }
 
 struct text_table *text_table_new(const char *const *headings, const char *align,

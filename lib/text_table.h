@@ -1,4 +1,5 @@
-/* lib/text_table.h - tables, on a terminal or as TSV, and a progress line.
+/* lib/text_table.h - text for people: clean lines, tables (on a terminal or as TSV), and a
+ * progress line.
  *
  * Cells are UTF-8; width is counted in columns. On a terminal the table is cut to its
  * width. Colour only when the stream is a terminal and NO_COLOR is unset. */
@@ -7,6 +8,12 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+
+/* fprintf for people: what a text from elsewhere brings along of control characters (in
+ * names, labels, reasons) is replaced as str_clean does; line ends of `fmt` and of the
+ * texts stay. Whoever prints a %s that may come from a file, a store or a server prints
+ * it by this, by a table or by a progress line. */
+void text_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 struct text_table;
 struct text_table *text_table_new(const char *const *headings, const char *align,

@@ -235,17 +235,18 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f)
     print_rows(p, f);
     putc('\n', f);
     sweep_plan_words(p, p->file->interleave, f);
-    fprintf(f, "%zu trials: %zu combinations x %zu seed%s", p->count, p->combinations,
-            p->file->seed_count, p->file->seed_count == 1 ? "" : "s");
+    text_print(f, "%zu trials: %zu combinations x %zu seed%s", p->count, p->combinations,
+               p->file->seed_count, p->file->seed_count == 1 ? "" : "s");
     fprintf(f, " (%zu coincided, %zu excluded)\n", p->coincided, p->excluded);
     if (p->file->max_trials && (size_t)p->file->max_trials < p->count)
         fprintf(f, "budget.max_trials: only the first %lld will run\n",
                 (long long)p->file->max_trials);
     if (p->peak_bytes >= 0)
-        fprintf(f, "peak memory of the largest trial: %s\n",
-                str_bytes(a, sizeof a, (double)p->peak_bytes));
+        text_print(f, "peak memory of the largest trial: %s\n",
+                   str_bytes(a, sizeof a, (double)p->peak_bytes));
     if (isfinite(p->total_s))
-        fprintf(f, "time on this machine: %s with %d at a time (%s of training in all)\n",
-                str_duration(a, sizeof a, sweep_plan_wall_s(p, jobs)), jobs,
-                str_duration(b, sizeof b, p->total_s));
+        text_print(f,
+                   "time on this machine: %s with %d at a time (%s of training in all)\n",
+                   str_duration(a, sizeof a, sweep_plan_wall_s(p, jobs)), jobs,
+                   str_duration(b, sizeof b, p->total_s));
 }

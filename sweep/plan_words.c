@@ -1,6 +1,7 @@
 /* sweep/plan_words.c - how a sweep goes on, in words: sampler, slices, rungs, rule. */
 #include "lib/json.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include "sweep/samplers/sampler.h"
 #include "sweep/sweep.h"
@@ -32,8 +33,8 @@ static void print_sampler(const struct sweep_plan *p, FILE *f)
     if (str_eq(file->method, "grid"))
         return;
     if (!str_eq(file->method, "tpe")) {
-        fprintf(f, "%s: %zu configurations, drawn from the seed alone\n", file->method,
-                p->space.count);
+        text_print(f, "%s: %zu configurations, drawn from the seed alone\n", file->method,
+                   p->space.count);
         return;
     }
     fprintf(f,
@@ -54,12 +55,12 @@ static void print_asha(const struct pruner *p, const char *unit, FILE *f)
         fputs("asha: no rung below max, every trial runs to its end\n", f);
         return;
     }
-    fprintf(f, "asha: rung%s at %s ", n > 2 ? "s" : "", unit);
+    text_print(f, "asha: rung%s at %s ", n > 2 ? "s" : "", unit);
     for (int i = 0; i + 1 < n; i++)
-        fprintf(f, "%s%lld", i ? ", " : "", (long long)rungs[i]);
-    fprintf(f, "; of those that have come to one the best 1/%lld go on%s\n",
-            (long long)p->s.eta,
-            n > 2 ? ", from the last to their end" : " to their end");
+        text_print(f, "%s%lld", i ? ", " : "", (long long)rungs[i]);
+    text_print(f, "; of those that have come to one the best 1/%lld go on%s\n",
+               (long long)p->s.eta,
+               n > 2 ? ", from the last to their end" : " to their end");
 }
 
 static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
@@ -72,10 +73,11 @@ static void print_hyperband(const struct pruner *p, const char *unit, FILE *f)
             power *= p->s.eta;
         fprintf(f, "hyperband: bracket %d:", i + 1);
         for (int k = 0; k < b[i].s; k++, left /= p->s.eta, power /= p->s.eta)
-            fprintf(f, " %lld configuration%s to %s %lld,", (long long)(left ? left : 1),
-                    left > 1 ? "s" : "", unit, (long long)(p->s.max / power));
-        fprintf(f, " %lld configuration%s to the end\n", (long long)(left ? left : 1),
-                left > 1 ? "s" : "");
+            text_print(f, " %lld configuration%s to %s %lld,",
+                       (long long)(left ? left : 1), left > 1 ? "s" : "", unit,
+                       (long long)(p->s.max / power));
+        text_print(f, " %lld configuration%s to the end\n", (long long)(left ? left : 1),
+                   left > 1 ? "s" : "");
     }
 }
 
@@ -86,13 +88,13 @@ static void print_bands(const struct pruner *p, const char *unit, FILE *f)
     (void)unit;
     fputs("hyperband: looks at reports ", f);
     for (int i = 0; i < shown; i++)
-        fprintf(f, "%s%lld", i ? ", " : "", (long long)steps[i]);
-    fprintf(f, "%s of the metric\n", shown < n ? ", ..." : "");
+        text_print(f, "%s%lld", i ? ", " : "", (long long)steps[i]);
+    text_print(f, "%s of the metric\n", shown < n ? ", ..." : "");
 }
 
 static void print_percentile(const struct pruner *p, const char *unit, FILE *f)
 {
-    fprintf(
+    text_print(
         f,
         "%s: once %lld configurations are complete, one that is worse than %s of them "
         "at the same %s is stopped\n",
@@ -104,8 +106,8 @@ static void print_halving(const struct pruner *p, const char *unit, FILE *f)
 {
     fprintf(f, "successive_halving: from ");
     if (p->s.min)
-        fprintf(f, "%s %lld on, each %lld times as far", unit, (long long)p->s.min,
-                (long long)p->s.eta);
+        text_print(f, "%s %lld on, each %lld times as far", unit, (long long)p->s.min,
+                   (long long)p->s.eta);
     else
         fprintf(f, "a hundredth of the first complete run on, each %lld times as far",
                 (long long)p->s.eta);

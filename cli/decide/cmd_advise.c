@@ -9,10 +9,10 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "report/advise/advise.h"
 #include "runner/hub/hf_model.h"
 #include "runner/nn/arch/arch.h"
-#include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <ctype.h>
 #include <math.h>
@@ -21,8 +21,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-enum { MAX_METHODS = 64 };
 
 /* Of rows that are written for the planner alone. */
 #define MAX_PLANNED_TOKENS 4e6
@@ -138,7 +136,7 @@ static int read_limits(const json_t *v, const struct catalog *c, struct advise_r
         return err_set(err, ERR_USAGE, "advise: --memory '%s' is no size such as 24GB",
                        size);
     if (data && !isfinite(r->rows) && !isfinite(r->rows = count_lines(data, err)))
-        return err_code(err);
+        return -(int)err->code;
     if (!r->shape.decoder && str_eq(r->task, "causal-lm"))
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' is an encoder; for causal-lm take a language model",
@@ -211,7 +209,7 @@ static json_t *trial_of(const struct planner *p, const struct setup *s, double l
                   r->train_data ? r->epochs : 1.0);
     if (!r->train_data)
         json_object_set_new(t, "num_labels", json_integer(2));
-    if (method_reads(method_behind(s->method), "rank"))
+    if (str_in_list(s->method, "lora|qlora|dora", '|'))
         json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
     free(dir);
     free(data);
@@ -224,7 +222,7 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
     const struct advise_request *r = p->request;
     const double taken =
         (arch_find(r->shape.model_type, NULL)->positions_behind_pad ? 2 : 0) +
-        (method_behind(s->method)->virtual_tokens ? s->virtual_tokens : 0);
+        (str_in_list(s->method, "prompt|prefix", '|') ? s->virtual_tokens : 0);
     const double length = fmin(r->seq_len, r->shape.positions - taken);
     struct trial_prediction plan;
     json_t *resolved = NULL, *trial = NULL;
@@ -297,7 +295,8 @@ static int answer(const json_t *values, const struct advise *a, struct err *err)
     }
     int rc = path ? write_sweep(a, path, err) : 0;
     if (!rc && path && !as_json)
-        printf("\nThe first sweep is in %s: peftlab sweep plan %s\n", path, path);
+        text_print(stdout, "\nThe first sweep is in %s: peftlab sweep plan %s\n", path,
+                   path);
     return rc ? rc : !a->open;
 }
 
@@ -343,12 +342,9 @@ static int advise(const json_t *values, struct err *err)
     struct priors priors = {0};
     struct store *store = NULL;
     char *dir = NULL;
-    struct method_facts methods[MAX_METHODS];
     struct advise_request r = {.model = json_get_str(values, "model", NULL),
                                .catalog = &catalog,
-                               .priors = &priors,
-                               .methods = methods,
-                               .method_count = method_facts_all(methods, MAX_METHODS)};
+                               .priors = &priors};
     struct planner planner = {.request = &r};
     const char *temporary = getenv("TMPDIR");
     snprintf(planner.rows, sizeof planner.rows, "%s/peftlab-advise.XXXXXX",

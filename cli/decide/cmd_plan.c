@@ -225,16 +225,17 @@ static void print_largest(const struct plan *p)
 {
     const struct plan_item *it = plan_file_largest(&p->file);
     char bytes[32];
-    printf("\n%s takes %s%s:\n", p->file.count > 1 ? "the largest" : "it",
-           str_bytes(bytes, sizeof bytes, it->estimate.peak),
-           it->shape ? " (predicted; transformers and peft)" : ", planned to the byte");
+    text_print(stdout, "\n%s takes %s%s:\n", p->file.count > 1 ? "the largest" : "it",
+               str_bytes(bytes, sizeof bytes, it->estimate.peak),
+               it->shape ? " (predicted; transformers and peft)"
+                         : ", planned to the byte");
     for (int i = 0; i < EST_COUNT; i++)
         if (it->estimate.bytes[i] > 0)
-            printf("  %-12s %12s\n", estimate_names[i],
-                   str_bytes(bytes, sizeof bytes, it->estimate.bytes[i]));
+            text_print(stdout, "  %-12s %12s\n", estimate_names[i],
+                       str_bytes(bytes, sizeof bytes, it->estimate.bytes[i]));
     if (it->shape)
-        printf("  with fused kernels and a chunked loss: %s\n",
-               str_bytes(bytes, sizeof bytes, it->lean_peak));
+        text_print(stdout, "  with fused kernels and a chunked loss: %s\n",
+                   str_bytes(bytes, sizeof bytes, it->lean_peak));
 }
 
 static void print_machines(const struct plan *p)
@@ -262,8 +263,8 @@ static void print_machines(const struct plan *p)
                               name, str_bytes(bytes, sizeof bytes, m->gpu->memory_bytes),
                               fits, times, usd});
     }
-    printf("\n%s, predicted by roofline and list prices:\n",
-           p->file.count > 1 ? "all trials one after another" : "on a GPU");
+    text_print(stdout, "\n%s, predicted by roofline and list prices:\n",
+               p->file.count > 1 ? "all trials one after another" : "on a GPU");
     text_table_print(t, stdout);
     text_table_free(t);
 }
@@ -279,11 +280,12 @@ static void print_text(const struct plan *p)
     print_largest(p);
     const double room = (double)proc_memory_limit_bytes();
     if (!plan_file_largest(&p->file)->shape)
-        printf("this machine has %s: %s; %s of training and evaluation in all\n",
-               str_bytes(bytes, sizeof bytes, room),
-               plan_file_largest(&p->file)->estimate.peak <= room ? "it fits"
-                                                                  : "it does not fit",
-               duration(total_here(p), seconds, sizeof seconds));
+        text_print(stdout,
+                   "this machine has %s: %s; %s of training and evaluation in all\n",
+                   str_bytes(bytes, sizeof bytes, room),
+                   plan_file_largest(&p->file)->estimate.peak <= room ? "it fits"
+                                                                      : "it does not fit",
+                   duration(total_here(p), seconds, sizeof seconds));
     print_machines(p);
 }
 

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "report/page/verify.h"
 #include "report/report.h"
 #include <ctype.h>
@@ -165,7 +166,7 @@ static int write_page(const struct report *r, const char *path, struct err *err)
     if (rc)
         return rc;
     char *lines = report_lines(r), *clean = str_clean(path, strlen(path));
-    printf("%s%s\n", lines, clean);
+    text_print(stdout, "%s%s\n", lines, clean);
     free(lines);
     free(clean);
     return 0;
@@ -175,7 +176,7 @@ static int write_page(const struct report *r, const char *path, struct err *err)
 
 static void tell(const char *what, int holds, const char *yes, const char *no)
 {
-    printf("%-6s %s\n", what, holds > 0 ? yes : no);
+    text_print(stdout, "%-6s %s\n", what, holds > 0 ? yes : no);
 }
 
 static int print_verification(const struct verification *v)
@@ -187,9 +188,9 @@ static int print_verification(const struct verification *v)
     if (v->store >= 0)
         tell("store", v->store, "ok: the same rows",
              "DIFFERS: the store's rows are not those of the page");
-    printf("%s, %s, store rows %s\n", json_get_str(v->content, "about", ""),
-           json_get_str(v->content, "metric", ""),
-           json_get_str(v->content, "store_rows_sha256", ""));
+    text_print(stdout, "%s, %s, store rows %s\n", json_get_str(v->content, "about", ""),
+               json_get_str(v->content, "metric", ""),
+               json_get_str(v->content, "store_rows_sha256", ""));
     return v->data && v->page && v->store != 0 ? 0 : 1;
 }
 

@@ -5,6 +5,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "tracker/store/upkeep.h"
 #include <stdio.h>
 
@@ -34,8 +35,8 @@ static int run(int argc, char **argv, struct err *err)
         view_print_json(
             json_pack("{s:s, s:I}", "file", path, "bytes", (json_int_t)fs_size(path)));
     else if (rc == 0)
-        printf("%s: %s, checked\n", path,
-               str_bytes(size, sizeof size, (double)fs_size(path)));
+        text_print(stdout, "%s: %s, checked\n", path,
+                   str_bytes(size, sizeof size, (double)fs_size(path)));
     json_decref(values);
     store_close(s);
     return rc;

@@ -6,6 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "tracker/store/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,13 +45,13 @@ static void print_list(const json_t *list, bool removed)
         char *clean = str_clean(path, json_string_length(json_object_get(entry, "path")));
         double bytes = json_get_num(entry, "bytes", 0);
         sum += bytes;
-        printf("%10s  %s  (%s)\n", str_bytes(size, sizeof size, bytes), clean,
-               json_get_str(entry, "why", ""));
+        text_print(stdout, "%10s  %s  (%s)\n", str_bytes(size, sizeof size, bytes), clean,
+                   json_get_str(entry, "why", ""));
         free(clean);
     }
-    printf("%zu %s, %s%s\n", i, removed ? "removed" : "may go",
-           str_bytes(size, sizeof size, sum),
-           i > 0 && !removed ? "; --delete removes them" : "");
+    text_print(stdout, "%zu %s, %s%s\n", i, removed ? "removed" : "may go",
+               str_bytes(size, sizeof size, sum),
+               i > 0 && !removed ? "; --delete removes them" : "");
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -65,7 +66,7 @@ static int run(int argc, char **argv, struct err *err)
     bool removed = json_get_bool(values, "delete", 0);
     rc = view_open(values, &s, err);
     if (rc == 0 && !(list = store_garbage(s, err)))
-        rc = err_code(err);
+        rc = -(int)err->code;
     if (rc == 0 && removed)
         rc = remove_all(list, err);
     if (rc == 0 && json_get_bool(values, "json", 0))

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static int show_series(struct store *s, int64_t id, const json_t *values, struct
         json_pack("[I, s, I]", (json_int_t)id, key, (json_int_t)((points + 1) / 2)),
         MAX_ROWS, err);
     if (!rows)
-        return err_code(err);
+        return -(int)err->code;
     if (json_array_size(rows) == 0) {
         char *clean = str_clean(key, strlen(key));
         int rc =
@@ -138,7 +139,7 @@ static void print_section(const char *title, const json_t *tree)
 {
     if (json_object_size(tree) == 0)
         return;
-    printf("\n%s\n", title);
+    text_print(stdout, "\n%s\n", title);
     print_tree(tree, "");
 }
 
@@ -146,7 +147,7 @@ static void print_list(const json_t *trial, const char *name, json_t *columns)
 {
     const json_t *rows = json_object_get(trial, name);
     if (json_array_size(rows) > 0) {
-        printf("\n%s\n", name);
+        text_print(stdout, "\n%s\n", name);
         view_print_table(rows, columns);
     }
     json_decref(columns);
@@ -199,7 +200,7 @@ static int show_trial(struct store *s, int64_t id, bool as_json, struct err *err
 {
     json_t *trial = read_trial(s, id, err);
     if (!trial)
-        return err_code(err);
+        return -(int)err->code;
     if (as_json)
         return view_print_json(trial);
     print_trial(trial);

@@ -45,7 +45,7 @@ int view_find_experiment(struct store *s, const char *name, int64_t *id, struct 
                              NULL, 100000, err),
            *row;
     if (!rows)
-        return err_code(err);
+        return -(int)err->code;
     size_t i, n = json_array_size(rows);
     const char **names = xcalloc(n + 1, sizeof *names);
     *id = 0;
@@ -178,7 +178,7 @@ int view_add_metrics(struct store *s, json_t *rows, struct err *err)
     json_decref(order);
     buf_release(&text);
     buf_release(&first);
-    return values ? 0 : err_code(err);
+    return values ? 0 : -(int)(err ? err->code : ERR_FAILED);
 }
 
 /* ---- text ---- */
@@ -306,7 +306,7 @@ void view_field(const json_t *row, const char *column)
     char *heading = view_heading(column);
     char *clean = str_clean(text, strlen(text)),
          *name = str_clean(heading, strlen(heading));
-    printf("  %-26s  %s\n", name, clean);
+    text_print(stdout, "  %-26s  %s\n", name, clean);
     free(text);
     free(heading);
     free(clean);

@@ -8,6 +8,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/trial.h"
 #include "sweep/run/clone.h"
 #include <stdio.h>
@@ -181,7 +182,7 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     json_t *named = json_copy((json_t *)values);
     int rc =
-        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : err_code(err);
+        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : -(int)err->code;
     if (rc == 0) {
         json_object_set(named, "name", json_array_get(row, 0));
         json_object_set(named, "experiment", json_array_get(row, 1));
@@ -261,8 +262,8 @@ static int sweep_command(int argc, char **argv, struct err *err)
         if (argc > 0 && !strcmp(argv[0], names[i]))
             return do_verb(verbs[i], argc - 1, argv + 1, err);
         if (help)
-            printf("peftlab %s\n    %s\n", verbs[i]->command.usage,
-                   verbs[i]->command.help);
+            text_print(stdout, "peftlab %s\n    %s\n", verbs[i]->command.usage,
+                       verbs[i]->command.help);
     }
     if (help)
         return 0;

@@ -4,6 +4,7 @@
 #include "cli/sweep/sweep_verbs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "sweep/run/clone.h"
 #include "sweep/status/watch.h"
 #include <stdio.h>
@@ -76,7 +77,7 @@ static int stop_running(struct store *store, int64_t sweep, struct err *err)
                                  "SELECT id FROM trial_view WHERE sweep = ?1 AND state = "
                                  "'running'",
                                  bind, 100000, err);
-    int rc = result ? 0 : err_code(err);
+    int rc = result ? 0 : -(int)err->code;
     json_decref(bind);
     json_array_foreach(json_object_get(result, "rows"), i, row) if (rc >= 0) rc =
         store_trial_stop(store, json_integer_value(json_array_get(row, 0)), err);
@@ -171,7 +172,8 @@ static int clone_command(const json_t *values, const char *const *words, size_t 
         return rc;
     rc = sweep_clone(store, &sweep_trainer, parent, words + 1, count - 1, warm, &id, err);
     if (rc == 0)
-        printf(
+        text_print(
+            stdout,
             "trial %lld is a clone of %lld%s and waits; a sweep that runs takes it up, "
             "'peftlab sweep resume' runs it otherwise\n",
             (long long)id, (long long)parent, warm ? ", warm," : "");

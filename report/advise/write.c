@@ -31,13 +31,18 @@ static const char *targets_name(const struct advise *all, enum targets t)
     return all->request->shape.decoder ? "q_proj, v_proj" : "query, value";
 }
 
+static bool has_rank(const char *method)
+{
+    return str_in_list(method, "lora|qlora|dora", '|');
+}
+
 static json_t *setup_json(const struct advise *all, const struct setup *s)
 {
     json_t *j = json_pack("{s:f, s:f, s:f, s:b, s:s}", "batch_size", s->batch,
                           "gradient_accumulation_steps", s->accumulation, "max_length",
                           s->seq_len, "gradient_checkpointing", s->checkpointing, "optim",
                           s->adam8 ? "adamw_8bit" : "adamw");
-    if (setup_adds(s, ADDS_low_rank)) {
+    if (has_rank(s->method)) {
         json_object_set_new(j, "rank", json_real(s->rank));
         json_object_set_new(j, "target_modules",
                             json_string(targets_name(all, s->targets)));
@@ -147,13 +152,13 @@ static void wrap(FILE *f, const char *mark, const char *text)
     for (const char *at = text; *at;) {
         size_t n = strcspn(at, " ");
         if (column > indent && column + 1 + n > WIDTH) {
-            fprintf(f, "\n%*s", (int)indent, "");
+            text_print(f, "\n%*s", (int)indent, "");
             column = indent;
         } else if (column > indent) {
             fputc(' ', f);
             column++;
         }
-        fwrite(at, 1, n, f);
+        text_print(f, "%.*s", (int)n, at);
         column += n;
         at += n + (at[n] == ' ');
     }
@@ -244,7 +249,7 @@ static void print_setup(const struct advise *all, const struct advice *a, FILE *
 {
     const struct setup *s = &a->setup;
     struct buf line = BUF_INIT;
-    if (setup_adds(s, ADDS_low_rank))
+    if (has_rank(s->method))
         buf_printf(&line, "rank %.0f on %s, ", s->rank, targets_name(all, s->targets));
     buf_printf(&line, "batch %.0f", s->batch);
     if (s->accumulation > 1)
@@ -301,7 +306,7 @@ static void print_priors(const struct advise *all, const struct advice *a, FILE 
 static void print_first(const struct advise *a, FILE *f)
 {
     const struct advice *x = &a->items[0];
-    fprintf(f, "\n1. %s\n", x->candidate->title);
+    text_print(f, "\n1. %s\n", x->candidate->title);
     print_setup(a, x, f);
     print_memory(x, f);
     print_list(f, "   +       ", x->reasons);
@@ -317,15 +322,15 @@ static void print_head(const struct advise *a, FILE *f)
 {
     const struct advise_request *r = a->request;
     char room[32], count[32];
-    fprintf(f, "%s (%s parameters), %s", r->shape.name,
-            count_text(r->shape.parameters, count, sizeof count), r->task);
+    text_print(f, "%s (%s parameters), %s", r->shape.name,
+               count_text(r->shape.parameters, count, sizeof count), r->task);
     if (isfinite(r->rows))
         fprintf(f, ", %.0f rows x %.3g epochs", r->rows, r->epochs);
     str_bytes(room, sizeof room, r->memory_bytes);
     if (r->machine.gpu)
-        fprintf(f, ", %d x %s of %s", r->machine.count, r->machine.gpu->name, room);
+        text_print(f, ", %d x %s of %s", r->machine.count, r->machine.gpu->name, room);
     else
-        fprintf(f, ", this machine, %s", room);
+        text_print(f, ", this machine, %s", room);
     fputs(r->base_untouched ? ", base untouched" : "", f);
     fputs(r->tasks_later ? ", tasks added later" : "", f);
     fputs("\n\n", f);
@@ -342,7 +347,7 @@ void advise_print(const struct advise *a, FILE *f)
     }
     for (size_t i = 1; i < a->open; i++) {
         const struct advice *x = &a->items[i];
-        fprintf(f, "\n%zu. %s\n", i + 1, x->candidate->title);
+        text_print(f, "\n%zu. %s\n", i + 1, x->candidate->title);
         print_list(f, "   +       ", x->reasons);
         print_list(f, "   -       ", x->against);
     }
@@ -355,13 +360,13 @@ void advise_print(const struct advise *a, FILE *f)
         free(mark);
     }
     if (a->price.newest)
-        fprintf(f,
-                "\nTime and cost are predicted, for rows of full length; prices of %s "
-                "between "
-                "$%.2f and $%.2f per GPU and hour, the newest of %s%s.\n",
-                a->request->machine.gpu->name, a->price.low, a->price.high,
-                a->price.newest->read_on,
-                price_age_days(a->price.newest, clock_wall_ms()) > PRICE_STALE_DAYS
-                    ? ": stale, give newer ones with --prices"
-                    : "");
+        text_print(f,
+                   "\nTime and cost are predicted, for rows of full length; prices of %s "
+                   "between "
+                   "$%.2f and $%.2f per GPU and hour, the newest of %s%s.\n",
+                   a->request->machine.gpu->name, a->price.low, a->price.high,
+                   a->price.newest->read_on,
+                   price_age_days(a->price.newest, clock_wall_ms()) > PRICE_STALE_DAYS
+                       ? ": stale, give newer ones with --prices"
+                       : "");
 }

@@ -17,7 +17,6 @@
 #include "lib/hash.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
-#include "tracker/view/method_facts.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +27,6 @@ struct report_trial {
     int attempts;
     json_t *params, *config, *metrics; /* objects */
     json_t *environment;               /* object, or NULL: not said */
-    struct method_facts *method;       /* of the trainer; NULL: not known */
     char *key, *reason, *sweep;        /* reason "" when there is none */
     double spent_s;                    /* of all its runs */
     size_t column, group, variant, machine;
@@ -78,8 +76,7 @@ void report_data_group(struct report_data *d, const json_t *group_by);
 double trial_metric(const struct report_trial *t, const char *key);
 /* A value that the sweep sets, else of the resolved configuration; NULL: neither. */
 const json_t *trial_value(const struct report_trial *t, const char *key);
-/* Its method as people call it: "qlora" even where it resolved to lora on nf4. Before its
- * first run, and of a user's program, what the sweep calls it. */
+/* Its method as people call it: "qlora" even where it resolved to lora on nf4. */
 char *trial_method(const struct report_trial *t);
 /* How many items the metric is a share of ("test/accuracy" of data/test_rows); NaN where
  * it is no share of items or their number was not recorded. */

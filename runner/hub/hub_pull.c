@@ -177,7 +177,7 @@ static void on_waiting(void *ctx, const char *why, double seconds)
     if (p->progress)
         progress_note(p->progress, line);
     else if (!p->request->quiet)
-        fprintf(stderr, "%s\n", line);
+        text_print(stderr, "%s\n", line);
 }
 
 /* What the list did not tell, from the headers. */
@@ -330,7 +330,7 @@ static int pull_online(struct pull *p, struct hub_outcome *out, struct err *err)
     policy.waiting = on_waiting;
     policy.ctx = p;
     p->http = http_new(&policy, p->request->endpoint, p->request->token, err);
-    int rc = p->http ? get_list(p, err) : err_code(err);
+    int rc = p->http ? get_list(p, err) : -(int)err->code;
     if (!rc)
         rc = choose_files(p, out, err);
     if (!rc)

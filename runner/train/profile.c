@@ -121,7 +121,7 @@ void profile_print(const json_t *result, FILE *f)
     }
     text_table_print(t, f);
     text_table_free(t);
-    fprintf(f, "peak: %.1f GFLOP/s (%s)\n",
-            1e-9 * json_get_num(machine, "peak_flops_per_s", NAN),
-            json_get_str(machine, "peak_of", "?"));
+    text_print(f, "peak: %.1f GFLOP/s (%s)\n",
+               1e-9 * json_get_num(machine, "peak_flops_per_s", NAN),
+               json_get_str(machine, "peak_of", "?"));
 }

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -313,9 +314,9 @@ static int check_runnable(const struct sweep_file *f, struct err *err)
 static void tell_start(const struct controller *c)
 {
     const struct sweep_file *f = c->file;
-    fprintf(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
-            (long long)c->sweep, controller_name(c), advance_total(c), c->jobs,
-            c->threads, c->threads == 1 ? "" : "s");
+    text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
+               (long long)c->sweep, controller_name(c), advance_total(c), c->jobs,
+               c->threads, c->threads == 1 ? "" : "s");
     sweep_plan_words(c->plan, c->advance.slices, c->o->out);
     if (f->max_gpu_hours > 0 && !f->gpus)
         fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/run/controller.h"
 #include <math.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ int controller_predict(struct controller *c)
             "sweep_name = ?1 AND experiment_name = ?2 AND predicted_bytes IS NOT NULL",
             json_pack("[s, s]", controller_name(c), experiment_name(c)));
     if (!result)
-        return err_code(c->err);
+        return -(int)c->err->code;
     const json_t *rows = json_object_get(result, "rows");
     struct strmap *known = index_known(rows);
     int rc = 0;
@@ -205,7 +206,7 @@ int controller_refresh(struct controller *c)
                                   "WHERE sweep = ?1 ORDER BY id",
                                   json_pack("[I]", (json_int_t)c->sweep));
     if (!result)
-        return err_code(c->err);
+        return -(int)c->err->code;
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         const int64_t id = json_integer_value(json_array_get(row, 0));
@@ -337,13 +338,13 @@ int controller_summary(struct controller *c)
     char text[32];
     for (size_t i = 0; i < c->count; i++)
         counts[c->trials[i].state]++;
-    fprintf(c->o->out, "sweep %lld '%s': %zu trials,", (long long)c->sweep,
-            controller_name(c), c->count);
+    text_print(c->o->out, "sweep %lld '%s': %zu trials,", (long long)c->sweep,
+               controller_name(c), c->count);
     for (int s = 0; s < TRIAL_STATE_COUNT; s++)
         if (counts[s])
-            fprintf(c->o->out, " %zu %s", counts[s],
-                    trial_state_name((enum trial_state)s));
-    fprintf(c->o->out, ", in %s\n",
-            str_duration(text, sizeof text, clock_mono_s() - c->began));
+            text_print(c->o->out, " %zu %s", counts[s],
+                       trial_state_name((enum trial_state)s));
+    text_print(c->o->out, ", in %s\n",
+               str_duration(text, sizeof text, clock_mono_s() - c->began));
     return counts[TRIAL_complete] + counts[TRIAL_pruned] == c->count ? 0 : 1;
 }

@@ -218,9 +218,9 @@ static void print_best(const json_t *s, FILE *f)
     const json_t *best = json_object_get(s, "best");
     if (!json_is_object(best))
         return;
-    fprintf(f, "best so far: %s: %s %.4g", json_get_str(best, "label", ""),
-            json_get_str(json_object_get(s, "metric"), "name", ""),
-            json_get_num(best, "mean", 0));
+    text_print(f, "best so far: %s: %s %.4g", json_get_str(best, "label", ""),
+               json_get_str(json_object_get(s, "metric"), "name", ""),
+               json_get_num(best, "mean", 0));
     if (json_is_real(json_object_get(best, "low")))
         fprintf(f, " (95 %%: %.4g to %.4g, %lld seeds)", json_get_num(best, "low", 0),
                 json_get_num(best, "high", 0), (long long)json_get_int(best, "n", 0));
@@ -233,7 +233,7 @@ static void print_budget(const json_t *s, FILE *f)
 {
     size_t i;
     json_t *row;
-    json_array_foreach(json_object_get(s, "budget"), i, row) fprintf(
+    json_array_foreach(json_object_get(s, "budget"), i, row) text_print(
         f, "%s%.4g of %.4g %s", i ? ", " : "budget: ", json_get_num(row, "used", 0),
         json_get_num(row, "max", 0), json_get_str(row, "unit", ""));
     if (i)
@@ -245,21 +245,22 @@ void status_print(const json_t *s, FILE *f)
     const char *state, *separator = "";
     json_t *count;
     char text[32];
-    fprintf(f, "sweep %lld '%s'%s: %lld trials (", (long long)json_get_int(s, "sweep", 0),
-            json_get_str(s, "name", ""),
-            json_get_bool(s, "stopped", 0) ? ", stopped" : "",
-            (long long)json_get_int(s, "trials", 0));
+    text_print(f, "sweep %lld '%s'%s: %lld trials (",
+               (long long)json_get_int(s, "sweep", 0), json_get_str(s, "name", ""),
+               json_get_bool(s, "stopped", 0) ? ", stopped" : "",
+               (long long)json_get_int(s, "trials", 0));
     json_object_foreach(json_object_get(s, "states"), state, count)
     {
-        fprintf(f, "%s%lld %s", separator, (long long)json_integer_value(count), state);
+        text_print(f, "%s%lld %s", separator, (long long)json_integer_value(count),
+                   state);
         separator = ", ";
     }
     fputs(")\n", f);
     if (json_is_real(json_object_get(s, "seconds_left")))
-        fprintf(f, "about %s left\n",
-                str_duration(text, sizeof text, json_get_num(s, "seconds_left", 0)));
+        text_print(f, "about %s left\n",
+                   str_duration(text, sizeof text, json_get_num(s, "seconds_left", 0)));
     if (json_is_string(json_object_get(s, "why")))
-        fprintf(f, "no further trials: %s\n", json_get_str(s, "why", ""));
+        text_print(f, "no further trials: %s\n", json_get_str(s, "why", ""));
     print_budget(s, f);
     print_best(s, f);
     if (json_array_size(json_object_get(s, "running")))
@@ -306,11 +307,11 @@ int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
 {
     json_t *result = sweep ? status_sweep(store, sweep, err) : all_sweeps(store, err);
     if (!result)
-        return err_code(err);
+        return -(int)err->code;
     if (as_json) {
         struct buf text = BUF_INIT;
         json_write(&text, result, 1);
-        fprintf(f, "%s\n", buf_str(&text));
+        text_print(f, "%s\n", buf_str(&text));
         buf_release(&text);
     } else if (sweep) {
         status_print(result, f);

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/status/status_parts.h"
 #include <math.h>
 #include <stdlib.h>
@@ -75,12 +76,12 @@ int sweep_watch(struct store *store, int64_t sweep, double interval_s, bool as_j
     for (;;) {
         json_t *s = status_sweep(store, sweep, err);
         if (!s)
-            return err_code(err);
+            return -(int)err->code;
         const bool over = is_over(s);
         if (as_json) {
             struct buf line = BUF_INIT;
             json_write(&line, s, 0);
-            fprintf(f, "%s\n", buf_str(&line));
+            text_print(f, "%s\n", buf_str(&line));
             fflush(f);
             buf_release(&line);
         } else {

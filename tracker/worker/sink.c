@@ -12,6 +12,7 @@
 #include "lib/mem.h"
 #include "lib/os/git.h"
 #include "lib/os/proc.h"
+#include "lib/text_table.h"
 #include "tracker/store/store_priv.h"
 #include "tracker/store/upkeep.h"
 #include "tracker/worker/keeper.h"
@@ -88,7 +89,7 @@ static void remember(struct local *l, const struct err *e)
 {
     if (l->base.error.code == ERR_OK) {
         l->base.error = *e;
-        fprintf(stderr, "peftlab: tracking: %s; training goes on\n", e->msg);
+        text_print(stderr, "peftlab: tracking: %s; training goes on\n", e->msg);
     }
 }
 

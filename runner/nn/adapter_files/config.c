@@ -123,7 +123,7 @@ int config_read(const char *dir, const char *peft_type, json_t **out, struct err
     *out = json_read_file(path, err);
     free(path);
     if (!*out)
-        return err_code(err);
+        return -(int)err->code;
     const char *type = json_get_str(*out, "peft_type", "");
     return str_eq(type, peft_type)
                ? 0
