@@ -162,7 +162,7 @@ static int run(int argc, char **argv, struct err *err)
             print_section(all, "store");
     }
     if (rc == 0 && wanted && !backend_get(wanted, err))
-        rc = -(int)err->code;
+        rc = err_code(err);
     json_decref(all);
     json_decref(values);
     return rc;

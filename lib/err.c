@@ -59,6 +59,11 @@ int err_context(struct err *err, const char *fmt, ...)
     return -(int)err->code;
 }
 
+int err_code(const struct err *err)
+{
+    return err && err->code != ERR_OK ? -(int)err->code : -ERR_FAILED;
+}
+
 void err_clear(struct err *err)
 {
     if (!err)

@@ -58,6 +58,10 @@ int err_set(struct err *err, enum err_code code, const char *fmt, ...)
  * -err->code. */
 int err_context(struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The negative code to return where a callee told that it failed by NULL alone: that of
+ * what it put into `err`, -ERR_FAILED where err is NULL or holds nothing. A code that a
+ * callee returned is passed on as it is. */
+int err_code(const struct err *err);
 void err_clear(struct err *err);
 int err_exit_status(enum err_code code); /* 0 for ERR_OK */
 const char *err_code_text(enum err_code code);

@@ -298,7 +298,7 @@ static int try_once(struct transfer *t, const char *url, char *why, size_t why_s
 {
     char message[CURL_ERROR_SIZE];
     CURLU *address = parse_url(url, err);
-    int rc = address ? 1 : -(int)err->code;
+    int rc = address ? 1 : err_code(err);
     http_reply_release(t->reply);
     for (int hops = 0; rc == 1; hops++) {
         CURLcode code = perform(t, address, message);

@@ -120,13 +120,13 @@ static int unfold_preset(json_t *values, const struct method **method, struct er
     if (preset) {
         json_t *options = conf_parse_value(preset->options, err);
         if (!options)
-            return -(int)err->code;
+            return err_code(err);
         json_object_update_missing(values, options);
         json_decref(options);
         json_object_set_new(values, "method", json_string(preset->method->name));
     }
     *method = method_of(values, err);
-    return *method ? 0 : -(int)err->code;
+    return *method ? 0 : err_code(err);
 }
 
 static int resolve_row(const struct opt_def *def, const json_t *values,
@@ -146,7 +146,7 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
         return err_set(err, ERR_CONFIG, "'%s' is missing (%s)", def->key, def->help);
     json_t *v = has ? opt_check(def, given, err) : opt_default(def);
     if (!v)
-        return -(int)err->code;
+        return err_code(err);
     if (json_is_null(v))
         json_decref(v);
     else

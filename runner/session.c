@@ -383,13 +383,12 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
     struct selection selection;
     *s = (struct session){.base_dir = base_dir, .training = training};
     trial_init(&s->trial, resolved);
-    if (training &&
-        selection_init(&selection, &s->trial, err)) /* before anything is read */
-        return -(int)err->code;
+    int rc = training ? selection_init(&selection, &s->trial, err) : 0;
+    if (rc) /* before anything is read */
+        return rc;
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
-        return -(int)err->code;
-    int rc;
+        return err_code(err);
     if ((rc = open_model(s, err)) ||
         (rc = problem_of(&s->trial, s->hf->config, &s->problem, err)) ||
         (training && (rc = selection_fits(&selection, s->problem, err))) ||

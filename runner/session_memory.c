@@ -69,7 +69,7 @@ static int put_param(struct session *s, struct param *p, struct err *err)
 {
     float *owned;
     const float *values = host_values(p, s->course.seed, &owned, err);
-    int rc = values ? 0 : -(int)err->code;
+    int rc = values ? 0 : err_code(err);
     char *base = s->arena[p->trainable ? MEM_trainable : MEM_weights];
     p->value = (struct tensor){base + p->offset, DT_F32, p->rows, p->cols, p->cols, NULL};
     if (p->trainable && s->arena[MEM_gradients])

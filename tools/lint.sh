@@ -81,6 +81,8 @@ result "no exit() below the command line" \
         grep -vE '^lib/(mem|os/proc|os/proc_tree)\.[ch]:' | cut -c1-160)"
 result "a trial is read by its members" \
     "$(grep -E '^runner/' <<<"$code" | grep -E 'json_get_(str|int|num|bool) *\([^,]*trial[^,]*,' | cut -c1-160)"
+result "a code is passed on or asked of err_code()" \
+    "$(grep -vE '^(tests/|lib/err\.c)' <<<"$code" | grep -E -- '- *\(int(64_t)?\) ?\(?[a-z>-]*err->code' | cut -c1-160)"
 result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
 result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
 tool=$(find_version clang-format 14)

@@ -13,6 +13,7 @@
 #include "report/advise/advise.h"
 #include "runner/hub/hf_model.h"
 #include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <ctype.h>
 #include <math.h>
@@ -21,6 +22,8 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+enum { MAX_METHODS = 64 };
 
 /* Of rows that are written for the planner alone. */
 #define MAX_PLANNED_TOKENS 4e6
@@ -136,7 +139,7 @@ static int read_limits(const json_t *v, const struct catalog *c, struct advise_r
         return err_set(err, ERR_USAGE, "advise: --memory '%s' is no size such as 24GB",
                        size);
     if (data && !isfinite(r->rows) && !isfinite(r->rows = count_lines(data, err)))
-        return -(int)err->code;
+        return err_code(err);
     if (!r->shape.decoder && str_eq(r->task, "causal-lm"))
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' is an encoder; for causal-lm take a language model",
@@ -209,7 +212,7 @@ static json_t *trial_of(const struct planner *p, const struct setup *s, double l
                   r->train_data ? r->epochs : 1.0);
     if (!r->train_data)
         json_object_set_new(t, "num_labels", json_integer(2));
-    if (str_in_list(s->method, "lora|qlora|dora", '|'))
+    if (method_reads(method_behind(s->method), "rank"))
         json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
     free(dir);
     free(data);
@@ -222,7 +225,7 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
     const struct advise_request *r = p->request;
     const double taken =
         (arch_find(r->shape.model_type, NULL)->positions_behind_pad ? 2 : 0) +
-        (str_in_list(s->method, "prompt|prefix", '|') ? s->virtual_tokens : 0);
+        (method_behind(s->method)->virtual_tokens ? s->virtual_tokens : 0);
     const double length = fmin(r->seq_len, r->shape.positions - taken);
     struct trial_prediction plan;
     json_t *resolved = NULL, *trial = NULL;
@@ -342,9 +345,12 @@ static int advise(const json_t *values, struct err *err)
     struct priors priors = {0};
     struct store *store = NULL;
     char *dir = NULL;
+    struct method_facts methods[MAX_METHODS];
     struct advise_request r = {.model = json_get_str(values, "model", NULL),
                                .catalog = &catalog,
-                               .priors = &priors};
+                               .priors = &priors,
+                               .methods = methods,
+                               .method_count = method_facts_all(methods, MAX_METHODS)};
     struct planner planner = {.request = &r};
     const char *temporary = getenv("TMPDIR");
     snprintf(planner.rows, sizeof planner.rows, "%s/peftlab-advise.XXXXXX",

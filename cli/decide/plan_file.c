@@ -133,7 +133,7 @@ static int from_formula(const json_t *t, const char *base_dir, struct plan_item 
     const char *method = find_method(t, err);
     struct estimate lean;
     if (!method)
-        return -(int)err->code;
+        return err_code(err);
     it->setup = read_setup(t, m, method);
     const struct setup *s = &it->setup;
     if (!(s->batch >= 1) || !(s->accumulation >= 1) || !(s->seq_len >= 1) ||

@@ -41,7 +41,7 @@ static int read_trials(struct store *s, const char *const *words, size_t count,
         rc = view_trial_id(words[i], &id, err);
         if (!rc && !(rows = view_rows(s, "SELECT * FROM trial_view WHERE id = ?1",
                                       json_pack("[I]", (json_int_t)id), 1, err)))
-            rc = -(int)err->code;
+            rc = err_code(err);
         if (!rc && json_array_size(rows) == 0)
             rc = err_set(err, ERR_NOINPUT,
                          "store '%s' has no trial %lld; 'peftlab ls' lists them",

@@ -66,7 +66,7 @@ static int run(int argc, char **argv, struct err *err)
     bool removed = json_get_bool(values, "delete", 0);
     rc = view_open(values, &s, err);
     if (rc == 0 && !(list = store_garbage(s, err)))
-        rc = -(int)err->code;
+        rc = err_code(err);
     if (rc == 0 && removed)
         rc = remove_all(list, err);
     if (rc == 0 && json_get_bool(values, "json", 0))

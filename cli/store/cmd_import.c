@@ -40,14 +40,10 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"import", options, ARRAY_LEN(options)};
 
-int import_error(const char *path, size_t line, int rc, struct err *err)
+int import_error(const char *path, size_t line, struct err *err)
 {
-    char said[sizeof err->msg];
-    snprintf(said, sizeof said, "%s", err->msg);
-    err->code = ERR_OK;
-    if (line > 0)
-        return err_set(err, (enum err_code) - rc, "%s:%zu: %s", path, line, said);
-    return err_set(err, (enum err_code) - rc, "%s: %s", path, said);
+    return line > 0 ? err_context(err, "%s:%zu: ", path, line)
+                    : err_context(err, "%s: ", path);
 }
 
 json_t *import_event(const char *path, size_t line)
@@ -106,7 +102,7 @@ static int import_folder(struct store *s, const char *path, const char *format,
 {
     const struct format *f = &formats[ARRAY_LEN(formats) - 1];
     if (!str_eq(format, "auto") && !(f = find_format(format, path, err)))
-        return -(int)err->code;
+        return err_code(err);
     DIR *dir = opendir(path);
     char **names = NULL;
     size_t count = 0, cap = 0;
@@ -144,7 +140,7 @@ static int import_paths(struct store *s, const json_t *values, const char **path
         if (fs_is_dir(paths[i]))
             rc = import_folder(s, paths[i], format, &wish, total, err);
         else if (!(f = find_format(format, paths[i], err)))
-            rc = -(int)err->code;
+            rc = err_code(err);
         else
             rc = import_file(s, paths[i], f, &wish, total, err);
     }

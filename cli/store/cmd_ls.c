@@ -176,7 +176,7 @@ static int add_tags(struct store *s, json_t *rows, struct err *err)
         json_object_set(tags, json_get_str(row, "key", ""),
                         json_object_get(row, "value"));
     }
-    int rc = found ? 0 : -(int)err->code;
+    int rc = found ? 0 : err_code(err);
     json_decref(found);
     json_decref(ids);
     json_decref(by_id);
@@ -341,7 +341,7 @@ static int list_trials(struct store *s, const json_t *values, struct err *err)
     const char *list = json_get_str(values, "columns", NULL);
     json_t *rows = read_trials(s, values, &total, err);
     if (!rows)
-        return -(int)err->code;
+        return err_code(err);
     if (json_get_bool(values, "json", 0))
         return view_print_json(
             json_pack("{s:o, s:I}", "trials", rows, "total", (json_int_t)total));
@@ -357,7 +357,7 @@ static int list_trials(struct store *s, const json_t *values, struct err *err)
         fprintf(stderr,
                 "%zu of %lld trials; --limit N shows more, --before ID earlier ones\n",
                 shown, (long long)total);
-    int rc = columns ? 0 : -(int)err->code;
+    int rc = columns ? 0 : err_code(err);
     json_decref(columns);
     json_decref(rows);
     return rc;
@@ -380,7 +380,7 @@ static int list_groups(struct store *s, const json_t *values, bool sweeps,
                   json_integer(json_get_int(values, "limit", 100))),
         1000000, err);
     if (!rows)
-        return -(int)err->code;
+        return err_code(err);
     if (json_get_bool(values, "json", 0))
         return view_print_json(
             json_pack("{s:o}", sweeps ? "sweeps" : "experiments", rows));

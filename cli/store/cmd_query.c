@@ -75,7 +75,7 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc)
         rc = view_open(values, &s, err);
     if (!rc && !(result = store_query_within(s, sql, NULL, limit, timeout_s, err)))
-        rc = -(int)err->code;
+        rc = err_code(err);
     if (!rc && json_is_true(json_object_get(result, "truncated")))
         fprintf(stderr, "peftlab: only the first %zu rows; --limit N shows more\n",
                 json_array_size(json_object_get(result, "rows")));

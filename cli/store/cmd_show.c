@@ -92,7 +92,7 @@ static int show_series(struct store *s, int64_t id, const json_t *values, struct
         json_pack("[I, s, I]", (json_int_t)id, key, (json_int_t)((points + 1) / 2)),
         MAX_ROWS, err);
     if (!rows)
-        return -(int)err->code;
+        return err_code(err);
     if (json_array_size(rows) == 0) {
         char *clean = str_clean(key, strlen(key));
         int rc =
@@ -200,7 +200,7 @@ static int show_trial(struct store *s, int64_t id, bool as_json, struct err *err
 {
     json_t *trial = read_trial(s, id, err);
     if (!trial)
-        return -(int)err->code;
+        return err_code(err);
     if (as_json)
         return view_print_json(trial);
     print_trial(trial);

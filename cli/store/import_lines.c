@@ -22,7 +22,7 @@ int import_lines(struct import *in, const char *path, const struct import_wish *
         if (n == 0 || text[strspn(text, " \t\r\n")] == '\0')
             continue;
         json_t *object = json_parse(text, (size_t)n, path, err);
-        rc = object ? 0 : -(int)err->code;
+        rc = object ? 0 : err_code(err);
         if (rc == 0 && wish->experiment) {
             const char *type = json_get_str(object, "type", "");
             json_object_set_new(object,
@@ -36,7 +36,7 @@ int import_lines(struct import *in, const char *path, const struct import_wish *
     if (rc == 0 && ferror(f))
         rc = err_set(err, ERR_IO, "'%s': cannot read on: %s", path, strerror(errno));
     else if (rc < 0)
-        rc = import_error(path, line, rc, err);
+        rc = import_error(path, line, err);
     fclose(f);
     free(text);
     return rc;

@@ -11,6 +11,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/nn/peft/method.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,20 +21,8 @@
 #define GSM8K_TEST_ROWS     1319
 #define METAMATH_VALID_ROWS 50
 
-/* peft_type -> our name of the method, where lower case with '-' is not it. */
-static const struct {
-    const char *peft, *ours;
-} methods[] = {
-    {"PREFIX_TUNING", "prefix"},
-    {"PROMPT_TUNING", "prompt"},
-    {"FULL", "full"},
-};
-
-/* Options of peft's LoRA that make a method of its own. */
-static const struct {
-    const char *option, *method;
-} lora_flags[] = {
-    {"use_dora", "dora"}, {"use_rslora", "rslora"}, {"use_qalora", "qalora"}};
+/* Options of peft's LoRA that make a method of its own: ours by our rows' presets. */
+static const char *const lora_flags[] = {"use_dora", "use_rslora"};
 
 /* Summary values: where they stand, what they are called here. */
 static const struct {
@@ -64,28 +53,32 @@ static const struct {
     {"mem reserved avg", "mem/reserved_avg_bytes", NULL},
 };
 
-static char *method_name(const json_t *peft_config)
-{
-    const char *type = json_is_object(peft_config)
-                           ? json_get_str(peft_config, "peft_type", "unknown")
-                           : "FULL";
-    for (size_t i = 0; str_eq(type, "LORA") && i < ARRAY_LEN(lora_flags); i++)
-        if (json_is_true(json_object_get(peft_config, lora_flags[i].option)))
-            return xstrdup(lora_flags[i].method);
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-        if (str_eq(methods[i].peft, type))
-            return xstrdup(methods[i].ours);
-    char *name = xstrdup(type);
-    for (char *c = name; *c; c++)
-        *c = *c == '_' ? '-' : (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
-    return name;
-}
-
 static void copy_member(json_t *to, const char *name, const json_t *from, const char *key)
 {
     json_t *v = json_object_get(from, key);
     if (v && !json_is_null(v))
         json_object_set(to, name, v);
+}
+
+/* What of peft's we call by another name; the rest is lower case with '-'. */
+static char *method_name(const json_t *peft_config)
+{
+    const bool adapts = json_is_object(peft_config);
+    const char *type = adapts ? json_get_str(peft_config, "peft_type", "unknown") : "";
+    const struct method *ours = adapts ? method_of_peft(type) : &method_full;
+    struct method_facts facts = {.name = ""};
+    if (ours && !json_is_true(json_object_get(peft_config, "use_qalora"))) {
+        json_t *trial = json_pack("{s:s}", "method", ours->name);
+        for (size_t i = 0; i < ARRAY_LEN(lora_flags); i++)
+            copy_member(trial, lora_flags[i], peft_config, lora_flags[i]);
+        method_facts_of(trial, &facts);
+        json_decref(trial);
+        return xstrdup(facts.name);
+    }
+    char *name = xstrdup(ours ? "qalora" : type);
+    for (char *c = name; *c; c++)
+        *c = *c == '_' ? '-' : (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    return name;
 }
 
 static json_t *make_params(const json_t *run_info)
@@ -292,8 +285,8 @@ int import_peft_result(struct import *in, const char *path,
         return err_set(err, ERR_USAGE, "peft results need --experiment NAME");
     json_t *file = json_read_file(path, err);
     if (!file)
-        return -(int)err->code;
+        return err_code(err);
     int rc = take_file(in, file, path, wish, err);
     json_decref(file);
-    return rc < 0 ? import_error(path, 0, rc, err) : 0;
+    return rc < 0 ? import_error(path, 0, err) : 0;
 }

@@ -21,7 +21,7 @@ import_reader import_lines;
 import_reader import_peft_result;
 
 /* Puts "path:line" (line 0: only the path) in front of a reader's message. */
-int import_error(const char *path, size_t line, int rc, struct err *err);
+int import_error(const char *path, size_t line, struct err *err);
 /* [now, "import", text]: where a run came from. New reference. */
 json_t *import_event(const char *path, size_t line);
 

@@ -232,7 +232,7 @@ static int take_row(struct reader *r, const json_t *row, struct err *err)
     if (rc == 0)
         rc = place_row(r, row, params, &seed, err);
     if (rc == 0 && !(metrics = row_metrics(r, row, err)))
-        rc = -(int)err->code;
+        rc = err_code(err);
     if (rc == 0) {
         json_t *trial = json_pack(
             "{s:s, s:s, s:I, s:I, s:s, s:O, s:[{s:i, s:s, s:I, s:O, s:[o]}]}", "type",
@@ -273,7 +273,7 @@ static int read_table(struct reader *r, const char *text, size_t size, struct er
                 rc = choose_columns(r, err);
         } else if (n > 0) {
             json_t *row = table_row(&r->table, text + at, n, err);
-            rc = row ? take_row(r, row, err) : -(int)err->code;
+            rc = row ? take_row(r, row, err) : err_code(err);
             json_decref(row);
         }
         if (rc == 0)
@@ -303,7 +303,7 @@ int import_table(struct import *in, const char *path, const struct import_wish *
     else if (rc == 0 && !wish->experiment)
         rc = err_set(err, ERR_USAGE, "a table needs --experiment NAME");
     else if (rc == 0 && (rc = read_table(&r, buf_str(&text), text.len, err)) < 0)
-        rc = import_error(path, r.line, rc, err);
+        rc = import_error(path, r.line, err);
     table_release(&r.table);
     strmap_free(r.seen);
     json_decref(r.params);

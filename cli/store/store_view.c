@@ -45,7 +45,7 @@ int view_find_experiment(struct store *s, const char *name, int64_t *id, struct 
                              NULL, 100000, err),
            *row;
     if (!rows)
-        return -(int)err->code;
+        return err_code(err);
     size_t i, n = json_array_size(rows);
     const char **names = xcalloc(n + 1, sizeof *names);
     *id = 0;
@@ -178,7 +178,7 @@ int view_add_metrics(struct store *s, json_t *rows, struct err *err)
     json_decref(order);
     buf_release(&text);
     buf_release(&first);
-    return values ? 0 : -(int)(err ? err->code : ERR_FAILED);
+    return values ? 0 : err_code(err);
 }
 
 /* ---- text ---- */

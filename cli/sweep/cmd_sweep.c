@@ -182,7 +182,7 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     json_t *named = json_copy((json_t *)values);
     int rc =
-        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : -(int)err->code;
+        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : err_code(err);
     if (rc == 0) {
         json_object_set(named, "name", json_array_get(row, 0));
         json_object_set(named, "experiment", json_array_get(row, 1));

@@ -88,7 +88,7 @@ static int train(struct store *store, const struct trial_row *trial,
     else if (rc == 0)
         rc = trial_train(trial->config, trial->base_dir, place, sink, err);
     if (rc < 0 && !*exit_status)
-        *exit_status = err_exit_status(err->code);
+        *exit_status = err_exit_status((enum err_code) - rc);
     json_decref(file);
     return rc;
 }
@@ -106,7 +106,7 @@ static int work(struct store *store, const struct run_claim *claim, const json_t
         return rc;
     char *dir = store_run_dir(store, claim->run, err);
     if (!dir)
-        return trial_row_release(&trial), -(int)err->code;
+        return trial_row_release(&trial), err_code(err);
     struct sink *sink = sink_local(store, claim->run, lease_ms);
     char **older = older_runs(dir, claim->attempt);
     const struct trial_run place = {.out_dir = dir,

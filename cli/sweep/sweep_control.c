@@ -77,7 +77,7 @@ static int stop_running(struct store *store, int64_t sweep, struct err *err)
                                  "SELECT id FROM trial_view WHERE sweep = ?1 AND state = "
                                  "'running'",
                                  bind, 100000, err);
-    int rc = result ? 0 : -(int)err->code;
+    int rc = result ? 0 : err_code(err);
     json_decref(bind);
     json_array_foreach(json_object_get(result, "rows"), i, row) if (rc >= 0) rc =
         store_trial_stop(store, json_integer_value(json_array_get(row, 0)), err);

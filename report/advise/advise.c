@@ -13,21 +13,15 @@ const char *const served_names[SERVED_COUNT] = {"merged", "beside the base",
 const char *const fit_names[] = {"fits", "fits over several GPUs", "tight",
                                  "does not fit"};
 
-/* Points: what is usually tried first, from the tables of reference/report-and-cost 6 and
- * reference/peft-methods 7; a measurement outweighs them. */
-static const struct candidate candidates[] = {
-    {"lora", SERVED_MERGED, "LoRA, merged for serving", 6, 6},
-    {"lora", SERVED_BESIDE, "LoRA, unmerged", 5.5, 5.5},
-    {"qlora", SERVED_BESIDE, "QLoRA: LoRA on an NF4 base", 5, 3.5},
-    {"dora", SERVED_MERGED, "DoRA, merged for serving", 5, 4.5},
-    {"adapter", SERVED_BESIDE, "bottleneck adapters", 3.5, 5},
-    {"full", SERVED_OWN, "full fine-tuning", 4, 5},
-    {"ia3", SERVED_MERGED, "IA3, merged for serving", 3, 3.5},
-    {"prefix", SERVED_BESIDE, "prefix tuning", 2, 2.5},
-    {"bitfit", SERVED_OWN, "biases alone", 1, 4},
-    {"prompt", SERVED_BESIDE, "prompt tuning", 1, 1},
-    {"head", SERVED_BESIDE, "the classifier alone", 0, 2},
+const struct candidate advise_candidates[] = {
+#define CANDIDATE(method, served, title, lm_points, cls_points)                          \
+    {method, SERVED_##served, title, lm_points, cls_points},
+#define RATES(...)
+#include "report/advise/methods.def"
+#undef CANDIDATE
+#undef RATES
 };
+const size_t advise_candidate_count = ARRAY_LEN(advise_candidates);
 
 void advise_say(json_t *list, const char *fmt, ...)
 {
@@ -40,6 +34,14 @@ void advise_say(json_t *list, const char *fmt, ...)
 bool advise_is_lm(const struct advise_request *r)
 {
     return str_eq(r->task, "causal-lm");
+}
+
+const struct method_facts *advise_facts(const struct advise_request *r,
+                                        const char *method)
+{
+    static const struct method_facts unknown;
+    const struct method_facts *f = method_facts_find(r->methods, r->method_count, method);
+    return f ? f : &unknown;
 }
 
 /* --- setups --- */
@@ -63,8 +65,9 @@ static struct setup first_setup(const struct advise_request *r, const char *meth
         .virtual_tokens = 20,
         .reduction_factor = 16,
         .base_bytes = r->shape.decoder ? 2 : 4,
-        .checkpointing = r->checkpointing >= 0 ? r->checkpointing == 1
-                                               : large || str_eq(method, "qlora"),
+        .checkpointing = r->checkpointing >= 0
+                             ? r->checkpointing == 1
+                             : large || advise_facts(r, method)->quantised,
         .batch = r->batch,
         .accumulation = 1,
         .seq_len = r->seq_len,
@@ -174,11 +177,14 @@ static void cost(const struct advise *all, struct advice *a)
 
 /* --- the whole --- */
 
-/* Two ways to serve the same training are told apart only where it matters. */
+/* Two ways to serve the same training are told apart only where it matters; else the
+ * first of them is asked about. */
 static bool is_asked(const struct advise_request *r, const struct candidate *c)
 {
-    const bool apart = r->base_untouched || r->tasks_later;
-    return apart || !(str_eq(c->method, "lora") && c->served == SERVED_BESIDE);
+    bool again = false;
+    for (const struct candidate *other = advise_candidates; other < c; other++)
+        again |= str_eq(other->method, c->method);
+    return r->base_untouched || r->tasks_later || !again;
 }
 
 static int by_points(const void *x, const void *y)
@@ -199,12 +205,12 @@ int advise_make(const struct advise_request *r, struct advise *out, struct err *
     out->price = (struct price_range){.low = NAN, .base = NAN, .high = NAN};
     if (r->machine.gpu)
         out->price = catalog_range(r->catalog, r->machine.gpu->name);
-    out->items = xcalloc(ARRAY_LEN(candidates), sizeof *out->items);
-    for (size_t i = 0; i < ARRAY_LEN(candidates); i++) {
+    out->items = xcalloc(advise_candidate_count, sizeof *out->items);
+    for (size_t i = 0; i < advise_candidate_count; i++) {
         struct advice *a = &out->items[out->count];
-        if (!is_asked(r, &candidates[i]))
+        if (!is_asked(r, &advise_candidates[i]))
             continue;
-        *a = (struct advice){.candidate = &candidates[i],
+        *a = (struct advice){.candidate = &advise_candidates[i],
                              .seconds = {NAN, NAN, NAN},
                              .measured = {.mean = NAN, .latency_ms = NAN}};
         set_up(r, a);

@@ -16,6 +16,7 @@
 #include "report/machine/estimate.h"
 #include "report/machine/machine.h"
 #include "tracker/store/store.h"
+#include "tracker/view/method_facts.h"
 #include <stdio.h>
 
 enum served { SERVED_MERGED, SERVED_BESIDE, SERVED_OWN, SERVED_COUNT };
@@ -48,6 +49,8 @@ struct advise_request {
     const char *train_data, *eval_data; /* for the sweep file; NULL: placeholders */
     const struct catalog *catalog;
     const struct priors *priors;
+    const struct method_facts *methods; /* the trainer's rows */
+    size_t method_count;
     struct store *store; /* NULL: none */
     bool trains_here;    /* this program knows the architecture and has the folder */
     /* Fills *out for a setup, negative where it cannot; NULL: only formulas. */
@@ -102,6 +105,11 @@ char *advise_sweep(const struct advise *a);
 
 extern const char *const served_names[SERVED_COUNT];
 extern const char *const fit_names[];
+extern const struct candidate advise_candidates[]; /* report/advise/methods.def */
+extern const size_t advise_candidate_count;
+/* All false and no name where the trainer has no such method. */
+const struct method_facts *advise_facts(const struct advise_request *r,
+                                        const char *method);
 /* Rules: points, reasons, what is ruled out. */
 void advise_judge(struct advise *a, struct advice *item);
 void advise_watch(struct advise *a);

@@ -13,8 +13,16 @@
 
 enum { MAX_METHODS = 3 };
 
-/* Methods to run, the best first, each once; "head" as a cheap control where it applies.
- */
+/* The cheapest control: the task's head on the base as it is; NULL: not advised on. */
+static const struct advice *control(const struct advise *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (setup_adds(&a->items[i].setup, ADDS_head))
+            return &a->items[i];
+    return NULL;
+}
+
+/* Methods to run, the best first, each once; with the control where it applies. */
 static size_t choose(const struct advise *a, const char *out[MAX_METHODS])
 {
     size_t n = 0;
@@ -23,33 +31,28 @@ static size_t choose(const struct advise *a, const char *out[MAX_METHODS])
         if (!n || !str_eq(out[0], method))
             out[n++] = method;
     }
-    const struct advice *head = advise_find(a, "head");
+    const struct advice *head = control(a);
     bool there = false;
     for (size_t i = 0; i < n; i++)
-        there |= str_eq(out[i], "head");
+        there |= head && str_eq(out[i], head->candidate->method);
     if (!there && head && !json_array_size(head->ruled_out))
-        out[n++] = "head";
+        out[n++] = head->candidate->method;
     return n;
 }
 
-static bool any_of(const char *const *methods, size_t n, const char *list)
+static bool has_rank(const char *method)
 {
-    for (size_t i = 0; i < n; i++)
-        if (str_in_list(methods[i], list, '|'))
-            return true;
-    return false;
+    const struct formula *f = formula_find(method);
+    return f && f->adds == ADDS_low_rank;
 }
 
-/* "lora, qlora" out of the methods that are in `list`. */
-static void put_methods(struct buf *b, const char *const *methods, size_t n,
-                        const char *list)
+/* "lora, qlora": all of them, or those with a rank. */
+static void put_methods(struct buf *b, const char *const *methods, size_t n, bool all)
 {
-    bool first = true;
+    size_t written = 0;
     for (size_t i = 0; i < n; i++)
-        if (!list || str_in_list(methods[i], list, '|')) {
-            buf_printf(b, "%s%s", first ? "" : ", ", methods[i]);
-            first = false;
-        }
+        if (all || has_rank(methods[i]))
+            buf_printf(b, "%s%s", written++ ? ", " : "", methods[i]);
 }
 
 /* A path or name as a YAML text. */
@@ -69,23 +72,18 @@ static void put_head(struct buf *b, const struct advise *a)
                r->shape.name, r->task, r->base_untouched ? ", base untouched" : "");
 }
 
-#define LORA "lora|qlora|dora"
-
-/* Rates to try, low to high: LoRA about ten times full fine-tuning; QLoRA's halved for
- * the largest bases (artidoro/qlora). */
 static const struct {
     const char *methods;
     double encoder[3], decoder[3];
 } rates[] = {
-    {LORA, {1e-3, 3e-3, 6e-3}, {1e-4, 2e-4, 4e-4}},
-    {"adapter", {1e-3, 3e-3, 6e-3}, {1e-4, 3e-4, 1e-3}},
-    {"full", {3e-5, 1e-4, 3e-4}, {5e-6, 1e-5, 2e-5}},
-    {"bitfit", {5e-4, 1e-3, 5e-3}, {5e-4, 1e-3, 5e-3}},
-    {"ia3", {1e-3, 5e-3, 2e-2}, {1e-3, 3e-3, 5e-3}},
-    {"prefix|prompt", {3e-3, 1e-2, 3e-2}, {1e-3, 5e-3, 1e-2}},
-    {"head", {1e-3, 1e-2, 3e-2}, {1e-3, 1e-2, 3e-2}},
+#define CANDIDATE(...)
+#define RATES(methods, e0, e1, e2, d0, d1, d2) {methods, {e0, e1, e2}, {d0, d1, d2}},
+#include "report/advise/methods.def"
+#undef CANDIDATE
+#undef RATES
 };
 
+/* QLoRA's are halved for the largest bases (artidoro/qlora). */
 static double rate_of(const struct advise *a, const char *method, int which)
 {
     const struct model_shape *m = &a->request->shape;
@@ -118,10 +116,10 @@ static void put_rates(struct buf *b, const struct advise *a, const char *const *
     }
 }
 
-static void put_when(struct buf *b, const char *const *m, size_t n, const char *list)
+static void put_when(struct buf *b, const char *const *m, size_t n)
 {
     buf_str_add(b, ", when: \"method in [");
-    put_methods(b, m, n, list);
+    put_methods(b, m, n, false);
     buf_str_add(b, "]\"}\n");
 }
 
@@ -129,18 +127,21 @@ static void put_lora(struct buf *b, const struct advise *a, const char *const *m
                      size_t n)
 {
     const struct setup *s = &a->items[0].setup;
-    if (!any_of(m, n, LORA))
+    bool any = false;
+    for (size_t i = 0; i < n; i++)
+        any |= has_rank(m[i]);
+    if (!any)
         return;
     const double other = s->rank >= 64 ? s->rank / 2 : s->rank * 2;
     buf_printf(b, "  rank: {values: [%.0f, %.0f]", fmin(s->rank, other),
                fmax(s->rank, other));
-    put_when(b, m, n, LORA);
+    put_when(b, m, n);
     buf_str_add(b, "  alpha: {expr: \"2*rank\"");
-    put_when(b, m, n, LORA);
+    put_when(b, m, n);
     if (s->targets == TARGETS_QV) /* what is targeted where nothing is said */
         return;
     buf_str_add(b, "  target_modules: {value: all-linear");
-    put_when(b, m, n, LORA);
+    put_when(b, m, n);
 }
 
 static void put_common(struct buf *b, const struct advise *a)
@@ -185,7 +186,7 @@ char *advise_sweep(const struct advise *a)
     put_data(&b, "train_data", a->request->train_data, "train.jsonl");
     put_data(&b, "eval_data", a->request->eval_data, "dev.jsonl");
     buf_str_add(&b, "  method: {values: [");
-    put_methods(&b, m, n, NULL);
+    put_methods(&b, m, n, true);
     buf_str_add(&b, "]}\n");
     put_lora(&b, a, m, n);
     put_rates(&b, a, m, n);

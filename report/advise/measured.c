@@ -47,21 +47,6 @@ static void base_name(const struct shapes *shapes, const char *path, char *out, 
                                           : path);
 }
 
-static void method_of(const json_t *params, const json_t *config, char *out, size_t n)
-{
-    const char *said = json_get_str(params, "method", NULL),
-               *method = json_get_str(config, "method", "");
-    const bool quantised =
-        strcmp(json_get_str(config, "quantization", "none"), "none") != 0;
-    if (!said)
-        said = !str_eq(method, "lora")                  ? method
-               : quantised                              ? "qlora"
-               : json_get_bool(config, "use_dora", 0)   ? "dora"
-               : json_get_bool(config, "use_rslora", 0) ? "rslora"
-                                                        : "lora";
-    snprintf(out, n, "%s", said);
-}
-
 /* A JSON text of the store. */
 static json_t *unfold(const json_t *text)
 {
@@ -69,11 +54,22 @@ static json_t *unfold(const json_t *text)
     return s ? json_parse(s, strlen(s), "store", NULL) : NULL;
 }
 
+/* What the trainer knows of the run, else what the sweep calls its method. */
+static void take_method(const json_t *facts, const json_t *params, const json_t *config,
+                        struct seen *s)
+{
+    struct method_facts known;
+    const char *said = json_get_str(params, "method", json_get_str(config, "method", ""));
+    snprintf(s->method, sizeof s->method, "%s",
+             method_facts_read(facts, &known) ? known.name : said);
+}
+
 static void add_trial(const struct advise_request *r, const json_t *row,
                       struct seen_list *l)
 {
     json_t *params = unfold(json_array_get(row, 2)),
-           *config = unfold(json_array_get(row, 3));
+           *config = unfold(json_array_get(row, 3)),
+           *facts = unfold(json_array_get(row, 4));
     char base[128];
     base_name(&l->shapes, json_get_str(config, "model", ""), base, sizeof base);
     if (str_eq(json_get_str(config, "task", "seq-cls"), r->task) &&
@@ -86,10 +82,11 @@ static void add_trial(const struct advise_request *r, const json_t *row,
                            .select = NAN,
                            .latency = NAN};
         snprintf(s->key, sizeof s->key, "%s", json_string_value(json_array_get(row, 1)));
-        method_of(params, config, s->method, sizeof s->method);
+        take_method(facts, params, config, s);
     }
     json_decref(params);
     json_decref(config);
+    json_decref(facts);
 }
 
 static int by_id(const void *a, const void *b)
@@ -208,12 +205,14 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
     size_t i, metric = 0;
     json_t *row,
         *result = store_query(r->store,
-                              "SELECT id, key, params, config FROM trial_view WHERE "
+                              "SELECT id, key, params, config, method_facts FROM "
+                              "trial_view WHERE "
                               "state = 'complete' ORDER BY id DESC",
                               NULL, MAX_TRIALS, err);
-    if (!result || shapes_load(&l.shapes, err)) {
+    int rc = result ? shapes_load(&l.shapes, err) : err_code(err);
+    if (rc) {
         json_decref(result);
-        return -(int)err->code;
+        return rc;
     }
     base_name(&l.shapes, r->model, l.base, sizeof l.base);
     json_array_foreach(json_object_get(result, "rows"), i, row)

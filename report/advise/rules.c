@@ -14,9 +14,15 @@
 #define CROWDED 0.5
 #define LARGE   6.5e9 /* parameters */
 
-static bool is(const struct advice *a, const char *methods)
+static bool adds(const struct advice *a, enum addition what)
 {
-    return str_in_list(a->candidate->method, methods, '|');
+    return setup_adds(&a->setup, what);
+}
+
+static const struct method_facts *facts_of(const struct advise *all,
+                                           const struct advice *a)
+{
+    return advise_facts(all->request, a->candidate->method);
 }
 
 static void pro(struct advice *a, double points, json_t *reason)
@@ -60,27 +66,27 @@ static void rule_memory(const struct advise *all, struct advice *a)
 static void rule_base(const struct advise *all, struct advice *a)
 {
     const struct advise_request *r = all->request;
-    const bool adds = a->candidate->served == SERVED_BESIDE;
-    if (r->base_untouched && !adds)
+    const bool beside = a->candidate->served == SERVED_BESIDE;
+    const struct method_facts *facts = facts_of(all, a);
+    if (r->base_untouched && !beside)
         advise_say(a->ruled_out, "the base must stay as it is: %s",
-                   is(a, "full")     ? "full fine-tuning changes every weight"
-                   : is(a, "bitfit") ? "it changes the base's biases"
-                                     : "merging writes into its weights");
-    if (r->base_untouched && is(a, "qlora"))
+                   facts->changes_base ? base_change_said[facts->changes_base]
+                                       : "merging writes into its weights");
+    if (r->base_untouched && facts->quantised)
         pro(a, -2,
             SAY("the served base is a 4-bit copy, not the certified bytes; a 16-bit base "
                 "with the same adapter is another model and has to be measured"));
-    if (!r->tasks_later || !adds) {
+    if (!r->tasks_later || !beside) {
         if (r->tasks_later && !r->base_untouched)
             pro(a, -2, SAY("each further task is a whole model to store and to serve"));
         return;
     }
-    if (is(a, "adapter"))
+    if (adds(a, ADDS_bottleneck))
         pro(a, r->base_untouched ? 10 : 2,
             SAY("an added module that cannot be merged: the base stays byte-identical by "
                 "construction, a task is a file, tasks can be added, stacked, fused and "
                 "removed without touching the others"));
-    else if (is(a, "lora"))
+    else if (adds(a, ADDS_low_rank) && !facts->quantised)
         pro(a, 2,
             SAY("left unmerged, a task is a small file beside the same base; that nobody "
                 "merges it is a matter of discipline"));
@@ -149,21 +155,21 @@ static void rule_latency(const struct advise *all, struct advice *a)
         rule_measured_latency(r, a);
     else
         rule_predicted_latency(r, a);
-    if (is(a, "lora|qlora") && a->candidate->served == SERVED_BESIDE)
+    if (adds(a, ADDS_low_rank) && a->candidate->served == SERVED_BESIDE)
         pro(a, -1, SAY("unmerged, it takes part in every request"));
 }
 
 static void rule_applies(const struct advise *all, struct advice *a)
 {
     const struct model_shape *m = &all->request->shape;
-    if (advise_is_lm(all->request) && is(a, "head"))
+    if (advise_is_lm(all->request) && adds(a, ADDS_head))
         advise_say(a->ruled_out, "a language model has no classifier to train alone");
-    if (m->decoder && is(a, "bitfit"))
+    if (m->decoder && adds(a, ADDS_biases))
         advise_say(a->ruled_out, "%s has %s", m->name,
                    m->qkv_bias ? "biases on queries, keys and values alone"
                                : "no biases to train");
     if (all->request->machine.gpu && !machine_has_bf16(&all->request->machine) &&
-        is(a, "full") && m->decoder)
+        adds(a, ADDS_whole) && m->decoder)
         pro(a, -1,
             SAY("the GPU has no bfloat16: full fine-tuning in float16 needs loss "
                 "scaling"));
@@ -174,8 +180,9 @@ static void rule_applies(const struct advise *all, struct advice *a)
 static void rule_quantised(const struct advise *all, struct advice *a)
 {
     const struct advise_request *r = all->request;
-    const struct advice *lora = advise_find(all, "lora");
-    if (!is(a, "qlora") || !lora)
+    const struct method_facts *facts = facts_of(all, a);
+    const struct advice *lora = facts->quantised ? advise_find(all, facts->method) : NULL;
+    if (!lora)
         return;
     /* at the batch that was asked for: what LoRA needs before it was made leaner */
     struct setup s = lora->setup;
@@ -237,14 +244,16 @@ static bool in_situation(const struct advise_request *r, const struct prior_defa
 
 static const char *const served_words[SERVED_COUNT] = {"merged", "beside", "own"};
 
-/* What is said of LoRA holds for it on a 4-bit base and for DoRA, unless they are named.
- */
-static const char *name_in(const struct advice *a, const struct prior_default *d)
+/* What is said of a method (LoRA) holds for its presets (on a 4-bit base, DoRA), unless
+ * they are named. */
+static const char *name_in(const struct advise *all, const struct advice *a,
+                           const struct prior_default *d)
 {
+    const struct method_facts *facts = facts_of(all, a);
     const char *own = a->candidate->method;
     const bool named = str_in_list(own, d->first, '|') ||
                        str_in_list(own, d->then, '|') || str_in_list(own, d->avoid, '|');
-    return !named && is(a, "qlora|dora") ? "lora" : own;
+    return named || !*facts->method ? own : facts->method;
 }
 
 static void rule_defaults(const struct advise *all, struct advice *a)
@@ -252,7 +261,7 @@ static void rule_defaults(const struct advise *all, struct advice *a)
     const struct priors *p = all->request->priors;
     for (size_t i = 0; i < p->default_count; i++) {
         const struct prior_default *d = &p->defaults[i];
-        const char *name = name_in(a, d);
+        const char *name = name_in(all, a, d);
         if (!in_situation(all->request, d))
             continue;
         if (str_in_list(name, d->avoid, '|'))
@@ -360,7 +369,7 @@ void advise_watch(struct advise *all)
     json_t *w = all->watch;
     if (!a)
         return;
-    if (is(a, "lora|qlora|dora") && r->shape.decoder)
+    if (adds(a, ADDS_low_rank) && r->shape.decoder)
         advise_say(w,
                    "rank %.0f on all linear layers (q, k, v, o, gate, up, down); try 32 "
                    "and 64: above a rank that suffices more buys little",
@@ -369,7 +378,7 @@ void advise_watch(struct advise *all)
         advise_say(w,
                    "gradient checkpointing on: activations of one layer at a time, for "
                    "about a third more compute");
-    if (is(a, "qlora")) {
+    if (facts_of(all, a)->quantised) {
         advise_say(w, "NF4 with double quantisation; compute in %s",
                    r->machine.gpu && !machine_has_bf16(&r->machine)
                        ? "float16 (this GPU has no bfloat16), where a share of 7 B runs "
@@ -383,10 +392,10 @@ void advise_watch(struct advise *all)
                    r->shape.parameters > 3e10 ? "1e-4" : "2e-4");
         advise_say(w, "say which is served and measure that one: 4-bit base with the "
                       "adapter beside it, 16-bit base merged, or quantised again");
-    } else if (is(a, "lora|dora")) {
+    } else if (adds(a, ADDS_low_rank)) {
         advise_say(w, "the rate of full fine-tuning is too low: take about ten times it");
     }
-    if (is(a, "adapter"))
+    if (adds(a, ADDS_bottleneck))
         advise_say(w, "bottlenecks cost 20 to 30 %% of latency at batch 1, 4 to 6 %% at "
                       "larger ones: measure it");
     if (r->base_untouched)

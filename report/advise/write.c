@@ -31,18 +31,13 @@ static const char *targets_name(const struct advise *all, enum targets t)
     return all->request->shape.decoder ? "q_proj, v_proj" : "query, value";
 }
 
-static bool has_rank(const char *method)
-{
-    return str_in_list(method, "lora|qlora|dora", '|');
-}
-
 static json_t *setup_json(const struct advise *all, const struct setup *s)
 {
     json_t *j = json_pack("{s:f, s:f, s:f, s:b, s:s}", "batch_size", s->batch,
                           "gradient_accumulation_steps", s->accumulation, "max_length",
                           s->seq_len, "gradient_checkpointing", s->checkpointing, "optim",
                           s->adam8 ? "adamw_8bit" : "adamw");
-    if (has_rank(s->method)) {
+    if (setup_adds(s, ADDS_low_rank)) {
         json_object_set_new(j, "rank", json_real(s->rank));
         json_object_set_new(j, "target_modules",
                             json_string(targets_name(all, s->targets)));
@@ -249,7 +244,7 @@ static void print_setup(const struct advise *all, const struct advice *a, FILE *
 {
     const struct setup *s = &a->setup;
     struct buf line = BUF_INIT;
-    if (has_rank(s->method))
+    if (setup_adds(s, ADDS_low_rank))
         buf_printf(&line, "rank %.0f on %s, ", s->rank, targets_name(all, s->targets));
     buf_printf(&line, "batch %.0f", s->batch);
     if (s->accumulation > 1)

@@ -12,14 +12,10 @@ const char *const memory_fit_words[] = {"yes", "tight", "no", "unknown"};
 
 #define CHECKPOINT_S 600.0 /* interval; half of it is lost at each interruption */
 
-/* Training FLOPs over forward FLOPs: the head's gradient stops at once, a method inside
- * the model needs gradients of activations too, full fine-tuning those of weights. */
+/* Training FLOPs over forward FLOPs; NaN: not known. */
 static double training_factor(const struct report_trial *t)
 {
-    const char *method = json_string_value(trial_value(t, "method"));
-    if (str_eq(method, "head"))
-        return 1;
-    return str_eq(method, "full") ? 3 : 2;
+    return t->method ? t->method->training_cost : NAN;
 }
 
 double forward_flops(const struct report *r)

@@ -22,7 +22,7 @@ static int fetch(struct store *s, const char *sql, json_t *bind, struct rows *ou
     *out = (struct rows){.result = store_query(s, sql, bind, MAX_VALUES, err)};
     json_decref(bind);
     if (!out->result)
-        return -(int)(err && err->code ? err->code : ERR_FAILED);
+        return err_code(err);
     out->columns = json_object_get(out->result, "columns");
     out->list = json_object_get(out->result, "rows");
     if (hashed)
@@ -306,6 +306,30 @@ static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
+/* No part of the hash: what is known of a method is not what was measured. */
+static int load_methods(struct store *s, json_t *bind, struct report_data *d,
+                        struct err *err)
+{
+    struct rows r;
+    int rc = fetch(s,
+                   "SELECT id, method_facts FROM trial_view WHERE id IN " IN_SCOPE
+                   " AND method_facts IS NOT NULL",
+                   bind, &r, NULL, err);
+    for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
+        struct report_trial *t = find_trial(d, cell_int(&r, i, "id"));
+        json_t *facts = cell_object(&r, i, "method_facts");
+        struct method_facts read;
+        if (t && method_facts_read(facts, &read)) {
+            t->method = xmalloc(sizeof read);
+            *t->method = read;
+        }
+        json_decref(facts);
+    }
+    if (!rc)
+        json_decref(r.result);
+    return rc;
+}
+
 /* All attempts count as money spent; the newest environment describes the trial. */
 static int load_runs(struct store *s, json_t *bind, struct report_data *d,
                      struct buf *hashed, struct err *err)
@@ -356,6 +380,8 @@ int report_data_load(struct store *s, const struct report_scope *scope,
         rc = load_summaries(s, scope_bind(&ids), out, &hashed, err);
     if (!rc)
         rc = load_runs(s, scope_bind(&ids), out, &hashed, err);
+    if (!rc)
+        rc = load_methods(s, scope_bind(&ids), out, err);
     json_decref(ids.sweeps);
     json_decref(ids.experiments);
     if (!rc) {
@@ -386,6 +412,7 @@ void report_data_release(struct report_data *d)
         json_decref(t->config);
         json_decref(t->metrics);
         json_decref(t->environment);
+        free(t->method);
         free(t->key);
         free(t->reason);
         free(t->sweep);

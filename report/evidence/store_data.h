@@ -17,6 +17,7 @@
 #include "lib/hash.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
+#include "tracker/view/method_facts.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct report_trial {
     int attempts;
     json_t *params, *config, *metrics; /* objects */
     json_t *environment;               /* object, or NULL: not said */
+    struct method_facts *method;       /* of the trainer; NULL: not known */
     char *key, *reason, *sweep;        /* reason "" when there is none */
     double spent_s;                    /* of all its runs */
     size_t column, group, variant, machine;
@@ -76,7 +78,8 @@ void report_data_group(struct report_data *d, const json_t *group_by);
 double trial_metric(const struct report_trial *t, const char *key);
 /* A value that the sweep sets, else of the resolved configuration; NULL: neither. */
 const json_t *trial_value(const struct report_trial *t, const char *key);
-/* Its method as people call it: "qlora" even where it resolved to lora on nf4. */
+/* Its method as people call it: "qlora" even where it resolved to lora on nf4. Before its
+ * first run, and of a user's program, what the sweep calls it. */
 char *trial_method(const struct report_trial *t);
 /* How many items the metric is a share of ("test/accuracy" of data/test_rows); NaN where
  * it is no share of items or their number was not recorded. */

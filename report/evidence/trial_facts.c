@@ -22,15 +22,17 @@ const json_t *trial_value(const struct report_trial *t, const char *key)
 
 char *trial_method(const struct report_trial *t)
 {
+    if (t->method)
+        return xstrdup(t->method->shown);
     const char *method = json_string_value(trial_value(t, "method"));
     const char *bits = json_string_value(trial_value(t, "quantization"));
     if (!method)
         return xstrdup("(no method)");
-    if (!bits || str_eq(bits, "none") || str_has_prefix(method, "q"))
-        return xstrdup(method);
-    if (str_eq(method, "lora") && str_eq(bits, "nf4"))
-        return xstrdup("qlora");
-    return xasprintf("%s on %s", method, bits);
+    /* a preset's name says what is quantised */
+    const char *resolved = json_get_str(t->config, "method", method);
+    return !bits || str_eq(bits, "none") || !str_eq(method, resolved)
+               ? xstrdup(method)
+               : xasprintf("%s on %s", method, bits);
 }
 
 double trial_split_rows(const struct report_trial *t, const char *metric)

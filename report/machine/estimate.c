@@ -1,5 +1,6 @@
 /* report/machine/estimate.c - see estimate.h. */
 #include "report/machine/estimate.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include <math.h>
 
@@ -16,19 +17,43 @@ const char *const estimate_names[EST_COUNT] = {
 #define DECODER_LINEARS 7
 #define ENCODER_LINEARS 6
 
-static bool is(const struct setup *s, const char *methods)
+const struct formula formulas[] = {
+#define FORMULA(name, adds, quantised, magnitudes)                                       \
+    {name, ADDS_##adds, quantised, magnitudes},
+#include "report/machine/formulas.def"
+#undef FORMULA
+};
+const size_t formula_count = ARRAY_LEN(formulas);
+
+const struct formula *formula_find(const char *method)
 {
-    return str_in_list(s->method, methods, '|');
+    for (size_t i = 0; i < ARRAY_LEN(formulas); i++)
+        if (str_eq(formulas[i].name, method))
+            return &formulas[i];
+    return NULL;
+}
+
+bool setup_adds(const struct setup *s, enum addition what)
+{
+    const struct formula *f = formula_find(s->method);
+    return f && f->adds == what;
 }
 
 static bool is_lora(const struct setup *s)
 {
-    return is(s, "lora|qlora|rslora|pissa|dora|qdora");
+    return setup_adds(s, ADDS_low_rank);
+}
+
+static bool has_magnitudes(const struct setup *s)
+{
+    const struct formula *f = formula_find(s->method);
+    return f && f->magnitudes;
 }
 
 static bool is_quantised(const struct setup *s)
 {
-    return is(s, "qlora|qdora");
+    const struct formula *f = formula_find(s->method);
+    return s->quantised || (f && f->quantised);
 }
 
 /* --- linear layers that a setup targets --- */
@@ -101,29 +126,32 @@ static double added_parameters(const struct model_shape *m, const struct setup *
     if (is_lora(s))
         return m->layers *
                (over_targets(m, s->targets, s->rank, s->rank, 0) +
-                (is(s, "dora|qdora") ? over_targets(m, s->targets, 0, 1, 0) : 0));
-    if (is(s, "adapter"))
+                (has_magnitudes(s) ? over_targets(m, s->targets, 0, 1, 0) : 0));
+    if (setup_adds(s, ADDS_bottleneck))
         return bottleneck_parameters(m, s);
-    if (is(s, "ia3")) /* keys, values, and the input of the last feed-forward layer */
+    if (setup_adds(
+            s,
+            ADDS_scales)) /* keys, values, and the input of the last feed-forward layer */
         return m->layers * (2 * m->kv + m->f + (m->decoder ? 0 : m->d));
-    if (is(s, "prefix"))
+    if (setup_adds(s, ADDS_prefix))
         return s->virtual_tokens * m->layers * 2 * m->kv;
-    if (is(s, "prompt"))
+    if (setup_adds(s, ADDS_prompt))
         return s->virtual_tokens * m->d;
-    if (is(s, "vera"))
+    if (setup_adds(s, ADDS_vectors))
         return m->layers * over_targets(m, s->targets, 0, 1, s->rank);
-    if (is(s, "ln-tuning"))
+    if (setup_adds(s, ADDS_norms))
         return m->decoder ? m->layers * 2 * m->d + m->d : m->layers * 4 * m->d + 2 * m->d;
-    if (is(s, "bitfit"))
+    if (setup_adds(s, ADDS_biases))
         return m->decoder ? (m->qkv_bias ? m->layers * (m->q + 2 * m->kv) : NAN)
                           : m->layers * (4 * m->d + m->f + m->d + 2 * m->d) + m->d +
                                 (m->pooler ? m->d : 0);
-    return is(s, "head") ? 0 : NAN;
+    return setup_adds(s, ADDS_head) ? 0 : NAN;
 }
 
 double estimate_trainable(const struct model_shape *m, const struct setup *s)
 {
-    double base = is(s, "full") ? base_parameters(m, s) : added_parameters(m, s);
+    double base =
+        setup_adds(s, ADDS_whole) ? base_parameters(m, s) : added_parameters(m, s);
     return base + head_parameters(m, s);
 }
 
@@ -150,21 +178,24 @@ static double peft_method(const struct model_shape *m, const struct setup *s)
     const double b = s->base_bytes;
     if (is_lora(s) && b < 4)
         return over_targets(m, s->targets, 4, 0, 4 * s->rank) +
-               (is(s, "dora|qdora") ? over_targets(m, s->targets, 0, b + 4, 0) : 0);
+               (has_magnitudes(s) ? over_targets(m, s->targets, 0, b + 4, 0) : 0);
     if (is_lora(s)) /* no copies, and the inputs of q, k, v are one tensor */
         return b * m->d * (s->targets == TARGETS_ALL ? 3 : 1) +
                (s->targets == TARGETS_ALL ? b * m->f : 0) +
-               over_targets(m, s->targets, 0, is(s, "dora|qdora") ? 2 * b : 0,
-                            4 * s->rank);
-    if (is(s, "vera"))
+               over_targets(m, s->targets, 0, has_magnitudes(s) ? 2 * b : 0, 4 * s->rank);
+    if (setup_adds(s, ADDS_vectors))
         return over_targets(m, s->targets, 0, 4, 8 * s->rank);
-    if (is(s, "ia3")) /* outputs of keys and values, input of the feed-forward layer */
+    if (setup_adds(
+            s,
+            ADDS_scales)) /* outputs of keys and values, input of the feed-forward layer */
         return b * (2 * m->kv + m->f);
-    if (is(s, "adapter"))
+    if (setup_adds(s, ADDS_bottleneck))
         return (s->houlsby ? 2 : 1) * (8 * m->d + 8 * m->d / s->reduction_factor);
-    if (is(s, "prefix"))
+    if (setup_adds(s, ADDS_prefix))
         return b * 2 * m->q * s->virtual_tokens / s->seq_len;
-    return is(s, "ln-tuning") ? 2 * b * m->d : is(s, "full") ? peft_full(m, b) : 0;
+    return setup_adds(s, ADDS_norms)   ? 2 * b * m->d
+           : setup_adds(s, ADDS_whole) ? peft_full(m, b)
+                                       : 0;
 }
 
 /* Norms and the non-linearity recomputed (reference/engine.md 7.2); `whole`: not, the one
@@ -188,7 +219,7 @@ static double layer_bytes(const struct model_shape *m, const struct setup *s,
 static double activations(const struct model_shape *m, const struct setup *s,
                           enum stack stack, double tokens)
 {
-    if (is(s, "head")) /* nothing of the base is kept */
+    if (setup_adds(s, ADDS_head)) /* nothing of the base is kept */
         return tokens * layer_bytes(m, s, stack, false);
     if (s->checkpointing)
         return tokens *
@@ -200,7 +231,7 @@ static double activations(const struct model_shape *m, const struct setup *s,
 
 static double tokens_of(const struct setup *s)
 {
-    double more = is(s, "prompt|p-tuning") ? s->virtual_tokens : 0;
+    double more = setup_adds(s, ADDS_prompt) ? s->virtual_tokens : 0;
     return s->batch * (s->seq_len + more);
 }
 
@@ -216,12 +247,13 @@ static double weight_bytes(const struct model_shape *m, const struct setup *s,
 
 static void state_bytes(const struct setup *s, struct estimate *e)
 {
-    const double n = e->trainable, b = is(s, "full") ? s->base_bytes : 4;
+    const double n = e->trainable, b = setup_adds(s, ADDS_whole) ? s->base_bytes : 4;
     const bool pure = s->pure_bf16 && b < 4;
-    e->bytes[EST_trainable] = is(s, "full") ? (b < 4 && !pure ? 4 * n : 0) : b * n;
+    e->bytes[EST_trainable] =
+        setup_adds(s, ADDS_whole) ? (b < 4 && !pure ? 4 * n : 0) : b * n;
     e->bytes[EST_gradients] = b * n;
     e->bytes[EST_optimizer] = (s->adam8 ? 2 : pure ? 4 : 8) * n;
-    e->adapter_bytes = is(s, "full") ? n * s->base_bytes : 4 * n;
+    e->adapter_bytes = setup_adds(s, ADDS_whole) ? n * s->base_bytes : 4 * n;
 }
 
 static double flops_per_token(const struct model_shape *m, const struct setup *s,
@@ -230,10 +262,10 @@ static double flops_per_token(const struct model_shape *m, const struct setup *s
     const double computed = m->linear + (is_lm(m, s) ? m->head : 0);
     const double scores =
         (m->decoder ? 6 : 12) * m->layers * m->q * s->seq_len; /* causal: half skipped */
-    double flops = is(s, "full")   ? 6 * computed + scores
-                   : is(s, "head") ? 2 * computed + scores / 3
-                                   : 4 * computed + scores + 6 * trainable;
-    if (s->checkpointing && !is(s, "head"))
+    double flops = setup_adds(s, ADDS_whole)  ? 6 * computed + scores
+                   : setup_adds(s, ADDS_head) ? 2 * computed + scores / 3
+                                              : 4 * computed + scores + 6 * trainable;
+    if (s->checkpointing && !setup_adds(s, ADDS_head))
         flops += 2 * m->linear + scores / 3;
     return flops * tokens_of(s) / (s->batch * s->seq_len);
 }
@@ -332,10 +364,10 @@ struct estimate_range estimate_request(const struct model_shape *m, const struct
         is_quantised(s) ? weight_bytes(m, s, STACK_LEAN) : 2 * base_parameters(m, s);
     const struct estimate_range one = {1, 1, 1}, *u = &small_utilisation,
                                 *q = is_quantised(s) ? &dequantising : &one,
-                                *a = !beside            ? &one
-                                     : is(s, "adapter") ? &bottleneck
-                                     : is_lora(s)       ? &unmerged
-                                                        : &one;
+                                *a = !beside                          ? &one
+                                     : setup_adds(s, ADDS_bottleneck) ? &bottleneck
+                                     : is_lora(s)                     ? &unmerged
+                                                                      : &one;
     return (struct estimate_range){
         launch_s.low +
             request_s(bytes, flops, gpu, bandwidth.low, u->low) * q->low * a->low,

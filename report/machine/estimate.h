@@ -41,9 +41,33 @@ enum stack { STACK_LEAN, STACK_PEFT, STACK_COUNT };
 
 enum targets { TARGETS_ALL, TARGETS_QV, TARGETS_MLP };
 
+/* What a method adds to a base, as far as the closed forms tell methods apart. */
+enum addition {
+    ADDS_low_rank,
+    ADDS_bottleneck,
+    ADDS_scales,  /* a factor per feature */
+    ADDS_vectors, /* between two fixed matrices */
+    ADDS_prefix,
+    ADDS_prompt,
+    ADDS_head, /* nothing but the task's head */
+    ADDS_biases,
+    ADDS_norms,
+    ADDS_whole
+};
+/* A method that there is a closed form for (formulas.def). */
+struct formula {
+    const char *name; /* a method or preset of the trainer */
+    enum addition adds;
+    bool quantised, magnitudes;
+};
+extern const struct formula formulas[];
+extern const size_t formula_count;
+const struct formula *formula_find(const char *method); /* NULL: there is none */
+
 /* How a method is set up. */
 struct setup {
-    const char *method; /* a method or preset of the trainer: "lora", "qlora", "full" */
+    const char *method; /* of a formula; another one has NaN for its parameters */
+    bool quantised;     /* also where the method's formula does not say so */
     enum targets targets;
     double rank, virtual_tokens, reduction_factor;
     bool houlsby;
@@ -59,6 +83,7 @@ struct estimate {
     double flops_per_token; /* forward, backward and recomputation */
 };
 
+bool setup_adds(const struct setup *s, enum addition what);
 /* Trained parameters by closed form (reference/peft-methods.md section 8). NaN: a method
  * without one. */
 double estimate_trainable(const struct model_shape *m, const struct setup *s);

@@ -119,7 +119,7 @@ int shape_from_folder(const char *dir, struct model_shape *out, struct err *err)
 {
     char *path = fs_join(dir, "config.json");
     json_t *config = json_read_file(path, err);
-    int rc = config ? shape_from_config(config, dir, out, err) : -(int)err->code;
+    int rc = config ? shape_from_config(config, dir, out, err) : err_code(err);
     json_decref(config);
     free(path);
     return rc;

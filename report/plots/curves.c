@@ -230,7 +230,7 @@ static int draw(struct report *r, struct figure *f, const char *key, const char 
     size_t n;
     struct curve *c = choose_curves(r, &n);
     json_t *ids = trial_ids(c, n), *rows = report_series(r->store, ids, key, err);
-    int rc = rows ? 1 : -(int)err->code;
+    int rc = rows ? 1 : err_code(err);
     int64_t last = rows ? last_step(rows) : 0;
     if (last >= 3 && n && json_array_size(rows) >= 3 * c->cell->count) {
         int64_t width = (last + POINTS - 1) / POINTS;

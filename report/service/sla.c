@@ -164,7 +164,7 @@ static void choose_serving(struct sla_judge *j)
     else if (!serving_measure(j->r, j->cell, false, &j->serving))
         return;
     j->out->recorded = j->serving.service.recorded;
-    j->out->separate = several && sla_changes_base(j->cell, j->out->merged);
+    j->out->separate = several && sla_changes_base(j->cell, j->out->merged) != 0;
     service_bound(&j->serving.service, false, &j->lower);
     service_bound(&j->serving.service, true, &j->upper);
     if (several && !j->out->separate)

@@ -209,23 +209,20 @@ static void budget_1000(const struct sla_judge *j, struct sla_check *c)
                                 : "at the mean load");
 }
 
-bool sla_changes_base(const struct report_cell *cell, bool merged)
+int sla_changes_base(const struct report_cell *cell, bool merged)
 {
-    const struct report_trial *t = cell->trials[0];
-    const char *method = json_string_value(trial_value(t, "method"));
-    const char *bias = json_string_value(trial_value(t, "bias"));
-    return merged || str_in_list(method ? method : "", "full|bitfit|ln_tuning", '|') ||
-           (bias && !str_eq(bias, "none"));
+    const struct method_facts *m = cell->trials[0]->method;
+    return merged ? 1 : m ? m->changes_base != BASE_none : -1;
 }
 
 static void base_untouched(const struct sla_judge *j, struct sla_check *c)
 {
-    const char *method = json_string_value(trial_value(j->cell->trials[0], "method"));
-    if (!method) {
-        snprintf(c->note, sizeof c->note, "the method is not recorded");
+    const int changes = sla_changes_base(j->cell, j->out->merged);
+    if (changes < 0) {
+        snprintf(c->note, sizeof c->note, "not known of this method");
         return;
     }
-    c->measured = c->lower = c->upper = sla_changes_base(j->cell, j->out->merged);
+    c->measured = c->lower = c->upper = changes;
     snprintf(c->note, sizeof c->note, "%s",
              c->measured > 0 ? "its weights differ from the base's"
                              : "what it learns is stored and served beside the base");

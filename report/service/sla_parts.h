@@ -24,8 +24,9 @@ struct sla_judge {
     struct sla_verdict *out;
 };
 
-/* Whether serving needs weights of its own, so that tasks cannot share replicas. */
-bool sla_changes_base(const struct report_cell *cell, bool merged);
+/* Whether serving needs weights of its own, so that tasks cannot share replicas; -1: not
+ * known, where the method is none of the trainer's. */
+int sla_changes_base(const struct report_cell *cell, bool merged);
 /* Replicas of one task that has replicas of its own. */
 double sla_task_replicas(const struct sla_judge *j, size_t task);
 

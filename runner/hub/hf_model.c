@@ -69,7 +69,7 @@ static int read_config(struct hf_model *m, struct err *err)
                      "model folder '%s': no config.json (is it a Hugging Face folder?)",
                      m->dir);
     else if (!(m->config = json_read_file(path, err)))
-        rc = err && err->code ? -(int)err->code : -ERR_PARSE;
+        rc = err_code(err);
     else if (!json_is_object(m->config))
         rc = err_set(err, ERR_PARSE, "'%s': an object expected", path);
     else if (!(m->model_type = json_get_str(m->config, "model_type", NULL)))

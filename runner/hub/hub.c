@@ -118,7 +118,7 @@ int hub_list_parse(const char *text, size_t len, const char *name, struct hub_li
 {
     json_t *row, *root = json_parse(text, len, name, err);
     size_t i;
-    int rc = root ? 0 : -(int)err->code;
+    int rc = root ? 0 : err_code(err);
     *out = (struct hub_list){0};
     const json_t *rows = json_object_get(root, "siblings");
     const char *sha = json_get_str(root, "sha", "");

@@ -330,7 +330,7 @@ static int pull_online(struct pull *p, struct hub_outcome *out, struct err *err)
     policy.waiting = on_waiting;
     policy.ctx = p;
     p->http = http_new(&policy, p->request->endpoint, p->request->token, err);
-    int rc = p->http ? get_list(p, err) : -(int)err->code;
+    int rc = p->http ? get_list(p, err) : err_code(err);
     if (!rc)
         rc = choose_files(p, out, err);
     if (!rc)

@@ -271,7 +271,7 @@ static int open_shards(const char *dir, const char *index, struct st **out,
 {
     json_t *root = json_read_file(index, err);
     if (!root)
-        return err ? -(int)err->code : -ERR_PARSE;
+        return err_code(err);
     struct st *s = xcalloc(1, sizeof *s);
     json_t *map = json_object_get(root, "weight_map"), *file;
     const char *name;

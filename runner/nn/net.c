@@ -84,7 +84,7 @@ int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
         return err_context(err, "model folder '%s': ", hf->dir);
     net->method = method_find(trial->method, err);
     if (!net->method)
-        return -(int)err->code;
+        return err_code(err);
     int rc = net->arch->declare(net, err);
     if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
         return rc;

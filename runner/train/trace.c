@@ -23,7 +23,7 @@ static int parse_line(struct trace *t, const char *line, size_t len, const char 
 {
     json_t *o = json_parse_line(line, len, name, t->count + 1, err);
     if (!o)
-        return -(int)err->code;
+        return err_code(err);
     const bool next = json_get_int(o, "step", 0) == (int64_t)t->count + 1;
     if (next)
         *push(t) =

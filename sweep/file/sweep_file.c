@@ -49,7 +49,7 @@ int file_section(const struct sweep_file *f, const char *path, const json_t *obj
         if (!def)
             rc = opt_unknown(table, key, "key", err);
         else if (!normal && !json_is_null(value))
-            rc = err ? -(int)err->code : -ERR_CONFIG;
+            rc = err_code(err);
         if (rc < 0)
             err_context(err, "%s: ", conf_where(f->conf, place));
         free(place);

@@ -206,7 +206,7 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
     *exit_status = 78;
     json_t *words = user_command_words(t, err);
     if (!words)
-        return -(int)err->code;
+        return err_code(err);
     int rc = write_params(t, err);
     if (rc == 0)
         rc = start(&r, words, err);
@@ -217,7 +217,7 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
         metric_lines_end(&r.lines);
         rc = outcome(&r, *exit_status, err);
     } else {
-        *exit_status = err_exit_status(err->code);
+        *exit_status = err_exit_status((enum err_code) - rc);
     }
     if (r.out >= 0)
         close(r.out);

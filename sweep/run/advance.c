@@ -176,7 +176,7 @@ static int read_slices(struct controller *c)
     size_t i;
     json_decref(bind);
     if (!result)
-        return -(int)c->err->code;
+        return err_code(c->err);
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         struct ctl_trial *t =

@@ -49,7 +49,7 @@ static int read_values(struct controller *c, struct ctl_trial *t)
             ask_trial(c, "SELECT value FROM summary_view WHERE trial = ?1 AND key = ?2",
                       t, f->objectives[k].name);
         if (!result)
-            return -(int)c->err->code;
+            return err_code(c->err);
         t->values[k] =
             number(json_array_get(json_array_get(json_object_get(result, "rows"), 0), 0));
         json_decref(result);
@@ -65,7 +65,7 @@ static int read_curve(struct controller *c, struct ctl_trial *t)
                                      "?1 AND key = ?2 ORDER BY step",
                                      t, c->file->metric);
     if (!result)
-        return -(int)c->err->code;
+        return err_code(c->err);
     t->point_count = 0;
     json_array_foreach(json_object_get(result, "rows"), i, row) add_point(
         c, t, json_integer_value(json_array_get(row, 0)), number(json_array_get(row, 1)));

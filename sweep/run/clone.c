@@ -21,7 +21,7 @@ int sweep_file_of(struct store *s, int64_t sweep, const struct opt_table *keys,
     json_decref(bind);
     if (!result) {
         json_decref(tree);
-        return -(int)err->code;
+        return err_code(err);
     }
     struct buf text = BUF_INIT;
     json_t *row = json_array_get(json_object_get(result, "rows"), 0);
@@ -83,7 +83,7 @@ static int apply_word(struct clone *c, const char *word, struct err *err)
                        strmap_get(c->file->names, name, strlen(name), &index);
     json_t *given = known ? conf_parse_value(equals + 1, err) : NULL;
     json_t *value = given ? value_canon(given) : NULL;
-    int rc = !known ? unknown_key(c, name, err) : !value ? -(int)err->code : 0;
+    int rc = !known ? unknown_key(c, name, err) : !value ? err_code(err) : 0;
     if (rc == 0 && str_eq(name, "seed") && !json_object_get(c->params, "seed")) {
         if (!json_is_integer(value) || json_integer_value(value) < 0)
             rc = err_set(err, ERR_USAGE, "clone: seed must be a whole number from 0");
@@ -140,7 +140,7 @@ static int start_warm(struct clone *c, struct err *err)
                                  bind, 1, err);
     json_decref(bind);
     if (!result)
-        return -(int)err->code;
+        return err_code(err);
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     const char *path = json_string_value(json_array_get(row, 0));
     int rc = 0;
@@ -170,7 +170,7 @@ static int64_t next_number(struct store *s, int64_t sweep, struct err *err)
         err);
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     const int64_t number =
-        result ? json_integer_value(json_array_get(row, 0)) : -(int64_t)err->code;
+        result ? json_integer_value(json_array_get(row, 0)) : err_code(err);
     json_decref(bind);
     json_decref(result);
     return number;

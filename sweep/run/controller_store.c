@@ -70,7 +70,7 @@ int controller_predict(struct controller *c)
             "sweep_name = ?1 AND experiment_name = ?2 AND predicted_bytes IS NOT NULL",
             json_pack("[s, s]", controller_name(c), experiment_name(c)));
     if (!result)
-        return -(int)c->err->code;
+        return err_code(c->err);
     const json_t *rows = json_object_get(result, "rows");
     struct strmap *known = index_known(rows);
     int rc = 0;
@@ -206,7 +206,7 @@ int controller_refresh(struct controller *c)
                                   "WHERE sweep = ?1 ORDER BY id",
                                   json_pack("[I]", (json_int_t)c->sweep));
     if (!result)
-        return -(int)c->err->code;
+        return err_code(c->err);
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         const int64_t id = json_integer_value(json_array_get(row, 0));

@@ -307,7 +307,7 @@ int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
 {
     json_t *result = sweep ? status_sweep(store, sweep, err) : all_sweeps(store, err);
     if (!result)
-        return -(int)err->code;
+        return err_code(err);
     if (as_json) {
         struct buf text = BUF_INIT;
         json_write(&text, result, 1);

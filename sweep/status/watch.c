@@ -76,7 +76,7 @@ int sweep_watch(struct store *store, int64_t sweep, double interval_s, bool as_j
     for (;;) {
         json_t *s = status_sweep(store, sweep, err);
         if (!s)
-            return -(int)err->code;
+            return err_code(err);
         const bool over = is_over(s);
         if (as_json) {
             struct buf line = BUF_INIT;

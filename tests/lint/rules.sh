@@ -46,6 +46,7 @@ fires "no unsafe functions" lib/b.h '#define NUMBER(s) atoi(s)\n'
 fires "block comments only" lib/b.h 'int b; // text\n'
 fires "no exit()" lib/b.h '#define DIE() exit(1)\n'
 fires "a trial is read by its members" runner/b.h '#define ROWS(net) json_get_int(net->trial, "batch_size", 8)\n'
+fires "a code is passed on" lib/b.h '#define CODE(err) (-(int)err->code)\n'
 fires "no unfinished business" lib/b.h '/* TO''DO: the rest */\n'
 fires "no tabs" lib/b.h '/* a\tb */\n'
 if command -v clang-format-14 >/dev/null 2>&1; then

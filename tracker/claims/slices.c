@@ -44,10 +44,11 @@ static int end_waiting(struct store *s, int64_t trial, const char *state, const 
                        struct err *err)
 {
     int rc = store_exec(s, sql[END_WAITING], ARGS(A_INT(trial), A_TEXT(state)), err);
-    if (rc > 0 && store_exec(s, sql[END_LAST_RUN],
-                             ARGS(A_INT(trial), A_TEXT(state), A_TEXT(why)), err) < 0)
-        rc = -(int)err->code;
-    return rc;
+    if (rc <= 0)
+        return rc;
+    const int ended = store_exec(s, sql[END_LAST_RUN],
+                                 ARGS(A_INT(trial), A_TEXT(state), A_TEXT(why)), err);
+    return ended < 0 ? ended : rc;
 }
 
 int store_trial_close(struct store *s, int64_t trial, enum trial_state state,

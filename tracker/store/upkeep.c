@@ -134,7 +134,7 @@ int store_examine(struct store *s, json_t **out, struct err *err)
         json_t *answer = first_cell(s, questions[i].sql, err);
         const char *text = json_string_value(answer);
         if (!answer)
-            rc = -(int)err->code;
+            rc = err_code(err);
         else if (text && strcmp(text, "ok") != 0)
             rc =
                 err_set(err, ERR_PARSE,

@@ -123,7 +123,7 @@ int config_read(const char *dir, const char *peft_type, json_t **out, struct err
     *out = json_read_file(path, err);
     free(path);
     if (!*out)
-        return -(int)err->code;
+        return err_code(err);
     const char *type = json_get_str(*out, "peft_type", "");
     return str_eq(type, peft_type)
                ? 0

@@ -245,7 +245,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
     json_t *c = json_read_file(path, err);
     free(path);
     if (!c)
-        return -(int)err->code;
+        return err_code(err);
     const json_t *pattern = json_object_get(c, "rank_pattern");
     if (json_object_size(pattern))
         rc = read_pattern(net, pattern, err);

@@ -212,7 +212,7 @@ int lora_adopt(struct net *net, const char *dir, struct err *err)
     json_t *c = json_read_file(path, err);
     free(path);
     if (!c)
-        return -(int)err->code;
+        return err_code(err);
     const bool apart = is_taken_out(json_object_get(c, "init_lora_weights"));
     json_decref(c);
     for (size_t i = 0; i < net->site_count; i++)

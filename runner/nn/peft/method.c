@@ -61,6 +61,12 @@ const struct method *method_find(const char *name, struct err *err)
     return NULL;
 }
 
+const struct method *method_behind(const char *name)
+{
+    const struct preset *p = preset_find(name);
+    return p ? p->method : method_find(name, NULL);
+}
+
 const struct method *method_of(const json_t *tree, struct err *err)
 {
     return method_find(json_get_str(tree, "method", METHOD_DEFAULT), err);

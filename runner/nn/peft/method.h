@@ -141,6 +141,8 @@ struct preset {
 
 const struct method *
 method_find(const char *name, struct err *err); /* names the nearest and the known ones */
+/* The method of that name, or behind the preset of that name; NULL: there is none. */
+const struct method *method_behind(const char *name);
 /* Of a tree, resolved or not; with an error where it names one that is not known. */
 const struct method *method_of(const json_t *tree, struct err *err);
 /* By peft's name for it ("LORA"); NULL: it is none of ours. */

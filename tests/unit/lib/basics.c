@@ -18,6 +18,7 @@ static void first_error_wins(void **state)
     assert_int_equal(err_set(&err, ERR_IO, "later"), -ERR_IO);
     assert_int_equal(err.code, ERR_CONFIG);
     assert_string_equal(err.msg, "rank must be 1");
+    assert_int_equal(err_code(&err), -ERR_CONFIG);
     assert_int_equal(err_context(&err, "file '%s': ", "x"), -ERR_CONFIG);
     assert_string_equal(err.msg, "file 'x': rank must be 1");
     err_clear(&err);
@@ -30,6 +31,7 @@ static void errors_without_an_object(void **state)
     (void)state;
     assert_int_equal(err_set(NULL, ERR_IO, "x"), -ERR_IO);
     assert_true(err_context(NULL, "x") < 0);
+    assert_int_equal(err_code(NULL), -ERR_FAILED);
     err_clear(NULL);
 }
 
@@ -37,6 +39,7 @@ static void context_on_nothing_is_a_bug(void **state)
 {
     (void)state;
     struct err err = ERR_INIT;
+    assert_int_equal(err_code(&err), -ERR_FAILED);
     assert_int_equal(err_context(&err, "here: "), -ERR_BUG);
     assert_non_null(strstr(err.msg, "this is a bug"));
 }

@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/advise/advise.h"
+#include "tests/unit/support/method_facts.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,7 +33,9 @@ static struct advise_request ask(const char *model, const char *gpu, double rows
                                .machine = {NULL, 1},
                                .memory_bytes = 16e9,
                                .catalog = &catalog,
-                               .priors = &priors};
+                               .priors = &priors,
+                               .methods = method_list,
+                               .method_count = ARRAY_LEN(method_list)};
     if (shape_find(&shapes, model, &r.shape) != 1)
         fail_msg("no model '%s'", model);
     r.task = r.shape.decoder ? "causal-lm" : "seq-cls";
@@ -322,6 +325,7 @@ static void add(struct store *s, const char *method, int config, int64_t seed,
     const struct metric_point p[] = {{"test/macro_f1", -1, score},
                                      {"eval/macro_f1", -1, select},
                                      {"latency/p50_ms", -1, latency}};
+    assert_int_equal(log_method(s, claim.run, method, &e), 0);
     assert_int_equal(store_log_metrics(s, claim.run, p, 3, &e), 0);
     assert_int_equal(store_run_finish(s, claim.run, TRIAL_complete, 0, NULL, &e), 0);
     json_decref(ids);

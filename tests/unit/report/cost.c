@@ -159,6 +159,7 @@ static void add(struct bench *f, const char *method, enum trial_state state, int
     MUST(store_add_trials(f->store, &row, 1, &added, err));
     MUST(store_claim(f->store, f->sweep, 0, 3600000, NULL, &claim, err));
     MUST(store_set_environment(f->store, claim.run, machine, err));
+    MUST(log_method(f->store, claim.run, method, err));
     const struct metric_point p[] = {
         {"test/macro_f1", -1, .6 + .01 * f->number},
         {"time/total_s", -1, 100},

@@ -15,6 +15,7 @@
 #include "lib/rng.h"
 #include "report/report.h"
 #include "tracker/store/store.h"
+#include "tests/unit/support/method_facts.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +146,7 @@ static inline void add_trial(struct filler *f, const struct truth *t, json_t *pa
     assert_int_equal(store_claim(f->store, f->sweep, 0, 60000, NULL, &claim, &e), 1);
     json_t *machine = environment();
     MUST(store_set_environment(f->store, claim.run, machine, err));
+    MUST(log_method(f->store, claim.run, t->method, err));
     if (state == TRIAL_complete) {
         double common = .006 * noise("seed", seed, 0);
         double score = t->score + (rows > 100 ? t->gain : 0) + bonus + common +

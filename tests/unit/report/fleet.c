@@ -140,6 +140,7 @@ static void fill(struct store *s, double share, double spread)
         struct run_claim claim;
         MUST(store_add_trials(s, &row, 1, &added, err));
         MUST(store_claim(s, sweep, 0, 60000, NULL, &claim, err));
+        MUST(log_method(s, claim.run, "lora", err));
         double merged = 10 * (share + spread * (seed - 1));
         const struct metric_point p[] = {
             {"test/macro_f1", -1, .6 + .01 * seed},

@@ -5,6 +5,7 @@
 #include "lib/fs.h"
 #include "report/cost/cost.h"
 #include "report/plots/plot.h"
+#include "report/service/sla_parts.h"
 
 /* ---- the file ---- */
 
@@ -189,6 +190,23 @@ static void verdicts_tell_the_truth(void **state)
     report_free(r);
 }
 
+/* By what was logged of the method, not by its name; nothing logged is nothing known. */
+static void base_by_facts(void **state)
+{
+    (void)state;
+    struct method_facts facts = {.name = "any"};
+    struct report_trial t = {.method = &facts}, foreign = {.method = NULL};
+    const struct report_trial *trials[] = {&t}, *others[] = {&foreign};
+    struct report_cell cell = {.trials = trials, .count = 1},
+                       other = {.trials = others, .count = 1};
+    for (int change = 0; change < BASE_CHANGE_COUNT; change++) {
+        facts.changes_base = (enum base_change)change;
+        assert_int_equal(sla_changes_base(&cell, false), change != BASE_none);
+        assert_int_equal(sla_changes_base(&cell, true), 1);
+    }
+    assert_int_equal(sla_changes_base(&other, false), -1);
+}
+
 /* A limit close to the service time breaks at a low load; replicas are as many as the
  * peak needs; twice the peak on the same replicas is slower. */
 static void replicas_follow_the_load(void **state)
@@ -274,6 +292,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_told_where),
         cmocka_unit_test(loads_and_presets_are_filled),
         cmocka_unit_test(words_follow_the_rule),
+        cmocka_unit_test(base_by_facts),
         cmocka_unit_test_setup_teardown(verdicts_tell_the_truth, open_reviews,
                                         close_store),
         cmocka_unit_test_setup_teardown(replicas_follow_the_load, open_reviews,
