@@ -52,9 +52,25 @@ int advance_adopt(struct controller *c, int64_t id, enum trial_state state, int 
 
 /* --- suggestions --- */
 
-static enum curve_state history_state(enum curve_state s, const struct curve *c)
+/* How the trials of a configuration ended, as the sampler sees it: what is parked with
+ * numbers counts as pruned where it is; what diverged, ran out of memory or time or was
+ * retired counts as pruned without a number, the last of all. What failed otherwise may
+ * be no fault of the configuration, and is not shown. */
+static void fill_outcome(const struct controller *c, const struct ctl_group *g,
+                         struct curve *curve)
 {
-    return s == CURVE_WAITING && c->count ? CURVE_PRUNED : s; /* parked at a rung */
+    bool failed = false, poor = false;
+    for (size_t i = g->first; i != SIZE_MAX; i = c->trials[i].next_seed) {
+        const enum trial_state s = c->trials[i].state;
+        failed |= s == TRIAL_nan || s == TRIAL_oom; /* one seed is enough */
+        poor |= s == TRIAL_timeout || s == TRIAL_cancelled;
+    }
+    if (failed || (poor && curve->state == CURVE_FAILED)) {
+        curve->state = CURVE_PRUNED;
+        curve->count = 0;
+    } else if (curve->state == CURVE_WAITING && curve->count) {
+        curve->state = CURVE_PRUNED;
+    }
 }
 
 /* Means over the seeds that are complete; NaN: none is, or one of them is NaN. */
@@ -88,7 +104,7 @@ static struct sampler_trial *make_history(const struct controller *c,
                                       .value = values[0],
                                       .values = values,
                                       .curve = curves[g]};
-        h[g].curve.state = history_state(curves[g].state, &curves[g]);
+        fill_outcome(c, &c->advance.groups[g], &h[g].curve);
     }
     return h;
 }

@@ -47,7 +47,7 @@ static struct ctl_trial *next_waiting(struct controller *c)
     }
     if (best) {
         best->until = sliced ? slice_end(c, best) : 0;
-        best->evaluate = false;
+        best->evaluate = c->advance.sampler != NULL; /* which has to see something */
     }
     return best;
 }
@@ -145,13 +145,23 @@ static bool in_rungs(const struct controller *c)
     return c->advance.with_rule && c->advance.pruner.rule->promotes;
 }
 
+/* A sampler has more to say, and a place for it. In slices a new configuration is the
+ * least far, so it comes before all that have begun, and learns from where they are;
+ * without a number of configurations it would never come to an end. */
+static bool wants_suggestion(const struct controller *c, const struct ctl_trial *next)
+{
+    const struct advance *a = &c->advance;
+    if (!a->sampler || a->exhausted)
+        return false;
+    return !next || (a->slices > 1 && a->groups_max != SIZE_MAX && slices_done(c, next));
+}
+
 int advance_next(struct controller *c, struct ctl_trial **out)
 {
     int rc = 1;
     if (in_rungs(c))
         return next_by_rungs(c, out);
-    while (!(*out = next_waiting(c)) && c->advance.sampler && !c->advance.exhausted &&
-           rc > 0)
+    while (wants_suggestion(c, *out = next_waiting(c)) && rc > 0)
         rc = advance_suggest(c);
     return rc < 0 ? rc : 0;
 }

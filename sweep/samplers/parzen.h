@@ -7,7 +7,7 @@
  *
  * The rules are those of Optuna 3.1.0 (multivariate=False, constant_liar=False):
  *  - complete trials by value, then pruned ones, deepest step first, then by value, NaN
- *    and those without any report last; failed trials and NaN results are not looked at;
+ *    and those without any report last; failed trials are not looked at;
  *  - weights: 1 for the 25 newest of a side, a linear ramp from 1/n for older ones; the
  *    prior (middle of the range, sigma as wide as it) has weight 1 and comes last;
  *  - sigma: the larger gap to the neighbours, the prior's place and the ends included;
@@ -16,7 +16,10 @@
  *  - a step widens the range by half of it on both sides and the density is the mass of
  *    the cell; with a logarithm it is the density of log x;
  *  - choices: 1 / kernels on each and 1 on the observed one.
- * One thing differs: 3.1.0 forgot the 1 / sigma of the normal density for ranges without
+ * Two things differ. What diverged ranks last of all and is never among the best: a
+ * result that is infinite (of either sign) or NaN, and a pruned trial without any report,
+ * which is how the caller hands in what ran out of memory; Optuna forgets a NaN, puts an
+ * infinite result before the pruned ones, and fills the best tenth with them. And 3.1.0 forgot the 1 / sigma of the normal density for ranges without
  * a step (optuna/optuna#5109, fixed by PR 5110). `optuna_3_1_0` brings that back, for
  * tests only. */
 #ifndef SWEEP_SAMPLERS_PARZEN_H

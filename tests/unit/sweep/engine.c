@@ -2,7 +2,8 @@
  * child that the launcher starts ("trial ID --store ..."). Such a trial has `updates`
  * steps of a made-up loss, quality + spread * (seed ? -1 : 1) + 1 / step, told to the
  * store as the trainer tells it. One with `hangs` waits after its second step until it is
- * asked to stop, so that a rule has time to judge it. */
+ * asked to stop, so that a rule has time to judge it. One whose quality is below `floor`
+ * runs out of memory. */
 #include "tests/unit/tracker/fixture.h"
 #include "lib/hash.h"
 #include "sweep/sweep.h"
@@ -35,6 +36,8 @@ static enum trial_state train(const json_t *config, int64_t until, struct sink *
 {
     const int64_t all = json_get_int(config, "updates", 1);
     const int64_t end = until && until < all ? until : all;
+    if (json_get_num(config, "quality", 0) < json_get_num(config, "floor", -INFINITY))
+        return TRIAL_oom;
     for (int64_t step = 1; step <= end; step++) {
         sink->ops->metric(sink, "eval/loss", step, loss_at(config, step));
         if (step == 2 && json_get_bool(config, "hangs", 0))
@@ -78,7 +81,7 @@ static const struct opt_def key_rows[] = {
     {.key = "model", .type = OPT_STRING},   {.key = "quality", .type = OPT_FLOAT},
     {.key = "spread", .type = OPT_FLOAT},   {.key = "updates", .type = OPT_INT},
     {.key = "eval_steps", .type = OPT_INT}, {.key = "hangs", .type = OPT_BOOL},
-    {.key = "seed", .type = OPT_INT},
+    {.key = "seed", .type = OPT_INT},       {.key = "floor", .type = OPT_FLOAT},
 };
 static const struct opt_table keys = {"trial", key_rows, ARRAY_LEN(key_rows)};
 
@@ -361,6 +364,41 @@ static void tpe_in_rungs(void **state)
            "8 8 1");
 }
 
+/* A new configuration is the least far, and learns from what has parked: all begin before
+ * one goes on, and most of the later ones lie where the curves are low. */
+static void tpe_in_slices(void **state)
+{
+    run(*state,
+        "method: tpe\n" HEAD "  updates: {value: 4}\n  quality: {min: 0.0, max: 9.0}\n"
+        "sampler: {startup: 6}\nbudget: {max_trials: 24}\ninterleave: 2\n",
+        NULL, 1);
+    expect(*state, "SELECT count(*), sum(state = 'complete') FROM trial_view", "24 24");
+    expect(*state,
+           "SELECT until_step, min(id), max(id) FROM run_view GROUP BY 1 ORDER BY 2",
+           "2 1 24|- 25 48");
+    expect(*state,
+           "SELECT sum(params ->> 'quality' < 3) >= 12 FROM trial_view WHERE number >= 6",
+           "1");
+}
+
+static void tpe_learns_from_failures(void **state)
+{
+    struct err err = ERR_INIT;
+    int status;
+    free(run_file(*state,
+                  "method: tpe\n" HEAD
+                  "  updates: {value: 1}\n  quality: {min: 0.0, max: "
+                  "9.0}\n  floor: {value: 4.0}\nsampler: {startup: 6}\n"
+                  "budget: {max_trials: 24}\n",
+                  NULL, 1, &status, &err));
+    assert_int_equal(status, 1); /* some did not come through */
+    expect(
+        *state,
+        "SELECT count(*), sum(state NOT IN ('complete', 'oom')), sum(state = 'oom' AND "
+        "number >= 6) <= 8 FROM trial_view",
+        "24 0 1");
+}
+
 /* --- words --- */
 
 static void what_is_refused(void **state)
@@ -455,6 +493,8 @@ int main(int argc, char **argv)
         TEST(tpe_adds_trials),
         TEST(tpe_ends_with_its_space),
         TEST(tpe_in_rungs),
+        TEST(tpe_in_slices),
+        TEST(tpe_learns_from_failures),
         TEST(what_is_refused),
         TEST(plans_in_words),
     };

@@ -533,6 +533,128 @@ static void tpe_beats_random(void **state)
     }
 }
 
+/* ---- Search that learns from failure, and from what is parked ---- */
+
+/* A planted optimum at lr 1e-4, rank 16, beside a cliff: above 1e-3 the training
+ * diverges. */
+static double cliff(const json_t *p)
+{
+    const double lr = log10(number_of(p, "lr")) + 4,
+                 rank = log2(number_of(p, "rank")) - 4;
+    return lr <= 1 ? 0.2 + lr * lr + 0.1 * rank * rank : INFINITY;
+}
+
+#define CLIFF_SPACE                                                                      \
+    "  lr: {distribution: log_uniform_values, min: 1e-6, max: 1}\n"                      \
+    "  rank: {values: [1, 2, 4, 8, 16, 32, 64, 128]}\n"
+#define CLIFF_TRIALS 40
+#define CLIFF_SWEEPS 100
+
+/* How a trial beyond the cliff ends, and how the others are seen. */
+static const struct failing {
+    const char *name;
+    enum curve_state state;
+    double value;
+    bool parked; /* the others after a quarter, with a curve above the final loss */
+} failings[] = {{"inf", CURVE_COMPLETE, INFINITY, false},
+                {"-inf", CURVE_COMPLETE, -INFINITY, false},
+                {"NaN", CURVE_COMPLETE, NAN, false},
+                {"oom", CURVE_PRUNED, NAN, false},
+                {"parked slices, NaN", CURVE_PRUNED, NAN, true}};
+
+/* The best loss of one sweep; *wasted counts what was tried beyond the cliff. */
+static double search_cliff(const struct sweep_file *f, const struct failing *how,
+                           uint64_t seed, size_t *wasted)
+{
+    struct sampler *s = open_sampler(f, seed);
+    struct tried tried = {.count = 0};
+    struct curve_point points[CLIFF_TRIALS];
+    double best = INFINITY;
+    for (uint64_t i = 0; i < CLIFF_TRIALS; i++) {
+        struct sampler_history h = history(&tried);
+        json_t *params;
+        assert_int_equal(sampler_suggest(s, i, &h, &params, NULL), 1);
+        const double loss = cliff(params);
+        const bool fails = !isfinite(loss), parked = how->parked && !fails;
+        best = fmin(best, loss);
+        *wasted += fails;
+        add(&tried, params,
+            fails    ? how->state
+            : parked ? CURVE_PRUNED
+                     : CURVE_COMPLETE,
+            fails ? how->value : loss);
+        points[i] = (struct curve_point){25, 1 + 0.5 * loss};
+        if (parked) {
+            tried.trials[i].curve.points = &points[i];
+            tried.trials[i].curve.count = 1;
+        }
+    }
+    forget(&tried);
+    sampler_free(s);
+    return best;
+}
+
+/* Over 100 sweeps of 40 trials, with the same failures: medians of the regret and of what
+ * was tried in vain, and TPE ahead in most pairs. */
+static void tpe_learns_from_failures(void **state)
+{
+    (void)state;
+    struct sweep_file *tpe = parse("program: x\nmetric: {name: loss}\nmethod: tpe\n"
+                                   "sampler: {startup: 8}\nparameters:\n" CLIFF_SPACE);
+    struct sweep_file *random = parse("program: x\nmetric: {name: loss}\nmethod: random\n"
+                                      "parameters:\n" CLIFF_SPACE);
+    for (size_t k = 0; k < ARRAY_LEN(failings); k++) {
+        double best[2][CLIFF_SWEEPS];
+        size_t wasted[2] = {0}, ahead = 0;
+        for (uint64_t i = 0; i < CLIFF_SWEEPS; i++) {
+            best[0][i] = search_cliff(tpe, &failings[k], i, &wasted[0]) - 0.2;
+            best[1][i] = search_cliff(random, &failings[k], i, &wasted[1]) - 0.2;
+            ahead += best[0][i] < best[1][i];
+        }
+        const double learnt = stat_median(best[0], CLIFF_SWEEPS);
+        const double blind = stat_median(best[1], CLIFF_SWEEPS);
+        print_message("%s: regret %.3g with tpe, %.3g at random, ahead in %zu of 100, "
+                      "%.1f and %.1f of 40 in vain\n",
+                      failings[k].name, learnt, blind, ahead, (double)wasted[0] / 100,
+                      (double)wasted[1] / 100);
+        assert_true(learnt < 0.6 * blind);
+        assert_true(ahead >= 65); /* by chance in 2 of 1000 sets of sweeps */
+        assert_true(3 * wasted[0] < 2 * wasted[1]);
+    }
+    sweep_file_free(tpe);
+    sweep_file_free(random);
+}
+
+/* With nothing but failures there is no example to follow. */
+static void failures_are_never_the_best(void **state)
+{
+    (void)state;
+    static const double bad[] = {INFINITY, -INFINITY, NAN};
+    const struct sweep_objective objectives[] = {{.name = "a"},
+                                                 {.name = "b", .maximize = true}};
+    for (size_t m = 0; m <= 2; m++)
+        for (size_t good = 0; good <= 3; good++) {
+            struct tried tried = {.count = 0};
+            double values[23][2];
+            struct tpe_split s;
+            for (size_t i = 0; i < 23; i++) {
+                const bool fails = i >= good;
+                values[i][0] = m == 2 || !fails ? 1 + (double)i : bad[i % 3];
+                values[i][1] = fails ? bad[i % 3] : 1;
+                add(&tried, NULL, i % 5 == 4 ? CURVE_PRUNED : CURVE_COMPLETE,
+                    values[i][0]);
+                tried.trials[i].values = m ? values[i] : NULL;
+            }
+            struct sampler_history h = history(&tried);
+            tpe_split(&h, objectives, m, &s);
+            assert_int_equal(s.n, 23); /* none is forgotten */
+            assert_int_equal(s.n_below, good);
+            for (size_t i = 0; i < good; i++)
+                assert_int_equal(s.below[i], i);
+            tpe_split_release(&s);
+        }
+}
+
 static void the_best_tenth_is_at_most_25(void **state)
 {
     (void)state;
@@ -631,6 +753,8 @@ int main(void)
         cmocka_unit_test(the_best_tenth_is_at_most_25),
         cmocka_unit_test(fronts_are_ordered_by_volume),
         cmocka_unit_test(tpe_beats_random),
+        cmocka_unit_test(tpe_learns_from_failures),
+        cmocka_unit_test(failures_are_never_the_best),
         cmocka_unit_test(tpe_widens_the_front),
     };
     return cmocka_run_group_tests_name("sweep_search", tests, NULL, NULL);
