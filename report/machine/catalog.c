@@ -15,6 +15,7 @@
 EMBED(builtin_prices, "report/data/prices.json");
 EMBED(builtin_gpus, "report/data/gpus.json");
 
+#define MIB 1048576.0
 enum { MAX_PRICES = 20000, MAX_GPUS = 1000, MAX_FILE = 4 << 20 };
 
 /* "2026-11-09" as the Unix time of its start; -1: not a day. */
@@ -97,8 +98,6 @@ int catalog_parse_prices(const char *text, size_t len, const char *name,
 /* ---- GPUs ---- */
 
 static const char *const statuses = "vendor|third-party|derived|unverified";
-static const char *const gpu_fields[] = {"memory_gb", "bandwidth_gb_s", "bf16_tflops",
-                                         "fp16_tflops", "watts"};
 
 static double field(const json_t *row, const char *key)
 {
@@ -118,10 +117,15 @@ static bool field_ok(const json_t *row, const char *key)
 static int read_gpu(const json_t *row, size_t i, const char *name, struct gpu *g,
                     struct err *err)
 {
+    /* A driver tells MiB; a data sheet's "24 GB" is neither 24e9 nor 24 x 2^30 bytes. */
+    const char *memory = json_object_get(row, "memory_mib") ? "memory_mib" : "memory_gb";
+    const char *const needed[] = {memory, "bandwidth_gb_s", "bf16_tflops", "fp16_tflops",
+                                  "watts"};
     double bf16 = field(row, "bf16_tflops");
     *g = (struct gpu){
         .name = json_get_str(row, "gpu", ""),
-        .memory_bytes = field(row, "memory_gb") * 1e9,
+        .memory_key = memory,
+        .memory_bytes = field(row, memory) * (str_eq(memory, "memory_mib") ? MIB : 1e9),
         .bandwidth_bytes_s = field(row, "bandwidth_gb_s") * 1e9,
         .flops_s = (bf16 > 0 ? bf16 : field(row, "fp16_tflops")) * 1e12,
         .format = bf16 > 0 ? "BF16" : "FP16",
@@ -129,19 +133,19 @@ static int read_gpu(const json_t *row, size_t i, const char *name, struct gpu *g
         .row = row,
     };
     const char *bad = *g->name ? NULL : "gpu";
-    for (size_t k = 0; k < ARRAY_LEN(gpu_fields) && !bad; k++) {
-        const json_t *f = json_object_get(row, gpu_fields[k]);
-        if (!field_ok(row, gpu_fields[k]))
-            bad = gpu_fields[k];
+    for (size_t k = 0; k < ARRAY_LEN(needed) && !bad; k++) {
+        const json_t *f = json_object_get(row, needed[k]);
+        if (!field_ok(row, needed[k]))
+            bad = needed[k];
         g->unverified += str_eq(json_get_str(f, "status", ""), "unverified");
     }
     if (!bad && !(g->memory_bytes > 0 && g->bandwidth_bytes_s > 0 && g->flops_s > 0))
-        bad = "memory_gb, bandwidth_gb_s and bf16_tflops (or fp16_tflops) above 0";
+        bad = "memory_mib, bandwidth_gb_s and bf16_tflops (or fp16_tflops) above 0";
     if (!bad)
         return 0;
     return err_set(err, ERR_CONFIG,
                    "GPU file '%s': row %zu: '%s' is missing or wrong (needed: gpu, and "
-                   "memory_gb, bandwidth_gb_s, bf16_tflops, fp16_tflops, watts, each "
+                   "memory_mib, bandwidth_gb_s, bf16_tflops, fp16_tflops, watts, each "
                    "with value, status and source)",
                    name, i + 1, bad);
 }

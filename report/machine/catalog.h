@@ -30,9 +30,13 @@ struct price {
 
 struct gpu {
     const char *name;
-    double memory_bytes, bandwidth_bytes_s, flops_s, watts; /* flops_s: BF16, else FP16 */
-    const char *format;                                     /* "BF16", "FP16" */
-    size_t unverified; /* of these four: not from the vendor nor a second source */
+    double memory_bytes; /* as its driver reports them */
+    const char
+        *memory_key; /* the row's field: "memory_mib", or "memory_gb" (1e9 bytes) */
+    double bandwidth_bytes_s, flops_s, watts; /* flops_s: BF16, else FP16 */
+    const char *format;                       /* "BF16", "FP16" */
+    size_t
+        unverified; /* of memory, bandwidth, rates, power: not from the vendor nor a second source */
     const json_t *row; /* fields with value, status, source */
 };
 

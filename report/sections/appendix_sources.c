@@ -123,24 +123,34 @@ void write_prices(const struct report *r, struct html *h)
     json_decref(sources);
 }
 
+static void write_field(struct html *h, double value, const json_t *field,
+                        json_t *sources)
+{
+    html_raw(h, "<td class=\"num\">");
+    html_textf(h, "%.4g", value);
+    html_el(h, "small", NULL, "%s [%zu]", json_get_str(field, "status", ""),
+            cite(sources, json_get_str(field, "source", "")));
+    html_raw(h, "</td>");
+}
+
 void write_gpu_data(const struct report *r, struct html *h)
 {
-    static const char *const fields[] = {"memory_gb",   "bandwidth_gb_s", "fp32_tflops",
-                                         "fp16_tflops", "bf16_tflops",    "watts"};
+    static const char *const rates[] = {"bandwidth_gb_s", "fp32_tflops", "fp16_tflops",
+                                        "bf16_tflops", "watts"};
     json_t *sources = json_array();
     html_raw(h, "<details><summary>GPU data used</summary>\n");
-    html_table_open(h, "fine", "Peak rates of GPUs, with status and source per field",
-                    "GPU|>GB|>GB/s|>FP32, TFLOP/s|>FP16|>BF16|>W");
+    html_table_open(h, "fine",
+                    "Memory and peak rates of GPUs, with status and source per field",
+                    "GPU|>GiB|>GB/s|>FP32, TFLOP/s|>FP16|>BF16|>W");
     for (size_t i = 0; i < r->catalog.gpu_count; i++) {
+        const struct gpu *g = &r->catalog.gpus[i];
         html_row(h);
-        html_head_cell(h, "%s", r->catalog.gpus[i].name);
-        for (size_t k = 0; k < ARRAY_LEN(fields); k++) {
-            const json_t *f = json_object_get(r->catalog.gpus[i].row, fields[k]);
-            html_raw(h, "<td class=\"num\">");
-            html_textf(h, "%g", json_get_num(f, "value", NAN));
-            html_el(h, "small", NULL, "%s [%zu]", json_get_str(f, "status", ""),
-                    cite(sources, json_get_str(f, "source", "")));
-            html_raw(h, "</td>");
+        html_head_cell(h, "%s", g->name);
+        write_field(h, g->memory_bytes / 1073741824,
+                    json_object_get(g->row, g->memory_key), sources);
+        for (size_t k = 0; k < ARRAY_LEN(rates); k++) {
+            const json_t *f = json_object_get(g->row, rates[k]);
+            write_field(h, json_get_num(f, "value", NAN), f, sources);
         }
     }
     html_table_close(h);

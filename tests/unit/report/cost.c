@@ -73,6 +73,10 @@ static void builtin_files_are_good(void **state)
     struct catalog c;
     (void)state;
     MUST(catalog_load(NULL, NULL, &c, err));
+    assert_near(catalog_gpu(&c, "RTX 4090")->memory_bytes, 24564 * 1048576.0,
+                "nvidia-smi");
+    for (size_t i = 0; i < c.gpu_count; i++)
+        assert_string_equal(c.gpus[i].memory_key, "memory_mib");
     assert_true(c.gpu_count >= 13 && c.price_count >= 60);
     for (size_t i = 0; i < c.price_count; i++)
         if (!catalog_gpu(&c, c.prices[i].gpu))
