@@ -227,8 +227,8 @@ static int apply_override(json_t *values, const char *word, struct err *err)
     return 0;
 }
 
-int trial_read(const char *path, const char *const *overrides, size_t count,
-               json_t **resolved, char **base_dir, struct err *err)
+int trial_given(const char *path, const char *const *overrides, size_t count,
+                json_t **given, char **base_dir, struct err *err)
 {
     struct conf *conf;
     int rc = conf_load(path, &conf, err);
@@ -238,11 +238,28 @@ int trial_read(const char *path, const char *const *overrides, size_t count,
                                                      : json_incref(conf_root(conf));
     for (size_t i = 0; i < count && !rc; i++)
         rc = apply_override(values, overrides[i], err);
-    if (!rc && (rc = trial_resolve(values, resolved, err)) < 0)
-        err_context(err, "trial file '%s': ", path);
-    json_decref(values);
     conf_free(conf);
-    if (!rc)
-        *base_dir = fs_dirname(path);
+    if (rc)
+        return json_decref(values), rc;
+    *given = values;
+    *base_dir = fs_dirname(path);
+    return 0;
+}
+
+int trial_read(const char *path, const char *const *overrides, size_t count,
+               json_t **resolved, char **base_dir, struct err *err)
+{
+    json_t *given = NULL;
+    char *dir = NULL;
+    int rc = trial_given(path, overrides, count, &given, &dir, err);
+    if (rc)
+        return rc;
+    if ((rc = trial_resolve(given, resolved, err)) < 0) {
+        err_context(err, "trial file '%s': ", path);
+        free(dir);
+    } else {
+        *base_dir = dir;
+    }
+    json_decref(given);
     return rc;
 }

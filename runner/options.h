@@ -50,8 +50,11 @@ void trial_release(struct trial *t);
 int trial_resolve(const json_t *given, json_t **resolved, struct err *err);
 /* SHA-256 of the canonical text without seed and without what changes no number. */
 void trial_key(const json_t *resolved, char key[65]);
-/* Reads a trial file and `key=value` overrides; gives the resolved tree and the file's
+/* Reads a trial file and `key=value` overrides; gives what is written there and the file's
  * folder (both owned by the caller). */
+int trial_given(const char *path, const char *const *overrides, size_t count,
+                json_t **given, char **base_dir, struct err *err);
+/* The same, resolved. */
 int trial_read(const char *path, const char *const *overrides, size_t count,
                json_t **resolved, char **base_dir, struct err *err);
 

@@ -15,6 +15,9 @@
     512 /* a micro-batch of evaluation, where no row and no training batch is longer */
 #define EVAL_ROWS 32
 
+/* More than any method's schedule asks for. */
+#define ENDLESS_ROWS ((int64_t)1 << 40)
+
 const char *const mem_names[MEM_COUNT] = {
 #define X(name, help) #name,
     MEM_CATEGORIES(X)
@@ -30,7 +33,9 @@ static int open_model(struct session *s, struct err *err)
 {
     const char *name = s->trial.model;
     char *path = fs_join(s->base_dir, name);
-    int rc = hf_model_open(fs_is_dir(path) ? path : name, &s->hf, err);
+    int (*const open)(const char *, struct hf_model **, struct err *) =
+        s->assume ? hf_model_open_shape : hf_model_open;
+    int rc = open(fs_is_dir(path) ? path : name, &s->hf, err);
     if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
         rc = err_context(err, "model folder '%s': ", s->hf->dir);
     if (!rc) {
@@ -62,8 +67,46 @@ static struct data_spec data_spec(const struct session *s)
         .num_labels = (int32_t)t->num_labels,
         .held_out_share = t->validation_split > 0 ? t->validation_split : 0,
         .split_seed = (uint64_t)t->split_seed,
+        .assume_length = s->assume && !s->hf->weights,
         .problem = s->problem,
     };
+}
+
+/* Rows that are not here, by what the trial says of them. Of evaluation data nothing is
+ * said: its time is not counted, its memory is that of a training batch. */
+static void assume_split(struct session *s, int split, const struct data_spec *spec,
+                         const char *path)
+{
+    int64_t rows = s->trial.max_train_samples;
+    if (!s->labels.count)
+        labels_assume(&s->labels, spec->num_labels ? (size_t)spec->num_labels
+                                  : s->problem == PROBLEM_regression ? 1
+                                                                     : 2);
+    if (split == SPLIT_TRAIN && !rows) {
+        s->course.endless = true;
+        rows = ENDLESS_ROWS;
+    }
+    if (split == SPLIT_TRAIN)
+        s->data[split] = dataset_assumed(path, rows, spec->max_length);
+}
+
+static int open_split(struct session *s, int split, const struct data_spec *spec,
+                      const char *file, struct err *err)
+{
+    size_t cut = 0;
+    char *path = fs_join(s->base_dir, file);
+    const bool assumed =
+        s->assume == ASSUME_ROWS || (s->assume && !s->hf->weights && !fs_exists(path));
+    int rc = assumed ? 0
+                     : dataset_load(path, spec, s->tokenizer, &s->labels, &s->data[split],
+                                    &cut, err);
+    if (assumed)
+        assume_split(s, split, spec, path);
+    s->truncated_rows += cut;
+    if (!rc && s->data[split] && s->data[split]->count == 0)
+        rc = err_set(err, ERR_PARSE, "data file '%s': no rows", path);
+    free(path);
+    return rc;
 }
 
 static int open_data(struct session *s, struct err *err)
@@ -85,25 +128,18 @@ static int open_data(struct session *s, struct err *err)
             spec.held_out_share = 0;
         if (!file)
             continue;
-        size_t cut = 0;
         if (i == SPLIT_TRAIN)
             spec.max_samples = s->trial.max_train_samples;
-        char *path = fs_join(s->base_dir, file);
-        int rc =
-            dataset_load(path, &spec, s->tokenizer, &s->labels, &s->data[i], &cut, err);
-        free(path);
+        int rc = open_split(s, i, &spec, file, err);
         if (rc < 0)
             return rc;
-        s->truncated_rows += cut;
-        if (s->data[i]->count == 0)
-            return err_set(err, ERR_PARSE, "data file '%s': no rows", s->data[i]->path);
     }
     return 0;
 }
 
 static int check_types(const struct session *s, const struct dataset *d, struct err *err)
 {
-    for (size_t r = 0; r < d->count && s->net.token_types; r++)
+    for (size_t r = 0; d->rows && r < d->count && s->net.token_types; r++)
         for (int32_t t = 0; d->rows[r].type_ids && t < d->rows[r].n; t++)
             if (d->rows[r].type_ids[t] >= s->net.token_types)
                 return err_set(err, ERR_CONFIG,
@@ -142,6 +178,25 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+/* Rows of one length: every micro-batch but an epoch's last is as large. */
+static int measure_even_course(struct course *c, int32_t row_tokens, struct err *err)
+{
+    const int64_t per_update = c->batch_rows * c->accumulation,
+                  batch = c->batch_rows < c->rows ? c->batch_rows : c->rows,
+                  whole = c->updates / c->updates_per_epoch,
+                  rest = c->updates % c->updates_per_epoch * per_update,
+                  last = rest < c->rows ? rest : c->rows;
+    if ((double)batch * row_tokens > INT32_MAX / 2 ||
+        ((double)whole + 1) * (double)c->rows * row_tokens > 1e18)
+        return err_set(err, ERR_CONFIG,
+                       "too much to plan: %.3g tokens in a micro-batch, %.3g in all",
+                       (double)batch * row_tokens,
+                       ((double)whole + 1) * (double)c->rows * row_tokens);
+    c->max_tokens = (int32_t)(batch * row_tokens);
+    c->tokens = (whole * c->rows + last) * row_tokens;
+    return 0;
+}
+
 /* Walks all micro-batches once, to know the largest. `extra`: virtual tokens per row. */
 static void measure_course(struct course *c, const struct dataset *d, int32_t extra)
 {
@@ -166,11 +221,13 @@ static void measure_course(struct course *c, const struct dataset *d, int32_t ex
     free(order);
 }
 
-static void plan_course(struct session *s)
+static int plan_course(struct session *s, struct err *err)
 {
     const struct trial *t = &s->trial;
     struct course *c = &s->course;
-    *c = (struct course){.rows = (int64_t)s->data[SPLIT_TRAIN]->count,
+    const struct dataset *d = s->data[SPLIT_TRAIN];
+    *c = (struct course){.rows = (int64_t)d->count,
+                         .endless = c->endless,
                          .batch_rows = t->batch_size,
                          .accumulation = t->gradient_accumulation_steps,
                          .shuffle = t->shuffle,
@@ -181,7 +238,10 @@ static void plan_course(struct session *s)
     c->updates = max_steps > 0
                      ? max_steps
                      : (int64_t)ceil(t->num_train_epochs * (double)c->updates_per_epoch);
-    measure_course(c, s->data[SPLIT_TRAIN], s->net.prompt_rows);
+    if (!d->rows)
+        return measure_even_course(c, d->longest + s->net.prompt_rows, err);
+    measure_course(c, d, s->net.prompt_rows);
+    return 0;
 }
 
 /* --- graphs --- */
@@ -376,13 +436,11 @@ size_t session_planned_bytes(const struct session *s)
     return total;
 }
 
-int session_open(struct session *s, const json_t *resolved, const char *base_dir,
-                 const char *adapter, bool training, struct err *err)
+static int open_all(struct session *s, const char *adapter, struct err *err)
 {
     const char *backend = getenv("PEFTLAB_BACKEND");
+    const bool training = s->training;
     struct selection selection;
-    *s = (struct session){.base_dir = base_dir, .training = training};
-    trial_init(&s->trial, resolved);
     int rc = training ? selection_init(&selection, &s->trial, err) : 0;
     if (rc) /* before anything is read */
         return rc;
@@ -398,8 +456,8 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
         (rc = start_values(s, adapter, err)))
         return rc;
     s->course.seed = (uint64_t)s->trial.seed;
-    if (training)
-        plan_course(s);
+    if (training && (rc = plan_course(s, err)))
+        return rc;
     if (training && s->net.method->plan &&
         (rc = s->net.method->plan(&s->net, s->course.updates, err)))
         return rc;
@@ -407,4 +465,20 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
         return rc;
     record_graphs(s);
     return plan_memory(s, err);
+}
+
+int session_open(struct session *s, const json_t *resolved, const char *base_dir,
+                 const char *adapter, bool training, struct err *err)
+{
+    *s = (struct session){.base_dir = base_dir, .training = training};
+    trial_init(&s->trial, resolved);
+    return open_all(s, adapter, err);
+}
+
+int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
+                 enum assume assume, struct err *err)
+{
+    *s = (struct session){.base_dir = base_dir, .training = true, .assume = assume};
+    trial_init(&s->trial, resolved);
+    return open_all(s, NULL, err);
 }

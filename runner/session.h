@@ -8,6 +8,7 @@
 #ifndef RUNNER_SESSION_H
 #define RUNNER_SESSION_H
 
+#include "runner/data/assumed.h"
 #include "runner/data/dataset.h"
 #include "runner/memory.h"
 #include "runner/nn/net.h"
@@ -23,6 +24,8 @@ struct course {
     int64_t tokens;     /* of the whole training, virtual ones too */
     int32_t max_tokens; /* of its largest micro-batch */
     bool shuffle;
+    bool endless; /* how many rows there are is not known: only the size of its batches
+                     means something */
     uint64_t seed;
 };
 
@@ -32,6 +35,7 @@ struct session {
     struct trial trial;
     const char *base_dir;
     bool training;
+    enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
     const struct arch *arch;
@@ -71,6 +75,9 @@ struct session {
  * this fails. */
 int session_open(struct session *s, const json_t *resolved, const char *base_dir,
                  const char *adapter, bool training, struct err *err);
+/* For `planned` alone: a training of which some may not be here. */
+int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
+                 enum assume assume, struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);

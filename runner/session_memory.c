@@ -111,7 +111,12 @@ static int check_room(const struct session *s, struct err *err)
 
 int session_allocate(struct session *s, struct err *err)
 {
-    int rc = check_room(s, err);
+    int rc = s->hf->weights
+                 ? check_room(s, err)
+                 : err_set(err, ERR_NOINPUT,
+                           "model '%s': only its configuration is known, there are no "
+                           "weights (peftlab pull fetches them)",
+                           s->hf->dir);
     s->host_bytes = proc_rss_bytes();
     for (int c = 0; c < MEM_COUNT && !rc; c++) {
         if (!s->planned[c])

@@ -38,6 +38,28 @@ static double evaluation_flops(const struct session *s)
     return flops;
 }
 
+static int64_t base_parameters(const struct net *net)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < net->params.count; i++) {
+        const struct param *p = net->params.items[i];
+        if (!p->added && !p->derived)
+            n += param_size(p);
+    }
+    for (size_t i = 0; i < net->site_count; i++) {
+        const struct linear_site *site = &net->sites[i];
+        if (site->head)
+            n -= (int64_t)site->out * site->in + (site->has_bias ? site->out : 0);
+    }
+    return n;
+}
+
+static int32_t assumed_length(const struct session *s)
+{
+    const struct dataset *d = s->data[SPLIT_TRAIN];
+    return !d->rows || !d->rows[0].ids ? d->longest : 0;
+}
+
 static void fill_prediction(const struct session *s, struct trial_prediction *out)
 {
     const struct course *c = &s->course;
@@ -48,6 +70,11 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->trainable_parameters = params_count(&s->net.params, true);
     out->total_parameters = params_count(&s->net.params, false);
     out->adapter_bytes = adapter_bytes(&s->net);
+    out->base_parameters = base_parameters(&s->net);
+    out->has_weights = s->hf->weights != NULL;
+    out->rows_known = !c->endless;
+    out->assumed_length = assumed_length(s);
+    out->longest_row = s->data[SPLIT_TRAIN]->longest;
     out->updates = c->updates;
     out->updates_per_epoch = c->updates_per_epoch;
     out->tokens = c->tokens;
@@ -60,12 +87,12 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->total_s = out->train_s + evaluation_flops(s) / rate;
 }
 
-int trial_predict(const json_t *resolved, const char *base_dir,
+int trial_predict(const json_t *resolved, const char *base_dir, enum assume assume,
                   struct trial_prediction *out, struct err *err)
 {
     struct session s;
     *out = (struct trial_prediction){0};
-    int rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    int rc = session_plan(&s, resolved, base_dir, assume, err);
     if (!rc)
         fill_prediction(&s, out);
     session_close(&s);

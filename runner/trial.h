@@ -7,6 +7,7 @@
 #define RUNNER_TRIAL_H
 
 #include "lib/err.h"
+#include "runner/data/assumed.h"
 #include "runner/memory.h"
 #include "runner/options.h"
 #include "tracker/worker/sink.h"
@@ -19,13 +20,21 @@ struct trial_prediction {
     int64_t total_bytes;
     int64_t trainable_parameters, total_parameters;
     int64_t adapter_bytes;   /* size of the tensors saved */
+    int64_t base_parameters; /* of the base, without head and without what is added */
     int64_t updates, tokens; /* of the whole training */
     int64_t updates_per_epoch;
-    double flops; /* training, evaluation not counted */
+    /* Of what is not here (runner/data/assumed.h): nothing of `weights`, rows that count
+     * or not at all, their length. */
+    bool has_weights, rows_known;
+    int32_t assumed_length; /* tokens of every row; 0: rows are as they are */
+    int32_t longest_row;    /* of the training rows, in tokens */
+    double flops;           /* training, evaluation not counted */
     double train_s,
         total_s; /* on this machine, from a short GEMM measurement; NaN where unknown */
 };
-int trial_predict(const json_t *resolved, const char *base_dir,
+/* `assume`: what may be missing. Without rows_known updates, tokens, FLOPs and seconds
+ * mean nothing unless max_steps says how many updates there are. */
+int trial_predict(const json_t *resolved, const char *base_dir, enum assume assume,
                   struct trial_prediction *out, struct err *err);
 
 struct trial_run {

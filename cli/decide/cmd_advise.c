@@ -1,9 +1,10 @@
 /* cli/decide/cmd_advise.c - `peftlab advise`: which method under these constraints, and why.
  *
- * Of a base that is here and that the trainer knows, memory on this machine is planned by
- * the trainer itself; everything else is predicted by formula (report/machine/estimate.h). */
+ * Of a base whose architecture the trainer knows, here or known by name, memory on this
+ * machine is planned by the trainer itself, and its counts go into what is predicted by
+ * formula: GPUs, other bases, time (report/machine/estimate.h). */
 #include "cli/command.h"
-#include "cli/decide/plan_file.h"
+#include "cli/decide/plan_item.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -11,22 +12,15 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "report/advise/advise.h"
-#include "runner/hub/hf_model.h"
-#include "runner/nn/arch/arch.h"
+#include "runner/hub/known.h"
 #include "runner/nn/peft/method.h"
-#include "runner/trial.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
 enum { MAX_METHODS = 64 };
-
-/* Of rows that are written for the planner alone. */
-#define MAX_PLANNED_TOKENS 4e6
 
 /* clang-format off */
 static const struct opt_def options[] = {
@@ -106,24 +100,6 @@ static double parse_size(const char *text)
     return !number || *end || !(n > 0) || !isfinite(n) ? NAN : n;
 }
 
-/* The folder (owned; NULL: none) and the shape. */
-static int find_model(const char *name, char **dir, struct model_shape *shape,
-                      struct err *err)
-{
-    struct shapes shapes;
-    *dir = NULL;
-    if (fs_is_dir(name) || hf_model_find(name, dir, NULL) == 0) {
-        if (!*dir)
-            *dir = xstrdup(name);
-        return shape_from_folder(*dir, shape, err);
-    }
-    int rc = shapes_load(&shapes, err);
-    if (!rc && !shape_find(&shapes, name, shape))
-        rc = shape_unknown(&shapes, name, err);
-    shapes_release(&shapes);
-    return rc;
-}
-
 static int read_limits(const json_t *v, const struct catalog *c, struct advise_request *r,
                        struct err *err)
 {
@@ -179,43 +155,31 @@ static int read_request(const json_t *v, const struct catalog *c,
 
 struct planner {
     const struct advise_request *request;
-    const char *dir; /* of the model */
-    char rows[512];  /* file with full-length rows, where the user gave none */
+    const struct base *base;
 };
 
-/* Rows of exactly the length that was asked for, one for each of a batch. */
-static int write_rows(const struct planner *p, double length)
-{
-    struct buf text = BUF_INIT;
-    for (int row = 0; row < p->request->batch; row++) {
-        buf_str_add(&text, "{\"input_ids\": [");
-        for (int t = 0; t < length; t++)
-            buf_printf(&text, "%s%d", t ? ", " : "", 5 + t % 50);
-        buf_printf(&text, "], \"label\": %d}\n", row % 2);
-    }
-    int rc = fs_write_atomic(p->rows, buf_str(&text), text.len, NULL);
-    buf_release(&text);
-    return rc;
-}
-
+/* Without a file the rows are assumed, all of `length` tokens. */
 static json_t *trial_of(const struct planner *p, const struct setup *s, double length)
 {
     const struct advise_request *r = p->request;
-    char *dir = fs_absolute(p->dir),
-         *data = fs_absolute(r->train_data ? r->train_data : p->rows);
-    json_t *t =
-        json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "model", dir,
-                  "task", r->task, "method", s->method, "train_data", data, "batch_size",
-                  (int)s->batch, "gradient_accumulation_steps", (int)s->accumulation,
-                  "max_length", (int)length, "gradient_checkpointing", s->checkpointing,
-                  "optim", s->adam8 ? "adamw_8bit" : "adamw", "num_train_epochs",
-                  r->train_data ? r->epochs : 1.0);
-    if (!r->train_data)
+    json_t *t = json_pack(
+        "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "model",
+        p->base->dir ? p->base->dir : p->base->name, "task", r->task, "method", s->method,
+        "train_data", r->train_data ? r->train_data : "rows", "batch_size", (int)s->batch,
+        "gradient_accumulation_steps", (int)s->accumulation, "max_length", (int)length,
+        "gradient_checkpointing", s->checkpointing, "optim",
+        s->adam8 ? "adamw_8bit" : "adamw", "num_train_epochs", r->epochs);
+    if (!r->train_data) {
         json_object_set_new(t, "num_labels", json_integer(2));
-    if (method_reads(method_behind(s->method), "rank"))
+        if (r->rows >= 1)
+            json_object_set_new(t, "max_train_samples",
+                                json_integer((json_int_t)r->rows));
+    }
+    if (method_reads(method_behind(s->method), "rank")) {
         json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
-    free(dir);
-    free(data);
+        if (s->targets == TARGETS_ALL)
+            json_object_set_new(t, "target_modules", json_string("all-linear"));
+    }
     return t;
 }
 
@@ -223,41 +187,29 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
 {
     const struct planner *p = ctx;
     const struct advise_request *r = p->request;
-    const double taken =
-        (arch_find(r->shape.model_type, NULL)->positions_behind_pad ? 2 : 0) +
-        (method_behind(s->method)->virtual_tokens ? s->virtual_tokens : 0);
-    const double length = fmin(r->seq_len, r->shape.positions - taken);
     struct trial_prediction plan;
-    json_t *resolved = NULL, *trial = NULL;
-    if (s->batch * length > MAX_PLANNED_TOKENS)
-        return -1;
-    int rc = r->train_data ? 0 : write_rows(p, length);
-    if (!rc) {
-        trial = trial_of(p, s, length);
-        rc = trial_resolve(trial, &resolved, NULL);
-    }
+    json_t *resolved = NULL, *trial = trial_of(p, s, r->seq_len);
+    int rc = trial_resolve(trial, &resolved, NULL);
     if (!rc)
-        rc = trial_predict(resolved, ".", &plan, NULL);
+        rc = trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
+                           &plan, NULL);
     json_decref(trial);
     json_decref(resolved);
     if (rc)
         return rc;
     *out = (struct exact_plan){
         .peak = (double)plan.total_bytes,
-        .seconds = r->train_data ? plan.train_s
-                                 : plan.train_s / (double)plan.tokens * r->rows *
-                                       r->epochs * length,
-        .trainable = (double)plan.trainable_parameters,
-        .adapter_bytes = (double)plan.adapter_bytes,
+        .seconds = plan.rows_known ? plan.train_s : NAN,
+        .counts = prediction_counts(&plan),
     };
-    out->bytes[EST_weights] = (double)plan.bytes[MEM_weights];
-    out->bytes[EST_trainable] = (double)plan.bytes[MEM_trainable];
-    out->bytes[EST_gradients] = (double)plan.bytes[MEM_gradients];
-    out->bytes[EST_optimizer] = (double)plan.bytes[MEM_optimizer];
-    out->bytes[EST_activations] = (double)plan.bytes[MEM_activations];
-    out->bytes[EST_workspace] =
-        (double)(plan.bytes[MEM_workspace] + plan.bytes[MEM_batch]);
+    prediction_bytes(&plan, out->bytes);
     return 0;
+}
+
+static const char *known_name(const char *path)
+{
+    const struct known_model *m = known_model_find(path);
+    return m ? m->name : NULL;
 }
 
 /* --- the command --- */
@@ -316,21 +268,16 @@ static int make_and_answer(const json_t *values, struct advise_request *r,
     const char *write = json_get_str(values, "write", NULL);
     char *owned[3] = {NULL, NULL, NULL};
     struct advise a;
-    int fd = mkstemp(planner->rows);
-    if (fd >= 0 && r->trains_here) {
+    if (r->trains) {
         r->exact = plan_exactly;
         r->ctx = planner;
     }
     int rc = advise_make(r, &a, err);
-    if (fd >= 0) { /* before anything is printed: the reader may go away */
-        close(fd);
-        unlink(planner->rows);
-    }
     if (rc)
         return rc;
     from_file(&r->train_data, write, &owned[0]);
     from_file(&r->eval_data, write, &owned[1]);
-    if (planner->dir && fs_is_dir(r->model))
+    if (fs_is_dir(r->model))
         from_file(&r->model, write, &owned[2]);
     rc = answer(values, &a, err);
     advise_release(&a);
@@ -344,17 +291,15 @@ static int advise(const json_t *values, struct err *err)
     struct catalog catalog = {0};
     struct priors priors = {0};
     struct store *store = NULL;
-    char *dir = NULL;
+    struct base base = {0};
     struct method_facts methods[MAX_METHODS];
     struct advise_request r = {.model = json_get_str(values, "model", NULL),
+                               .known_name = known_name,
                                .catalog = &catalog,
                                .priors = &priors,
                                .methods = methods,
                                .method_count = method_facts_all(methods, MAX_METHODS)};
-    struct planner planner = {.request = &r};
-    const char *temporary = getenv("TMPDIR");
-    snprintf(planner.rows, sizeof planner.rows, "%s/peftlab-advise.XXXXXX",
-             temporary && *temporary ? temporary : "/tmp");
+    struct planner planner = {.request = &r, .base = &base};
     if (!r.model)
         return err_set(err, ERR_USAGE, "advise: --model is missing (usage: peftlab %s)",
                        cmd_advise.usage);
@@ -363,20 +308,20 @@ static int advise(const json_t *values, struct err *err)
     if (!rc)
         rc = priors_load(&priors, err);
     if (!rc)
-        rc = find_model(r.model, &dir, &r.shape, err);
+        rc = base_find(r.model, ".", &base, err);
+    r.shape = base.shape;
+    r.trains = base.trains;
     if (!rc)
         rc = read_request(values, &catalog, &r, err);
     if (!rc)
         rc = open_evidence(values, &store, err);
     r.store = store;
-    r.trains_here = dir && arch_find(r.shape.model_type, NULL);
-    planner.dir = dir;
     if (!rc)
         rc = make_and_answer(values, &r, &planner, err);
     store_close(store);
     catalog_release(&catalog);
     priors_release(&priors);
-    free(dir);
+    base_release(&base);
     return rc;
 }
 

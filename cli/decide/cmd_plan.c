@@ -1,7 +1,8 @@
 /* cli/decide/cmd_plan.c - `peftlab plan`: what a trial or sweep file will take, before anything
  * runs: bytes by category, time, cost, what fits.
  *
- * Bytes come from plan_file.h; time on a GPU is predicted, always. */
+ * Bytes come from plan_item.h; memory and time on a GPU are predicted, always: what
+ * transformers and peft take there. */
 #include "cli/command.h"
 #include "cli/decide/plan_file.h"
 #include "lib/json.h"
@@ -62,12 +63,13 @@ static const char *const fit_words[] = {"fits", "sharded", "tight", "no"};
 static enum fit fit_on(const struct plan_item *it, const struct machine *m)
 {
     const double room = USABLE * m->gpu->memory_bytes;
-    if (it->estimate.peak <= room)
+    const struct estimate *peft = &it->gpu[STACK_PEFT];
+    if (peft->peak <= room)
         return FITS;
-    if (it->shape && m->count > 1 &&
-        estimate_sharded_peak(it->shape, &it->setup, &it->estimate, m->count) <= room)
+    if (m->count > 1 &&
+        estimate_sharded_peak(&it->base->shape, &it->setup, peft, m->count) <= room)
         return SHARDED;
-    return it->lean_peak <= room ? TIGHT : NO;
+    return it->gpu[STACK_LEAN].peak <= room ? TIGHT : NO;
 }
 
 static struct estimate_range seconds_on(const struct plan_item *it,
@@ -142,15 +144,19 @@ static json_t *item_json(const struct plan *p, const struct plan_item *it)
                                               range_json(usd_on(p, m, seconds))));
     }
     return json_pack(
-        "{s:O, s:I, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:O, s:I, s:s, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+        "s:o, s:o, s:o}",
         "params", it->params, "seed", (json_int_t)it->seed, "basis",
-        it->shape ? "predicted" : "planned", "bytes", bytes, "total_bytes",
-        whole_or_null(e->peak), "lean_bytes", whole_or_null(it->lean_peak),
-        "trainable_parameters", whole_or_null(e->trainable), "adapter_bytes",
-        whole_or_null(e->adapter_bytes), "updates", whole_or_null(it->updates), "tokens",
-        whole_or_null(it->tokens), "flops", real_or_null(e->flops_per_token * it->tokens),
-        "train_s", real_or_null(it->train_s), "total_s", real_or_null(it->total_s),
-        "gpus", gpus);
+        it->exact ? "planned" : "predicted", "has_weights", it->base->dir != NULL,
+        "assumed_row_tokens",
+        it->assumed_length ? json_integer(it->assumed_length) : json_null(), "rows_known",
+        it->rows_known, "bytes", bytes, "total_bytes", whole_or_null(e->peak),
+        "peft_bytes", whole_or_null(it->gpu[STACK_PEFT].peak), "lean_bytes",
+        whole_or_null(it->gpu[STACK_LEAN].peak), "trainable_parameters",
+        whole_or_null(e->trainable), "adapter_bytes", whole_or_null(e->adapter_bytes),
+        "updates", whole_or_null(it->updates), "tokens", whole_or_null(it->tokens),
+        "flops", real_or_null(e->flops_per_token * it->tokens), "train_s",
+        real_or_null(it->train_s), "total_s", real_or_null(it->total_s), "gpus", gpus);
 }
 
 static double total_here(const struct plan *p)
@@ -227,15 +233,26 @@ static void print_largest(const struct plan *p)
     char bytes[32];
     text_print(stdout, "\n%s takes %s%s:\n", p->file.count > 1 ? "the largest" : "it",
                str_bytes(bytes, sizeof bytes, it->estimate.peak),
-               it->shape ? " (predicted; transformers and peft)"
-                         : ", planned to the byte");
+               it->exact ? ", planned to the byte"
+                         : " (predicted; transformers and peft)");
     for (int i = 0; i < EST_COUNT; i++)
         if (it->estimate.bytes[i] > 0)
             text_print(stdout, "  %-12s %12s\n", estimate_names[i],
                        str_bytes(bytes, sizeof bytes, it->estimate.bytes[i]));
-    if (it->shape)
+    if (!it->exact)
         text_print(stdout, "  with fused kernels and a chunked loss: %s\n",
-                   str_bytes(bytes, sizeof bytes, it->lean_peak));
+                   str_bytes(bytes, sizeof bytes, it->gpu[STACK_LEAN].peak));
+    if (it->assumed_length)
+        text_print(stdout, "assumed: every row has %d tokens%s\n", it->assumed_length,
+                   it->rows_known ? ""
+                                  : "; how many rows there are is not known "
+                                    "(max_train_samples, or the file train_data)");
+    if (it->exact && !it->base->dir)
+        text_print(
+            stdout,
+            "%s is known by its configuration alone: peftlab pull fetches what training "
+            "needs\n",
+            it->base->shape.name);
 }
 
 static void print_machines(const struct plan *p)
@@ -263,7 +280,9 @@ static void print_machines(const struct plan *p)
                               name, str_bytes(bytes, sizeof bytes, m->gpu->memory_bytes),
                               fits, times, usd});
     }
-    text_print(stdout, "\n%s, predicted by roofline and list prices:\n",
+    text_print(stdout,
+               "\n%s with transformers and peft, predicted by formula, roofline and list "
+               "prices:\n",
                p->file.count > 1 ? "all trials one after another" : "on a GPU");
     text_table_print(t, stdout);
     text_table_free(t);
@@ -279,7 +298,7 @@ static void print_text(const struct plan *p)
     print_trials(p);
     print_largest(p);
     const double room = (double)proc_memory_limit_bytes();
-    if (!plan_file_largest(&p->file)->shape)
+    if (plan_file_largest(&p->file)->exact)
         text_print(stdout,
                    "this machine has %s: %s; %s of training and evaluation in all\n",
                    str_bytes(bytes, sizeof bytes, room),

@@ -19,7 +19,7 @@ static int predict(const json_t *resolved, const char *base_dir,
                    struct sweep_prediction *out, struct err *err)
 {
     struct trial_prediction p;
-    int rc = trial_predict(resolved, base_dir, &p, err);
+    int rc = trial_predict(resolved, base_dir, ASSUME_NOTHING, &p, err);
     if (rc < 0)
         return rc;
     *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,

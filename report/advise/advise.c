@@ -75,9 +75,7 @@ static struct setup first_setup(const struct advise_request *r, const char *meth
     };
 }
 
-/* The next leaner setup of the same updates: recompute, then smaller micro-batches, then
- * 8-bit moments. False: there is none. */
-static bool leaner(const struct advise_request *r, struct setup *s)
+bool advise_leaner(const struct advise_request *r, struct setup *s)
 {
     if (!s->checkpointing && r->checkpointing != 0)
         s->checkpointing = true;
@@ -96,51 +94,63 @@ static bool leaner(const struct advise_request *r, struct setup *s)
 static void compute(const struct advise_request *r, struct advice *a)
 {
     struct exact_plan plan;
+    const bool planned = r->exact && r->exact(r->ctx, &a->setup, &plan) == 0;
+    a->setup.counted = planned ? plan.counts : (struct counts){0};
     estimate(&r->shape, &a->setup, STACK_LEAN, &a->estimates[STACK_LEAN]);
     estimate(&r->shape, &a->setup, STACK_PEFT, &a->estimates[STACK_PEFT]);
-    a->exact = r->exact && !r->machine.gpu && r->exact(r->ctx, &a->setup, &plan) == 0;
+    a->exact = planned && !r->machine.gpu;
     if (!a->exact)
         return;
     struct estimate *e = &a->estimates[STACK_PEFT];
     for (int i = 0; i < EST_COUNT; i++)
         e->bytes[i] = plan.bytes[i];
     e->peak = plan.peak;
-    e->trainable = plan.trainable;
-    e->adapter_bytes = plan.adapter_bytes;
     a->estimates[STACK_LEAN] = *e;
     a->seconds.base = plan.seconds;
 }
 
-/* From the most generous setup down to the first that fits; failing that, over several
- * GPUs, then for a lean stack alone. */
-static void set_up(const struct advise_request *r, struct advice *a)
+/* Computes it as it is set up: on one GPU, failing that over several, then for a lean
+ * stack alone. */
+static void judge_fit(const struct advise_request *r, struct advice *a)
 {
     const double room = USABLE * r->memory_bytes;
-    struct advice sharded = {0}, tight = {0}, last = {0};
+    compute(r, a);
+    const double lean = a->estimates[STACK_LEAN].peak,
+                 part = r->machine.count > 1
+                            ? estimate_sharded_peak(&r->shape, &a->setup,
+                                                    &a->estimates[STACK_PEFT],
+                                                    r->machine.count)
+                            : INFINITY;
+    a->peak = a->estimates[STACK_PEFT].peak;
+    a->fit = a->peak <= room ? FIT_YES
+             : part <= room  ? FIT_SHARDED
+             : lean <= room  ? FIT_TIGHT
+                             : FIT_NO;
+    if (a->fit == FIT_SHARDED || a->fit == FIT_TIGHT)
+        a->peak = a->fit == FIT_SHARDED ? part : lean;
+}
+
+enum fit advise_fit(const struct advise_request *r, const struct setup *s, double *peak)
+{
+    struct advice a = {.setup = *s};
+    judge_fit(r, &a);
+    if (peak)
+        *peak = a.peak;
+    return a.fit;
+}
+
+/* From the most generous setup down to the first that fits; none does: the first of those
+ * that come nearest to it. */
+static void set_up(const struct advise_request *r, struct advice *a)
+{
+    struct advice best = {.fit = FIT_NO};
     a->setup = first_setup(r, a->candidate->method);
-    for (;;) {
-        compute(r, a);
-        a->peak = a->estimates[STACK_PEFT].peak;
-        a->fit = a->peak <= room ? FIT_YES : FIT_NO;
-        if (a->fit == FIT_YES)
-            return;
-        last = *a;
-        double part = estimate_sharded_peak(&r->shape, &a->setup,
-                                            &a->estimates[STACK_PEFT], r->machine.count);
-        if (r->machine.count > 1 && part <= room && !sharded.candidate) {
-            sharded = *a;
-            sharded.fit = FIT_SHARDED;
-            sharded.peak = part;
-        }
-        if (a->estimates[STACK_LEAN].peak <= room && !tight.candidate) {
-            tight = *a;
-            tight.fit = FIT_TIGHT;
-            tight.peak = a->estimates[STACK_LEAN].peak;
-        }
-        if (!leaner(r, &a->setup))
-            break;
-    }
-    *a = sharded.candidate ? sharded : tight.candidate ? tight : last;
+    do {
+        judge_fit(r, a);
+        if (a->fit < best.fit || best.fit == FIT_NO)
+            best = *a;
+    } while (best.fit != FIT_YES && advise_leaner(r, &a->setup));
+    *a = best;
 }
 
 /* --- time and money --- */

@@ -28,11 +28,12 @@ struct candidate {
     double lm_points, cls_points; /* standing before anything is asked */
 };
 
-/* What a planner that really plans says of a setup on this machine. */
+/* What a planner that really plans says of a setup: bytes and time on this machine, counts
+ * on any. */
 struct exact_plan {
     double bytes[EST_COUNT], peak;
     double seconds; /* of the whole training; NaN: unknown */
-    double trainable, adapter_bytes;
+    struct counts counts;
 };
 
 struct advise_request {
@@ -52,8 +53,11 @@ struct advise_request {
     const struct method_facts *methods; /* the trainer's rows */
     size_t method_count;
     struct store *store; /* NULL: none */
-    bool trains_here;    /* this program knows the architecture and has the folder */
-    /* Fills *out for a setup, negative where it cannot; NULL: only formulas. */
+    /* What a base of the store is called where it has several names ("bert-base"); NULL
+     * from it: none that is known. May be NULL. */
+    const char *(*known_name)(const char *path);
+    bool trains; /* this program's trainer knows the architecture */
+    /* Fills *out for a setup, negative where it cannot; NULL: by formula alone. */
     int (*exact)(void *ctx, const struct setup *s, struct exact_plan *out);
     void *ctx;
 };
@@ -117,6 +121,12 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
                    struct err *err);
 const struct advice *advise_find(const struct advise *a, const char *method);
 bool advise_is_lm(const struct advise_request *r);
+/* How a setup fits, from plan or formula, and into *peak what that was judged by (may be
+ * NULL). */
+enum fit advise_fit(const struct advise_request *r, const struct setup *s, double *peak);
+/* The next leaner setup of the same updates: recompute, then smaller micro-batches, then
+ * 8-bit moments. False: there is none. */
+bool advise_leaner(const struct advise_request *r, struct setup *s);
 /* A formatted sentence into a list. */
 void advise_say(json_t *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

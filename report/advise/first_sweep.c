@@ -61,15 +61,34 @@ static void put_text(struct buf *b, const char *s)
     json_put_string(b, s, strlen(s));
 }
 
-static void put_head(struct buf *b, const struct advise *a)
+/* What all trials have in common, and whether it fits. */
+struct common {
+    struct setup setup;
+    double ranks[2];
+    enum fit fit; /* of the trial that needs most */
+};
+
+static void put_fit(struct buf *b, const struct advise_request *r, enum fit fit)
+{
+    static const char *const words[] = {
+        [FIT_YES] = "Predicted to fit",
+        [FIT_SHARDED] = "Predicted to fit with parameters divided over the GPUs (FSDP)",
+        [FIT_TIGHT] = "Predicted to be tight: only fused kernels and a chunked loss fit",
+        [FIT_NO] = "Predicted not to fit in part: see `peftlab plan`",
+    };
+    buf_printf(b, "# %s; the knobs are what matters most: rate, then rank.\n",
+               words[fit]);
+    if (r->machine.gpu)
+        buf_printf(b, "# Planned for %d x %s.\n", r->machine.count, r->machine.gpu->name);
+}
+
+static void put_head(struct buf *b, const struct advise *a, enum fit fit)
 {
     const struct advise_request *r = a->request;
-    buf_printf(b,
-               "# The first sweep, by `peftlab advise` for %s, %s%s.\n"
-               "# Predicted to fit; the knobs are what matters most: rate, then rank.\n"
-               "version: 1\n"
-               "name: first-look\n",
-               r->shape.name, r->task, r->base_untouched ? ", base untouched" : "");
+    buf_printf(b, "# The first sweep, by `peftlab advise` for %s, %s%s.\n", r->shape.name,
+               r->task, r->base_untouched ? ", base untouched" : "");
+    put_fit(b, r, fit);
+    buf_str_add(b, "version: 1\nname: first-look\n");
 }
 
 static const struct {
@@ -123,30 +142,65 @@ static void put_when(struct buf *b, const char *const *m, size_t n)
     buf_str_add(b, "]\"}\n");
 }
 
-static void put_lora(struct buf *b, const struct advise *a, const char *const *m,
+/* The worst fit of the sweep's trials, all with the common batch. */
+static enum fit worst_fit(const struct advise *a, const char *const *m, size_t n,
+                          const struct common *c)
+{
+    enum fit worst = FIT_YES;
+    for (size_t i = 0; i < n; i++) {
+        const bool ranked = has_rank(m[i]);
+        struct setup s = advise_find(a, m[i])->setup;
+        s.batch = c->setup.batch;
+        s.accumulation = c->setup.accumulation;
+        s.checkpointing = c->setup.checkpointing;
+        s.adam8 = c->setup.adam8;
+        for (size_t k = 0; k < (ranked ? ARRAY_LEN(c->ranks) : 1); k++) {
+            s.rank = c->ranks[k];
+            const enum fit fit = advise_fit(a->request, &s, NULL);
+            worst = fit > worst ? fit : worst;
+        }
+    }
+    return worst;
+}
+
+/* The first method's setup, made leaner until every trial fits; where none does so, the
+ * one under which most nearly all do. */
+static struct common in_common(const struct advise *a, const char *const *m, size_t n)
+{
+    const struct setup *first = &a->items[0].setup;
+    const double other = first->rank >= 64 ? first->rank / 2 : first->rank * 2;
+    struct common c = {.setup = *first,
+                       .ranks = {fmin(first->rank, other), fmax(first->rank, other)}},
+                  best = c;
+    best.fit = FIT_NO;
+    do {
+        c.fit = worst_fit(a, m, n, &c);
+        if (c.fit < best.fit)
+            best = c;
+    } while (best.fit != FIT_YES && advise_leaner(a->request, &c.setup));
+    return best;
+}
+
+static void put_lora(struct buf *b, const struct common *c, const char *const *m,
                      size_t n)
 {
-    const struct setup *s = &a->items[0].setup;
     bool any = false;
     for (size_t i = 0; i < n; i++)
         any |= has_rank(m[i]);
     if (!any)
         return;
-    const double other = s->rank >= 64 ? s->rank / 2 : s->rank * 2;
-    buf_printf(b, "  rank: {values: [%.0f, %.0f]", fmin(s->rank, other),
-               fmax(s->rank, other));
+    buf_printf(b, "  rank: {values: [%.0f, %.0f]", c->ranks[0], c->ranks[1]);
     put_when(b, m, n);
     buf_str_add(b, "  alpha: {expr: \"2*rank\"");
     put_when(b, m, n);
-    if (s->targets == TARGETS_QV) /* what is targeted where nothing is said */
+    if (c->setup.targets == TARGETS_QV) /* what is targeted where nothing is said */
         return;
     buf_str_add(b, "  target_modules: {value: all-linear");
     put_when(b, m, n);
 }
 
-static void put_common(struct buf *b, const struct advise *a)
+static void put_common(struct buf *b, const struct advise *a, const struct setup *s)
 {
-    const struct setup *s = &a->items[0].setup;
     buf_printf(b,
                "  max_length: {value: %.0f}\n"
                "  batch_size: {value: %.0f}\n"
@@ -174,8 +228,9 @@ char *advise_sweep(const struct advise *a)
     if (!a->open)
         return NULL;
     const size_t n = choose(a, m);
-    const bool ours = !a->request->shape.decoder;
-    put_head(&b, a);
+    const bool ours = a->request->trains;
+    const struct common c = in_common(a, m, n);
+    put_head(&b, a, c.fit);
     if (!ours)
         buf_str_add(&b, "program: train.py    # your trainer; it gets --key=value and "
                         "prints a JSON line per metric\n");
@@ -188,9 +243,9 @@ char *advise_sweep(const struct advise *a)
     buf_str_add(&b, "  method: {values: [");
     put_methods(&b, m, n, true);
     buf_str_add(&b, "]}\n");
-    put_lora(&b, a, m, n);
+    put_lora(&b, &c, m, n);
     put_rates(&b, a, m, n);
-    put_common(&b, a);
+    put_common(&b, a, &c.setup);
     if (!ours)
         buf_str_add(&b, "  max_grad_norm: {value: 0.3}\n  warmup_ratio: {value: 0.03}\n");
     buf_str_add(&b, "seeds: [0, 1, 2]\n");

@@ -32,19 +32,16 @@ struct seen {
 struct seen_list {
     struct seen *items;
     size_t count, cap;
-    struct shapes shapes;
     char base[128]; /* the base that is asked about */
 };
 
-/* What a base is called here: by the catalogue, else the last part of its path or id. */
-static void base_name(const struct shapes *shapes, const char *path, char *out, size_t n)
+/* What a base is called here: as it is known, else the last part of its path or id. */
+static void base_name(const struct advise_request *r, const char *path, char *out,
+                      size_t n)
 {
-    struct model_shape m;
-    const char *slash = strrchr(path, '/');
-    snprintf(out, n, "%s",
-             shape_find(shapes, path, &m) ? m.name
-             : slash && slash[1]          ? slash + 1
-                                          : path);
+    const char *slash = strrchr(path, '/'),
+               *known = r->known_name ? r->known_name(path) : NULL;
+    snprintf(out, n, "%s", known ? known : slash && slash[1] ? slash + 1 : path);
 }
 
 /* A JSON text of the store. */
@@ -71,7 +68,7 @@ static void add_trial(const struct advise_request *r, const json_t *row,
            *config = unfold(json_array_get(row, 3)),
            *facts = unfold(json_array_get(row, 4));
     char base[128];
-    base_name(&l->shapes, json_get_str(config, "model", ""), base, sizeof base);
+    base_name(r, json_get_str(config, "model", ""), base, sizeof base);
     if (str_eq(json_get_str(config, "task", "seq-cls"), r->task) &&
         !strcasecmp(base, l->base)) {
         l->items = xgrow(l->items, &l->cap, l->count + 1, sizeof *l->items);
@@ -209,12 +206,9 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
                               "trial_view WHERE "
                               "state = 'complete' ORDER BY id DESC",
                               NULL, MAX_TRIALS, err);
-    int rc = result ? shapes_load(&l.shapes, err) : err_code(err);
-    if (rc) {
-        json_decref(result);
-        return rc;
-    }
-    base_name(&l.shapes, r->model, l.base, sizeof l.base);
+    if (!result)
+        return err_code(err);
+    base_name(r, r->model, l.base, sizeof l.base);
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         add_trial(r, row, &l);
@@ -235,7 +229,6 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
         for (size_t k = 0; k < count; k++)
             measure_method(&l, items[k].candidate->method, metric, &items[k].measured);
     }
-    shapes_release(&l.shapes);
     free(l.items);
     return 0;
 }

@@ -101,6 +101,8 @@ static bool is_lm(const struct model_shape *m, const struct setup *s)
 /* Of the base as it is loaded: a classifier takes the place of an output embedding. */
 static double base_parameters(const struct model_shape *m, const struct setup *s)
 {
+    if (s->counted.base > 0)
+        return s->counted.base;
     return m->parameters - (m->decoder && !is_lm(m, s) && !m->tied ? m->head : 0);
 }
 
@@ -150,6 +152,8 @@ static double added_parameters(const struct model_shape *m, const struct setup *
 
 double estimate_trainable(const struct model_shape *m, const struct setup *s)
 {
+    if (s->counted.trainable > 0)
+        return s->counted.trainable;
     double base =
         setup_adds(s, ADDS_whole) ? base_parameters(m, s) : added_parameters(m, s);
     return base + head_parameters(m, s);
@@ -253,7 +257,9 @@ static void state_bytes(const struct setup *s, struct estimate *e)
         setup_adds(s, ADDS_whole) ? (b < 4 && !pure ? 4 * n : 0) : b * n;
     e->bytes[EST_gradients] = b * n;
     e->bytes[EST_optimizer] = (s->adam8 ? 2 : pure ? 4 : 8) * n;
-    e->adapter_bytes = setup_adds(s, ADDS_whole) ? n * s->base_bytes : 4 * n;
+    e->adapter_bytes = s->counted.adapter_bytes > 0 ? s->counted.adapter_bytes
+                       : setup_adds(s, ADDS_whole)  ? n * s->base_bytes
+                                                    : 4 * n;
 }
 
 static double flops_per_token(const struct model_shape *m, const struct setup *s,

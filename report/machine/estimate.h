@@ -9,6 +9,9 @@
  *          (Llama-3.2-3B, batch 4 x 768, bf16): 18.8 to 36.2 GiB within 6 %, see
  *          tests/unit/report/estimate.c.
  * The peft number is what fits or not; where only the lean one fits the word is tight.
+ * What this program itself takes on this machine is no estimate: the trainer's planner
+ * says it. Where that planner knows the base it also counts for these formulas (struct
+ * counts); the closed forms below are for architectures that it does not know yet.
  *
  * Bytes per category; `peak` is less than their sum where gradients of full fine-tuning
  * replace activations as the backward pass frees them. Several GPUs: weights are
@@ -64,6 +67,12 @@ extern const struct formula formulas[];
 extern const size_t formula_count;
 const struct formula *formula_find(const char *method); /* NULL: there is none */
 
+/* What a planner counted exactly; 0: by closed form. */
+struct counts {
+    double trainable, adapter_bytes;
+    double base; /* parameters of the base, without the task's head */
+};
+
 /* How a method is set up. */
 struct setup {
     const char *method; /* of a formula; another one has NaN for its parameters */
@@ -75,6 +84,7 @@ struct setup {
     bool checkpointing, adam8, pure_bf16; /* pure: no fp32 masters, 16-bit moments */
     double batch, accumulation, seq_len;  /* rows of a micro-batch, tokens of a row */
     double labels;                        /* classes; 0: a language model */
+    struct counts counted;
 };
 
 struct estimate {
@@ -84,8 +94,8 @@ struct estimate {
 };
 
 bool setup_adds(const struct setup *s, enum addition what);
-/* Trained parameters by closed form (reference/peft-methods.md section 8). NaN: a method
- * without one. */
+/* Trained parameters as counted, else by closed form (reference/peft-methods.md section
+ * 8). NaN: a method without one. */
 double estimate_trainable(const struct model_shape *m, const struct setup *s);
 void estimate(const struct model_shape *m, const struct setup *s, enum stack stack,
               struct estimate *out);

@@ -1,17 +1,12 @@
 /* report/machine/shape.c - see shape.h. */
 #include "report/machine/shape.h"
-#include "lib/buf.h"
-#include "lib/embed.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-EMBED(builtin_models, "report/data/models.json");
 
 /* Families by model_type; the first two letters of the keys differ for DistilBERT. */
 static const struct family {
@@ -84,13 +79,9 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
             "model '%.200s': its architecture '%.40s' is none whose memory can "
             "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2)",
             name, type);
-    /* the catalogue writes DistilBERT as the others */
-    const bool own_keys = json_object_get(config, f->hidden) != NULL;
-    if (!own_keys)
-        f = &families[0];
     out->decoder = f->decoder;
     out->qkv_bias = f->qkv_bias;
-    out->pooler = f->pooler && !str_eq(type, "distilbert");
+    out->pooler = f->pooler;
     snprintf(out->name, sizeof out->name, "%s", name);
     snprintf(out->model_type, sizeof out->model_type, "%s", type);
     out->d = number(config, f->hidden, 1 << 20, 0, name, &own);
@@ -107,8 +98,6 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
     out->q = out->decoder ? heads * size : out->d;
     out->kv = out->decoder ? groups * size : out->d;
     out->tied = out->decoder && json_get_bool(config, "tie_word_embeddings", 0);
-    snprintf(out->source, sizeof out->source, "%s",
-             json_get_str(config, "source", "its config.json"));
     if (own.code)
         return err_set(err, own.code, "%s", own.msg);
     count(out);
@@ -122,83 +111,5 @@ int shape_from_folder(const char *dir, struct model_shape *out, struct err *err)
     int rc = config ? shape_from_config(config, dir, out, err) : err_code(err);
     json_decref(config);
     free(path);
-    return rc;
-}
-
-/* --- the catalogue --- */
-
-int shapes_load(struct shapes *out, struct err *err)
-{
-    out->file = json_parse(builtin_models, builtin_models_size, "models.json", err);
-    return out->file ? 0 : err_context(err, "built-in file, this is a bug: ");
-}
-
-void shapes_release(struct shapes *s)
-{
-    json_decref(s->file);
-    *s = (struct shapes){0};
-}
-
-/* "meta-llama/Llama-2-7b-hf" and "llama2-7b" are both "llama27b". */
-static void normal_form(const char *name, char *out, size_t n)
-{
-    const char *slash = strrchr(name, '/');
-    size_t len = 0, end;
-    name = slash ? slash + 1 : name;
-    end = strlen(name);
-    if (end > 3 && !strcasecmp(name + end - 3, "-hf"))
-        end -= 3;
-    for (size_t i = 0; i < end && len + 1 < n; i++)
-        if (isalnum((unsigned char)name[i]))
-            out[len++] = (char)tolower((unsigned char)name[i]);
-    out[len] = '\0';
-}
-
-static bool same_name(const char *a, const char *b)
-{
-    char x[128], y[128];
-    normal_form(a, x, sizeof x);
-    normal_form(b, y, sizeof y);
-    return *x && str_eq(x, y);
-}
-
-int shape_find(const struct shapes *s, const char *name, struct model_shape *out)
-{
-    json_t *row, *alias;
-    size_t i, k;
-    json_array_foreach(json_object_get(s->file, "models"), i, row)
-    {
-        const char *known = json_get_str(row, "name", "");
-        bool found = same_name(name, known);
-        json_array_foreach(json_object_get(row, "aliases"), k, alias)
-        {
-            found |= same_name(name, json_string_value(alias));
-        }
-        if (found)
-            return shape_from_config(row, known, out, NULL) == 0;
-    }
-    return 0;
-}
-
-int shape_unknown(const struct shapes *s, const char *name, struct err *err)
-{
-    const char *names[128];
-    json_t *row;
-    size_t i, n = 0;
-    struct buf list = BUF_INIT;
-    json_array_foreach(json_object_get(s->file, "models"), i, row)
-    {
-        if (n == ARRAY_LEN(names))
-            break;
-        names[n++] = json_get_str(row, "name", "");
-        buf_printf(&list, "%s%s", i ? ", " : "", names[n - 1]);
-    }
-    const char *near = str_nearest(name, names, n);
-    int rc = err_set(err, ERR_NOINPUT,
-                     "model '%.100s': neither a folder nor a known name%s%s%s; known are "
-                     "%.700s",
-                     name, near ? " (did you mean '" : "", near ? near : "",
-                     near ? "'?)" : "", buf_str(&list));
-    buf_release(&list);
     return rc;
 }

@@ -1,8 +1,7 @@
 /* report/machine/shape.h - shapes of base models: what memory and time are computed from.
  *
- * A shape comes from the catalogue (report/data/models.json, by name or hub id:
- * "bert-base", "meta-llama/Llama-2-7b-hf") or from the config.json of a folder. Two
- * families are known: encoders (BERT and its kin: post-norm, biases, one head for a
+ * A shape comes from a config.json: of a folder, or of a model known by name
+ * (runner/hub/known.h). Two families are known: encoders (BERT and its kin: post-norm, biases, one head for a
  * class) and decoders (Llama and its kin: RMS norms, gated feed-forward, grouped keys and
  * values).
  *
@@ -17,25 +16,15 @@
 #include <stddef.h>
 
 struct model_shape {
-    char name[96], model_type[32]; /* catalogue name or folder; "bert", "llama" */
+    char name[96], model_type[32]; /* known name or folder; "bert", "llama" */
     bool decoder, tied, qkv_bias, pooler;
     double layers, d, f, q, kv, vocab, positions, types;
     double layer_linear; /* weights of a layer's linear layers, biases not counted */
     double linear;       /* of all layers: what quantisation covers */
     double head;         /* of the output embedding that computes, V d; encoders 0 */
     double parameters;
-    char source[160];
 };
 
-struct shapes {
-    json_t *file;
-};
-int shapes_load(struct shapes *out, struct err *err);
-void shapes_release(struct shapes *s);
-/* By name, alias or hub id, upper case and punctuation not minded. 1 found, 0 not. */
-int shape_find(const struct shapes *s, const char *name, struct model_shape *out);
-/* ERR_NOINPUT: names the nearest and what there is. */
-int shape_unknown(const struct shapes *s, const char *name, struct err *err);
 /* From a config.json; ERR_CONFIG where the architecture is of neither family, or a number
  * is missing or out of range. `name` is kept in front. */
 int shape_from_config(const json_t *config, const char *name, struct model_shape *out,

@@ -194,6 +194,8 @@ static int read_text(struct reader *r, const json_t *row, struct example *e,
         rc = get_text(row, pair_column(s), s->text_pair_column != NULL, &pair, err);
     if (rc < 0)
         return rc;
+    if (!r->tokenizer && s->assume_length)
+        return e->n = s->max_length, 0;
     if (!r->tokenizer)
         return err_set(err, ERR_PARSE,
                        "rows hold text, but the model has no tokenizer.json");
@@ -490,7 +492,7 @@ void dataset_free(struct dataset *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < d->count; i++) {
+    for (size_t i = 0; d->rows && i < d->count; i++) {
         free(d->rows[i].ids);
         free(d->rows[i].type_ids);
         free(d->rows[i].targets);

@@ -32,7 +32,7 @@ struct example {
 };
 
 struct dataset {
-    struct example *rows;
+    struct example *rows; /* NULL: assumed, all of `longest` tokens (assumed.h) */
     size_t count;
     size_t total_tokens;
     int32_t longest;
@@ -53,6 +53,7 @@ struct data_spec {
     double held_out_share;
     uint64_t split_seed;
     bool held_out;
+    bool assume_length; /* without a tokenizer a text has max_length tokens */
     int32_t vocab_size; /* ids of input_ids rows must be below */
     int32_t num_labels; /* 0: from the data */
     enum problem

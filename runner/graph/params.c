@@ -71,6 +71,11 @@ int param_start_values(const struct param *p, uint64_t seed, float *dst, struct 
     }
     if (p->base)
         return st_read_f32(p->base, dst, err);
+    if (p->absent)
+        return err_set(err, ERR_NOINPUT,
+                       "'%s': the base is known by its configuration alone, there are no "
+                       "values of its weights",
+                       p->name);
     if (p->init == INIT_NORMAL || p->init == INIT_UNIFORM) {
         fill_random(p, seed, dst);
         return 0;

@@ -39,9 +39,10 @@ struct param {
     float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
 
     const struct st_tensor *base; /* in the base's file; NULL: not there */
-    enum init_kind init;          /* used when nothing else gives values */
-    float init_scale;             /* standard deviation, half width, or the constant */
-    float *given;         /* values from an adapter folder (owned), over all else */
+    bool absent;         /* of a base that was opened by its shape: there are no values */
+    enum init_kind init; /* used when nothing else gives values */
+    float init_scale;    /* standard deviation, half width, or the constant */
+    float *given;        /* values from an adapter folder (owned), over all else */
     struct low_rank less; /* taken out of the base's values at load (PiSSA, OLoRA) */
     bool derived; /* follows from the base, the method computes it once that is in place;
                      when frozen it is a help, not a parameter, and is not counted */

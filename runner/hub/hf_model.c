@@ -7,6 +7,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/hub/known.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,18 @@ int hf_model_find(const char *name, char **dir, struct err *err)
     return not_found(name, cache, err);
 }
 
+static int read_type(struct hf_model *m, const char *path, struct err *err)
+{
+    if (!json_is_object(m->config))
+        return err_set(err, ERR_PARSE, "'%s': an object expected", path);
+    m->model_type = json_get_str(m->config, "model_type", NULL);
+    return m->model_type ? 0
+                         : err_set(err, ERR_PARSE,
+                                   "'%s': no 'model_type' (needed to know the "
+                                   "architecture)",
+                                   path);
+}
+
 static int read_config(struct hf_model *m, struct err *err)
 {
     char *path = fs_join(m->dir, "config.json");
@@ -70,30 +83,55 @@ static int read_config(struct hf_model *m, struct err *err)
                      m->dir);
     else if (!(m->config = json_read_file(path, err)))
         rc = err_code(err);
-    else if (!json_is_object(m->config))
-        rc = err_set(err, ERR_PARSE, "'%s': an object expected", path);
-    else if (!(m->model_type = json_get_str(m->config, "model_type", NULL)))
-        rc = err_set(err, ERR_PARSE,
-                     "'%s': no 'model_type' (needed to know the architecture)", path);
+    else
+        rc = read_type(m, path, err);
     free(path);
     return rc;
 }
 
-int hf_model_open(const char *name, struct hf_model **out, struct err *err)
+static int read_known(struct hf_model *m, const char *name, struct err *err)
+{
+    const struct known_model *known = known_model_find(name);
+    if (!known)
+        return looks_like_hub_id(name) || strpbrk(name, "./") == name
+                   ? hf_model_find(name, &m->dir, err)
+                   : known_model_missing(name, err);
+    m->dir = xstrdup(known->name);
+    m->config = known_model_config(known, err);
+    return m->config ? read_type(m, known->name, err) : err_code(err);
+}
+
+static int done_or_close(struct hf_model *m, int rc, struct hf_model **out)
 {
     *out = NULL;
-    struct hf_model *m = xcalloc(1, sizeof *m);
-    int rc = hf_model_find(name, &m->dir, err);
-    if (rc >= 0)
-        rc = read_config(m, err);
-    if (rc >= 0)
-        rc = st_open_folder(m->dir, &m->weights, err);
     if (rc < 0) {
         hf_model_close(m);
         return rc;
     }
     *out = m;
     return 0;
+}
+
+int hf_model_open(const char *name, struct hf_model **out, struct err *err)
+{
+    struct hf_model *m = xcalloc(1, sizeof *m);
+    int rc = hf_model_find(name, &m->dir, err);
+    if (rc >= 0)
+        rc = read_config(m, err);
+    if (rc >= 0)
+        rc = st_open_folder(m->dir, &m->weights, err);
+    return done_or_close(m, rc, out);
+}
+
+int hf_model_open_shape(const char *name, struct hf_model **out, struct err *err)
+{
+    struct hf_model *m = xcalloc(1, sizeof *m);
+    int rc;
+    if (hf_model_find(name, &m->dir, NULL) < 0)
+        rc = read_known(m, name, err);
+    else if ((rc = read_config(m, err)) >= 0 && st_in_folder(m->dir))
+        rc = st_open_folder(m->dir, &m->weights, err);
+    return done_or_close(m, rc, out);
 }
 
 void hf_model_close(struct hf_model *m)

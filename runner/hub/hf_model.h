@@ -1,8 +1,9 @@
 /* runner/hub/hf_model.h - a Hugging Face model folder: config.json and weights.
  *
- * Nothing is copied: weights stay mapped until an architecture asks for them. Messages
- * name the folder and what is missing
- * ("model folder 'x': no config.json (is it a Hugging Face folder?)"). */
+ * Nothing is copied: weights stay mapped until an architecture asks for them. To plan,
+ * config.json is enough (hf_model_open_shape): shapes, sites, graphs and bytes follow from
+ * it; asking for a weight's values is then an error. Messages name the folder and what is
+ * missing ("model folder 'x': no config.json (is it a Hugging Face folder?)"). */
 #ifndef RUNNER_HUB_HF_MODEL_H
 #define RUNNER_HUB_HF_MODEL_H
 
@@ -11,10 +12,10 @@
 #include <jansson.h>
 
 struct hf_model {
-    char *dir;
+    char *dir;              /* or the name that it is known by */
     json_t *config;         /* config.json */
     const char *model_type; /* "bert"; borrowed from config */
-    struct st *weights;
+    struct st *weights;     /* NULL: opened by its shape, and there are none */
 };
 
 /* `name`: a folder, or a hub id such as sentence-transformers/all-MiniLM-L6-v2 already in
@@ -22,6 +23,8 @@ struct hf_model {
  * models/<id> and models/<last part of id>. */
 int hf_model_find(const char *name, char **dir, struct err *err); /* its folder; free() */
 int hf_model_open(const char *name, struct hf_model **out, struct err *err);
+/* Of a folder the weights if they are there; of a name in known.def the configuration. */
+int hf_model_open_shape(const char *name, struct hf_model **out, struct err *err);
 void hf_model_close(struct hf_model *m);
 /* SHA-256 over config.json and, per weight file, name, size and the SHA-256 of header and
  * of 64 KiB samples: a fingerprint that is cheap for large models. */

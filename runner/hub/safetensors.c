@@ -325,6 +325,15 @@ int st_open_folder(const char *dir, struct st **out, struct err *err)
     return rc;
 }
 
+bool st_in_folder(const char *dir)
+{
+    char *single = fs_join(dir, "model.safetensors"), *index = fs_join(dir, INDEX_NAME);
+    const bool there = fs_exists(single) || fs_exists(index);
+    free(single);
+    free(index);
+    return there;
+}
+
 void st_close(struct st *s)
 {
     if (!s)

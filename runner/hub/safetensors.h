@@ -10,6 +10,7 @@
 
 #include "kernels/tensor.h"
 #include "lib/err.h"
+#include <stdbool.h>
 
 #define ST_MAX_DIMS 8
 
@@ -28,6 +29,7 @@ struct st; /* one or several mapped files */
 int st_open_file(const char *path, struct st **out, struct err *err);
 /* model.safetensors, or the shards that model.safetensors.index.json names. */
 int st_open_folder(const char *dir, struct st **out, struct err *err);
+bool st_in_folder(const char *dir); /* it has one of the two */
 /* From memory, for the fuzz target and tests: `data` must outlive *out. */
 int st_open_memory(const void *data, size_t n, const char *name, struct st **out,
                    struct err *err);

@@ -124,6 +124,8 @@ void net_release(struct net *net)
  * the old names of LayerNorm's parameters (bert-base-uncased has gamma and beta). */
 static const struct st_tensor *find_base(const struct net *net, const char *name)
 {
+    if (!net->hf->weights)
+        return NULL;
     const struct st_tensor *t = st_find(net->hf->weights, name);
     const char *bare = name;
     if (!t && str_has_prefix(name, net->arch->base_prefix))
@@ -144,7 +146,7 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                    int32_t cols, bool required, struct err *err)
 {
     const struct st_tensor *t = find_base(net, name);
-    if (!t && required)
+    if (!t && required && net->hf->weights)
         return err_set(err, ERR_PARSE,
                        "model folder '%s': no tensor '%s' (is it a %s model?)",
                        net->hf->dir, name, net->arch->model_type);
@@ -162,6 +164,7 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                        name);
     p = params_add(&net->params, name, ndim, rows, cols);
     p->base = t;
+    p->absent = !net->hf->weights;
     p->init = ndim == 2 ? INIT_NORMAL : INIT_ZEROS;
     p->init_scale = net->init_range;
     return 0;

@@ -84,7 +84,8 @@ void net_release(struct net *net);
 /* --- for architectures --- */
 /* A parameter of the base, found in its file as `name` or without the architecture's
  * prefix, shape checked. `required`: an error when it is not there, else it starts from
- * N(0, init_range) (2-d) or zeros. */
+ * N(0, init_range) (2-d) or zeros. Of a base without weights every parameter is declared
+ * as config.json has it. */
 int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                    int32_t cols, bool required, struct err *err);
 /* path.weight and path.bias, and a site. */

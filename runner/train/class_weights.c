@@ -7,8 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Assumed rows are balanced. */
 static void balance(const struct dataset *d, int32_t classes, float *weights)
 {
+    for (int32_t c = 0; !d->rows && c < classes; c++)
+        weights[c] = 1;
+    if (!d->rows)
+        return;
     double *count = xcalloc((size_t)classes, sizeof *count), rows = 0;
     for (size_t i = 0; i < d->count; i++)
         if (d->rows[i].label >= 0 && d->rows[i].label < classes) {

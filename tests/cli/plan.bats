@@ -62,7 +62,7 @@ numbers() { # KEY of the JSON in the last output, all its whole numbers
     run -0 "$PEFTLAB" plan sweep.yaml --gpu 2xa100-40
     has "lora rank=4 seed=1" "the largest takes" "2 x A100 40GB" "8 of 8" "this machine has"
     run -0 "$PEFTLAB" plan sweep.yaml method=head '~rank' seeds=0
-    has "on a GPU, predicted"
+    has "on a GPU with transformers and peft, predicted"
     run -0 "$PEFTLAB" plan sweep.yaml --json
     has '"kind": "sweep"' '"trials": 8' '"fit": 8'
 }

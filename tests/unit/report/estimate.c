@@ -11,16 +11,15 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "tests/unit/report/known_shape.h"
+
 #define GIB 1073741824.0
 
 static struct model_shape shape(const char *name)
 {
-    struct shapes s;
     struct model_shape m;
-    assert_int_equal(shapes_load(&s, NULL), 0);
-    if (shape_find(&s, name, &m) != 1)
+    if (!known_shape(name, &m))
         fail_msg("no model '%s'", name);
-    shapes_release(&s);
     return m;
 }
 
@@ -34,45 +33,6 @@ static struct setup setup(const char *method)
                           .batch = 4,
                           .accumulation = 1,
                           .seq_len = 768};
-}
-
-/* Every shape of the catalogue has exactly the published number of parameters. */
-static void counts_are_the_published_ones(void **state)
-{
-    struct shapes s;
-    json_t *row;
-    size_t i;
-    (void)state;
-    assert_int_equal(shapes_load(&s, NULL), 0);
-    json_t *rows = json_object_get(s.file, "models");
-    assert_true(json_array_size(rows) >= 20);
-    json_array_foreach(rows, i, row)
-    {
-        struct model_shape m;
-        assert_int_equal(shape_find(&s, json_get_str(row, "name", ""), &m), 1);
-        if (m.parameters != json_get_num(row, "parameters", 0))
-            fail_msg("%s: %.0f", m.name, m.parameters);
-    }
-    shapes_release(&s);
-}
-
-static void names_are_found(void **state)
-{
-    struct shapes s;
-    struct model_shape m;
-    struct err e = ERR_INIT;
-    (void)state;
-    assert_int_equal(shapes_load(&s, NULL), 0);
-    assert_int_equal(shape_find(&s, "meta-llama/Llama-2-7b-hf", &m), 1);
-    assert_string_equal(m.name, "llama-2-7b");
-    assert_int_equal(shape_find(&s, "BERT-base", &m), 1);
-    assert_string_equal(m.name, "bert-base-uncased");
-    assert_int_equal(shape_find(&s, "sentence-transformers/all-MiniLM-L6-v2", &m), 1);
-    assert_int_equal(shape_find(&s, "llama-9-7b", &m), 0);
-    assert_int_equal(shape_find(&s, "", &m), 0);
-    assert_int_equal(shape_unknown(&s, "llama-2-7bb", &e), -ERR_NOINPUT);
-    assert_non_null(strstr(e.msg, "did you mean 'llama-2-7b'?"));
-    shapes_release(&s);
 }
 
 static void configs_are_checked(void **state)
@@ -358,8 +318,6 @@ static void published_speeds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_are_the_published_ones),
-        cmocka_unit_test(names_are_found),
         cmocka_unit_test(configs_are_checked),
         cmocka_unit_test(trained_parameters),
         cmocka_unit_test(peft_table),

@@ -1,0 +1,64 @@
+/* cli/decide/base.c - see base.h. */
+#include "cli/decide/base.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "runner/hub/hf_model.h"
+#include "runner/hub/known.h"
+#include "runner/nn/arch/arch.h"
+#include <stdlib.h>
+
+static int shape_of_known(const char *name, struct model_shape *out, struct err *err)
+{
+    const struct known_model *known = known_model_find(name);
+    if (!known)
+        return known_model_missing(name, err);
+    json_t *config = known_model_config(known, err);
+    int rc = config ? shape_from_config(config, known->name, out, err) : err_code(err);
+    json_decref(config);
+    return rc;
+}
+
+int base_find(const char *name, const char *base_dir, struct base *out, struct err *err)
+{
+    char *path = fs_join(base_dir, name);
+    *out = (struct base){.name = xstrdup(name)};
+    if (fs_is_dir(path))
+        out->dir = xstrdup(path);
+    else
+        hf_model_find(name, &out->dir, NULL);
+    free(path);
+    int rc = out->dir ? shape_from_folder(out->dir, &out->shape, err)
+                      : shape_of_known(name, &out->shape, err);
+    out->trains = !rc && arch_find(out->shape.model_type, NULL);
+    if (rc)
+        base_release(out);
+    return rc;
+}
+
+void base_release(struct base *b)
+{
+    free(b->name);
+    free(b->dir);
+    *b = (struct base){0};
+}
+
+void prediction_bytes(const struct trial_prediction *p, double bytes[EST_COUNT])
+{
+    static const enum estimate_bytes places[MEM_COUNT] = {
+        [MEM_weights] = EST_weights,         [MEM_trainable] = EST_trainable,
+        [MEM_gradients] = EST_gradients,     [MEM_optimizer] = EST_optimizer,
+        [MEM_activations] = EST_activations, [MEM_workspace] = EST_workspace,
+        [MEM_batch] = EST_workspace};
+    for (int i = 0; i < EST_COUNT; i++)
+        bytes[i] = 0;
+    for (int i = 0; i < MEM_COUNT; i++)
+        bytes[places[i]] += (double)p->bytes[i];
+}
+
+struct counts prediction_counts(const struct trial_prediction *p)
+{
+    return (struct counts){.trainable = (double)p->trainable_parameters,
+                           .adapter_bytes = (double)p->adapter_bytes,
+                           .base = (double)p->base_parameters};
+}
