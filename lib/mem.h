@@ -25,6 +25,11 @@ char *xasprintf(const char *fmt, ...)
 /* 64-byte aligned and zeroed, NULL when there is not enough. mem_free_aligned takes NULL.
  */
 void *mem_try_aligned(size_t bytes);
+/* To the next multiple of 64, as far as what lies one behind the other is apart. */
+static inline size_t mem_round_up(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
 void mem_free_aligned(void *p);
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -13,10 +13,11 @@
 /* As many following rows as fit the budgets. */
 static int64_t batch_end(const struct session *s, const struct dataset *d, int64_t begin)
 {
+    const struct extent *most = &s->eval_graph.budget;
     int64_t end = begin;
     int32_t tokens = 0;
-    while (end < (int64_t)d->count && end - begin < s->eval_graph.sequence_budget &&
-           tokens + d->rows[end].n + s->net.prompt_rows <= s->eval_graph.token_budget)
+    while (end < (int64_t)d->count && end - begin < most->of[ROWS_SEQUENCES] &&
+           tokens + d->rows[end].n + s->net.prompt_rows <= most->of[ROWS_TOKENS])
         tokens += d->rows[end++].n + s->net.prompt_rows;
     return end;
 }
@@ -25,12 +26,11 @@ static void forward(struct session *s, const struct graph *g, int split, int64_t
                     int64_t end, float *logits)
 {
     const struct op_step step = {.seed = s->course.seed};
-    const int32_t rows = (int32_t)(end - begin);
-    const int32_t tokens = session_load_batch(s, split, NULL, begin, end);
-    graph_run(g, s->backend, &s->memory, tokens, rows, &step);
-    const struct tensor t = graph_tensor(g, &s->memory, g->logits, tokens, rows);
+    const struct extent e = session_load_batch(s, split, NULL, begin, end);
+    graph_run(g, s->backend, &s->memory, &e, &step);
+    const struct tensor t = graph_tensor(g, &s->memory, g->logits, &e);
     s->backend->download(s->backend->device, logits, t.data,
-                         (size_t)rows * (size_t)t.cols * sizeof(float));
+                         (size_t)t.rows * (size_t)t.cols * sizeof(float));
 }
 
 static void compute_metrics(const struct session *s, const struct dataset *d,

@@ -8,6 +8,7 @@
     X(gradients, "their gradients")                                                      \
     X(optimizer, "moments")                                                              \
     X(activations, "tensors of the graph, forward and backward")                         \
+    X(state, "tensors that live from run to run (the key-value cache)")                  \
     X(workspace, "scratch of the hungriest op")                                          \
     X(batch, "ids, positions, boundaries and labels of one micro-batch")
 enum mem_category {

@@ -29,8 +29,8 @@ static int check_method(const struct method *m, struct err *err)
 static float *value_of(const struct session *s, const struct param *p)
 {
     float *values = xmalloc((size_t)param_size(p) * sizeof *values);
-    if (p->linear && !p->trainable)
-        s->backend->weight_unpack(s->backend->device, &p->spec, p->value.data, values);
+    if (param_is_prepared(p))
+        s->backend->weight_unpack(s->backend->device, &p->spec, p->prepared.data, values);
     else
         s->backend->download(s->backend->device, values, p->value.data,
                              (size_t)param_size(p) * sizeof *values);
@@ -244,7 +244,7 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
     int rc = 0;
     if (net->method->merge(net, s->backend, site, weight, bias)) {
         rc = s->backend->weight_prepare(s->backend->device, &w->spec, weight,
-                                        w->value.data, err);
+                                        w->prepared.data, err);
         if (b)
             s->backend->upload(s->backend->device, b->value.data, bias,
                                (size_t)param_size(b) * sizeof *bias);

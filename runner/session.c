@@ -24,11 +24,6 @@ const char *const mem_names[MEM_COUNT] = {
 #undef X
 };
 
-static size_t aligned(size_t n)
-{
-    return (n + 63) & ~(size_t)63;
-}
-
 static int open_model(struct session *s, struct err *err)
 {
     const char *name = s->trial.model;
@@ -291,29 +286,29 @@ static void record_graphs(struct session *s)
                                : EVAL_ROWS;
     if (s->training) {
         struct graph_loss training = loss;
-        graph_init(&s->train_graph, &s->net.params, tokens, rows);
+        graph_init(&s->train_graph, &s->net.params, NULL, GRAPH_TRAIN,
+                   extent_of(tokens, rows, rows));
         training.label_smoothing = (float)t->label_smoothing_factor;
         if (s->class_weights)
             training.class_weights = g_param(&s->train_graph, CLASS_WEIGHTS);
-        graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph, true),
-                     true, t->gradient_checkpointing, &training);
+        graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph),
+                     t->gradient_checkpointing, &training);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
             tokens = s->data[i]->longest + s->net.prompt_rows;
-    graph_init(&s->eval_graph, &s->net.params, tokens, rows);
-    graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph, false),
-                 false, false, &loss);
+    s->budget = extent_of(tokens, rows, rows);
+    graph_init(&s->eval_graph, &s->net.params, &s->net.states, GRAPH_EVAL, s->budget);
+    graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph), false,
+                 &loss);
     if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
         struct net plain = s->net;
         plain.method = &method_full;
-        graph_init(&s->merged_graph, &s->net.params, tokens, rows);
-        graph_finish(&s->merged_graph,
-                     plain.arch->record(&plain, &s->merged_graph, false), false, false,
-                     &loss);
+        graph_init(&s->merged_graph, &s->net.params, &s->net.states, GRAPH_EVAL,
+                   s->budget);
+        graph_finish(&s->merged_graph, plain.arch->record(&plain, &s->merged_graph),
+                     false, &loss);
     }
-    s->token_budget = tokens;
-    s->sequence_budget = rows;
 }
 
 /* Trainable parameters by optimiser group, each padded to 64 bytes. */
@@ -340,7 +335,7 @@ static void group_parameters(struct session *s)
     for (size_t i = 0; i < n; i++) {
         struct param *p = list[i];
         struct param_group *g = s->group_count ? &s->groups[s->group_count - 1] : NULL;
-        p->bytes = aligned((size_t)param_size(p) * sizeof(float));
+        p->bytes = mem_round_up((size_t)param_size(p) * sizeof(float));
         p->offset = at * sizeof(float);
         if (!g || s->optimizer->per_tensor || g->decay == p->no_decay ||
             g->lr_ratio != p->lr_ratio) {
@@ -364,8 +359,7 @@ static size_t place_weights(struct session *s)
         if (p->trainable)
             continue;
         p->spec.need_dx = s->training && graph_needs_dx(&s->train_graph, (int)i);
-        p->bytes = aligned(p->linear ? s->backend->weight_bytes(&p->spec)
-                                     : (size_t)param_size(p) * sizeof(float));
+        p->bytes = param_frozen_bytes(p, s->backend);
         p->offset = at;
         at += p->bytes;
     }
@@ -421,10 +415,10 @@ static int plan_memory(struct session *s, struct err *err)
                larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
     if (s->training)
         s->planned[MEM_workspace] =
-            larger(s->planned[MEM_workspace], aligned(norm_workspace_bytes(s)));
-    s->scalars_offset = graph_batch_bytes(s->token_budget, s->sequence_budget,
-                                          session_targets(s), offsets);
-    s->planned[MEM_batch] = s->scalars_offset + aligned(sizeof(double));
+            larger(s->planned[MEM_workspace], mem_round_up(norm_workspace_bytes(s)));
+    s->planned[MEM_state] = s->net.states.bytes;
+    s->scalars_offset = graph_batch_bytes(&s->budget, session_targets(s), offsets);
+    s->planned[MEM_batch] = s->scalars_offset + mem_round_up(sizeof(double));
     return 0;
 }
 

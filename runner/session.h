@@ -48,8 +48,7 @@ struct session {
     struct graph train_graph, eval_graph; /* train_graph only where `training` */
     struct graph merged_graph; /* the base alone: to measure merged weights after a
                                   training; no nodes where they cannot be put in place */
-    int32_t token_budget,
-        sequence_budget; /* of the batch buffers, the larger of both graphs */
+    struct extent budget;      /* of the batch buffers, the larger of both graphs */
 
     enum problem problem;
     float *class_weights; /* of the loss, num_labels; NULL: all 1 */
@@ -83,9 +82,9 @@ void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);
 
 /* Puts rows of a split into the batch buffers and uploads them; row numbers through
- * `order` (NULL: as they are). Returns the number of tokens. */
-int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
-                           int64_t begin, int64_t end);
+ * `order` (NULL: as they are). Returns what there is of them. */
+struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
+                                 int64_t begin, int64_t end);
 
 /* Numbers per row that the loss is taken against; 0: a class. */
 int32_t session_targets(const struct session *s);

@@ -70,19 +70,12 @@ static int put_param(struct session *s, struct param *p, struct err *err)
     float *owned;
     const float *values = host_values(p, s->course.seed, &owned, err);
     int rc = values ? 0 : err_code(err);
-    char *base = s->arena[p->trainable ? MEM_trainable : MEM_weights];
-    p->value = (struct tensor){base + p->offset, DT_F32, p->rows, p->cols, p->cols, NULL};
-    if (p->trainable && s->arena[MEM_gradients])
-        p->grad = (struct tensor){(char *)s->arena[MEM_gradients] + p->offset,
-                                  DT_F32,
-                                  p->rows,
-                                  p->cols,
-                                  p->cols,
-                                  NULL};
-    if (!rc && p->linear && !p->trainable)
+    param_bind(p, s->arena[p->trainable ? MEM_trainable : MEM_weights],
+               s->arena[MEM_gradients]);
+    if (!rc && param_is_prepared(p))
         rc = s->backend->weight_prepare(s->backend->device, &p->spec, values,
-                                        p->value.data, err);
-    else if (!rc)
+                                        p->prepared.data, err);
+    if (!rc && param_is_plain(p))
         upload_values(s, p, values);
     if (p->base)
         st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
@@ -134,14 +127,15 @@ int session_allocate(struct session *s, struct err *err)
         return rc;
     s->memory = (struct graph_memory){.activations = s->arena[MEM_activations],
                                       .workspace = s->arena[MEM_workspace],
-                                      .batch = s->arena[MEM_batch]};
-    graph_batch_bytes(s->token_budget, s->sequence_budget, session_targets(s),
-                      s->memory.batch_offsets);
+                                      .batch = s->arena[MEM_batch],
+                                      .state = s->arena[MEM_state]};
+    graph_batch_bytes(&s->budget, session_targets(s), s->memory.batch_offsets);
     for (int i = 0; i < SLOT_COUNT; i++)
-        s->host_batch[i] =
-            xcalloc((size_t)(s->token_budget + s->sequence_budget + 1), sizeof(int32_t));
-    s->host_targets = xcalloc((size_t)s->sequence_budget * (size_t)session_targets(s) + 1,
-                              sizeof(float));
+        s->host_batch[i] = xcalloc(
+            (size_t)graph_slot_rows((enum batch_slot)i, &s->budget) + 1, sizeof(int32_t));
+    s->host_targets =
+        xcalloc((size_t)s->budget.of[ROWS_PICKED] * (size_t)session_targets(s) + 1,
+                sizeof(float));
     if (s->net.method->start)
         rc = s->net.method->start(&s->net, s->course.seed, err);
     for (size_t i = 0; i < s->net.params.count && !rc; i++)
@@ -181,8 +175,8 @@ int32_t session_targets(const struct session *s)
     return s->problem == PROBLEM_single_label_classification ? 0 : s->net.num_labels;
 }
 
-int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
-                           int64_t begin, int64_t end)
+struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
+                                 int64_t begin, int64_t end)
 {
     int32_t *const *h = s->host_batch;
     const int32_t rows = (int32_t)(end - begin);
@@ -191,7 +185,7 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
     for (int32_t r = 0; r < rows; r++) {
         const int64_t at = begin + r;
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
-        h[SLOT_seq][r] = h[SLOT_first][r] = tokens;
+        h[SLOT_seq][r] = h[SLOT_picked][r] = tokens;
         h[SLOT_labels][r] = e->label;
         if (targets)
             memcpy(s->host_targets + (size_t)r * targets, e->targets,
@@ -211,16 +205,16 @@ int32_t session_load_batch(struct session *s, int split, const uint32_t *order,
         }
     }
     h[SLOT_seq][rows] = tokens;
-    const int32_t counts[SLOT_COUNT] = {
-        [SLOT_ids] = tokens,   [SLOT_positions] = tokens, [SLOT_type_ids] = tokens,
-        [SLOT_seq] = rows + 1, [SLOT_first] = rows,       [SLOT_labels] = rows};
+    const struct extent all = extent_of(tokens, rows, rows);
     for (int i = 0; i < SLOT_COUNT; i++)
-        s->backend->upload(s->backend->device,
-                           (char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
-                           (size_t)counts[i] * sizeof(int32_t));
+        if (i != SLOT_targets)
+            s->backend->upload(
+                s->backend->device,
+                (char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
+                (size_t)graph_slot_rows((enum batch_slot)i, &all) * sizeof(int32_t));
     s->backend->upload(s->backend->device,
                        (char *)s->arena[MEM_batch] +
                            s->memory.batch_offsets[SLOT_targets],
                        s->host_targets, (size_t)rows * targets * sizeof(float));
-    return tokens;
+    return all;
 }

@@ -28,13 +28,15 @@
 static double evaluation_flops(const struct session *s)
 {
     double flops = 0;
-    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++)
-        if (s->data[i])
-            flops +=
-                graph_flops(&s->eval_graph,
-                            (int32_t)(s->data[i]->total_tokens +
-                                      (size_t)s->net.prompt_rows * s->data[i]->count),
-                            (int32_t)s->data[i]->count);
+    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
+        const struct dataset *d = s->data[i];
+        if (!d)
+            continue;
+        const int32_t rows = (int32_t)d->count;
+        const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count;
+        const struct extent all = extent_of((int32_t)tokens, rows, rows);
+        flops += graph_flops(&s->eval_graph, &all);
+    }
     return flops;
 }
 
@@ -79,9 +81,9 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->updates_per_epoch = c->updates_per_epoch;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
-    out->flops = graph_flops(&s->train_graph, (int32_t)(c->tokens / batches),
-                             (int32_t)c->batch_rows) *
-                 (double)batches;
+    const struct extent mean = extent_of((int32_t)(c->tokens / batches),
+                                         (int32_t)c->batch_rows, (int32_t)c->batch_rows);
+    out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
     const double rate = calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY;
     out->train_s = out->flops / rate;
     out->total_s = out->train_s + evaluation_flops(s) / rate;

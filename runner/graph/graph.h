@@ -2,8 +2,14 @@
  *
  * Model code calls builder functions that append ops of kernels/ops.def to a list; the
  * order of the list is the order of execution. Tensors are numbered. Rows are symbolic:
- * tokens or sequences of the micro-batch (up to the budget given at start), or a fixed
- * number. Nothing is computed while recording.
+ * of one of the kinds below, up to the budget given at start, or a fixed number. Nothing
+ * is computed while recording. What a graph is for is its mode: dropout is recorded in
+ * training only, and who records (architectures, methods, tasks) asks the graph.
+ *
+ * Architectures give the hidden states of all tokens; the task picks the rows that it has
+ * labels for (g_pick). graph_finish then lets gathers sink (sink.c): an op that works row
+ * by row and whose rows nobody else reads runs on the picked rows alone, so that behind
+ * the last attention of a classifier nothing is computed for tokens without a label.
  *
  * graph_backward walks the list from the end and appends each op's backward rule, pruned
  * by what needs a gradient: a frozen weight never has a dW, and nothing below the lowest
@@ -22,18 +28,48 @@
 
 #include "kernels/backend.h"
 #include "runner/graph/params.h"
+#include "runner/graph/state.h"
 
-enum rows_kind { ROWS_FIXED, ROWS_TOKENS, ROWS_SEQUENCES };
+enum graph_mode {
+    GRAPH_TRAIN,  /* with dropout, loss and backward pass */
+    GRAPH_EVAL,   /* whole sequences, without them */
+    GRAPH_DECODE, /* further tokens of sequences whose past is in state tensors */
+};
 
-enum home { HOME_ACTIVATION, HOME_PARAM, HOME_PARAM_GRAD, HOME_BATCH, HOME_VIEW };
+enum rows_kind {
+    ROWS_FIXED,
+    ROWS_TOKENS,
+    ROWS_SEQUENCES,
+    ROWS_PICKED, /* tokens with a label: one per sequence, or those that the loss counts */
+    ROWS_KINDS
+};
+
+/* Rows of each kind in a micro-batch, or the most that there may be. */
+struct extent {
+    int32_t of[ROWS_KINDS]; /* of[ROWS_FIXED] is 0 */
+};
+static inline struct extent extent_of(int32_t tokens, int32_t sequences, int32_t picked)
+{
+    return (struct extent){{0, tokens, sequences, picked}};
+}
+
+enum home {
+    HOME_ACTIVATION,
+    HOME_PARAM,
+    HOME_PARAM_GRAD,
+    HOME_STATE, /* lives from run to run; see state.h */
+    HOME_BATCH,
+    HOME_VIEW
+};
 
 struct g_tensor {
     enum dtype dtype;
     enum rows_kind rows_kind;
-    int32_t rows; /* the fixed number, or what is added to tokens or sequences */
+    int32_t rows; /* the fixed number, or what is added to those of the kind */
     int32_t cols;
     enum home home;
     int param;      /* HOME_PARAM, HOME_PARAM_GRAD */
+    int state;      /* HOME_STATE */
     int slot;       /* HOME_BATCH: which buffer of the batch */
     int parent;     /* HOME_VIEW: a column slice of this tensor ... */
     int32_t column; /* ... from here */
@@ -58,9 +94,9 @@ struct g_node {
     X(type_ids, ROWS_TOKENS, 0)                                                          \
     X(seq, ROWS_SEQUENCES,                                                               \
       1) /* first token of each sequence, then the number of tokens */                   \
-    X(first, ROWS_SEQUENCES, 0) /* row of each sequence's first token */                 \
-    X(labels, ROWS_SEQUENCES, 0)                                                         \
-    X(targets, ROWS_SEQUENCES, 0) /* F32, as wide as the logits, or of no width */
+    X(picked, ROWS_PICKED, 0) /* tokens that the task has labels for, in order */        \
+    X(labels, ROWS_PICKED, 0)                                                            \
+    X(targets, ROWS_PICKED, 0) /* F32, as wide as the logits, or of no width */
 enum batch_slot {
 #define X(name, kind, extra) SLOT_##name,
     BATCH_SLOTS(X)
@@ -70,7 +106,9 @@ enum batch_slot {
 
 struct graph {
     struct params *params;
-    int32_t token_budget, sequence_budget;
+    struct states *states; /* NULL: none */
+    enum graph_mode mode;
+    struct extent budget;
     struct g_tensor *tensors;
     size_t tensor_count, tensor_cap;
     struct g_node *nodes;
@@ -78,21 +116,29 @@ struct graph {
     int segment, segments; /* current (-1: none), how many so far */
     uint32_t sites;        /* dropout streams handed out */
     int slots[SLOT_COUNT]; /* tensor of each batch buffer */
-    int *param_tensor;     /* tensor of each parameter, -1: not used */
+    int *param_tensor;     /* of each parameter and form (2 i, 2 i + 1), -1: not used */
     size_t param_cap;
-    int logits, loss;
+    int logits, loss;     /* loss: -1 where there is none */
     int prompt;           /* the method's virtual tokens, -1: none */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
     size_t activation_bytes, workspace_bytes;
 };
 
-void graph_init(struct graph *g, struct params *params, int32_t token_budget,
-                int32_t sequence_budget);
+/* states: NULL where the graph has none. */
+void graph_init(struct graph *g, struct params *params, struct states *states,
+                enum graph_mode mode, struct extent budget);
 void graph_release(struct graph *g);
 
 /* --- recording. Each returns the number of its output. --- */
-int g_param(struct graph *g, const char *name); /* by name; the parameter must exist */
+/* By name; the parameter must exist. g_param: as linear layers read a weight (prepared
+ * where it is frozen) and everything else; g_table: the plain form, as embeddings read it.
+ * A tied parameter is read by both, and its gradients add into one. */
+int g_param(struct graph *g, const char *name);
+int g_table(struct graph *g, const char *name);
+/* A tensor of graph.states, by number; what is stored there is read by later runs. */
+int g_state(struct graph *g, int state);
+void g_store(struct graph *g, int state, int x); /* state = x */
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
 int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed ones */
 /* type, prompt (rows that negative ids name): -1 for none */
@@ -103,7 +149,7 @@ int g_linear(struct graph *g, int x, int weight, int bias,
 void g_linear_onto(struct graph *g, int y, int x, int weight,
                    float scale); /* y += scale * x W^T */
 int g_act(struct graph *g, int x, enum act act);
-int g_dropout(struct graph *g, int x, float p);   /* p == 0: x itself */
+int g_dropout(struct graph *g, int x, float p);   /* p == 0, or no training: x itself */
 int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
 int g_colscale(struct graph *g, int x, int scale,
@@ -111,10 +157,11 @@ int g_colscale(struct graph *g, int x, int scale,
 /* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
  * rows. */
 int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale);
-/* prefix_k, prefix_v: fixed rows, or -1. */
+/* prefix_k, prefix_v: fixed rows, or -1; p: dropout of probabilities, in training. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 int heads, float scale, float p);
 int g_gather(struct graph *g, int x, int index);
+int g_pick(struct graph *g, int x); /* the rows with labels */
 
 /* Opens a checkpointing segment; the last one is closed by segment -1. */
 void graph_segment(struct graph *g, bool open);
@@ -129,8 +176,9 @@ struct graph_loss {
     int class_weights;
 };
 
-/* Marks the logits; adds the loss and, where `train`, the backward pass. */
-void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
+/* Marks the logits and lets gathers sink; adds the loss (NULL: none) and, in training,
+ * the backward pass. */
+void graph_finish(struct graph *g, int logits, bool checkpointing,
                   const struct graph_loss *loss);
 /* True where some linear_dx reads this parameter, so that its weight must be prepared for
  * it. */
@@ -139,12 +187,14 @@ bool graph_needs_dx(const struct graph *g, int param);
 /* --- planning and running --- */
 /* Fails where the backend declines a node or a format. */
 int graph_plan(struct graph *g, const struct backend *backend, struct err *err);
-double graph_flops(const struct graph *g, int32_t tokens,
-                   int32_t sequences); /* of one run over such a micro-batch */
-/* Bytes of the batch buffers for the budgets; offsets of slots are in order, 64-byte
- * aligned. */
-size_t graph_batch_bytes(int32_t tokens, int32_t sequences, int32_t targets,
-                         size_t offsets[SLOT_COUNT]); /* targets: width of that slot */
+/* Of one run over such a micro-batch. */
+double graph_flops(const struct graph *g, const struct extent *e);
+/* Rows of a slot in such a micro-batch. */
+int32_t graph_slot_rows(enum batch_slot slot, const struct extent *e);
+/* Bytes of the batch buffers for a budget; offsets of slots are in order, 64-byte
+ * aligned. targets: width of that slot. */
+size_t graph_batch_bytes(const struct extent *budget, int32_t targets,
+                         size_t offsets[SLOT_COUNT]);
 
 /* Sees each op after it ran, for profiles and for finding what is not finite. */
 struct graph_watch {
@@ -153,26 +203,28 @@ struct graph_watch {
     const struct g_node *node; /* the one that ran; NULL: an op outside of a graph */
 };
 struct graph_memory {
-    void *activations, *workspace, *batch;
+    void *activations, *workspace, *batch, *state;
     size_t batch_offsets[SLOT_COUNT];
     struct graph_watch *watch; /* usually NULL: then nothing is timed */
 };
 /* Calls one op, watched where somebody watches. */
 void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
                 struct op_args *args);
-/* Runs nodes on a micro-batch of so many tokens and sequences (within the budgets). */
+/* Runs the nodes on a micro-batch (within the budget). */
 void graph_run(const struct graph *g, const struct backend *backend,
-               const struct graph_memory *m, int32_t tokens, int32_t sequences,
+               const struct graph_memory *m, const struct extent *e,
                const struct op_step *step);
 /* View of a tensor for such a micro-batch. */
 struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
-                           int32_t tokens, int32_t sequences);
+                           const struct extent *e);
 
 /* Inside graph/ only. */
 int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int32_t rows,
                      int32_t cols);
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
+int graph_root(const struct graph *g, int t); /* what a view is a view of */
+void graph_sink_gathers(struct graph *g);
 void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss);
 
 #endif

@@ -50,6 +50,33 @@ int64_t params_count(const struct params *p, bool trainable_only)
     return n;
 }
 
+static size_t plain_bytes(const struct param *p)
+{
+    return param_is_plain(p) ? mem_round_up((size_t)param_size(p) * sizeof(float)) : 0;
+}
+
+size_t param_frozen_bytes(const struct param *p, const struct backend *backend)
+{
+    return plain_bytes(p) +
+           (param_is_prepared(p) ? mem_round_up(backend->weight_bytes(&p->spec)) : 0);
+}
+
+void param_bind(struct param *p, void *arena, void *gradients)
+{
+    char *const base = (char *)arena + p->offset;
+    const struct tensor shape = {NULL, DT_F32, p->rows, p->cols, p->cols, NULL};
+    p->value = p->prepared = p->grad = shape;
+    if (param_is_plain(p))
+        p->value.data = base;
+    if (param_is_prepared(p)) {
+        p->prepared.data = base + plain_bytes(p);
+        p->prepared.dtype = DT_PREPARED;
+        p->prepared.spec = &p->spec;
+    }
+    if (p->trainable && gradients)
+        p->grad.data = (char *)gradients + p->offset;
+}
+
 static void fill_random(const struct param *p, uint64_t seed, float *dst)
 {
     const struct philox_key key = rng_key(seed, "init");

@@ -3,7 +3,10 @@
  *
  * A parameter is frozen or trainable. Frozen ones lie in the weights arena: matrices of
  * linear layers in the backend's prepared form (quantised where the trial says so),
- * everything else as plain fp32. Trainable ones lie one after the other in the trainable
+ * everything else as plain fp32. A matrix that is both the weight of a linear layer and a
+ * table whose rows are looked up (a head tied to the embeddings) lies there in both forms,
+ * plain first; it is one parameter, counted once. Trainable ones have the plain form only
+ * and lie one after the other in the trainable
  * arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so
  * that one optimiser call serves a group; gradients and moments mirror that layout. 1-d
  * parameters have rows 1.
@@ -35,6 +38,7 @@ struct param {
     bool saved;     /* frozen, but in the adapter's folder too */
     bool column;    /* a row here, [cols, 1] in files */
     bool linear;    /* weight of a linear layer: prepared when frozen */
+    bool table;     /* its rows are looked up: plain, whatever else it is */
     bool no_decay;  /* norm or bias, by transformers' rule */
     float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
 
@@ -50,8 +54,10 @@ struct param {
 
     enum quant_kind round_trip; /* quantised and back at load, kept as fp32 */
     struct weight_spec spec;    /* frozen linear weights */
-    size_t offset, bytes;       /* in its arena */
-    struct tensor value, grad;  /* once memory is there; grad of trainable ones only */
+    size_t offset, bytes;       /* in its arena, all forms */
+    /* Once memory is there: the plain form and the prepared one (no data: it has none);
+     * grad of trainable ones only. */
+    struct tensor value, prepared, grad;
 };
 
 struct params {
@@ -74,5 +80,19 @@ static inline int64_t param_size(const struct param *p)
 {
     return (int64_t)p->rows * p->cols;
 }
+/* The forms that it has in memory. */
+static inline bool param_is_prepared(const struct param *p)
+{
+    return p->linear && !p->trainable;
+}
+static inline bool param_is_plain(const struct param *p)
+{
+    return !param_is_prepared(p) || p->table;
+}
+
+/* Bytes of a frozen one in the weights arena, by its spec. */
+size_t param_frozen_bytes(const struct param *p, const struct backend *backend);
+/* Points its tensors into the arenas; `gradients` may be NULL. */
+void param_bind(struct param *p, void *arena, void *gradients);
 
 #endif

@@ -6,38 +6,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALIGNMENT 64
-
-static size_t aligned(size_t n)
-{
-    return (n + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-}
-
-static int root_of(const struct graph *g, int t)
+int graph_root(const struct graph *g, int t)
 {
     while (g->tensors[t].home == HOME_VIEW)
         t = g->tensors[t].parent;
     return t;
 }
 
-/* Nodes that lead neither to the loss, the logits nor a parameter's gradient. */
+/* What a run leaves behind. */
+static bool outlives(enum home home)
+{
+    return home == HOME_PARAM_GRAD || home == HOME_STATE;
+}
+
+/* Nodes that lead neither to the loss, the logits, a parameter's gradient nor a state. */
 static void drop_dead_nodes(struct graph *g)
 {
     bool *needed = xcalloc(g->tensor_count, sizeof *needed);
     bool *live = xcalloc(g->node_count + 1, sizeof *live);
-    needed[g->loss] = needed[g->logits] = true;
+    needed[graph_root(g, g->logits)] = true;
+    if (g->loss >= 0)
+        needed[g->loss] = true;
     for (size_t i = g->node_count; i-- > 0;) {
         const struct g_node *n = &g->nodes[i];
         for (int k = 0; k < OP_MAX_OUT; k++)
             if (n->out[k] >= 0) {
-                const int r = root_of(g, n->out[k]);
-                live[i] |= needed[r] || g->tensors[r].home == HOME_PARAM_GRAD;
+                const int r = graph_root(g, n->out[k]);
+                live[i] |= needed[r] || outlives(g->tensors[r].home);
             }
         if (!live[i])
             continue;
         for (int k = 0; k < OP_MAX_IN; k++)
             if (n->in[k] >= 0)
-                needed[root_of(g, n->in[k])] = true;
+                needed[graph_root(g, n->in[k])] = true;
     }
     size_t kept = 0;
     for (size_t i = 0; i < g->node_count; i++)
@@ -52,7 +53,7 @@ static void touch(struct graph *g, int t, int node)
 {
     if (t < 0)
         return;
-    struct g_tensor *s = &g->tensors[root_of(g, t)];
+    struct g_tensor *s = &g->tensors[graph_root(g, t)];
     if (s->first < 0)
         s->first = node;
     s->last = node;
@@ -66,14 +67,14 @@ static void find_lifetimes(struct graph *g)
         for (int k = 0; k < OP_MAX_OUT; k++)
             touch(g, g->nodes[i].out[k], (int)i);
     }
-    g->tensors[g->loss].last = g->tensors[g->logits].last = (int)g->node_count;
+    g->tensors[graph_root(g, g->logits)].last = (int)g->node_count;
+    if (g->loss >= 0)
+        g->tensors[g->loss].last = (int)g->node_count;
 }
 
-static int32_t rows_at(const struct g_tensor *t, int32_t tokens, int32_t sequences)
+static int32_t rows_at(const struct g_tensor *t, const struct extent *e)
 {
-    return t->rows + (t->rows_kind == ROWS_TOKENS      ? tokens
-                      : t->rows_kind == ROWS_SEQUENCES ? sequences
-                                                       : 0);
+    return t->rows + e->of[t->rows_kind];
 }
 
 /* owner[t]: the tensor whose memory t uses; itself unless an in-place op took over a
@@ -149,8 +150,8 @@ static void assign_offsets(struct graph *g)
         struct g_tensor *s = &g->tensors[t];
         owner[t] = (int)t;
         if (s->home == HOME_ACTIVATION)
-            s->bytes = aligned((size_t)rows_at(s, g->token_budget, g->sequence_budget) *
-                               (size_t)s->cols * dtype_bytes(s->dtype));
+            s->bytes = mem_round_up((size_t)rows_at(s, &g->budget) * (size_t)s->cols *
+                                    dtype_bytes(s->dtype));
     }
     share_in_place(g, owner);
     for (size_t t = 0; t < g->tensor_count; t++) {
@@ -167,35 +168,41 @@ static void assign_offsets(struct graph *g)
     free(blocks);
 }
 
-static struct tensor param_view(const struct param *p, bool grad)
+static struct tensor param_view(const struct param *p, const struct g_tensor *t)
 {
-    if (grad || p->trainable || !p->linear)
-        return (struct tensor){
-            grad ? p->grad.data : p->value.data, DT_F32, p->rows, p->cols, p->cols, NULL};
-    return (struct tensor){p->value.data, DT_PREPARED, p->rows,
-                           p->cols,       p->cols,     &p->spec};
+    const bool prepared = t->dtype == DT_PREPARED;
+    return (struct tensor){.data = t->home == HOME_PARAM_GRAD ? p->grad.data
+                                   : prepared                 ? p->prepared.data
+                                                              : p->value.data,
+                           .dtype = t->dtype,
+                           .rows = p->rows,
+                           .cols = p->cols,
+                           .ld = p->cols,
+                           .spec = prepared ? &p->spec : NULL};
 }
 
 struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
-                           int32_t tokens, int32_t sequences)
+                           const struct extent *e)
 {
     static char present; /* stands for memory that is not there yet */
     const struct g_tensor *s = &g->tensors[t];
-    struct tensor v = {NULL,    s->dtype, rows_at(s, tokens, sequences),
-                       s->cols, s->cols,  NULL};
+    struct tensor v = {NULL, s->dtype, rows_at(s, e), s->cols, s->cols, NULL};
     switch (s->home) {
     case HOME_ACTIVATION:
         v.data = m ? (char *)m->activations + s->offset : NULL;
         break;
     case HOME_PARAM:
     case HOME_PARAM_GRAD:
-        v = param_view(g->params->items[s->param], s->home == HOME_PARAM_GRAD);
+        v = param_view(g->params->items[s->param], s);
+        break;
+    case HOME_STATE:
+        v.data = m ? (char *)m->state + g->states->items[s->state].offset : NULL;
         break;
     case HOME_BATCH:
         v.data = m ? (char *)m->batch + m->batch_offsets[s->slot] : NULL;
         break;
     case HOME_VIEW: {
-        struct tensor p = graph_tensor(g, m, s->parent, tokens, sequences);
+        struct tensor p = graph_tensor(g, m, s->parent, e);
         v.data = (char *)p.data + (size_t)s->column * dtype_bytes(p.dtype);
         v.ld = p.ld;
         break;
@@ -207,16 +214,15 @@ struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, 
 }
 
 static void node_args(const struct graph *g, const struct graph_memory *m,
-                      const struct g_node *n, int32_t tokens, int32_t sequences,
-                      struct op_args *a)
+                      const struct g_node *n, const struct extent *e, struct op_args *a)
 {
     *a = (struct op_args){.accumulate = n->accumulate, .attr = n->attr};
     for (int k = 0; k < op_info[n->op].n_in; k++)
         if (n->in[k] >= 0)
-            a->in[k] = graph_tensor(g, m, n->in[k], tokens, sequences);
+            a->in[k] = graph_tensor(g, m, n->in[k], e);
     for (int k = 0; k < op_info[n->op].n_out; k++)
         if (n->out[k] >= 0)
-            a->out[k] = graph_tensor(g, m, n->out[k], tokens, sequences);
+            a->out[k] = graph_tensor(g, m, n->out[k], e);
 }
 
 static int check_formats(const struct graph *g, const struct backend *b, struct err *err)
@@ -240,30 +246,29 @@ int graph_plan(struct graph *g, const struct backend *backend, struct err *err)
     assign_offsets(g);
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
-        node_args(g, NULL, &g->nodes[i], g->token_budget, g->sequence_budget, &a);
+        node_args(g, NULL, &g->nodes[i], &g->budget, &a);
         if ((rc = backend_takes(backend, g->nodes[i].op, &a, err)))
             return rc;
         const size_t need =
-            aligned(backend->workspace_bytes(backend->device, g->nodes[i].op, &a));
+            mem_round_up(backend->workspace_bytes(backend->device, g->nodes[i].op, &a));
         if (need > g->workspace_bytes)
             g->workspace_bytes = need;
     }
     return 0;
 }
 
-double graph_flops(const struct graph *g, int32_t tokens, int32_t sequences)
+double graph_flops(const struct graph *g, const struct extent *e)
 {
     double flops = 0;
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
-        node_args(g, NULL, &g->nodes[i], tokens, sequences, &a);
+        node_args(g, NULL, &g->nodes[i], e, &a);
         flops += op_flops(g->nodes[i].op, &a);
     }
     return flops;
 }
 
-size_t graph_batch_bytes(int32_t tokens, int32_t sequences, int32_t targets,
-                         size_t offsets[SLOT_COUNT])
+int32_t graph_slot_rows(enum batch_slot slot, const struct extent *e)
 {
     static const struct {
         enum rows_kind kind;
@@ -273,13 +278,18 @@ size_t graph_batch_bytes(int32_t tokens, int32_t sequences, int32_t targets,
         BATCH_SLOTS(X)
 #undef X
     };
+    return shapes[slot].extra + e->of[shapes[slot].kind];
+}
+
+size_t graph_batch_bytes(const struct extent *budget, int32_t targets,
+                         size_t offsets[SLOT_COUNT])
+{
     size_t total = 0;
     for (int s = 0; s < SLOT_COUNT; s++) {
-        const int32_t rows =
-            shapes[s].extra + (shapes[s].kind == ROWS_TOKENS ? tokens : sequences);
         offsets[s] = total;
-        total += aligned((size_t)rows * sizeof(int32_t) *
-                         (size_t)(s == SLOT_targets ? targets : 1));
+        total +=
+            mem_round_up((size_t)graph_slot_rows((enum batch_slot)s, budget) *
+                         sizeof(int32_t) * (size_t)(s == SLOT_targets ? targets : 1));
     }
     return total;
 }
@@ -300,12 +310,12 @@ void graph_call(const struct backend *backend, const struct graph_memory *m, enu
 }
 
 void graph_run(const struct graph *g, const struct backend *backend,
-               const struct graph_memory *m, int32_t tokens, int32_t sequences,
+               const struct graph_memory *m, const struct extent *e,
                const struct op_step *step)
 {
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
-        node_args(g, m, &g->nodes[i], tokens, sequences, &a);
+        node_args(g, m, &g->nodes[i], e, &a);
         a.step = *step;
         if (m->watch)
             m->watch->node = &g->nodes[i];

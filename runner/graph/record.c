@@ -16,12 +16,13 @@ static const struct {
 #undef X
 };
 
-void graph_init(struct graph *g, struct params *params, int32_t token_budget,
-                int32_t sequence_budget)
+void graph_init(struct graph *g, struct params *params, struct states *states,
+                enum graph_mode mode, struct extent budget)
 {
     *g = (struct graph){.params = params,
-                        .token_budget = token_budget,
-                        .sequence_budget = sequence_budget,
+                        .states = states,
+                        .mode = mode,
+                        .budget = budget,
                         .segment = -1,
                         .logits = -1,
                         .loss = -1,
@@ -53,6 +54,7 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
                                                     .cols = cols,
                                                     .home = HOME_ACTIVATION,
                                                     .param = -1,
+                                                    .state = -1,
                                                     .parent = -1,
                                                     .first = -1,
                                                     .last = -1};
@@ -93,37 +95,63 @@ static int emit(struct graph *g, enum op op, const int *in, int n_in, int out,
     memcpy(n->in, in, (size_t)n_in * sizeof *in);
     n->out[0] = out;
     n->attr = attr;
-    if (any_needs_grad(g, n))
+    if (any_needs_grad(g, n) && g->tensors[out].home != HOME_STATE)
         g->tensors[out].needs_grad = true;
     return out;
 }
 
-int g_param(struct graph *g, const char *name)
+static int param_tensor(struct graph *g, const char *name, bool plain)
 {
     int64_t at;
     if (!strmap_get(g->params->by_name, name, strlen(name), &at)) {
         fprintf(stderr, "peftlab: no parameter '%s'; this is a bug\n", name);
         abort();
     }
-    const int i = (int)at;
-    if ((size_t)i >= g->param_cap) {
-        size_t cap = g->params->count;
+    const struct param *p = g->params->items[at];
+    const bool prepared = param_is_prepared(p) && !plain;
+    const size_t i = 2 * (size_t)at + prepared;
+    assert(prepared || param_is_plain(p));
+    if (i >= g->param_cap) {
+        const size_t cap = 2 * g->params->count;
         g->param_tensor = xrealloc(g->param_tensor, cap * sizeof *g->param_tensor);
         for (size_t k = g->param_cap; k < cap; k++)
             g->param_tensor[k] = -1;
         g->param_cap = cap;
     }
     if (g->param_tensor[i] < 0) {
-        const struct param *p = g->params->items[i];
-        int t = graph_new_tensor(g, DT_F32, ROWS_FIXED, p->rows, p->cols);
+        int t = graph_new_tensor(g, prepared ? DT_PREPARED : DT_F32, ROWS_FIXED, p->rows,
+                                 p->cols);
         g->tensors[t].home = HOME_PARAM;
-        g->tensors[t].param = i;
+        g->tensors[t].param = (int)at;
         g->tensors[t].needs_grad = p->trainable;
-        if (p->linear && !p->trainable)
-            g->tensors[t].dtype = DT_PREPARED;
         g->param_tensor[i] = t;
     }
     return g->param_tensor[i];
+}
+
+int g_param(struct graph *g, const char *name)
+{
+    return param_tensor(g, name, false);
+}
+
+int g_table(struct graph *g, const char *name)
+{
+    return param_tensor(g, name, true);
+}
+
+int g_state(struct graph *g, int state)
+{
+    const struct state s = g->states->items[state];
+    int t = graph_new_tensor(g, s.dtype, ROWS_FIXED, s.rows, s.cols);
+    g->tensors[t].home = HOME_STATE;
+    g->tensors[t].state = state;
+    return t;
+}
+
+void g_store(struct graph *g, int state, int x)
+{
+    assert(g->tensors[state].home == HOME_STATE);
+    emit(g, OP_copy, &x, 1, state, (struct op_attr){.scale = 1});
 }
 
 static int view(struct graph *g, int t, int32_t rows, int32_t column, int32_t cols)
@@ -207,7 +235,7 @@ int g_act(struct graph *g, int x, enum act act)
 
 int g_dropout(struct graph *g, int x, float p)
 {
-    if (p == 0)
+    if (p == 0 || g->mode != GRAPH_TRAIN)
         return x;
     return emit(g, OP_dropout, &x, 1, graph_like(g, x),
                 (struct op_attr){.p = p, .site = g->sites++});
@@ -251,6 +279,8 @@ int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v
     const struct g_tensor s = g->tensors[q];
     int o = graph_like(g, q);
     int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, heads);
+    if (g->mode != GRAPH_TRAIN)
+        p = 0;
     emit(g, OP_attention, in, 6, o,
          (struct op_attr){
              .scale = scale, .p = p, .heads = heads, .site = p > 0 ? g->sites++ : 0});
@@ -266,19 +296,22 @@ int g_gather(struct graph *g, int x, int index)
     return emit(g, OP_gather, in, 2, y, (struct op_attr){.scale = 1});
 }
 
+int g_pick(struct graph *g, int x)
+{
+    return g_gather(g, x, g->slots[SLOT_picked]);
+}
+
 void graph_segment(struct graph *g, bool open)
 {
     g->segment = open ? g->segments++ : -1;
 }
 
-void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
-                  const struct graph_loss *loss)
+static void record_loss(struct graph *g, const struct graph_loss *loss)
 {
+    const int logits = g->logits;
     const int labels[] = {logits, g->slots[SLOT_labels], loss->class_weights};
     const int targets[] = {logits, g->slots[SLOT_targets]};
     const struct g_tensor s = g->tensors[logits];
-    g->segment = -1;
-    g->logits = logits;
     g->loss = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
     if (loss->against_targets) {
         g->tensors[targets[1]].dtype = DT_F32;
@@ -289,8 +322,18 @@ void graph_finish(struct graph *g, int logits, bool train, bool checkpointing,
         emit(g, OP_cross_entropy, labels, 3, g->loss,
              (struct op_attr){.smoothing = loss->label_smoothing});
     }
+}
+
+void graph_finish(struct graph *g, int logits, bool checkpointing,
+                  const struct graph_loss *loss)
+{
+    g->segment = -1;
+    g->logits = logits;
+    graph_sink_gathers(g);
+    if (loss)
+        record_loss(g, loss);
     g->forward_count = g->node_count;
-    if (train)
+    if (g->mode == GRAPH_TRAIN)
         graph_backward(g, checkpointing, loss);
 }
 
@@ -299,6 +342,6 @@ bool graph_needs_dx(const struct graph *g, int param)
     for (size_t i = 0; i < g->node_count; i++)
         if (g->nodes[i].op == OP_linear_dx &&
             g->tensors[g->nodes[i].in[1]].param == param)
-            return true;
+            return true; /* a slice of it has no param of its own: never prepared */
     return false;
 }

@@ -99,6 +99,7 @@ void net_release(struct net *net)
         net->method->release(net);
     net->method_data = NULL;
     params_release(&net->params);
+    states_release(&net->states);
     for (size_t i = 0; i < net->site_count; i++) {
         free(net->sites[i].path);
         free(net->sites[i].a0);
@@ -242,15 +243,14 @@ int net_record_embed(const struct net *net, struct graph *g, int word, int posit
     return g_embed(g, word, position, type, net->prompt_rows ? g->prompt : -1);
 }
 
-int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
-                      bool training)
+int net_record_linear(const struct net *net, struct graph *g, const char *path, int x)
 {
     const struct linear_site *site = net_site(net, path);
     if (net->method->input)
         x = net->method->input(net, g, site, x);
     int y = g_linear(g, x, param_of(g, path, "weight"),
                      site->has_bias ? param_of(g, path, "bias") : -1, 1);
-    return net->method->linear ? net->method->linear(net, g, site, x, y, training) : y;
+    return net->method->linear ? net->method->linear(net, g, site, x, y) : y;
 }
 
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)
@@ -260,24 +260,24 @@ int net_record_layernorm(const struct net *net, struct graph *g, const char *pat
 }
 
 int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
-                        int h, int residual, bool training)
+                        int h, int residual)
 {
     const struct sublayer *s = net->sublayers;
     while (s->layer != layer || s->attention != attention)
         s++;
     if (net->method->sublayer)
-        return net->method->sublayer(net, g, s, h, residual, training);
+        return net->method->sublayer(net, g, s, h, residual);
     return net_record_layernorm(net, g, s->norm, g_add(g, h, residual));
 }
 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
-                         int v, bool training)
+                         int v)
 {
     int pk = -1, pv = -1;
     if (net->method->prefix)
         net->method->prefix(net, g, layer, &pk, &pv);
     return g_attention(g, q, k, v, pk, pv, net->heads, 1.0f / sqrtf((float)net->head_dim),
-                       training ? net->attention_dropout : 0);
+                       net->attention_dropout);
 }
 
 /* --- what trains --- */

@@ -46,6 +46,7 @@ struct net {
     const struct arch *arch;
     const struct method *method;
     struct params params;
+    struct states states;
     struct linear_site *sites;
     size_t site_count, site_cap;
     struct sublayer *sublayers;
@@ -100,14 +101,13 @@ int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type);
 /* y = W x + b with what the method adds at this site. */
-int net_record_linear(const struct net *net, struct graph *g, const char *path, int x,
-                      bool training);
+int net_record_linear(const struct net *net, struct graph *g, const char *path, int x);
 /* LN(h + residual), or what the method makes of it, in one of a layer's two sublayers. */
 int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
-                        int h, int residual, bool training);
+                        int h, int residual);
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x);
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
-                         int v, bool training);
+                         int v);
 
 /* --- for methods --- */
 struct linear_site *net_site(const struct net *net, const char *path); /* NULL: none */

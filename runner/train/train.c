@@ -43,15 +43,15 @@ static void call(const struct session *s, enum op op, struct op_args *a)
     graph_call(s->backend, &s->memory, op, a);
 }
 
-static double sum_losses(struct loop *l, int32_t tokens, int32_t rows)
+static double sum_losses(struct loop *l, const struct extent *e)
 {
     const struct session *s = l->s;
     const struct tensor t =
-        graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, tokens, rows);
+        graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, e);
     double sum = 0;
     s->backend->download(s->backend->device, l->losses, t.data,
-                         (size_t)rows * sizeof(float));
-    for (int32_t i = 0; i < rows; i++)
+                         (size_t)t.rows * sizeof(float));
+    for (int32_t i = 0; i < t.rows; i++)
         sum += l->losses[i];
     return sum;
 }
@@ -77,10 +77,10 @@ static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t en
     call(s, OP_zero, &zero);
     for (int64_t b = begin; b < end; b += s->course.batch_rows) {
         const int64_t e = b + s->course.batch_rows < end ? b + s->course.batch_rows : end;
-        const int32_t tokens = session_load_batch(s, SPLIT_TRAIN, l->order, b, e);
-        graph_run(&s->train_graph, s->backend, &s->memory, tokens, (int32_t)(e - b),
-                  &step);
-        log->loss += sum_losses(l, tokens, (int32_t)(e - b));
+        const struct extent rows = session_load_batch(s, SPLIT_TRAIN, l->order, b, e);
+        const int32_t tokens = rows.of[ROWS_TOKENS];
+        graph_run(&s->train_graph, s->backend, &s->memory, &rows, &step);
+        log->loss += sum_losses(l, &rows);
         log->tokens += tokens;
         step.token_base += (uint32_t)tokens;
     }
@@ -455,29 +455,31 @@ static void fill_outcome(struct loop *l, struct train_outcome *out)
     }
     out->stopped_early =
         l->done < s->course.updates && selection_wants_stop(&l->selection);
-    out->flops = batches ? graph_flops(&s->train_graph, (int32_t)(out->tokens / batches),
-                                       (int32_t)(out->samples / batches)) *
-                               (double)batches
-                         : 0;
+    if (batches == 0)
+        return;
+    const int32_t rows = (int32_t)(out->samples / batches);
+    const struct extent mean = extent_of((int32_t)(out->tokens / batches), rows, rows);
+    out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
 }
 
 int train_run(struct session *s, const struct train_place *place,
               struct train_outcome *out, struct err *err)
 {
     const struct trial *t = &s->trial;
-    struct loop l = {.s = s,
-                     .place = place,
-                     .schedule = schedule_make(t->lr_scheduler_type, t->warmup_steps,
-                                               s->course.updates),
-                     .learning_rate = t->learning_rate,
-                     .max_grad_norm = t->max_grad_norm,
-                     .eval_steps = t->eval_steps,
-                     .save_steps = t->save_steps,
-                     .save_limit = t->save_total_limit,
-                     .order = xmalloc((size_t)s->course.rows * sizeof *l.order),
-                     .epoch = -1,
-                     .losses = xmalloc((size_t)s->sequence_budget * sizeof *l.losses),
-                     .evaluations = json_array()};
+    struct loop l = {
+        .s = s,
+        .place = place,
+        .schedule =
+            schedule_make(t->lr_scheduler_type, t->warmup_steps, s->course.updates),
+        .learning_rate = t->learning_rate,
+        .max_grad_norm = t->max_grad_norm,
+        .eval_steps = t->eval_steps,
+        .save_steps = t->save_steps,
+        .save_limit = t->save_total_limit,
+        .order = xmalloc((size_t)s->course.rows * sizeof *l.order),
+        .epoch = -1,
+        .losses = xmalloc((size_t)s->budget.of[ROWS_PICKED] * sizeof *l.losses),
+        .evaluations = json_array()};
     *out = (struct train_outcome){0};
     int rc = selection_init(&l.selection, t, err);
     list_pieces(&l);

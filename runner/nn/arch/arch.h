@@ -15,8 +15,7 @@ struct arch {
     const char *adalora_targets;                /* and for AdaLoRA */
     bool positions_behind_pad; /* positions start at pad_token_id + 1 (fairseq's way) */
     int (*declare)(struct net *net, struct err *err);
-    int (*record)(const struct net *net, struct graph *g,
-                  bool training); /* returns the logits */
+    int (*record)(const struct net *net, struct graph *g); /* returns the logits */
 };
 
 const struct arch *arch_find(const char *model_type,

@@ -25,12 +25,12 @@ static int declare(struct net *net, struct err *err)
     return rc;
 }
 
-static int record(const struct net *net, struct graph *g, bool training)
+static int record(const struct net *net, struct graph *g)
 {
-    int x = encoder_record(net, &encoder, g, training);
-    x = g_act(g, net_record_linear(net, g, "bert.pooler.dense", x, training), ACT_tanh);
-    x = g_dropout(g, x, training ? net->classifier_dropout : 0);
-    return net_record_linear(net, g, "classifier", x, training);
+    int x = g_pick(g, encoder_record(net, &encoder, g));
+    x = g_act(g, net_record_linear(net, g, "bert.pooler.dense", x), ACT_tanh);
+    x = g_dropout(g, x, net->classifier_dropout);
+    return net_record_linear(net, g, "classifier", x);
 }
 
 const struct arch arch_bert = {

@@ -187,35 +187,30 @@ int encoder_declare(struct net *net, const struct encoder *e, struct err *err)
 /* --- the graph --- */
 
 static int record_linear(const struct net *net, const struct encoder *e, struct graph *g,
-                         int l, enum encoder_linear which, int x, bool training)
+                         int l, enum encoder_linear which, int x)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s.%d.%s", e->layers, l, e->names->linears[which]);
-    return net_record_linear(net, g, path, x, training);
+    return net_record_linear(net, g, path, x);
 }
 
 static int record_layer(const struct net *net, const struct encoder *e, struct graph *g,
-                        int l, int x, bool training)
+                        int l, int x)
 {
-    const float p = training ? net->hidden_dropout : 0;
+    const float p = net->hidden_dropout;
     int qkv[3];
 
     graph_segment(g, true);
     for (int i = 0; i < 3; i++)
-        qkv[i] = record_linear(net, e, g, l, (enum encoder_linear)(ENC_QUERY + i), x,
-                               training);
-    int h = net_record_attention(net, g, l, qkv[0], qkv[1], qkv[2], training);
-    if (l == net->layers - 1) {
-        h = g_gather(g, h, g->slots[SLOT_first]);
-        x = g_gather(g, x, g->slots[SLOT_first]);
-    }
-    h = record_linear(net, e, g, l, ENC_OUT, h, training);
+        qkv[i] = record_linear(net, e, g, l, (enum encoder_linear)(ENC_QUERY + i), x);
+    int h = net_record_attention(net, g, l, qkv[0], qkv[1], qkv[2]);
+    h = record_linear(net, e, g, l, ENC_OUT, h);
     h = g_dropout(g, h, e->attention_dropout ? p : 0);
-    x = net_record_sublayer(net, g, l, true, h, x, training);
+    x = net_record_sublayer(net, g, l, true, h, x);
 
-    h = g_act(g, record_linear(net, e, g, l, ENC_UP, x, training), net->act);
-    h = g_dropout(g, record_linear(net, e, g, l, ENC_DOWN, h, training), p);
-    x = net_record_sublayer(net, g, l, false, h, x, training);
+    h = g_act(g, record_linear(net, e, g, l, ENC_UP, x), net->act);
+    h = g_dropout(g, record_linear(net, e, g, l, ENC_DOWN, h), p);
+    x = net_record_sublayer(net, g, l, false, h, x);
     graph_segment(g, false);
     return x;
 }
@@ -224,11 +219,10 @@ static int table(const struct encoder *e, struct graph *g, const char *name)
 {
     char path[PATH_SIZE];
     snprintf(path, sizeof path, "%s.%s.weight", e->embeddings, name);
-    return g_param(g, path);
+    return g_table(g, path);
 }
 
-int encoder_record(const struct net *net, const struct encoder *e, struct graph *g,
-                   bool training)
+int encoder_record(const struct net *net, const struct encoder *e, struct graph *g)
 {
     char norm[PATH_SIZE];
     int x = net_record_embed(
@@ -236,8 +230,8 @@ int encoder_record(const struct net *net, const struct encoder *e, struct graph 
         net->token_types ? table(e, g, "token_type_embeddings") : -1);
     snprintf(norm, sizeof norm, "%s.LayerNorm", e->embeddings);
     x = net_record_layernorm(net, g, norm, x);
-    x = g_dropout(g, x, training ? net->hidden_dropout : 0);
+    x = g_dropout(g, x, net->hidden_dropout);
     for (int l = 0; l < net->layers; l++)
-        x = record_layer(net, e, g, l, x, training);
+        x = record_layer(net, e, g, l, x);
     return x;
 }

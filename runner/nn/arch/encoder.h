@@ -6,8 +6,7 @@
  *     x = LN([dropout](o(attention(q x, k x, v x))) + x)
  *     x = LN(dropout(down(act(up x))) + x)
  * A family is a table of names: where its modules lie, what its config.json calls the
- * numbers. Classifiers read the first token of each sequence, so behind the last layer's
- * attention only those rows are computed. */
+ * numbers. */
 #ifndef RUNNER_NN_ARCH_ENCODER_H
 #define RUNNER_NN_ARCH_ENCODER_H
 
@@ -47,8 +46,7 @@ struct encoder {
 
 /* Reads config.json and the trial's dropouts into the net, declares the encoder. */
 int encoder_declare(struct net *net, const struct encoder *e, struct err *err);
-/* The last hidden state of each sequence's first token: sequences x hidden. */
-int encoder_record(const struct net *net, const struct encoder *e, struct graph *g,
-                   bool training);
+/* The hidden states of all tokens: tokens x hidden. */
+int encoder_record(const struct net *net, const struct encoder *e, struct graph *g);
 
 #endif

@@ -28,12 +28,12 @@ static int declare(struct net *net, struct err *err)
     return rc;
 }
 
-static int record(const struct net *net, struct graph *g, bool training)
+static int record(const struct net *net, struct graph *g)
 {
-    const float p = training ? net->classifier_dropout : 0;
-    int x = g_dropout(g, encoder_record(net, &encoder, g, training), p);
-    x = g_act(g, net_record_linear(net, g, "classifier.dense", x, training), ACT_tanh);
-    return net_record_linear(net, g, "classifier.out_proj", g_dropout(g, x, p), training);
+    const float p = net->classifier_dropout;
+    int x = g_dropout(g, g_pick(g, encoder_record(net, &encoder, g)), p);
+    x = g_act(g, net_record_linear(net, g, "classifier.dense", x), ACT_tanh);
+    return net_record_linear(net, g, "classifier.out_proj", g_dropout(g, x, p));
 }
 
 #define ROBERTA(identifier, type, class_prefix)                                          \

@@ -119,11 +119,11 @@ static int part(struct graph *g, const struct linear_site *s, const char *name)
 }
 
 static int record_linear(const struct net *net, struct graph *g,
-                         const struct linear_site *s, int x, int y, bool training)
+                         const struct linear_site *s, int x, int y)
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)net->trial->lora_dropout : 0;
+    const float p = (float)net->trial->lora_dropout;
     int u = g_linear(g, g_dropout(g, x, p), part(g, s, "lora_A"), -1, 1);
     u = g_colscale(g, u, part(g, s, "lora_E"), -1);
     g_linear_onto(g, y, u, part(g, s, "lora_B"), s->scale);

@@ -111,10 +111,9 @@ static enum act non_linearity(const struct net *net)
 }
 
 static int record_sublayer(const struct net *net, struct graph *g,
-                           const struct sublayer *s, int h, int residual, bool training)
+                           const struct sublayer *s, int h, int residual)
 {
     const struct bottleneck_kind *k = bottleneck_kind(net->trial);
-    (void)training;
     const int sum = g_add(g, h, residual);
     if (!has_adapter(net, s))
         return net_record_layernorm(net, g, s->norm, sum);

@@ -80,7 +80,7 @@ void dora_derive(struct net *net, const struct backend *backend,
                        *m = net_site_param(net, s, MAGNITUDE);
     float *values = xmalloc((size_t)param_size(w) * sizeof *values);
     float *norms = xmalloc((size_t)s->out * sizeof *norms);
-    backend->weight_unpack(backend->device, &w->spec, w->value.data, values);
+    backend->weight_unpack(backend->device, &w->spec, w->prepared.data, values);
     for (int32_t r = 0; r < s->out; r++)
         norms[r] = (float)square(values + (size_t)r * s->in, s->in);
     upload(backend, net_site_param(net, s, SQUARES), norms);

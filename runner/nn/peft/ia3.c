@@ -81,9 +81,9 @@ static int record_input(const struct net *net, struct graph *g,
 }
 
 static int record_linear(const struct net *net, struct graph *g,
-                         const struct linear_site *s, int x, int y, bool training)
+                         const struct linear_site *s, int x, int y)
 {
-    (void)net, (void)x, (void)training;
+    (void)net, (void)x;
     return s->rank && !s->scales_input ? g_colscale(g, y, factor(g, s), -1) : y;
 }
 

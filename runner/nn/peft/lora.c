@@ -168,11 +168,11 @@ static int attach(struct net *net, struct err *err)
 }
 
 static int record_linear(const struct net *net, struct graph *g,
-                         const struct linear_site *s, int x, int y, bool training)
+                         const struct linear_site *s, int x, int y)
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)net->trial->lora_dropout : 0;
+    const float p = (float)net->trial->lora_dropout;
     if (net->trial->use_dora)
         return dora_record(net, g, s, x, p);
     lora_record_onto(g, s, g_dropout(g, x, p), y);

@@ -56,9 +56,9 @@ struct method {
     int (*input)(const struct net *net, struct graph *g, const struct linear_site *site,
                  int x);
     int (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,
-                  int x, int y, bool training);
+                  int x, int y);
     int (*sublayer)(const struct net *net, struct graph *g, const struct sublayer *s,
-                    int h, int residual, bool training);
+                    int h, int residual);
     /* The virtual tokens, one a row; recorded first, kept in graph.prompt. */
     int (*prompt)(const struct net *net, struct graph *g);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);

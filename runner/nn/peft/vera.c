@@ -73,11 +73,11 @@ static int vector(struct graph *g, const struct linear_site *s, const char *name
 }
 
 static int record_linear(const struct net *net, struct graph *g,
-                         const struct linear_site *s, int x, int y, bool training)
+                         const struct linear_site *s, int x, int y)
 {
     if (!s->rank)
         return y;
-    const float p = training ? (float)net->trial->vera_dropout : 0;
+    const float p = (float)net->trial->vera_dropout;
     const int a = g_slice(g, g_param(g, VERA_A), 0, s->in);
     const int b = g_rows(g, g_param(g, VERA_B), s->out);
     int u = g_linear(g, g_dropout(g, x, p), a, -1, 1);

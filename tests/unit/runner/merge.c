@@ -153,9 +153,9 @@ static void test_folders(void **state)
 static void logits_of(struct session *s, const struct graph *g, float *out)
 {
     const struct op_step step = {.seed = 0};
-    const int32_t tokens = session_load_batch(s, SPLIT_EVAL, NULL, 0, 4);
-    graph_run(g, s->backend, &s->memory, tokens, 4, &step);
-    const struct tensor t = graph_tensor(g, &s->memory, g->logits, tokens, 4);
+    const struct extent e = session_load_batch(s, SPLIT_EVAL, NULL, 0, 4);
+    graph_run(g, s->backend, &s->memory, &e, &step);
+    const struct tensor t = graph_tensor(g, &s->memory, g->logits, &e);
     s->backend->download(s->backend->device, out, t.data, 12 * sizeof *out);
 }
 

@@ -278,10 +278,10 @@ static double loss_now(struct session *s)
     const struct op_step step = {.seed = 0, .loss_scale = 0.25f};
     float losses[4];
     double sum = 0;
-    const int32_t tokens = session_load_batch(s, SPLIT_TRAIN, NULL, 0, 4);
-    graph_run(&s->train_graph, s->backend, &s->memory, tokens, 4, &step);
+    const struct extent e = session_load_batch(s, SPLIT_TRAIN, NULL, 0, 4);
+    graph_run(&s->train_graph, s->backend, &s->memory, &e, &step);
     const struct tensor t =
-        graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, tokens, 4);
+        graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, &e);
     s->backend->download(s->backend->device, losses, t.data, sizeof losses);
     for (int i = 0; i < 4; i++)
         sum += losses[i];
@@ -303,7 +303,7 @@ static void hold_dora_factor(struct session *s, const struct param *moved, doubl
         if (!m || m == moved)
             continue;
         float *values = xmalloc((size_t)param_size(w) * sizeof *values);
-        s->backend->weight_unpack(s->backend->device, &w->spec, w->value.data, values);
+        s->backend->weight_unpack(s->backend->device, &w->spec, w->prepared.data, values);
         lora_add(values, t, a->value.data, b->value.data);
         for (int32_t r = 0; r < t->out; r++) {
             double square = 0;
