@@ -9,6 +9,7 @@
 
 #include "kernels/cuda/philox.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/dropout.h"
 
 enum { HEAD_DIM_MAX = 512, ATTENTION_WARPS = 4 };
 #define ATTENTION_BLOCK dim3(WARP, ATTENTION_WARPS)
@@ -68,7 +69,7 @@ __device__ inline float dot(const float *a, const float *b, int n)
 
 __device__ inline float mask_of(const struct attention &at, int t, int head, int j)
 {
-    return at.dropout ? mask_at(at.mask, t, (uint32_t)head * 65536 + j) : 1.0f;
+    return at.dropout ? mask_at(at.mask, t, DROPOUT_COL(head, j)) : 1.0f;
 }
 
 /* Runs `kernel<n>` for the least n of 1, 2, 4, .. with dim <= 32 n: how many columns of a

@@ -76,7 +76,7 @@ static double mask(const struct head *h, int i, int j)
     const struct op_attr *attr = &h->args->attr;
     if (attr->p <= 0)
         return 1;
-    uint32_t col = (uint32_t)h->index * 65536 + j;
+    uint32_t col = DROPOUT_COL(h->index, j);
     if (!dropout_keep(&h->args->step, attr->site, attr->p, h->first + i, col))
         return 0;
     return 1 / (1 - (double)attr->p);

@@ -12,6 +12,7 @@
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/philox.h"
 #include "kernels/cpu/simd/vmath.h"
+#include "kernels/dropout.h"
 
 /* Rows of one head: row i at p + i * step. */
 struct rows {
@@ -174,7 +175,7 @@ INLINE void mask_words(const struct mask_stream *m, const struct head *h, int fi
 {
     const vu lane = {LANES};
     const uint32_t row = m->token_base + (uint32_t)h->first + (uint32_t)first;
-    philox_words(m, lane + row, (uint32_t)(h->index * 16384 + key / 4) - (vu){0}, word);
+    philox_words(m, lane + row, (DROPOUT_COL(h->index, key) >> 2) - (vu){0}, word);
 }
 
 #endif

@@ -220,6 +220,7 @@ static const struct op_case cases[] = {
     {OP_attention, .T = 150, .D = 64, .N = 2, .H = 2, .absent_out = 2},
     {OP_attention, .T = 40, .D = 128, .N = 2, .H = 1, .spread = 4},
     {OP_attention, .T = 300, .D = 40, .N = 1, .H = 1, .P = 2},
+    {OP_attention, .T = 2, .D = 4, .N = 1, .H = 2, .P = 65600, .p = 0.5f, .spread = 4},
     {OP_attention_bwd, .T = 5, .D = 6, .N = 1, .H = 2},
     {OP_attention_bwd, .T = 1, .D = 1, .N = 1, .H = 1},
     {OP_attention_bwd, .T = 37, .D = 24, .N = 4, .H = 3, .pad = 3, .accumulate = 7},
@@ -231,6 +232,7 @@ static const struct op_case cases[] = {
     {OP_attention_bwd, .T = 40, .D = 10, .N = 3, .H = 2, .P = 4, .p = .5f, .causal = 1},
     {OP_attention_bwd, .T = 20, .D = 64, .N = 3, .H = 2, .P = 5, .absent_out = 030},
     {OP_attention_bwd, .T = 20, .D = 64, .N = 3, .H = 2, .P = 5, .absent_out = 007},
+    {OP_attention_bwd, .T = 2, .D = 4, .N = 1, .H = 2, .P = 65600, .p = .5f},
     {OP_attention_bwd, .T = 150, .D = 64, .N = 2, .H = 2, .absent_out = 2},
 
     {OP_gather, .T = 5, .D = 3, .N = 7},
