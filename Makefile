@@ -6,6 +6,8 @@
 #   make simulate   how often verdicts err on sweeps with a known truth
 #   make lint       layers, format, warnings
 #   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)
+#   make docs       renews the pages that are made of tables, man pages and completions in build/
+#   make install    PREFIX=/usr/local DESTDIR=     make uninstall
 #   make deps       the packages alone                       make model      the base model alone
 # Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, V=1 (show commands), NO_INSTALL=1 (never run apt-get).
 
@@ -19,12 +21,13 @@ Q      := $(if $(V),,@)
 PKGS    := sqlite3 libcurl jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
 WARN    := $(if $(WERROR),-Werror )-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
 VERSION  := 0.1.0
+RELEASED := 2026-11-28
 # Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
 PKG_LIBS  = $(eval PKG_LIBS := $(or $(shell pkg-config --libs $(PKGS) 2>/dev/null),$(error libraries or \
             pkg-config are missing: run 'make deps' (it names them and installs them))))$(PKG_LIBS)
 PKG_FLAGS = $(eval PKG_FLAGS := $(if $(PKG_LIBS),$(shell pkg-config --cflags $(PKGS))))$(PKG_FLAGS)
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DPEFTLAB_VERSION=\"$(VERSION)\"
+CPPFLAGS += -I. -D_GNU_SOURCE -DPEFTLAB_VERSION=\"$(VERSION)\" -DPEFTLAB_RELEASED=\"$(RELEASED)\"
 OPT     ?= -O2
 CFLAGS  += -std=gnu11 -g $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -pthread $(PKG_FLAGS)
 LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread

@@ -88,3 +88,40 @@ ROUNDS ?= 200
 crash-store: $(B)/peftlab $(B)/store_rounds
 	@tests/crash/store_rounds.sh $(B) $(ROUNDS)
 .PHONY: crash-store
+
+# The Markdown files with blocks that are made of the program's tables and of headers; tests/cli/docs.bats compares them.
+MADE_OF_TABLES := $(shell grep -l '^<!-- made by peftlab docs: ' README.md docs/*.md $(addsuffix /README.md,$(LAYERS)) 2>/dev/null)
+$(B)/docs.stamp: $(B)/peftlab
+	@echo "  DOCS  $(B)/man $(B)/completions"
+	$(Q)rm -rf $(B)/man && mkdir -p $(B)/completions && $< docs man $(B)/man
+	$(Q)$< docs bash >$(B)/completions/peftlab.bash && $< docs zsh >$(B)/completions/_peftlab
+	@touch $@
+docs: $(B)/docs.stamp
+	@$(B)/peftlab docs fill $(MADE_OF_TABLES)
+docs-check: $(B)/peftlab
+	@$(B)/peftlab docs check $(MADE_OF_TABLES)
+.PHONY: docs docs-check
+
+# make install PREFIX=/usr DESTDIR=folder: the program, the CUDA backend where it was built, man pages, completions, pages and examples.
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+DATADIR    ?= $(PREFIX)/share
+# Patterns, so not quoted as a whole.
+INSTALLED   = $(BINDIR)/peftlab $(LIBDIR)/peftlab $(DATADIR)/doc/peftlab $(DATADIR)/bash-completion/completions/peftlab \
+              $(DATADIR)/zsh/site-functions/_peftlab $(DATADIR)/man/man1/peftlab.1 $(DATADIR)/man/man1/peftlab-*.1 \
+              $(DATADIR)/man/man5/peftlab-*.5
+install: $(B)/peftlab $(B)/docs.stamp
+	@echo "  INST  $(DESTDIR)$(PREFIX)"
+	$(Q)install -Dm755 $(B)/peftlab '$(DESTDIR)$(BINDIR)/peftlab'
+	$(Q)for so in $(wildcard $(B)/peftlab_cuda.so); do install -Dm644 $$so '$(DESTDIR)$(LIBDIR)/peftlab/'$${so##*/}; done
+	$(Q)for n in 1 5; do install -d '$(DESTDIR)$(DATADIR)'/man/man$$n && install -m644 $(B)/man/*.$$n '$(DESTDIR)$(DATADIR)'/man/man$$n; done
+	$(Q)install -Dm644 $(B)/completions/peftlab.bash '$(DESTDIR)$(DATADIR)/bash-completion/completions/peftlab'
+	$(Q)install -Dm644 $(B)/completions/_peftlab '$(DESTDIR)$(DATADIR)/zsh/site-functions/_peftlab'
+	$(Q)install -d '$(DESTDIR)$(DATADIR)/doc/peftlab/docs' && install -m644 README.md CHANGELOG.md '$(DESTDIR)$(DATADIR)/doc/peftlab'
+	$(Q)install -m644 docs/*.md docs/*.png '$(DESTDIR)$(DATADIR)/doc/peftlab/docs'
+	$(Q)for f in $(wildcard $(addprefix examples/*/*.,md yaml jsonl)); do install -Dm644 $$f '$(DESTDIR)$(DATADIR)/doc/peftlab/'$$f; done
+uninstall:
+	@echo "  RM    $(DESTDIR)$(PREFIX)"
+	$(Q)rm -rf $(foreach f,$(INSTALLED),'$(DESTDIR)'$(f))
+.PHONY: install uninstall

@@ -1,5 +1,5 @@
 /* cli/command.h - the commands of the program: one row in commands.def and one file
- * cmd_NAME.c each.
+ * cmd_NAME.c each, in a folder by subject (trial, sweep, store, decide, docs).
  *
  * A command gets its arguments without the program's and its own name, prints results on
  * stdout and talk on stderr, fills `err` and returns its code on failure (main prints it
@@ -13,9 +13,12 @@
 
 struct command {
     const char *name, *usage, *help, *group;
-    const struct opt_table *options; /* for help and documentation; NULL: it parses by
-                                        itself (sub-commands) */
+    const struct opt_table *options; /* for help and documentation; NULL: its verbs have
+                                        them */
     int (*run)(int argc, char **argv, struct err *err);
+    /* Its sub-commands, each with options of its own; NULL past the last. NULL: it has
+     * none. */
+    const struct command *(*verb)(size_t i);
 };
 
 /* Rows that most option tables have. */
@@ -40,5 +43,17 @@ int command_parse(const struct command *c, int argc, char **argv, json_t **value
                   const char **positional, size_t max, size_t *count, bool *done,
                   struct err *err);
 const struct command *command_find(const char *name);
+
+/* A sub-command: how it reads its words, and what it does. */
+#define VERB_WORDS_MAX 256
+struct command_verb {
+    struct command command;
+    size_t max_words; /* VERB_WORDS_MAX at most */
+    int (*run)(const json_t *values, const char *const *words, size_t count,
+               struct err *err);
+};
+/* Runs the verb that argv[0] names, or prints all of them when asked for help. */
+int command_run_verb(const char *name, const struct command_verb *const *verbs,
+                     size_t count, int argc, char **argv, struct err *err);
 
 #endif

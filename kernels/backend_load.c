@@ -8,22 +8,26 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Newly allocated; NULL where it cannot be told. */
-static char *program_folder(void)
+/* The program's own folder, or one relative to it; newly allocated, NULL where it cannot be
+ * told. */
+static char *beside_program(const char *name)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n <= 0)
         return NULL;
     path[n] = 0;
-    return fs_dirname(path);
+    char *own = fs_dirname(path), *folder = fs_join(own, name);
+    free(own);
+    return folder;
 }
 
 /* Newly allocated; NULL when it is nowhere. */
 static char *find(const char *file)
 {
     const char *named = getenv("PEFTLAB_BACKEND_DIR");
-    char *folders[] = {named && *named ? xstrdup(named) : NULL, program_folder()};
+    char *folders[] = {named && *named ? xstrdup(named) : NULL, beside_program("."),
+                       beside_program("../lib/peftlab")}; /* where it is installed */
     char *found = NULL;
     for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
         char *path = folders[i] && !found ? fs_join(folders[i], file) : NULL;

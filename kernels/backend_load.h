@@ -1,7 +1,7 @@
 /* kernels/backend_load.h - backends that come as shared objects.
  *
  * An object exports one symbol, `peftlab_backend_entry`. It is looked for in the folder
- * PEFTLAB_BACKEND_DIR, then next to the program, opened once and never closed. The
+ * PEFTLAB_BACKEND_DIR, then next to the program, then in ../lib/peftlab, opened once and never closed. The
  * program gives it a table of its own functions (an object has no other access to them)
  * and a signature; the object answers with a table of ops, or NULL and a reason: it was
  * built for other ops or shapes, or there is no device. */

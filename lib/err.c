@@ -5,22 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const texts[] = {"ok",
-#define X(name, text, status) text,
-                                    ERR_CODES(X)
-#undef X
-};
-
-static const int statuses[] = {0,
-#define X(name, text, status) status,
-                               ERR_CODES(X)
-#undef X
+static const struct err_kind kinds[] = {
+    {"ok", 0, "done", ""},
+#define ERROR(name, text, status, meaning, advice) {text, status, meaning, advice},
+#include "lib/errors.def"
+#undef ERROR
 };
 
 /* A code that is none, from a cast gone wrong, counts as a bug. */
-static size_t row_of(enum err_code code)
+static const struct err_kind *kind_of(enum err_code code)
 {
-    return (size_t)code < sizeof texts / sizeof *texts ? (size_t)code : ERR_BUG;
+    const struct err_kind *kind = err_kind_at(code);
+    return kind ? kind : &kinds[ERR_BUG];
 }
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
@@ -74,10 +70,15 @@ void err_clear(struct err *err)
 
 int err_exit_status(enum err_code code)
 {
-    return statuses[row_of(code)];
+    return kind_of(code)->status;
 }
 
 const char *err_code_text(enum err_code code)
 {
-    return texts[row_of(code)];
+    return kind_of(code)->text;
+}
+
+const struct err_kind *err_kind_at(size_t i)
+{
+    return i < sizeof kinds / sizeof *kinds ? &kinds[i] : NULL;
 }

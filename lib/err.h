@@ -9,35 +9,18 @@
  * tabs a blank), so that a message that quotes a file from elsewhere may go to a terminal,
  * a log or the store.
  *
- * Each code carries the exit status that the command line ends with (docs/exit-codes in
- * README). */
+ * Each code carries the exit status that the command line ends with, and what a script
+ * should do about it (lib/errors.def; docs/exit-codes.md is made of it). */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H
 
-#define ERR_CODES(X)                                                                     \
-    X(FAILED, "failed", 1) /* ran, but a check was not met or some trial failed */       \
-    X(USAGE, "usage", 2)   /* flags and arguments */                                     \
-    X(PARSE, "bad input",                                                                \
-      65) /* a file or a row that cannot be read as what it should be */                 \
-    X(NOINPUT, "no such input",                                                          \
-      66) /* a named file, trial, sweep or experiment is not there */                    \
-    X(DEVICE, "unavailable", 69) /* a backend, program or service cannot be used */      \
-    X(BUG, "internal error",                                                             \
-      70) /* should not happen; the message says "this is a bug" */                      \
-    X(NOMEM, "out of memory",                                                            \
-      71) /* sizes that come from input; small allocations die in xmalloc */             \
-    X(IO, "i/o error", 74) /* read, write, rename, disk full */                          \
-    X(BUSY, "temporary failure",                                                         \
-      75) /* locked store, preempted: trying again may help */                           \
-    X(CONFIG, "bad configuration",                                                       \
-      78) /* unknown key, value out of range, impossible combination: never retried */   \
-    X(NAN, "not a number", 79) /* training diverged */
+#include <stddef.h>
 
 enum err_code {
     ERR_OK = 0,
-#define X(name, text, status) ERR_##name,
-    ERR_CODES(X)
-#undef X
+#define ERROR(name, text, status, meaning, advice) ERR_##name,
+#include "lib/errors.def"
+#undef ERROR
 };
 
 struct err {
@@ -65,5 +48,12 @@ int err_code(const struct err *err);
 void err_clear(struct err *err);
 int err_exit_status(enum err_code code); /* 0 for ERR_OK */
 const char *err_code_text(enum err_code code);
+
+struct err_kind {
+    const char *text;
+    int status;
+    const char *meaning, *advice; /* for documentation; advice "": none */
+};
+const struct err_kind *err_kind_at(size_t i); /* in order of status; NULL: no more */
 
 #endif

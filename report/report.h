@@ -7,7 +7,7 @@
  * Deterministic: the same store rows and options give the same bytes; no clock, host or
  * path of the reader enters. No script, no network; everything from the store is escaped.
  *
- * House rules (reference/report-and-cost.md section 7): a takeaway carries a number, a
+ * House rules: a takeaway carries a number, a
  * comparison and its uncertainty, and says "cannot tell" when the interval crosses the
  * line; predictions look different from measurements everywhere (class "predicted"). */
 #ifndef REPORT_REPORT_H

@@ -22,7 +22,7 @@ static const struct opt_def rows[] = {
 
 const struct opt_table trial_options = {"trial", rows, ARRAY_LEN(rows)};
 
-static bool reads(const struct opt_def *def, const struct method *method)
+bool trial_reads(const struct opt_def *def, const struct method *method)
 {
     return !(def->flags & OPT_OF_METHOD) || method_reads(method, def->key);
 }
@@ -66,7 +66,7 @@ void trial_init(struct trial *t, const json_t *resolved)
     const struct method *method = method_of(resolved, NULL);
     *t = (struct trial){.json = resolved, .filled = json_copy((json_t *)resolved)};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].preset && reads(&rows[i], method) &&
+        if (rows[i].preset && trial_reads(&rows[i], method) &&
             !json_object_get(resolved, rows[i].key))
             json_object_set_new(t->filled, rows[i].key, opt_default(&rows[i]));
         read_member(&rows[i], t->filled, (char *)t + offsets[i]);
@@ -87,7 +87,7 @@ static const char *nearest_read(const char *key, const struct method *method)
     const char *names[ARRAY_LEN(rows)];
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (reads(&rows[i], method))
+        if (trial_reads(&rows[i], method))
             names[n++] = rows[i].key;
     return str_nearest(key, names, n);
 }
@@ -134,7 +134,7 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
 {
     json_t *given = json_object_get(values, def->key);
     const bool has = given && !json_is_null(given);
-    if (!reads(def, method)) {
+    if (!trial_reads(def, method)) {
         const char *near = has ? nearest_read(def->key, method) : NULL;
         return !has ? 0
                     : err_set(err, ERR_CONFIG, "method '%s' does not read '%s'%s%s%s",

@@ -42,6 +42,10 @@ struct trial {
 
 extern const struct opt_table trial_options;
 
+struct method;
+/* Whether a method reads the key of this row. */
+bool trial_reads(const struct opt_def *def, const struct method *method);
+
 /* The trial of a resolved tree, which must outlive it. */
 void trial_init(struct trial *t, const json_t *resolved);
 void trial_release(struct trial *t);

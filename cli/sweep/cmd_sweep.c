@@ -8,7 +8,6 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "lib/text_table.h"
 #include "runner/trial.h"
 #include "sweep/run/clone.h"
 #include <stdio.h>
@@ -216,68 +215,52 @@ static int resume_command(const json_t *values, const char *const *words, size_t
     return rc;
 }
 
-static const struct sweep_verb plan_verb = {
-    {"plan", "sweep plan FILE [--json] [--jobs N] [key=value ...]",
-     "Lists the trials of a sweep file with memory and time. Nothing is run or written.",
-     NULL, &plan_options, NULL},
-    SWEEP_OVERRIDES_MAX,
-    plan_command};
-static const struct sweep_verb run_verb = {
-    {"run", "sweep run FILE [--store FILE] [--jobs N] [key=value ...]",
-     "Runs what is not finished; the same command again goes on.", NULL, &run_options,
-     NULL},
-    SWEEP_OVERRIDES_MAX,
-    run_command};
-static const struct sweep_verb resume_verb = {
-    {"resume", "sweep resume SWEEP [--jobs N]",
-     "Goes on with a sweep of the store, as 'run' with the file that it was run from.",
-     NULL, &resume_options, NULL},
-    1,
-    resume_command};
+static const struct command_verb plan_verb = {
+    .command = {.name = "plan",
+                .usage = "sweep plan FILE [--json] [--jobs N] [key=value ...]",
+                .help = "Lists the trials of a sweep file with memory and time. Nothing "
+                        "is run or written.",
+                .options = &plan_options},
+    .max_words = VERB_WORDS_MAX,
+    .run = plan_command,
+};
+static const struct command_verb run_verb = {
+    .command = {.name = "run",
+                .usage = "sweep run FILE [--store FILE] [--jobs N] [key=value ...]",
+                .help = "Runs what is not finished; the same command again goes on.",
+                .options = &run_options},
+    .max_words = VERB_WORDS_MAX,
+    .run = run_command,
+};
+static const struct command_verb resume_verb = {
+    .command = {.name = "resume",
+                .usage = "sweep resume SWEEP [--jobs N]",
+                .help = "Goes on with a sweep of the store, as 'run' with the file that "
+                        "it was run from.",
+                .options = &resume_options},
+    .max_words = 1,
+    .run = resume_command,
+};
 
-static const struct sweep_verb *const verbs[] = {
+static const struct command_verb *const verbs[] = {
     &plan_verb,   &run_verb,          &sweep_verb_status, &sweep_verb_stop,
     &resume_verb, &sweep_verb_retire, &sweep_verb_clone};
 
-static int do_verb(const struct sweep_verb *v, int argc, char **argv, struct err *err)
+static const struct command *verb_at(size_t i)
 {
-    const char *words[SWEEP_OVERRIDES_MAX];
-    size_t count = 0;
-    bool done = false;
-    json_t *values = NULL;
-    int rc = command_parse(&v->command, argc, argv, &values, words, v->max_words, &count,
-                           &done, err);
-    if (rc == 0 && !done)
-        rc = v->run(values, words, count, err);
-    json_decref(values);
-    return rc;
+    return i < ARRAY_LEN(verbs) ? &verbs[i]->command : NULL;
 }
 
 static int sweep_command(int argc, char **argv, struct err *err)
 {
-    const char *names[ARRAY_LEN(verbs)];
-    bool help = argc > 0 && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"));
-    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        names[i] = verbs[i]->command.name;
-        if (argc > 0 && !strcmp(argv[0], names[i]))
-            return do_verb(verbs[i], argc - 1, argv + 1, err);
-        if (help)
-            text_print(stdout, "peftlab %s\n    %s\n", verbs[i]->command.usage,
-                       verbs[i]->command.help);
-    }
-    if (help)
-        return 0;
-    const char *near = argc > 0 ? str_nearest(argv[0], names, ARRAY_LEN(verbs)) : NULL;
-    return err_set(err, ERR_USAGE,
-                   "sweep needs one of plan, run, status, stop, resume, retire, "
-                   "clone%s%s%s; see 'peftlab sweep "
-                   "--help'",
-                   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    return command_run_verb("sweep", verbs, ARRAY_LEN(verbs), argc, argv, err);
 }
 
-const struct command cmd_sweep = {"sweep",
-                                  "sweep plan|run|status|stop|resume|retire|clone ...",
-                                  "plan and run many trials from one file",
-                                  "experiments",
-                                  NULL,
-                                  sweep_command};
+const struct command cmd_sweep = {
+    .name = "sweep",
+    .usage = "sweep plan|run|status|stop|resume|retire|clone ...",
+    .help = "Plan and run many trials from one file.",
+    .group = "Trials",
+    .run = sweep_command,
+    .verb = verb_at,
+};

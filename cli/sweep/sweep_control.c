@@ -181,25 +181,37 @@ static int clone_command(const json_t *values, const char *const *words, size_t 
     return rc;
 }
 
-const struct sweep_verb sweep_verb_status = {{"status", "sweep status [SWEEP] [--watch]",
-                                              "Shows the sweeps of a store, or one.",
-                                              NULL, &status_options, NULL},
-                                             1,
-                                             status_command};
-const struct sweep_verb sweep_verb_stop = {{"stop", "sweep stop SWEEP [--now]",
-                                            "No further trials of a sweep are started.",
-                                            NULL, &stop_options, NULL},
-                                           1,
-                                           stop_command};
-const struct sweep_verb sweep_verb_retire = {
-    {"retire", "sweep retire TRIAL",
-     "Ends a trial for good, also while it runs; it keeps its numbers.", NULL,
-     &retire_options, NULL},
-    1,
-    retire_command};
-const struct sweep_verb sweep_verb_clone = {
-    {"clone", "sweep clone TRIAL [--warm] key=value ...",
-     "Adds a trial like another with other keys to its sweep, also while it runs.", NULL,
-     &clone_options, NULL},
-    SWEEP_OVERRIDES_MAX,
-    clone_command};
+const struct command_verb sweep_verb_status = {
+    .command = {.name = "status",
+                .usage = "sweep status [SWEEP] [--watch]",
+                .help = "Shows the sweeps of a store, or one.",
+                .options = &status_options},
+    .max_words = 1,
+    .run = status_command,
+};
+const struct command_verb sweep_verb_stop = {
+    .command = {.name = "stop",
+                .usage = "sweep stop SWEEP [--now]",
+                .help = "No further trials of a sweep are started.",
+                .options = &stop_options},
+    .max_words = 1,
+    .run = stop_command,
+};
+const struct command_verb sweep_verb_retire = {
+    .command = {.name = "retire",
+                .usage = "sweep retire TRIAL",
+                .help =
+                    "Ends a trial for good, also while it runs; it keeps its numbers.",
+                .options = &retire_options},
+    .max_words = 1,
+    .run = retire_command,
+};
+const struct command_verb sweep_verb_clone = {
+    .command = {.name = "clone",
+                .usage = "sweep clone TRIAL [--warm] key=value ...",
+                .help = "Adds a trial like another with other keys to its sweep, also "
+                        "while it runs.",
+                .options = &clone_options},
+    .max_words = VERB_WORDS_MAX,
+    .run = clone_command,
+};

@@ -7,15 +7,7 @@
 #include "sweep/sweep.h"
 #include <jansson.h>
 
-/* How a verb reads its words, and what it does. */
-struct sweep_verb {
-    struct command command;
-    size_t max_words;
-    int (*run)(const json_t *values, const char *const *words, size_t count,
-               struct err *err);
-};
-
-extern const struct sweep_verb sweep_verb_status, sweep_verb_stop, sweep_verb_retire,
+extern const struct command_verb sweep_verb_status, sweep_verb_stop, sweep_verb_retire,
     sweep_verb_clone;
 
 /* What sweep/ has to ask the trainer. */
@@ -24,7 +16,5 @@ extern const struct sweep_hooks sweep_trainer;
 int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
                      struct err *err);
 void sweep_print_json(json_t *value); /* takes it over */
-
-#define SWEEP_OVERRIDES_MAX 256
 
 #endif

@@ -201,7 +201,7 @@ static int run(int argc, char **argv, struct err *err)
 const struct command cmd_tokenize = {
     .name = "tokenize",
     .usage = "tokenize MODEL [--max-length N] [--no-special] [--decode] < rows.jsonl",
-    .help = "turn rows of text into token ids, or ids into text",
+    .help = "Turn rows of text into token ids, or ids into text.",
     .group = "Models and data",
     .options = &options,
     .run = run,

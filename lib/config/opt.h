@@ -81,7 +81,22 @@ int opt_parse_args(const struct opt_table *t, int argc, char **argv, json_t **va
                    size_t *positional_count, bool *help, struct err *err);
 /* Help text grouped by `group`, 90 columns. as_flags: "--rank N", else "rank: N". */
 void opt_print_help(const struct opt_table *t, bool as_flags, FILE *f);
-/* Rows as a Markdown table, for docs. */
-void opt_print_markdown(const struct opt_table *t, struct buf *out);
+/* Groups in the order of their first rows; start with *row = 0. */
+bool opt_next_group(const struct opt_table *t, size_t *row, const char **group);
+
+/* Pieces of documentation (cli/docs/). */
+const char *opt_metavar(const struct opt_def *def); /* "N", "DIR"; "" for booleans */
+void opt_put_flag(struct buf *out, const struct opt_def *def); /* "--train-data" */
+/* help [choices or range; default; required]; owned by the caller */
+char *opt_describe(const struct opt_def *def);
+struct opt_markdown {
+    bool as_flags;
+    const char *group; /* only this one's rows; NULL: all */
+    const char *extra; /* heading of a further column, before the meaning; NULL: none */
+    void (*put_extra)(struct buf *out, const struct opt_def *def);
+};
+/* Rows as a Markdown table. */
+void opt_print_markdown(const struct opt_table *t, const struct opt_markdown *how,
+                        struct buf *out);
 
 #endif

@@ -15,21 +15,26 @@ static const char *const type_metavars[] = {
     [OPT_ANY] = "VALUE",
 };
 
-static const char *metavar_of(const struct opt_def *def)
+const char *opt_metavar(const struct opt_def *def)
 {
     return def->metavar ? def->metavar : type_metavars[def->type];
 }
 
+void opt_put_flag(struct buf *b, const struct opt_def *def)
+{
+    buf_str_add(b, "--");
+    for (const char *p = def->key; *p; p++)
+        buf_char(b, *p == '_' ? '-' : *p);
+}
+
 static void put_name(struct buf *b, const struct opt_def *def, bool as_flag)
 {
-    const char *metavar = metavar_of(def);
+    const char *metavar = opt_metavar(def);
     if (!as_flag) {
         buf_printf(b, "%s%s%s", def->key, *metavar ? ": " : "", metavar);
         return;
     }
-    buf_str_add(b, "--");
-    for (const char *p = def->key; *p; p++)
-        buf_char(b, *p == '_' ? '-' : *p);
+    opt_put_flag(b, def);
     if (*metavar)
         buf_printf(b, " %s", metavar);
 }
@@ -67,7 +72,7 @@ static void put_limits(struct buf *b, const struct opt_def *def)
 }
 
 /* help text [choices or range; default; required] */
-static char *describe(const struct opt_def *def)
+char *opt_describe(const struct opt_def *def)
 {
     struct buf b = BUF_INIT, facts = BUF_INIT;
     buf_str_add(&b, def->help ? def->help : "");
@@ -111,7 +116,7 @@ static void print_row(const struct opt_def *def, bool as_flags, FILE *f)
 {
     struct buf name = BUF_INIT;
     put_name(&name, def, as_flags);
-    char *text = describe(def);
+    char *text = opt_describe(def);
     if (name.len + 4 > INDENT)
         fprintf(f, "  %s\n%*s", buf_str(&name), INDENT, "");
     else
@@ -137,16 +142,16 @@ static bool group_seen(const struct opt_table *t, size_t row)
 
 void opt_print_help(const struct opt_table *t, bool as_flags, FILE *f)
 {
-    for (size_t i = 0; i < t->count; i++) {
-        if (group_seen(t, i))
-            continue;
-        fprintf(f, "\n%s:\n", group_of(&t->rows[i]));
-        for (size_t j = i; j < t->count; j++)
-            if (!strcmp(group_of(&t->rows[j]), group_of(&t->rows[i])))
-                print_row(&t->rows[j], as_flags, f);
+    const char *group;
+    for (size_t row = 0; opt_next_group(t, &row, &group);) {
+        fprintf(f, "\n%s:\n", group);
+        for (size_t i = 0; i < t->count; i++)
+            if (!strcmp(group_of(&t->rows[i]), group))
+                print_row(&t->rows[i], as_flags, f);
     }
 }
 
+/* Text in a cell of a Markdown table. */
 static void put_cell(struct buf *out, const char *text)
 {
     for (const char *p = text; *p; p++) {
@@ -156,23 +161,68 @@ static void put_cell(struct buf *out, const char *text)
     }
 }
 
-void opt_print_markdown(const struct opt_table *t, struct buf *out)
+static void put_value_cell(struct buf *out, const struct opt_def *def)
 {
-    buf_str_add(out, "| key | value | default | range | meaning |\n"
-                     "|---|---|---|---|---|\n");
+    const char *metavar = opt_metavar(def);
+    struct buf limits = BUF_INIT;
+    put_limits(&limits, def);
+    if (def->type == OPT_CHOICE)
+        put_cell(out, buf_str(&limits));
+    else {
+        put_cell(out, *metavar ? metavar : "true, false");
+        buf_printf(out, "%s%s", limits.len ? ", " : "", buf_str(&limits));
+    }
+    buf_release(&limits);
+}
+
+static void put_name_cell(struct buf *out, const struct opt_def *def, bool as_flag)
+{
+    struct buf flag = BUF_INIT;
+    opt_put_flag(&flag, def);
+    buf_printf(out, "`%s`", as_flag ? buf_str(&flag) : def->key);
+    buf_release(&flag);
+    for (const char *a = def->aliases; a && *a;) {
+        size_t n = strcspn(a, "|");
+        buf_printf(out, ", `%s%.*s`", !as_flag ? "" : n == 1 ? "-" : "--", (int)n, a);
+        a += n + (a[n] == '|');
+    }
+}
+
+void opt_print_markdown(const struct opt_table *t, const struct opt_markdown *how,
+                        struct buf *out)
+{
+    buf_printf(out, "| %s | value | default |%s%s%s meaning |\n|---|---|---|%s---|\n",
+               how->as_flags ? "flag" : "key", how->extra ? " " : "",
+               how->extra ? how->extra : "", how->extra ? " |" : "",
+               how->extra ? "---|" : "");
     for (size_t i = 0; i < t->count; i++) {
         const struct opt_def *def = &t->rows[i];
-        const char *metavar = metavar_of(def);
-        buf_printf(out, "| `%s` | ", def->key);
-        put_cell(out, *metavar ? metavar : "true, false");
+        if (how->group && strcmp(how->group, group_of(def)) != 0)
+            continue;
+        buf_str_add(out, "| ");
+        put_name_cell(out, def, how->as_flags);
+        buf_str_add(out, " | ");
+        put_value_cell(out, def);
         buf_str_add(out, " | ");
         put_cell(out, def->preset                 ? def->preset
                       : def->flags & OPT_REQUIRED ? "required"
-                                                  : "none");
-        buf_str_add(out, " | ");
-        put_limits(out, def);
+                                                  : "");
+        if (how->extra) {
+            buf_str_add(out, " | ");
+            how->put_extra(out, def);
+        }
         buf_str_add(out, " | ");
         put_cell(out, def->help ? def->help : "");
         buf_str_add(out, " |\n");
     }
+}
+
+bool opt_next_group(const struct opt_table *t, size_t *row, const char **group)
+{
+    while (*row < t->count && group_seen(t, *row))
+        ++*row;
+    if (*row >= t->count)
+        return false;
+    *group = group_of(&t->rows[(*row)++]);
+    return true;
 }

@@ -93,6 +93,10 @@ struct sweep_file {
     int parallel; /* 0: by the machine */
 };
 
+/* The keys of the file and of its sections, the file's own first, for documentation; NULL:
+ * no more. */
+const struct opt_table *sweep_file_table(size_t i);
+
 /* Reads the file, applies the overrides (sweep/file/override.h) and checks all. `keys` are the
  * trial's options; NULL: parameter names are not checked. */
 int sweep_file_load(const char *path, const char *const *overrides, size_t override_count,

@@ -339,10 +339,16 @@ static void help_text(void **state)
     free(flags);
     free(keys);
     struct buf b = BUF_INIT;
-    opt_print_markdown(&table, &b);
-    assert_non_null(
-        strstr(buf_str(&b), "| `rank` | N | 8 | 1..4096 | inner dimension |"));
+    opt_print_markdown(&table, &(struct opt_markdown){0}, &b);
+    assert_non_null(strstr(buf_str(&b), "| `rank`, `r`, `lora_rank` | N, 1..4096 | 8 | "
+                                        "inner dimension |"));
     assert_non_null(strstr(buf_str(&b), "folder for a \\| b |"));
+    assert_non_null(strstr(buf_str(&b), "| `bias` | none, all, lora_only | none | "));
+    buf_clear(&b);
+    opt_print_markdown(&table,
+                       &(struct opt_markdown){.as_flags = true, .group = "training"}, &b);
+    assert_non_null(strstr(buf_str(&b), "| `--out`, `-o` | DIR |"));
+    assert_null(strstr(buf_str(&b), "rank"));
     buf_release(&b);
 }
 
