@@ -70,6 +70,19 @@ compiles() { # COMPILER
         done' _ "$1" "$flags" 2>&1 | grep -E 'error:|fatal' | cut -c1-200
 }
 
+# A method's facts are asked of its row: its name in quotes stands with the methods, in tables and in tests only. The
+# names are those of methods.def. Some are words of other things too: the folder and the flag "adapter", a tokenizer's key.
+method_names() {
+    local names word list='[^"]*[|]'
+    names=$(sed -nE 's/^METHOD\((\w+)\).*/\1/p; s/^PRESET\("([^"]+)".*/\1/p' runner/nn/peft/methods.def 2>/dev/null |
+        sed -E 'p; s/_/-/g' | sort -u | paste -sd'|')
+    word='^(cli/trial/cmd_(eval|merge)|runner/(trial|run_folder)|report/sections/(costs|service_levels))\.c:.*"adapter"|^runner/text/decoder\.c:.*"prefix"'
+    [ -n "$names" ] || return 0
+    printf '%s\0' "${sources[@]}" | grep -zvE '^(tests|runner/nn/peft)/' |
+        xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" |
+        grep -E "\"($list)?($names)([|][^\"]*)?\"" | grep -vE "$word" | cut -c1-160
+}
+
 code=$(awk -f "$here/tests/lint/c_code.awk" "${sources[@]}")
 banned='(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atoll|atof|alloca)[ ]*\('
 
@@ -83,6 +96,7 @@ result "a trial is read by its members" \
     "$(grep -E '^runner/' <<<"$code" | grep -E 'json_get_(str|int|num|bool) *\([^,]*trial[^,]*,' | cut -c1-160)"
 result "a code is passed on or asked of err_code()" \
     "$(grep -vE '^(tests/|lib/err\.c)' <<<"$code" | grep -E -- '- *\(int(64_t)?\) ?\(?[a-z>-]*err->code' | cut -c1-160)"
+result "no method's name in quotes" "$(method_names)"
 result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
 result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
 tool=$(find_version clang-format 14)

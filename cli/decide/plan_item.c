@@ -29,7 +29,7 @@ static int drop_foreign(json_t *given, struct err *err)
     void *next;
     json_t *v;
     if (!method)
-        return -(int)err->code;
+        return err_code(err);
     json_object_foreach_safe(given, next, key, v)
     {
         const struct opt_def *def = opt_find(&trial_options, key);

@@ -31,8 +31,9 @@ enum opt_flags {
     OPT_REQUIRED = 1,
     OPT_NOT_HASHED =
         2, /* does not change a trial's numbers, so it is not part of its key */
-    OPT_REPEATED = 4, /* a flag that may come more than once; the value is a list */
-    OPT_OF_METHOD = 8 /* read by those methods only whose rows name it */
+    OPT_REPEATED = 4,   /* a flag that may come more than once; the value is a list */
+    OPT_OF_METHOD = 8,  /* read by those methods only whose rows name it */
+    OPT_SAME_SHAPE = 16 /* an adapter fits whatever its value is */
 };
 
 struct opt_def {

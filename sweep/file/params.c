@@ -228,16 +228,11 @@ static int read_param(struct sweep_file *f, struct sweep_param *p, struct err *e
     return rc;
 }
 
-/* Keys of the trial file whose methods are not built yet: a plan without a model may hold
- * them, a trial refuses them. */
+/* A key of the trial file that is not built yet: a plan without a model may hold it, a
+ * trial refuses it. */
 static bool is_reserved_key(const char *name)
 {
-    return str_in_list(name,
-                       "use_dora|target_r|init_r|tinit|tfinal|deltaT|beta1|beta2|"
-                       "orth_reg_weight|projection_prng_key|d_initial|"
-                       "feedforward_modules|prefix_projection|encoder_hidden_size|"
-                       "prompt_tuning_init|packing",
-                       '|');
+    return str_eq(name, "packing");
 }
 
 int file_params(struct sweep_file *f, const json_t *object, const struct opt_table *keys,

@@ -101,11 +101,8 @@ static int apply_word(struct clone *c, const char *word, struct err *err)
 
 static bool may_differ(const struct opt_def *def)
 {
-    static const char other[] =
-        "init_adapter|alpha|lora_dropout|vera_dropout|hidden_dropout_prob|"
-        "attention_probs_dropout_prob|classifier_dropout|loraplus_lr_ratio";
     return str_eq(def->group, "data") || str_eq(def->group, "training") ||
-           str_in_list(def->key, other, '|');
+           def->flags & OPT_SAME_SHAPE;
 }
 
 static int check_same_shape(const struct clone *c, const json_t *resolved,

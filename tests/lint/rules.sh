@@ -47,6 +47,14 @@ fires "block comments only" lib/b.h 'int b; // text\n'
 fires "no exit()" lib/b.h '#define DIE() exit(1)\n'
 fires "a trial is read by its members" runner/b.h '#define ROWS(net) json_get_int(net->trial, "batch_size", 8)\n'
 fires "a code is passed on" lib/b.h '#define CODE(err) (-(int)err->code)\n'
+# with the names that a table of this tree gives
+mkdir -p "$tree/runner/nn/peft" "$tree/sweep"
+printf 'METHOD(ln_tuning)\nPRESET("qlora", lora, "{}")\n' >"$tree/runner/nn/peft/methods.def"
+fires "no method's name" sweep/b.h '#define IS_Q(s) (s == "qlora")\n'
+fires "no method's name" report/b.h '#define ALL "lora|ln-tuning"\n'
+fires "no method's name" runner/b.h '#define ALL "ln_tuning|lora"\n'
+printf '#define A "qlora"\n' >"$tree/runner/nn/peft/a.h"
+printf '/* "qlora" */\n' >"$tree/runner/a.h"
 fires "no unfinished business" lib/b.h '/* TO''DO: the rest */\n'
 fires "no tabs" lib/b.h '/* a\tb */\n'
 if command -v clang-format-14 >/dev/null 2>&1; then
