@@ -1,4 +1,4 @@
-/* kernels/tensor.c - what a dtype is called and how wide it is. */
+/* kernels/tensor.c - see tensor.h. */
 #include "kernels/tensor.h"
 
 static const struct {
@@ -18,4 +18,9 @@ size_t dtype_bytes(enum dtype t)
 const char *dtype_word(enum dtype t)
 {
     return dtypes[t].word;
+}
+
+struct tensor tensor_vector(void *data, enum dtype dtype, size_t count)
+{
+    return (struct tensor){data, dtype, 1, (int32_t)count, (int64_t)count, NULL};
 }

@@ -56,4 +56,10 @@ struct tensor {
     const struct weight_spec *spec; /* DT_PREPARED only */
 };
 
+/* Elements of the longest row: backends may count those of a tensor in 32 bits. Arenas
+ * that are longer are worked on in pieces. */
+#define VECTOR_MAX ((size_t)1 << 30)
+/* A row of `count` elements, VECTOR_MAX at most. */
+struct tensor tensor_vector(void *data, enum dtype dtype, size_t count);
+
 #endif

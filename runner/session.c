@@ -14,6 +14,8 @@
 #define EVAL_TOKENS                                                                      \
     512 /* a micro-batch of evaluation, where no row and no training batch is longer */
 #define EVAL_ROWS 32
+/* Rows of a tensor are counted in 32 bits. */
+#define BATCH_TOKENS_MAX (INT32_MAX / 2)
 
 /* More than any method's schedule asks for. */
 #define ENDLESS_ROWS ((int64_t)1 << 40)
@@ -173,6 +175,13 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+static int too_much(double batch, double all, struct err *err)
+{
+    return err_set(err, ERR_CONFIG,
+                   "too much to plan: %.3g tokens in a micro-batch, %.3g in all", batch,
+                   all);
+}
+
 /* Rows of one length: every micro-batch but an epoch's last is as large. */
 static int measure_even_course(struct course *c, int32_t row_tokens, struct err *err)
 {
@@ -181,22 +190,21 @@ static int measure_even_course(struct course *c, int32_t row_tokens, struct err 
                   whole = c->updates / c->updates_per_epoch,
                   rest = c->updates % c->updates_per_epoch * per_update,
                   last = rest < c->rows ? rest : c->rows;
-    if ((double)batch * row_tokens > INT32_MAX / 2 ||
-        ((double)whole + 1) * (double)c->rows * row_tokens > 1e18)
-        return err_set(err, ERR_CONFIG,
-                       "too much to plan: %.3g tokens in a micro-batch, %.3g in all",
-                       (double)batch * row_tokens,
-                       ((double)whole + 1) * (double)c->rows * row_tokens);
+    const double all = ((double)whole + 1) * (double)c->rows * row_tokens;
+    if ((double)batch * row_tokens > BATCH_TOKENS_MAX || all > 1e18)
+        return too_much((double)batch * row_tokens, all, err);
     c->max_tokens = (int32_t)(batch * row_tokens);
     c->tokens = (whole * c->rows + last) * row_tokens;
     return 0;
 }
 
 /* Walks all micro-batches once, to know the largest. `extra`: virtual tokens per row. */
-static void measure_course(struct course *c, const struct dataset *d, int32_t extra)
+static int measure_course(struct course *c, const struct dataset *d, int32_t extra,
+                          struct err *err)
 {
     uint32_t *order = xmalloc((size_t)c->rows * sizeof *order);
     const int64_t per_update = c->batch_rows * c->accumulation;
+    int64_t most = 0;
     for (int64_t done = 0; done < c->updates; done += c->updates_per_epoch) {
         course_order(c, d, done / c->updates_per_epoch, order);
         const int64_t updates = c->updates - done < c->updates_per_epoch
@@ -204,16 +212,20 @@ static void measure_course(struct course *c, const struct dataset *d, int32_t ex
                                     : c->updates_per_epoch;
         const int64_t end =
             updates * per_update < c->rows ? updates * per_update : c->rows;
-        int32_t tokens = 0;
+        int64_t tokens = 0;
         for (int64_t r = 0; r < end; r++) {
-            const int32_t n = d->rows[order[r]].n + extra;
+            const int64_t n = d->rows[order[r]].n + (int64_t)extra;
             tokens = (r % c->batch_rows ? tokens : 0) + n;
             c->tokens += n;
-            if (tokens > c->max_tokens)
-                c->max_tokens = tokens;
+            if (tokens > most)
+                most = tokens;
         }
     }
     free(order);
+    if (most > BATCH_TOKENS_MAX)
+        return too_much((double)most, (double)c->tokens, err);
+    c->max_tokens = (int32_t)most;
+    return 0;
 }
 
 static int plan_course(struct session *s, struct err *err)
@@ -235,8 +247,7 @@ static int plan_course(struct session *s, struct err *err)
                      : (int64_t)ceil(t->num_train_epochs * (double)c->updates_per_epoch);
     if (!d->rows)
         return measure_even_course(c, d->longest + s->net.prompt_rows, err);
-    measure_course(c, d, s->net.prompt_rows);
-    return 0;
+    return measure_course(c, d, s->net.prompt_rows, err);
 }
 
 /* --- graphs --- */
@@ -311,46 +322,6 @@ static void record_graphs(struct session *s)
     }
 }
 
-/* Trainable parameters by optimiser group, each padded to 64 bytes. */
-static int by_group(const void *a, const void *b)
-{
-    const struct param *x = *(struct param *const *)a, *y = *(struct param *const *)b;
-    if (x->no_decay != y->no_decay)
-        return x->no_decay - y->no_decay;
-    if (x->lr_ratio != y->lr_ratio)
-        return x->lr_ratio < y->lr_ratio ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-static void group_parameters(struct session *s)
-{
-    const struct params *all = &s->net.params;
-    struct param **list = xcalloc(all->count, sizeof *list);
-    size_t n = 0, at = 0;
-    for (size_t i = 0; i < all->count; i++)
-        if (all->items[i]->trainable)
-            list[n++] = all->items[i];
-    qsort(list, n, sizeof *list, by_group);
-    s->groups = xcalloc(n, sizeof *s->groups);
-    for (size_t i = 0; i < n; i++) {
-        struct param *p = list[i];
-        struct param_group *g = s->group_count ? &s->groups[s->group_count - 1] : NULL;
-        p->bytes = mem_round_up((size_t)param_size(p) * sizeof(float));
-        p->offset = at * sizeof(float);
-        if (!g || s->optimizer->per_tensor || g->decay == p->no_decay ||
-            g->lr_ratio != p->lr_ratio) {
-            g = &s->groups[s->group_count++];
-            *g = (struct param_group){
-                .offset = at, .decay = !p->no_decay, .lr_ratio = p->lr_ratio};
-        }
-        g->count += p->bytes / sizeof(float);
-        g->elements += (size_t)param_size(p);
-        at += p->bytes / sizeof(float);
-    }
-    s->trainable_floats = at;
-    free(list);
-}
-
 static size_t place_weights(struct session *s)
 {
     size_t at = 0;
@@ -374,9 +345,9 @@ static size_t larger(size_t a, size_t b)
 /* The norm of all gradients is the one op outside of the graph that takes scratch. */
 static size_t norm_workspace_bytes(const struct session *s)
 {
-    const int64_t n = (int64_t)s->trainable_floats;
-    const struct op_args a = {.in[0] = {NULL, DT_F32, 1, (int32_t)n, n, NULL},
-                              .out[0] = {NULL, DT_F64, 1, 1, 1, NULL}};
+    const size_t n = s->trainable_floats < VECTOR_MAX ? s->trainable_floats : VECTOR_MAX;
+    const struct op_args a = {.in[0] = tensor_vector(NULL, DT_F32, n),
+                              .out[0] = tensor_vector(NULL, DT_F64, 1)};
     return s->backend->workspace_bytes(s->backend->device, OP_sumsq, &a);
 }
 
@@ -394,7 +365,8 @@ static int plan_memory(struct session *s, struct err *err)
 {
     size_t offsets[SLOT_COUNT];
     s->optimizer = optimizer_find(s->trial.optim);
-    group_parameters(s);
+    s->groups =
+        groups_plan(s->optimizer, &s->net.params, &s->group_count, &s->trainable_floats);
     s->planned[MEM_weights] = place_weights(s);
     const size_t trainable = s->trainable_floats * sizeof(float);
     const bool keep_best = s->training && s->trial.load_best_model_at_end;

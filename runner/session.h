@@ -12,7 +12,7 @@
 #include "runner/data/dataset.h"
 #include "runner/memory.h"
 #include "runner/nn/net.h"
-#include "runner/optim/optimizer.h"
+#include "runner/optim/groups.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 

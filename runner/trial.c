@@ -32,10 +32,11 @@ static double evaluation_flops(const struct session *s)
         const struct dataset *d = s->data[i];
         if (!d)
             continue;
-        const int32_t rows = (int32_t)d->count;
-        const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count;
-        const struct extent all = extent_of((int32_t)tokens, rows, rows);
-        flops += graph_flops(&s->eval_graph, &all);
+        const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count,
+                     parts = tokens / INT32_MAX + 1; /* an extent counts in 32 bits */
+        const int32_t rows = (int32_t)(d->count / parts);
+        const struct extent part = extent_of((int32_t)(tokens / parts), rows, rows);
+        flops += (double)parts * graph_flops(&s->eval_graph, &part);
     }
     return flops;
 }

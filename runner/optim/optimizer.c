@@ -11,11 +11,6 @@ static size_t aligned(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
-static struct tensor row(void *data, enum dtype dtype, size_t count)
-{
-    return (struct tensor){data, dtype, 1, (int32_t)count, (int64_t)count, NULL};
-}
-
 static size_t no_bytes(const struct param_group *g)
 {
     (void)g;
@@ -34,8 +29,9 @@ static size_t adam_bytes(const struct param_group *g)
 
 static void adam_state(const struct param_group *g, char *at, struct op_args *args)
 {
-    args->out[1] = row(at, DT_F32, g->count);
-    args->out[2] = row(at + aligned(g->count * sizeof(float)), DT_F32, g->count);
+    args->out[1] = tensor_vector(at, DT_F32, g->count);
+    args->out[2] =
+        tensor_vector(at + aligned(g->count * sizeof(float)), DT_F32, g->count);
 }
 
 static size_t blocks_of(const struct param_group *g)
@@ -58,10 +54,10 @@ static void adam8_state(const struct param_group *g, char *at, struct op_args *a
         adam_state(g, at, args);
         return;
     }
-    args->out[1] = row(at, DT_U8, g->count);
-    args->out[2] = row(at + codes, DT_U8, g->count);
-    args->out[3] = row(at + 2 * codes, DT_F32, blocks_of(g));
-    args->out[4] = row(at + 2 * codes + absmax, DT_F32, blocks_of(g));
+    args->out[1] = tensor_vector(at, DT_U8, g->count);
+    args->out[2] = tensor_vector(at + codes, DT_U8, g->count);
+    args->out[3] = tensor_vector(at + 2 * codes, DT_F32, blocks_of(g));
+    args->out[4] = tensor_vector(at + 2 * codes + absmax, DT_F32, blocks_of(g));
 }
 
 static const struct optimizer rows[] = {

@@ -35,7 +35,13 @@ struct loop {
 
 static struct tensor vector(void *data, size_t floats)
 {
-    return (struct tensor){data, DT_F32, 1, (int32_t)floats, (int64_t)floats, NULL};
+    return tensor_vector(data, DT_F32, floats);
+}
+
+/* Length of the piece at `at` of a run that may be longer than an op takes. */
+static size_t piece_at(size_t at, size_t floats)
+{
+    return floats - at < VECTOR_MAX ? floats - at : VECTOR_MAX;
 }
 
 static void call(const struct session *s, enum op op, struct op_args *a)
@@ -63,18 +69,26 @@ static int64_t rows_of(const struct course *c, int64_t update)
     return begin + rows < c->rows ? rows : c->rows - begin;
 }
 
+static void zero_gradients(const struct session *s)
+{
+    float *const g = s->arena[MEM_gradients];
+    const size_t n = s->trainable_floats;
+    for (size_t at = 0; at < n; at += VECTOR_MAX) {
+        struct op_args a = {.out[0] = vector(g + at, piece_at(at, n))};
+        call(s, OP_zero, &a);
+    }
+}
+
 /* Forward and backward over the rows [begin, end) of the epoch, in micro-batches. */
 static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t end,
                        struct update_log *log)
 {
     struct session *s = l->s;
     const double weight = class_weights_sum(s, l->order, begin, end);
-    struct op_args zero = {.out[0] =
-                               vector(s->arena[MEM_gradients], s->trainable_floats)};
     struct op_step step = {.seed = s->course.seed,
                            .step = (uint32_t)update,
                            .loss_scale = weight > 0 ? (float)(1 / weight) : 0};
-    call(s, OP_zero, &zero);
+    zero_gradients(s);
     for (int64_t b = begin; b < end; b += s->course.batch_rows) {
         const int64_t e = b + s->course.batch_rows < end ? b + s->course.batch_rows : end;
         const struct extent rows = session_load_batch(s, SPLIT_TRAIN, l->order, b, e);
@@ -91,10 +105,15 @@ static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t en
 static double gradient_norm(const struct session *s)
 {
     char *scalar = (char *)s->arena[MEM_batch] + s->scalars_offset;
-    struct op_args a = {.in[0] = vector(s->arena[MEM_gradients], s->trainable_floats),
-                        .out[0] = {scalar, DT_F64, 1, 1, 1, NULL}};
-    double sum;
-    call(s, OP_sumsq, &a);
+    const float *const g = s->arena[MEM_gradients];
+    const size_t n = s->trainable_floats;
+    double sum = 0;
+    for (size_t at = 0; at < n; at += VECTOR_MAX) {
+        struct op_args a = {.in[0] = vector((float *)g + at, piece_at(at, n)),
+                            .out[0] = {scalar, DT_F64, 1, 1, 1, NULL},
+                            .accumulate = at > 0};
+        call(s, OP_sumsq, &a);
+    }
     s->backend->download(s->backend->device, &sum, scalar, sizeof sum);
     return sqrt(sum);
 }
@@ -218,6 +237,17 @@ static bool see_evaluation(struct loop *l, const json_t *e)
 
 /* --- the best parameters, and checkpoints --- */
 
+static void copy_floats(const struct session *s, float *to, const float *from,
+                        size_t floats)
+{
+    for (size_t at = 0; at < floats; at += VECTOR_MAX) {
+        const size_t n = piece_at(at, floats);
+        struct op_args a = {.in[0] = vector((float *)from + at, n),
+                            .out[0] = vector(to + at, n)};
+        call(s, OP_copy, &a);
+    }
+}
+
 /* Copies every piece "best/X" from X (keep), or back. */
 static void copy_best(struct loop *l, bool back)
 {
@@ -229,10 +259,8 @@ static void copy_best(struct loop *l, bool back)
                 strcmp(best->name + 5, x->name) != 0)
                 continue;
             const struct piece *from = back ? best : x, *to = back ? x : best;
-            struct op_args a = {.in[0] = vector(from->data, from->bytes / sizeof(float)),
-                                .out[0] = vector(to->data, to->bytes / sizeof(float))};
             if (x->on_device)
-                call(l->s, OP_copy, &a);
+                copy_floats(l->s, to->data, from->data, from->bytes / sizeof(float));
             else
                 memcpy(to->data, from->data, from->bytes);
         }
