@@ -272,6 +272,7 @@ static void test_upgrade(void **state)
                                        "number",
                                        NULL, MAX, &err);
     assert_int_equal(json_array_size(json_object_get(result, "rows")), n);
+    size_t compared = 0;
     json_array_foreach(json_object_get(result, "rows"), i, row)
     {
         const char *text = json_string_value(json_array_get(row, 0));
@@ -281,12 +282,14 @@ static void test_upgrade(void **state)
                *kept = text ? json_parse(text, strlen(text), "facts", NULL) : NULL;
         if (i + 1 == n)
             assert_null(text);
-        else if (!json_equal(now, kept))
+        else if (text && !json_equal(now, kept))
             fail_msg("%s: the upgrade says %s", facts.name, text);
+        compared += text != NULL;
         json_decref(now);
         json_decref(kept);
         json_decref(trials[i]);
     }
+    assert_true(compared >= 12 + 5 + 2); /* methods, presets and more of version 3 */
     json_decref(result);
     store_close(s);
     assert_int_equal(fs_remove_tree(dir, NULL), 0);
