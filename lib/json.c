@@ -63,7 +63,7 @@ void json_put_string(struct buf *out, const char *utf8, size_t len)
 }
 
 struct style {
-    bool canonical;
+    bool canonical, order_within;
     int indent;
 };
 
@@ -105,7 +105,7 @@ static void put_object(struct buf *out, const json_t *v, struct style style, int
     for (void *it = json_object_iter((json_t *)v); it;
          it = json_object_iter_next((json_t *)v, it))
         keys[n++] = json_object_iter_key(it);
-    if (style.canonical)
+    if (style.canonical && !(style.order_within && depth > 0))
         qsort(keys, n, sizeof *keys, by_bytes);
     buf_char(out, '{');
     for (size_t i = 0; i < n; i++) {
@@ -160,6 +160,11 @@ static void put_value(struct buf *out, const json_t *v, struct style style, int 
 void json_canonical(struct buf *out, const json_t *value)
 {
     put_value(out, value, (struct style){.canonical = true}, 0);
+}
+
+void json_configuration(struct buf *out, const json_t *value)
+{
+    put_value(out, value, (struct style){.canonical = true, .order_within = true}, 0);
 }
 
 void json_write(struct buf *out, const json_t *value, int indent)

@@ -18,9 +18,12 @@ void json_put_double(struct buf *out, double v);
 void json_put_string(struct buf *out, const char *utf8,
                      size_t len); /* with quotes; invalid UTF-8 becomes U+FFFD */
 /* Compact text, keys sorted, shortest doubles, whole doubles below 2^53 written as
- * integers (3e0 == 3): equal configurations have equal text. Its SHA-256 is a trial's
- * key. */
+ * integers (3e0 == 3). */
 void json_canonical(struct buf *out, const json_t *value);
+/* The same of a trial's configuration: its keys are sorted, objects within keep their
+ * order, which has a meaning (of rank_pattern the first match counts). Equal
+ * configurations have equal text; its SHA-256 is a trial's key. */
+void json_configuration(struct buf *out, const json_t *value);
 /* Readable text: insertion order, 1 space indent (0: one line), shortest doubles. */
 void json_write(struct buf *out, const json_t *value, int indent);
 /* Parses text; `name` is for messages ("trial.json"), which carry line and column. NULL

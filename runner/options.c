@@ -190,7 +190,7 @@ void trial_key(const json_t *resolved, char key[65])
         if (rows[i].flags & OPT_NOT_HASHED)
             json_object_del(hashed, rows[i].key);
     struct buf text = BUF_INIT;
-    json_canonical(&text, hashed);
+    json_configuration(&text, hashed);
     sha256_hex(text.data, text.len, key);
     buf_release(&text);
     json_decref(hashed);

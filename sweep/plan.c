@@ -15,7 +15,7 @@ static void hash_params(const json_t *params, char key[65])
     struct buf text = BUF_INIT;
     json_t *copy = json_copy((json_t *)params);
     json_object_del(copy, "seed");
-    json_canonical(&text, copy);
+    json_configuration(&text, copy);
     sha256_hex(buf_str(&text), text.len, key);
     json_decref(copy);
     buf_release(&text);

@@ -16,6 +16,11 @@ int file_choice(const struct sweep_file *f, const char *path, const json_t *valu
                 struct sweep_choice *out, struct err *err)
 {
     out->value = value_canon(value);
+    if (f->drives_command && value_is_word(value))
+        return sweep_file_error(
+            f, path, err,
+            "JSON has no infinity and no NaN: a program could not tell the number from a "
+            "text of that name; write it as your program reads it, such as \"inf\"");
     if (!value_is_expr(value))
         return 0;
     const char *text = json_string_value(json_object_get(value, "expr"));

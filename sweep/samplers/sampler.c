@@ -108,12 +108,14 @@ int sweep_space_sample(const struct sweep_file *f, struct sweep_space *out,
                                 "own",
                                 f->method);
     }
+    if (limit > SPACE_ROWS_MAX && !sampler_is_finite(s)) {
+        sampler_free(s);
+        return sweep_file_error(f, "budget.max_trials", err, "more than %d trials",
+                                SPACE_ROWS_MAX);
+    }
     for (rc = 1; rc == 1 && out->count < limit;) {
         json_t *params;
-        rc = out->count < SPACE_ROWS_MAX
-                 ? sampler_suggest(s, out->count, NULL, &params, err)
-                 : sweep_file_error(f, "budget.max_trials", err, "more than %d trials",
-                                    SPACE_ROWS_MAX);
+        rc = sampler_suggest(s, out->count, NULL, &params, err);
         if (rc == 1) {
             out->combinations =
                 xgrow(out->combinations, &cap, out->count + 1, sizeof(json_t *));

@@ -73,7 +73,7 @@ static void order_list(struct sampler *s, size_t count)
         double weight = row_weight(s, &s->list[r]);
         struct buf text = BUF_INIT;
         json_t *object = space_object(s->f, s->list[r].original, NULL);
-        json_canonical(&text, object);
+        json_configuration(&text, object);
         struct philox_key key = rng_key(s->seed, buf_str(&text));
         json_decref(object);
         buf_release(&text);

@@ -94,7 +94,7 @@ bool space_is_new(struct strmap *seen, const json_t *combination)
 {
     struct buf text = BUF_INIT;
     int64_t at;
-    json_canonical(&text, combination);
+    json_configuration(&text, combination);
     bool known = strmap_get(seen, buf_str(&text), text.len, &at);
     if (!known)
         strmap_put(seen, buf_str(&text), text.len, 1);
@@ -374,6 +374,16 @@ int sweep_space_expand(const struct sweep_file *f, struct sweep_space *out,
     if (strcmp(f->method, "grid"))
         return sweep_space_sample(f, out, err);
     struct walk w;
+    /* What `exclude` drops is known only when it was built. */
+    const double seeds = f->exclude_count ? 1 : (double)f->seed_count;
+    const double limit = f->exclude_count ? SPACE_LEAVES_MAX : SPACE_ROWS_MAX;
+    const double least = space_least_size(f, limit / seeds) * seeds;
+    if (least > limit)
+        return sweep_file_error(f, "parameters", err,
+                                "the grid is too large: at least %.4g trials, and %.0f "
+                                "are allowed; use fewer values or seeds, 'when', or "
+                                "method random with budget.max_trials",
+                                least, limit);
     walk_init(&w, f, err);
     for (size_t a = 0; a < w.axis_count; a++)
         out->product *= (double)f->params[w.axes[a]].count;

@@ -24,6 +24,10 @@ json_t *space_object(const struct sweep_file *f, json_t *const *env, const json_
 /* True when the same canonical text was not there before; remembers it. */
 bool space_is_new(struct strmap *seen, const json_t *combination);
 
+/* How many combinations step (b) leaves at least, counted without building any; beyond
+ * the limit it stops counting. */
+double space_least_size(const struct sweep_file *f, double limit);
+
 /* Step (e): whether the entry's values on every axis it names are those of the row, what
  * it then adds, and the new combination it makes otherwise. */
 bool space_extends(const struct sweep_file *f, const struct sweep_entry *e,

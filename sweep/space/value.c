@@ -1,7 +1,9 @@
 /* sweep/space/value.c - canonical values and their short text. */
 #include "sweep/space/value.h"
 #include "lib/json.h"
+#include "lib/mem.h"
 #include <math.h>
+#include <string.h>
 
 json_t *value_canon(const json_t *v)
 {
@@ -26,6 +28,23 @@ json_t *value_canon(const json_t *v)
     default:
         return json_incref((json_t *)v);
     }
+}
+
+bool value_is_word(const json_t *v)
+{
+    static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+    const char *s = json_string_value(v);
+    json_t *item;
+    size_t i;
+    for (i = 0; s && i < ARRAY_LEN(words); i++)
+        if (!strcmp(s, words[i]))
+            return true;
+    json_array_foreach((json_t *)v, i, item) if (value_is_word(item)) return true;
+    for (void *it = json_object_iter((json_t *)v); it;
+         it = json_object_iter_next((json_t *)v, it))
+        if (value_is_word(json_object_iter_value(it)))
+            return true;
+    return false;
 }
 
 bool value_is_expr(const json_t *v)

@@ -12,6 +12,9 @@
 
 /* A deep copy in which whole doubles below 2^53 are integers. New reference. */
 json_t *value_canon(const json_t *v);
+/* Holds one of the words that stand for what JSON has no number for: "NaN", "Infinity",
+ * "-Infinity". */
+bool value_is_word(const json_t *v);
 /* {expr: "..."}: a value that is computed. */
 bool value_is_expr(const json_t *v);
 /* Short text for people: `8`, `lora`, `[query, value]`. */

@@ -142,10 +142,10 @@ static void resolve_config(const json_t *o, struct buf *config, char key[SHA256_
     tree = tree ? json_copy(tree) : json_copy(json_object_get(o, "params"));
     if (!json_object_get(o, "config"))
         json_object_set(tree, "seed", json_object_get(o, "seed"));
-    json_canonical(config, tree);
+    json_configuration(config, tree);
     struct buf unseeded = BUF_INIT;
     json_object_del(tree, "seed");
-    json_canonical(&unseeded, tree);
+    json_configuration(&unseeded, tree);
     sha256_hex(unseeded.data, unseeded.len, key);
     buf_release(&unseeded);
     json_decref(tree);

@@ -88,7 +88,7 @@ static int add_row(struct store *s, const struct trial_row *t, int64_t now,
                    struct err *err)
 {
     struct buf config = BUF_INIT, params = BUF_INIT;
-    json_canonical(&config, t->config);
+    json_configuration(&config, t->config);
     if (t->params)
         json_write(&params, t->params, 0);
     else

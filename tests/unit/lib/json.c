@@ -72,6 +72,21 @@ static void check_canonical(const char *text, const char *expected)
     json_decref(v);
 }
 
+/* Of a configuration only its own keys are sorted. */
+static void configuration_text(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"b\": {\"z\": 3e0, \"a\": [{\"y\": 1, \"x\": 2}]}, \"a\": 1}";
+    json_t *v = json_parse(text, strlen(text), "test", NULL);
+    struct buf b = BUF_INIT;
+    json_configuration(&b, v);
+    assert_string_equal(buf_str(&b),
+                        "{\"a\":1,\"b\":{\"z\":3,\"a\":[{\"y\":1,\"x\":2}]}}");
+    buf_release(&b);
+    json_decref(v);
+}
+
 static void canonical_text(void **state)
 {
     (void)state;
@@ -295,6 +310,7 @@ int main(void)
         cmocka_unit_test(shortest_doubles),
         cmocka_unit_test(any_double_reads_back),
         cmocka_unit_test(canonical_text),
+        cmocka_unit_test(configuration_text),
         cmocka_unit_test(readable_text),
         cmocka_unit_test(bad_bytes_in_strings),
         cmocka_unit_test(refused_text),

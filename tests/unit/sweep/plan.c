@@ -244,6 +244,77 @@ static void too_large(void **state)
     sweep_file_free(f);
 }
 
+/* Refused by a count, in time and memory that a walk of them would not do with. */
+static void grids_are_counted_before_they_are_built(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *when, *more;
+        bool fits; /* few are left by `when` */
+    } rows[] = {{"", "", false},
+                {", when: 'm == 1'", "", false},
+                {", when: 'm == 1'", "exclude: [{m: 0}]\n", false},
+                {", when: 'm == 2'", "", true},
+                {", when: 'n == 1'", "", false}, /* through an expression */
+                {", when: 'n == 2'", "", true}};
+    for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+        struct err err = ERR_INIT;
+        struct sweep_file *f;
+        struct sweep_space s;
+        struct buf text = BUF_INIT;
+        buf_printf(&text,
+                   "command: [x]\n%sparameters:\n  m: {values: [0, 1]}\n  n: {expr: "
+                   "\"m\"}\n",
+                   rows[r].more);
+        for (int i = 0; i < 20; i++)
+            buf_printf(&text, "  p%d: {values: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]%s}\n", i,
+                       rows[r].when);
+        assert_int_equal(load(buf_str(&text), NULL, 0, &f, &err), 0);
+        const int rc = sweep_space_expand(f, &s, &err);
+        assert_int_equal(rc, rows[r].fits ? 0 : -ERR_CONFIG);
+        if (rows[r].fits)
+            assert_int_equal(s.count, 2);
+        else if (!strstr(err.msg, "e+20 trials"))
+            fail_msg("%s", err.msg);
+        sweep_space_release(&s);
+        sweep_file_free(f);
+        buf_release(&text);
+    }
+}
+
+/* Of rank_pattern the first match counts: another order is another trial, and nothing on
+ * the way to the trial sorts it. */
+static void patterns_keep_their_order(void **state)
+{
+    (void)state;
+    char *got =
+        expanded("command: [x]\nparameters:\n  p: {values: [{b: 1, a: 2}, {a: 2, b: "
+                 "1}, {a: 2.0, b: 1}]}\n",
+                 NULL);
+    assert_string_equal(got,
+                        "{\"p\": {\"b\": 1, \"a\": 2}} {\"p\": {\"a\": 2, \"b\": 1}}");
+    free(got);
+}
+
+/* A program could not tell the number from the text. */
+static void infinities_are_refused(void **state)
+{
+    (void)state;
+    static const char *const values[] = {"values: [.inf]",     "value: -.inf",
+                                         "value: .nan",        "values: ['Infinity']",
+                                         "value: [1, [.inf]]", "value: {a: {b: .inf}}",
+                                         "values: [1, 'NaN']"};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        struct err err = ERR_INIT;
+        struct sweep_file *f;
+        char *text = xasprintf("command: [x]\nparameters:\n  p: {%s}\n", values[i]);
+        assert_int_equal(load(text, NULL, 0, &f, &err), -ERR_CONFIG);
+        if (!strstr(err.msg, "line 3") || !strstr(err.msg, "no infinity and no NaN"))
+            fail_msg("%s", err.msg);
+        free(text);
+    }
+}
+
 #define MODEL "seeds: [0, 5]\n" GRID "  model: {value: m}\n"
 
 static void plan_with_model(void **state)
@@ -361,6 +432,9 @@ int main(void)
         cmocka_unit_test(conditions_prune_the_walk),
         cmocka_unit_test(conditions_on_later_axes),
         cmocka_unit_test(too_large),
+        cmocka_unit_test(grids_are_counted_before_they_are_built),
+        cmocka_unit_test(patterns_keep_their_order),
+        cmocka_unit_test(infinities_are_refused),
         cmocka_unit_test(plan_with_model),
         cmocka_unit_test(plan_merges_what_resolves_equal),
         cmocka_unit_test(plan_without_model),
