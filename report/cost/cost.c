@@ -57,9 +57,14 @@ const struct gpu *trial_gpu(const struct report *r, const struct report_trial *t
 
 double trial_usd_per_hour(const struct report *r, const struct report_trial *t)
 {
+    if (t->usd_per_hour > 0)
+        return t->usd_per_hour;
     const struct gpu *gpu = trial_gpu(r, t);
     double price = gpu ? catalog_range(&r->catalog, gpu->name).base : NAN;
-    return isnan(price) ? trial_threads(t) * r->options.core_usd_per_hour : price;
+    double core = r->options.core_usd_per_hour;
+    if (t->usd_per_core_hour > 0 && core == REPORT_CORE_USD_PER_HOUR)
+        core = t->usd_per_core_hour; /* no option overrules the file */
+    return isnan(price) ? trial_threads(t) * core : price;
 }
 
 static double trial_seconds(const struct report_trial *t)

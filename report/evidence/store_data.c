@@ -306,6 +306,30 @@ static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
+/* What the budget pays is what the report counts. */
+static int load_prices(struct store *s, json_t *bind, struct report_data *d,
+                       struct err *err)
+{
+    struct rows r;
+    int rc = fetch(s,
+                   "SELECT trial_view.id, ifnull((budget ->> 'gpus') * (budget ->> "
+                   "'usd_per_gpu_hour'), 0) AS gpu, ifnull(budget ->> "
+                   "'usd_per_core_hour', 0) AS core FROM trial_view JOIN sweep_view ON "
+                   "sweep_view.id = trial_view.sweep WHERE trial_view.id IN " IN_SCOPE
+                   " AND budget IS NOT NULL",
+                   bind, &r, NULL, err);
+    for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
+        struct report_trial *t = find_trial(d, cell_int(&r, i, "id"));
+        if (!t)
+            continue;
+        t->usd_per_hour = json_number_value(cell(&r, i, "gpu"));
+        t->usd_per_core_hour = json_number_value(cell(&r, i, "core"));
+    }
+    if (!rc)
+        json_decref(r.result);
+    return rc;
+}
+
 /* No part of the hash: what is known of a method is not what was measured. */
 static int load_methods(struct store *s, json_t *bind, struct report_data *d,
                         struct err *err)
@@ -382,6 +406,8 @@ int report_data_load(struct store *s, const struct report_scope *scope,
         rc = load_runs(s, scope_bind(&ids), out, &hashed, err);
     if (!rc)
         rc = load_methods(s, scope_bind(&ids), out, err);
+    if (!rc)
+        rc = load_prices(s, scope_bind(&ids), out, err);
     json_decref(ids.sweeps);
     json_decref(ids.experiments);
     if (!rc) {

@@ -31,6 +31,9 @@ struct report_trial {
     struct method_facts *method;       /* of the trainer; NULL: not known */
     char *key, *reason, *sweep;        /* reason "" when there is none */
     double spent_s;                    /* of all its runs */
+    double
+        usd_per_hour; /* of the GPUs that it held, by its sweep's budget; 0: not said */
+    double usd_per_core_hour; /* by its sweep's budget; 0: not said */
     size_t column, group, variant, machine;
     const char *hardware; /* "AMD EPYC", "NVIDIA L4"; "" where it was not said */
 };

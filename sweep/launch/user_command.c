@@ -298,6 +298,13 @@ static json_t *command_items(const json_t *file)
     return json_pack("[s, s]", "${program}", "${args}");
 }
 
+void user_command_identity(const json_t *file, json_t *environment)
+{
+    json_object_set_new(environment, "command", command_items(file));
+    json_object_set_new(environment, "program",
+                        json_string(json_get_str(file, "program", "")));
+}
+
 static bool has_reference(const char *item)
 {
     if (find_macro(item))

@@ -162,11 +162,18 @@ static int write_params(const struct user_trial *t, struct err *err)
     return rc;
 }
 
-static void tell_environment(struct sink *sink, json_t *words)
+/* The program, not its arguments, is what runs are compared by; the words of this run
+ * are an event. */
+static void tell_environment(const struct user_trial *t, struct sink *sink,
+                             const json_t *words)
 {
     json_t *environment = proc_environment();
-    json_object_set(environment, "command", words);
+    struct buf text = BUF_INIT;
+    user_command_identity(t->file, environment);
     sink->ops->environment(sink, environment);
+    json_write(&text, words, 0);
+    sink->ops->event(sink, "command", buf_str(&text));
+    buf_release(&text);
     json_decref(environment);
 }
 
@@ -211,7 +218,7 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
     if (rc == 0)
         rc = start(&r, words, err);
     if (rc == 0) {
-        tell_environment(sink, words);
+        tell_environment(t, sink, words);
         metric_lines_init(&r.lines, tell_metric, tell_oddity, sink);
         *exit_status = follow(&r);
         metric_lines_end(&r.lines);

@@ -311,7 +311,7 @@ static int check_runnable(const struct sweep_file *f, struct err *err)
 }
 
 /* What starts now; and what the file asks for and this version does not do. */
-static void tell_start(const struct controller *c)
+static void tell_start(struct controller *c)
 {
     const struct sweep_file *f = c->file;
     text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
@@ -327,6 +327,7 @@ static void tell_start(const struct controller *c)
     if (c->done_before)
         fprintf(c->o->out, "going on: %zu of %zu trials are finished\n", c->done_before,
                 advance_total(c));
+    controller_note_command(c);
     fflush(c->o->out);
 }
 

@@ -87,6 +87,7 @@ struct controller {
     double budget_wait;  /* nothing is started before; what runs has reserved the rest */
     const char *no_more; /* why nothing new is started; NULL: it is */
     bool stop_requested; /* `sweep stop` */
+    bool metrics_looked_at; /* of the first trial that came through */
     int signals;
 };
 
@@ -105,5 +106,11 @@ int controller_end_trial(struct controller *c, struct ctl_trial *t,
 void controller_told(struct controller *c, struct ctl_trial *t);
 void controller_show(struct controller *c);
 int controller_summary(struct controller *c);
+
+/* controller_notes.c: what should be heard early, by its name. */
+/* A trial has ended: whether it has what the sweep is judged by. */
+void controller_note_metrics(struct controller *c, const struct ctl_trial *t);
+/* Whether what is finished came from the command that the file has now. */
+void controller_note_command(struct controller *c);
 
 #endif

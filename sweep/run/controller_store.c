@@ -299,6 +299,7 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     controller_show(c);
     progress_note(c->progress, buf_str(&line));
     buf_release(&line);
+    controller_note_metrics(c, t);
 }
 
 /* Predicted seconds of what is left, scaled by how predictions did so far; -1: unknown.
@@ -312,7 +313,8 @@ static double seconds_left(const struct controller *c)
             left += c->trials[i].t->seconds * scale;
     for (int i = 0; i < c->child_count; i++) {
         double whole = c->trials[c->children[i].trial].t->seconds * scale;
-        left -= fmin(now - c->children[i].started, whole);
+        const double spent = now - c->children[i].started;
+        left = spent < whole ? left - spent : NAN; /* late: not known */
     }
     if (isfinite(left))
         return left / c->jobs;

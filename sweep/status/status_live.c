@@ -201,8 +201,8 @@ void status_add_progress(struct store *store, json_t *running, const json_t *met
                             ? json_real((double)json_integer_value(step) / seconds)
                             : json_null());
     json_object_set_new(running, "seconds_left",
-                        predicted_s > 0 ? json_real(fmax(predicted_s - seconds, 0))
-                                        : json_null());
+                        predicted_s > seconds ? json_real(predicted_s - seconds)
+                                              : json_null()); /* late: not known */
     bool told = name && add_curve(store, running, name);
     for (size_t i = 0; i < ARRAY_LEN(otherwise) && !told; i++)
         told = add_curve(store, running, otherwise[i]);

@@ -211,6 +211,58 @@ END
     [ "$(sql "select state from trial_view")" = failed ] # retry.max: 0
 }
 
+@test "a metric that never comes is said after the first trial, by name, with the nearest" {
+    printf '%s\n' 'echo "{\"eval/loss\": 1, \"eval/acc\": 2}"' >p.sh
+    printf '%s\n' 'command: [sh, p.sh]' 'objectives: [{name: eval_loss}, {name: eval/acc, goal: maximize}, {name: cost}]' \
+        'parameters: {x: {values: [1, 2, 3]}}' >s.yaml
+    run -0 "$PEFTLAB" sweep run s.yaml --jobs 1
+    has "trial 1 has ended without the metric eval_loss; did you mean eval/loss? It has eval/acc, eval/loss" \
+        "without the metric cost."
+    [ "$(grep -c 'without the metric' <<<"$output")" = 2 ] # once
+    [[ "$output" != *"metric eval/acc;"* ]]
+}
+
+@test "the program is the environment, its arguments are not; another command is said" {
+    printf '%s\n' 'echo "{\"score\": $1}"' >p.sh
+    printf '%s\n' 'command: [sh, p.sh, "{x}"]' 'metric: {name: score}' 'parameters: {x: {values: [1, 2, 3]}}' >s.yaml
+    run -0 "$PEFTLAB" sweep run s.yaml
+    [ "$(sql "select count(distinct environment) from run_view")" = 1 ]
+    [ "$(sql "select environment -> 'command' from run_view limit 1")" = '["sh","p.sh","{x}"]' ]
+    [ "$(sql "select text from event_view where trial = 2 and kind = 'command'")" = '["sh", "p.sh", "2"]' ]
+    run -0 "$PEFTLAB" sweep run s.yaml
+    [[ "$output" != *"another command"* ]]
+    cp p.sh q.sh && sed -i 's/p.sh/q.sh/' s.yaml
+    run -0 "$PEFTLAB" sweep run s.yaml
+    has "3 finished trials ran another command" 'p.sh' "--name NAME"
+    run -0 "$PEFTLAB" sweep run s.yaml --name other
+    [[ "$output" != *"another command"* ]]
+    [ "$(sql "select count(*) from run_view")" = 6 ]
+}
+
+@test "one price: the budget's and the report's, of GPUs and of cores" {
+    printf '%s\n' 'sleep 0.5; echo "{\"score\": $1}"' >p.sh
+    for kind in gpu core; do
+        printf '%s\n' 'command: [sh, p.sh, "{x}"]' 'metric: {name: score, goal: maximize}' 'parameters: {x: {values: [1, 2]}}' \
+            "budget: {max_usd: 100, usd_per_${kind}_hour: 3.0}" >$kind.yaml
+        [ $kind = core ] || echo 'executor: {type: local, gpus: 2}' >>$kind.yaml
+        run -0 "$PEFTLAB" sweep run $kind.yaml --name $kind
+        "$PEFTLAB" report --sweep $kind --metric score --goal maximize --json >$kind.json
+    done
+    usd() { sqlite3 :memory: "select json_extract(readfile('$1.json'), '\$.sections.cost.decision_usd')"; }
+    hours="sum(duration_ms) / 3.6e6 from trial_view where sweep_name ="
+    [ "$(sql "select abs($(usd gpu) / (select 6.0 * $hours 'gpu') - 1) < 0.01")" = 1 ]
+    [ "$(sql "select abs($(usd core) / (select 3.0 * $hours 'core') - 1) < 0.01")" = 1 ]
+}
+
+@test "odd fields and odd steps of a program are said where the trial ends" {
+    printf '%s\n' 'echo "{\"step\": 0.25, \"loss\": 2, \"t\": \"\\udce9\", \"n\": 1e999}"' >p.sh
+    printf '%s\n' 'command: [sh, p.sh]' 'metric: {name: loss}' 'parameters: {x: {value: 1}}' >s.yaml
+    run -0 "$PEFTLAB" sweep run s.yaml
+    has "loss 2" "(2 warnings: peftlab show 1)"
+    run -0 "$PEFTLAB" show 1
+    has "step 0.25 is no whole number" "'n' is beyond the range"
+}
+
 @test "bad commands are refused with their place" {
     refuse() {
         printf '%s\n' "$1" 'parameters: {lr: {value: 1}}' >bad.yaml

@@ -134,6 +134,18 @@ start() {
     run -2 "$PEFTLAB" sweep status --watch
 }
 
+@test "status of a trial that is longer at it than predicted does not know what is left" {
+    sweep_file 1000
+    start
+    sqlite3 peftlab.db "update trial set predicted_s = 1000"
+    run -0 "$PEFTLAB" sweep status 1 --json
+    has '"seconds_left": 99'
+    sqlite3 peftlab.db "update trial set predicted_s = 0.001"
+    run -0 "$PEFTLAB" sweep status 1 --json
+    has '"seconds_left": null'
+    kill $controller; wait $controller || true
+}
+
 @test "budgets stop a sweep and say why" {
     touch go
     sweep_file 2 "budget: {max_trials: 3}"
