@@ -147,7 +147,7 @@ static json_t *item_json(const struct plan *p, const struct plan_item *it)
         "{s:O, s:I, s:s, s:b, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
         "s:o, s:o, s:o}",
         "params", it->params, "seed", (json_int_t)it->seed, "basis",
-        it->exact ? "planned" : "predicted", "has_weights", it->base->dir != NULL,
+        it->exact ? "planned" : "predicted", "has_weights", it->has_weights,
         "assumed_row_tokens",
         it->assumed_length ? json_integer(it->assumed_length) : json_null(), "rows_known",
         it->rows_known, "bytes", bytes, "total_bytes", whole_or_null(e->peak),
@@ -247,7 +247,7 @@ static void print_largest(const struct plan *p)
                    it->rows_known ? ""
                                   : "; how many rows there are is not known "
                                     "(max_train_samples, or the file train_data)");
-    if (it->exact && !it->base->dir)
+    if (it->exact && !it->has_weights)
         text_print(
             stdout,
             "%s is known by its configuration alone: peftlab pull fetches what training "
@@ -299,12 +299,13 @@ static void print_text(const struct plan *p)
     print_largest(p);
     const double room = (double)proc_memory_limit_bytes();
     if (plan_file_largest(&p->file)->exact)
-        text_print(stdout,
-                   "this machine has %s: %s; %s of training and evaluation in all\n",
-                   str_bytes(bytes, sizeof bytes, room),
-                   plan_file_largest(&p->file)->estimate.peak <= room ? "it fits"
-                                                                      : "it does not fit",
-                   duration(total_here(p), seconds, sizeof seconds));
+        text_print(
+            stdout, "this machine has %s: %s\n", str_bytes(bytes, sizeof bytes, room),
+            plan_file_largest(&p->file)->estimate.peak <= room ? "it fits"
+                                                               : "it does not fit");
+    if (isfinite(total_here(p)))
+        text_print(stdout, "%s of training and evaluation in all, on this machine\n",
+                   str_duration(seconds, sizeof seconds, total_here(p)));
     print_machines(p);
 }
 

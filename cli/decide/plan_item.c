@@ -138,6 +138,7 @@ static int plan_exactly(struct plan_item *it, const json_t *t, const char *base_
     it->exact = true;
     it->assumed_length = p.assumed_length;
     it->rows_known = p.rows_known;
+    it->has_weights = p.has_weights;
     *e = (struct estimate){.peak = (double)p.total_bytes,
                            .trainable = (double)p.trainable_parameters,
                            .total = (double)p.total_parameters,
@@ -236,6 +237,7 @@ static int plan_by_formula(struct plan_item *it, const json_t *t, const char *ta
     it->tokens = it->updates * per_update * s->seq_len;
     it->assumed_length = (int32_t)s->seq_len;
     it->rows_known = isfinite(rows);
+    it->has_weights = it->base->dir != NULL;
     return 0;
 }
 

@@ -25,7 +25,7 @@ struct plan_item {
     struct estimate gpu[STACK_COUNT];         /* of another stack on a GPU */
     double tokens, updates, train_s, total_s; /* NaN: unknown; seconds of this machine */
     int32_t assumed_length;                   /* tokens of every row; 0: as they are */
-    bool rows_known;
+    bool rows_known, has_weights;
 };
 
 /* `given`: what the user wrote, overrides applied. `program`: a user's own program trains,

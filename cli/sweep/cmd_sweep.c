@@ -10,24 +10,44 @@
 #include "lib/str.h"
 #include "runner/trial.h"
 #include "sweep/run/clone.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int predict(const json_t *resolved, const char *base_dir,
-                   struct sweep_prediction *out, struct err *err)
+static int predict_with(enum assume assume, const json_t *resolved, const char *base_dir,
+                        struct sweep_prediction *out, struct err *err)
 {
     struct trial_prediction p;
-    int rc = trial_predict(resolved, base_dir, ASSUME_NOTHING, &p, err);
+    int rc = trial_predict(resolved, base_dir, assume, &p, err);
     if (rc < 0)
         return rc;
     *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,
                                      p.updates_per_epoch};
+    if (!p.rows_known) {
+        out->seconds = NAN;
+        out->updates = out->updates_per_epoch = 0;
+    }
     return 0;
+}
+
+static int predict(const json_t *resolved, const char *base_dir,
+                   struct sweep_prediction *out, struct err *err)
+{
+    return predict_with(ASSUME_NOTHING, resolved, base_dir, out, err);
+}
+
+/* A sweep that is only looked at needs no weights, and of a base without them no rows. */
+static int predict_missing(const json_t *resolved, const char *base_dir,
+                           struct sweep_prediction *out, struct err *err)
+{
+    return predict_with(ASSUME_MISSING, resolved, base_dir, out, err);
 }
 
 const struct sweep_hooks sweep_trainer = {&trial_options, trial_resolve, trial_key,
                                           predict};
+static const struct sweep_hooks sweep_planner = {&trial_options, trial_resolve, trial_key,
+                                                 predict_missing};
 
 #define JOBS_OPTION                                                                      \
     {                                                                                    \
@@ -90,7 +110,7 @@ static int plan_command(const json_t *values, const char *const *words, size_t c
     if (rc < 0)
         return rc;
     int jobs = sweep_jobs(f, (int)json_get_int(values, "jobs", 0), &threads);
-    rc = sweep_plan_make(f, &sweep_trainer, true, &plan, err);
+    rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (rc == 0) {
         if (json_get_bool(values, "json", 0))
             sweep_print_json(sweep_plan_json(&plan, jobs));

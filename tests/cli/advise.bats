@@ -26,6 +26,23 @@ rank() {
         "prices of A100 40GB" "Ruled out" "no biases to train"
 }
 
+@test "the sweep file says whether all of it fits, and it does" {
+    local gpu model
+    for model in llama-2-7b llama-2-13b bert-large; do
+        for gpu in t4 rtx4090 2xa100-40; do
+            run "$PEFTLAB" advise --model $model --gpu $gpu --rows 20000 --write s.yaml
+            [ "$status" = 0 ] || continue # nothing fits
+            run -0 "$PEFTLAB" plan s.yaml --gpu $gpu --json
+            python3 - "$output" "$(sed -n 2p s.yaml)" <<'PY'
+import json, sys
+plan, said = json.loads(sys.argv[1])["total"], sys.argv[2]
+gpu = plan["gpus"][0]
+assert ("Predicted to fit;" in said) == (gpu["fit"] == plan["trials"]), (said, gpu)
+PY
+        done
+    done
+}
+
 @test "a certified base, tasks later: bottleneck adapters, then LoRA unmerged" {
     run -0 "$PEFTLAB" advise --model bert-base --rows 5000 --gpu t4 --base-untouched --tasks-later
     [ "$(rank 1)" = "bottleneck adapters" ]
@@ -66,6 +83,12 @@ END
     run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --batch 4 --seq-len 32
     has "method" # the store is there now; one seed concludes nothing
     [[ "$output" != *"measured: best"* ]]
+    run -0 "$PEFTLAB" advise --model bert-base --rows 3000 --write known.yaml
+    run -0 "$PEFTLAB" sweep plan known.yaml # also of a base that is not here
+    has "peak memory of the largest trial"
+    run -0 "$PEFTLAB" plan known.yaml
+    has "planned to the byte" "configuration alone" "how many rows there are is not known"
+    run -66 "$PEFTLAB" sweep run known.yaml
     run -0 "$PEFTLAB" advise --model llama-2-7b --gpu rtx4090 --rows 3000 --write lm.yaml
     run -0 "$PEFTLAB" sweep plan lm.yaml
     has "qlora rank="

@@ -102,6 +102,41 @@ static void test_open(void **state)
     free(path);
 }
 
+/* A configuration is enough for its shape: of a folder without weights, of a name that is
+ * known; to train it is not. Weights that are there are opened, and have to be whole. */
+static void test_open_shape(void **state)
+{
+    struct err err = ERR_INIT;
+    struct hf_model *m;
+    const float a = 1;
+    (void)state;
+    put("bare", "config.json", "{\"model_type\": \"bert\"}");
+    fails("bare", ERR_NOINPUT, "no weights");
+    assert_int_equal(hf_model_open_shape("bare", &m, &err), 0);
+    assert_string_equal(m->model_type, "bert");
+    assert_null(m->weights);
+    hf_model_close(m);
+    put_weights("bare", 1, &a);
+    assert_int_equal(hf_model_open_shape("bare", &m, &err), 0);
+    assert_non_null(m->weights);
+    hf_model_close(m);
+    put("bare", "model.safetensors", "not one");
+    assert_int_equal(hf_model_open_shape("bare", &m, &err), -ERR_PARSE);
+    err_clear(&err);
+    fails("bert-base-uncased", ERR_NOINPUT, "not there");
+    assert_int_equal(hf_model_open_shape("google-bert/bert-base-uncased", &m, &err), 0);
+    assert_string_equal(m->dir, "bert-base-uncased");
+    assert_int_equal(json_integer_value(json_object_get(m->config, "hidden_size")), 768);
+    assert_null(m->weights);
+    hf_model_close(m);
+    assert_int_equal(hf_model_open_shape("bert-base-uncasd", &m, &err), -ERR_NOINPUT);
+    assert_null(m);
+    assert_non_null(strstr(err.msg, "did you mean 'bert-base-uncased'?"));
+    err_clear(&err);
+    assert_int_equal(hf_model_open_shape("nobody/knows-it", &m, &err), -ERR_NOINPUT);
+    assert_non_null(strstr(err.msg, "peftlab pull"));
+}
+
 static void print_of(const char *name, char out[65])
 {
     struct hf_model *m;
@@ -142,6 +177,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_open),
+        cmocka_unit_test(test_open_shape),
         cmocka_unit_test(test_fingerprint),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
