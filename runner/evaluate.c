@@ -22,8 +22,9 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     return end;
 }
 
-static void forward(struct session *s, const struct graph *g, int split, int64_t begin,
-                    int64_t end, float *logits)
+/* Returns the rows of logits. */
+static int32_t forward(struct session *s, const struct graph *g, int split, int64_t begin,
+                       int64_t end, float *logits)
 {
     const struct op_step step = {.seed = s->course.seed};
     const struct extent e = session_load_batch(s, split, NULL, begin, end);
@@ -31,42 +32,43 @@ static void forward(struct session *s, const struct graph *g, int split, int64_t
     const struct tensor t = graph_tensor(g, &s->memory, g->logits, &e);
     s->backend->download(s->backend->device, logits, t.data,
                          (size_t)t.rows * (size_t)t.cols * sizeof(float));
+    return t.rows;
 }
 
 static void compute_metrics(const struct session *s, const struct dataset *d,
                             struct evaluation *out)
 {
-    const size_t width = (size_t)s->net.num_labels, targets = (size_t)session_targets(s);
-    struct metric_rows rows = {out->logits, NULL, NULL, d->count, width};
-    int32_t *labels = xcalloc(d->count, sizeof *labels);
-    float *numbers = xcalloc(d->count * targets + 1, sizeof *numbers);
-    for (size_t i = 0; i < d->count; i++) {
-        labels[i] = d->rows[i].label;
-        if (targets)
-            memcpy(numbers + i * targets, d->rows[i].targets, targets * sizeof *numbers);
-    }
-    rows.labels = labels;
-    rows.targets = numbers;
+    const size_t width = (size_t)s->goal.num_labels, n = (size_t)out->picks;
+    int32_t *labels = xcalloc(n, sizeof *labels), *rows = xcalloc(n, sizeof *rows);
+    float *targets = xcalloc(n * (size_t)goal_targets(&s->goal) + 1, sizeof *targets);
+    struct picks picks = {rows, labels, targets, 0};
+    for (size_t i = 0; i < d->count; i++)
+        s->goal.task->kind->pick(&s->goal, &d->rows[i], 0, d->rows[i].n, &picks);
+    const struct metric_rows all = {out->logits, labels, targets, n, width};
     for (size_t m = 0; m < metric_count; m++)
-        out->values[m] =
-            metric_applies(m, s->problem) ? metric_defs[m].value[s->problem](&rows) : NAN;
+        out->values[m] = goal_has_metric(&s->goal, m)
+                             ? metric_defs[m].value[s->goal.labels](&all)
+                             : NAN;
+    free(rows);
     free(labels);
-    free(numbers);
+    free(targets);
 }
 
 int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err)
 {
     const struct dataset *d = s->data[split];
-    const int32_t classes = s->net.num_labels;
+    const int32_t width = s->goal.num_labels;
     const double start = clock_mono_s();
     *out = (struct evaluation){.rows = (int64_t)d->count,
+                               .picks = session_picks(s, split, 0, (int64_t)d->count),
                                .values = xcalloc(metric_count, sizeof *out->values)};
-    out->logits = mem_try_aligned(d->count * (size_t)classes * sizeof(float));
+    out->logits = mem_try_aligned((size_t)out->picks * (size_t)width * sizeof(float));
     if (!out->logits)
         return err_set(err, ERR_NOMEM, "no memory for the logits of %zu rows", d->count);
+    int64_t done = 0;
     for (int64_t b = 0, e; b < out->rows; b = e) {
         e = batch_end(s, d, b);
-        forward(s, &s->eval_graph, split, b, e, out->logits + b * classes);
+        done += forward(s, &s->eval_graph, split, b, e, out->logits + done * width);
     }
     compute_metrics(s, d, out);
     out->seconds = clock_mono_s() - start;
@@ -76,13 +78,13 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
 int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
                      struct err *err)
 {
-    for (int64_t i = 0; i < e->rows * width; i++)
+    for (int64_t i = 0; i < e->picks * width; i++)
         if (!isfinite(e->logits[i]))
-            return err_set(
-                err, ERR_NAN,
-                "row %lld of '%s' has the logit %g: the model's weights or the "
-                "adapter's are no numbers, or too large",
-                (long long)(i / width) + 1, d->path, (double)e->logits[i]);
+            return err_set(err, ERR_NAN,
+                           "%s %lld of '%s' has the logit %g: the model's weights or the "
+                           "adapter's are no numbers, or too large",
+                           e->picks == e->rows ? "row" : "labelled token",
+                           (long long)(i / width) + 1, d->path, (double)e->logits[i]);
     return 0;
 }
 
@@ -106,7 +108,9 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                       : s->data[SPLIT_EVAL] ? SPLIT_EVAL
                                             : SPLIT_TRAIN;
     const struct dataset *d = s->data[split];
-    float *logits = xcalloc((size_t)s->net.num_labels, sizeof *logits);
+    float *logits = xcalloc((size_t)goal_most_picks(&s->goal, d->longest, 1) *
+                                (size_t)s->goal.num_labels,
+                            sizeof *logits);
     *out = (struct latency){.ms = xcalloc(requests + 1, sizeof *out->ms),
                             .requests = requests};
     (void)err;

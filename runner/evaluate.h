@@ -6,9 +6,9 @@
 #include "runner/session.h"
 
 struct evaluation {
-    float *logits;  /* rows x num_labels; owned */
+    float *logits;  /* picks x num_labels; owned */
     double *values; /* metric_count values, as in metric_defs; owned */
-    int64_t rows;
+    int64_t rows, picks;
     double seconds;
 };
 

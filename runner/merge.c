@@ -125,7 +125,7 @@ static int evaluate(struct session *s, struct evaluation *e, struct err *err)
     if (rc || !s->data[SPLIT_EVAL])
         return rc;
     rc = evaluate_split(s, SPLIT_EVAL, e, err);
-    return rc ? rc : evaluation_check(e, s->data[SPLIT_EVAL], s->net.num_labels, err);
+    return rc ? rc : evaluation_check(e, s->data[SPLIT_EVAL], s->goal.num_labels, err);
 }
 
 static int write_folder(const struct session *s, const char *dir,
@@ -198,7 +198,7 @@ static int compare(const json_t *resolved, const char *base_dir, const char *out
     int rc = session_open(&s, trial, base_dir, NULL, false, err);
     if (!rc)
         rc = evaluate(&s, &after, err);
-    const int64_t n = after.rows * s.net.num_labels;
+    const int64_t n = after.picks * s.goal.num_labels;
     for (int64_t i = 0; i < n && !rc; i++) {
         const double x = before->logits[i], change = fabs(x - after.logits[i]);
         out->largest_logit = fmax(out->largest_logit, fabs(x));

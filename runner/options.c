@@ -7,10 +7,19 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/peft/method.h"
+#include "runner/task/task.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* "|seq-cls=SEQ_CLS|...": with peft's words as aliases. */
+static const char task_choices[] = ""
+#define TASK(id, name, peft_type) "|" name "=" peft_type
+#include "runner/task/tasks.def"
+#undef TASK
+    ;
+#define TASK_CHOICES (task_choices + 1)
 
 static const struct opt_def rows[] = {
 #define OPTION(key, aliases, type, preset, min, max, choices, group, flags, metavar,     \

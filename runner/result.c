@@ -132,7 +132,7 @@ static void put_evaluations(json_t *root, const struct run_result *r,
             continue;
         json_t *o = json_object();
         for (size_t m = 0; m < metric_count; m++)
-            if (metric_applies(m, s->problem))
+            if (goal_has_metric(&s->goal, m))
                 json_object_set_new(o, metric_defs[m].name,
                                     json_number_or_word(e->values[m]));
         json_object_set_new(o, "rows", json_integer(e->rows));
@@ -223,7 +223,7 @@ static void log_last_evaluation(const struct run_result *r, const struct session
     const json_t *last = json_array_get(list, json_array_size(list) - 1);
     char key[96];
     for (size_t m = 0; last && m < metric_count; m++) {
-        if (!metric_applies(m, s->problem))
+        if (!goal_has_metric(&s->goal, m))
             continue;
         snprintf(key, sizeof key, "eval/%s", metric_defs[m].name);
         sink->ops->metric(sink, key, -1, json_get_num(last, metric_defs[m].name, NAN));

@@ -45,6 +45,14 @@ static int open_model(struct session *s, struct err *err)
     return rc;
 }
 
+static int open_task(struct session *s, struct err *err)
+{
+    s->goal.task = task_find(s->trial.task, err);
+    return s->goal.task
+               ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal.labels, err)
+               : err_code(err);
+}
+
 static struct data_spec data_spec(const struct session *s)
 {
     const struct trial *t = &s->trial;
@@ -65,7 +73,8 @@ static struct data_spec data_spec(const struct session *s)
         .held_out_share = t->validation_split > 0 ? t->validation_split : 0,
         .split_seed = (uint64_t)t->split_seed,
         .assume_length = s->assume && !s->hf->weights,
-        .problem = s->problem,
+        .labels = s->goal.labels,
+        .reader = s->goal.task->kind->reader,
     };
 }
 
@@ -77,8 +86,8 @@ static void assume_split(struct session *s, int split, const struct data_spec *s
     int64_t rows = s->trial.max_train_samples;
     if (!s->labels.count)
         labels_assume(&s->labels, spec->num_labels ? (size_t)spec->num_labels
-                                  : s->problem == PROBLEM_regression ? 1
-                                                                     : 2);
+                                  : s->goal.labels == LABEL_numbers ? 1
+                                                                    : 2);
     if (split == SPLIT_TRAIN && !rows) {
         s->course.endless = true;
         rows = ENDLESS_ROWS;
@@ -256,10 +265,9 @@ static int open_net(struct session *s, const char *adapter, struct err *err)
 {
     const char *init = s->trial.init_adapter;
     char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
-    const int32_t labels =
+    s->goal.num_labels =
         (int32_t)(s->trial.num_labels ? s->trial.num_labels : (int64_t)s->labels.count);
-    int rc = net_init(&s->net, s->hf, &s->trial, labels, from, s->training, err);
-    s->net.problem = s->problem;
+    int rc = net_init(&s->net, s->hf, &s->trial, &s->goal, from, s->training, err);
     free(from);
     return rc;
 }
@@ -285,11 +293,7 @@ static int start_values(struct session *s, const char *adapter, struct err *err)
 static void record_graphs(struct session *s)
 {
     const struct trial *t = &s->trial;
-    struct graph_loss loss = {
-        .against_targets = session_targets(s) > 0,
-        .target = s->problem == PROBLEM_regression ? LOSS_mse : LOSS_bce,
-        .class_weights = -1,
-    };
+    const struct graph_loss loss = goal_loss(&s->goal);
     int32_t tokens = s->training ? s->course.max_tokens : EVAL_TOKENS;
     int32_t rows = s->training ? (int32_t)(s->course.batch_rows < s->course.rows
                                                ? s->course.batch_rows
@@ -298,27 +302,26 @@ static void record_graphs(struct session *s)
     if (s->training) {
         struct graph_loss training = loss;
         graph_init(&s->train_graph, &s->net.params, NULL, GRAPH_TRAIN,
-                   extent_of(tokens, rows, rows));
+                   extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows)));
         training.label_smoothing = (float)t->label_smoothing_factor;
         if (s->class_weights)
             training.class_weights = g_param(&s->train_graph, CLASS_WEIGHTS);
-        graph_finish(&s->train_graph, s->net.arch->record(&s->net, &s->train_graph),
+        graph_finish(&s->train_graph, net_record(&s->net, &s->train_graph),
                      t->gradient_checkpointing, &training);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
             tokens = s->data[i]->longest + s->net.prompt_rows;
-    s->budget = extent_of(tokens, rows, rows);
+    s->budget = extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     graph_init(&s->eval_graph, &s->net.params, &s->net.states, GRAPH_EVAL, s->budget);
-    graph_finish(&s->eval_graph, s->net.arch->record(&s->net, &s->eval_graph), false,
-                 &loss);
+    graph_finish(&s->eval_graph, net_record(&s->net, &s->eval_graph), false, &loss);
     if (s->training && s->net.method->merge && s->net.quant == QUANT_NONE) {
         struct net plain = s->net;
         plain.method = &method_full;
         graph_init(&s->merged_graph, &s->net.params, &s->net.states, GRAPH_EVAL,
                    s->budget);
-        graph_finish(&s->merged_graph, plain.arch->record(&plain, &s->merged_graph),
-                     false, &loss);
+        graph_finish(&s->merged_graph, net_record(&plain, &s->merged_graph), false,
+                     &loss);
     }
 }
 
@@ -389,7 +392,7 @@ static int plan_memory(struct session *s, struct err *err)
         s->planned[MEM_workspace] =
             larger(s->planned[MEM_workspace], mem_round_up(norm_workspace_bytes(s)));
     s->planned[MEM_state] = s->net.states.bytes;
-    s->scalars_offset = graph_batch_bytes(&s->budget, session_targets(s), offsets);
+    s->scalars_offset = graph_batch_bytes(&s->budget, goal_targets(&s->goal), offsets);
     s->planned[MEM_batch] = s->scalars_offset + mem_round_up(sizeof(double));
     return 0;
 }
@@ -413,9 +416,8 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
     s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return err_code(err);
-    if ((rc = open_model(s, err)) ||
-        (rc = problem_of(&s->trial, s->hf->config, &s->problem, err)) ||
-        (training && (rc = selection_fits(&selection, s->problem, err))) ||
+    if ((rc = open_model(s, err)) || (rc = open_task(s, err)) ||
+        (training && (rc = selection_fits(&selection, &s->goal, err))) ||
         (rc = open_data(s, err)))
         return rc;
     if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||

@@ -13,6 +13,7 @@
 #include "runner/memory.h"
 #include "runner/nn/net.h"
 #include "runner/optim/groups.h"
+#include "runner/task/task.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 
@@ -50,7 +51,7 @@ struct session {
                                   training; no nodes where they cannot be put in place */
     struct extent budget;      /* of the batch buffers, the larger of both graphs */
 
-    enum problem problem;
+    struct goal goal;     /* num_labels: once the data is known */
     float *class_weights; /* of the loss, num_labels; NULL: all 1 */
 
     const struct optimizer *optimizer;
@@ -86,8 +87,8 @@ size_t session_planned_bytes(const struct session *s);
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
                                  int64_t begin, int64_t end);
 
-/* Numbers per row that the loss is taken against; 0: a class. */
-int32_t session_targets(const struct session *s);
+/* Rows of logits that the rows [begin, end) of a split give. */
+int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t end);
 
 /* Order of an epoch; rows must hold course.rows numbers. */
 void course_order(const struct course *c, const struct dataset *d, int64_t epoch,

@@ -129,12 +129,12 @@ int session_allocate(struct session *s, struct err *err)
                                       .workspace = s->arena[MEM_workspace],
                                       .batch = s->arena[MEM_batch],
                                       .state = s->arena[MEM_state]};
-    graph_batch_bytes(&s->budget, session_targets(s), s->memory.batch_offsets);
+    graph_batch_bytes(&s->budget, goal_targets(&s->goal), s->memory.batch_offsets);
     for (int i = 0; i < SLOT_COUNT; i++)
         s->host_batch[i] = xcalloc(
             (size_t)graph_slot_rows((enum batch_slot)i, &s->budget) + 1, sizeof(int32_t));
     s->host_targets =
-        xcalloc((size_t)s->budget.of[ROWS_PICKED] * (size_t)session_targets(s) + 1,
+        xcalloc((size_t)s->budget.of[ROWS_PICKED] * (size_t)goal_targets(&s->goal) + 1,
                 sizeof(float));
     if (s->net.method->start)
         rc = s->net.method->start(&s->net, s->course.seed, err);
@@ -170,9 +170,13 @@ void session_close(struct session *s)
     *s = (struct session){0};
 }
 
-int32_t session_targets(const struct session *s)
+int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t end)
 {
-    return s->problem == PROBLEM_single_label_classification ? 0 : s->net.num_labels;
+    const struct example *rows = s->data[split]->rows;
+    int64_t picks = 0;
+    for (int64_t r = begin; r < end; r++)
+        picks += s->goal.task->kind->pick(&s->goal, &rows[r], 0, rows[r].n, NULL);
+    return picks;
 }
 
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
@@ -180,16 +184,13 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
 {
     int32_t *const *h = s->host_batch;
     const int32_t rows = (int32_t)(end - begin);
-    const size_t targets = (size_t)session_targets(s);
+    const size_t targets = (size_t)goal_targets(&s->goal);
+    struct picks picks = {h[SLOT_picked], h[SLOT_labels], s->host_targets, 0};
     int32_t tokens = 0;
     for (int32_t r = 0; r < rows; r++) {
         const int64_t at = begin + r;
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
-        h[SLOT_seq][r] = h[SLOT_picked][r] = tokens;
-        h[SLOT_labels][r] = e->label;
-        if (targets)
-            memcpy(s->host_targets + (size_t)r * targets, e->targets,
-                   targets * sizeof *e->targets);
+        const int32_t first = h[SLOT_seq][r] = tokens;
         const int32_t prompt = s->net.prompt_rows;
         for (int32_t t = 0; t < prompt; t++, tokens++) {
             h[SLOT_ids][tokens] = -1 - t;
@@ -203,9 +204,10 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
             h[SLOT_positions][tokens] = pad ? s->net.pad_id : position++;
             h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
         }
+        s->goal.task->kind->pick(&s->goal, e, first, tokens - first, &picks);
     }
     h[SLOT_seq][rows] = tokens;
-    const struct extent all = extent_of(tokens, rows, rows);
+    const struct extent all = extent_of(tokens, rows, picks.count);
     for (int i = 0; i < SLOT_COUNT; i++)
         if (i != SLOT_targets)
             s->backend->upload(
@@ -215,6 +217,6 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
     s->backend->upload(s->backend->device,
                        (char *)s->arena[MEM_batch] +
                            s->memory.batch_offsets[SLOT_targets],
-                       s->host_targets, (size_t)rows * targets * sizeof(float));
+                       s->host_targets, (size_t)picks.count * targets * sizeof(float));
     return all;
 }

@@ -34,8 +34,9 @@ static double evaluation_flops(const struct session *s)
             continue;
         const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count,
                      parts = tokens / INT32_MAX + 1; /* an extent counts in 32 bits */
-        const int32_t rows = (int32_t)(d->count / parts);
-        const struct extent part = extent_of((int32_t)(tokens / parts), rows, rows);
+        const int32_t rows = (int32_t)(d->count / parts), n = (int32_t)(tokens / parts);
+        const struct extent part =
+            extent_of(n, rows, goal_most_picks(&s->goal, n, rows));
         flops += (double)parts * graph_flops(&s->eval_graph, &part);
     }
     return flops;
@@ -51,7 +52,7 @@ static int64_t base_parameters(const struct net *net)
     }
     for (size_t i = 0; i < net->site_count; i++) {
         const struct linear_site *site = &net->sites[i];
-        if (site->head)
+        if (site->role == ROLE_head)
             n -= (int64_t)site->out * site->in + (site->has_bias ? site->out : 0);
     }
     return n;
@@ -82,8 +83,9 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->updates_per_epoch = c->updates_per_epoch;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
-    const struct extent mean = extent_of((int32_t)(c->tokens / batches),
-                                         (int32_t)c->batch_rows, (int32_t)c->batch_rows);
+    const int32_t tokens = (int32_t)(c->tokens / batches), rows = (int32_t)c->batch_rows;
+    const struct extent mean =
+        extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
     const double rate = calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY;
     out->train_s = out->flops / rate;
@@ -109,7 +111,7 @@ static void log_metrics(const struct session *s, struct sink *sink, int split,
 {
     char key[96];
     for (size_t m = 0; m < metric_count; m++) {
-        if (!metric_applies(m, s->problem))
+        if (!goal_has_metric(&s->goal, m))
             continue;
         snprintf(key, sizeof key, "%s/%s", split == SPLIT_TEST ? "test" : "eval",
                  metric_defs[m].name);
@@ -125,7 +127,8 @@ static int evaluate_splits(struct session *s, struct run_result *r, struct sink 
             continue;
         int rc = evaluate_split(s, i, &r->evaluations[i], err);
         if (!rc)
-            rc = evaluation_check(&r->evaluations[i], s->data[i], s->net.num_labels, err);
+            rc =
+                evaluation_check(&r->evaluations[i], s->data[i], s->goal.num_labels, err);
         if (rc)
             return rc;
         r->eval_s += r->evaluations[i].seconds;
@@ -240,7 +243,7 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
 static int write_logits(const struct session *s, const struct evaluation *e,
                         const char *out_dir, struct err *err)
 {
-    const int64_t shape[] = {e->rows, s->net.num_labels};
+    const int64_t shape[] = {e->picks, s->goal.num_labels};
     struct st_writer *w = st_writer_new();
     char *path = fs_join(out_dir, "logits.safetensors");
     st_writer_add(w, "logits", DT_F32, 2, shape, e->logits);

@@ -8,7 +8,6 @@
 #include "lib/str.h"
 #include "runner/data/label_map.h"
 #include "runner/data/table.h"
-#include "runner/data/targets.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +52,11 @@ static const char *pair_column(const struct data_spec *s)
 static const char *label_column(const struct data_spec *s)
 {
     return s->label_column ? s->label_column : "label";
+}
+
+static const struct label_reader *reader_of(const struct data_spec *s)
+{
+    return s->reader ? s->reader : &sequence_labels;
 }
 
 static bool is_blank(const char *s, size_t n)
@@ -252,7 +256,7 @@ static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
     int rc = row ? 0 : -ERR_PARSE;
     for (size_t k = 0; k < ARRAY_LEN(lists) && !rc; k++)
         rc = set_parsed(row, lists[k], l->number, "a list", JSON_ARRAY, err);
-    if (!rc && r->spec->problem != PROBLEM_single_label_classification)
+    if (!rc && (r->spec->labels != LABEL_class || reader_of(r->spec)->list))
         rc = set_parsed(row, label, l->number, NULL, JSON_NULL, err);
     else if (!rc && r->integer_labels)
         rc = set_parsed(row, label, l->number, "integers", JSON_INTEGER, err);
@@ -279,26 +283,16 @@ static int parse_line(const struct reader *r, size_t i, json_t **row,
     return rc < 0 ? at_line(r, i, err) : 0;
 }
 
-static int read_label(struct reader *r, const json_t *label, struct example *e,
-                      struct err *err)
-{
-    const enum problem p = r->spec->problem;
-    if (p == PROBLEM_single_label_classification)
-        return label_map_index(&r->labels, label, &e->label, err);
-    e->targets = xcalloc(r->labels.labels->count, sizeof *e->targets);
-    return targets_read(&r->labels, p, label, e->targets, err);
-}
-
 static int read_row(struct reader *r, size_t i, struct example *e, struct err *err)
 {
     json_t *row = NULL;
     const json_t *label;
     int rc = parse_line(r, i, &row, &label, err);
     if (rc >= 0) {
-        rc = read_label(r, label, e, err);
+        rc = json_object_get(row, "input_ids") ? read_ids(r, row, e, err)
+                                               : read_text(r, row, e, err);
         if (rc >= 0)
-            rc = json_object_get(row, "input_ids") ? read_ids(r, row, e, err)
-                                                   : read_text(r, row, e, err);
+            rc = reader_of(r->spec)->read(&r->labels, r->spec->labels, label, e, err);
         if (rc < 0)
             at_line(r, i, err);
     }
@@ -348,14 +342,12 @@ static int start_table(struct reader *r, char delimiter, const struct labels *la
 /* The whole training file teaches the classes, whatever rows are used. */
 static int learn_labels(struct reader *r, struct err *err)
 {
-    const enum problem p = r->spec->problem;
     for (size_t i = 0; i < r->lines.count; i++) {
         json_t *row = NULL;
         const json_t *label;
         int rc = parse_line(r, i, &row, &label, err);
-        if (rc >= 0 && (rc = p == PROBLEM_single_label_classification
-                                 ? label_map_learn(&r->labels, label, err)
-                                 : targets_learn(&r->labels, p, label, err)) < 0)
+        if (rc >= 0 &&
+            (rc = reader_of(r->spec)->learn(&r->labels, r->spec->labels, label, err)) < 0)
             at_line(r, i, err);
         json_decref(row);
         if (rc < 0)
@@ -496,6 +488,7 @@ void dataset_free(struct dataset *d)
         free(d->rows[i].ids);
         free(d->rows[i].type_ids);
         free(d->rows[i].targets);
+        free(d->rows[i].token_labels);
     }
     free(d->rows);
     free(d->path);

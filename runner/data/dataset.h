@@ -10,10 +10,17 @@
 #define RUNNER_DATA_DATASET_H
 
 #include "lib/err.h"
-#include "runner/problem.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 #include <stdbool.h>
+
+/* What the label of a row, or of a token, is. */
+enum label_kind {
+    LABEL_class,   /* one of the classes: cross entropy */
+    LABEL_numbers, /* a number for each output: squared error */
+    LABEL_set,     /* any number of the labels: binary cross entropy of each */
+    LABEL_KINDS
+};
 
 struct labels { /* names of the classes, labels or outputs; count 0 until known */
     char **names;
@@ -27,8 +34,9 @@ struct example {
     int32_t *ids;
     int32_t *type_ids; /* NULL: zeros */
     int32_t n;
-    int32_t label;  /* class; 0 where the problem has targets */
-    float *targets; /* labels.count numbers; NULL: a class */
+    int32_t label;         /* class; 0 where there are targets */
+    float *targets;        /* labels.count numbers; NULL: a class */
+    int32_t *token_labels; /* class of each token, -1: none; NULL: one for all */
 };
 
 struct dataset {
@@ -39,6 +47,19 @@ struct dataset {
     char *path;
     char sha256[65]; /* of the file */
 };
+
+struct label_map;
+/* How the label of a row is read, and first learned from all rows of the training file
+ * (label_map.h). A task has one. */
+struct label_reader {
+    bool list; /* always a list: what a table's cell holds is parsed */
+    int (*learn)(struct label_map *m, enum label_kind kind, const json_t *label,
+                 struct err *err);
+    /* The tokens are read already. */
+    int (*read)(const struct label_map *m, enum label_kind kind, const json_t *label,
+                struct example *e, struct err *err);
+};
+extern const struct label_reader sequence_labels; /* one for the whole row */
 
 struct data_spec {
     const char *text_column, *text_pair_column,
@@ -53,11 +74,11 @@ struct data_spec {
     double held_out_share;
     uint64_t split_seed;
     bool held_out;
-    bool assume_length; /* without a tokenizer a text has max_length tokens */
-    int32_t vocab_size; /* ids of input_ids rows must be below */
-    int32_t num_labels; /* 0: from the data */
-    enum problem
-        problem; /* what labels are; see targets.h for those that are no classes */
+    bool assume_length;     /* without a tokenizer a text has max_length tokens */
+    int32_t vocab_size;     /* ids of input_ids rows must be below */
+    int32_t num_labels;     /* 0: from the data */
+    enum label_kind labels; /* what they are */
+    const struct label_reader *reader; /* NULL: sequence_labels */
 };
 
 /* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training

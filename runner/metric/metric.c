@@ -64,15 +64,10 @@ const struct metric_def metric_defs[] = {
     {.name = #name_,                                                                     \
      .goal = goal_,                                                                      \
      .help = help_,                                                                      \
-     .value[PROBLEM_single_label_classification] = of_class,                             \
-     .value[PROBLEM_regression] = of_numbers,                                            \
-     .value[PROBLEM_multi_label_classification] = of_labels},
+     .value[LABEL_class] = of_class,                                                     \
+     .value[LABEL_numbers] = of_numbers,                                                 \
+     .value[LABEL_set] = of_labels},
 #include "runner/metric/metrics.def"
 #undef METRIC
 };
 const size_t metric_count = ARRAY_LEN(metric_defs);
-
-bool metric_applies(size_t metric, enum problem problem)
-{
-    return metric_defs[metric].value[problem] != NULL;
-}

@@ -1,5 +1,6 @@
 /* runner/metric/metric.h - evaluation metrics as registry rows (metrics.def: name, goal,
- * a function for each problem that it has a meaning for, what it is).
+ * a function for each kind of labels that it has a meaning for, what it is). Which of
+ * them a task reports is said by its row.
  *
  * One class per row: ties in logits go to the lower class; macro_f1 is the mean over the
  * classes that occur in labels or predictions (scikit-learn's f1_score(average="macro")).
@@ -11,7 +12,7 @@
 #ifndef RUNNER_METRIC_METRIC_H
 #define RUNNER_METRIC_METRIC_H
 
-#include "runner/problem.h"
+#include "runner/data/dataset.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,12 +24,10 @@ struct metric_rows {
 };
 struct metric_def {
     const char *name, *goal, *help; /* goal: "maximize" or "minimize" */
-    double (*value[PROBLEM_COUNT])(const struct metric_rows *rows); /* NULL: no meaning */
+    double (*value[LABEL_KINDS])(const struct metric_rows *rows); /* NULL: no meaning */
 };
 extern const struct metric_def metric_defs[];
 extern const size_t metric_count;
-
-bool metric_applies(size_t metric, enum problem problem);
 
 /* What metrics.def names. */
 double classes_accuracy(const struct metric_rows *rows);

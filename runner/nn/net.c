@@ -57,9 +57,9 @@ static void set_specs(struct net *net)
     for (size_t i = 0; i < net->site_count; i++) {
         char *name = xasprintf("%s.weight", net->sites[i].path);
         struct param *p = params_find(&net->params, name);
-        if (!net->sites[i].head)
+        if (net->sites[i].role != ROLE_head)
             p->spec.compute = dtype_of(net->trial);
-        if (net->sites[i].head || net->quant == QUANT_NONE)
+        if (net->sites[i].role == ROLE_head || net->quant == QUANT_NONE)
             ;
         else if (q4_is_irregular(p->cols, p->spec.block))
             p->round_trip = net->quant;
@@ -70,13 +70,13 @@ static void set_specs(struct net *net)
 }
 
 int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
-             int32_t num_labels, const char *adapter, bool training, struct err *err)
+             const struct goal *goal, const char *adapter, bool training, struct err *err)
 {
     *net = (struct net){.trial = trial,
                         .adapter = adapter,
                         .training = training,
                         .hf = hf,
-                        .num_labels = num_labels,
+                        .goal = *goal,
                         .quant = quant_of(trial)};
     params_init(&net->params);
     net->arch = arch_find(hf->model_type, err);
@@ -86,6 +86,8 @@ int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
     if (!net->method)
         return err_code(err);
     int rc = net->arch->declare(net, err);
+    if (!rc)
+        rc = goal->task->kind->declare(net, err);
     if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
         return rc;
     set_specs(net);
@@ -172,8 +174,9 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
 }
 
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
-               bool head, struct err *err)
+               enum role role, struct err *err)
 {
+    const bool head = role == ROLE_head;
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
     int rc = net_base_param(net, weight, 2, out, in, !head, err);
     if (!rc)
@@ -187,7 +190,7 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
                                                              .in = in,
                                                              .has_bias = true,
                                                              .layer = layer,
-                                                             .head = head};
+                                                             .role = role};
     }
     free(weight);
     free(bias);
@@ -227,6 +230,11 @@ struct linear_site *net_site(const struct net *net, const char *path)
 }
 
 /* --- recording --- */
+
+int net_record(const struct net *net, struct graph *g)
+{
+    return net->goal.task->kind->record(net, g, net->arch->record(net, g));
+}
 
 static int param_of(struct graph *g, const char *path, const char *what)
 {

@@ -12,20 +12,35 @@
 #include "runner/graph/graph.h"
 #include "runner/hub/hf_model.h"
 #include "runner/options.h"
+#include "runner/task/task.h"
 #include <jansson.h>
 
 struct arch;
 struct method;
 
+/* What a linear layer is for; defaults of methods go by it (peft/targets.def). */
+enum role {
+    ROLE_q,
+    ROLE_k,
+    ROLE_v,
+    ROLE_qkv, /* the three in one */
+    ROLE_o,
+    ROLE_gate,
+    ROLE_up,
+    ROLE_gate_up,
+    ROLE_down,
+    ROLE_pooler,
+    ROLE_head, /* the task's: never quantised, never a target of all-linear */
+};
+
 struct linear_site {
     char *path;
     int32_t out, in;
     bool has_bias;
-    int layer;    /* -1: not in a layer */
-    bool head;    /* the task's head: trains whole, never quantised, never a target of
-                     all-linear */
-    int32_t rank; /* LoRA on it; 0: none */
-    float scale;  /* alpha / rank or alpha / sqrt(rank) */
+    int layer; /* -1: not in a layer */
+    enum role role;
+    int32_t rank;      /* LoRA on it; 0: none */
+    float scale;       /* alpha / rank or alpha / sqrt(rank) */
     bool scales_input; /* IA3 on it: of the input, else of the output */
     float *a0, *b0;    /* start of A and B where it was taken out of W; owned */
 };
@@ -44,6 +59,7 @@ struct net {
     bool training;
     struct hf_model *hf; /* borrowed */
     const struct arch *arch;
+    struct goal goal;
     const struct method *method;
     struct params params;
     struct states states;
@@ -55,13 +71,12 @@ struct net {
     size_t norm_count, norm_cap;
 
     /* facts that the architecture read from config.json and the trial's overrides */
-    int32_t hidden, layers, heads, head_dim, vocab_size, num_labels;
+    int32_t hidden, layers, heads, head_dim, vocab_size;
     int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
     int32_t max_positions;  /* from there on */
     int32_t pad_id;         /* has its own position, its number; -1: none has */
     int32_t token_types;    /* 0: no embeddings of token types */
     enum act act;           /* of the feed-forward layers */
-    enum problem problem;
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
     enum quant_kind quant;
 
@@ -79,7 +94,8 @@ struct net {
 /* Opens nothing: hf and trial outlive the net. `adapter`: the folder that start values
  * come from, NULL: none; `training`: it will train from there. */
 int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
-             int32_t num_labels, const char *adapter, bool training, struct err *err);
+             const struct goal *goal, const char *adapter, bool training,
+             struct err *err);
 void net_release(struct net *net);
 
 /* --- for architectures --- */
@@ -91,7 +107,7 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                    int32_t cols, bool required, struct err *err);
 /* path.weight and path.bias, and a site. */
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
-               bool head, struct err *err);
+               enum role role, struct err *err);
 int net_layernorm(struct net *net, const char *path, struct err *err);
 /* The LayerNorm `norm`, and a sublayer; see struct sublayer. */
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
@@ -100,6 +116,8 @@ int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
  * none. */
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type);
+/* From ids to logits: the architecture, then the task's head. */
+int net_record(const struct net *net, struct graph *g);
 /* y = W x + b with what the method adds at this site. */
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x);
 /* LN(h + residual), or what the method makes of it, in one of a layer's two sublayers. */

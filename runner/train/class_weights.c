@@ -7,19 +7,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Assumed rows are balanced. */
-static void balance(const struct dataset *d, int32_t classes, float *weights)
+/* Sum of a value per class, or of 1, over what the rows pick. order: NULL: as they are */
+static double sum_picked(const struct session *s, const uint32_t *order, int64_t begin,
+                         int64_t end, const float *of_class, double *counts)
 {
+    const struct dataset *d = s->data[SPLIT_TRAIN];
+    const size_t most = (size_t)goal_most_picks(&s->goal, d->longest, 1);
+    const size_t targets = (size_t)goal_targets(&s->goal);
+    int32_t *rows = xcalloc(most, sizeof *rows), *labels = xcalloc(most, sizeof *labels);
+    float *numbers = xcalloc(most * targets + 1, sizeof *numbers);
+    double sum = 0;
+    for (int64_t i = begin; i < end; i++) {
+        const struct example *e = &d->rows[order ? order[i] : (uint64_t)i];
+        struct picks p = {rows, labels, numbers, 0};
+        s->goal.task->kind->pick(&s->goal, e, 0, e->n, &p);
+        for (int32_t k = 0; k < p.count; k++) {
+            const bool known = labels[k] >= 0 && labels[k] < s->goal.num_labels;
+            sum += !of_class ? 1 : known ? of_class[labels[k]] : 0;
+            if (counts && known)
+                counts[labels[k]]++;
+        }
+    }
+    free(rows);
+    free(labels);
+    free(numbers);
+    return sum;
+}
+
+/* Assumed rows are balanced. */
+static void balance(const struct session *s, float *weights)
+{
+    const int32_t classes = s->goal.num_labels;
+    const struct dataset *d = s->data[SPLIT_TRAIN];
     for (int32_t c = 0; !d->rows && c < classes; c++)
         weights[c] = 1;
     if (!d->rows)
         return;
     double *count = xcalloc((size_t)classes, sizeof *count), rows = 0;
-    for (size_t i = 0; i < d->count; i++)
-        if (d->rows[i].label >= 0 && d->rows[i].label < classes) {
-            count[d->rows[i].label]++;
-            rows++;
-        }
+    sum_picked(s, NULL, 0, (int64_t)d->count, NULL, count);
+    for (int32_t c = 0; c < classes; c++)
+        rows += count[c];
     for (int32_t c = 0; c < classes; c++)
         weights[c] = count[c] > 0 ? (float)(rows / (classes * count[c])) : 0;
     free(count);
@@ -47,7 +74,7 @@ int class_weights_read(struct session *s, struct err *err)
 {
     const json_t *given = s->trial.class_weights;
     const char *word = json_string_value(given);
-    const int32_t classes = s->net.num_labels;
+    const int32_t classes = s->goal.num_labels;
     if (!given || str_eq(word, "none"))
         return 0;
     if (!json_is_array(given) && !str_eq(word, "balanced"))
@@ -56,7 +83,7 @@ int class_weights_read(struct session *s, struct err *err)
                        classes);
     s->class_weights = xcalloc((size_t)classes, sizeof *s->class_weights);
     if (word)
-        balance(s->data[SPLIT_TRAIN], classes, s->class_weights);
+        balance(s, s->class_weights);
     int rc = word ? 0 : read_list(given, classes, s->class_weights, err);
     if (rc)
         return rc;
@@ -70,12 +97,5 @@ int class_weights_read(struct session *s, struct err *err)
 double class_weights_sum(const struct session *s, const uint32_t *order, int64_t begin,
                          int64_t end)
 {
-    double sum = 0;
-    if (!s->class_weights)
-        return (double)(end - begin);
-    for (int64_t i = begin; i < end; i++) {
-        const int32_t label = s->data[SPLIT_TRAIN]->rows[order[i]].label;
-        sum += label >= 0 && label < s->net.num_labels ? s->class_weights[label] : 0;
-    }
-    return sum;
+    return sum_picked(s, order, begin, end, s->class_weights, NULL);
 }

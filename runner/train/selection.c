@@ -48,13 +48,14 @@ int selection_init(struct selection *s, const struct trial *trial, struct err *e
     return 0;
 }
 
-int selection_fits(const struct selection *s, enum problem problem, struct err *err)
+int selection_fits(const struct selection *s, const struct goal *goal, struct err *err)
 {
-    return metric_applies(s->metric, problem)
+    return goal_has_metric(goal, s->metric)
                ? 0
                : err_set(err, ERR_CONFIG,
                          "metric_for_best_model: '%s' has no meaning for a %s",
-                         metric_defs[s->metric].name, problem_names[problem]);
+                         metric_defs[s->metric].name,
+                         goal->task->kind->shown(goal->labels));
 }
 
 bool selection_see(struct selection *s, int64_t update, const double *values)

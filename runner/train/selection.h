@@ -10,7 +10,7 @@
 #define RUNNER_TRAIN_SELECTION_H
 
 #include "lib/err.h"
-#include "runner/problem.h"
+#include "runner/task/task.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,8 +27,8 @@ struct selection {
 /* ERR_CONFIG for an unknown metric, or where what it needs (eval_steps, eval_data) is
  * not given. */
 int selection_init(struct selection *s, const struct trial *trial, struct err *err);
-/* ERR_CONFIG where the metric has no meaning for the problem. */
-int selection_fits(const struct selection *s, enum problem problem, struct err *err);
+/* ERR_CONFIG where the metric has no meaning for the task and its labels. */
+int selection_fits(const struct selection *s, const struct goal *goal, struct err *err);
 /* True where the parameters of this update are the best so far. values: of all metrics */
 bool selection_see(struct selection *s, int64_t update, const double *values);
 bool selection_wants_stop(const struct selection *s);

@@ -224,7 +224,7 @@ static bool see_evaluation(struct loop *l, const json_t *e)
     char key[96];
     for (size_t m = 0; m < metric_count; m++) {
         values[m] = json_get_num(e, metric_defs[m].name, NAN);
-        if (!metric_applies(m, l->s->problem))
+        if (!goal_has_metric(&l->s->goal, m))
             continue;
         snprintf(key, sizeof key, "eval/%s", metric_defs[m].name);
         sink->ops->metric(sink, key, update, values[m]);
@@ -392,7 +392,7 @@ static int evaluate(struct loop *l, bool parked, struct err *err)
         if (parked)
             json_object_set_new(o, "parked", json_true());
         for (size_t m = 0; m < metric_count; m++)
-            if (metric_applies(m, l->s->problem))
+            if (goal_has_metric(&l->s->goal, m))
                 json_object_set_new(o, metric_defs[m].name,
                                     json_number_or_word(e.values[m]));
         json_array_append_new(l->evaluations, o);
@@ -486,7 +486,9 @@ static void fill_outcome(struct loop *l, struct train_outcome *out)
     if (batches == 0)
         return;
     const int32_t rows = (int32_t)(out->samples / batches);
-    const struct extent mean = extent_of((int32_t)(out->tokens / batches), rows, rows);
+    const int32_t tokens = (int32_t)(out->tokens / batches);
+    const struct extent mean =
+        extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
 }
 

@@ -19,9 +19,9 @@ static struct tokenizer *make_tokenizer(void)
 
 /* As numbers or lists of labels. */
 static void parse_targets(const char *text, size_t size, const struct tokenizer *t,
-                          enum problem p)
+                          enum label_kind p)
 {
-    const struct data_spec spec = {.max_length = 8, .vocab_size = 100, .problem = p};
+    const struct data_spec spec = {.max_length = 8, .vocab_size = 100, .labels = p};
     struct labels labels = {0};
     struct dataset *d;
     if (dataset_parse(text, size, "fuzz", &spec, t, &labels, &d, NULL, NULL) < 0)
@@ -43,8 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct labels labels = {0};
     struct dataset *d, *again;
     struct err err = ERR_INIT;
-    parse_targets((const char *)data, size, t, PROBLEM_regression);
-    parse_targets((const char *)data, size, t, PROBLEM_multi_label_classification);
+    parse_targets((const char *)data, size, t, LABEL_numbers);
+    parse_targets((const char *)data, size, t, LABEL_set);
     int rc = dataset_parse((const char *)data, size, "fuzz", &spec, t, &labels, &d, NULL,
                            &err);
     if (rc < 0) {

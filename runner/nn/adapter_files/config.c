@@ -6,6 +6,7 @@
 #include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/arch/arch.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ int config_write(const char *dir, const char *file, json_t *value, struct err *e
     return rc;
 }
 
-/* What the user asked for and what peft adds for classification. */
+/* What the user asked for and what peft adds for the task. */
 static json_t *saved_modules(const struct net *net)
 {
     json_t *list = json_array(), *given = net->trial->modules_to_save;
@@ -26,13 +27,13 @@ static json_t *saved_modules(const struct net *net)
         json_array_append(list, given);
     if (json_is_array(given))
         json_array_extend(list, given);
-    for (size_t i = 0; i < 2; i++) {
+    const char *const *own = net->goal.task->kind->saved_modules;
+    for (; *own; own++) {
         bool known = false;
         for (size_t k = 0; k < json_array_size(list); k++)
-            known |=
-                str_eq(json_string_value(json_array_get(list, k)), seq_cls_modules[i]);
+            known |= str_eq(json_string_value(json_array_get(list, k)), *own);
         if (!known)
-            json_array_append_new(list, json_string(seq_cls_modules[i]));
+            json_array_append_new(list, json_string(*own));
     }
     return list;
 }
@@ -44,6 +45,7 @@ json_t *config_new(const struct net *net, const char *text)
         c = json_object();
     json_object_set_new(c, "base_model_name_or_path", json_string(net->trial->model));
     json_object_set_new(c, "modules_to_save", saved_modules(net));
+    json_object_set_new(c, "task_type", json_string(net->goal.task->peft_type));
     return c;
 }
 
@@ -62,15 +64,20 @@ json_t *config_number(double x)
     return x == (double)(int64_t)x ? json_integer((int64_t)x) : json_real(x);
 }
 
-/* {"a|b"} as a list */
-static json_t *split_names(const char *names)
+json_t *config_label_ids(const char *const *names, int32_t count, bool id_to_label)
 {
-    json_t *list = json_array();
-    char *copy = xstrdup(names), *save = NULL;
-    for (char *n = strtok_r(copy, "|", &save); n; n = strtok_r(NULL, "|", &save))
-        json_array_append_new(list, json_string(n));
-    free(copy);
-    return list;
+    json_t *map = json_object();
+    for (int32_t i = 0; i < count; i++) {
+        char id[16], plain[32];
+        snprintf(id, sizeof id, "%d", i);
+        snprintf(plain, sizeof plain, "LABEL_%d", i);
+        const char *label = names ? names[i] : plain;
+        if (id_to_label)
+            json_object_set_new(map, id, json_string(label));
+        else
+            json_object_set_new(map, label, json_integer(i));
+    }
+    return map;
 }
 
 json_t *config_targets(const struct net *net)
@@ -81,7 +88,7 @@ json_t *config_targets(const struct net *net)
     if (given && !all)
         return json_incref(given);
     if (!all)
-        return split_names(targets_default(net));
+        return targets_default(net, net->method->targets);
     json_t *list = json_array();
     for (size_t i = 0; i < net->site_count; i++)
         if (net->sites[i].rank)

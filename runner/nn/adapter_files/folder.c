@@ -14,7 +14,7 @@
 
 static bool is_head(const struct net *net, const struct param *p)
 {
-    return net_in_modules(p->name, &net->arch->head, 1);
+    return task_saves(net->goal.task, p->name);
 }
 
 /* The file a parameter goes to. */

@@ -41,7 +41,7 @@ static const char lora_template[] =
     "\"qalora_group_size\":16,\"r\":8,"
     "\"rank_pattern\":{},\"revision\":null,\"target_modules\":\"dummy-target-modules\","
     "\"target_parameters\":null,"
-    "\"task_type\":\"SEQ_CLS\",\"trainable_token_indices\":null,\"use_bdlora\":null,"
+    "\"task_type\":null,\"trainable_token_indices\":null,\"use_bdlora\":null,"
     "\"use_dora\":false,"
     "\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
 
@@ -125,26 +125,12 @@ static const char pfeiffer_template[] =
 static void put_names(const struct net *net, json_t *c)
 {
     json_object_set_new(c, "hidden_size", json_integer(net->hidden));
-    json_object_set_new(c, "model_class", json_string(net->arch->classifier_class));
+    char *class = task_class(net);
+    json_object_set_new(c, "model_class", json_string(class));
+    free(class);
     json_object_set_new(c, "model_name", json_string(net->trial->model));
     json_object_set_new(c, "model_type", json_string(net->arch->model_type));
     json_object_set_new(c, "version", json_string(ADAPTERS_VERSION));
-}
-
-static json_t *label_ids(const char *const *names, int32_t count, bool id_to_label)
-{
-    json_t *map = json_object();
-    for (int32_t i = 0; i < count; i++) {
-        char id[16], plain[32];
-        snprintf(id, sizeof id, "%d", i);
-        snprintf(plain, sizeof plain, "LABEL_%d", i);
-        const char *label = names ? names[i] : plain;
-        if (id_to_label)
-            json_object_set_new(map, id, json_string(label));
-        else
-            json_object_set_new(map, label, json_integer(i));
-    }
-    return map;
 }
 
 static int write_bottleneck_config(const struct net *net, const char *dir,
@@ -169,9 +155,10 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
         return rc;
     json_t *h = json_object();
     json_object_set_new(h, "config", json_null());
-    json_object_set_new(h, "label2id", label_ids(label_names, net->num_labels, false));
+    json_object_set_new(h, "label2id",
+                        config_label_ids(label_names, net->goal.num_labels, false));
     json_object_set_new(h, "name", json_null());
-    json_object_set_new(h, "num_labels", json_integer(net->num_labels));
+    json_object_set_new(h, "num_labels", json_integer(net->goal.num_labels));
     put_names(net, h);
     return config_write(dir, "head_config.json", h, err);
 }
@@ -219,12 +206,10 @@ static int write_model_config(const struct net *net, const char *dir,
     json_t *c = json_deep_copy(net->hf->config);
     json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
                         json_string("float32"));
-    json_object_set_new(c, "architectures",
-                        json_pack("[s]", net->arch->classifier_class));
-    if (net->problem != PROBLEM_single_label_classification)
-        json_object_set_new(c, "problem_type", json_string(problem_names[net->problem]));
-    json_object_set_new(c, "id2label", label_ids(label_names, net->num_labels, true));
-    json_object_set_new(c, "label2id", label_ids(label_names, net->num_labels, false));
+    char *class = task_class(net);
+    json_object_set_new(c, "architectures", json_pack("[s]", class));
+    free(class);
+    net->goal.task->kind->put_config(net, c, label_names);
     int rc = config_write(dir, "config.json", c, err);
     for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
         rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);

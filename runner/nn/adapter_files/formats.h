@@ -11,7 +11,7 @@ struct config_key {
     const char *trial, *config;
 };
 
-/* A template with base_model_name_or_path and modules_to_save in it. */
+/* A template with base_model_name_or_path, task_type and modules_to_save in it. */
 json_t *config_new(const struct net *net, const char *text);
 /* Copies what the trial gives. */
 void config_copy(const struct net *net, json_t *config, const struct config_key *keys,
@@ -30,6 +30,9 @@ json_t *config_number(double x);
 int config_read(const char *dir, const char *peft_type, json_t **out, struct err *err);
 /* A flag that must be what the trial says; not given it is false. */
 int config_flag(const json_t *theirs, const char *key, bool ours, struct err *err);
+/* {"LABEL_0": 0, ...} or {"0": "LABEL_0", ...}; names: NULL where labels are numbers. */
+json_t *config_label_ids(const char *const *names, int32_t count, bool id_to_label);
+
 /* Checks DIR/adapter_config.json: the peft_type of the trial's method, and that numbers
  * and flags which change the result are what the trial says. */
 int config_check(const struct net *net, const char *dir, const struct config_key *keys,

@@ -16,18 +16,26 @@ static const struct encoder encoder = {
 
 static int declare(struct net *net, struct err *err)
 {
-    int rc = encoder_declare(net, &encoder, err);
-    if (!rc)
-        rc = net_linear(net, "bert.pooler.dense", net->hidden, net->hidden, -1, false,
-                        err);
-    if (!rc)
-        rc = net_linear(net, "classifier", net->num_labels, net->hidden, -1, true, err);
-    return rc;
+    return encoder_declare(net, &encoder, err);
 }
 
 static int record(const struct net *net, struct graph *g)
 {
-    int x = g_pick(g, encoder_record(net, &encoder, g));
+    return encoder_record(net, &encoder, g);
+}
+
+static int declare_head(struct net *net, struct err *err)
+{
+    int rc = net_linear(net, "bert.pooler.dense", net->hidden, net->hidden, -1,
+                        ROLE_pooler, err);
+    if (!rc)
+        rc = net_linear(net, "classifier", net->goal.num_labels, net->hidden, -1,
+                        ROLE_head, err);
+    return rc;
+}
+
+static int record_head(const struct net *net, struct graph *g, int x)
+{
     x = g_act(g, net_record_linear(net, g, "bert.pooler.dense", x), ACT_tanh);
     x = g_dropout(g, x, net->classifier_dropout);
     return net_record_linear(net, g, "classifier", x);
@@ -35,13 +43,9 @@ static int record(const struct net *net, struct graph *g)
 
 const struct arch arch_bert = {
     .model_type = "bert",
-    .classifier_class = "BertForSequenceClassification",
+    .class_prefix = "Bert",
     .base_prefix = "bert.",
-    .head = "classifier",
-    .lora_targets = "query|value",
-    .ia3_targets = "key|value|output.dense",
-    .ia3_feed_forward = "output.dense",
-    .adalora_targets = "query|value",
     .declare = declare,
     .record = record,
+    .sequence_head = {declare_head, record_head},
 };

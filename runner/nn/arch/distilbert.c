@@ -33,17 +33,26 @@ static const struct encoder encoder = {
 
 static int declare(struct net *net, struct err *err)
 {
-    int rc = encoder_declare(net, &encoder, err);
-    if (!rc)
-        rc = net_linear(net, "pre_classifier", net->hidden, net->hidden, -1, true, err);
-    if (!rc)
-        rc = net_linear(net, "classifier", net->num_labels, net->hidden, -1, true, err);
-    return rc;
+    return encoder_declare(net, &encoder, err);
 }
 
 static int record(const struct net *net, struct graph *g)
 {
-    int x = g_pick(g, encoder_record(net, &encoder, g));
+    return encoder_record(net, &encoder, g);
+}
+
+static int declare_head(struct net *net, struct err *err)
+{
+    int rc =
+        net_linear(net, "pre_classifier", net->hidden, net->hidden, -1, ROLE_head, err);
+    if (!rc)
+        rc = net_linear(net, "classifier", net->goal.num_labels, net->hidden, -1,
+                        ROLE_head, err);
+    return rc;
+}
+
+static int record_head(const struct net *net, struct graph *g, int x)
+{
     x = g_act(g, net_record_linear(net, g, "pre_classifier", x), ACT_relu);
     x = g_dropout(g, x, net->classifier_dropout);
     return net_record_linear(net, g, "classifier", x);
@@ -51,13 +60,9 @@ static int record(const struct net *net, struct graph *g)
 
 const struct arch arch_distilbert = {
     .model_type = "distilbert",
-    .classifier_class = "DistilBertForSequenceClassification",
+    .class_prefix = "DistilBert",
     .base_prefix = "distilbert.",
-    .head = "classifier",
-    .lora_targets = "q_lin|v_lin",
-    .ia3_targets = "k_lin|v_lin|lin2",
-    .ia3_feed_forward = "lin2",
-    .adalora_targets = "q_lin|v_lin",
     .declare = declare,
     .record = record,
+    .sequence_head = {declare_head, record_head},
 };

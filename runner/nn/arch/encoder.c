@@ -148,12 +148,15 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
 static int declare_layer(struct net *net, const struct encoder *e, int l, int32_t ffn,
                          struct err *err)
 {
+    static const enum role roles[ENC_LINEARS] = {
+        [ENC_QUERY] = ROLE_q, [ENC_KEY] = ROLE_k, [ENC_VALUE] = ROLE_v,
+        [ENC_OUT] = ROLE_o,   [ENC_UP] = ROLE_up, [ENC_DOWN] = ROLE_down};
     char path[PATH_SIZE], norm[PATH_SIZE];
     for (int i = 0; i < ENC_LINEARS; i++) {
         const int32_t out = i == ENC_UP ? ffn : net->hidden,
                       in = i == ENC_DOWN ? ffn : net->hidden;
         snprintf(path, sizeof path, "%s.%d.%s", e->layers, l, e->names->linears[i]);
-        int rc = net_linear(net, path, out, in, l, false, err);
+        int rc = net_linear(net, path, out, in, l, roles[i], err);
         if (rc)
             return rc;
     }

@@ -19,36 +19,41 @@ static const struct encoder encoder = {
 
 static int declare(struct net *net, struct err *err)
 {
-    int rc = encoder_declare(net, &encoder, err);
-    if (!rc)
-        rc = net_linear(net, "classifier.dense", net->hidden, net->hidden, -1, true, err);
-    if (!rc)
-        rc = net_linear(net, "classifier.out_proj", net->num_labels, net->hidden, -1,
-                        true, err);
-    return rc;
+    return encoder_declare(net, &encoder, err);
 }
 
 static int record(const struct net *net, struct graph *g)
 {
-    const float p = net->classifier_dropout;
-    int x = g_dropout(g, g_pick(g, encoder_record(net, &encoder, g)), p);
-    x = g_act(g, net_record_linear(net, g, "classifier.dense", x), ACT_tanh);
-    return net_record_linear(net, g, "classifier.out_proj", g_dropout(g, x, p));
+    return encoder_record(net, &encoder, g);
 }
 
-#define ROBERTA(identifier, type, class_prefix)                                          \
+static int declare_head(struct net *net, struct err *err)
+{
+    int rc =
+        net_linear(net, "classifier.dense", net->hidden, net->hidden, -1, ROLE_head, err);
+    if (!rc)
+        rc = net_linear(net, "classifier.out_proj", net->goal.num_labels, net->hidden, -1,
+                        ROLE_head, err);
+    return rc;
+}
+
+static int record_head(const struct net *net, struct graph *g, int x)
+{
+    const float p = net->classifier_dropout;
+    x = net_record_linear(net, g, "classifier.dense", g_dropout(g, x, p));
+    x = g_dropout(g, g_act(g, x, ACT_tanh), p);
+    return net_record_linear(net, g, "classifier.out_proj", x);
+}
+
+#define ROBERTA(identifier, type, prefix)                                                \
     const struct arch arch_##identifier = {                                              \
         .model_type = type,                                                              \
-        .classifier_class = class_prefix "ForSequenceClassification",                    \
+        .class_prefix = prefix,                                                          \
         .base_prefix = "roberta.",                                                       \
-        .head = "classifier",                                                            \
-        .lora_targets = "query|value",                                                   \
-        .ia3_targets = "key|value|output.dense",                                         \
-        .ia3_feed_forward = "output.dense",                                              \
-        .adalora_targets = "query|key|value|dense",                                      \
         .positions_behind_pad = true,                                                    \
         .declare = declare,                                                              \
         .record = record,                                                                \
+        .sequence_head = {declare_head, record_head},                                    \
     }
 
 ROBERTA(roberta, "roberta", "Roberta");

@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *default_targets(const struct net *net)
-{
-    return net->arch->adalora_targets;
-}
-
 static int resolve(const struct trial *trial, json_t *tree, struct err *err)
 {
     (void)tree;
@@ -164,7 +159,7 @@ static const char template[] =
     "\"modules_to_save\":null,\"monteclora_config\":null,\"orth_reg_weight\":0.5,\"peft_"
     "type\":\"ADALORA\",\"peft_version\":\"0.21.2\",\"qalora_group_size\":16,\"r\":8,"
     "\"rank_pattern\":null,\"revision\":null,\"target_modules\":null,\"target_"
-    "parameters\":null,\"target_r\":8,\"task_type\":\"SEQ_CLS\",\"tfinal\":0,\"tinit\":0,"
+    "parameters\":null,\"target_r\":8,\"task_type\":null,\"tfinal\":0,\"tinit\":0,"
     "\"total_step\":1,\"trainable_token_indices\":null,\"use_bdlora\":null,\"use_dora\":"
     "false,\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
 
@@ -346,7 +341,7 @@ const struct method method_adalora = {
     .attach = attach,
     .release = release,
     .plan = plan,
-    .default_targets = default_targets,
+    .targets = MAP_adalora,
     .linear = record_linear,
     .merge = merge,
     .penalty = adalora_penalty,

@@ -12,10 +12,9 @@ static int attach(struct net *net, struct err *err)
         if (!strstr(p->name, "bias"))
             continue;
         p->trainable = true;
-        found += !net_in_modules(p->name, seq_cls_modules, 2);
+        found += !task_saves(net->goal.task, p->name);
     }
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
+    task_train_head(net);
     return found ? 0
                  : err_set(err, ERR_CONFIG,
                            "method bitfit: the model has no biases to train (try "

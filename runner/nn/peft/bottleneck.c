@@ -84,7 +84,7 @@ static int attach(struct net *net, struct err *err)
     for (size_t i = 0; i < net->sublayer_count; i++)
         if (has_adapter(net, &net->sublayers[i]))
             add_adapter(net, &net->sublayers[i], size);
-    net_train_modules(net, net->arch->head);
+    task_train_head(net);
     return 0;
 }
 

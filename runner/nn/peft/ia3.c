@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *default_targets(const struct net *net)
-{
-    return net->arch->ia3_targets;
-}
-
 /* feedforward_modules as a list of names or one expression. */
 static json_t *feed_forward(const struct net *net)
 {
@@ -20,7 +15,7 @@ static json_t *feed_forward(const struct net *net)
     if (given)
         return json_incref(given);
     return net->trial->target_modules ? json_array()
-                                      : json_pack("[s]", net->arch->ia3_feed_forward);
+                                      : targets_default(net, MAP_ia3_input);
 }
 
 static void add_factor(struct net *net, struct linear_site *s)
@@ -109,7 +104,7 @@ static const char template[] =
     "\"fan_in_fan_out\":false,\"feedforward_modules\":[],\"inference_mode\":true,"
     "\"init_ia3_weights\":true,\"modules_to_save\":null,\"peft_type\":\"IA3\","
     "\"peft_version\":\"0.21.2\",\"revision\":null,\"target_modules\":null,\"task_type\":"
-    "\"SEQ_CLS\"}";
+    "null}";
 
 static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)
@@ -144,7 +139,7 @@ const struct method method_ia3 = {
     .peft_type = "IA3",
     .reads = READS_QUANTISATION "|" READS_TARGETS "|feedforward_modules",
     .attach = attach,
-    .default_targets = default_targets,
+    .targets = MAP_ia3,
     .input = record_input,
     .linear = record_linear,
     .merge = merge,

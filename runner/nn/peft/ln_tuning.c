@@ -43,7 +43,7 @@ static const char template[] =
     "{\"auto_mapping\":null,\"base_model_name_or_path\":null,\"exclude_modules\":null,"
     "\"inference_mode\":true,\"modules_to_save\":null,\"peft_type\":\"LN_TUNING\","
     "\"peft_version\":\"0.21.2\",\"revision\":null,\"target_modules\":null,\"task_type\":"
-    "\"SEQ_CLS\"}";
+    "null}";
 
 /* Last parts of the norms' paths, each once. */
 static json_t *norm_names(const struct net *net)
@@ -79,7 +79,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
 static void tensor_name(const struct net *net, const struct param *p, struct buf *out)
 {
     const char *dot = strrchr(p->name, '.');
-    if (net_in_modules(p->name, seq_cls_modules, 2))
+    if (task_saves(net->goal.task, p->name))
         peft_tensor_name(net, p, out);
     else
         buf_printf(out, "base_model.model.%.*s.ln_tuning_layers%s", (int)(dot - p->name),

@@ -23,8 +23,6 @@ static const struct preset presets[] = {
 #undef PRESET
 };
 
-const char *const seq_cls_modules[2] = {"classifier", "score"};
-
 size_t method_names(const char **out, size_t max)
 {
     size_t n = 0;

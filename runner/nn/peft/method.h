@@ -26,6 +26,9 @@
 #define READS_QUANTISATION "quantization|double_quant|quant_block_size"
 #define READS_TARGETS      "target_modules|exclude_modules|modules_to_save"
 
+/* Maps of peft from model_type to the names of target modules. */
+enum target_map { MAP_lora, MAP_adalora, MAP_ia3, MAP_ia3_input };
+
 struct method {
     const char *name, *help;
     double learning_rate;          /* when the trial gives none */
@@ -82,8 +85,7 @@ struct method {
                   void (*visit)(void *ctx, const char *name, void *data, size_t bytes),
                   void *ctx);
 
-    /* Module names to target where the trial says none; NULL: the LoRA map of peft. */
-    const char *(*default_targets)(const struct net *net);
+    enum target_map targets; /* what it targets where the trial says nothing */
 
     const struct adapter_files *files;
     /* What it puts into a configuration file that `files` shares with other methods, and
@@ -161,8 +163,12 @@ size_t method_names(const char **out, size_t max);  /* methods and presets, for 
 int targets_choose(struct net *net, struct err *err);
 /* Trains the modules of modules_to_save and the task's head. */
 int targets_train_saved(struct net *net, struct err *err);
-/* The names that a trial without target_modules targets, "query|value". */
-const char *targets_default(const struct net *net);
+/* By the role of the site and the family of the model (targets.def). */
+bool targets_is_default(const struct net *net, enum target_map map,
+                        const struct linear_site *site);
+/* Names of them as a trial or peft's configuration would write them: the shortest ends of
+ * the paths that name no other layer. */
+json_t *targets_default(const struct net *net, enum target_map map);
 /* Sets hit[i] for each path that `value` (target_modules' kinds of it, but all-linear)
  * names; an entry that names none is an error. `key` and `what` ("linear layer") are for
  * messages. */
@@ -182,8 +188,5 @@ adapter_bytes(const struct net *net); /* of the tensors that adapter_save writes
 
 /* Files of peft's LoRA folders, shared by head and lora; and of a whole model folder. */
 extern const struct adapter_files lora_files, bottleneck_files, model_files;
-
-/* modules that peft saves with every seq-cls adapter */
-extern const char *const seq_cls_modules[2];
 
 #endif

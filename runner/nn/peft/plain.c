@@ -4,8 +4,7 @@
 
 static int attach_head(struct net *net, struct err *err)
 {
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
+    task_train_head(net);
     (void)err;
     return 0;
 }

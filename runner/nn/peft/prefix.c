@@ -51,7 +51,7 @@ static const char template[] =
     "\"inference_mode\":true,\"init_weights\":null,\"modules_to_save\":null,\"num_"
     "attention_heads\":0,\"num_layers\":0,\"num_transformer_submodules\":1,\"num_virtual_"
     "tokens\":0,\"peft_type\":\"PREFIX_TUNING\",\"peft_version\":\"0.21.2\",\"prefix_"
-    "projection\":false,\"revision\":null,\"task_type\":\"SEQ_CLS\",\"token_dim\":0}";
+    "projection\":false,\"revision\":null,\"task_type\":null,\"token_dim\":0}";
 
 static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)

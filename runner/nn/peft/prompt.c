@@ -92,8 +92,7 @@ int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *en
     } else {
         net_method_param(net, PROMPT_EMBEDDINGS, 2, n, cols, INIT_NORMAL, 1);
     }
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
+    task_train_head(net);
     return 0;
 }
 
@@ -243,7 +242,7 @@ static const char prompt_template[] =
     "\"modules_to_save\":null,\"num_attention_heads\":0,\"num_layers\":0,\"num_"
     "transformer_submodules\":1,\"num_virtual_tokens\":0,\"peft_type\":\"PROMPT_TUNING\","
     "\"peft_version\":\"0.21.2\",\"prompt_tuning_init\":\"RANDOM\",\"prompt_tuning_init_"
-    "text\":null,\"revision\":null,\"task_type\":\"SEQ_CLS\",\"token_dim\":0,\"tokenizer_"
+    "text\":null,\"revision\":null,\"task_type\":null,\"token_dim\":0,\"tokenizer_"
     "kwargs\":null,\"tokenizer_name_or_path\":null}";
 
 static const struct config_key token_key = {"num_virtual_tokens", "num_virtual_tokens"};
@@ -322,7 +321,7 @@ static const char p_tuning_template[] =
     "heads\":0,\"num_layers\":0,\"num_transformer_submodules\":1,\"num_virtual_tokens\":"
     "0,"
     "\"peft_type\":\"P_TUNING\",\"peft_version\":\"0.21.2\",\"revision\":null,\"task_"
-    "type\":\"SEQ_CLS\",\"token_dim\":0}";
+    "type\":null,\"token_dim\":0}";
 
 static int write_p_tuning_config(const struct net *net, const char *dir,
                                  const char *const *label_names, struct err *err)

@@ -88,21 +88,67 @@ static int match(const struct net *net, const char *key, const json_t *value, bo
     return rc;
 }
 
-const char *targets_default(const struct net *net)
+static const struct {
+    enum target_map map;
+    const char *model_type;
+    unsigned roles;
+} defaults[] = {
+#define R(role)                         1u << ROLE_##role
+#define TARGETS(map, model_type, roles) {MAP_##map, model_type, roles},
+#include "runner/nn/peft/targets.def"
+#undef TARGETS
+#undef R
+};
+
+bool targets_is_default(const struct net *net, enum target_map map,
+                        const struct linear_site *site)
 {
-    return net->method->default_targets ? net->method->default_targets(net)
-                                        : net->arch->lora_targets;
+    size_t i = 0;
+    while (defaults[i].map != map ||
+           (defaults[i].model_type &&
+            !str_eq(defaults[i].model_type, net->arch->model_type)))
+        i++;
+    return defaults[i].roles >> site->role & 1;
 }
 
-/* One of "a|b.c", as target_modules' list would have it. */
-static bool is_one_of(const char *path, const char *names)
+/* Does a layer that is no default, and no head, end with the name? */
+static bool hits_others(const struct net *net, enum target_map map, const char *name)
 {
-    char *copy = xstrdup(names), *save = NULL;
-    bool hit = false;
-    for (char *n = strtok_r(copy, "|", &save); n && !hit; n = strtok_r(NULL, "|", &save))
-        hit = is_name(path, n);
-    free(copy);
-    return hit;
+    for (size_t i = 0; i < net->site_count; i++) {
+        const struct linear_site *s = &net->sites[i];
+        if (is_name(s->path, name) && s->role != ROLE_head &&
+            !targets_is_default(net, map, s))
+            return true;
+    }
+    return false;
+}
+
+/* The shortest end of the path that names default targets only. */
+static const char *short_name(const struct net *net, enum target_map map,
+                              const char *path)
+{
+    const char *name = path + strlen(path);
+    do
+        for (name--; name > path && name[-1] != '.';)
+            name--;
+    while (name > path && hits_others(net, map, name));
+    return name;
+}
+
+json_t *targets_default(const struct net *net, enum target_map map)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < net->site_count; i++) {
+        if (!targets_is_default(net, map, &net->sites[i]))
+            continue;
+        const char *name = short_name(net, map, net->sites[i].path);
+        bool known = false;
+        for (size_t k = 0; k < json_array_size(list); k++)
+            known |= str_eq(json_string_value(json_array_get(list, k)), name);
+        if (!known)
+            json_array_append_new(list, json_string(name));
+    }
+    return list;
 }
 
 static int match_targets(const struct net *net, bool *hit, struct err *err)
@@ -110,13 +156,13 @@ static int match_targets(const struct net *net, bool *hit, struct err *err)
     const json_t *value = net->trial->target_modules;
     if (json_is_string(value) && !strcasecmp(json_string_value(value), "all-linear")) {
         for (size_t i = 0; i < net->site_count; i++)
-            hit[i] = !net->sites[i].head;
+            hit[i] = net->sites[i].role != ROLE_head;
         return 0;
     }
     if (value)
         return match(net, "target_modules", value, hit, err);
     for (size_t i = 0; i < net->site_count; i++)
-        hit[i] = is_one_of(net->sites[i].path, targets_default(net));
+        hit[i] = targets_is_default(net, net->method->targets, &net->sites[i]);
     return 0;
 }
 
@@ -154,7 +200,7 @@ static int narrow_to_layers(const struct net *net, bool *hit, struct err *err)
 static bool trains_whole(const struct net *net, const char *path)
 {
     const json_t *saved = net->trial->modules_to_save;
-    if (net_in_modules(path, seq_cls_modules, 2))
+    if (task_saves(net->goal.task, path))
         return true;
     const char *one = json_string_value(saved);
     if (one)
@@ -200,12 +246,11 @@ int targets_train_saved(struct net *net, struct err *err)
     int rc = 0;
     for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
         const char *name = json_string_value(json_array_get(list, i));
-        if (!net_train_modules(net, name) && !str_in_list(name, "classifier|score", '|'))
+        if (!net_train_modules(net, name) && !task_saves(net->goal.task, name))
             rc = err_set(err, ERR_CONFIG,
                          "modules_to_save: '%s' matches no module of the model", name);
     }
     json_decref(list);
-    for (size_t i = 0; i < 2; i++)
-        net_train_modules(net, seq_cls_modules[i]);
+    task_train_head(net);
     return rc;
 }

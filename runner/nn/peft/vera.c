@@ -122,7 +122,7 @@ static const char template[] =
     "true,\"layers_pattern\":null,\"layers_to_transform\":null,\"modules_to_save\":null,"
     "\"peft_type\":\"VERA\",\"peft_version\":\"0.21.2\",\"projection_prng_key\":0,\"r\":"
     "256,\"revision\":null,\"save_projection\":true,\"target_modules\":null,\"task_"
-    "type\":\"SEQ_CLS\",\"vera_dropout\":0.0}";
+    "type\":null,\"vera_dropout\":0.0}";
 
 static const struct config_key keys[] = {
     {"d_initial", "d_initial"},

@@ -284,12 +284,12 @@ static void test_held_out(void **state)
     assert_non_null(strstr(err.msg, "one row cannot be split"));
 }
 
-static const float *first_targets(const char *text, enum problem p, int32_t num_labels,
+static const float *first_targets(const char *text, enum label_kind p, int32_t num_labels,
                                   size_t count, struct dataset **d)
 {
     struct labels labels = {0};
     struct err err = ERR_INIT;
-    const struct data_spec spec = {.problem = p, .num_labels = num_labels};
+    const struct data_spec spec = {.labels = p, .num_labels = num_labels};
     if (load(text, &spec, NULL, &labels, d, NULL, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(labels.count, count);
@@ -304,22 +304,22 @@ static void test_targets(void **state)
     struct dataset *d;
     const float *t = first_targets("{\"input_ids\": [1], \"label\": -0.5}\n"
                                    "{\"input_ids\": [1], \"label\": 2}\n",
-                                   PROBLEM_regression, 1, 1, &d);
+                                   LABEL_numbers, 1, 1, &d);
     assert_float_equal(t[0], -0.5, 0);
     assert_float_equal(d->rows[1].targets[0], 2, 0);
     dataset_free(d);
-    t = first_targets("{\"input_ids\": [1], \"label\": [1.5, 3]}\n", PROBLEM_regression,
-                      0, 2, &d);
+    t = first_targets("{\"input_ids\": [1], \"label\": [1.5, 3]}\n", LABEL_numbers, 0, 2,
+                      &d);
     assert_float_equal(t[1], 3, 0);
     dataset_free(d);
-    t = first_targets("{\"input_ids\": [1], \"label\": [0, 1, 0.25]}\n",
-                      PROBLEM_multi_label_classification, 0, 3, &d);
+    t = first_targets("{\"input_ids\": [1], \"label\": [0, 1, 0.25]}\n", LABEL_set, 0, 3,
+                      &d);
     assert_float_equal(t[2], 0.25, 0);
     dataset_free(d);
     t = first_targets("{\"input_ids\": [1], \"label\": [\"b\", \"c\"]}\n"
                       "{\"input_ids\": [1], \"label\": []}\n"
                       "{\"input_ids\": [1], \"label\": [\"a\"]}\n",
-                      PROBLEM_multi_label_classification, 4, 4, &d);
+                      LABEL_set, 4, 4, &d);
     assert_memory_equal(t, ((float[]){0, 1, 1, 0}), 16);
     assert_memory_equal(d->rows[1].targets, ((float[]){0, 0, 0, 0}), 16);
     dataset_free(d);
@@ -329,36 +329,29 @@ static void test_targets_refused(void **state)
 {
     (void)state;
     static const struct {
-        enum problem problem;
+        enum label_kind problem;
         int32_t num_labels;
         const char *first, *second, *part;
     } cases[] = {
-        {PROBLEM_regression, 0, "\"x\"", "1",
-         "line 1: the label of a regression must be"},
-        {PROBLEM_regression, 0, "[]", "1", "line 1: the label of a regression must be"},
-        {PROBLEM_regression, 0, "1", "[1, 2]",
-         "line 2: 2 numbers, but 1 in the rows before"},
-        {PROBLEM_regression, 3, "[1, 2]", "[1, 2]",
+        {LABEL_numbers, 0, "\"x\"", "1", "line 1: the label of a regression must be"},
+        {LABEL_numbers, 0, "[]", "1", "line 1: the label of a regression must be"},
+        {LABEL_numbers, 0, "1", "[1, 2]", "line 2: 2 numbers, but 1 in the rows before"},
+        {LABEL_numbers, 3, "[1, 2]", "[1, 2]",
          "line 1: 2 numbers in the label, but there are 3"},
-        {PROBLEM_regression, 1, "[1, 2]", "[1, 2]", "2 classes, but num_labels is 1"},
-        {PROBLEM_regression, 0, "1e300", "1", "line 1: label 1e+300 is out of range"},
-        {PROBLEM_multi_label_classification, 0, "1", "[1]",
-         "line 1: the label must be a list"},
-        {PROBLEM_multi_label_classification, 0, "[0, 2]", "[0, 1]",
-         "line 1: label 2 is out of range"},
-        {PROBLEM_multi_label_classification, 0, "[\"a\"]", "[0, 1]",
-         "line 2: labels are numbers in some rows"},
-        {PROBLEM_multi_label_classification, 0, "[\"a\",1]", "[\"a\"]",
-         "line 1: the label must be a list"},
-        {PROBLEM_multi_label_classification, 0, "[0, 1]", "[\"a\"]",
-         "line 2: labels are integers in some rows"},
-        {PROBLEM_multi_label_classification, 0, "[]", "[]", "no row has a label"},
+        {LABEL_numbers, 1, "[1, 2]", "[1, 2]", "2 classes, but num_labels is 1"},
+        {LABEL_numbers, 0, "1e300", "1", "line 1: label 1e+300 is out of range"},
+        {LABEL_set, 0, "1", "[1]", "line 1: the label must be a list"},
+        {LABEL_set, 0, "[0, 2]", "[0, 1]", "line 1: label 2 is out of range"},
+        {LABEL_set, 0, "[\"a\"]", "[0, 1]", "line 2: labels are numbers in some rows"},
+        {LABEL_set, 0, "[\"a\",1]", "[\"a\"]", "line 1: the label must be a list"},
+        {LABEL_set, 0, "[0, 1]", "[\"a\"]", "line 2: labels are integers in some rows"},
+        {LABEL_set, 0, "[]", "[]", "no row has a label"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct labels labels = {0};
         struct dataset *d;
         struct err err = ERR_INIT;
-        const struct data_spec spec = {.problem = cases[i].problem,
+        const struct data_spec spec = {.labels = cases[i].problem,
                                        .num_labels = cases[i].num_labels};
         char text[200];
         snprintf(text, sizeof text,

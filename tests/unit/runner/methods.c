@@ -111,11 +111,12 @@ static void check_base(const char *text)
     json_t *t = trial(text);
     trial_init(&typed, t);
     assert_int_equal(hf_model_open("tests/golden/models/bert", &hf, &err), 0);
-    if (net_init(&net, hf, &typed, 3, NULL, true, &err) < 0)
+    const struct goal goal = {task_find(TASK_DEFAULT, NULL), LABEL_class, 3};
+    if (net_init(&net, hf, &typed, &goal, NULL, true, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     for (size_t i = 0; i < net.params.count; i++) {
         const struct param *p = net.params.items[i];
-        if (!p->trainable || p->added || net_in_modules(p->name, seq_cls_modules, 2))
+        if (!p->trainable || p->added || task_saves(goal.task, p->name))
             continue;
         const bool norm = is_norm(&net, p->name), bias = strstr(p->name, "bias") != NULL;
         kinds[norm && !bias ? BASE_norms : bias ? BASE_biases : BASE_all]++;

@@ -14,7 +14,7 @@ static double value(const char *name, const float *logits, const int32_t *labels
 {
     for (size_t i = 0; i < metric_count; i++)
         if (!strcmp(metric_defs[i].name, name))
-            return metric_defs[i].value[PROBLEM_single_label_classification](
+            return metric_defs[i].value[LABEL_class](
                 &(struct metric_rows){logits, labels, NULL, rows, classes});
     fail_msg("no metric '%s'", name);
     return 0;
@@ -54,14 +54,14 @@ static void test_loss(void **state)
     assert_float_equal(value("loss", z, y, 2, 2), (log(2) + 1000) / 2, 1e-12);
 }
 
-static double of(enum problem p, const char *name, const float *outputs,
+static double of(enum label_kind p, const char *name, const float *outputs,
                  const float *targets, size_t rows, size_t width)
 {
     for (size_t i = 0; i < metric_count; i++)
-        if (!strcmp(metric_defs[i].name, name) && metric_applies(i, p))
+        if (!strcmp(metric_defs[i].name, name) && metric_defs[i].value[p])
             return metric_defs[i].value[p](
                 &(struct metric_rows){outputs, NULL, targets, rows, width});
-    fail_msg("no metric '%s' for a %s", name, problem_names[p]);
+    fail_msg("no metric '%s' for labels of kind %d", name, p);
     return 0;
 }
 
@@ -69,7 +69,7 @@ static double of(enum problem p, const char *name, const float *outputs,
 static void test_regression(void **state)
 {
     (void)state;
-    const enum problem p = PROBLEM_regression;
+    const enum label_kind p = LABEL_numbers;
     const float x[] = {1, 2, 2, 4, 5}, y[] = {0.5f, 0.1f, 0.3f, 0.3f, 0.9f};
     assert_float_equal(of(p, "pearson", x, y, 5, 1), 0.5618006477335896, 1e-7);
     assert_float_equal(of(p, "spearman", x, y, 5, 1), 0.2894736842105263, 1e-12);
@@ -89,7 +89,7 @@ static void test_regression(void **state)
 static void test_several_labels(void **state)
 {
     (void)state;
-    const enum problem p = PROBLEM_multi_label_classification;
+    const enum label_kind p = LABEL_set;
     /* predicted: 110 010 000; true: 100 010 001 */
     const float z[] = {2, 1, -1, -3, 4, -1, -1, -1, 0}, y[] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
     assert_float_equal(of(p, "accuracy", z, y, 3, 3), 1.0 / 3, 1e-15);
@@ -110,9 +110,8 @@ static void test_table(void **state)
         const struct metric_def *m = &metric_defs[i];
         assert_true(!strcmp(m->goal, "maximize") || !strcmp(m->goal, "minimize"));
         assert_true(strlen(m->help) > 10);
-        assert_true(metric_applies(i, PROBLEM_single_label_classification) ||
-                    metric_applies(i, PROBLEM_regression) ||
-                    metric_applies(i, PROBLEM_multi_label_classification));
+        assert_true(m->value[LABEL_class] || m->value[LABEL_numbers] ||
+                    m->value[LABEL_set]);
     }
 }
 

@@ -59,14 +59,14 @@ static int teardown(void **state)
     return fs_remove_tree(dir, NULL);
 }
 
-static void choose(const char *trial, const char *config, enum problem want)
+static void choose(const char *trial, const char *config, enum label_kind want)
 {
     struct err err = ERR_INIT;
     json_t *t = conf_parse_value(trial, &err), *c = conf_parse_value(config, &err);
     struct trial typed;
-    enum problem got;
+    enum label_kind got;
     trial_init(&typed, t);
-    assert_int_equal(problem_of(&typed, c, &got, &err), 0);
+    assert_int_equal(task_find(TASK_DEFAULT, &err)->kind->open(&typed, c, &got, &err), 0);
     trial_release(&typed);
     assert_int_equal(got, want);
     json_decref(t);
@@ -76,11 +76,11 @@ static void choose(const char *trial, const char *config, enum problem want)
 static void test_choice(void **state)
 {
     (void)state;
-    choose("{}", "{}", PROBLEM_single_label_classification);
-    choose("{num_labels: 1}", "{}", PROBLEM_regression);
-    choose("{num_labels: 2}", "{problem_type: regression}", PROBLEM_regression);
+    choose("{}", "{}", LABEL_class);
+    choose("{num_labels: 1}", "{}", LABEL_numbers);
+    choose("{num_labels: 2}", "{problem_type: regression}", LABEL_numbers);
     choose("{problem_type: multi_label_classification}", "{problem_type: regression}",
-           PROBLEM_multi_label_classification);
+           LABEL_set);
 }
 
 static void refused(const char *text, const char *part)
@@ -113,7 +113,7 @@ static void test_refused(void **state)
 }
 
 /* What a plan says is taken, and the result has the problem's own metrics, no others. */
-static void trains(const char *text, enum problem problem)
+static void trains(const char *text, enum label_kind problem)
 {
     struct err err = ERR_INIT;
     struct trial_prediction p;
@@ -131,7 +131,7 @@ static void trains(const char *text, enum problem problem)
                      p.total_bytes);
     for (size_t m = 0; m < metric_count; m++)
         assert_int_equal(json_object_get(eval, metric_defs[m].name) != NULL,
-                         metric_applies(m, problem));
+                         metric_defs[m].value[problem] != NULL);
     json_decref(r);
     json_decref(t);
     free(out);
@@ -142,12 +142,12 @@ static void test_training(void **state)
 {
     (void)state;
     put_rows((const char *[]){"[1, 2, 3]", "[0, 0, 1.5]", "[-4, 5, 6]"});
-    trains("problem_type: regression", PROBLEM_regression);
+    trains("problem_type: regression", LABEL_numbers);
     put_rows((const char *[]){"[\"a\", \"c\"]", "[]", "[\"b\"]"});
     trains("problem_type: multi_label_classification, gradient_accumulation_steps: 2",
-           PROBLEM_multi_label_classification);
+           LABEL_set);
     put_rows((const char *[]){"0", "2", "1"});
-    trains("method: lora, class_weights: balanced", PROBLEM_single_label_classification);
+    trains("method: lora, class_weights: balanced", LABEL_class);
 }
 
 /* A whole model says what its head is for. */

@@ -122,7 +122,7 @@ static void test_integer_labels(void **state)
 static void test_targets(void **state)
 {
     (void)state;
-    struct data_spec spec = {.problem = PROBLEM_regression};
+    struct data_spec spec = {.labels = LABEL_numbers};
     struct labels labels = {0};
     struct dataset *d;
     struct err err = ERR_INIT;
@@ -138,7 +138,7 @@ static void test_targets(void **state)
                      -ERR_PARSE);
     assert_non_null(
         strstr(err.msg, "line 4: column 'label' must hold a number, or a list"));
-    spec.problem = PROBLEM_multi_label_classification;
+    spec.labels = LABEL_set;
     const char *lists = "input_ids\tlabel\n[1]\t[\"b\",\"a\"]\n[1]\t\"[\"\"a\"\"]\"\n";
     assert_int_equal(dataset_parse(lists, strlen(lists), "t.tsv", &spec, NULL, &labels,
                                    &d, NULL, NULL),
