@@ -35,8 +35,7 @@ static double evaluation_flops(const struct session *s)
         const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count,
                      parts = tokens / INT32_MAX + 1; /* an extent counts in 32 bits */
         const int32_t rows = (int32_t)(d->count / parts), n = (int32_t)(tokens / parts);
-        const struct extent part =
-            extent_of(n, rows, goal_most_picks(&s->goal, n, rows));
+        const struct extent part = extent_of(n, rows, goal_most_picks(&s->goal, n, rows));
         flops += (double)parts * graph_flops(&s->eval_graph, &part);
     }
     return flops;

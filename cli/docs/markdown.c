@@ -7,6 +7,7 @@
 #include "runner/metric/metric.h"
 #include "runner/nn/peft/method.h"
 #include "runner/options.h"
+#include "runner/task/task.h"
 #include "sweep/file/sweep_file.h"
 #include <stdlib.h>
 #include <string.h>
@@ -105,9 +106,12 @@ static int metrics(const char *argument, struct buf *out, struct err *err)
         size_t shown = 0;
         buf_printf(out, "| `%s` | %s | ", m->name,
                    strcmp(m->goal, "maximize") ? "lower" : "higher");
-        for (int p = 0; p < PROBLEM_COUNT; p++)
-            if (metric_applies(i, (enum problem)p))
-                buf_printf(out, "%s%s", shown++ ? ", " : "", problem_names[p]);
+        const struct task *task;
+        for (size_t t = 0; (task = task_at(t)); t++)
+            for (int k = 0; k < LABEL_KINDS; k++)
+                if (goal_has_metric(&(struct goal){task, (enum label_kind)k, 0}, i))
+                    buf_printf(out, "%s%s", shown++ ? ", " : "",
+                               task->kind->shown((enum label_kind)k));
         buf_printf(out, " | %s |\n", m->help);
     }
     return 0;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include "lib/buf.h"
 #include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -12,6 +13,7 @@
 #include "lib/str.h"
 #include "runner/evaluate.h"
 #include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
 #include "runner/session.h"
 #include "runner/trial.h"
 #include <dirent.h>
@@ -197,6 +199,61 @@ static void test_roberta_rows(void **state)
     assert_non_null(strstr(err.msg, "known: bert, roberta, xlm-roberta"));
 }
 
+static bool ends_with_one_of(const char *path, const json_t *names)
+{
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const char *name = json_string_value(json_array_get(names, i));
+        if (str_has_suffix(path, name) && path[strlen(path) - strlen(name) - 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* The defaults by role name the same layers as peft's maps, in the same words. */
+static void test_default_targets(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *lora, *ia3, *ia3_input, *adalora;
+    } rows[] = {
+        {"bert", "query|value", "key|value|output.dense", "output.dense", "query|value"},
+        {"roberta", "query|value", "key|value|output.dense", "output.dense",
+         "query|key|value|dense"},
+        {"xlm-roberta", "query|value", "key|value|output.dense", "output.dense",
+         "query|key|value|dense"},
+        {"distilbert", "q_lin|v_lin", "k_lin|v_lin|lin2", "lin2", "q_lin|v_lin"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *const want[] = {[MAP_lora] = rows[i].lora,
+                                    [MAP_ia3] = rows[i].ia3,
+                                    [MAP_ia3_input] = rows[i].ia3_input,
+                                    [MAP_adalora] = rows[i].adalora};
+        struct session s;
+        json_t *t = trial(rows[i].model, "method: head");
+        open_session(&s, t);
+        for (size_t m = 0; m < ARRAY_LEN(want); m++) {
+            json_t *list = targets_default(&s.net, (enum target_map)m);
+            struct buf text = BUF_INIT;
+            for (size_t k = 0; k < json_array_size(list); k++)
+                buf_printf(&text, "%s%s", k ? "|" : "",
+                           json_string_value(json_array_get(list, k)));
+            assert_string_equal(buf_str(&text), want[m]);
+            /* and by peft's rule these names hit the layers of these roles */
+            for (size_t k = 0; k < s.net.site_count; k++) {
+                const struct linear_site *site = &s.net.sites[k];
+                if (site->role != ROLE_head)
+                    assert_int_equal(
+                        ends_with_one_of(site->path, list),
+                        targets_is_default(&s.net, (enum target_map)m, site));
+            }
+            buf_release(&text);
+            json_decref(list);
+        }
+        session_close(&s);
+        json_decref(t);
+    }
+}
+
 static const int32_t *positions(struct session *s, json_t *t)
 {
     open_session(s, t);
@@ -342,10 +399,15 @@ static void test_split(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_methods),   cmocka_unit_test(test_roberta_rows),
-        cmocka_unit_test(test_positions), cmocka_unit_test(test_length),
-        cmocka_unit_test(test_dropouts),  cmocka_unit_test(test_head),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_split),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_roberta_rows),
+        cmocka_unit_test(test_default_targets),
+        cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_dropouts),
+        cmocka_unit_test(test_head),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_split),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

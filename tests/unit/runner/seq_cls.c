@@ -1,4 +1,5 @@
-/* runner_problem - regression and several labels per row, from a trial to its result. */
+/* tests/unit/runner/seq_cls.c - the registry of tasks; regression and several labels per
+ * row, from a trial to its result. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,6 +58,49 @@ static int teardown(void **state)
 {
     (void)state;
     return fs_remove_tree(dir, NULL);
+}
+
+static void test_registry(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    assert_string_equal(task_at(0)->name, TASK_DEFAULT);
+    for (size_t i = 0; task_at(i); i++) {
+        const struct task *t = task_at(i);
+        assert_ptr_equal(task_find(t->name, &err), t);
+        assert_ptr_equal(task_find(t->peft_type, &err), t);
+        assert_non_null(t->kind->saved_modules[0]);
+        /* every metric that it names is one, and the loss is among them */
+        char *names = xstrdup(t->kind->metrics), *save = NULL;
+        for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save)) {
+            size_t m = 0;
+            while (m < metric_count && !str_eq(metric_defs[m].name, n))
+                m++;
+            assert_true(m < metric_count);
+        }
+        free(names);
+        assert_true(str_in_list("loss", t->kind->metrics, '|'));
+    }
+    assert_int_equal(err.code, ERR_OK);
+    assert_null(task_find("chess", &err));
+    assert_string_equal(err.msg, "unknown task 'chess' (known: seq-cls)");
+}
+
+/* A trial says it in our words or peft's, and what there is not is refused. */
+static void test_named_in_trial(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    json_t *given = conf_parse_value(
+               "{model: m, train_data: d, task: SEQ_CLS, method: head}", &err),
+           *out;
+    assert_int_equal(trial_resolve(given, &out, &err), 0);
+    assert_string_equal(json_get_str(out, "task", ""), "seq-cls");
+    json_decref(out);
+    json_object_set_new(given, "task", json_string("token-cls"));
+    assert_int_equal(trial_resolve(given, &out, &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "seq-cls"));
+    json_decref(given);
 }
 
 static void choose(const char *trial, const char *config, enum label_kind want)
@@ -175,10 +219,9 @@ static void test_saved_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_training),
-        cmocka_unit_test(test_saved_config),
+        cmocka_unit_test(test_registry), cmocka_unit_test(test_named_in_trial),
+        cmocka_unit_test(test_choice),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_training), cmocka_unit_test(test_saved_config),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
