@@ -8,6 +8,10 @@ cd "${ROOT:-$here}"
 # Copies of other people's files are not ours to format.
 mapfile -t sources < <(find lib kernels tracker runner sweep report cli tests -name '*.[ch]' -not -path 'tests/bench/rival/*' 2>/dev/null | sort)
 mapfile -t units < <(printf '%s\n' "${sources[@]}" | grep '\.c$' | grep -v '^tests/')
+# What a folder is counted by: the files of the layers and of the unit tests that are compiled or compiled in.
+mapfile -t parts < <(find lib kernels tracker runner sweep report cli tests/unit -type f \
+    \( -name '*.[ch]' -o -name '*.def' -o -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' \) 2>/dev/null | sort)
+longest=550 fullest=26
 number=0 failed=0
 
 result() { # NAME FINDINGS: no finding is ok
@@ -38,6 +42,15 @@ layers() {
     # Headers are named from the root, so that the rule above sees them.
     grep -rnE --include='*.[ch]' '^ *# *include "[^/"]*"' cli
     return 0
+}
+
+# A name says the subject, so one layer has it once (a header and its source count as one). Backends mirror one another: in
+# kernels each is a layer of its own.
+same_names() {
+    printf '%s\n' "${parts[@]}" | grep -E '\.[ch]$' | grep -v '^tests/' | awk -F/ '
+        { layer = $1 == "kernels" && NF > 2 ? $1 "/" $2 : $1; key = layer "/" $NF
+          if (key in seen) print seen[key] " and " $0
+          seen[key] = $0 }'
 }
 
 # Formatters and compilers of other versions think differently: only the named version may fail a check.
@@ -99,6 +112,11 @@ result "a code is passed on or asked of err_code()" \
 result "no method's name in quotes" "$(method_names)"
 result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
 result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
+result "no file over $longest lines" \
+    "$(wc -l "${sources[@]}" | awk -v n="$longest" '$1 > n && $2 != "total" { print $2 ": " $1 " lines; is it one subject?" }')"
+result "no folder over $fullest files" \
+    "$(printf '%s\n' "${parts[@]}" | sed 's,/[^/]*$,,' | sort | uniq -c | awk -v n="$fullest" '$1 > n { print $2 ": " $1 " files; is it one subject?" }')"
+result "no two files of one name in a layer" "$(same_names)"
 tool=$(find_version clang-format 14)
 if [ -n "$tool" ]; then
     result "clang-format" "$(formatted "$tool")"
@@ -114,7 +132,4 @@ for wanted in "gcc 12" "clang 14"; do
     fi
 done
 echo "1..$number"
-
-long=$(wc -l "${sources[@]}" | awk '$1 > 600 && $2 != "total" { print "# warning: " $2 " has " $1 " lines; is it one subject?" }')
-[ -z "$long" ] || echo "$long"
 exit $failed

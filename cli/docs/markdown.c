@@ -74,26 +74,40 @@ static void put_own_keys(struct buf *out, const struct method *method)
     }
 }
 
+#define FACTS_MAX 64
+
+static void put_method(struct buf *out, const struct method_facts *f, bool keys)
+{
+    const struct preset *preset = preset_find(f->name);
+    const struct method *m = preset ? preset->method : method_find(f->name, NULL);
+    buf_printf(out, "| `%s` | ", f->name);
+    if (preset)
+        buf_printf(out, "`%s` with `%s`", m->name, preset->options);
+    else
+        buf_str_add(out, m->help);
+    buf_printf(out, " | %s | %s |", f->quantisable ? "yes" : "no",
+               f->mergeable ? "yes" : "no");
+    if (keys && preset)
+        buf_str_add(out, " | |");
+    else if (keys) {
+        buf_printf(out, " %g | ", m->learning_rate);
+        put_own_keys(out, m);
+        buf_str_add(out, " |");
+    }
+    buf_char(out, '\n');
+}
+
+/* With "keys": with the learning rate and the keys of each method, too. */
 static int methods(const char *argument, struct buf *out, struct err *err)
 {
-    (void)argument, (void)err;
-    const struct opt_def *quantization = opt_find(&trial_options, "quantization");
-    buf_str_add(out, "| method | what | learning rate | quantised base | merge | keys of "
-                     "its own |\n|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < METHOD_COUNT; i++) {
-        const struct method *m = all_methods[i];
-        buf_printf(out, "| `%s` | %s | %g | %s | %s | ", m->name, m->help,
-                   m->learning_rate, trial_reads(quantization, m) ? "yes" : "no",
-                   m->no_merge ? "no" : "yes");
-        put_own_keys(out, m);
-        buf_str_add(out, " |\n");
-    }
-#define METHOD(id)
-#define PRESET(name, method, options)                                                    \
-    buf_str_add(out, "| `" name "` | `" #method "` with `" options "` | | | | |\n");
-#include "runner/nn/peft/methods.def"
-#undef METHOD
-#undef PRESET
+    (void)err;
+    const bool keys = !strcmp(argument, "keys");
+    struct method_facts facts[FACTS_MAX];
+    const size_t count = method_facts_all(facts, FACTS_MAX);
+    buf_printf(out, "| method | what | quantised base | merge |%s\n|---|---|---|---|%s\n",
+               keys ? " learning rate | keys of its own |" : "", keys ? "---|---|" : "");
+    for (size_t i = 0; i < count; i++)
+        put_method(out, &facts[i], keys);
     return 0;
 }
 

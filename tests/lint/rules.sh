@@ -57,6 +57,12 @@ printf '#define A "qlora"\n' >"$tree/runner/nn/peft/a.h"
 printf '/* "qlora" */\n' >"$tree/runner/a.h"
 fires "no unfinished business" lib/b.h '/* TO''DO: the rest */\n'
 fires "no tabs" lib/b.h '/* a\tb */\n'
+mkdir "$tree/lib/room"
+fires "no file over" lib/b.h "$(seq -f 'int f%g(void);\n' 600 | tr -d '\n')"
+fires "no two files of one name" lib/room/a.h 'int b(void);\n'
+for i in $(seq 26); do printf 'int r%d(void);\n' "$i" >"$tree/lib/room/r$i.h"; done
+fires "no folder over" lib/room/r27.h 'int r27(void);\n'
+rm -r "$tree/lib/room"
 if command -v clang-format-14 >/dev/null 2>&1; then
     fires "clang-format" lib/b.h 'int  b;\n'
 fi

@@ -158,7 +158,7 @@ size_t method_facts_all(struct method_facts *out, size_t max);
 const struct preset *preset_find(const char *name); /* NULL: no preset */
 size_t method_names(const char **out, size_t max);  /* methods and presets, for help */
 
-/* targets.c: sets `rank` of every site that the trial targets to -1 (chosen) and checks
+/* target_modules.c: sets `rank` of every site that the trial targets to -1 (chosen) and checks
  * that each entry hits something. */
 int targets_choose(struct net *net, struct err *err);
 /* Trains the modules of modules_to_save and the task's head. */

@@ -1,4 +1,4 @@
-/* runner/nn/peft/targets.c - which linear layers a trial targets, by peft's rules
+/* runner/nn/peft/target_modules.c - which linear layers a trial targets, by peft's rules
  * (tuners_utils.check_target_module_exists).
  *
  * A string is a regular expression that must match the whole path; a list holds exact
