@@ -10,6 +10,11 @@
 PRAGMA application_id = 0x50454654;     -- "PEFT"
 PRAGMA user_version = 3;                -- STORE_VERSION in tracker/store/store_priv.h
 
+CREATE TABLE store (                    -- one row
+    id          TEXT NOT NULL CHECK (id <> '') -- tells this store's run folders from others'
+) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(8))));
+
 CREATE TABLE experiment (
     id          INTEGER PRIMARY KEY,    -- number of the experiment
     name        TEXT NOT NULL UNIQUE CHECK (name <> ''), -- what the user calls it

@@ -18,12 +18,14 @@ static int fail(struct err *err, const char *what, const char *path)
     return err_set(err, code, "cannot %s '%s': %s", what, path, strerror(no));
 }
 
-/* Opens a regular file (or a pipe, for reading streams) and tells its size. */
+/* Opens a regular file (or a pipe, for reading streams) and tells its size. A FIFO that
+ * nobody writes is empty, not waited for. */
 static int open_input(const char *path, struct stat *st, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail(err, "open", path);
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     if (fstat(fd, st) < 0) {
         int rc = fail(err, "look at", path);
         close(fd);

@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
+#include "runner/fingerprint.h"
 #include "runner/train/calibrate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -151,6 +152,11 @@ json_t *result_provenance(const struct session *s)
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i])
             json_object_set_new(o, names[i], json_string(s->data[i]->sha256));
+    char *init =
+        s->trial.init_adapter ? fs_join(s->base_dir, s->trial.init_adapter) : NULL;
+    if (init && fingerprint_folder(init, hash, NULL) == 0)
+        json_object_set_new(o, "init_adapter", json_string(hash));
+    free(init);
     return o;
 }
 

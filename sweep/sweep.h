@@ -32,6 +32,9 @@ struct sweep_hooks {
     void (*key)(const json_t *resolved, char key[65]);
     int (*predict)(const json_t *resolved, const char *base_dir,
                    struct sweep_prediction *out, struct err *err);
+    /* Hashes of the files that a configuration names, by its keys; new reference. */
+    int (*fingerprint)(const json_t *resolved, const char *base_dir, json_t **out,
+                       struct err *err);
 };
 
 struct sweep_trial {

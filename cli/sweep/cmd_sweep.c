@@ -8,8 +8,11 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
+#include "runner/fingerprint.h"
 #include "runner/trial.h"
 #include "sweep/run/clone.h"
+#include "tracker/store/run_root.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,9 +48,9 @@ static int predict_missing(const json_t *resolved, const char *base_dir,
 }
 
 const struct sweep_hooks sweep_trainer = {&trial_options, trial_resolve, trial_key,
-                                          predict};
+                                          predict, fingerprint_trial};
 static const struct sweep_hooks sweep_planner = {&trial_options, trial_resolve, trial_key,
-                                                 predict_missing};
+                                                 predict_missing, NULL};
 
 #define JOBS_OPTION                                                                      \
     {                                                                                    \
@@ -133,20 +136,13 @@ int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
     return rc;
 }
 
-static char *run_root(const json_t *values, const struct store *s)
-{
-    const char *given = json_get_str(values, "run_dir", NULL);
-    if (given)
-        return fs_absolute(given);
-    char *dir = fs_dirname(store_path(s)), *root = fs_join(dir, "peftlab-runs");
-    free(dir);
-    return root;
-}
-
 static int run_in(struct store *store, struct sweep_plan *plan, const json_t *values,
                   struct err *err)
 {
-    char *root = run_root(values, store);
+    char *root = NULL;
+    int rc = store_run_root(store, json_get_str(values, "run_dir", NULL), &root, err);
+    if (rc < 0)
+        return rc;
     struct sweep_run_options o = {
         .experiment = json_get_str(values, "experiment", NULL),
         .name = json_get_str(values, "name", NULL),
@@ -155,7 +151,7 @@ static int run_in(struct store *store, struct sweep_plan *plan, const json_t *va
         .interleave = (int)json_get_int(values, "interleave", 0),
         .retry_failed = json_get_bool(values, "retry_failed", 0) == 1,
         .out = stdout};
-    int rc = sweep_run(plan, &sweep_trainer, store, &o, err);
+    rc = sweep_run(plan, &sweep_trainer, store, &o, err);
     free(root);
     return rc;
 }

@@ -9,6 +9,7 @@
 #include "runner/trial.h"
 #include "sweep/launch/user_command.h"
 #include "tracker/claims/budget.h"
+#include "tracker/store/run_root.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -151,20 +152,19 @@ static int claim_and_work(const char *id, const json_t *values, struct err *err)
                        id);
     char *path = store_default_path(json_get_str(values, "store", NULL));
     int rc = store_open(path, 0, &store, err);
+    free(path);
     if (rc < 0)
-        return free(path), rc;
-    char *folder = fs_dirname(path);
-    const char *given = json_get_str(values, "run_dir", NULL);
-    char *root = given ? xstrdup(given) : fs_join(folder, "peftlab-runs");
+        return rc;
+    char *root = NULL;
     proc_catch_signals();
-    rc = store_claim(store, 0, trial, lease_ms, root, &claim, err);
+    rc = store_run_root(store, json_get_str(values, "run_dir", NULL), &root, err);
+    if (rc == 0)
+        rc = store_claim(store, 0, trial, lease_ms, root, &claim, err);
     if (rc == 0)
         rc = store_claim_refused(store, trial, err);
     else if (rc > 0)
         rc = work(store, &claim, values, err);
     store_close(store);
-    free(path);
-    free(folder);
     free(root);
     return rc;
 }

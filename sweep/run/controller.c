@@ -333,7 +333,9 @@ static void tell_start(struct controller *c)
 
 static int begin(struct controller *c)
 {
-    int count = 0, rc = advance_open(c);
+    int count = 0, rc = controller_check_identity(c);
+    if (rc >= 0)
+        rc = advance_open(c);
     if (rc >= 0)
         rc = controller_predict(c);
     if (rc >= 0)

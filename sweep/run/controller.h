@@ -93,6 +93,7 @@ struct controller {
 
 /* controller_store.c: what the store says, and what the controller writes there. */
 const char *controller_name(const struct controller *c); /* of the sweep */
+const char *controller_experiment(const struct controller *c);
 int controller_predict(struct controller *c);
 int controller_predict_one(struct controller *c, struct sweep_trial *t);
 struct trial_row controller_row(const struct controller *c, const struct sweep_trial *t,
@@ -112,5 +113,8 @@ int controller_summary(struct controller *c);
 void controller_note_metrics(struct controller *c, const struct ctl_trial *t);
 /* Whether what is finished came from the command that the file has now. */
 void controller_note_command(struct controller *c);
+/* identity.c: ERR_CONFIG where a complete trial was made from other data or another
+ * model than there are now. */
+int controller_check_identity(struct controller *c);
 
 #endif

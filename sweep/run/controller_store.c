@@ -17,7 +17,7 @@ const char *controller_name(const struct controller *c)
     return c->o->name ? c->o->name : c->file->name;
 }
 
-static const char *experiment_name(const struct controller *c)
+const char *controller_experiment(const struct controller *c)
 {
     return c->o->experiment ? c->o->experiment : controller_name(c);
 }
@@ -68,7 +68,7 @@ int controller_predict(struct controller *c)
         ask(c,
             "SELECT key, seed, predicted_bytes, predicted_s FROM trial_view WHERE "
             "sweep_name = ?1 AND experiment_name = ?2 AND predicted_bytes IS NOT NULL",
-            json_pack("[s, s]", controller_name(c), experiment_name(c)));
+            json_pack("[s, s]", controller_name(c), controller_experiment(c)));
     if (!result)
         return err_code(c->err);
     const json_t *rows = json_object_get(result, "rows");
@@ -157,7 +157,7 @@ static int set_budget(struct controller *c)
 int controller_add(struct controller *c)
 {
     size_t added = 0;
-    int rc = store_experiment(c->store, experiment_name(c), &c->experiment, c->err);
+    int rc = store_experiment(c->store, controller_experiment(c), &c->experiment, c->err);
     if (rc >= 0)
         rc = store_sweep(c->store, c->experiment, controller_name(c),
                          conf_root(c->file->conf), c->file->base_dir, &c->sweep, c->err);

@@ -69,3 +69,97 @@ rank_of() { grep -o '"r": *[0-9]*' "$1/adapter_config.json" | grep -o '[0-9]*$';
     "$PEFTLAB" merge trial.yaml --adapter o/adapter --out empty/
     cmp m/model.safetensors empty/model.safetensors
 }
+
+sweep() { # FILE RANK: a sweep of one trial
+    cat >"$1" <<EOF
+version: 1
+name: s
+metric: {name: train/loss_last, goal: minimize}
+parameters:
+  model: {value: $ROOT/tests/golden/models/bert}
+  num_labels: {value: 3}
+  train_data: {value: train.jsonl}
+  rank: {value: $2}
+  max_steps: {value: 1}
+  latency_requests: {value: 0}
+EOF
+}
+run_dir() { "$PEFTLAB" query "SELECT run_dir FROM run_view ORDER BY id DESC LIMIT 1" --format tsv --store "$1" | tail -1; }
+
+@test "two stores in one folder have run folders of their own" {
+    sweep two.yaml 2
+    sweep four.yaml 4
+    "$PEFTLAB" sweep run two.yaml --store one.db
+    "$PEFTLAB" sweep run four.yaml --store two.db
+    [ "$(rank_of "$(run_dir one.db)/adapter")" = 2 ]
+    [ "$(rank_of "$(run_dir two.db)/adapter")" = 4 ]
+    [ "$(run_dir one.db)" = "$PWD/peftlab-runs/trial-1/attempt-1" ]
+    [[ "$(run_dir two.db)" == "$PWD"/peftlab-runs-????????/trial-1/attempt-1 ]]
+    run -78 "$PEFTLAB" sweep run two.yaml --name again --store two.db --run-dir peftlab-runs
+    has "holds the run folders of another store" "--run-dir"
+    # A copy of the file is another store; a store that was moved goes on.
+    cp one.db copy.db
+    "$PEFTLAB" sweep run four.yaml --name b --store copy.db
+    [[ "$(run_dir copy.db)" == "$PWD"/peftlab-runs-* ]]
+    mv one.db moved.db
+    "$PEFTLAB" sweep run four.yaml --name c --store moved.db
+    [ "$(run_dir moved.db)" = "$PWD/peftlab-runs/trial-2/attempt-1" ]
+}
+
+@test "run folders without a mark go on with the store that has runs there" {
+    sweep s.yaml 2
+    "$PEFTLAB" sweep run s.yaml --store old.db
+    rm peftlab-runs/.store
+    "$PEFTLAB" sweep run s.yaml --store new.db # comes first, has none there
+    [[ "$(run_dir new.db)" == "$PWD"/peftlab-runs-* ]]
+    "$PEFTLAB" sweep run s.yaml --name more --store old.db
+    [ "$(run_dir old.db)" = "$PWD/peftlab-runs/trial-2/attempt-1" ]
+    [ -e peftlab-runs/.store ]
+}
+
+@test "gc removes what this store made, and follows no link" {
+    printf '#!/bin/sh\necho "{\\"y\\": 1}"\ntouch "$PEFTLAB_RUN_DIR/kept"\n[ ! -e fail ]\n' >p.sh
+    chmod +x p.sh
+    printf 'version: 1\nname: g\nmetric: {name: y, goal: maximize}\ncommand: [./p.sh]\nparameters: {x: {values: [1]}}\n' >s.yaml
+    touch fail
+    run "$PEFTLAB" sweep run s.yaml --store a.db
+    rm fail
+    "$PEFTLAB" sweep run s.yaml --retry-failed --store a.db
+    "$PEFTLAB" export --store a.db --out a.jsonl
+    "$PEFTLAB" import a.jsonl --store b.db
+    cp a.db c.db
+    for other in b.db c.db; do
+        "$PEFTLAB" gc --delete --store $other
+        [ -e peftlab-runs/trial-1/attempt-1/kept ]
+    done
+    mv peftlab-runs/trial-1 elsewhere
+    ln -s "$PWD/elsewhere" peftlab-runs/trial-1
+    "$PEFTLAB" gc --delete --store a.db
+    [ -e elsewhere/attempt-1/kept ]
+    rm peftlab-runs/trial-1
+    mv elsewhere peftlab-runs/trial-1
+    "$PEFTLAB" gc --delete --store a.db
+    [ ! -e peftlab-runs/trial-1/attempt-1 ]
+    [ -e peftlab-runs/trial-1/attempt-2/kept ]
+}
+
+@test "a sweep does not go on with other data, another model or another command" {
+    sweep s.yaml 2
+    sed -i 's#{value: 2}#{values: [2, 4]}#' s.yaml
+    "$PEFTLAB" sweep run s.yaml
+    cp train.jsonl kept.jsonl
+    touch train.jsonl
+    "$PEFTLAB" sweep run s.yaml # the content decides
+    sed -i 's/"label": 0/"label": 2/' train.jsonl
+    run -78 "$PEFTLAB" sweep run s.yaml
+    has "train_data 'train.jsonl' has changed since its trial 1 ran" "--name"
+    sed 's#\[2, 4\]#[2, 4, 8]#' s.yaml >more.yaml
+    run -78 "$PEFTLAB" sweep run more.yaml
+    has "has changed"
+    "$PEFTLAB" sweep run s.yaml --name fresh
+    mv kept.jsonl train.jsonl
+    "$PEFTLAB" sweep run s.yaml
+    [ "$("$PEFTLAB" query "SELECT count(*) FROM run_view" --format tsv | tail -1)" = 4 ]
+    mv train.jsonl away.jsonl # what is complete needs no file
+    "$PEFTLAB" sweep run s.yaml
+}

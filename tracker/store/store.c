@@ -7,6 +7,7 @@
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 EMBED(schema_sql, "schema.sql");
@@ -30,7 +31,8 @@ static const char *const sql[] = {
 static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
                                        "PRAGMA synchronous = NORMAL;"
                                        "PRAGMA wal_autocheckpoint = 0;"
-                                       "PRAGMA temp_store = MEMORY;";
+                                       "PRAGMA temp_store = MEMORY;"
+                                       "PRAGMA cell_size_check = ON;";
 
 char *store_default_path(const char *flag)
 {
@@ -54,8 +56,10 @@ static int remember_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pa
 static int check_place(struct store *s, unsigned flags, struct err *err)
 {
     const char *fs = NULL;
-    if (fs_is_dir(s->path))
-        return err_set(err, ERR_NOINPUT, "store '%s' is a folder; name a file", s->path);
+    struct stat st;
+    if (stat(s->path, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(err, ERR_NOINPUT, "store '%s' is %s; name a file", s->path,
+                       S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
     if (!fs_exists(s->path) && !(flags & STORE_CREATE))
         return err_set(
             err, ERR_NOINPUT,
@@ -71,23 +75,79 @@ static int check_place(struct store *s, unsigned flags, struct err *err)
     return 0;
 }
 
+/* Without its index file (FILE-shm), which a folder without write permission does not let
+ * SQLite make, a file can be read only as one that nobody changes; its log must be empty
+ * then. *uri gets the name to open (NULL: the path). */
+static int frozen_name(const struct store *s, char **uri, struct err *err)
+{
+    char *dir = fs_dirname(s->path), *log = xasprintf("%s-wal", s->path),
+         *index = xasprintf("%s-shm", s->path);
+    struct buf name = BUF_INIT;
+    int rc = 0;
+    *uri = NULL;
+    if (access(dir, W_OK) != 0 && !fs_exists(index)) {
+        if (fs_size(log) > 0)
+            rc =
+                err_set(err, ERR_IO,
+                        "store '%s' has a log that cannot be worked in, since its folder "
+                        "may not be written; copy '%s' and '%s' to a folder of yours",
+                        s->path, s->path, log);
+        buf_str_add(&name, "file:");
+        for (const char *c = s->path; *c; c++)
+            if (strchr("?#%", *c))
+                buf_printf(&name, "%%%02x", (unsigned char)*c);
+            else
+                buf_char(&name, *c);
+        buf_str_add(&name, "?immutable=1");
+        *uri = buf_detach(&name, NULL);
+    }
+    free(dir);
+    free(log);
+    free(index);
+    return rc;
+}
+
+static bool may_be_written(const struct store *s)
+{
+    const char *fs = NULL;
+    char *dir = fs_dirname(s->path);
+    const bool yes = access(s->path, W_OK) == 0 && access(dir, W_OK) == 0 &&
+                     !turn_is_network_fs(s->path, &fs);
+    free(dir);
+    return yes;
+}
+
+/* What a file from elsewhere holds shall not run: no triggers (we have none), and no
+ * extension; its views are compared before they are read (schema_check.c). trusted_schema
+ * cannot be off: SQLite 3.40 holds json_valid() of our own checks for unsafe then. */
+static void distrust(sqlite3 *db)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+}
+
 /* A reader of a file that may be written opens it so as well (with query_only), since
  * only such a connection can tidy up the log of a killed writer. */
 static int connect(struct store *s, unsigned flags, struct err *err)
 {
-    const char *fs = NULL;
-    bool reader = flags & STORE_READ_ONLY;
-    bool plain =
-        reader && (access(s->path, W_OK) != 0 || turn_is_network_fs(s->path, &fs));
-    int mode = plain ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    bool reader = flags & STORE_READ_ONLY, plain = reader && !may_be_written(s);
+    int mode = plain ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI : SQLITE_OPEN_READWRITE;
+    char *uri = NULL;
+    int rc = plain ? frozen_name(s, &uri, err) : 0;
     if (flags & STORE_CREATE)
         mode |= SQLITE_OPEN_CREATE;
-    int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc < 0)
+        return free(uri), rc;
+    if (!uri) /* a path that begins with "file:" would be one too: ours is absolute */
+        mode &= ~SQLITE_OPEN_URI;
+    rc = sqlite3_open_v2(uri ? uri : s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
+    free(uri);
     if (rc != SQLITE_OK)
         return store_sql_error(s, rc, "open it", err);
+    distrust(s->db);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     s->writable = !reader;
     rc = store_script(s, connection_setup, err);
@@ -236,6 +296,9 @@ int store_open(const char *path, unsigned flags, struct store **out, struct err 
         rc = turn_open(s, err);
     if (rc == 0)
         rc = s->writable ? make_ready(s, err) : check_readable(s, err);
+    if (rc == 0)
+        rc = store_check_schema(s, (const char *const[]){schema_sql, views_sql, NULL},
+                                err);
     if (rc < 0) {
         s->leave_alone = true;
         store_close(s);

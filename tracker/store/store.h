@@ -175,7 +175,8 @@ int store_log_artifact(struct store *s, int64_t run, const char *name, const cha
  * ...], "truncated": bool}. `bind` is a list of values for ?1.. or NULL. */
 json_t *store_query(struct store *s, const char *sql, const json_t *bind, size_t max_rows,
                     struct err *err);
-/* The same, ended with ERR_USAGE after limit_s seconds; 0: no limit. */
+/* The same, ended with ERR_USAGE after limit_s seconds; 0: no limit. store_query gives a
+ * reader five minutes. */
 json_t *store_query_within(struct store *s, const char *sql, const json_t *bind,
                            size_t max_rows, double limit_s, struct err *err);
 

@@ -114,6 +114,11 @@ int store_check_name(const char *what, const char *name, struct err *err);
  * NULL; caller frees. */
 char *store_repair_text(const char *text);
 
+/* ---- schema_check.c ---- */
+/* ERR_PARSE where tables, views and indexes are not those that `scripts` (NULL at the end)
+ * make, or where there is a trigger. */
+int store_check_schema(struct store *s, const char *const *scripts, struct err *err);
+
 /* ---- metrics.c ---- */
 /* Inside a transaction: one value of a run, whether it is alive or not. */
 int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,

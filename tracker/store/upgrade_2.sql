@@ -38,4 +38,8 @@ UPDATE run SET method_json = (
                        'virtual_tokens', json(virtual_tokens), 'training_cost', training_cost)
       FROM called JOIN method ON method.name = called.method
      WHERE called.run = run.id);
+CREATE TABLE store (
+    id TEXT NOT NULL CHECK (id <> '')
+) STRICT;
+INSERT INTO store VALUES (lower(hex(randomblob(8))));
 PRAGMA user_version = 3;

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/store/run_root.h"
 #include "tracker/store/store_priv.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -19,7 +20,8 @@ static const char *const sql[] = {
     [IS_NAMED] = "SELECT 1 FROM artifact WHERE sha256 = ?1 AND stored = 1",
     [SUPERSEDED] =
         "SELECT run.run_dir, run.trial, run.attempt, run.state FROM run JOIN trial ON "
-        "trial.id = run.trial WHERE run.run_dir IS NOT NULL AND run.id <> trial.last_run "
+        "trial.id = run.trial WHERE run.run_dir IS NOT NULL AND run.owner_pid <> 0 AND "
+        "run.id <> trial.last_run "
         "AND run.id IS NOT trial.summary_run AND run.state <> 'running' AND trial.state "
         "NOT IN ('waiting', 'running', 'preempted') AND NOT EXISTS (SELECT 1 FROM run AS "
         "other WHERE other.run_dir = run.run_dir AND other.id <> run.id) ORDER BY run.id",
@@ -182,7 +184,8 @@ static bool is_sha256(const char *name)
 
 static int look_at_copies(struct store *s, const char *dir, json_t *list, struct err *err)
 {
-    DIR *d = opendir(dir);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); /* no link */
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
     int rc = 0;
     for (struct dirent *e; d && rc >= 0 && (e = readdir(d));) {
         int64_t named = 0;
@@ -217,14 +220,14 @@ static int find_copies(struct store *s, json_t *list, struct err *err)
     return rc;
 }
 
-/* The folder is there, is no link, and is called as store_run_dir calls it. */
-static bool is_run_folder(const char *path, int64_t trial, int64_t attempt)
+/* The folder is this store's, and is called as store_run_dir calls it. */
+static bool is_run_folder(struct store *s, const char *path, int64_t trial,
+                          int64_t attempt)
 {
-    struct stat st;
     char *ending =
         xasprintf("/trial-%lld/attempt-%lld", (long long)trial, (long long)attempt);
     bool ours = str_has_suffix(path, ending) && !strstr(path, "/../") &&
-                lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+                store_owns_run_folder(s, path);
     free(ending);
     return ours;
 }
@@ -241,7 +244,7 @@ static int find_attempts(struct store *s, json_t *list, struct err *err)
                               sqlite3_column_int(stmt, 2),
                               (long long)sqlite3_column_int64(stmt, 1),
                               (const char *)sqlite3_column_text(stmt, 3));
-        if (is_run_folder(path, sqlite3_column_int64(stmt, 1),
+        if (is_run_folder(s, path, sqlite3_column_int64(stmt, 1),
                           sqlite3_column_int64(stmt, 2)))
             add_garbage(list, path, why);
         free(why);

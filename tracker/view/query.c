@@ -14,6 +14,8 @@
 
 enum { MAX_SQL_BYTES = 1 << 20, MAX_RESULT_BYTES = 256 << 20, STEPS_PER_LOOK = 100000 };
 
+#define READ_LIMIT_S 300.0 /* of each query of a command that only reads */
+
 /* Called every STEPS_PER_LOOK steps of SQLite's machine; other than 0 ends the statement.
  */
 static int is_late(void *end_s)
@@ -203,9 +205,10 @@ static json_t *collect(struct store *s, sqlite3_stmt *stmt, size_t max_rows,
         (rc & 0xff) == SQLITE_READONLY)
         refuse_sql(s, err);
     else if ((rc & 0xff) == SQLITE_INTERRUPT)
-        err_set(err, ERR_USAGE,
-                "query took longer than its time limit; ask for less, or give it more "
-                "with --timeout SECONDS");
+        err_set(
+            err, ERR_USAGE,
+            "query took longer than its time limit; ask for less (or, 'peftlab query', "
+            "give it more with --timeout SECONDS)");
     else
         store_sql_error(s, rc, "read", err);
     return NULL;
@@ -214,7 +217,8 @@ static json_t *collect(struct store *s, sqlite3_stmt *stmt, size_t max_rows,
 json_t *store_query(struct store *s, const char *text, const json_t *bind,
                     size_t max_rows, struct err *err)
 {
-    return store_query_within(s, text, bind, max_rows, 0, err);
+    return store_query_within(s, text, bind, max_rows, s->writable ? 0 : READ_LIMIT_S,
+                              err);
 }
 
 json_t *store_query_within(struct store *s, const char *text, const json_t *bind,

@@ -54,7 +54,7 @@ static int predict(const json_t *resolved, const char *base_dir,
     return 0;
 }
 
-static const struct sweep_hooks hooks = {&keys, resolve, key_of, predict};
+static const struct sweep_hooks hooks = {&keys, resolve, key_of, predict, NULL};
 
 #define GRID                                                                             \
     "parameters:\n"                                                                      \
