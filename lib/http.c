@@ -1,5 +1,7 @@
 /* lib/http.c - see http.h. */
 #include "lib/http.h"
+#include "lib/http_env.h"
+#include "lib/http_headers.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
@@ -16,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_HEADERS = 200, MAX_WAIT_S = 60, PROGRESS_BYTES = 1 << 16 };
+enum { MAX_WAIT_S = 60, PROGRESS_BYTES = 1 << 16 };
 
 const struct http_policy http_policy_default = {.tries = 6,
                                                 .redirects = 10,
@@ -118,27 +120,8 @@ char *http_escape(const char *text, bool keep_slash)
 static size_t on_header(char *line, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
-    const size_t len = size * n;
-    if (len > 5 && !strncmp(line, "HTTP/", 5)) { /* also after a "100 Continue" */
-        json_decref(t->reply->last);
-        t->reply->last = json_object();
-        return len;
-    }
-    const char *colon = memchr(line, ':', len);
-    if (!colon || json_object_size(t->reply->last) >= MAX_HEADERS)
-        return len;
-    char *name = xstrndup(line, (size_t)(colon - line));
-    for (char *c = name; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    const char *value = colon + 1, *end = line + len;
-    while (value < end && isspace((unsigned char)*value))
-        value++;
-    while (end > value && isspace((unsigned char)end[-1]))
-        end--;
-    /* a header that is no UTF-8 is left out */
-    json_object_set_new(t->reply->last, name, json_stringn(value, (size_t)(end - value)));
-    free(name);
-    return len;
+    http_headers_line(&t->reply->last, line, size * n);
+    return size * n;
 }
 
 /* Where the bytes of this answer belong: behind what there is (206), or at the start. */
@@ -147,9 +130,7 @@ static bool start_file(struct transfer *t)
     long status = 0;
     curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
     t->started = true;
-    long long from = 0;
-    const char *range = json_get_str(t->reply->last, "content-range", "");
-    if (status == 206 && sscanf(range, "bytes %lld-", &from) == 1 && from == t->at)
+    if (status == 206 && http_headers_range_at(t->reply->last, t->at))
         return true;
     if (status == 206) {
         t->trouble = BAD_RANGE;
@@ -229,6 +210,7 @@ static void set_options(struct transfer *t, const char *url, struct curl_slist *
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "peftlab/" PEFTLAB_VERSION);
+    http_env_apply(c);
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)(p->connect_timeout_s * 1000));
@@ -322,7 +304,8 @@ static int try_once(struct transfer *t, const char *url, char *why, size_t why_s
             rc = 0;
         } else if (code != CURLE_OK) {
             snprintf(why, why_size, "%s", *message ? message : curl_easy_strerror(code));
-            rc = 0;
+            http_env_explain(code, is_https(address), why, why_size);
+            rc = http_env_is_final(code) ? err_set(err, ERR_DEVICE, "%s", why) : 0;
         } else if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) {
             if (hops >= t->http->policy.redirects)
                 rc = err_set(err, ERR_DEVICE, "more than %d redirects", hops);
@@ -389,7 +372,7 @@ static bool is_whole(struct transfer *t)
 
 static int run(struct transfer *t, const char *url, struct err *err)
 {
-    char why[CURL_ERROR_SIZE + 32] = "";
+    char why[CURL_ERROR_SIZE + 512] = "";
     int rc = 0, tries = 0;
     for (;;) {
         const int64_t had = t->at;

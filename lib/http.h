@@ -7,6 +7,10 @@
  * things hold: from https never to http, and the token goes to the scheme, host and port
  * that it was given for and to no other. It travels by https or to this machine alone.
  *
+ * Certificates are those of CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR where one is set,
+ * else libcurl's; proxies those of http_proxy, https_proxy, all_proxy and no_proxy. An
+ * error names the variable that had a hand in it (http_env.h).
+ *
  * Errors: ERR_DEVICE the server cannot be used (no connection, refused, 5xx after all
  * tries), ERR_NOINPUT 404 and 410, ERR_PARSE answers that cannot be, ERR_IO this
  * machine's disk, ERR_BUSY a signal came (proc_catch_signals). `reply->status` is that of

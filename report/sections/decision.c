@@ -291,6 +291,35 @@ static void settle_line(const struct report *r, json_t *numbers)
     }
 }
 
+/* Where nothing can be ranked: how the trials stand, and a command that shows them. */
+static void no_decision_hint(const struct report *r, json_t *o)
+{
+    size_t complete = 0, failed = 0;
+    const char *state = NULL;
+    for (size_t i = 0; i < r->data.count; i++) {
+        const enum trial_state s = r->data.trials[i].state;
+        complete += s == TRIAL_complete;
+        if (s != TRIAL_complete && trial_state_is_final(s)) {
+            failed++;
+            state = state ? state : trial_state_name(s);
+        }
+    }
+    if (complete)
+        add_takeaway(o, "%zu ended without a usable value (missing, NaN or infinite).",
+                     complete);
+    if (r->data.count > complete)
+        add_takeaway(o, "%zu of them failed or are not finished.",
+                     r->data.count - complete);
+    if (failed)
+        add_takeaway(
+            o,
+            "Look at the reasons with 'peftlab ls --state %s' and try again with "
+            "'peftlab sweep run --retry-failed'.",
+            state);
+    else
+        add_takeaway(o, "'peftlab ls --columns %s' shows them.", metric_of(r));
+}
+
 static json_t *numbers(struct report *r)
 {
     const struct verdict *v = main_verdict(r);
@@ -301,9 +330,7 @@ static json_t *numbers(struct report *r)
         json_object_set_new(o, "confidence", json_string("screening only"));
         add_takeaway(o, "No decision: none of %s has a usable %s.",
                      word_plural(r->data.count, "trial"), metric_of(r));
-        add_takeaway(o, "%zu of them failed or are not finished.", r->data.count);
-        add_takeaway(o, "Look at the reasons with 'peftlab ls --state failed' and try "
-                        "again with 'peftlab sweep run --retry-failed'.");
+        no_decision_hint(r, o);
         json_decref(tied);
         return o;
     }
