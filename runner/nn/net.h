@@ -1,8 +1,13 @@
 /* runner/nn/net.h - one base model with one method on it, before any memory is taken.
  *
- * The architecture declares parameters and sites, the method marks what trains and adds
- * its own parameters, then the architecture records graphs and calls the method at each
- * site. Sites are named by the module path of the Hugging Face task model
+ * How the parts fit. The architecture (arch/arch.h) declares the base's parameters and
+ * sites, the task (task/task.h) its head's, the method (peft/method.h) marks what trains
+ * and adds its own. To record a graph the architecture goes from token ids to the hidden
+ * states of all tokens and calls the method at each site; the task's head picks the rows
+ * that have labels and makes logits of them (net_record). None of the three knows the
+ * others by name: a method finds layers by path or by role, a task asks the architecture
+ * for what differs between families, and who needs to know what the graph is for asks the
+ * graph (graph/graph.h). Sites are named by the module path of the Hugging Face task model
  * ("bert.encoder.layer.0.attention.self.query"). */
 #ifndef RUNNER_NN_NET_H
 #define RUNNER_NN_NET_H
