@@ -8,25 +8,83 @@
 
 enum { PRIOR_WORDS = 4 };
 
-/* Best configuration of a side by the selection metric; NULL: none was run. */
-static const struct report_cell *
-side_of(const struct report_cell *cells, size_t count, const struct report_settings *s,
-        const struct prior *p,
-        bool (*is_side)(const struct prior *, const char *, const json_t *))
+/* How alike two configurations are in what is not the claim's subject. */
+enum likeness { LIKE_NOTHING, LIKE_BUT_RATE, LIKE };
+
+/* What makes a method, or says the same by another name. */
+static bool is_subject(const struct prior *p, const char *key)
 {
-    const struct report_cell *best = NULL;
-    double best_mean = -INFINITY, sign = s->rules.minimize ? -1 : 1;
+    return str_in_list(key, "method|quantization|config|seed|max_train_samples", '|') ||
+           json_object_get(p->better_with, key) || json_object_get(p->worse_with, key);
+}
+
+static void compare_key(const struct prior *p, const struct report_trial *a,
+                        const struct report_trial *b, const char *key,
+                        enum likeness *like)
+{
+    const json_t *x = trial_value(a, key), *y = trial_value(b, key);
+    if (is_subject(p, key) || !x || !y || json_equal((json_t *)x, (json_t *)y))
+        return; /* a rank says nothing beside a method that has none */
+    enum likeness left = str_eq(key, "learning_rate") ? LIKE_BUT_RATE : LIKE_NOTHING;
+    *like = left < *like ? left : *like;
+}
+
+static enum likeness likeness_of(const struct prior *p, const struct report_trial *a,
+                                 const struct report_trial *b)
+{
+    enum likeness like = LIKE;
+    const char *key;
+    json_t *v;
+    json_object_foreach(a->params, key, v) compare_key(p, a, b, key, &like);
+    json_object_foreach(b->params, key, v) compare_key(p, a, b, key, &like);
+    return like;
+}
+
+/* The cells of one side. Returns how many. */
+static size_t side_of(const struct report_cell *cells, size_t count,
+                      const struct prior *p,
+                      bool (*is_side)(const struct prior *, const char *, const json_t *),
+                      const struct report_cell **out)
+{
+    size_t n = 0;
     for (size_t i = 0; i < count; i++) {
         const struct report_trial *t = cells[i].trials[0];
         char *method = trial_method(t);
-        bool ours = is_side(p, method, t->params);
+        if (is_side(p, method, t->params))
+            out[n++] = &cells[i];
         free(method);
-        double mean = sign * cell_spread(&cells[i], s->select_metric).mean;
-        if (ours && (!best || mean > best_mean)) {
-            best = &cells[i];
-            best_mean = mean;
-        }
     }
+    return n;
+}
+
+struct match {
+    const struct report_cell *better, *worse; /* NULL: a side was not run */
+    enum likeness like;
+};
+
+/* The most alike pair of the two sides; of several the best by the selection metric. */
+static struct match match_sides(const struct report_cell *cells, size_t count,
+                                const struct report_settings *s, const struct prior *p)
+{
+    const struct report_cell **a = xcalloc(2 * count + 1, sizeof *a), **b = a + count;
+    size_t na = side_of(cells, count, p, prior_is_better, a),
+           nb = side_of(cells, count, p, prior_is_worse, b);
+    struct match best = {0};
+    double best_sum = -INFINITY;
+    for (size_t i = 0; i < na; i++)
+        for (size_t k = 0; k < nb; k++) {
+            if (a[i] == b[k])
+                continue;
+            enum likeness like = likeness_of(p, a[i]->trials[0], b[k]->trials[0]);
+            if (best.better && like < best.like)
+                continue;
+            double sum = cell_select(a[i], s) + cell_select(b[k], s);
+            if (best.better && like == best.like && !(sum > best_sum))
+                continue;
+            best = (struct match){a[i], b[k], like};
+            best_sum = sum;
+        }
+    free(a);
     return best;
 }
 
@@ -69,9 +127,10 @@ static double column_rows(const struct report_data *d, size_t column)
 }
 
 static void judge(const struct report_data *d, const struct report_settings *s,
-                  const struct prior *p, size_t column, const struct report_cell *better,
-                  const struct report_cell *worse, struct claims *out)
+                  const struct prior *p, size_t column, const struct match *m,
+                  struct claims *out)
 {
+    const struct report_cell *better = m->better, *worse = m->worse;
     bool quality = str_eq(p->metric, "quality");
     const char *metric = quality ? s->metric : p->metric;
     struct verdict_rules rules = {.minimize = quality && s->rules.minimize,
@@ -86,9 +145,10 @@ static void judge(const struct report_data *d, const struct report_settings *s,
                           .worse_group = worse->group,
                           .worse_variant = worse->variant,
                           .pair = verdict_compare(&a, &b, &rules),
-                          .quality = quality};
+                          .quality = quality,
+                          .unlike = m->like == LIKE_NOTHING};
         const char *task = json_string_value(trial_value(better->trials[0], "task"));
-        c.word = prior_in_scope(p, task, column_rows(d, column))
+        c.word = prior_in_scope(p, task, column_rows(d, column)) && !c.unlike
                      ? prior_judge(p, c.pair.ci95.low, c.pair.ci95.high, rules.delta)
                      : PRIOR_OUTSIDE;
         if (c.word == PRIOR_SILENT && isfinite(c.pair.sd))
@@ -117,12 +177,9 @@ int claims_judge(const struct report_data *d, const struct report_settings *s,
         if (p->direction == PRIOR_ADVICE)
             continue;
         for (size_t c = 0; c < m->columns; c++) {
-            const struct report_cell *a = side_of(cells[c], counts[c], s, p,
-                                                  prior_is_better),
-                                     *b = side_of(cells[c], counts[c], s, p,
-                                                  prior_is_worse);
-            if (a && b && a != b)
-                judge(d, s, p, c, a, b, out);
+            struct match pair = match_sides(cells[c], counts[c], s, p);
+            if (pair.better)
+                judge(d, s, p, c, &pair, out);
         }
         out->unmeasured += out->count == before;
     }

@@ -1,10 +1,12 @@
 /* report/evidence/prior_claims.h - what was known beforehand (priors.h) held against what was measured.
  *
  * A claim that compares two methods is measured in a column where both sides have good
- * trials: each side by its best configuration on the selection metric, the difference by
- * the test of verdict.h (rule 2), unadjusted, since each claim was made before the data.
- * Its word follows prior_judge; outside the claim's scope (task, training rows) the word
- * is "out of scope", whatever was measured. */
+ * trials, between the two configurations that are most alike: they differ in the claim's
+ * subject alone, else in the learning rate too (of several pairs the best by the selection
+ * metric counts); the difference by the test of verdict.h (rule 2), unadjusted, since each
+ * claim was made before the data. Its word follows prior_judge; outside the claim's scope
+ * (task, training rows), and where the most alike pair differs in more (rank, targets,
+ * ...), the word is "out of scope", whatever was measured. */
 #ifndef REPORT_EVIDENCE_PRIOR_CLAIMS_H
 #define REPORT_EVIDENCE_PRIOR_CLAIMS_H
 
@@ -17,6 +19,7 @@ struct claim {
     size_t better_group, better_variant, worse_group, worse_variant;
     struct verdict_pair pair; /* diff > 0: the side that was to be better has more */
     enum prior_word word;
+    bool unlike;         /* its sides differ in more than the claim's subject */
     bool quality;        /* judged on the report's metric, in its goal's direction */
     size_t seeds_needed; /* of a silent one; 0: cannot be said */
 };

@@ -72,6 +72,7 @@ static json_t *claim_json(const struct report *r, const struct claim *c)
                           c->quality ? r->settings.metric : c->prior->metric, "test",
                           c->pair.test, "word", prior_word_text(c->word), "strength",
                           c->prior->strength);
+    json_object_set_new(o, "other_settings_differ", json_boolean(c->unlike));
     put_number(o, "difference", c->pair.diff);
     put_number(o, "low95", c->pair.ci95.low);
     put_number(o, "high95", c->pair.ci95.high);
@@ -158,6 +159,8 @@ static void write_claim(const struct report *r, const struct claim *c, struct ht
     html_raw(h, "</td>");
     buf_printf(&h->out, "<td class=\"cell w-%c\">", classes[c->word]);
     html_el(h, "span", "word", "%s", prior_word_text(c->word));
+    if (c->unlike)
+        html_el(h, "span", "range", "other settings differ too");
     if (c->word == PRIOR_SILENT && c->seeds_needed)
         html_el(h, "span", "range", "about %s seeds would settle it",
                 c->seeds_needed > 200 ? "more than 200" : word_f("%zu", c->seeds_needed));
@@ -166,10 +169,12 @@ static void write_claim(const struct report *r, const struct claim *c, struct ht
 
 static void write_claims(const struct report *r, bool outside, struct html *h)
 {
-    html_table_open(h, "claims",
-                    outside ? "Claims made for other tasks or data sizes"
-                            : "Claims within their scope",
-                    "Claim|Holds for|Measured at|Measured|Agreement");
+    html_table_open(
+        h, "claims",
+        outside ? "Claims made for other tasks or data sizes, or held between runs that "
+                  "differ in more than they speak of"
+                : "Claims within their scope",
+        "Claim|Holds for|Measured at|Measured|Agreement");
     static const enum prior_word order[] = {PRIOR_DISAGREES, PRIOR_SILENT, PRIOR_AGREES,
                                             PRIOR_OUTSIDE};
     for (size_t k = 0; k < ARRAY_LEN(order); k++)
@@ -190,7 +195,8 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         write_claims(r, false, h);
     if (outside) {
         html_raw(h, "<details><summary>");
-        html_textf(h, "%zu measured outside the claim's scope", outside);
+        html_textf(h, "%zu measured outside the claim's scope or at other settings",
+                   outside);
         html_raw(h, "</summary>\n");
         write_claims(r, true, h);
         html_raw(h, "</details>\n");
