@@ -66,8 +66,7 @@ static bool plan_seeds(const struct report *r, const struct verdict *v, size_t c
     if (!p || p->word != VERDICT_UNDECIDED)
         return false;
     bool items = str_eq(p->test, "items"), known = isfinite(p->ci95.low) && !items;
-    double delta = v->rules.delta,
-           e = known ? (p->ci95.high - p->ci95.low) / 2 / 1.96 : spread_of_groups(v);
+    double delta = v->rules.delta, e = known ? p->se : spread_of_groups(v);
     size_t have = known ? (v->configs[best].n_ok < v->configs[rival].n_ok
                                ? v->configs[best].n_ok
                                : v->configs[rival].n_ok)

@@ -69,7 +69,8 @@ const char *verdict_word_text(enum verdict_word w);
 struct verdict_pair {
     size_t a, b;      /* a has the better mean */
     const char *test; /* "paired", "welch", "items", "none" */
-    double diff, sd;  /* sd of paired differences, NaN elsewhere */
+    double diff, sd;  /* sd of paired differences, of independent ones by Welch */
+    double se;        /* standard error of diff; NaN: not compared */
     size_t n;         /* shared good seeds */
     double df, p, p_holm, p_tost, p_tost_holm; /* NaN: not compared */
     struct stat_interval ci95, ci90;

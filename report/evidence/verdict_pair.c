@@ -37,6 +37,7 @@ static void judge(struct verdict_pair *p, double diff, double se, double df,
 {
     p->diff = diff;
     p->df = df;
+    p->se = isnan(se) ? 0 : se;
     if (!(se >= NO_SPREAD)) {
         p->p = fabs(diff) < NO_SPREAD ? 1 : 0;
         p->p_tost = fabs(diff) < delta ? 0 : 1;
@@ -62,6 +63,7 @@ static void judge_items(struct verdict_pair *p, const struct verdict_config *a,
     double se = sqrt(pa * (1 - pa) / na + pb * (1 - pb) / nb),
            pooled = sqrt(pool * (1 - pool) * (1 / na + 1 / nb));
     p->test = "items";
+    p->se = se;
     p->p = pooled > 0 ? 2 * stat_normal_cdf(-fabs(p->diff) / pooled) : 1;
     double half95 = stat_normal_quantile(0.975) * se,
            half90 = stat_normal_quantile(0.95) * se;
@@ -80,6 +82,7 @@ struct verdict_pair verdict_compare(const struct verdict_config *a,
 {
     struct verdict_pair p = {.test = "none",
                              .sd = NAN,
+                             .se = NAN,
                              .df = NAN,
                              .p = NAN,
                              .p_holm = NAN,

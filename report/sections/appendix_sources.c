@@ -35,9 +35,11 @@ void write_formulas(const struct report *r, struct html *h)
         "and better in one by more. Membership: share of 2,000 bootstrap draws of seeds "
         "(Philox, seed 0, \"pareto bootstrap\"). Knee: the cheapest within one standard "
         "error of the best.",
-        "Stability of the order: 2,000 draws of seeds, the same for all where all ran "
-        "the "
-        "same (Philox, seed 20261124).",
+        "Stability of the order: what is better than a configuration stands before it, "
+        "what it is better than behind it, the rest on either side. From 8 seeds on, of "
+        "a "
+        "winner, also 2,000 draws of seeds, the same for all where all ran the same "
+        "(Philox, seed 20261124).",
         "What moves the score: ω² = (SS − df · MSE) / (SS total + MSE) of the full grid "
         "with "
         "percentile intervals of 1,000 draws of replicates (Philox, seed 0); else "
@@ -48,7 +50,10 @@ void write_formulas(const struct report *r, struct html *h)
         "side, disagrees on the other; unadjusted, as they were made before the data.",
         "Expected gain of an experiment: s φ(d / s) − d Φ(−d / s), d the difference, s = "
         "e "
-        "√(n / (n + m)) for n more seeds beside m and standard error e.",
+        "√(n / (n + m)) for n more seeds beside m and the standard error e of d; of "
+        "single runs, and of a group that was not run (d to the mean of the others), e "
+        "is "
+        "the s.d. of the groups' means.",
         "Run cost here: seconds · threads · price per core and hour / 3600. GPU: price · "
         "(set-up + FLOPs / (peak · share)) / 3600.",
         "Request on a GPU: max(weight bytes at 16 bit / (bandwidth · share), FLOPs / "
