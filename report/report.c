@@ -133,10 +133,21 @@ const char *metric_of(const struct report *r)
     return r->settings.metric;
 }
 
+const char *best_word(const struct report *r)
+{
+    return r->settings.rules.minimize ? "lowest" : "highest";
+}
+
+const char *worst_word(const struct report *r)
+{
+    return r->settings.rules.minimize ? "highest" : "lowest";
+}
+
 /* ---- the page ---- */
 
 static void write_head(const struct report *r, struct html *h)
 {
+    const char *overruled = settings_overruled(&r->settings);
     html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                 "<meta name=\"viewport\" content=\"width=device-width, "
                 "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
@@ -151,8 +162,11 @@ static void write_head(const struct report *r, struct html *h)
     html_el(h, "p", "kicker", "peftlab report");
     html_el(h, "h1", NULL, "Which configuration to choose: %s", r->data.title);
     html_el(
-        h, "p", "sub", "%s, judged by %s, chosen by %s, on runs of %s.",
-        word_plural(r->data.count, "trial"), metric_of(r), r->settings.select_metric,
+        h, "p", "sub",
+        "%s, judged by %s (%s is better%s%s), chosen by %s, on runs of %s.",
+        word_plural(r->data.count, "trial"), metric_of(r),
+        r->settings.rules.minimize ? "lower" : "higher", *overruled ? "; " : "",
+        overruled, r->settings.select_metric,
         r->data.first_ms &&
                 strcmp(word_date(r->data.first_ms), word_date(r->data.last_ms)) != 0
             ? word_f("%s to %s", word_date(r->data.first_ms), word_date(r->data.last_ms))

@@ -83,6 +83,9 @@ json_t *spread_json(const struct spread *s);
 /* "lora, r 16 α 32 query+value" */
 const char *cell_name(const struct report *r, const struct report_cell *c);
 const char *metric_of(const struct report *r);
+/* "highest" or "lowest", by the goal: of the best and of the worst. */
+const char *best_word(const struct report *r);
+const char *worst_word(const struct report *r);
 /* What backs a comparison, for brackets: "95 % +0.01 to +0.03, adjusted p = .004"; with
  * the difference at equal effort where that decided. */
 const char *pair_evidence(const struct report *r, const struct verdict_pair *p);

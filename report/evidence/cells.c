@@ -12,6 +12,18 @@ const char *cell_word_text(enum cell_word w)
     return words[w];
 }
 
+double trial_select(const struct report_trial *t, const struct report_settings *s)
+{
+    double v = trial_metric(t, s->select_metric);
+    return s->select_minimize == s->rules.minimize ? v : -v;
+}
+
+double cell_select(const struct report_cell *c, const struct report_settings *s)
+{
+    double mean = cell_spread(c, s->select_metric).mean;
+    return s->select_minimize ? -mean : mean;
+}
+
 bool trial_is_good(const struct report_trial *t, const struct report_settings *s)
 {
     double v = trial_metric(t, s->metric), sign = s->rules.minimize ? -1 : 1;
@@ -33,7 +45,7 @@ static struct verdict *judge_column(const struct report_data *d,
                                          .order = d->variants.items[t->variant].order,
                                          .seed = t->seed,
                                          .complete = t->state == TRIAL_complete,
-                                         .select = trial_metric(t, s->select_metric),
+                                         .select = trial_select(t, s),
                                          .score = trial_metric(t, s->metric),
                                          .items = trial_items(t, s->metric)};
     }

@@ -12,7 +12,10 @@
 struct report_options;
 
 struct report_settings {
-    const char *metric, *select_metric; /* owned by the options or static */
+    const char *metric, *select_metric; /* owned by the options, the data or static */
+    const json_t *stated; /* the sweeps' own {"name", "goal"}; NULL: none states one */
+    bool metric_overruled, goal_overruled; /* by --metric, --goal, against `stated` */
+    bool select_minimize;                  /* lower is better of select_metric */
     struct verdict_rules rules;
     bool delta_chosen;      /* not given by the user */
     bool same_split;        /* selected and reported on the same numbers: optimistic */
@@ -53,9 +56,16 @@ struct matrix {
     size_t main_column; /* the largest situation with results */
 };
 
-/* ERR_CONFIG when the metric is not there, with the nearest name. */
+/* ERR_CONFIG when the metric is not there, with the nearest name, when sweeps are judged
+ * by different ones, or when nothing says whether it is better high or low. */
 int settings_choose(const struct report_data *d, const struct report_options *o,
                     struct report_settings *out, struct err *err);
+/* A trial's selection metric, turned to the goal's direction. */
+double trial_select(const struct report_trial *t, const struct report_settings *s);
+/* Mean of the selection metric over a cell's trials, higher is better. */
+double cell_select(const struct report_cell *c, const struct report_settings *s);
+/* "the sweep's own is wer (minimize), overruled by --metric"; "" where nothing is. */
+const char *settings_overruled(const struct report_settings *s);
 void matrix_build(struct matrix *m, const struct report_data *d,
                   const struct report_settings *s);
 void matrix_release(struct matrix *m);

@@ -71,10 +71,8 @@ static struct grid_cell *find_cell(struct grid *g, const struct report_trial *t,
 /* Takes the variant's trials where it is better by select than what is there. */
 static void offer(const struct report *r, struct grid_cell *c, struct report_cell *with)
 {
-    double sign = r->settings.rules.minimize ? -1 : 1;
-    double now = cell_spread(&c->cell, r->settings.select_metric).mean,
-           then = cell_spread(with, r->settings.select_metric).mean;
-    if (c->cell.count && !(sign * then > sign * now))
+    if (c->cell.count &&
+        !(cell_select(with, &r->settings) > cell_select(&c->cell, &r->settings)))
         return;
     struct report_cell old = c->cell;
     c->cell = *with;
@@ -135,13 +133,12 @@ static void judge(const struct report *r, struct grid *g)
     for (size_t i = 0; i < g->count; i++)
         for (size_t k = 0; k < g->cells[i].cell.count; k++) {
             const struct report_trial *t = g->cells[i].cell.trials[k];
-            rows[n++] =
-                (struct verdict_row){.config = i,
-                                     .seed = t->seed,
-                                     .complete = true,
-                                     .select = trial_metric(t, r->settings.select_metric),
-                                     .score = trial_metric(t, r->settings.metric),
-                                     .items = trial_items(t, r->settings.metric)};
+            rows[n++] = (struct verdict_row){.config = i,
+                                             .seed = t->seed,
+                                             .complete = true,
+                                             .select = trial_select(t, &r->settings),
+                                             .score = trial_metric(t, r->settings.metric),
+                                             .items = trial_items(t, r->settings.metric)};
         }
     g->verdict = verdict_new(rows, n, g->count, &r->settings.rules);
     free(rows);
@@ -201,14 +198,14 @@ void grid_free(struct grid *g)
 
 size_t grid_best(const struct report *r, const struct grid *g, double rank, size_t target)
 {
-    double sign = r->settings.rules.minimize ? -1 : 1, best = -INFINITY;
+    double best = -INFINITY;
     size_t at = SIZE_MAX;
     for (size_t i = 0; i < g->count; i++) {
         const struct grid_cell *c = &g->cells[i];
         if ((isfinite(rank) && c->rank != rank) ||
             (target != SIZE_MAX && c->target != target) || !c->cell.count)
             continue;
-        double v = sign * cell_spread(&c->cell, r->settings.select_metric).mean;
+        double v = cell_select(&c->cell, &r->settings);
         if (at == SIZE_MAX || v > best) {
             best = v;
             at = i;

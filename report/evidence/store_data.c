@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/view/objective.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,7 @@ static void read_trial(const struct rows *r, size_t i, struct report_trial *t)
         .key = xstrdup(cell_text(r, i, "key")),
         .reason = xstrdup(cell_text(r, i, "reason")),
         .sweep = xstrdup(cell_text(r, i, "sweep_name")),
+        .experiment = xstrdup(cell_text(r, i, "experiment_name")),
         .spent_s = (double)cell_int(r, i, "duration_ms") / 1000,
     };
     if (!t->params)
@@ -391,6 +393,31 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
+/* What the sweeps of these trials say that they are judged by. */
+static int load_objectives(struct store *s, json_t *bind, struct report_data *d,
+                           struct err *err)
+{
+    struct rows r;
+    int rc = fetch(s,
+                   "SELECT id, name FROM sweep_view WHERE id IN (SELECT sweep FROM "
+                   "trial_view WHERE " IS_NAMED ") ORDER BY id",
+                   bind, &r, NULL, err);
+    if (rc)
+        return rc;
+    d->objectives = json_array();
+    for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
+        json_t *own = view_objectives(s, cell_int(&r, i, "id"), err);
+        rc = own ? 0 : err_code(err);
+        if (json_array_size(own))
+            json_array_append_new(d->objectives,
+                                  json_pack("{s:s, s:O}", "sweep",
+                                            cell_text(&r, i, "name"), "objectives", own));
+        json_decref(own);
+    }
+    json_decref(r.result);
+    return rc;
+}
+
 int report_data_load(struct store *s, const struct report_scope *scope,
                      struct report_data *out, struct err *err)
 {
@@ -408,6 +435,8 @@ int report_data_load(struct store *s, const struct report_scope *scope,
         rc = load_methods(s, scope_bind(&ids), out, err);
     if (!rc)
         rc = load_prices(s, scope_bind(&ids), out, err);
+    if (!rc)
+        rc = load_objectives(s, scope_bind(&ids), out, err);
     json_decref(ids.sweeps);
     json_decref(ids.experiments);
     if (!rc) {
@@ -442,10 +471,12 @@ void report_data_release(struct report_data *d)
         free(t->key);
         free(t->reason);
         free(t->sweep);
+        free(t->experiment);
     }
     free(d->trials);
     free(d->title);
     json_decref(d->scope);
+    json_decref(d->objectives);
     labels_release(&d->columns);
     labels_release(&d->groups);
     labels_release(&d->variants);

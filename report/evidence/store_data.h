@@ -26,11 +26,11 @@ struct report_trial {
     int64_t id, seed, started_ms, ended_ms;
     enum trial_state state;
     int attempts;
-    json_t *params, *config, *metrics; /* objects */
-    json_t *environment;               /* object, or NULL: not said */
-    struct method_facts *method;       /* of the trainer; NULL: not known */
-    char *key, *reason, *sweep;        /* reason "" when there is none */
-    double spent_s;                    /* of all its runs */
+    json_t *params, *config, *metrics;       /* objects */
+    json_t *environment;                     /* object, or NULL: not said */
+    struct method_facts *method;             /* of the trainer; NULL: not known */
+    char *key, *reason, *sweep, *experiment; /* "" where there is none */
+    double spent_s;                          /* of all its runs */
     double
         usd_per_hour; /* of the GPUs that it held, by its sweep's budget; 0: not said */
     double usd_per_core_hour; /* by its sweep's budget; 0: not said */
@@ -62,6 +62,8 @@ struct report_data {
     size_t count;
     struct report_labels columns, groups, variants, machines;
     json_t *scope;                /* {"sweeps", "experiments"}: what was read, by name */
+    json_t *objectives;           /* [{"sweep", "objectives"}] of the trials' sweeps that
+                                     state any (tracker/view/objective.h) */
     size_t scope_count;           /* sweeps and experiments that were named */
     char *title;                  /* "sweep reviews", "sweeps a and b" */
     char rows_sha256[SHA256_HEX]; /* of the rows read, as canonical JSON */

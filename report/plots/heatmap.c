@@ -195,11 +195,12 @@ static void write_takeaway(const struct report *r, struct figure *f, const struc
     const struct verdict_pair *p = verdict_find(v, best, worst);
     figure_takeaway(
         f,
-        "%s has the highest mean, %s; %zu of %zu cells cannot be told from "
+        "%s has the %s mean, %s; %zu of %zu cells cannot be told from "
         "it (outlined); "
-        "the lowest is %s away (%s): %s.",
-        grid_cell_name(g, best), word_score(v->configs[best].mean, delta),
-        v->tied_count - 1, v->ranked, word_score(p->diff, delta), pair_evidence(r, p),
+        "the %s is %s away (%s): %s.",
+        grid_cell_name(g, best), best_word(r), word_score(v->configs[best].mean, delta),
+        v->tied_count - 1, v->ranked, worst_word(r), word_score(p->diff, delta),
+        pair_evidence(r, p),
         p->word == VERDICT_BETTER       ? "the choice matters"
         : p->word == VERDICT_EQUIVALENT ? "the choice does not matter here"
                                         : "cannot tell whether the choice matters");

@@ -124,6 +124,18 @@ static void strictest_takeaway(const struct report *r, json_t *o)
             r->settings.delta_chosen ? " (a default)" : "");
 }
 
+/* Where the metric comes from, and what it overrules. */
+static const char *judged_from(const struct report *r)
+{
+    const char *overruled = settings_overruled(&r->settings),
+               *from = r->options.metric    ? "--metric"
+                       : r->settings.stated ? "the sweep's metric"
+                                            : "default";
+    bool goal = r->options.goal && !(r->options.metric && !*overruled);
+    return word_f("%s%s%s%s", from, goal ? ", --goal" : "", *overruled ? "; " : "",
+                  overruled);
+}
+
 static json_t *numbers(struct report *r)
 {
     json_t *o = json_object(), *list = json_array();
@@ -136,8 +148,10 @@ static json_t *numbers(struct report *r)
     driver(list, "Judged by",
            word_f("%s, %s", s->metric,
                   s->rules.minimize ? "lower is better" : "higher is better"),
-           r->options.metric ? "--metric" : "default");
-    driver(list, "Configurations chosen by", s->select_metric,
+           judged_from(r));
+    driver(list, "Configurations chosen by",
+           word_f("%s, %s", s->select_metric,
+                  s->select_minimize ? "lower is better" : "higher is better"),
            r->options.select_metric ? "--select-metric" : "default");
     driver(list, "Smallest difference of interest δ", word_f("%g", s->rules.delta),
            s->delta_chosen ? "default" : "--delta");

@@ -122,12 +122,12 @@ static void item_line(const struct report *r, json_t *numbers)
     }
     add_takeaway(
         numbers,
-        "Screening at %s: one run each. %s has the highest %s, %s; %zu of %zu "
+        "Screening at %s: one run each. %s has the %s %s, %s; %zu of %zu "
         "others do not differ from it after Holm over the comparisons with it "
         "(%zu without adjustment, %zu over all %zu pairs), on %zu evaluation items "
         "alone; how much seeds vary is unknown.",
-        where(r), cell_name(r, cell_of(r, best)), metric_of(r), mean_text(r, best),
-        v->tied_count - 1, v->ranked - 1, raw, all, v->pair_count,
+        where(r), cell_name(r, cell_of(r, best)), best_word(r), metric_of(r),
+        mean_text(r, best), v->tied_count - 1, v->ranked - 1, raw, all, v->pair_count,
         v->configs[best].items);
 }
 
@@ -154,9 +154,9 @@ static void verdict_line(const struct report *r, json_t *numbers)
         char *others = tied_names(r, 1);
         bool same = all_equivalent(v);
         add_takeaway(
-            numbers, "%s at %s: %s has the highest mean, %s %s, and %s %s.",
-            same ? "Equivalent" : "Cannot tell", where(r), name, metric_of(r),
-            mean_text(r, best), others,
+            numbers, "%s at %s: %s has the %s mean, %s %s, and %s %s.",
+            same ? "Equivalent" : "Cannot tell", where(r), name, best_word(r),
+            metric_of(r), mean_text(r, best), others,
             same
                 ? word_f("lie within ±%g of it", delta)
                 : word_f("could be as good (smallest difference of interest %g)", delta));

@@ -80,9 +80,9 @@ static json_t *consequences(const struct report *r)
         if (v->ranked > 1) {
             const struct verdict_pair *p =
                 verdict_find(v, v->ranking[0], v->ranking[v->ranked - 1]);
-            add(good,
-                word_f("%s higher than the lowest, %s (%s).", word_score(p->diff, delta),
-                       r->data.groups.items[p->b].label, pair_evidence(r, p)));
+            add(good, word_f("%s better than the %s, %s (%s).",
+                             word_score(p->diff, delta), worst_word(r),
+                             r->data.groups.items[p->b].label, pair_evidence(r, p)));
         }
         cost_consequence(r, c, r->settings.memory_key, "memory", word_bytes, good, bad);
         cost_consequence(r, c, "latency/p50_ms", "latency per request", ms_text, good,

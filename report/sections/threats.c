@@ -101,6 +101,15 @@ static bool threat_unfinished(const struct report *r, struct buf *out)
     return e.open > 0;
 }
 
+static bool threat_overruled(const struct report *r, struct buf *out)
+{
+    const char *overruled = settings_overruled(&r->settings);
+    if (*overruled)
+        buf_printf(out, "Judged by %s, %s is better: %s.", metric_of(r),
+                   r->settings.rules.minimize ? "lower" : "higher", overruled);
+    return *overruled;
+}
+
 static bool threat_few_seeds(const struct report *r, struct buf *out)
 {
     struct evidence e = evidence_of(r);

@@ -7,6 +7,13 @@ has() {
     done
 }
 
+# lacks TEXT...: none of them is in the output
+lacks() {
+    for word in "$@"; do
+        [[ "$output" != *"$word"* ]] || { echo "has '$word': $output"; return 1; }
+    done
+}
+
 # A store of trials of known truth (tests/unit/report/example.c) as PEFTLAB_STORE, for setup_file.
 report_store() {
     local maker
