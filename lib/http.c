@@ -5,7 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "lib/str.h"
+#include "lib/url.h"
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -13,7 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,67 +51,6 @@ void http_reply_release(struct http_reply *r)
     json_decref(r->first);
     json_decref(r->last);
     *r = (struct http_reply){0};
-}
-
-/* --- addresses --- */
-
-static char *url_part(CURLU *u, CURLUPart part)
-{
-    char *text = NULL;
-    return curl_url_get(u, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK ? text : NULL;
-}
-
-static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
-{
-    char *x = url_part(a, part), *y = url_part(b, part);
-    bool same = x && y && !strcasecmp(x, y);
-    curl_free(x);
-    curl_free(y);
-    return same;
-}
-
-static bool is_https(CURLU *u)
-{
-    char *scheme = url_part(u, CURLUPART_SCHEME);
-    bool yes = scheme && !strcasecmp(scheme, "https");
-    curl_free(scheme);
-    return yes;
-}
-
-static bool is_loopback(CURLU *u)
-{
-    char *host = url_part(u, CURLUPART_HOST);
-    bool yes = host && (!strcasecmp(host, "localhost") || !strcmp(host, "[::1]") ||
-                        str_has_prefix(host, "127."));
-    curl_free(host);
-    return yes;
-}
-
-static CURLU *parse_url(const char *url, struct err *err)
-{
-    CURLU *u = curl_url();
-    char *scheme = NULL;
-    bool ok = u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-              (scheme = url_part(u, CURLUPART_SCHEME)) &&
-              (!strcasecmp(scheme, "https") || !strcasecmp(scheme, "http"));
-    curl_free(scheme);
-    if (ok)
-        return u;
-    curl_url_cleanup(u);
-    err_set(err, ERR_CONFIG, "'%.300s' is no http or https address", url);
-    return NULL;
-}
-
-char *http_escape(const char *text, bool keep_slash)
-{
-    struct buf out = BUF_INIT;
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if (isalnum(*c) || strchr("-._~", *c) || (keep_slash && *c == '/'))
-            buf_char(&out, (char)*c);
-        else
-            buf_printf(&out, "%%%02X", *c);
-    buf_str_add(&out, "");
-    return buf_detach(&out, NULL);
 }
 
 /* --- callbacks --- */
@@ -230,9 +168,7 @@ static CURLcode perform(struct transfer *t, CURLU *address, char message[CURL_ER
     struct http *h = t->http;
     char *url = url_part(address, CURLUPART_URL);
     struct curl_slist *headers = NULL;
-    bool ours = h->authorization && same_part(address, h->origin, CURLUPART_SCHEME) &&
-                same_part(address, h->origin, CURLUPART_HOST) &&
-                same_part(address, h->origin, CURLUPART_PORT);
+    bool ours = h->authorization && url_same_origin(address, h->origin);
     if (ours)
         headers = curl_slist_append(headers, h->authorization);
     if (t->file && t->at > 0) {
@@ -254,32 +190,13 @@ static CURLcode perform(struct transfer *t, CURLU *address, char message[CURL_ER
     return code;
 }
 
-static int redirect(CURLU *address, const struct http_reply *reply, struct err *err)
-{
-    const char *to = json_get_str(reply->last, "location", "");
-    const bool was_https = is_https(address);
-    char *scheme = NULL;
-    if (!*to || curl_url_set(address, CURLUPART_URL, to, 0) != CURLUE_OK ||
-        !(scheme = url_part(address, CURLUPART_SCHEME)) ||
-        (strcasecmp(scheme, "http") != 0 && strcasecmp(scheme, "https") != 0)) {
-        curl_free(scheme);
-        return err_set(err, ERR_DEVICE, "redirected to '%.200s', which is no address",
-                       to);
-    }
-    curl_free(scheme);
-    if (was_https && !is_https(address))
-        return err_set(err, ERR_DEVICE, "redirected from https to '%.200s': not followed",
-                       to);
-    return 0;
-}
-
 /* Follows redirects to an answer that is none. 1: there is one; 0: worth another try,
  * `why` says what happened; negative: not. */
 static int try_once(struct transfer *t, const char *url, char *why, size_t why_size,
                     struct err *err)
 {
     char message[CURL_ERROR_SIZE];
-    CURLU *address = parse_url(url, err);
+    CURLU *address = url_parse(url, err);
     int rc = address ? 1 : err_code(err);
     http_reply_release(t->reply);
     for (int hops = 0; rc == 1; hops++) {
@@ -309,7 +226,8 @@ static int try_once(struct transfer *t, const char *url, char *why, size_t why_s
         } else if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) {
             if (hops >= t->http->policy.redirects)
                 rc = err_set(err, ERR_DEVICE, "more than %d redirects", hops);
-            else if (redirect(address, t->reply, err) < 0)
+            else if (url_follow(address, json_get_str(t->reply->last, "location", ""),
+                                err) < 0)
                 rc = -(int)ERR_DEVICE;
             continue;
         }
@@ -411,14 +329,14 @@ struct http *http_new(const struct http_policy *policy, const char *origin,
     struct http *h = xcalloc(1, sizeof *h);
     h->policy = policy ? *policy : http_policy_default;
     h->curl = curl_easy_init();
-    h->origin = parse_url(origin, err);
+    h->origin = url_parse(origin, err);
     int rc = h->origin ? 0 : -1;
     if (!rc && !h->curl)
         rc = err_set(err, ERR_DEVICE, "libcurl cannot be started");
     if (!rc && token && *token) {
         if (strpbrk(token, " \t\r\n"))
             rc = err_set(err, ERR_CONFIG, "the token has blanks or line ends in it");
-        else if (!is_https(h->origin) && !is_loopback(h->origin))
+        else if (!url_is_https(h->origin) && !url_is_loopback(h->origin))
             rc = err_set(err, ERR_CONFIG,
                          "a token is not sent over plain http; use https in '%.200s'",
                          origin);

@@ -60,8 +60,4 @@ struct http_file {
 int http_download(struct http *h, const char *url, const struct http_file *file,
                   struct http_reply *reply, struct err *err);
 
-/* "org/a b" as part of a path: everything but letters, digits, - . _ ~ and, with
- * keep_slash, / is escaped. Caller frees. */
-char *http_escape(const char *text, bool keep_slash);
-
 #endif

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/url.h"
 #include "lib/text_table.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -111,7 +112,7 @@ static int explain(const struct hub_request *r, const struct http_reply *reply, 
 static int get_list(struct pull *p, struct err *err)
 {
     const struct hub_request *r = p->request;
-    char *revision = http_escape(r->revision, false);
+    char *revision = url_escape(r->revision, false);
     char *url = xasprintf("%s/api/%s/%s/revision/%s?blobs=true", r->endpoint,
                           r->dataset ? "datasets" : "models", r->id, revision);
     struct buf body;
@@ -201,8 +202,8 @@ static void learn(struct hub_file *f, const struct http_reply *reply)
 static int bring(struct pull *p, struct hub_file *f, const char *part, struct err *err)
 {
     const struct hub_request *r = p->request;
-    char *path = http_escape(f->path, true),
-         *commit = http_escape(p->list.commit ? p->list.commit : r->revision, false);
+    char *path = url_escape(f->path, true),
+         *commit = url_escape(p->list.commit ? p->list.commit : r->revision, false);
     char *url = xasprintf("%s/%s%s/resolve/%s/%s", r->endpoint,
                           r->dataset ? "datasets/" : "", r->id, commit, path);
     struct http_file file = {part, f->size, on_progress, p};

@@ -1,6 +1,7 @@
 /* The HTTP client against a server that misbehaves (http_server.h). */
 #include "lib/hash.h"
 #include "lib/http.h"
+#include "lib/url.h"
 #include "lib/json.h"
 #include "lib/os/proc.h"
 #include "tests/unit/support/http_server.h"
@@ -292,8 +293,8 @@ static void a_full_disk_is_told(void **state)
 static void escapes(void **state)
 {
     (void)state;
-    char *a = http_escape("refs/pr/1 \xc3\xa4%", false),
-         *b = http_escape("a/b-1.x_~", true);
+    char *a = url_escape("refs/pr/1 \xc3\xa4%", false),
+         *b = url_escape("a/b-1.x_~", true);
     assert_string_equal(a, "refs%2Fpr%2F1%20%C3%A4%25");
     assert_string_equal(b, "a/b-1.x_~");
     free(a);
