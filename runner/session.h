@@ -9,6 +9,7 @@
 #define RUNNER_SESSION_H
 
 #include "runner/data/assumed.h"
+#include "runner/data/course.h"
 #include "runner/data/dataset.h"
 #include "runner/memory.h"
 #include "runner/nn/net.h"
@@ -16,19 +17,6 @@
 #include "runner/task/task.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
-
-/* Where the updates of a training lie in its data. An update has `accumulation`
- * micro-batches of `batch_rows` rows; neither crosses an epoch's end. */
-struct course {
-    int64_t rows, batch_rows, accumulation;
-    int64_t batches_per_epoch, updates_per_epoch, updates;
-    int64_t tokens;     /* of the whole training, virtual ones too */
-    int32_t max_tokens; /* of its largest micro-batch */
-    bool shuffle;
-    bool endless; /* how many rows there are is not known: only the size of its batches
-                     means something */
-    uint64_t seed;
-};
 
 enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
 
@@ -89,10 +77,6 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
 
 /* Rows of logits that the rows [begin, end) of a split give. */
 int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t end);
-
-/* Order of an epoch; rows must hold course.rows numbers. */
-void course_order(const struct course *c, const struct dataset *d, int64_t epoch,
-                  uint32_t *rows);
 
 /* class_weights.c: reads the trial's `class_weights` (training only) and adds them as a
  * constant of the net. */
