@@ -61,5 +61,7 @@ struct tensor {
 #define VECTOR_MAX ((size_t)1 << 30)
 /* A row of `count` elements, VECTOR_MAX at most. */
 struct tensor tensor_vector(void *data, enum dtype dtype, size_t count);
+/* Of `count` floats those from `at` on, VECTOR_MAX at most. */
+struct tensor tensor_piece(const float *data, size_t count, size_t at);
 
 #endif

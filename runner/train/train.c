@@ -5,12 +5,10 @@
 #include "lib/os/proc.h"
 #include "runner/evaluate.h"
 #include "runner/metric/metric.h"
-#include "runner/nn/peft/method.h"
-#include "runner/optim/schedule.h"
-#include "runner/train/checkpoint.h"
 #include "runner/train/energy.h"
-#include "runner/train/finder.h"
+#include "runner/train/kept.h"
 #include "runner/train/selection.h"
+#include "runner/train/step.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,182 +16,16 @@
 struct loop {
     struct session *s;
     const struct train_place *place;
-    struct schedule schedule;
-    double learning_rate, max_grad_norm;
-    int64_t eval_steps, save_steps, save_limit;
-    uint32_t *order;
-    int64_t epoch; /* that `order` is of; -1: none yet */
-    float *losses; /* of one micro-batch */
-    int64_t done;  /* updates */
+    struct step step;
+    struct kept kept;
+    int64_t eval_steps, save_steps;
+    int64_t done; /* updates */
     struct trace trace;
     struct selection selection;
-    json_t *evaluations;  /* [{"step", metric: value ...}] */
-    struct pieces pieces; /* what a checkpoint holds */
+    json_t *evaluations; /* [{"step", metric: value ...}] */
     struct energy energy;
     double earlier_j, earlier_s; /* of the runs from which this one goes on */
 };
-
-static struct tensor vector(void *data, size_t floats)
-{
-    return tensor_vector(data, DT_F32, floats);
-}
-
-/* Length of the piece at `at` of a run that may be longer than an op takes. */
-static size_t piece_at(size_t at, size_t floats)
-{
-    return floats - at < VECTOR_MAX ? floats - at : VECTOR_MAX;
-}
-
-static void call(const struct session *s, enum op op, struct op_args *a)
-{
-    graph_call(s->backend, &s->memory, op, a);
-}
-
-static double sum_losses(struct loop *l, const struct extent *e)
-{
-    const struct session *s = l->s;
-    const struct tensor t =
-        graph_tensor(&s->train_graph, &s->memory, s->train_graph.loss, e);
-    double sum = 0;
-    s->backend->download(s->backend->device, l->losses, t.data,
-                         (size_t)t.rows * sizeof(float));
-    for (int32_t i = 0; i < t.rows; i++)
-        sum += l->losses[i];
-    return sum;
-}
-
-static int64_t rows_of(const struct course *c, int64_t update)
-{
-    const int64_t rows = c->batch_rows * c->accumulation;
-    const int64_t begin = update % c->updates_per_epoch * rows;
-    return begin + rows < c->rows ? rows : c->rows - begin;
-}
-
-static void zero_gradients(const struct session *s)
-{
-    float *const g = s->arena[MEM_gradients];
-    const size_t n = s->trainable_floats;
-    for (size_t at = 0; at < n; at += VECTOR_MAX) {
-        struct op_args a = {.out[0] = vector(g + at, piece_at(at, n))};
-        call(s, OP_zero, &a);
-    }
-}
-
-/* Forward and backward over the rows [begin, end) of the epoch, in micro-batches. */
-static void accumulate(struct loop *l, int64_t update, int64_t begin, int64_t end,
-                       struct update_log *log)
-{
-    struct session *s = l->s;
-    const double weight = class_weights_sum(s, l->order, begin, end);
-    struct op_step step = {.seed = s->course.seed,
-                           .step = (uint32_t)update,
-                           .loss_scale = weight > 0 ? (float)(1 / weight) : 0};
-    zero_gradients(s);
-    for (int64_t b = begin; b < end; b += s->course.batch_rows) {
-        const int64_t e = b + s->course.batch_rows < end ? b + s->course.batch_rows : end;
-        const struct extent rows = session_load_batch(s, SPLIT_TRAIN, l->order, b, e);
-        const int32_t tokens = rows.of[ROWS_TOKENS];
-        graph_run(&s->train_graph, s->backend, &s->memory, &rows, &step);
-        log->loss += sum_losses(l, &rows);
-        log->tokens += tokens;
-        step.token_base += (uint32_t)tokens;
-    }
-    log->rows = end - begin;
-    log->loss = weight > 0 ? log->loss / weight : 0;
-}
-
-static double gradient_norm(const struct session *s)
-{
-    char *scalar = (char *)s->arena[MEM_batch] + s->scalars_offset;
-    const float *const g = s->arena[MEM_gradients];
-    const size_t n = s->trainable_floats;
-    double sum = 0;
-    for (size_t at = 0; at < n; at += VECTOR_MAX) {
-        struct op_args a = {.in[0] = vector((float *)g + at, piece_at(at, n)),
-                            .out[0] = {scalar, DT_F64, 1, 1, 1, NULL},
-                            .accumulate = at > 0};
-        call(s, OP_sumsq, &a);
-    }
-    s->backend->download(s->backend->device, &sum, scalar, sizeof sum);
-    return sqrt(sum);
-}
-
-/* What gradients are scaled by. */
-static double clipping(const struct loop *l, const struct update_log *log)
-{
-    return l->max_grad_norm > 0 ? fmin(1, l->max_grad_norm / (log->grad_norm + 1e-6)) : 1;
-}
-
-static void optimise(const struct loop *l, int64_t update, const struct update_log *log)
-{
-    const struct session *s = l->s;
-    const struct trial *t = &s->trial;
-    const double clip = clipping(l, log);
-    float *const p = s->arena[MEM_trainable], *const g = s->arena[MEM_gradients];
-    for (size_t i = 0; i < s->group_count; i++) {
-        const struct param_group *q = &s->groups[i];
-        struct op_args a = {
-            .in[0] = vector(g + q->offset, q->count),
-            .out[0] = vector(p + q->offset, q->count),
-            .attr = {.lr = (float)(log->learning_rate * q->lr_ratio),
-                     .weight_decay = q->decay ? (float)t->weight_decay : 0,
-                     .beta1 = (float)t->adam_beta1,
-                     .beta2 = (float)t->adam_beta2,
-                     .eps = (float)t->adam_epsilon,
-                     .grad_scale = (float)clip,
-                     .t = update + 1},
-        };
-        s->optimizer->state(q, (char *)s->arena[MEM_optimizer] + q->state, &a);
-        call(s, s->optimizer->op, &a);
-    }
-}
-
-/* Runs the update again with each op watched, to name the first that is not finite. */
-static int not_finite(struct loop *l, int64_t update, const struct update_log *log,
-                      struct err *err)
-{
-    struct session *s = l->s;
-    struct update_log again = {0};
-    struct finder finder;
-    const int64_t begin = update % s->course.updates_per_epoch * s->course.batch_rows *
-                          s->course.accumulation;
-    struct graph_watch *before = s->memory.watch;
-    finder_init(&finder, s);
-    s->memory.watch = &finder.watch;
-    if (!finder.found)
-        accumulate(l, update, begin, begin + rows_of(&s->course, update), &again);
-    s->memory.watch = before;
-    return err_set(err, ERR_NAN,
-                   "update %lld: loss %g, gradient norm %g; not finite first: %s; try a "
-                   "smaller learning_rate",
-                   (long long)update + 1, log->loss, log->grad_norm,
-                   finder.found ? finder.what : "the sum of the gradients' squares");
-}
-
-static int one_update(struct loop *l, int64_t update, struct update_log *log,
-                      struct err *err)
-{
-    struct session *s = l->s;
-    const struct course *c = &s->course;
-    const int64_t begin = update % c->updates_per_epoch * c->batch_rows * c->accumulation;
-    if (l->epoch != update / c->updates_per_epoch) {
-        l->epoch = update / c->updates_per_epoch;
-        course_order(c, s->data[SPLIT_TRAIN], l->epoch, l->order);
-    }
-    *log = (struct update_log){.learning_rate = l->learning_rate *
-                                                schedule_factor(&l->schedule, update)};
-    accumulate(l, update, begin, begin + rows_of(c, update), log);
-    if (s->net.method->penalty)
-        log->loss += s->net.method->penalty(&s->net, s->backend);
-    log->grad_norm = gradient_norm(s);
-    if (!isfinite(log->loss) || !isfinite(log->grad_norm))
-        return not_finite(l, update, log, err);
-    optimise(l, update, log);
-    if (s->net.method->after_update)
-        s->net.method->after_update(&s->net, s->backend, update, clipping(l, log));
-    s->backend->sync(s->backend->device);
-    return 0;
-}
 
 /* --- what is told --- */
 
@@ -235,73 +67,7 @@ static bool see_evaluation(struct loop *l, const json_t *e)
     return better;
 }
 
-/* --- the best parameters, and checkpoints --- */
-
-static void copy_floats(const struct session *s, float *to, const float *from,
-                        size_t floats)
-{
-    for (size_t at = 0; at < floats; at += VECTOR_MAX) {
-        const size_t n = piece_at(at, floats);
-        struct op_args a = {.in[0] = vector((float *)from + at, n),
-                            .out[0] = vector(to + at, n)};
-        call(s, OP_copy, &a);
-    }
-}
-
-/* Copies every piece "best/X" from X (keep), or back. */
-static void copy_best(struct loop *l, bool back)
-{
-    const struct pieces *all = &l->pieces;
-    for (size_t i = 0; i < all->count; i++)
-        for (size_t k = 0; k < all->count; k++) {
-            const struct piece *best = &all->items[i], *x = &all->items[k];
-            if (strncmp(best->name, "best/", 5) != 0 ||
-                strcmp(best->name + 5, x->name) != 0)
-                continue;
-            const struct piece *from = back ? best : x, *to = back ? x : best;
-            if (x->on_device)
-                copy_floats(l->s, to->data, from->data, from->bytes / sizeof(float));
-            else
-                memcpy(to->data, from->data, from->bytes);
-        }
-}
-
-static void add_state(void *ctx, const char *name, void *data, size_t bytes)
-{
-    struct loop *l = ctx;
-    char key[64];
-    snprintf(key, sizeof key, "method/%s", name);
-    pieces_add(&l->pieces, key, data, bytes, false);
-}
-
-/* What training changes; the best copies of parameters and method state behind it. */
-static void list_pieces(struct loop *l)
-{
-    struct session *s = l->s;
-    const size_t bytes = s->trainable_floats * sizeof(float);
-    pieces_add(&l->pieces, "trainable", s->arena[MEM_trainable], bytes, true);
-    if (s->net.method->state)
-        s->net.method->state(&s->net, add_state, l);
-    const size_t count = l->pieces.count;
-    for (size_t i = 0; i < count && l->selection.keep; i++) {
-        const struct piece p = l->pieces.items[i];
-        char key[64];
-        snprintf(key, sizeof key, "best/%.50s", p.name);
-        pieces_add(&l->pieces, key,
-                   i == 0 ? (char *)s->arena[MEM_trainable] + bytes : xcalloc(1, p.bytes),
-                   p.bytes, p.on_device);
-    }
-    pieces_add(&l->pieces, "optimizer", s->arena[MEM_optimizer],
-               s->planned[MEM_optimizer], true);
-}
-
-static void release_pieces(struct loop *l)
-{
-    for (size_t i = 0; i < l->pieces.count; i++)
-        if (!strncmp(l->pieces.items[i].name, "best/method/", 12))
-            free(l->pieces.items[i].data);
-    pieces_release(&l->pieces);
-}
+/* --- checkpoints --- */
 
 /* So far, with the slices before; NaN where one of them could not be measured. */
 static double joules(struct loop *l)
@@ -318,22 +84,7 @@ static int save(struct loop *l, struct err *err)
     c.energy_j = joules(l);
     c.total_s = l->earlier_s + clock_mono_s() - l->place->started_s;
     int rc = trace_sync(&l->trace, &c.trace_bytes, err);
-    return rc ? rc
-              : checkpoint_save(l->s, &l->pieces, &c, l->place->run_dir, l->save_limit,
-                                err);
-}
-
-/* Goes on from the newest sound checkpoint of this run folder or an older one: 1, or 0
- * where there is none. */
-static int find_checkpoint(struct loop *l, struct checkpoint *c, struct err *err)
-{
-    const struct train_place *p = l->place;
-    int rc = checkpoint_resume(l->s, &l->pieces, p->run_dir, !p->older, c, err);
-    for (size_t i = 0; p->older && p->older[i] && !rc; i++)
-        rc = checkpoint_resume(l->s, &l->pieces, p->older[i], false, c, err);
-    if (!rc) /* what is left there is of no use, and must not be counted */
-        rc = checkpoint_remove_all(p->run_dir, err);
-    return rc;
+    return rc ? rc : kept_save(&l->kept, &c, l->place->run_dir, err);
 }
 
 static void take_up(struct loop *l, const struct checkpoint *c)
@@ -346,7 +97,7 @@ static void take_up(struct loop *l, const struct checkpoint *c)
     l->earlier_j = c->energy_j;
     l->earlier_s = c->total_s;
     for (i = 0; i < l->trace.count; i++) {
-        l->trace.log[i].rows = rows_of(&l->s->course, (int64_t)i);
+        l->trace.log[i].rows = course_update_rows(&l->s->course, (int64_t)i);
         report_update(l, i);
     }
     json_array_foreach(c->evaluations, i, e)
@@ -361,7 +112,9 @@ static void take_up(struct loop *l, const struct checkpoint *c)
 static int begin(struct loop *l, struct err *err)
 {
     struct checkpoint c = {0};
-    int rc = l->place->run_dir ? find_checkpoint(l, &c, err) : 0;
+    int rc = l->place->run_dir
+                 ? kept_find(&l->kept, l->place->run_dir, l->place->older, &c, err)
+                 : 0;
     if (rc < 0)
         return rc;
     char *old = rc ? xasprintf("%s/trace.jsonl", c.run_dir) : NULL;
@@ -397,7 +150,7 @@ static int evaluate(struct loop *l, bool parked, struct err *err)
                                     json_number_or_word(e.values[m]));
         json_array_append_new(l->evaluations, o);
         if (see_evaluation(l, o) && l->selection.keep)
-            copy_best(l, false);
+            kept_copy_best(&l->kept, false);
     }
     evaluation_release(&e);
     return rc;
@@ -450,7 +203,7 @@ static int loop_run(struct loop *l, struct err *err)
         const double start = clock_mono_s();
         if (l->place->profile)
             profile_begin(l->place->profile);
-        rc = one_update(l, l->done, &log, err);
+        rc = step_run(&l->step, l->done, &log, err);
         energy_tick(&l->energy);
         if (l->place->profile)
             profile_end(l->place->profile);
@@ -496,23 +249,15 @@ int train_run(struct session *s, const struct train_place *place,
               struct train_outcome *out, struct err *err)
 {
     const struct trial *t = &s->trial;
-    struct loop l = {
-        .s = s,
-        .place = place,
-        .schedule =
-            schedule_make(t->lr_scheduler_type, t->warmup_steps, s->course.updates),
-        .learning_rate = t->learning_rate,
-        .max_grad_norm = t->max_grad_norm,
-        .eval_steps = t->eval_steps,
-        .save_steps = t->save_steps,
-        .save_limit = t->save_total_limit,
-        .order = xmalloc((size_t)s->course.rows * sizeof *l.order),
-        .epoch = -1,
-        .losses = xmalloc((size_t)s->budget.of[ROWS_PICKED] * sizeof *l.losses),
-        .evaluations = json_array()};
+    struct loop l = {.s = s,
+                     .place = place,
+                     .eval_steps = t->eval_steps,
+                     .save_steps = t->save_steps,
+                     .evaluations = json_array()};
     *out = (struct train_outcome){0};
     int rc = selection_init(&l.selection, t, err);
-    list_pieces(&l);
+    step_init(&l.step, s);
+    kept_init(&l.kept, s, l.selection.keep);
     if (!rc)
         rc = begin(&l, err);
     out->resumed_from = l.done;
@@ -524,16 +269,15 @@ int train_run(struct session *s, const struct train_place *place,
     out->earlier_s = l.earlier_s;
     s->memory.watch = NULL;
     if (!rc && l.selection.keep && l.selection.best_update) {
-        copy_best(&l, true);
+        kept_copy_best(&l.kept, true);
         out->best_update = l.selection.best_update;
     }
     int closed = trace_close(&l.trace, err);
     fill_outcome(&l, out);
     out->trace = l.trace;
     out->evaluations = l.evaluations;
-    release_pieces(&l);
-    free(l.order);
-    free(l.losses);
+    kept_release(&l.kept);
+    step_release(&l.step);
     return rc ? rc : closed;
 }
 

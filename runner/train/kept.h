@@ -1,0 +1,32 @@
+/* runner/train/kept.h - what training changes, and copies of it: the best so far in memory,
+ * checkpoints on disk.
+ *
+ * It is a list of pieces: the trainable parameters (one arena on the device), the method's
+ * own state (host memory, "method/NAME"), the optimiser's moments. With load_best_model a
+ * second one of parameters and state, "best/NAME", lies behind it; moments have none,
+ * because nobody trains on from the best. Checkpoints hold all pieces, the best ones too,
+ * in the order of the list, which is the same for equal trials. */
+#ifndef RUNNER_TRAIN_KEPT_H
+#define RUNNER_TRAIN_KEPT_H
+
+#include "runner/train/checkpoint.h"
+
+struct kept {
+    struct session *s; /* borrowed */
+    struct pieces pieces;
+};
+
+/* The session has its memory. */
+void kept_init(struct kept *k, struct session *s, bool keep_best);
+void kept_release(struct kept *k);
+/* Copies every piece "best/X" from X, or (back) to it. */
+void kept_copy_best(const struct kept *k, bool back);
+/* Writes a checkpoint and removes all but the newest save_total_limit. */
+int kept_save(const struct kept *k, const struct checkpoint *c, const char *run_dir,
+              struct err *err);
+/* Goes on from the newest sound checkpoint of run_dir or an older folder (NULL: none are
+ * looked at): 1, or 0 where there is none, and then run_dir holds none. */
+int kept_find(const struct kept *k, const char *run_dir, const char *const *older,
+              struct checkpoint *c, struct err *err);
+
+#endif

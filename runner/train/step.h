@@ -1,0 +1,34 @@
+/* runner/train/step.h - one update of a training.
+ *
+ * The rows of update u lie behind one another in the epoch's order: batch_rows x
+ * accumulation of them, fewer at an epoch's end. Gradients are zeroed, the micro-batches
+ * run forward and backward with a loss scaled by 1 / weight of all rows of the update
+ * (class weights; plain rows weigh 1 each), so that an update is the mean over its rows
+ * whatever its micro-batches are. Then the method's penalty, the global norm, the clipping
+ * (torch's clip_grad_norm_: max_grad_norm / (norm + 1e-6), at most 1), the optimiser per
+ * parameter group, and what the method does behind it (AdaLoRA's ranks).
+ *
+ * An update is a function of the parameters, the moments and its number: nothing else is
+ * kept between two of them but the order of the epoch, which follows from the seed. */
+#ifndef RUNNER_TRAIN_STEP_H
+#define RUNNER_TRAIN_STEP_H
+
+#include "runner/optim/schedule.h"
+#include "runner/session.h"
+#include "runner/train/trace.h"
+
+struct step {
+    struct session *s; /* borrowed */
+    struct schedule schedule;
+    uint32_t *order; /* rows of the epoch */
+    int64_t epoch;   /* that `order` is of; -1: none yet */
+    float *losses;   /* of one micro-batch */
+};
+
+void step_init(struct step *st, struct session *s);
+void step_release(struct step *st);
+/* Makes update `update` (0-based), logs all of it but step_ms. ERR_NAN, with the first op
+ * that gave it by name, where loss or gradient is not finite. */
+int step_run(struct step *st, int64_t update, struct update_log *log, struct err *err);
+
+#endif
