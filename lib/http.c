@@ -221,7 +221,7 @@ static int try_once(struct transfer *t, const char *url, char *why, size_t why_s
             rc = 0;
         } else if (code != CURLE_OK) {
             snprintf(why, why_size, "%s", *message ? message : curl_easy_strerror(code));
-            http_env_explain(code, is_https(address), why, why_size);
+            http_env_explain(code, url_is_https(address), why, why_size);
             rc = http_env_is_final(code) ? err_set(err, ERR_DEVICE, "%s", why) : 0;
         } else if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) {
             if (hops >= t->http->policy.redirects)
