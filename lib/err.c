@@ -73,11 +73,6 @@ int err_exit_status(enum err_code code)
     return kind_of(code)->status;
 }
 
-const char *err_code_text(enum err_code code)
-{
-    return kind_of(code)->text;
-}
-
 const struct err_kind *err_kind_at(size_t i)
 {
     return i < sizeof kinds / sizeof *kinds ? &kinds[i] : NULL;

@@ -47,7 +47,6 @@ int err_context(struct err *err, const char *fmt, ...)
 int err_code(const struct err *err);
 void err_clear(struct err *err);
 int err_exit_status(enum err_code code); /* 0 for ERR_OK */
-const char *err_code_text(enum err_code code);
 
 struct err_kind {
     const char *text;

@@ -110,17 +110,6 @@ struct stat_interval stat_wilson(size_t hits, size_t n, double level)
                                   hits == n ? 1 : fmin(1, middle + half)};
 }
 
-struct stat_interval stat_clopper_pearson(size_t hits, size_t n, double level)
-{
-    if (n == 0 || hits > n || !(level > 0 && level < 1))
-        return nowhere;
-    double tail = (1 - level) / 2, k = (double)hits, misses = (double)(n - hits);
-    return (struct stat_interval){
-        hits == 0 ? 0 : stat_beta_quantile(tail, k, misses + 1),
-        /* 1 - quantile of the mirrored distribution, to keep the small tail exact */
-        hits == n ? 1 : 1 - stat_beta_quantile(tail, misses, k + 1)};
-}
-
 struct member {
     size_t cluster;
     double off;
@@ -266,59 +255,6 @@ double stat_mcnemar_p(size_t b, size_t c)
     return fmin(1, 2 * stat_binom_cdf(b < c ? b : c, b + c, 0.5));
 }
 
-#define MOST_SIGNED_RANKS 400
-
-static int by_magnitude(const void *a, const void *b)
-{
-    double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
-    return (x > y) - (x < y);
-}
-
-/* P(W <= w) under all signs; ranks doubled, so that mid-ranks are whole numbers. */
-static double signed_rank_cdf(const size_t *ranks, size_t n, size_t w)
-{
-    double *p = xcalloc(w + 1, sizeof *p), sum = 0;
-    p[0] = 1;
-    for (size_t i = 0; i < n; i++)
-        for (size_t s = w + 1; s-- > 0;)
-            p[s] = 0.5 * (p[s] + (s >= ranks[i] ? p[s - ranks[i]] : 0));
-    for (size_t s = 0; s <= w; s++)
-        sum += p[s];
-    free(p);
-    return sum;
-}
-
-struct stat_signed_rank stat_wilcoxon(const double *d, size_t n)
-{
-    struct stat_signed_rank out = {0, 0, 0, NAN};
-    double *x = xmalloc((n + 1) * sizeof *x);
-    bool holed = false;
-    for (size_t i = 0; i < n; i++) {
-        holed = holed || isnan(d[i]);
-        if (d[i] != 0)
-            x[out.used++] = d[i];
-    }
-    size_t *ranks = xcalloc(out.used + 1, sizeof *ranks), plus = 0, minus = 0;
-    qsort(x, out.used, sizeof *x, by_magnitude);
-    for (size_t i = 0, j; i < out.used; i = j) {
-        for (j = i + 1; j < out.used && fabs(x[j]) - fabs(x[i]) <= 1e-9; j++)
-            ;
-        for (size_t k = i; k < j; k++) {
-            ranks[k] = i + 1 + j; /* twice the mean of i + 1 .. j */
-            *(x[k] > 0 ? &plus : &minus) += ranks[k];
-        }
-    }
-    out.w_plus = (double)plus / 2;
-    out.w_minus = (double)minus / 2;
-    /* W- mirrors W+, so that both tails are lower tails. */
-    if (out.used && out.used <= MOST_SIGNED_RANKS && !holed)
-        out.p =
-            fmin(1, 2 * signed_rank_cdf(ranks, out.used, plus < minus ? plus : minus));
-    free(ranks);
-    free(x);
-    return out;
-}
-
 double stat_sign_flip_p(const double *d, size_t n)
 {
     if (n == 0 || n > 16)
@@ -339,20 +275,6 @@ double stat_sign_flip_p(const double *d, size_t n)
         extreme += fabs(sum) >= fabs(observed) - 1e-9 * size;
     }
     return (double)extreme / (double)(1u << n);
-}
-
-double stat_prob_greater(const double *a, size_t na, const double *b, size_t nb)
-{
-    if (na == 0 || nb == 0)
-        return NAN;
-    double wins = 0;
-    for (size_t i = 0; i < na; i++)
-        for (size_t j = 0; j < nb; j++) {
-            if (isnan(a[i]) || isnan(b[j]))
-                return NAN;
-            wins += a[i] > b[j] ? 1 : a[i] == b[j] ? 0.5 : 0;
-        }
-    return wins / ((double)na * (double)nb);
 }
 
 struct p_value {

@@ -27,8 +27,6 @@ struct stat_interval {
 /* Two-sided intervals with the given level (.95). */
 struct stat_interval stat_t_interval(const double *x, size_t n, double level);
 struct stat_interval stat_wilson(size_t hits, size_t n, double level);
-/* Exact (Clopper and Pearson 1934) from quantiles of the beta distribution. */
-struct stat_interval stat_clopper_pearson(size_t hits, size_t n, double level);
 /* Standard error of a mean over items that come in clusters (questions about one text):
  * sqrt(sum over clusters of (sum of x - mean)^2) / n; cluster[i] may be any numbers. */
 double stat_clustered_se(const double *x, const size_t *cluster, size_t n);
@@ -57,16 +55,7 @@ struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_
                               double delta);
 /* Exact McNemar test on b and c discordant items: min(1, 2 P(Bin(b + c, 1/2) <= min)). */
 double stat_mcnemar_p(size_t b, size_t c);
-struct stat_signed_rank {
-    size_t used; /* differences that are not 0 */
-    double w_plus, w_minus, p;
-};
-/* Wilcoxon's signed rank test, exact with mid-ranks over all 2^n signs; NaN p without a
- * difference, above 400 of them or with a NaN. */
-struct stat_signed_rank stat_wilcoxon(const double *d, size_t n);
 double stat_sign_flip_p(const double *d, size_t n); /* exact, n <= 16 */
-double stat_prob_greater(const double *a, size_t na, const double *b,
-                         size_t nb); /* P(A > B), ties half */
 void stat_holm(const double *p, double *adjusted,
                size_t n); /* NaN entries are left out and stay NaN */
 

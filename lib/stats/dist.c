@@ -231,137 +231,35 @@ static double gamma_fraction(double a, double x)
     return f * gamma_front(a, x);
 }
 
-static double gammainc(double a, double x, bool upper)
+/* Upper tail. */
+static double gammainc(double a, double x)
 {
     if (!(a > 0) || isnan(x))
         return NAN;
     if (x <= 0 || isinf(x))
-        return (x <= 0) == upper ? 1 : 0;
-    if (x < a + 1)
-        return upper ? 1 - gamma_series(a, x) : gamma_series(a, x);
-    return upper ? gamma_fraction(a, x) : 1 - gamma_fraction(a, x);
-}
-
-double stat_chi2_cdf(double x, double df)
-{
-    return gammainc(df / 2, x / 2, false);
+        return x <= 0;
+    return x < a + 1 ? 1 - gamma_series(a, x) : gamma_fraction(a, x);
 }
 
 double stat_chi2_sf(double x, double df)
 {
-    return gammainc(df / 2, x / 2, true);
-}
-
-/* ---- Quantiles by bisection ---- */
-
-/* A distribution on a scale on which its whole range is -750..750: the logarithm of a
- * positive variable, the logit of a share. */
-struct scaled_dist {
-    double (*tail)(const struct scaled_dist *d, double at, bool upper);
-    double a, b;
-};
-
-/* The least point whose lower tail reaches p; the smaller tail is the one compared. */
-static double bisect(const struct scaled_dist *d, double p)
-{
-    bool upper = p > 0.5;
-    double low = -750, high = 750;
-    for (int i = 0; i < 64; i++) {
-        double mid = 0.5 * (low + high), tail = d->tail(d, mid, upper);
-        bool reached = upper ? tail <= 1 - p : tail >= p;
-        *(reached ? &high : &low) = mid;
-    }
-    return 0.5 * (low + high);
-}
-
-static double chi2_tail(const struct scaled_dist *d, double log_x, bool upper)
-{
-    return gammainc(d->a / 2, exp(log_x) / 2, upper);
-}
-
-double stat_chi2_quantile(double p, double df)
-{
-    if (!(p >= 0 && p <= 1) || !(df > 0))
-        return NAN;
-    if (p == 0 || p == 1)
-        return p == 0 ? 0 : INFINITY;
-    return exp(bisect(&(struct scaled_dist){chi2_tail, df, 0}, p));
-}
-
-static double beta_tail(const struct scaled_dist *d, double logit, bool upper)
-{
-    double x = 1 / (1 + exp(-logit)), y = 1 / (1 + exp(logit));
-    return upper ? betainc(d->b, d->a, y, x) : betainc(d->a, d->b, x, y);
-}
-
-/* log(x / (1 - x)), which keeps both ends exact. */
-static double beta_quantile_logit(double p, double a, double b)
-{
-    return bisect(&(struct scaled_dist){beta_tail, a, b}, p);
-}
-
-double stat_beta_sf(double x, double a, double b)
-{
-    return betainc(b, a, 1 - x, x);
-}
-
-double stat_beta_quantile(double p, double a, double b)
-{
-    if (!(p >= 0 && p <= 1) || !(a > 0 && b > 0))
-        return NAN;
-    if (p == 0 || p == 1)
-        return p;
-    return 1 / (1 + exp(-beta_quantile_logit(p, a, b)));
+    return gammainc(df / 2, x / 2);
 }
 
 /* ---- F ---- */
 
 /* d1 X / (d1 X + d2) has a beta distribution. */
-static double f_tail(double x, double df1, double df2, bool upper)
+double stat_f_sf(double x, double df1, double df2)
 {
     if (!(df1 > 0 && df2 > 0) || isnan(x))
         return NAN;
     if (x <= 0 || isinf(x))
-        return (x <= 0) == upper ? 1 : 0;
+        return x <= 0;
     double share = df1 * x / (df1 * x + df2), rest = df2 / (df1 * x + df2);
-    return upper ? betainc(df2 / 2, df1 / 2, rest, share)
-                 : betainc(df1 / 2, df2 / 2, share, rest);
-}
-
-double stat_f_cdf(double x, double df1, double df2)
-{
-    return f_tail(x, df1, df2, false);
-}
-
-double stat_f_sf(double x, double df1, double df2)
-{
-    return f_tail(x, df1, df2, true);
-}
-
-double stat_f_quantile(double p, double df1, double df2)
-{
-    if (!(p >= 0 && p <= 1) || !(df1 > 0 && df2 > 0))
-        return NAN;
-    if (p == 0 || p == 1)
-        return p == 0 ? 0 : INFINITY;
-    return df2 / df1 * exp(beta_quantile_logit(p, df1 / 2, df2 / 2));
+    return betainc(df2 / 2, df1 / 2, rest, share);
 }
 
 /* ---- Binomial ---- */
-
-double stat_binom_pmf(size_t k, size_t n, double p)
-{
-    if (!(p >= 0 && p <= 1))
-        return NAN;
-    if (k > n)
-        return 0;
-    if (p == 0 || p == 1)
-        return k == (p == 0 ? 0 : n);
-    double hits = (double)k, misses = (double)(n - k);
-    /* C(n, k) = 1 / ((n + 1) B(k + 1, n - k + 1)) */
-    return exp(hits * log(p) + misses * log1p(-p) - log_beta(hits + 1, misses + 1)) /
-           ((double)n + 1);
-}
 
 double stat_binom_cdf(size_t k, size_t n, double p)
 {
@@ -379,19 +277,6 @@ double stat_binom_sf(size_t k, size_t n, double p)
     if (k >= n)
         return 0;
     return betainc((double)k + 1, (double)(n - k), p, 1 - p);
-}
-
-size_t stat_binom_quantile(double q, size_t n, double p)
-{
-    size_t low = 0, high = n; /* the answer is in low..high */
-    while (low < high) {
-        size_t k = low + (high - low) / 2;
-        if (stat_binom_cdf(k, n, p) >= q)
-            high = k;
-        else
-            low = k + 1;
-    }
-    return low;
 }
 
 /* ---- Noncentral t ---- */

@@ -15,19 +15,11 @@ double stat_betainc(double a, double b, double x); /* regularised */
 double stat_t_cdf(double t, double df);
 double stat_t_quantile(double p, double df);
 
-double stat_chi2_cdf(double x, double df);
 double stat_chi2_sf(double x, double df);
-double stat_chi2_quantile(double p, double df);
-double stat_f_cdf(double x, double df1, double df2);
 double stat_f_sf(double x, double df1, double df2);
-double stat_f_quantile(double p, double df1, double df2);
-double stat_beta_sf(double x, double a, double b); /* cdf: stat_betainc */
-double stat_beta_quantile(double p, double a, double b);
 
-double stat_binom_pmf(size_t k, size_t n, double p);
 double stat_binom_cdf(size_t k, size_t n, double p);
 double stat_binom_sf(size_t k, size_t n, double p);
-size_t stat_binom_quantile(double q, size_t n, double p);
 
 /* P(|T| > the two-sided critical value) where T has a noncentral t distribution: the
  * power of a t test. Integrated over the standard deviation, both tails. */

@@ -37,32 +37,13 @@ bool pareto_dominates(const struct pareto_set *s, size_t a, size_t b, const doub
 
 /* ---- ranks ---- */
 
-/* One test of a pair, whatever order that is. */
-struct ordering {
-    const struct pareto_set *set;
-    const double *violation; /* NULL: unconstrained */
-};
-
-/* Sums of the same decimals differ by their order of rounding. */
-static bool below(double a, double b)
+/* Each round takes off what nothing that is left dominates. */
+void pareto_ranks(const struct pareto_set *s, int *rank)
 {
-    return b - a > 1e-12 * (fabs(a) + fabs(b));
-}
-
-static bool precedes(const struct ordering *o, size_t a, size_t b)
-{
-    if (o->violation && (o->violation[a] > 0 || o->violation[b] > 0))
-        return below(o->violation[a], o->violation[b]);
-    return pareto_dominates(o->set, a, b, NULL);
-}
-
-/* Each round takes off what nothing that is left precedes. */
-static void peel(const struct ordering *o, int *rank)
-{
-    size_t n = o->set->count, *left = xcalloc(n + 1, sizeof *left), count = 0;
+    size_t n = s->count, *left = xcalloc(n + 1, sizeof *left), count = 0;
     for (size_t i = 0; i < n; i++) {
         rank[i] = -1;
-        if (usable(o->set, i))
+        if (usable(s, i))
             left[count++] = i;
     }
     bool *stays = xcalloc(n + 1, sizeof *stays);
@@ -71,7 +52,7 @@ static void peel(const struct ordering *o, int *rank)
         for (size_t i = 0; i < count; i++) {
             stays[i] = false;
             for (size_t j = 0; j < count && !stays[i]; j++)
-                stays[i] = precedes(o, left[j], left[i]);
+                stays[i] = pareto_dominates(s, left[j], left[i], NULL);
         }
         for (size_t i = 0; i < count; i++) {
             if (stays[i])
@@ -83,23 +64,6 @@ static void peel(const struct ordering *o, int *rank)
     }
     free(left);
     free(stays);
-}
-
-void pareto_ranks(const struct pareto_set *s, int *rank)
-{
-    peel(&(struct ordering){s, NULL}, rank);
-}
-
-void pareto_constrained_ranks(const struct pareto_set *s, const double *constraints,
-                              size_t per_point, double *violation, int *rank)
-{
-    for (size_t i = 0; i < s->count; i++) {
-        violation[i] = 0;
-        for (size_t k = 0; k < per_point; k++)
-            if (constraints[i * per_point + k] > 0)
-                violation[i] += constraints[i * per_point + k];
-    }
-    peel(&(struct ordering){s, violation}, rank);
 }
 
 /* ---- the front alone ---- */

@@ -6,10 +6,8 @@
  * compared with nothing: rank -1, on no front. All functions are pure; what they need on
  * the way they allocate and free.
  *
- * Ranks: non-dominated sorting by peeling (Goldberg 1989). Constraints: the sum of the
- * positive values is the violation; feasible before infeasible, infeasible by violation
- * (Deb et al., NSGA-II, 2002, as Optuna ranks). Hypervolume: Zitzler and Thiele 1998, by
- * slicing the last objective (dims <= 8, meant for 2 to 4). */
+ * Ranks: non-dominated sorting by peeling (Goldberg 1989). Hypervolume: Zitzler and
+ * Thiele 1998, by slicing the last objective (dims <= 8, meant for 2 to 4). */
 #ifndef LIB_STATS_FRONTS_H
 #define LIB_STATS_FRONTS_H
 
@@ -33,9 +31,6 @@ bool pareto_dominates(const struct pareto_set *s, size_t a, size_t b,
 void pareto_ranks(const struct pareto_set *s, int *rank);
 /* Only the front: on[i]. O(n^2) at worst; two goals without slack take O(n log n). */
 void pareto_front_mark(const struct pareto_set *s, const double *slack, bool *on);
-/* violation[i] = sum of the positive of `constraints` (count x per_point). */
-void pareto_constrained_ranks(const struct pareto_set *s, const double *constraints,
-                              size_t per_point, double *violation, int *rank);
 /* The reference point of a set that has none: 10 % beyond the worst of each goal (in the
  * direction of worse), 1e-12 where that is 0. NaN without usable points. */
 void pareto_reference(const struct pareto_set *s, double *reference);

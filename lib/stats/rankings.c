@@ -5,56 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* P(at most `most` inversions) of a random permutation of n. */
-static double inversions_cdf(size_t n, size_t most)
-{
-    double *p = xcalloc(most + 1, sizeof *p), *next = xcalloc(most + 1, sizeof *next);
-    p[0] = 1;
-    /* The k-th element adds 0..k-1 inversions, equally likely. */
-    for (size_t k = 2; k <= n; k++) {
-        double window = 0;
-        for (size_t i = 0; i <= most; i++) {
-            window += p[i] - (i >= k ? p[i - k] : 0);
-            next[i] = window / (double)k;
-        }
-        double *swap = p;
-        p = next;
-        next = swap;
-    }
-    double sum = 0;
-    for (size_t i = 0; i <= most; i++)
-        sum += p[i];
-    free(p);
-    free(next);
-    return sum;
-}
-
-struct kendall stat_kendall(const double *x, const double *y, size_t n)
-{
-    struct kendall out = {NAN, NAN, NAN};
-    double score = 0, tied_x = 0, tied_y = 0, pairs = (double)n * ((double)n - 1) / 2;
-    for (size_t i = 0; i < n; i++) {
-        if (isnan(x[i]) || isnan(y[i]))
-            return out;
-        for (size_t j = 0; j < i; j++) {
-            int sx = (x[i] > x[j]) - (x[i] < x[j]), sy = (y[i] > y[j]) - (y[i] < y[j]);
-            score += sx * sy;
-            tied_x += sx == 0;
-            tied_y += sy == 0;
-        }
-    }
-    if (!(pairs > tied_x && pairs > tied_y))
-        return out;
-    out.score = score;
-    out.tau_b = score / sqrt((pairs - tied_x) * (pairs - tied_y));
-    if (tied_x == 0 && tied_y == 0) {
-        double fewer =
-            (pairs - fabs(score)) / 2; /* inversions seen from the nearer end */
-        out.p_exact = fmin(1, 2 * inversions_cdf(n, (size_t)fewer));
-    }
-    return out;
-}
-
 struct friedman stat_friedman(const double *values, size_t blocks, size_t methods,
                               double *mean_ranks)
 {

@@ -1,19 +1,10 @@
-/* lib/stats/rankings.h - agreement and difference of rankings over several
- * configurations.
+/* lib/stats/rankings.h - whether several configurations rank differently over tasks.
  *
- * A NaN anywhere gives NaN results. Kendall 1938 (tau-b, exact p by the number of
- * permutations with so many inversions); Friedman 1937 with the correction for ties. */
+ * A NaN anywhere gives NaN results. Friedman 1937 with the correction for ties. */
 #ifndef LIB_STATS_RANKINGS_H
 #define LIB_STATS_RANKINGS_H
 
 #include <stddef.h>
-
-struct kendall {
-    double tau_b;
-    double score;   /* concordant less discordant pairs */
-    double p_exact; /* two-sided; NaN with ties: no exact distribution */
-};
-struct kendall stat_kendall(const double *x, const double *y, size_t n);
 
 struct friedman {
     double statistic, df, p;

@@ -88,13 +88,6 @@ struct replica_plan replica_plan(double peak, double mean, double star,
 
 /* ---- training ---- */
 
-double training_run_usd(size_t gpus, double usd_per_gpu_hour, double setup_s,
-                        double train_s, double eval_s, double storage_usd)
-{
-    return (double)gpus * usd_per_gpu_hour * (setup_s + train_s + eval_s) / 3600 +
-           storage_usd;
-}
-
 double refresh_usd_per_year(double run_usd, double retrains_per_year, double tasks)
 {
     return run_usd * retrains_per_year * tasks;
@@ -112,28 +105,9 @@ struct spot spot_solve(double hours, double mtbi_hours, double checkpoint_hours,
     return s;
 }
 
-size_t lora_parameters(size_t rank, const size_t (*modules)[2], size_t count,
-                       size_t layers)
-{
-    size_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += rank * (modules[i][0] + modules[i][1]);
-    return layers * sum;
-}
-
 /* ---- promises ---- */
-
-double sla_margin(double limit, double upper_bound)
-{
-    return (limit - upper_bound) / limit;
-}
 
 double availability(size_t n, size_t k, double a)
 {
     return k == 0 ? 1 : stat_binom_sf(k - 1, n, a);
-}
-
-double unavailability(size_t n, size_t k, double a)
-{
-    return k == 0 ? 0 : stat_binom_cdf(k - 1, n, a);
 }

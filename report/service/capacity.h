@@ -45,8 +45,6 @@ struct replica_plan replica_plan(double peak, double mean, double star,
                                  size_t gpus_per_replica, double usd_per_gpu_hour,
                                  size_t least);
 
-double training_run_usd(size_t gpus, double usd_per_gpu_hour, double setup_s,
-                        double train_s, double eval_s, double storage_usd);
 double refresh_usd_per_year(double run_usd, double retrains_per_year, double tasks);
 
 /* Interrupted on average every `mtbi_hours`, losing half a checkpoint interval and a
@@ -59,15 +57,7 @@ struct spot {
 struct spot spot_solve(double hours, double mtbi_hours, double checkpoint_hours,
                        double restart_hours, double usd_spot, double usd_on_demand);
 
-/* A module matrix of d_in x d_out gets rank * (d_in + d_out). */
-size_t lora_parameters(size_t rank, const size_t (*modules)[2], size_t count,
-                       size_t layers);
-
-/* Share of the limit that is left above an upper bound; >= 0 passes. */
-double sla_margin(double limit, double upper_bound);
-/* P(at least k of n replicas are up), independent, each up with probability a, and its
- * complement, computed as a tail. */
+/* P(at least k of n replicas are up), independent, each up with probability a. */
 double availability(size_t n, size_t k, double a);
-double unavailability(size_t n, size_t k, double a);
 
 #endif

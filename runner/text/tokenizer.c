@@ -165,11 +165,6 @@ void tokenizer_free(struct tokenizer *t)
     free(t);
 }
 
-size_t tokenizer_vocab_size(const struct tokenizer *t)
-{
-    return t->vocab.size;
-}
-
 int32_t tokenizer_max_length(const struct tokenizer *t)
 {
     return t->max_length;

@@ -28,7 +28,6 @@ int tokenizer_load(const char *path, struct tokenizer **out, struct err *err);
 int tokenizer_parse(const char *json, size_t len, const char *name,
                     struct tokenizer **out, struct err *err);
 void tokenizer_free(struct tokenizer *t);
-size_t tokenizer_vocab_size(const struct tokenizer *t);
 int32_t
 tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */
 const char *tokenizer_token(const struct tokenizer *t,

@@ -25,12 +25,6 @@ int hyperband_brackets(const struct pruner_settings *s,
     return s_max + 1;
 }
 
-double hyperband_resource(const struct pruner_settings *s,
-                          const struct hyperband_bracket *b, int rung)
-{
-    return (double)s->max / pow((double)s->eta, b->s - rung);
-}
-
 /* Whole steps, exact at the last rung. */
 static int64_t resource_at(const struct pruner_settings *s,
                            const struct hyperband_bracket *b, int rung)

@@ -156,7 +156,5 @@ struct hyperband_bracket {
 };
 int hyperband_brackets(const struct pruner_settings *s,
                        struct hyperband_bracket out[PRUNER_RUNGS_MAX]);
-double hyperband_resource(const struct pruner_settings *s,
-                          const struct hyperband_bracket *b, int rung);
 
 #endif

@@ -14,11 +14,6 @@ void expr_free(struct expr *e)
     free(e);
 }
 
-const char *expr_text(const struct expr *e)
-{
-    return e->text;
-}
-
 void expr_uses(const struct expr *e, bool *used)
 {
     for (size_t i = 0; i < e->count; i++)

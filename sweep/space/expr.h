@@ -32,7 +32,6 @@ struct expr;
 int expr_parse(const char *text, const struct strmap *names, struct expr **out,
                struct err *err);
 void expr_free(struct expr *e); /* NULL is fine */
-const char *expr_text(const struct expr *e);
 /* Marks used[i] for every parameter that the expression names. */
 void expr_uses(const struct expr *e, bool *used);
 

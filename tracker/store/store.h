@@ -159,8 +159,6 @@ struct metric_point {
 };
 int store_log_metrics(struct store *s, int64_t run, const struct metric_point *p,
                       size_t count, struct err *err);
-int store_set_params(struct store *s, int64_t trial, const json_t *params,
-                     struct err *err);
 int store_set_environment(struct store *s, int64_t run, const json_t *environment,
                           struct err *err);
 /* Facts of the trainer's method (tracker/view/method_facts.h). */

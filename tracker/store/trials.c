@@ -11,7 +11,6 @@ enum {
     ADD,
     FIND,
     GET,
-    SET_PARAMS,
     RETRY,
     ASK_STOP,
     IS_TAKEN,
@@ -27,7 +26,6 @@ static const char *const sql[] = {
     [GET] = "SELECT id, ifnull(sweep, 0), experiment, number, key, seed, base_dir, "
             "config_json, params_json, ifnull(predicted_bytes, -1), predicted_s, "
             "attempts, state, ifnull(parent, 0), warm FROM trial WHERE id = ?1",
-    [SET_PARAMS] = "UPDATE trial SET params_json = ?2 WHERE id = ?1",
     [RETRY] = "UPDATE trial SET state = 'waiting', lost = 0, stop_asked = 0 WHERE "
               "sweep = ?1 AND state IN ('failed', 'oom', 'nan', 'timeout', 'stale')",
     [ASK_STOP] = "UPDATE trial SET stop_asked = 1 WHERE id = ?1 AND state = 'running'",
@@ -230,19 +228,6 @@ static int update(struct store *s, const char *text, const struct arg *args,
     if (rc < 0)
         return rc;
     return store_end(s, store_exec(s, text, args, err), err);
-}
-
-int store_set_params(struct store *s, int64_t trial, const json_t *params,
-                     struct err *err)
-{
-    struct buf text = BUF_INIT;
-    json_write(&text, params, 0);
-    int rc = update(s, sql[SET_PARAMS], ARGS(A_INT(trial), A_TEXT(buf_str(&text))), err);
-    buf_release(&text);
-    if (rc == 0)
-        return err_set(err, ERR_NOINPUT, "store '%s' has no trial %lld", s->path,
-                       (long long)trial);
-    return rc < 0 ? rc : 0;
 }
 
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err)

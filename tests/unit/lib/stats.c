@@ -30,7 +30,6 @@ static void degenerate_input_gives_nan(void **state)
     assert_true(isnan(stat_wilson(2, 1, .95).low));
     assert_true(isnan(stat_sign_flip_p(same, 0)));
     assert_true(isnan(stat_sign_flip_p(same, 17)));
-    assert_true(isnan(stat_prob_greater(one, 1, one, 0)));
     assert_true(isnan(stat_normal_quantile(-.1)));
     assert_true(isnan(stat_t_quantile(.5, 0)));
     assert_true(isnan(stat_betainc(0, 1, .5)));
@@ -85,17 +84,6 @@ static void inverses_invert(void **state)
     }
 }
 
-/* Far below the mean the leading term of the series is all there is. */
-static void far_lower_tail_of_chi2(void **state)
-{
-    (void)state;
-    for (double df = 2; df <= 60; df += 2) {
-        double x = 1e-8, log_term = df / 2 * log(x / 2) - lgamma(df / 2 + 1);
-        double want = exp(log_term - x / 2) * (1 + x / (df + 2));
-        assert_true(fabs(stat_chi2_cdf(x, df) / want - 1) < 1e-11);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,7 +92,6 @@ int main(void)
         cmocka_unit_test(mean_and_sd_of_large_numbers),
         cmocka_unit_test(holm_leaves_out_nan),
         cmocka_unit_test(inverses_invert),
-        cmocka_unit_test(far_lower_tail_of_chi2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "lib/stats/sizes.h"
 #include "report/service/capacity.h"
 #include "report/service/erlang.h"
+#include "report/service/sla.h"
 
 /* ---- Pareto ---- */
 
@@ -58,18 +59,6 @@ static void try_reference(const json_t *in, json_t *out)
     put_list(out, "reference", r, s.dims);
 }
 
-static void try_constrained(const json_t *in, json_t *out)
-{
-    struct pareto_set s = points(in);
-    const json_t *first = json_array_get(json_object_get(in, "constraints"), 0);
-    double *violation = keep(xcalloc(s.count + 1, sizeof *violation));
-    int *rank = keep(xcalloc(s.count + 1, sizeof *rank));
-    pareto_constrained_ranks(&s, list(in, "constraints"), json_array_size(first),
-                             violation, rank);
-    put_list(out, "violation", violation, s.count);
-    put_ranks(out, rank, s.count);
-}
-
 /* ---- enough ---- */
 
 static void try_one_se(const json_t *in, json_t *out)
@@ -79,17 +68,6 @@ static void try_one_se(const json_t *in, json_t *out)
     put_index(out, "best", r.best, NO_KNEE);
     put(out, "threshold", r.threshold);
     put_index(out, "chosen", r.chosen, NO_KNEE);
-}
-
-static void try_chord(const json_t *in, json_t *out)
-{
-    size_t n = length(in, "x");
-    double *distance = keep(xcalloc(n + 1, sizeof *distance)), *x = list(in, "x");
-    size_t k = stat_chord_knee(x, list(in, "y"), n, json_get_bool(in, "log_x", 0),
-                               minimized(in), distance);
-    put_index(out, "knee", k, NO_KNEE);
-    put(out, "x", k == NO_KNEE ? NAN : x[k]);
-    put_list(out, "distance", distance, n);
 }
 
 static void try_best_of_n(const json_t *in, json_t *out)
@@ -102,15 +80,9 @@ static void try_best_of_n(const json_t *in, json_t *out)
     put_list(out, "expected_best", best, n);
 }
 
-static void try_seeds_unpaired(const json_t *in, json_t *out)
-{
-    put(out, "n_per_arm",
-        (double)plan_seeds_unpaired(num(in, "d"), num(in, "alpha"), num(in, "power")));
-}
-
 static void try_seeds_paired(const json_t *in, json_t *out)
 {
-    double d_z = plan_paired_effect(num(in, "d"), num(in, "rho"));
+    double d = num(in, "d"), d_z = d / sqrt(2 * (1 - num(in, "rho")));
     put(out, "d_z", d_z);
     put(out, "n_pairs",
         (double)plan_seeds_paired(d_z, num(in, "alpha"), num(in, "power")));
@@ -120,7 +92,6 @@ static void try_smallest(const json_t *in, json_t *out)
 {
     double alpha = num(in, "alpha"), power = num(in, "power");
     size_t n = count(in, "n_items");
-    put(out, "unpaired", plan_smallest_difference(n, num(in, "p"), alpha, power));
     put(out, "paired", plan_smallest_paired(n, num(in, "discordant"), alpha, power));
 }
 
@@ -137,33 +108,6 @@ static void try_mmc(const json_t *in, json_t *out)
     put(out, "wait_p95", mmc_wait_quantile(&q, .95));
     put(out, "wait_p99", mmc_wait_quantile(&q, .99));
     put(out, "wait_p99.9", mmc_wait_quantile(&q, .999));
-    put(out, "p_wait_over_one_service", mmc_wait_exceeds(&q, 1 / q.mu));
-}
-
-static void try_max_utilisation(const json_t *in, json_t *out)
-{
-    put(out, "rho",
-        mmc_max_utilisation((int)num(in, "servers"), num(in, "q"),
-                            num(in, "wait_in_services")));
-}
-
-static void try_birth_death(const json_t *in, json_t *out)
-{
-    struct birth_death b =
-        birth_death_solve(list(in, "rate"), length(in, "rate"), num(in, "lambda"));
-    put(out, "rho", b.rho);
-    put(out, "pi0", b.empty);
-    put(out, "mean_in_system", b.mean_in_system);
-    put(out, "mean_e2e", b.mean_e2e);
-    put(out, "p_arrival_waits", b.arrival_waits);
-    put(out, "p_queue_not_empty", b.queue_not_empty);
-}
-
-static void try_mg1(const json_t *in, json_t *out)
-{
-    struct mg1 r = mg1_solve(num(in, "rho"), num(in, "cv2"), num(in, "mean_service"));
-    put(out, "mean_wait", r.mean_wait);
-    put(out, "wait_p99_approx", r.wait_p99);
 }
 
 static void try_least_sample(const json_t *in, json_t *out)
@@ -184,7 +128,6 @@ static void try_availability(const json_t *in, json_t *out)
 {
     size_t n = count(in, "n"), k = count(in, "k");
     put(out, "availability", availability(n, k, num(in, "a")));
-    put(out, "unavailability", unavailability(n, k, num(in, "a")));
 }
 
 /* ---- cost ---- */
@@ -229,16 +172,11 @@ static void try_replicas(const json_t *in, json_t *out)
 
 static void try_training_run(const json_t *in, json_t *out)
 {
-    double run = training_run_usd(count(in, "gpus"), num(in, "usd_per_gpu_hour"),
-                                  num(in, "setup_s"), num(in, "train_s"),
-                                  num(in, "eval_s"), num(in, "storage_usd"));
-    double *others = list(in, "other_trials_usd"), all = run;
-    for (size_t i = 0; i < length(in, "other_trials_usd"); i++)
-        all += others[i];
-    put(out, "run_usd", run);
+    double hours = (num(in, "setup_s") + num(in, "train_s") + num(in, "eval_s")) / 3600;
+    double run = num(in, "gpus") * num(in, "usd_per_gpu_hour") * hours;
     put(out, "refresh_usd_per_year",
-        refresh_usd_per_year(run, num(in, "retrains_per_year"), num(in, "tasks")));
-    put(out, "decision_usd", all);
+        refresh_usd_per_year(run + num(in, "storage_usd"), num(in, "retrains_per_year"),
+                             num(in, "tasks")));
 }
 
 static void try_spot(const json_t *in, json_t *out)
@@ -254,39 +192,24 @@ static void try_spot(const json_t *in, json_t *out)
     json_object_set_new(out, "spot_pays", json_boolean(s.pays));
 }
 
-static void try_lora(const json_t *in, json_t *out)
-{
-    size_t n = length(in, "modules"), (*shape)[2] = keep(xcalloc(n + 1, sizeof *shape));
-    double *sizes = list(in, "modules");
-    for (size_t i = 0; i < 2 * n; i++)
-        shape[i / 2][i % 2] = (size_t)sizes[i];
-    put(out, "parameters",
-        (double)lora_parameters(count(in, "rank"), (const size_t(*)[2])shape, n,
-                                count(in, "layers")));
-}
-
 static void try_margin(const json_t *in, json_t *out)
 {
-    double margin = sla_margin(num(in, "limit"), num(in, "upper_bound"));
-    put(out, "margin", margin);
-    json_object_set_new(out, "passes", json_boolean(margin >= 0));
+    struct sla_check c = {
+        .limit = num(in, "limit"), .lower = NAN, .upper = num(in, "upper_bound")};
+    sla_decide(&c);
+    put(out, "margin", c.margin);
+    json_object_set_new(out, "passes", json_boolean(c.word == SLA_MEETS));
 }
 
 const struct handler handlers[] = {
     {"pareto_front", try_front},
     {"hypervolume", try_hypervolume},
     {"hypervolume_reference", try_reference},
-    {"constrained_ranks", try_constrained},
     {"one_se_rule", try_one_se},
-    {"chord_knee", try_chord},
     {"best_of_n", try_best_of_n},
-    {"seeds_unpaired", try_seeds_unpaired},
     {"seeds_paired", try_seeds_paired},
     {"smallest_difference", try_smallest},
     {"mmc", try_mmc},
-    {"max_utilisation", try_max_utilisation},
-    {"birth_death", try_birth_death},
-    {"mg1", try_mg1},
     {"min_sample_for_upper_bound", try_least_sample},
     {"quantile_bounds", try_quantile_bounds},
     {"availability", try_availability},
@@ -294,7 +217,6 @@ const struct handler handlers[] = {
     {"replicas", try_replicas},
     {"training_run", try_training_run},
     {"spot", try_spot},
-    {"lora_parameters", try_lora},
     {"sla_margin", try_margin},
     {NULL, NULL},
 };
@@ -305,10 +227,7 @@ static void what_has_no_answer(void **state)
     assert_true(isnan(stat_erlang_c(0, 1)));
     assert_true(stat_erlang_c(2, 2) == 1);
     struct mmc full = mmc_solve(2, 3, 1);
-    assert_true(isinf(full.mean_wait) && mmc_wait_exceeds(&full, 9) == 1);
-    const double rate[] = {1};
-    assert_true(isinf(birth_death_solve(rate, 1, 2).mean_e2e));
-    assert_true(isnan(birth_death_solve(rate, 0, 2).rho));
+    assert_true(isinf(full.mean_wait));
     assert_int_equal(fleet_replicas(0.3, 0.1, 1), 3); /* 2.9999999999999996 */
     assert_int_equal(fleet_replicas(0.30001, 0.1, 1), 4);
 }

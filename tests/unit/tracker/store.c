@@ -305,7 +305,6 @@ static void hostile_names_are_only_names(void **state)
         OK(store_log_metrics(f->store, c.run, &p, 1, err));
         OK(store_log_event(f->store, c.run, names[i], names[i], err));
         OK(store_log_artifact(f->store, c.run, names[i], names[i], 1, NULL, err));
-        OK(store_set_params(f->store, c.trial, file, err));
         json_decref(file);
         json_t *bind = json_pack("[s]", names[i]);
         json_t *r = store_query(f->store, "SELECT name FROM sweep WHERE name = ?1", bind,
