@@ -1,5 +1,5 @@
-/* cli/main.c - finds the command and turns its outcome into a message and an exit status.
- */
+/* cli/main.c - finds the command and turns its outcome into a message and an exit
+ * status. */
 #include "cli/command.h"
 #include "lib/mem.h"
 #include "lib/str.h"

@@ -83,8 +83,7 @@ int q4_check(const float *src, size_t n, int32_t block, struct err *err)
     return 0;
 }
 
-/* ------------------------------------------------------------------ double quantisation
- */
+/* ---- double quantisation ---- */
 
 enum { LANES = 8, CHAINS = 4, LANE_SUMS = LANES * CHAINS, LEVELS = 4 };
 

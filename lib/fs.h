@@ -13,8 +13,8 @@ struct fs_map {
     size_t size;
 };
 
-int fs_read(const char *path, size_t max_bytes, struct buf *out,
-            struct err *err); /* ERR_NOINPUT when it is not there */
+/* ERR_NOINPUT when it is not there */
+int fs_read(const char *path, size_t max_bytes, struct buf *out, struct err *err);
 /* Temp file in the same folder, fsync, rename: a reader or a crash never sees half a
  * file. */
 int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err);
@@ -25,8 +25,8 @@ struct fs_part {
 };
 int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t count,
                           struct err *err);
-int fs_map(const char *path, struct fs_map *out,
-           struct err *err); /* read-only, shared; fs_unmap ends it */
+/* read-only, shared; fs_unmap ends it */
+int fs_map(const char *path, struct fs_map *out, struct err *err);
 void fs_unmap(struct fs_map *m);
 int fs_mkdirs(const char *path, struct err *err); /* like mkdir -p */
 int fs_remove_tree(const char *path, struct err *err);
@@ -46,7 +46,7 @@ int64_t fs_size(const char *path); /* -1 when it is not there */
  * ".". */
 char *fs_join(const char *dir, const char *name);
 char *fs_dirname(const char *path);
-char *fs_absolute(
-    const char *path); /* made absolute and without . and .. as text; need not exist */
+/* Made absolute and without . and .. as text; need not exist */
+char *fs_absolute(const char *path);
 
 #endif

@@ -21,10 +21,10 @@ uint64_t hash64(const void *data, size_t n); /* FNV-1a */
 struct strmap;
 struct strmap *strmap_new(void);
 void strmap_free(struct strmap *m);
-void strmap_put(struct strmap *m, const char *key, size_t len,
-                int64_t value); /* replaces */
-int strmap_get(const struct strmap *m, const char *key, size_t len,
-               int64_t *value); /* 1 found, 0 not */
+/* Replaces */
+void strmap_put(struct strmap *m, const char *key, size_t len, int64_t value);
+/* 1 found, 0 not */
+int strmap_get(const struct strmap *m, const char *key, size_t len, int64_t *value);
 size_t strmap_count(const struct strmap *m);
 
 #endif

@@ -15,8 +15,8 @@
 /* Shortest decimal text that reads back as the same double; always with '.', 'e' or both
  * ("3.0", "1e-05"). */
 void json_put_double(struct buf *out, double v);
-void json_put_string(struct buf *out, const char *utf8,
-                     size_t len); /* with quotes; invalid UTF-8 becomes U+FFFD */
+/* With quotes; invalid UTF-8 becomes U+FFFD */
+void json_put_string(struct buf *out, const char *utf8, size_t len);
 /* Compact text, keys sorted, shortest doubles, whole doubles below 2^53 written as
  * integers (3e0 == 3). */
 void json_canonical(struct buf *out, const json_t *value);
@@ -34,8 +34,8 @@ json_t *json_parse(const char *text, size_t len, const char *name, struct err *e
 json_t *json_parse_line(const char *text, size_t len, const char *name, size_t line,
                         struct err *err);
 json_t *json_read_file(const char *path, struct err *err);
-int json_write_file(const char *path, const json_t *value, int indent,
-                    struct err *err); /* atomic, ends with \n */
+/* Atomic, ends with \n */
+int json_write_file(const char *path, const json_t *value, int indent, struct err *err);
 
 /* A double as JSON: a number, or one of the three strings. New reference. */
 json_t *json_number_or_word(double v);
@@ -43,8 +43,8 @@ json_t *json_number_or_word(double v);
  * strings. */
 const char *json_get_str(const json_t *object, const char *key, const char *otherwise);
 int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
-double json_get_num(const json_t *object, const char *key,
-                    double otherwise); /* also "NaN" and the like */
+/* Also "NaN" and the like */
+double json_get_num(const json_t *object, const char *key, double otherwise);
 int json_get_bool(const json_t *object, const char *key, int otherwise);
 
 #endif

@@ -22,8 +22,8 @@ char *xstrndup(const char *s, size_t n)
 char *xasprintf(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), malloc, returns_nonnull, warn_unused_result));
 
-/* 64-byte aligned and zeroed, NULL when there is not enough. mem_free_aligned takes NULL.
- */
+/* 64-byte aligned and zeroed, NULL when there is not enough. mem_free_aligned takes
+ * NULL. */
 void *mem_try_aligned(size_t bytes);
 /* To the next multiple of 64, as far as what lies one behind the other is apart. */
 static inline size_t mem_round_up(size_t bytes)

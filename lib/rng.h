@@ -4,8 +4,8 @@
  * A draw is a pure function of (key, counter), so that results do not depend on the order
  * of work, on the number of threads or on where a run was resumed. Streams are separated
  * by what goes into the key and counter: seed, step, site, token in its own trial,
- * feature. The same function serves dropout masks, initial values, shuffles and samplers.
- */
+ * feature. The same function serves dropout masks, initial values, shuffles and
+ * samplers. */
 #ifndef LIB_RNG_H
 #define LIB_RNG_H
 

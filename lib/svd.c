@@ -140,8 +140,7 @@ static void orthonormalise(double *a, int m, int n)
     }
 }
 
-/* --- W = left S right^T, `vectors` rows of `length`; left has vectors of `vectors` ---
- */
+/* W = left S right^T, `vectors` rows of `length`; left has vectors of `vectors`. */
 
 struct triplets {
     int rank;
@@ -296,8 +295,8 @@ void svd_top(const float *w, int rows, int cols, int rank, double *u, double *s,
 
 /* --- QR --- */
 
-/* dlarfg: x becomes (beta, 0, ...) under I - tau h h^T, h = (1, x[1..] / (alpha - beta)).
- */
+/* dlarfg: x becomes (beta, 0, ...) under I - tau h h^T, h = (1, x[1..] / (alpha -
+ * beta)). */
 static double reflector(double *x, int n, double *tau)
 {
     const double alpha = x[0], tail = sqrt(dot(x + 1, x + 1, n - 1));

@@ -18,8 +18,8 @@ void text_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 
 struct text_table;
 struct text_table *text_table_new(const char *const *headings, const char *align,
                                   size_t columns); /* align: "lrr" */
-void text_table_row(struct text_table *t,
-                    const char *const *cells); /* copied; NULL is an empty cell */
+/* Copied; NULL is an empty cell */
+void text_table_row(struct text_table *t, const char *const *cells);
 void text_table_print(struct text_table *t, FILE *f);
 void text_table_print_tsv(struct text_table *t, FILE *f);
 void text_table_free(struct text_table *t);

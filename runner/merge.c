@@ -23,8 +23,7 @@ static int check_method(const struct method *m, struct err *err)
                    m->no_merge ? m->no_merge : "nobody has written how");
 }
 
-/* --- values of the whole base, in the order of the parameters; NULL: not the base's ---
- */
+/* ---- values of the whole base by parameter; NULL: not the base's ---- */
 
 static float *value_of(const struct session *s, const struct param *p)
 {

@@ -121,8 +121,8 @@ static int rename_keys(const json_t *given, json_t *out, struct err *err)
     return 0;
 }
 
-/* A preset's options go in where the user gave none; *method gets the method behind it.
- */
+/* A preset's options go in where the user gave none; *method gets the method behind
+ * it. */
 static int unfold_preset(json_t *values, const struct method **method, struct err *err)
 {
     const struct preset *preset = preset_find(json_get_str(values, "method", ""));

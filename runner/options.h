@@ -1,10 +1,10 @@
 /* runner/options.h - the options of a trial (options.def), and a trial as code reads it.
  *
- * What a user wrote is resolved once: aliases renamed, presets unfolded (`qlora` = lora on
- * nf4), every option of the chosen method filled in, values checked. Keys that the chosen
- * method does not read are errors that name the nearest key which it does. The resolved
- * tree is canonical: its JSON text is stored, hashed and trained from; nothing else
- * decides.
+ * What a user wrote is resolved once: aliases renamed, presets unfolded (`qlora` = lora
+ * on nf4), every option of the chosen method filled in, values checked. Keys that the
+ * chosen method does not read are errors that name the nearest key which it does. The
+ * resolved tree is canonical: its JSON text is stored, hashed and trained from; nothing
+ * else decides.
  *
  * `struct trial` is that tree with a member per row of the table, of the row's type, read
  * once where a trial enters (session_open). A row's default stands in options.def and

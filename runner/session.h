@@ -59,8 +59,8 @@ struct session {
 };
 
 /* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:
- * also what training needs. The resolved tree must outlive the session. Close it also where
- * this fails. */
+ * also what training needs. The resolved tree must outlive the session. Close it also
+ * where this fails. */
 int session_open(struct session *s, const json_t *resolved, const char *base_dir,
                  const char *adapter, bool training, struct err *err);
 /* For `planned` alone: a training of which some may not be here. */

@@ -51,8 +51,8 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     return *owned;
 }
 
-/* In pieces, so that of a mapped embedding table no more than one lies in memory twice.
- */
+/* In pieces, so that of a mapped embedding table no more than one lies in memory
+ * twice. */
 static void upload_values(struct session *s, const struct param *p, const float *values)
 {
     const size_t bytes = (size_t)param_size(p) * sizeof *values;

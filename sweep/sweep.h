@@ -1,9 +1,9 @@
 /* sweep/sweep.h - planning, running and watching a sweep.
  *
- * A sweep file (sweep/file/sweep_file.h) is expanded to rows up front (sweep/space/space.h); rows times
- * seeds are the trials (struct sweep_plan). `run` writes them to the store, where adding
- * is idempotent, and starts a child process per trial; running the same file again is
- * therefore how a sweep goes on.
+ * A sweep file (sweep/file/sweep_file.h) is expanded to rows up front
+ * (sweep/space/space.h); rows times seeds are the trials (struct sweep_plan). `run`
+ * writes them to the store, where adding is idempotent, and starts a child process per
+ * trial; running the same file again is therefore how a sweep goes on.
  *
  * This layer does not know the trainer. What it must ask it comes in as hooks. */
 #ifndef SWEEP_SWEEP_H

@@ -1,4 +1,5 @@
-/* cli/decide/cmd_advise.c - `peftlab advise`: which method under these constraints, and why.
+/* cli/decide/cmd_advise.c - `peftlab advise`: which method under these constraints, and
+ * why.
  *
  * Of a base whose architecture the trainer knows, here or known by name, memory on this
  * machine is planned by the trainer itself, and its counts go into what is predicted by

@@ -1,5 +1,5 @@
-/* cli/decide/cmd_plan.c - `peftlab plan`: what a trial or sweep file will take, before anything
- * runs: bytes by category, time, cost, what fits.
+/* cli/decide/cmd_plan.c - `peftlab plan`: what a trial or sweep file will take, before
+ * anything runs: bytes by category, time, cost, what fits.
  *
  * Bytes come from plan_item.h; memory and time on a GPU are predicted, always: what
  * transformers and peft take there. */
@@ -58,8 +58,8 @@ static int choose_machines(struct plan *p, const char *gpu, struct err *err)
 enum fit { FITS, SHARDED, TIGHT, NO };
 static const char *const fit_words[] = {"fits", "sharded", "tight", "no"};
 
-/* Sharded: only with the parameters divided over the GPUs; tight: only with a lean stack.
- */
+/* Sharded: only with the parameters divided over the GPUs; tight: only with a lean
+ * stack. */
 static enum fit fit_on(const struct plan_item *it, const struct machine *m)
 {
     const double room = USABLE * m->gpu->memory_bytes;

@@ -1,5 +1,5 @@
-/* cli/store/cmd_backup.c - `peftlab backup FILE`: a checked copy of the store, while it is
- * used. */
+/* cli/store/cmd_backup.c - `peftlab backup FILE`: a checked copy of the store, while it
+ * is used. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
 #include "lib/fs.h"

@@ -1,5 +1,5 @@
-/* cli/store/cmd_compare.c - `peftlab compare ID ID ...`: what differs between trials, and their
- * numbers side by side. */
+/* cli/store/cmd_compare.c - `peftlab compare ID ID ...`: what differs between trials, and
+ * their numbers side by side. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
 #include "lib/json.h"

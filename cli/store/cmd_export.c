@@ -1,5 +1,5 @@
-/* cli/store/cmd_export.c - `peftlab export`: trials as JSON lines (everything; `import` reads
- * them) or as a table (parameters and summary values, one row per trial). */
+/* cli/store/cmd_export.c - `peftlab export`: trials as JSON lines (everything; `import`
+ * reads them) or as a table (parameters and summary values, one row per trial). */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
 #include "lib/fs.h"

@@ -1,5 +1,5 @@
-/* cli/store/cmd_gc.c - `peftlab gc`: files of runs that count for nothing. Says what would go;
- * --delete removes it. */
+/* cli/store/cmd_gc.c - `peftlab gc`: files of runs that count for nothing. Says what
+ * would go; --delete removes it. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
 #include "lib/fs.h"

@@ -1,4 +1,5 @@
-/* cli/store/cmd_show.c - `peftlab show ID`: everything that the store knows about a trial. */
+/* cli/store/cmd_show.c - `peftlab show ID`: everything that the store knows about a
+ * trial. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
 #include "lib/json.h"

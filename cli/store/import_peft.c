@@ -1,5 +1,5 @@
-/* cli/store/import_peft.c - a result file of huggingface/peft's method_comparison (one run of
- * one configuration): `run_info`, `train_info` with metrics by step, `meta_info`.
+/* cli/store/import_peft.c - a result file of huggingface/peft's method_comparison (one
+ * run of one configuration): `run_info`, `train_info` with metrics by step, `meta_info`.
  *
  * Names become ours (test/accuracy, mem/..., time/...), memory in bytes, times in
  * seconds. The file does not say how many items its accuracies are shares of. The sizes

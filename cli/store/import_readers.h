@@ -1,6 +1,6 @@
-/* cli/store/import_readers.h - readers of `peftlab import`: one format each, file in, objects of
- * tracker/exchange/exchange.h out. A reader gives each trial to import_object and reports errors
- * with "file:line"; the command makes one transaction of a file. */
+/* cli/store/import_readers.h - readers of `peftlab import`: one format each, file in,
+ * objects of tracker/exchange/exchange.h out. A reader gives each trial to import_object
+ * and reports errors with "file:line"; the command makes one transaction of a file. */
 #ifndef CLI_STORE_IMPORT_READERS_H
 #define CLI_STORE_IMPORT_READERS_H
 

@@ -1,5 +1,5 @@
-/* cli/sweep/cmd_sweep.c - `peftlab sweep`: its verbs, and plan, run and resume; the others are
- * in sweep_control.c.
+/* cli/sweep/cmd_sweep.c - `peftlab sweep`: its verbs, and plan, run and resume; the
+ * others are in sweep_control.c.
  *
  * The trainer's side of a sweep (keys, resolution, prediction) is handed to sweep/ here,
  * since the two layers do not know each other. */

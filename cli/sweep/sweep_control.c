@@ -1,6 +1,6 @@
-/* cli/sweep/sweep_control.c - `peftlab sweep status | stop | retire | clone`: looking at a
- * sweep and taking part in it, from any terminal. They change the store; controllers and
- * trials see it there. */
+/* cli/sweep/sweep_control.c - `peftlab sweep status | stop | retire | clone`: looking at
+ * a sweep and taking part in it, from any terminal. They change the store; controllers
+ * and trials see it there. */
 #include "cli/sweep/sweep_verbs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

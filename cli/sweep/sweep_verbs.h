@@ -1,5 +1,5 @@
-/* cli/sweep/sweep_verbs.h - the verbs of `peftlab sweep`; for cmd_sweep.c (the table, plan,
- * run) and sweep_control.c (what is done to a sweep that runs). */
+/* cli/sweep/sweep_verbs.h - the verbs of `peftlab sweep`; for cmd_sweep.c (the table,
+ * plan, run) and sweep_control.c (what is done to a sweep that runs). */
 #ifndef CLI_SWEEP_SWEEP_VERBS_H
 #define CLI_SWEEP_SWEEP_VERBS_H
 

@@ -1,5 +1,5 @@
-/* cli/trial/cmd_eval.c - `peftlab eval`: logits and metrics of an adapter, of the start point,
- * or of the base. */
+/* cli/trial/cmd_eval.c - `peftlab eval`: logits and metrics of an adapter, of the start
+ * point, or of the base. */
 #include "cli/trial/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"

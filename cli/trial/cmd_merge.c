@@ -1,5 +1,5 @@
-/* cli/trial/cmd_merge.c - `peftlab merge`: an adapter worked into its base, as a Hugging Face
- * folder. */
+/* cli/trial/cmd_merge.c - `peftlab merge`: an adapter worked into its base, as a Hugging
+ * Face folder. */
 #include "cli/trial/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -1,5 +1,5 @@
-/* cli/trial/cmd_tokenize.c - `peftlab tokenize`: text to ids and back, one JSON row per line.
- */
+/* cli/trial/cmd_tokenize.c - `peftlab tokenize`: text to ids and back, one JSON row per
+ * line. */
 #include "cli/command.h"
 #include "lib/buf.h"
 #include "lib/fs.h"

@@ -1,5 +1,5 @@
-/* cli/trial/trial_command.h - what `train`, `eval` and `merge` have in common: a trial file,
- * its overrides, and flags. */
+/* cli/trial/trial_command.h - what `train`, `eval` and `merge` have in common: a trial
+ * file, its overrides, and flags. */
 #ifndef CLI_TRIAL_TRIAL_COMMAND_H
 #define CLI_TRIAL_TRIAL_COMMAND_H
 

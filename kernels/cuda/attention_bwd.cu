@@ -3,8 +3,8 @@
  * mask over 1 - p:
  *   dV = (P M)^T dO,  dS = P (M (dO V^T) - rowsum(dO O)),  dQ = scale dS K,
  *   dK = scale dS^T Q.
- * Sums over keys belong to a query and are made by its warp, sums over queries to a key.
- */
+ * Sums over keys belong to a query and are made by its warp, sums over queries to a
+ * key. */
 #include "kernels/cuda/attention.cuh"
 #include "kernels/cuda/cuda.cuh"
 

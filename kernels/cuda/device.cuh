@@ -20,8 +20,8 @@
 #include <math.h>
 #include "kernels/backend.h"
 
-/* Ends the process: what fails here is a broken device or a bug, and ops return nothing.
- */
+/* Ends the process: what fails here is a broken device or a bug, and ops return
+ * nothing. */
 void cuda_must(cudaError_t status, const char *what);
 
 #ifdef __CUDACC__

@@ -168,8 +168,7 @@ static size_t workspace_bytes(void *device, enum op op, const struct op_args *sh
     }
 }
 
-/* -------------------------------------------------------------------------- the table
- */
+/* ---- the table ---- */
 
 static char variant[320];
 static struct cuda_device device;

@@ -1,5 +1,5 @@
-/* lib/config/conf.c - see conf.h: files, places and messages; the two readers are in conf_yaml.c
- * and conf_json.c. */
+/* lib/config/conf.c - see conf.h: files, places and messages; the two readers are in
+ * conf_yaml.c and conf_json.c. */
 #include "lib/config/conf.h"
 #include "lib/config/conf_parts.h"
 #include "lib/fs.h"

@@ -1,5 +1,5 @@
-/* lib/config/conf.h - configuration files: YAML (libyaml) or JSON (jansson) into one json_t
- * tree, with places for messages.
+/* lib/config/conf.h - configuration files: YAML (libyaml) or JSON (jansson) into one
+ * json_t tree, with places for messages.
  *
  * YAML scalars follow the 1.2 core schema, resolved here because libyaml gives text only:
  * `1e-4` is a number, `no`, `off`, `yes` are strings, no base 60, no time stamps.

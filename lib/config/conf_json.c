@@ -1,5 +1,5 @@
-/* lib/config/conf_json.c - JSON configuration files: jansson reads and judges, a second walk
- * over the text, now known to be valid, finds the places. */
+/* lib/config/conf_json.c - JSON configuration files: jansson reads and judges, a second
+ * walk over the text, now known to be valid, finds the places. */
 #include "lib/config/conf_parts.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -2,8 +2,8 @@
  * places.
  *
  * Places are kept by path text. Paths over CONF_PATH_MAX bytes are not remembered (their
- * nearest ancestor answers for them), so that hostile input cannot make the table large.
- */
+ * nearest ancestor answers for them), so that hostile input cannot make the table
+ * large. */
 #ifndef LIB_CONFIG_CONF_PARTS_H
 #define LIB_CONFIG_CONF_PARTS_H
 

@@ -1,4 +1,5 @@
-/* lib/config/conf_yaml.c - YAML events of libyaml into a json_t tree, one pass, with limits.
+/* lib/config/conf_yaml.c - YAML events of libyaml into a json_t tree, one pass, with
+ * limits.
  *
  * Recursion follows the nesting of the file, at most CONF_DEPTH_MAX deep. Every function
  * that reads a node returns a new reference, or NULL with the message set. */

@@ -1,5 +1,5 @@
-/* lib/config/opt.h - option tables: one row per option drives flags, trial keys, sweep keys,
- * help and documentation.
+/* lib/config/opt.h - option tables: one row per option drives flags, trial keys, sweep
+ * keys, help and documentation.
  *
  * A table is an array of struct opt_def (made from a .def file or written in place). The
  * same functions read the values from a command line, from `key=value` words and from a
@@ -56,10 +56,10 @@ struct opt_table {
     size_t count;
 };
 
-const struct opt_def *opt_find(const struct opt_table *t,
-                               const char *key); /* key or alias; '-' equals '_' */
-const char *opt_nearest(const struct opt_table *t,
-                        const char *key); /* NULL: nothing near */
+/* Key or alias; '-' equals '_' */
+const struct opt_def *opt_find(const struct opt_table *t, const char *key);
+/* NULL: nothing near */
+const char *opt_nearest(const struct opt_table *t, const char *key);
 /* Checks one value and returns it in its normal form (a new reference; ints widened to
  * floats, choice aliases replaced), or NULL with a message without place ("rank must
  * be 1..4096, got 0"). null passes for options that are not required. */

@@ -1,4 +1,5 @@
-/* lib/config/opt_check.c - see opt.h: values checked against a row and put into normal form. */
+/* lib/config/opt_check.c - see opt.h: values checked against a row and put into normal
+ * form. */
 #include "lib/config/opt.h"
 #include "lib/config/opt_parts.h"
 #include "lib/json.h"

@@ -12,8 +12,8 @@
 
 typedef void (*pool_fn)(void *ctx, size_t begin, size_t end, int thread);
 
-void pool_start(
-    int threads); /* 0: as many as cores, or PEFTLAB_THREADS; a second call is ignored */
+/* 0: as many as cores, or PEFTLAB_THREADS; a second call is ignored */
+void pool_start(int threads);
 int pool_threads(void); /* starts the pool if need be */
 /* Threads that the pool has, or would have if it started now; starts nothing. */
 int pool_size(void);

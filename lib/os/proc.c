@@ -1,5 +1,5 @@
-/* lib/os/proc.c - see proc.h: children, signals and clocks. Facts about the machine are in
- * proc_info.c. */
+/* lib/os/proc.c - see proc.h: children, signals and clocks. Facts about the machine are
+ * in proc_info.c. */
 #include "lib/os/proc.h"
 #include "lib/mem.h"
 #include <errno.h>

@@ -16,15 +16,15 @@
 int proc_spawn(char *const argv[], char *const env[], const char *log_path,
                bool die_with_parent, pid_t *pid, struct err *err);
 /* Runs argv to its end with `input` on stdin (may be NULL); stdout into `out`, stderr
- * into `errors` (either may be NULL). *status gets the exit status, 128 + n for a signal.
- */
+ * into `errors` (either may be NULL). *status gets the exit status, 128 + n for a
+ * signal. */
 int proc_run(char *const argv[], const char *input, size_t input_len, struct buf *out,
              struct buf *errors, int *status, struct err *err);
 /* Non-blocking: 1 ended (*status as above), 0 still running, negative error. */
 int proc_poll(pid_t pid, int *status);
-bool proc_alive(pid_t pid,
-                uint64_t start_ticks); /* the same process, not a reuse of its number */
-uint64_t proc_start_ticks(pid_t pid);  /* field 22 of /proc/PID/stat, 0 when gone */
+/* The same process, not a reuse of its number */
+bool proc_alive(pid_t pid, uint64_t start_ticks);
+uint64_t proc_start_ticks(pid_t pid); /* field 22 of /proc/PID/stat, 0 when gone */
 const char *proc_boot_id(void);
 const char *proc_host(void);
 
@@ -41,8 +41,8 @@ void proc_catch_signals(void);
 int proc_signals(int *last);
 
 double clock_mono_s(void); /* CLOCK_MONOTONIC */
-int64_t clock_wall_ms(
-    void); /* Unix time; PEFTLAB_NOW_MS in the environment replaces it (tests) */
+/* Unix time; PEFTLAB_NOW_MS in the environment replaces it (tests) */
+int64_t clock_wall_ms(void);
 /* CLOCK_MONOTONIC, the same for all processes of a boot; PEFTLAB_MONO_MS, else
  * PEFTLAB_NOW_MS replaces it. */
 int64_t clock_mono_ms(void);

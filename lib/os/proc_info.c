@@ -24,8 +24,8 @@ static char *read_text(const char *path)
     return buf_detach(&b, NULL);
 }
 
-/* What follows "name" and blanks or a colon at the start of a line; NULL: no such line.
- */
+/* What follows "name" and blanks or a colon at the start of a line; NULL: no such
+ * line. */
 static const char *line_value(const char *text, const char *name)
 {
     size_t n = strlen(name);

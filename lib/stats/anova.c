@@ -70,8 +70,8 @@ static int grid_init(struct grid *g, const size_t *levels, const double *y, size
         g->level_count[k] = n;
         for (size_t r = 0; r < rows; r++)
             g->cell[r] = g->cell[r] * n + number[r];
-        /* No more cells than rows, or the grid has holes; this also bounds the product.
-         */
+        /* No more cells than rows, or the grid has holes; this also bounds the
+         * product. */
         g->cells = n && g->cells <= rows ? g->cells * n : rows + 1;
         if (n < 2)
             err_set(err, ERR_CONFIG, "analysis of variance: factor %zu has %zu level%s",

@@ -2,11 +2,10 @@
  * analysis of variance of a balanced full factorial with replicates.
  *
  * Each term (a set of factors) has SS = sum over cells of (marginal mean - grand mean)^2
- * less the SS of its subsets; error: replicates within cells. Effect size
- * omega^2 = (SS - df MSE) / (SS_total + MSE), which is not cut at 0: a term that explains
- * less than chance shows as negative. Without replicates there is no MSE: F, p and
- * omega^2 are NaN, sums of squares stay; where replicates never differ F and p are NaN.
- */
+ * less the SS of its subsets; error: replicates within cells. Effect size omega^2 = (SS -
+ * df MSE) / (SS_total + MSE), which is not cut at 0: a term that explains less than
+ * chance shows as negative. Without replicates there is no MSE: F, p and omega^2 are NaN,
+ * sums of squares stay; where replicates never differ F and p are NaN. */
 #ifndef LIB_STATS_ANOVA_H
 #define LIB_STATS_ANOVA_H
 

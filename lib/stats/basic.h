@@ -1,7 +1,7 @@
-/* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests of
- * two configurations, adjustments. Subjects of their own: dist.h (distributions), rankings.h
- * (several configurations), anova.h, importance.h, fronts.h, knee.h, bootstrap.h, sizes.h;
- * docs/statistics.md lists all.
+/* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests
+ * of two configurations, adjustments. Subjects of their own: dist.h (distributions),
+ * rankings.h (several configurations), anova.h, importance.h, fronts.h, knee.h,
+ * bootstrap.h, sizes.h; docs/statistics.md lists all.
  *
  * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
  * Degenerate input gives NaN for what cannot be known, never a made-up number: a spread
@@ -18,8 +18,8 @@ double stat_sd(const double *x, size_t n); /* n - 1 */
 double stat_median(const double *x, size_t n);
 /* The k-th smallest, k from 1; NaN for k outside 1..n or a NaN among x. */
 double stat_order_statistic(const double *x, size_t n, size_t k);
-double stat_quantile(const double *x, size_t n,
-                     double q); /* linear between order statistics (type 7) */
+/* Linear between order statistics (type 7) */
+double stat_quantile(const double *x, size_t n, double q);
 
 struct stat_interval {
     double low, high;
@@ -45,8 +45,7 @@ struct stat_test {
     double diff;             /* mean(a) - mean(b) */
     double se, df, t, p;     /* two-sided */
     struct stat_interval ci; /* 95 % of diff */
-    double p_tost; /* equivalence within (-delta, delta): the larger of the two one-sided
-                      p */
+    double p_tost; /* equivalence within (-delta, delta): larger of both one-sided p */
     double dz;     /* effect size with Hedges' factor, paired only */
     size_t n;
 };
@@ -56,7 +55,7 @@ struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_
 /* Exact McNemar test on b and c discordant items: min(1, 2 P(Bin(b + c, 1/2) <= min)). */
 double stat_mcnemar_p(size_t b, size_t c);
 double stat_sign_flip_p(const double *d, size_t n); /* exact, n <= 16 */
-void stat_holm(const double *p, double *adjusted,
-               size_t n); /* NaN entries are left out and stay NaN */
+/* NaN entries are left out and stay NaN */
+void stat_holm(const double *p, double *adjusted, size_t n);
 
 #endif

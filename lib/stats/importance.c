@@ -105,8 +105,8 @@ static void numeric_density(const double *counts, size_t cells, double n, double
     add_normal(out, cells, (double)(cells - 1) / 2, (double)cells, 1 / (n + 1));
 }
 
-/* Kernels of (1 + 1/m at the choice, 1/m elsewhere), m = choices that were hit + prior.
- */
+/* Kernels of (1 + 1/m at the choice, 1/m elsewhere), m = choices that were hit +
+ * prior. */
 static void categorical_density(const double *counts, size_t cells, double n, double *out)
 {
     double kernels = 1;

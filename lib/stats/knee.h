@@ -1,5 +1,6 @@
-/* lib/stats/knee.h - how much is enough: the knee of score against a cost or a rank by the
- * one-standard-error rule (Breiman et al. 1984), and what more tries would have brought. */
+/* lib/stats/knee.h - how much is enough: the knee of score against a cost or a rank by
+ * the one-standard-error rule (Breiman et al. 1984), and what more tries would have
+ * brought. */
 #ifndef LIB_STATS_KNEE_H
 #define LIB_STATS_KNEE_H
 

@@ -1,16 +1,16 @@
-/* report/advise/priors.h - what is known of methods before anything is measured: claims with
- * scope, source and strength, from report/data/priors.json (built in).
+/* report/advise/priors.h - what is known of methods before anything is measured: claims
+ * with scope, source and strength, from report/data/priors.json (built in).
  *
  * A claim compares methods: `better` has the higher, lower or equal `metric` than
  * `worse`; PRIOR_ADVICE compares nothing. The lists are method names of
- * runner/nn/peft/methods.def and its presets, "lora|ia3"; better_with and worse_with narrow
- * them to trials with these parameters. `metric` is "quality" (what a report judges by)
- * or a key of the store. A claim speaks for its scope alone: outside of it the word is
- * PRIOR_OUTSIDE, never agreement.
+ * runner/nn/peft/methods.def and its presets, "lora|ia3"; better_with and worse_with
+ * narrow them to trials with these parameters. `metric` is "quality" (what a report
+ * judges by) or a key of the store. A claim speaks for its scope alone: outside of it the
+ * word is PRIOR_OUTSIDE, never agreement.
  *
  * `defaults` are situations with what to take first and what to avoid (the matrix of
- * reference/report-and-cost 6.2); report/advise/advise.c knows their conditions. Everything
- * borrows from the file's tree. */
+ * reference/report-and-cost 6.2); report/advise/advise.c knows their conditions.
+ * Everything borrows from the file's tree. */
 #ifndef REPORT_ADVISE_PRIORS_H
 #define REPORT_ADVISE_PRIORS_H
 

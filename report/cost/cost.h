@@ -1,5 +1,5 @@
-/* report/cost/cost.h - what training and serving cost: measured on this machine, predicted for
- * the GPUs of the catalogue (reference report-and-cost.md, section 3).
+/* report/cost/cost.h - what training and serving cost: measured on this machine,
+ * predicted for the GPUs of the catalogue (reference report-and-cost.md, section 3).
  *
  * This machine (cost.c): a trial pays for the threads it used, at a price per core and
  * hour that the user states (the default is an assumption, see docs/report.md), or for

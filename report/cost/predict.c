@@ -34,8 +34,8 @@ double forward_flops(const struct report *r)
 
 /* ---- calibration ---- */
 
-/* A run's share of the peak, of `gpu` for runs on it, else of the machine's measured one.
- */
+/* A run's share of the peak, of `gpu` for runs on it, else of the machine's measured
+ * one. */
 static double share_of(const struct report *r, const struct report_trial *t,
                        const struct gpu *gpu)
 {

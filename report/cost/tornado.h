@@ -1,6 +1,6 @@
 /* report/cost/tornado.h - which input moves the cost most: a month of serving where an
- * SLA file gives the load, else a training run on the cheapest GPU that fits (predicted).
- */
+ * SLA file gives the load, else a training run on the cheapest GPU that fits
+ * (predicted). */
 #ifndef REPORT_COST_TORNADO_H
 #define REPORT_COST_TORNADO_H
 

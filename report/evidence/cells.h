@@ -1,5 +1,5 @@
-/* report/evidence/cells.h - the selection matrix: for every column (situation) the verdict among
- * groups, and for every group the trials of its best variant.
+/* report/evidence/cells.h - the selection matrix: for every column (situation) the
+ * verdict among groups, and for every group the trials of its best variant.
  *
  * settings.c decides what is measured by: the metric, the metric to select on, the goal,
  * the smallest difference that matters. */

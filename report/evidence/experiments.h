@@ -3,12 +3,14 @@
  * Value = expected value of sample information, in units of the metric: how much better
  * the choice is on average after the experiment than now. With a normal belief about the
  * difference d of the leader to a rival (mean d, standard error e) and n more seeds
- * beside the m there are, the difference will be re-estimated with a spread of s = e
- * sqrt(n / (n + m))          (its preposterior standard deviation) and the choice gains s
- * phi(d / s) - d Phi(-d / s) (unit normal loss; Raiffa and Schlaifer 1961). An experiment
- * on what was never run has e from the spread between groups and s = e. Rank: value per
- * USD of training, per trial where no price is known. What cannot be valued so (a second
- * environment, a wider range) stands without rank. */
+ * beside the m there are, the difference will be re-estimated with a spread of
+ *
+ *   s = e sqrt(n / (n + m))    (its preposterior standard deviation)
+ *
+ * and the choice gains s phi(d / s) - d Phi(-d / s) (unit normal loss; Raiffa and
+ * Schlaifer 1961). An experiment on what was never run has e from the spread between
+ * groups and s = e. Rank: value per USD of training, per trial where no price is known.
+ * What cannot be valued so (a second environment, a wider range) stands without rank. */
 #ifndef REPORT_EVIDENCE_EXPERIMENTS_H
 #define REPORT_EVIDENCE_EXPERIMENTS_H
 

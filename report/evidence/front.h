@@ -1,5 +1,5 @@
-/* report/evidence/front.h - who is on the front of score against what it costs, and how sure that
- * is.
+/* report/evidence/front.h - who is on the front of score against what it costs, and how
+ * sure that is.
  *
  * Costs are compared as ratios (their logarithm), as memory, time and USD are. A point is
  * off the front when another is no worse in either by more than what matters and better

@@ -1,5 +1,5 @@
-/* report/evidence/importance.h - which parameter moves the score, within one group of the main
- * column (the group with most trials).
+/* report/evidence/importance.h - which parameter moves the score, within one group of the
+ * main column (the group with most trials).
  *
  * A balanced full factorial with replicates: omega^2 of every main effect and interaction
  * with percentile intervals (lib/stats/anova.h). Else, from IMPORTANCE_LEAST trials on,

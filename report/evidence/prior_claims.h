@@ -1,4 +1,5 @@
-/* report/evidence/prior_claims.h - what was known beforehand (priors.h) held against what was measured.
+/* report/evidence/prior_claims.h - what was known beforehand (priors.h) held against what
+ * was measured.
  *
  * A claim that compares two methods is measured in a column where both sides have good
  * trials, between the two configurations that are most alike: they differ in the claim's

@@ -1,10 +1,10 @@
-/* report/evidence/rank_alpha.h - rank, alpha and target modules of one group: the cells behind the
- * heatmap and the ladder of targets.
+/* report/evidence/rank_alpha.h - rank, alpha and target modules of one group: the cells
+ * behind the heatmap and the ladder of targets.
  *
  * A cell is a (rank, alpha, target modules) at its best other settings by the selection
  * metric. Alpha alone confounds, so each cell carries its effective scale: alpha / rank,
- * or alpha / sqrt(rank) under rsLoRA. Cells are judged like configurations (verdict.h).
- */
+ * or alpha / sqrt(rank) under rsLoRA. Cells are judged like configurations
+ * (verdict.h). */
 #ifndef REPORT_EVIDENCE_RANK_ALPHA_H
 #define REPORT_EVIDENCE_RANK_ALPHA_H
 

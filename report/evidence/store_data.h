@@ -1,8 +1,8 @@
-/* report/evidence/store_data.h - what a report is about: trials read from the store, and how they are
- * grouped.
+/* report/evidence/store_data.h - what a report is about: trials read from the store, and
+ * how they are grouped.
  *
- * The store is read through its views alone (tracker/store/store.h). A trial's numbers stay a
- * JSON object {"eval/accuracy": 0.8}; NaN is the word "NaN" there.
+ * The store is read through its views alone (tracker/store/store.h). A trial's numbers
+ * stay a JSON object {"eval/accuracy": 0.8}; NaN is the word "NaN" there.
  *
  * Three labels place a trial in the matrix:
  *   column   the situation: training rows, with task, model and training file where

@@ -1,5 +1,5 @@
-/* report/evidence/strength.h - how much the trials can carry: what the evidence section prints and
- * what the threats are judged by. */
+/* report/evidence/strength.h - how much the trials can carry: what the evidence section
+ * prints and what the threats are judged by. */
 #ifndef REPORT_EVIDENCE_STRENGTH_H
 #define REPORT_EVIDENCE_STRENGTH_H
 
@@ -23,7 +23,8 @@ size_t evidence_leaks(const struct report *r);
 /* Different files (by hash) that trials of the main column were judged on; 0: unknown. */
 size_t evidence_test_files(const struct report *r);
 
-/* Trials of the column per environment block (store_data.h, machines); SIZE_MAX: of all. */
+/* Trials of the column per environment block (store_data.h, machines); SIZE_MAX: of
+ * all. */
 void evidence_blocks(const struct report *r, size_t column, size_t *trials);
 size_t evidence_block_count(const struct report *r, size_t column);
 /* Whether two cells have trials in a common block: else they differ in more than their

@@ -1,4 +1,5 @@
-/* report/evidence/verdict.c - see verdict.h. Scores are turned so that higher is better. */
+/* report/evidence/verdict.c - see verdict.h. Scores are turned so that higher is
+ * better. */
 #include "report/evidence/verdict.h"
 #include "lib/mem.h"
 #include <math.h>

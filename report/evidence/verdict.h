@@ -1,5 +1,5 @@
-/* report/evidence/verdict.h - what may be said about configurations: better, equivalent or
- * undecided; the best, and what is tied with it.
+/* report/evidence/verdict.h - what may be said about configurations: better, equivalent
+ * or undecided; the best, and what is tied with it.
  *
  * The rules are those of golden/verdicts/README.md (alpha .05), with "variant" where they
  * say learning rate: a configuration tried in several variants stands for itself at the

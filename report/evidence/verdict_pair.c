@@ -1,4 +1,5 @@
-/* report/evidence/verdict_pair.c - the test of one pair (verdict.h, rule 2 and single runs). */
+/* report/evidence/verdict_pair.c - the test of one pair (verdict.h, rule 2 and single
+ * runs). */
 #include "lib/mem.h"
 #include "report/evidence/verdict.h"
 #include <math.h>

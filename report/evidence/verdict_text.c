@@ -1,4 +1,5 @@
-/* report/evidence/verdict_text.c - verdicts as words and JSON, and what would settle them. */
+/* report/evidence/verdict_text.c - verdicts as words and JSON, and what would settle
+ * them. */
 #include "lib/json.h"
 #include "report/evidence/verdict.h"
 #include <math.h>

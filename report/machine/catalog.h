@@ -1,4 +1,5 @@
-/* report/machine/catalog.h - GPUs and their prices: data files with a source and a date per row.
+/* report/machine/catalog.h - GPUs and their prices: data files with a source and a date
+ * per row.
  *
  * report/data/gpus.json and report/data/prices.json are built in; --gpus FILE and
  * --prices FILE replace them. A price is usd_per_gpu_hour of one vendor, tier and day

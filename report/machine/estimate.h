@@ -1,5 +1,5 @@
-/* report/machine/estimate.h - memory, compute and time of fine-tuning a base that is not here, by
- * formula; always predicted, never measured.
+/* report/machine/estimate.h - memory, compute and time of fine-tuning a base that is not
+ * here, by formula; always predicted, never measured.
  *
  * Two stacks give the two ends of a range:
  *   lean   fused kernels: what cannot be recomputed cheaply is kept, the loss is taken in

@@ -1,5 +1,5 @@
-/* report/machine/machine.h - what a user means by "2xa100-40": a GPU of the catalogue and how
- * many.
+/* report/machine/machine.h - what a user means by "2xa100-40": a GPU of the catalogue and
+ * how many.
  *
  * Upper case, blanks and punctuation are not minded, "gb" may be left out: "a100-40",
  * "A100 40GB", "4090", "4xl40s". A name that fits several GPUs ("a100") is an error that

@@ -1,4 +1,5 @@
-/* report/page/html.h - building the page: everything that comes from outside is escaped here.
+/* report/page/html.h - building the page: everything that comes from outside is escaped
+ * here.
  *
  * Text goes through html_text (control characters and bad UTF-8 are replaced, & < > " '
  * escaped); html_raw is for markup written in the source. A NULL or empty class is left

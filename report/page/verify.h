@@ -1,5 +1,5 @@
-/* report/page/verify.h - a page that can be checked: its content as data, and a seal over all
- * of it.
+/* report/page/verify.h - a page that can be checked: its content as data, and a seal over
+ * all of it.
  *
  * The page carries its JSON (report_json and what the store rows are found again by) in a
  * <template>, which browsers neither show nor run: compact, with < > & written as \u003c

@@ -1,5 +1,5 @@
-/* report/plots/axis.h - ranges, tics and label places of plots, computed here because gnuplot
- * only estimates what text needs. */
+/* report/plots/axis.h - ranges, tics and label places of plots, computed here because
+ * gnuplot only estimates what text needs. */
 #ifndef REPORT_PLOTS_AXIS_H
 #define REPORT_PLOTS_AXIS_H
 
@@ -12,8 +12,8 @@ struct axis {
 
 void axis_init(struct axis *a);
 void axis_include(struct axis *a, double v); /* NaN is skipped */
-/* Pads by `share` of the range and picks a log scale where values span 8 times or more.
- */
+/* Pads by `share` of the range and picks a log scale where values span 8 times or
+ * more. */
 void axis_close(struct axis *a, double share, bool may_log);
 double axis_share(const struct axis *a, double v); /* 0 at low, 1 at high */
 /* "set xrange ..." with tics; unit text is for the label in the script. */

@@ -1,5 +1,5 @@
-/* report/plots/fleet_cost.c - USD per 1,000 requests against the load, for replicas merged per
- * task, one shared base, and the cheapest cut between the two. */
+/* report/plots/fleet_cost.c - USD per 1,000 requests against the load, for replicas
+ * merged per task, one shared base, and the cheapest cut between the two. */
 #include "lib/mem.h"
 #include "report/page/words.h"
 #include "report/plots/axis.h"

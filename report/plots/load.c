@@ -1,6 +1,6 @@
 /* report/plots/load.c - response time against the load of the service: p50, p95, p99 of
- * the best configuration, the limits, the planned peak and where the first limit breaks.
- */
+ * the best configuration, the limits, the planned peak and where the first limit
+ * breaks. */
 #include "lib/mem.h"
 #include "report/cost/cost.h"
 #include "report/page/words.h"

@@ -1,4 +1,5 @@
-/* report/plots/plot.c - see plot.h: building scripts, running gnuplot, writing figures. */
+/* report/plots/plot.c - see plot.h: building scripts, running gnuplot, writing
+ * figures. */
 #include "report/plots/plot.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"

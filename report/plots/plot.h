@@ -1,4 +1,5 @@
-/* report/plots/plot.h - figures: a takeaway, a picture drawn by gnuplot, the data as a table.
+/* report/plots/plot.h - figures: a takeaway, a picture drawn by gnuplot, the data as a
+ * table.
  *
  * A plot is one file and one row in plots.def. Its `draw` fills a figure: a gnuplot
  * script of fixed text and numbers, and labels. Nothing from the store reaches gnuplot

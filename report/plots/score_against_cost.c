@@ -1,5 +1,5 @@
-/* report/plots/score_against_cost.c - score against peak memory and against latency: the best
- * configuration of each group with intervals, all others faint. */
+/* report/plots/score_against_cost.c - score against peak memory and against latency: the
+ * best configuration of each group with intervals, all others faint. */
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/evidence/front.h"

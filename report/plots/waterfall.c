@@ -1,5 +1,6 @@
-/* report/plots/waterfall.c - where the cost of a training run comes from: set-up, training
- * and evaluation of the best configuration, each bar on top of the one before. */
+/* report/plots/waterfall.c - where the cost of a training run comes from: set-up,
+ * training and evaluation of the best configuration, each bar on top of the one
+ * before. */
 #include "lib/mem.h"
 #include "report/cost/cost.h"
 #include "report/page/words.h"

@@ -1,5 +1,5 @@
-/* report/sections/appendix.c - what is needed to check and repeat: commands, environments,
- * hashes, seeds, failures, formulas, prices, every trial. */
+/* report/sections/appendix.c - what is needed to check and repeat: commands,
+ * environments, hashes, seeds, failures, formulas, prices, every trial. */
 #include "report/sections/appendix.h"
 #include "lib/json.h"
 #include "lib/mem.h"

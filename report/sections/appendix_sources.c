@@ -1,5 +1,5 @@
-/* report/sections/appendix_sources.c - formulas, prices and GPU data of the appendix, with their
- * sources by number. */
+/* report/sections/appendix_sources.c - formulas, prices and GPU data of the appendix,
+ * with their sources by number. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"

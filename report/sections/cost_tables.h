@@ -1,5 +1,5 @@
-/* report/sections/cost_tables.h - the tables of the cost section; its numbers and sentences are in
- * costs.c. */
+/* report/sections/cost_tables.h - the tables of the cost section; its numbers and
+ * sentences are in costs.c. */
 #ifndef REPORT_SECTIONS_COST_TABLES_H
 #define REPORT_SECTIONS_COST_TABLES_H
 

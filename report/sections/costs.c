@@ -1,5 +1,5 @@
-/* report/sections/costs.c - training and serving cost: measured here, predicted for rented
- * GPUs. The tables are in cost_tables.c. */
+/* report/sections/costs.c - training and serving cost: measured here, predicted for
+ * rented GPUs. The tables are in cost_tables.c. */
 #include "lib/json.h"
 #include "report/page/words.h"
 #include "report/sections/cost_tables.h"

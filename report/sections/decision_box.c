@@ -1,5 +1,5 @@
-/* report/sections/decision_box.c - the box at the top: figures of the leader and of the leanest
- * tied with it, service levels, what would flip it, status. */
+/* report/sections/decision_box.c - the box at the top: figures of the leader and of the
+ * leanest tied with it, service levels, what would flip it, status. */
 #include "lib/json.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"

@@ -1,5 +1,5 @@
-/* report/sections/service_levels.c - what the service asks for against what was measured: a word per
- * constraint for the best configuration, and the words of all others. */
+/* report/sections/service_levels.c - what the service asks for against what was measured:
+ * a word per constraint for the best configuration, and the words of all others. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -207,8 +207,8 @@ static json_t *numbers(struct report *r)
 static void word_cell(struct html *h, enum sla_word w)
 {
     html_open(h, "td", word_classes[w]);
-    html_el(h, "span", "word", "%s",
-            w == SLA_AT_RISK ? "at\u00a0risk" : sla_words[w]); /* one line */
+    /* One line */
+    html_el(h, "span", "word", "%s", w == SLA_AT_RISK ? "at\u00a0risk" : sla_words[w]);
     html_close(h, "td");
 }
 

@@ -1,6 +1,6 @@
-/* report/service/capacity.h - arithmetic of what serving and training cost: GPUs for a load, merged
- * adapters against one shared base, spot instances, refreshes. No prices, no catalogue:
- * the caller brings them.
+/* report/service/capacity.h - arithmetic of what serving and training cost: GPUs for a
+ * load, merged adapters against one shared base, spot instances, refreshes. No prices, no
+ * catalogue: the caller brings them.
  *
  * Loads in requests per second, money in USD, times in the unit of the name. Quotients of
  * decimal numbers that come out whole stay whole (a load that fills its GPU exactly needs

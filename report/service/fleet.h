@@ -1,7 +1,7 @@
-/* report/service/fleet.h - serving several tasks from one base: a merged replica set per task,
- * one shared set with unmerged adapters, or the heaviest tasks merged and the rest shared
- * (arithmetic: report/service/capacity.h; reference report-and-cost.md 3.6). phi is what an unmerged
- * adapter leaves of the merged capacity. */
+/* report/service/fleet.h - serving several tasks from one base: a merged replica set per
+ * task, one shared set with unmerged adapters, or the heaviest tasks merged and the rest
+ * shared (arithmetic: report/service/capacity.h; reference report-and-cost.md 3.6). phi
+ * is what an unmerged adapter leaves of the merged capacity. */
 #ifndef REPORT_SERVICE_FLEET_H
 #define REPORT_SERVICE_FLEET_H
 

@@ -1,6 +1,6 @@
-/* report/service/queue.h - what a request waits for at a replica: event simulation of a first
- * come, first served queue with Poisson arrivals and the service times that were measured
- * (Lindley's recursion; Kiefer and Wolfowitz's for several servers).
+/* report/service/queue.h - what a request waits for at a replica: event simulation of a
+ * first come, first served queue with Poisson arrivals and the service times that were
+ * measured (Lindley's recursion; Kiefer and Wolfowitz's for several servers).
  *
  * Why not a formula: the approximations of M/G/1 tails are 13-35 % too low for service
  * times as spread as a text model's (reference 3.5). Waits of M/M/c are exact only for

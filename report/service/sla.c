@@ -1,5 +1,5 @@
-/* report/service/sla.c - verdicts, see sla.h: the rule of the words, how many replicas the load
- * needs, one configuration after the other. */
+/* report/service/sla.c - verdicts, see sla.h: the rule of the words, how many replicas
+ * the load needs, one configuration after the other. */
 #include "report/service/sla_parts.h"
 #include "lib/mem.h"
 #include "lib/str.h"

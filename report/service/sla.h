@@ -1,5 +1,6 @@
-/* report/service/sla.h - what a service asks of a configuration (`report --sla FILE`), and
- * whether it holds: a word per constraint, with margin and the load at which it breaks.
+/* report/service/sla.h - what a service asks of a configuration (`report --sla FILE`),
+ * and whether it holds: a word per constraint, with margin and the load at which it
+ * breaks.
  *
  * The file is YAML or JSON of the keys in sla.def, checked by type and range; docs/sla.md
  * explains them. sla_load reads it, sla_judge holds a configuration against it.
@@ -8,11 +9,12 @@
  * bound (one-sided 95 %; section 3.4 of the reference):
  *   meets    the worse bound is within the limit: shown
  *   at risk  the limit lies between the bounds, or the figure is a prediction: cannot
- * tell breaks   the better bound is beyond the limit: shown unknown  not measured, or the
- * sample is too small (p99 needs 299 requests) Worse means larger for latency, cost and
- * memory and smaller for quality, throughput and availability. margin = (limit - worse
- * bound) / limit, turned round for the latter, so that above 0 is good. Overall = the
- * worst word of all.
+ *            tell
+ *   breaks   the better bound is beyond the limit: shown
+ *   unknown  not measured, or the sample is too small (p99 needs 299 requests)
+ * Worse means larger for latency, cost and memory and smaller for quality, throughput and
+ * availability. margin = (limit - worse bound) / limit, turned round for the latter, so
+ * that above 0 is good. Overall = the worst word of all.
  *
  * Latency is what a request sees at the planned peak: waiting and service, by an event
  * simulation of one replica (queue.h) at its share of the peak. */

@@ -1,5 +1,5 @@
-/* report/service/sla_measure.c - how estimate and bounds of each constraint are had, see sla.h.
- */
+/* report/service/sla_measure.c - how estimate and bounds of each constraint are had, see
+ * sla.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
@@ -128,8 +128,8 @@ static double enough_up(double replicas, double peak, double load, double one)
     return availability((size_t)replicas, fleet_replicas(peak, load, 1), one);
 }
 
-/* At least k of n replicas up, failures independent: sum of C(n, i) a^i (1 - a)^(n - i).
- */
+/* At least k of n replicas up, failures independent: sum of C(n, i) a^i (1 - a)^(n -
+ * i). */
 static void enough_replicas(const struct sla_judge *j, struct sla_check *c)
 {
     double one = sla_number(j->sla, "replica_availability");

@@ -1,5 +1,5 @@
-/* report/service/sla_parts.h - what sla.c (sizes replicas, decides) and sla_measure.c (a measure
- * per constraint) share. */
+/* report/service/sla_parts.h - what sla.c (sizes replicas, decides) and sla_measure.c (a
+ * measure per constraint) share. */
 #ifndef REPORT_SERVICE_SLA_PARTS_H
 #define REPORT_SERVICE_SLA_PARTS_H
 

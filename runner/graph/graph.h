@@ -87,7 +87,8 @@ struct g_node {
     int segment; /* of graph_segment; -1: none */
 };
 
-/* Host buffers of a micro-batch, uploaded before a run. */
+/* Host buffers of a micro-batch, uploaded before a run: X(name, rows, added to them). */
+/* clang-format off */
 #define BATCH_SLOTS(X)                                                                   \
     X(ids, ROWS_TOKENS, 0)                                                               \
     X(positions, ROWS_TOKENS, 0)                                                         \
@@ -144,16 +145,16 @@ int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed one
 /* type, prompt (rows that negative ids name): -1 for none */
 int g_embed(struct graph *g, int word, int position, int type, int prompt);
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
-int g_linear(struct graph *g, int x, int weight, int bias,
-             float scale); /* bias: -1 for none */
-void g_linear_onto(struct graph *g, int y, int x, int weight,
-                   float scale); /* y += scale * x W^T */
+/* bias: -1 for none */
+int g_linear(struct graph *g, int x, int weight, int bias, float scale);
+/* y += scale * x W^T */
+void g_linear_onto(struct graph *g, int y, int x, int weight, float scale);
 int g_act(struct graph *g, int x, enum act act);
 int g_dropout(struct graph *g, int x, float p);   /* p == 0, or no training: x itself */
 int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
-int g_colscale(struct graph *g, int x, int scale,
-               int bias); /* x * scale + bias per column; bias: -1 for none */
+/* x * scale + bias per column; bias: -1 for none */
+int g_colscale(struct graph *g, int x, int scale, int bias);
 /* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
  * rows. */
 int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale);
@@ -167,8 +168,8 @@ int g_pick(struct graph *g, int x); /* the rows with labels */
 void graph_segment(struct graph *g, bool open);
 
 /* The loss per row: cross entropy over labels (label smoothing as transformers'
- * LabelSmoother; class_weights: a tensor of 1 x classes, or -1), or one against targets.
- */
+ * LabelSmoother; class_weights: a tensor of 1 x classes, or -1), or one against
+ * targets. */
 struct graph_loss {
     bool against_targets;
     enum target_loss target;

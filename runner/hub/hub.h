@@ -1,4 +1,5 @@
-/* runner/hub/hub.h - models and data sets of a Hugging Face style hub, brought into a folder.
+/* runner/hub/hub.h - models and data sets of a Hugging Face style hub, brought into a
+ * folder.
  *
  * The hub is asked for the list of files of a revision (/api/models/ID/revision/REV
  * ?blobs=true), with the commit that the revision stands for; files then come from that

@@ -54,8 +54,8 @@ void st_drop_pages(const struct st *s, const void *data, size_t bytes);
 
 struct st_writer;
 struct st_writer *st_writer_new(void);
-void st_writer_meta(struct st_writer *w, const char *key,
-                    const char *value); /* {"format": "pt"} is peft's */
+/* {"format": "pt"} is peft's */
+void st_writer_meta(struct st_writer *w, const char *key, const char *value);
 /* Data is borrowed until st_writer_save. */
 void st_writer_add(struct st_writer *w, const char *name, enum dtype dtype, int ndim,
                    const int64_t *shape, const void *data);

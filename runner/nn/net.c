@@ -41,8 +41,8 @@ static bool name_has_no_decay(const char *name)
     return false;
 }
 
-/* Frozen linear weights are prepared for the backend; what is quantised is decided here.
- */
+/* Frozen linear weights are prepared for the backend; what is quantised is decided
+ * here. */
 static void set_specs(struct net *net)
 {
     for (size_t i = 0; i < net->params.count; i++) {

@@ -175,8 +175,8 @@ struct match {
 };
 int added_tokens_parse(const json_t *json, struct tokenizer *t, struct err *err);
 void added_tokens_release(struct added_tokens *a);
-/* Cuts a text at the added tokens of one list; calls `each` for every stretch in order.
- */
+/* Cuts a text at the added tokens of one list; calls `each` for every stretch in
+ * order. */
 void added_tokens_split(const struct added_tokens *a, int normalized,
                         const struct place_char *at, size_t n,
                         void (*each)(void *user, const struct match *m), void *user);
@@ -204,8 +204,8 @@ struct tokenizer {
     int32_t max_length;
 };
 
-/* The type of a part ("what" is for the message); NULL with a message when it has none.
- */
+/* The type of a part ("what" is for the message); NULL with a message when it has
+ * none. */
 const char *part_type(const json_t *json, const char *what, struct err *err);
 int part_unknown(const char *what, const char *type, struct err *err);
 

@@ -30,8 +30,8 @@ int tokenizer_parse(const char *json, size_t len, const char *name,
 void tokenizer_free(struct tokenizer *t);
 int32_t
 tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */
-const char *tokenizer_token(const struct tokenizer *t,
-                            int32_t id); /* NULL when out of range */
+/* NULL when out of range */
+const char *tokenizer_token(const struct tokenizer *t, int32_t id);
 /* pair may be NULL; max_length 0: no truncation, else longest_first on the right. Fills
  * `out` (reused; encoding_release). */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_len,

@@ -1,5 +1,5 @@
-/* runner/train/calibrate.h - how fast this machine multiplies, measured once per process, for
- * predicted times. */
+/* runner/train/calibrate.h - how fast this machine multiplies, measured once per process,
+ * for predicted times. */
 #ifndef RUNNER_TRAIN_CALIBRATE_H
 #define RUNNER_TRAIN_CALIBRATE_H
 

@@ -1,5 +1,5 @@
-/* runner/train/energy.h - energy of the processor packages by RAPL, where Linux lets us read it
- * (/sys/class/powercap/intel-rapl:N/energy_uj; AMD too).
+/* runner/train/energy.h - energy of the processor packages by RAPL, where Linux lets us
+ * read it (/sys/class/powercap/intel-rapl:N/energy_uj; AMD too).
  *
  * Only packages are counted (their cores and memory controllers are parts of them, "psys"
  * would count them twice). A counter wraps at max_energy_range_uj, after minutes to hours

@@ -1,5 +1,5 @@
-/* runner/train/finder.h - names what is not finite first: a trainable parameter, or the op that
- * made the first tensor with a NaN or an infinity in it. */
+/* runner/train/finder.h - names what is not finite first: a trainable parameter, or the
+ * op that made the first tensor with a NaN or an infinity in it. */
 #ifndef RUNNER_TRAIN_FINDER_H
 #define RUNNER_TRAIN_FINDER_H
 

@@ -1,5 +1,5 @@
-/* runner/train/selection.h - which update's parameters are the best so far, and whether to go
- * on, by an evaluation metric.
+/* runner/train/selection.h - which update's parameters are the best so far, and whether
+ * to go on, by an evaluation metric.
  *
  * As transformers: the metric of `metric_for_best_model` at each evaluation; better means
  * strictly better in the metric's own direction (metrics.def); NaN is never better. With

@@ -1,5 +1,5 @@
-/* runner/train/trace.h - what happened at each update: a line of trace.jsonl, and the same in
- * memory.
+/* runner/train/trace.h - what happened at each update: a line of trace.jsonl, and the
+ * same in memory.
  *
  * The trace is the training's memory of its past: what the loop wants to know of earlier
  * updates (losses for the spike rule, times, tokens) it reads from here, so a resumed

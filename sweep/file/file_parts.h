@@ -1,5 +1,5 @@
-/* sweep/file/file_parts.h - what the files that read a sweep file share; for the files of sweep/file
- * only. */
+/* sweep/file/file_parts.h - what the files that read a sweep file share; for the files of
+ * sweep/file only. */
 #ifndef SWEEP_FILE_FILE_PARTS_H
 #define SWEEP_FILE_FILE_PARTS_H
 

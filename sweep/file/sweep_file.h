@@ -1,9 +1,9 @@
 /* sweep/file/sweep_file.h - a sweep file, read and checked.
  *
- * YAML or JSON (lib/config/conf.h). Every section is checked by an option table, so unknown keys
- * come with file, line, column and the nearest known key. W&B sweep files are accepted as
- * they are: nested `parameters` become names with dots, `bayes` is tpe, `run_cap` is
- * budget.max_trials. docs/sweep-file.md is the user's page.
+ * YAML or JSON (lib/config/conf.h). Every section is checked by an option table, so
+ * unknown keys come with file, line, column and the nearest known key. W&B sweep files
+ * are accepted as they are: nested `parameters` become names with dots, `bayes` is tpe,
+ * `run_cap` is budget.max_trials. docs/sweep-file.md is the user's page.
  *
  * A file that has `command` or `program` drives something of the user's; all others
  * drive our trainer, and then each parameter must be a trial key. Values are canonical

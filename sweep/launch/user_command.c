@@ -77,8 +77,8 @@ static void put_interpreter(const struct user_trial *t, json_t *words)
     add_text(words, given && *given ? given : on_path("python") ? "python" : "python3");
 }
 
-/* A name without a slash is a file of the sweep's folder first, a program of PATH then.
- */
+/* A name without a slash is a file of the sweep's folder first, a program of PATH
+ * then. */
 static void put_program(const struct user_trial *t, json_t *words)
 {
     const char *program = json_get_str(t->file, "program", "");

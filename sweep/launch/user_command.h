@@ -11,9 +11,10 @@
  * A command with neither gets --name=value for each parameter at its end.
  *
  * Environment: PEFTLAB_TRIAL, PEFTLAB_RUN_DIR, PEFTLAB_PARAMS_JSON (a file, params.json
- * of the run folder), PEFTLAB_SEED. Metrics come from stdout (sweep/launch/metric_lines.h); both
- * outputs are kept in the run folder, stdout.log and stderr.log. The exit status decides:
- * 0 complete, 71 oom, 75 preempted (goes on later), 79 nan, all others failed. */
+ * of the run folder), PEFTLAB_SEED. Metrics come from stdout
+ * (sweep/launch/metric_lines.h); both outputs are kept in the run folder, stdout.log and
+ * stderr.log. The exit status decides: 0 complete, 71 oom, 75 preempted (goes on later),
+ * 79 nan, all others failed. */
 #ifndef SWEEP_LAUNCH_USER_COMMAND_H
 #define SWEEP_LAUNCH_USER_COMMAND_H
 

@@ -1,4 +1,5 @@
-/* sweep/pruners/pruner.c - the table of rules, their settings, the curve of a seed group. */
+/* sweep/pruners/pruner.c - the table of rules, their settings, the curve of a seed
+ * group. */
 #include "sweep/pruners/pruner.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -141,8 +141,8 @@ void pruner_next(struct pruner *p, const struct curve *curves, size_t count,
 
 #define PRUNER_RUNGS_MAX 64
 
-/* asha: min * eta^(rate + k) while that is not above max. Returns how many, 1 at least.
- */
+/* asha: min * eta^(rate + k) while that is not above max. Returns how many, 1 at
+ * least. */
 int asha_rungs(const struct pruner_settings *s, int64_t out[PRUNER_RUNGS_MAX]);
 /* bands: where W&B's rule looks, increasing; a unit is one report of the metric. */
 int bands_steps(const struct pruner_settings *s, int64_t out[PRUNER_RUNGS_MAX]);

@@ -1,5 +1,5 @@
-/* sweep/pruners/ranking.h - the finished trials of a rung in order; for promotion rules.
- */
+/* sweep/pruners/ranking.h - the finished trials of a rung in order; for promotion
+ * rules. */
 #ifndef SWEEP_PRUNERS_RANKING_H
 #define SWEEP_PRUNERS_RANKING_H
 

@@ -4,9 +4,9 @@
  *  - plain: every trial runs to its end, those tried least often first;
  *  - slices (`interleave: N`): every trial runs an Nth of its updates and parks; those
  *    that are least far come first, so that all curves grow side by side;
- *  - rungs (promotion rules of sweep/pruners/pruner.h): trials park at a rung, and the rule says
- *    which configuration goes on. What has no rung to go to when nothing is left to start
- *    ends as pruned.
+ *  - rungs (promotion rules of sweep/pruners/pruner.h): trials park at a rung, and the
+ *    rule says which configuration goes on. What has no rung to go to when nothing is
+ *    left to start ends as pruned.
  * Stopping rules act on any but the last: after each refresh the curves are judged, and a
  * configuration that is stopped ends as pruned with all its seeds.
  *

@@ -1,4 +1,5 @@
-/* sweep/run/advance_judge.c - curves from the store, and what stopping rules make of them. */
+/* sweep/run/advance_judge.c - curves from the store, and what stopping rules make of
+ * them. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"

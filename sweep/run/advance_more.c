@@ -1,5 +1,5 @@
-/* sweep/run/advance_more.c - trials that come while a sweep runs: a sampler's suggestions,
- * and what others have added to the store. */
+/* sweep/run/advance_more.c - trials that come while a sweep runs: a sampler's
+ * suggestions, and what others have added to the store. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "sweep/run/advance.h"

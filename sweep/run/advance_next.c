@@ -27,8 +27,8 @@ static int64_t slice_end(const struct controller *c, const struct ctl_trial *t)
     return k >= n || t->t->updates <= 0 ? 0 : (t->t->updates * k + n - 1) / n;
 }
 
-/* Least far first, then tried least often (as store_claim does), then the plan's order.
- */
+/* Least far first, then tried least often (as store_claim does), then the plan's
+ * order. */
 static struct ctl_trial *next_waiting(struct controller *c)
 {
     struct ctl_trial *best = NULL;

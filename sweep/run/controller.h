@@ -5,12 +5,13 @@
  * that one trial itself, keeps its lease alive and writes its end. So there is no moment
  * at which a kill -9 loses anything:
  *  - of the controller before, during or after a start: the store does not know of it;
- * the kernel sends SIGTERM to the children, which end as preempted, and the next `sweep
- * run` goes on;
+ *    the kernel sends SIGTERM to the children, which end as preempted, and the next
+ *    `sweep run` goes on;
  *  - of a child before its claim: the trial is still waiting; after it: the run's owner
- * is gone, store_reap says stale and the trial waits again, up to 1 + retry.max losses;
- *  - two controllers may start a child for the same trial; one claim wins, the other
- * child ends with status 75 and nothing is lost but its start.
+ *    is gone, store_reap says stale and the trial waits again, up to 1 + retry.max
+ *    losses;
+ *  - two controllers may start a child for the same trial: one claim wins, the other
+ *    child ends with status 75 and nothing is lost but its start.
  *
  * Only to record what no child can (a trial that does not fit, one that ends again and
  * again without a result, a time limit) the controller claims and ends a run itself, in

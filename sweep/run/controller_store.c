@@ -1,5 +1,5 @@
-/* sweep/run/controller_store.c - the controller's view of the store, and what it tells the
- * user. */
+/* sweep/run/controller_store.c - the controller's view of the store, and what it tells
+ * the user. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
@@ -302,8 +302,8 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     controller_note_metrics(c, t);
 }
 
-/* Predicted seconds of what is left, scaled by how predictions did so far; -1: unknown.
- */
+/* Predicted seconds of what is left, scaled by how predictions did so far; -1:
+ * unknown. */
 static double seconds_left(const struct controller *c)
 {
     double left = 0, now = clock_mono_s();

@@ -1,5 +1,5 @@
-/* sweep/samplers/objectives.h - trials with several objectives in one order, for samplers; fronts and
- * volumes are those of lib/stats/fronts.h. */
+/* sweep/samplers/objectives.h - trials with several objectives in one order, for
+ * samplers; fronts and volumes are those of lib/stats/fronts.h. */
 #ifndef SWEEP_SAMPLERS_OBJECTIVES_H
 #define SWEEP_SAMPLERS_OBJECTIVES_H
 

@@ -1,4 +1,5 @@
-/* sweep/samplers/parzen.h - the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011).
+/* sweep/samplers/parzen.h - the tree-structured Parzen estimator (Bergstra et al.,
+ * NeurIPS 2011).
  *
  * Finished trials are split into the best tenth (at most 25) and the rest; each side's
  * values of one parameter become a mixture of kernels l(x) and g(x); of some candidates

@@ -1,4 +1,5 @@
-/* sweep/samplers/parzen_split.c - the order of finished trials, and the best tenth of them. */
+/* sweep/samplers/parzen_split.c - the order of finished trials, and the best tenth of
+ * them. */
 #include "lib/mem.h"
 #include "sweep/samplers/objectives.h"
 #include "sweep/samplers/parzen.h"

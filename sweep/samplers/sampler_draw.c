@@ -1,5 +1,5 @@
-/* sweep/samplers/sampler_draw.c - single draws: from the distributions, or from the list of a
- * discrete space. */
+/* sweep/samplers/sampler_draw.c - single draws: from the distributions, or from the list
+ * of a discrete space. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "sweep/samplers/sampler_parts.h"

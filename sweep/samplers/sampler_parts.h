@@ -1,5 +1,5 @@
-/* sweep/samplers/sampler_parts.h - what the rows in sweep/samplers/ share; for sweep/sampler*.c
- * and sweep/samplers/ only.
+/* sweep/samplers/sampler_parts.h - what the rows in sweep/samplers/ share; for
+ * sweep/sampler*.c and sweep/samplers/ only.
  *
  * A row fills one choice per drawn parameter; sampler_settle makes a configuration of
  * them (when, expr, exclude, include). The methods that do not adapt go through

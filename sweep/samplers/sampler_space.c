@@ -1,5 +1,5 @@
-/* sweep/samplers/sampler_space.c - what is drawn from: axes, the list of a discrete space, the
- * includes that come first; and how a draw becomes a configuration. */
+/* sweep/samplers/sampler_space.c - what is drawn from: axes, the list of a discrete
+ * space, the includes that come first; and how a draw becomes a configuration. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "sweep/samplers/sampler_parts.h"

@@ -1,7 +1,7 @@
 /* sweep/samplers/sobol_points.h - Sobol's low-discrepancy sequence.
  *
- * Joe and Kuo's direction numbers (sweep/samplers/joe_kuo.def), Gray-code order (Antonov and
- * Saleev, 1979), 32 bits. Unscrambled the first points of two dimensions are (0, 0)
+ * Joe and Kuo's direction numbers (sweep/samplers/joe_kuo.def), Gray-code order (Antonov
+ * and Saleev, 1979), 32 bits. Unscrambled the first points of two dimensions are (0, 0)
  * (1/2, 1/2) (3/4, 1/4) (1/4, 3/4); any 2^k points from a multiple of 2^k on fill the
  * strata of every dimension evenly. A digital shift, one random number to exclusive-or
  * per dimension, keeps that. */

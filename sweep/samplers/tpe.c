@@ -1,5 +1,5 @@
-/* sweep/samplers/tpe.c - random until enough trials have finished, then sweep/samplers/parzen.h, one
- * parameter after the other.
+/* sweep/samplers/tpe.c - random until enough trials have finished, then
+ * sweep/samplers/parzen.h, one parameter after the other.
  *
  * What a step or a logarithm says well enough keeps its scale; other distributions
  * (normal, beta, rounded logarithms that reach 0) are searched on the scale of their own

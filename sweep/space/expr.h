@@ -12,8 +12,8 @@
  * text (at most 4096 bytes, 1000 nodes, depth 64; strings and lists made here are
  * bounded too).
  *
- * Values are canonical (sweep/space/value.h). Messages name the expression; callers add the
- * place. */
+ * Values are canonical (sweep/space/value.h). Messages name the expression; callers add
+ * the place. */
 #ifndef SWEEP_SPACE_EXPR_H
 #define SWEEP_SPACE_EXPR_H
 

@@ -1,5 +1,5 @@
-/* sweep/space/expr_node.h - the parsed form of an expression; for expr.c and expr_parse.c only.
- */
+/* sweep/space/expr_node.h - the parsed form of an expression; for expr.c and expr_parse.c
+ * only. */
 #ifndef SWEEP_SPACE_EXPR_NODE_H
 #define SWEEP_SPACE_EXPR_NODE_H
 

@@ -36,8 +36,8 @@ int sweep_space_expand(const struct sweep_file *f, struct sweep_space *out,
                        struct err *err);
 /* The configurations that a sampler gives without any result: for random and sobol as
  * many as budget.max_trials lets run with every seed (an error when the space has no end
- * and there is no budget), for tpe those of the startup. The counts speak of the draws.
- */
+ * and there is no budget), for tpe those of the startup. The counts speak of the
+ * draws. */
 int sweep_space_sample(const struct sweep_file *f, struct sweep_space *out,
                        struct err *err);
 void sweep_space_release(struct sweep_space *s);

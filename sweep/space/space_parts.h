@@ -1,6 +1,6 @@
-/* sweep/space/space_parts.h - the steps by which choices become a combination (sweep/space/space.h),
- * for the grid and for what samplers draw; for sweep/space*.c and sweep/sampler*.c only.
- */
+/* sweep/space/space_parts.h - the steps by which choices become a combination
+ * (sweep/space/space.h), for the grid and for what samplers draw; for sweep/space*.c and
+ * sweep/sampler*.c only. */
 #ifndef SWEEP_SPACE_SPACE_PARTS_H
 #define SWEEP_SPACE_SPACE_PARTS_H
 

@@ -1,5 +1,5 @@
-/* sweep/status/status_live.c - how far the running trials are, what is best so far, what of the
- * budget is used. */
+/* sweep/status/status_live.c - how far the running trials are, what is best so far, what
+ * of the budget is used. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"

@@ -1,5 +1,5 @@
-/* sweep/status/status_parts.h - parts of what is told of one sweep; for sweep/status*.c and
- * watch.c only. */
+/* sweep/status/status_parts.h - parts of what is told of one sweep; for sweep/status*.c
+ * and watch.c only. */
 #ifndef SWEEP_STATUS_STATUS_PARTS_H
 #define SWEEP_STATUS_STATUS_PARTS_H
 
@@ -16,8 +16,8 @@ json_t *status_rows(struct store *store, const char *sql, int64_t sweep, const c
 json_t *status_metric(struct store *store, int64_t sweep, struct err *err);
 /* [{"limit", "used", "max", "unit"}] of each limit that is set. */
 json_t *status_budget(struct store *store, int64_t sweep, struct err *err);
-/* Why what waits is not started: the sweep was stopped, or its budget is used up; null.
- */
+/* Why what waits is not started: the sweep was stopped, or its budget is used up;
+ * null. */
 json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err *err);
 /* The configuration with the best mean over its complete seeds: {"label", "n", "mean",
  * "low", "high"}, the ends of the 95 % t interval null with one seed. null: none, or more

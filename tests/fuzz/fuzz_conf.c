@@ -1,6 +1,6 @@
 /* Fuzzes both readers of configuration files. The first byte picks the parser. Whatever
- * is accepted must keep the promised limits, have places, and write and read back equal.
- */
+ * is accepted must keep the promised limits, have places, and write and read back
+ * equal. */
 #include "lib/config/conf.h"
 #include "lib/json.h"
 #include <stdlib.h>

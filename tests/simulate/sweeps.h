@@ -1,4 +1,5 @@
-/* tests/simulate/sweeps.h - sweeps with a known truth, judged by report/evidence/verdict.h.
+/* tests/simulate/sweeps.h - sweeps with a known truth, judged by
+ * report/evidence/verdict.h.
  *
  * A scenario says how scores come about; each simulated sweep is a table of trials, and
  * what the verdict says of it is held against the true means:

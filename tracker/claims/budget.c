@@ -1,5 +1,5 @@
-/* tracker/claims/budget.c - see budget.h. Adding up reads the runs of a sweep once per claim,
- * and only where a limit of time is set. */
+/* tracker/claims/budget.c - see budget.h. Adding up reads the runs of a sweep once per
+ * claim, and only where a limit of time is set. */
 #include "tracker/claims/budget.h"
 #include "lib/json.h"
 #include "lib/mem.h"

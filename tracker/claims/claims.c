@@ -1,5 +1,5 @@
-/* tracker/claims/claims.c - who works on a trial: claims, leases, ends, and taking back what was
- * lost.
+/* tracker/claims/claims.c - who works on a trial: claims, leases, ends, and taking back
+ * what was lost.
  *
  * The right to write belongs to the run, not to a process: a run that was reaped is stale
  * for good, and its trial's next attempt is another run. So one look at run.state inside

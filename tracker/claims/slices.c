@@ -1,4 +1,5 @@
-/* tracker/claims/slices.c - trials that run in slices, and trials that are stopped for good.
+/* tracker/claims/slices.c - trials that run in slices, and trials that are stopped for
+ * good.
  *
  * A slice is a run with an until_step. One that parked there ended as preempted with exit
  * code 0 (a run that was stopped on its way has another), and its trial may be claimed

@@ -1,4 +1,5 @@
-/* tracker/exchange/exchange.h - trials as JSON objects: how they leave a store and come into one.
+/* tracker/exchange/exchange.h - trials as JSON objects: how they leave a store and come
+ * into one.
  *
  * One object is one line of `peftlab export`. The first is {"type": "peftlab", "version":
  * 1}; then come experiments and sweeps, then trials, each with its runs and all their

@@ -1,4 +1,5 @@
-/* tracker/exchange/import_run.c - runs, their values, events and artifacts, into a store. */
+/* tracker/exchange/import_run.c - runs, their values, events and artifacts, into a
+ * store. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"

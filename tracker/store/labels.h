@@ -1,7 +1,6 @@
-/* tracker/store/labels.h - what users write on trials and sweeps: tags (key and value, one
- * value per key) and notes (any text). Anything may be tagged at any time, also while it
- * runs.
- */
+/* tracker/store/labels.h - what users write on trials and sweeps: tags (key and value,
+ * one value per key) and notes (any text). Anything may be tagged at any time, also while
+ * it runs. */
 #ifndef TRACKER_STORE_LABELS_H
 #define TRACKER_STORE_LABELS_H
 

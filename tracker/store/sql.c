@@ -1,4 +1,5 @@
-/* tracker/store/sql.c - statements, arguments and transactions of a store; see store_priv.h. */
+/* tracker/store/sql.c - statements, arguments and transactions of a store; see
+ * store_priv.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "tracker/store/store_priv.h"

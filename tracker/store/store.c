@@ -151,8 +151,8 @@ static int connect(struct store *s, unsigned flags, struct err *err)
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     s->writable = !reader;
     rc = store_script(s, connection_setup, err);
-    sqlite3_wal_hook(s->db, remember_wal_pages,
-                     s); /* after: autocheckpoint uses it too */
+    /* After: autocheckpoint uses it too */
+    sqlite3_wal_hook(s->db, remember_wal_pages, s);
     if (rc == 0 && reader)
         rc = store_script(s, "PRAGMA query_only = ON", err);
     return rc;

@@ -1,5 +1,5 @@
-/* tracker/store/store.h - the one SQLite file that experiments, sweeps, trials, runs and their
- * numbers live in.
+/* tracker/store/store.h - the one SQLite file that experiments, sweeps, trials, runs and
+ * their numbers live in.
  *
  * Words: an experiment holds sweeps and trials; a trial is one resolved configuration
  * with one seed; a run is one attempt at a trial. (sweep, key, seed) is unique, so adding
@@ -44,8 +44,8 @@ enum trial_state {
 };
 const char *trial_state_name(enum trial_state s);
 int trial_state_from_name(const char *name); /* -1: unknown */
-bool trial_state_is_final(
-    enum trial_state s); /* complete, pruned, failed, oom, nan, timeout, cancelled */
+/* Complete, pruned, failed, oom, nan, timeout, cancelled */
+bool trial_state_is_final(enum trial_state s);
 
 struct store;
 
@@ -56,8 +56,8 @@ const char *store_path(const struct store *s);
 /* --store, then PEFTLAB_STORE, then ./peftlab.db. Newly allocated. */
 char *store_default_path(const char *flag);
 
-int store_experiment(struct store *s, const char *name, int64_t *id,
-                     struct err *err); /* finds or creates */
+/* Finds or creates */
+int store_experiment(struct store *s, const char *name, int64_t *id, struct err *err);
 
 /* A sweep is named within its experiment; adding it again with the same name returns the
  * same id. `file` is the sweep file's tree as JSON, base_dir where its relative paths
@@ -69,8 +69,8 @@ int store_sweep_file(struct store *s, int64_t sweep, json_t **file, struct err *
 /* Finds by number ("3") or name; ERR_NOINPUT with the nearest name. */
 int store_find_sweep(struct store *s, const char *name_or_id, int64_t *id,
                      struct err *err);
-int store_sweep_stop(struct store *s, int64_t sweep, bool stop,
-                     struct err *err); /* asks claims to cease (or lifts it) */
+/* Asks claims to cease (or lifts it) */
+int store_sweep_stop(struct store *s, int64_t sweep, bool stop, struct err *err);
 int store_sweep_stopped(struct store *s, int64_t sweep, bool *stopped, struct err *err);
 
 struct trial_row {
@@ -114,8 +114,8 @@ int store_claim(struct store *s, int64_t sweep, int64_t only, int64_t lease_ms,
 /* The folder given to a run, "ROOT/trial-ID/attempt-N", not made yet. Newly allocated;
  * NULL with an error when there is none. */
 char *store_run_dir(struct store *s, int64_t run, struct err *err);
-/* The process that does the work takes over the lease (a child started by the claimer).
- */
+/* The process that does the work takes over the lease (a child started by the
+ * claimer). */
 int store_run_adopt(struct store *s, int64_t run, int64_t lease_ms, struct err *err);
 /* Extends the lease. *stop gets whether the trial was asked to stop. ERR_BUSY when the
  * lease was lost. */

@@ -1,5 +1,5 @@
-/* tracker/store/store_priv.h - what the files of the store share: the handle, its transactions,
- * its statements.
+/* tracker/store/store_priv.h - what the files of the store share: the handle, its
+ * transactions, its statements.
  *
  * A store belongs to one thread of one process (open it again after fork). Every write is
  *     store_begin ... store_commit, or store_rollback on failure (store_end does both).
@@ -10,8 +10,7 @@
  *
  * Each file keeps its SQL texts in one table `sql[]`; the address of a text is the key of
  * the statement cache, so only texts of static storage may be passed. Arguments are
- * typed: store_exec(s, sql[ADD], ARGS(A_INT(id), A_TEXT(name)), err)
- */
+ * typed: store_exec(s, sql[ADD], ARGS(A_INT(id), A_TEXT(name)), err) */
 #ifndef TRACKER_STORE_STORE_PRIV_H
 #define TRACKER_STORE_STORE_PRIV_H
 

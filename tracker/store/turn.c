@@ -1,5 +1,5 @@
-/* tracker/store/turn.c - whose turn it is to write: an exclusive flock on a file beside the
- * store.
+/* tracker/store/turn.c - whose turn it is to write: an exclusive flock on a file beside
+ * the store.
  *
  * The lock is on a file of its own because closing any descriptor of the database would
  * drop SQLite's own locks. It vanishes with its process, however that ends. */

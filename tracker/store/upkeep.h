@@ -1,4 +1,5 @@
-/* tracker/store/upkeep.h - looking after a store: copies of artifacts, backup, what may go.
+/* tracker/store/upkeep.h - looking after a store: copies of artifacts, backup, what may
+ * go.
  *
  * Artifacts are files where their runs left them; small ones may also be copied into
  * "FILE.artifacts", under the name that their content gives: ab/abcdef... (SHA-256). The

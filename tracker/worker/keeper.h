@@ -1,5 +1,5 @@
-/* tracker/worker/keeper.h - a thread that keeps a run's lease while its trainer is busy between
- * two updates (loading a model, evaluating), when nobody asks sink->alive.
+/* tracker/worker/keeper.h - a thread that keeps a run's lease while its trainer is busy
+ * between two updates (loading a model, evaluating), when nobody asks sink->alive.
  *
  * It has a connection of its own, renews the lease three times per lease, and reports
  * nothing: a lost lease is noticed by the next write. A trainer that gave no sign for

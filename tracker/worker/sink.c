@@ -1,5 +1,5 @@
-/* tracker/worker/sink.c - the sink that drops everything, and the one that writes to a store of
- * this host.
+/* tracker/worker/sink.c - the sink that drops everything, and the one that writes to a
+ * store of this host.
  *
  * Metrics wait in memory and are written in one transaction when BATCH have come, at each
  * heartbeat and at the end. If writing fails they stay and are tried again, up to

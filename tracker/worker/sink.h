@@ -4,8 +4,7 @@
  * Calls never fail the training: a sink that cannot write remembers its first error
  * (sink->error) and says it once on stderr; sink_close returns it, unless everything
  * could be written after all. Values are buffered and flushed in batches and at each
- * heartbeat.
- */
+ * heartbeat. */
 #ifndef TRACKER_WORKER_SINK_H
 #define TRACKER_WORKER_SINK_H
 
@@ -16,8 +15,8 @@
 
 struct sink;
 struct sink_ops {
-    void (*metric)(struct sink *s, const char *key, int64_t step,
-                   double value); /* step -1: summary */
+    /* Step -1: summary */
+    void (*metric)(struct sink *s, const char *key, int64_t step, double value);
     void (*event)(struct sink *s, const char *kind, const char *text);
     void (*environment)(struct sink *s, const json_t *environment);
     void (*method)(struct sink *s, const struct method_facts *facts); /* of the trial */

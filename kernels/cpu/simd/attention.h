@@ -146,8 +146,8 @@ INLINE void fetch_rows(const struct tensor *t, const struct head *h)
             __builtin_prefetch(r.p + i * r.step + c, 0, 2);
 }
 
-/* Heads per call: whole runs of neighbours, but several times as many calls as threads.
- */
+/* Heads per call: whole runs of neighbours, but several times as many calls as
+ * threads. */
 static inline void par_heads(pool_fn fn, const void *ctx, size_t heads, size_t work)
 {
     const size_t run = heads / (8 * (size_t)pool_threads());

@@ -209,8 +209,8 @@ static void fetch(const float *next, size_t words, int at, int parts)
         __builtin_prefetch(next + i * LINE, 0, 2);
 }
 
-/* What a tile's left side is taken from: `rows` (of strip0, at the block), or NULL: p->a.
- */
+/* What a tile's left side is taken from: `rows` (of strip0, at the block), or NULL:
+ * p->a. */
 struct block {
     const float *rows;
     size_t step;

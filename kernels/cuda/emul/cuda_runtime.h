@@ -14,8 +14,8 @@
  *   - shared memory holds NaN when a block begins, device memory when it is new;
  *   - PEFTLAB_EMUL_SEED (0: natural order) shuffles the order of blocks, warps and lanes,
  *     so that results change where a barrier is missing;
- *   - PEFTLAB_EMUL_PROTECT=1 takes device memory away from the host between calls (slow).
- */
+ *   - PEFTLAB_EMUL_PROTECT=1 takes device memory away from the host between calls
+ *     (slow). */
 #ifndef KERNELS_CUDA_EMUL_CUDA_RUNTIME_H
 #define KERNELS_CUDA_EMUL_CUDA_RUNTIME_H
 
@@ -43,8 +43,7 @@ struct dim3 {
 extern struct uint3 threadIdx, blockIdx;
 extern struct dim3 blockDim, gridDim;
 
-/* -------------------------------------------------------------- launches, shared memory
- */
+/* ---- launches, shared memory ---- */
 
 void emul_run(const char *kernel, struct dim3 grid, struct dim3 block,
               void (*thread)(void *context), void *context);
@@ -69,8 +68,7 @@ void *emul_shared(const void *site, size_t bytes);
     type *const name =                                                                   \
         static_cast<type *>(emul_shared(&name##_site, sizeof(type) * (count)))
 
-/* ------------------------------------------------------------------ barriers, shuffles
- */
+/* ---- barriers, shuffles ---- */
 
 void emul_sync_block(const char *file, int line);
 void emul_sync_warp(unsigned mask, const char *file, int line);

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Says what went wrong, where known in which kernel, block and thread; ends the process.
- */
+/* Says what went wrong, where known in which kernel, block and thread; ends the
+ * process. */
 [[noreturn]] void emul_fail(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 

@@ -1,4 +1,5 @@
-/* runner/nn/adapter_files/folder.c - adapter folders, written and read by a method's `files` row.
+/* runner/nn/adapter_files/folder.c - adapter folders, written and read by a method's
+ * `files` row.
  *
  * Reading is strict: every trainable parameter must be there with its shape (unless the
  * row allows a partial folder), and a tensor that belongs to nothing is an error: peft

@@ -1,6 +1,6 @@
-/* runner/nn/adapter_files/formats.c - tensor names and configuration files of the folders that peft
- * (0.21), adapters (1.3) and transformers write. Each configuration is their full set of
- * keys with default values, in which a trial's own are put. */
+/* runner/nn/adapter_files/formats.c - tensor names and configuration files of the folders
+ * that peft (0.21), adapters (1.3) and transformers write. Each configuration is their
+ * full set of keys with default values, in which a trial's own are put. */
 #include "runner/nn/adapter_files/formats.h"
 #include "lib/fs.h"
 #include "lib/json.h"

@@ -1,6 +1,6 @@
-/* runner/nn/adapter_files/formats.h - what the writers and readers of peft's configuration files
- * share. Each method's file is peft's full set of keys with default values (a template),
- * in which a trial's own are put. */
+/* runner/nn/adapter_files/formats.h - what the writers and readers of peft's
+ * configuration files share. Each method's file is peft's full set of keys with default
+ * values (a template), in which a trial's own are put. */
 #ifndef RUNNER_NN_ADAPTER_FILES_FORMATS_H
 #define RUNNER_NN_ADAPTER_FILES_FORMATS_H
 

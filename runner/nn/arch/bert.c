@@ -1,6 +1,6 @@
-/* runner/nn/arch/bert.c - BERT for sequence classification (Devlin et al. 2018; transformers
- * modeling_bert.py): the encoder, then tanh(W h + b) on the first token (the pooler),
- * dropout, classifier. */
+/* runner/nn/arch/bert.c - BERT for sequence classification (Devlin et al. 2018;
+ * transformers modeling_bert.py): the encoder, then tanh(W h + b) on the first token (the
+ * pooler), dropout, classifier. */
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/arch/encoder.h"
 #include <math.h>

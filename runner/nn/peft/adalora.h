@@ -1,5 +1,5 @@
-/* runner/nn/peft/adalora.h - AdaLoRA (Zhang et al. 2023) as peft has it: y = W x + b + s B
- * (E * (A dropout(x))) with s = alpha / (init_r + 1e-5), E a vector that starts at 0, A
+/* runner/nn/peft/adalora.h - AdaLoRA (Zhang et al. 2023) as peft has it: y = W x + b + s
+ * B (E * (A dropout(x))) with s = alpha / (init_r + 1e-5), E a vector that starts at 0, A
  * and B ~ N(0, 0.02) (init_lora_weights: false: all three N(0, 1)).
  *
  * adalora.c has the method and its folder; adalora_rank.c what happens beside the graph:

@@ -1,6 +1,6 @@
-/* runner/nn/peft/bitfit.c - BitFit (Ben Zaken et al. 2022): every parameter with `bias` in
- * its name trains (those of norms and of the pooler too), and the task's head. Saved as
- * peft can load it: a LoRA without targets, bias = all. */
+/* runner/nn/peft/bitfit.c - BitFit (Ben Zaken et al. 2022): every parameter with `bias`
+ * in its name trains (those of norms and of the pooler too), and the task's head. Saved
+ * as peft can load it: a LoRA without targets, bias = all. */
 #include "runner/nn/peft/method.h"
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /* runner/nn/peft/bottleneck.c - bottleneck adapters as the adapters library has them:
  * A(z) = s (U f(D z + b_D) + b_U) with hidden // reduction_factor features inside. With h
  * the output of a sublayer and x its residual input,
- *   pfeiffer (Pfeiffer et al. 2020; SeqBnConfig)       out = LN(A(LN(h + x)) + h + x),
- * the same LN both times houlsby (Houlsby et al. 2019; DoubleSeqBnConfig)   out = LN(A(h)
- * + h + x) parallel (He et al. 2022; ParBnConfig)             out = LN(A(x) + h + x)
+ *   pfeiffer (Pfeiffer et al. 2020; SeqBnConfig)        out = LN(A(LN(h + x)) + h + x),
+ *                                                       the same LN both times
+ *   houlsby (Houlsby et al. 2019; DoubleSeqBnConfig)    out = LN(A(h) + h + x)
+ *   parallel (He et al. 2022; ParBnConfig)              out = LN(A(x) + h + x)
  * Start: D, U ~ N(0, 0.02), biases 0 (init "bert"); parallel: D ~ U(-1/sqrt(in),
  * 1/sqrt(in)), the rest 0 (init "mam_adapter"), so that A(x) = 0. */
 #include "runner/nn/peft/bottleneck.h"

@@ -1,4 +1,5 @@
-/* runner/nn/peft/dora.c - DoRA (Liu et al. 2024) as peft has it: a LoRA whose layer computes
+/* runner/nn/peft/dora.c - DoRA (Liu et al. 2024) as peft has it: a LoRA whose layer
+ * computes
  *
  *   y = (m / n) (W x + s B A x) + b,    n = row norms of W + s B A
  *

@@ -1,6 +1,6 @@
-/* runner/nn/peft/ia3.c - IA3 (Liu et al. 2022) as peft has it: a learned factor per feature,
- * 1 at the start. On a layer of feedforward_modules it scales the input, y = W (l * x) +
- * b; on the other targets the output, y = l * (W x + b). */
+/* runner/nn/peft/ia3.c - IA3 (Liu et al. 2022) as peft has it: a learned factor per
+ * feature, 1 at the start. On a layer of feedforward_modules it scales the input, y = W
+ * (l * x) + b; on the other targets the output, y = l * (W x + b). */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/nn/adapter_files/formats.h"

@@ -1,5 +1,5 @@
-/* runner/nn/peft/ln_tuning.c - the weights and biases of normalisation layers train (Zhao et
- * al. 2024), as peft's LNTuning: target_modules names LayerNorms as elsewhere linear
+/* runner/nn/peft/ln_tuning.c - the weights and biases of normalisation layers train (Zhao
+ * et al. 2024), as peft's LNTuning: target_modules names LayerNorms as elsewhere linear
  * layers; without it, all of them (peft has no default for encoders). */
 #include "lib/json.h"
 #include "lib/mem.h"

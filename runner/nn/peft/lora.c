@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Value of the first pattern that matches the path from a dot to its end; NaN: none does.
- */
+/* Value of the first pattern that matches the path from a dot to its end; NaN: none
+ * does. */
 static int pattern_value(json_t *patterns, const char *key, const char *path,
                          double *value, struct err *err)
 {

@@ -1,6 +1,6 @@
-/* runner/nn/peft/prompt.h - virtual tokens, what prefix tuning, prompt tuning and p-tuning
- * share: one matrix, num_virtual_tokens rows, that is a parameter itself or comes out of
- * a small encoder (an embedding and linear layers) that trains instead.
+/* runner/nn/peft/prompt.h - virtual tokens, what prefix tuning, prompt tuning and
+ * p-tuning share: one matrix, num_virtual_tokens rows, that is a parameter itself or
+ * comes out of a small encoder (an embedding and linear layers) that trains instead.
  *
  * peft saves the encoder's output only (`prompt_embeddings`), so a training cannot go on
  * from its folder; here the encoder goes to prompt_encoder.safetensors beside it. A

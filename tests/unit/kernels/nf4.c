@@ -45,8 +45,8 @@ static void golden_close(struct golden *g)
     buf_release(&g->file);
 }
 
-/* A copy (the file aligns nothing), to be freed; NULL when the file has no such tensor.
- */
+/* A copy (the file aligns nothing), to be freed; NULL when the file has no such
+ * tensor. */
 static void *golden_tensor(const struct golden *g, const char *name, size_t *bytes)
 {
     const json_t *offsets =

@@ -1,5 +1,5 @@
-/* tests/unit/report/fixture.h - a store with trials of known truth, as a sweep over reviews
- * would leave it. */
+/* tests/unit/report/fixture.h - a store with trials of known truth, as a sweep over
+ * reviews would leave it. */
 #ifndef TESTS_REPORT_UTIL_H
 #define TESTS_REPORT_UTIL_H
 

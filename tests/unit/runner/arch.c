@@ -35,8 +35,8 @@ static const struct {
     {"distilbert", "distilbert", 2},
 };
 
-/* DIR/NAME: the weights of a golden model, its config.json with `change` (JSON) put in.
- */
+/* DIR/NAME: the weights of a golden model, its config.json with `change` (JSON) put
+ * in. */
 static void make_model(const char *folder, const char *name, const char *change)
 {
     struct err err = ERR_INIT;

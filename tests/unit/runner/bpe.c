@@ -107,8 +107,8 @@ static void test_split(void **state)
     gives(SPLIT("\"Regex\":\"[ab]\"", "Contiguous", "false"), "aabc",
           "a:0-1 ab:1-3 c:3-4");
     gives(SPLIT("\"Regex\":\"x*\"", "Isolated", "false"), "abc", "a:0-1 b:1-2 c:2-3");
-    gives(SPLIT("\"String\":\".\"", "Removed", "false"), "ab",
-          "ab:0-2"); /* no wildcard */
+    /* No wildcard */
+    gives(SPLIT("\"String\":\".\"", "Removed", "false"), "ab", "ab:0-2");
     gives("{" MODEL("") ",\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
                         "{\"type\":\"Digits\",\"individual_digits\":true}," BYTES "]}}",
           "a1 ab", "a:0-1 1:1-2 \u0120:2-3 ab:3-5");

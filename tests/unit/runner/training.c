@@ -406,8 +406,8 @@ static void test_profile(void **state)
         ms += json_get_num(o, "ms", 0);
         share += json_get_num(o, "share_of_step", 0);
         if (str_eq(op, "cross_entropy") || str_eq(op, "zero") || str_eq(op, "sumsq"))
-            assert_int_equal(json_get_int(o, "calls", 0),
-                             6); /* evaluations not counted */
+            /* Evaluations not counted */
+            assert_int_equal(json_get_int(o, "calls", 0), 6);
     }
     assert_true(all > 0 && fabs(ms - all) < 1e-6 * all && fabs(share - 1) < 1e-6);
     const json_t *t = json_object_get(r, "train");

@@ -1,9 +1,9 @@
-/* tests/unit/support/golden_rows.h - rows of reference numbers: a file is a list of {"input",
- * "expected", "tolerance"}. A row goes by its `fn` (else the file's name) to a handler
- * that answers with an object; each expected key must be in it. A function without a
- * handler fails. PEFTLAB_GOLDEN names another folder of such files: there a file that is
- * not there is skipped, and a set for more than the program computes is judged by what
- * both know. */
+/* tests/unit/support/golden_rows.h - rows of reference numbers: a file is a list of
+ * {"input", "expected", "tolerance"}. A row goes by its `fn` (else the file's name) to a
+ * handler that answers with an object; each expected key must be in it. A function
+ * without a handler fails. PEFTLAB_GOLDEN names another folder of such files: there a
+ * file that is not there is skipped, and a set for more than the program computes is
+ * judged by what both know. */
 #ifndef TESTS_GOLDEN_ROWS_H
 #define TESTS_GOLDEN_ROWS_H
 

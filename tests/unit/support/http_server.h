@@ -1,15 +1,19 @@
-/* A small HTTP server for tests: files of a folder on two ports of 127.0.0.1 (the second
- * stands for another host), and faults on demand.
+/* tests/unit/support/http_server.h - a small HTTP server for tests: files of a folder on
+ * two ports of 127.0.0.1 (the second stands for another host), and faults on demand.
  *
  * ROOT/.rules has lines "COUNT KIND ARG PATH"; a request whose path begins with PATH
  * takes the first of them that is not used up:
- *   status N[:S]  answer with status N, Retry-After S        cut N   break off after N
- * bytes extra N       N bytes more than the file has             flip N  byte N is wrong
- *   plain -       as if ranges were unknown                  range N a range that starts
- * N other -       302 to the second port, same path                  bytes too late to
- * URL        302 to URL                                 stall S S seconds of silence head
- * NAME:VALUE  a header more, then as usual ROOT/.log gets a line per request: port (A,
- * B), path, range, whether authorised. */
+ *   status N[:S]     answer with status N, Retry-After S
+ *   cut N            break off after N bytes
+ *   extra N          N bytes more than the file has
+ *   flip N           byte N is wrong
+ *   plain -          as if ranges were unknown
+ *   range N          a range that starts N bytes too late
+ *   other -          302 to the second port, same path
+ *   to URL           302 to URL
+ *   stall S          S seconds of silence
+ *   head NAME:VALUE  a header more, then as usual
+ * ROOT/.log gets a line per request: port (A, B), path, range, whether authorised. */
 #ifndef TESTS_HTTP_SERVER_H
 #define TESTS_HTTP_SERVER_H
 

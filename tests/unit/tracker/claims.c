@@ -1,6 +1,5 @@
 /* tests/unit/tracker/claims.c - claims, leases, ends, taking back; many processes at
- * once.
- */
+ * once. */
 #include "tests/unit/tracker/fixture.h"
 #include <signal.h>
 #include <sys/mman.h>

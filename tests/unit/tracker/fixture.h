@@ -1,5 +1,5 @@
-/* tests/unit/tracker/fixture.h - a fresh store in a temporary folder, and trials to put into
- * it. */
+/* tests/unit/tracker/fixture.h - a fresh store in a temporary folder, and trials to put
+ * into it. */
 #ifndef TESTS_TRACKER_UTIL_H
 #define TESTS_TRACKER_UTIL_H
 

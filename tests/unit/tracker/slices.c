@@ -1,5 +1,5 @@
-/* Runs that park, and trials that are stopped for good: waiting, parked, running, lost.
- */
+/* Runs that park, and trials that are stopped for good: waiting, parked, running,
+ * lost. */
 #include "tests/unit/tracker/fixture.h"
 
 static struct run_claim claim(struct fixture *f, int64_t trial)
