@@ -23,87 +23,14 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"show", options, ARRAY_LEN(options)};
 
-enum { MAX_ROWS = 100000, SHOWN_EVENTS = 20 };
-
-/* What belongs to a trial; ?1 is its number. */
-static const struct {
-    const char *name, *sql;
-} parts[] = {
-    {"runs", "SELECT * FROM run_view WHERE trial = ?1 ORDER BY attempt"},
-    {"series",
-     "SELECT key, count(*) AS points, min(step) AS first_step, max(step) AS "
-     "last_step, min(value) AS min, max(value) AS max FROM series_view WHERE trial = ?1 "
-     "GROUP BY key ORDER BY key"},
-    {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
-                  "trial = ?1 ORDER BY run, name"},
-    {"tags", "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
-    {"events",
-     "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
-};
-
-static json_t *read_trial(struct store *s, int64_t id, struct err *err)
-{
-    json_t *rows = view_rows(s, "SELECT * FROM trial_view WHERE id = ?1",
-                             json_pack("[I]", (json_int_t)id), 1, err);
-    if (!rows)
-        return NULL;
-    if (json_array_size(rows) == 0)
-        err_set(err, ERR_NOINPUT, "store '%s' has no trial %lld; 'peftlab ls' lists them",
-                store_path(s), (long long)id);
-    bool ok = json_array_size(rows) > 0 && view_add_metrics(s, rows, err) == 0;
-    json_t *trial = ok ? json_incref(json_array_get(rows, 0)) : NULL;
-    json_decref(rows);
-    for (size_t i = 0; trial && i < ARRAY_LEN(parts); i++) {
-        json_t *part =
-            view_rows(s, parts[i].sql, json_pack("[I]", (json_int_t)id), MAX_ROWS, err);
-        if (part) {
-            json_object_set_new(trial, parts[i].name, part);
-        } else {
-            json_decref(trial);
-            trial = NULL;
-        }
-    }
-    return trial;
-}
-
-/* ---- one series ---- */
-
-/* A long series is cut into points / 2 parts of equal steps; of each the lowest and the
- * highest value are kept (and whatever is no number), so that spikes stay. ?3 is the
- * number of parts. */
-static const char series_sql[] =
-    "WITH s AS (SELECT step, value, kind FROM series_view WHERE trial = ?1 AND key = "
-    "?2), "
-    "span AS (SELECT min(step) AS first, max(step) AS last, count(*) AS n FROM s), "
-    "ranked AS (SELECT step, value, kind, "
-    "row_number() OVER (PARTITION BY (step - first) * ?3 / (last - first + 1) ORDER BY "
-    "value, step) AS low, "
-    "row_number() OVER (PARTITION BY (step - first) * ?3 / (last - first + 1) ORDER BY "
-    "value DESC, step) AS high, first, last, n FROM s, span) "
-    "SELECT step, value, kind FROM ranked WHERE n <= 2 * ?3 OR low = 1 OR high = 1 OR "
-    "step IN (first, last) OR kind IN ('nan', 'inf', '-inf') ORDER BY step LIMIT 4 * ?3 "
-    "+ 2";
+enum { SHOWN_EVENTS = 20 };
 
 static int show_series(struct store *s, int64_t id, const json_t *values, struct err *err)
 {
     const char *key = json_get_str(values, "series", "");
-    int64_t points = json_get_int(values, "points", 200);
-    json_t *rows = view_rows(
-        s, series_sql,
-        json_pack("[I, s, I]", (json_int_t)id, key, (json_int_t)((points + 1) / 2)),
-        MAX_ROWS, err);
+    json_t *rows = view_series(s, id, key, json_get_int(values, "points", 200), err);
     if (!rows)
         return err_code(err);
-    if (json_array_size(rows) == 0) {
-        char *clean = str_clean(key, strlen(key));
-        int rc =
-            err_set(err, ERR_NOINPUT,
-                    "trial %lld has no series '%.200s'; 'peftlab show %lld' lists them",
-                    (long long)id, clean, (long long)id);
-        free(clean);
-        json_decref(rows);
-        return rc;
-    }
     if (json_get_bool(values, "json", 0))
         return view_print_json(json_pack("{s:I, s:s, s:o}", "trial", (json_int_t)id,
                                          "key", key, "points", rows));
@@ -199,7 +126,7 @@ static void print_trial(const json_t *trial)
 
 static int show_trial(struct store *s, int64_t id, bool as_json, struct err *err)
 {
-    json_t *trial = read_trial(s, id, err);
+    json_t *trial = view_trial(s, id, err);
     if (!trial)
         return err_code(err);
     if (as_json)

@@ -1,0 +1,88 @@
+/* tracker/view/columns.c - which columns a table of trials has; see view.h. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "tracker/view/view.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool present(const json_t *rows, const char *column)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *v = view_value(json_array_get(rows, i), column);
+        if (v && !json_is_null(v))
+            return true;
+    }
+    return false;
+}
+
+static bool varies(const json_t *rows, const char *column)
+{
+    const json_t *first = view_value(json_array_get(rows, 0), column);
+    for (size_t i = 1; i < json_array_size(rows); i++) {
+        const json_t *v = view_value(json_array_get(rows, i), column);
+        if (!v != !first || (v && !json_equal(v, first)))
+            return true;
+    }
+    return false;
+}
+
+static void add(json_t *columns, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(columns); i++)
+        if (str_eq(json_string_value(json_array_get(columns, i)), name))
+            return;
+    json_array_append_new(columns, json_string(name));
+}
+
+json_t *view_default_columns(const json_t *rows, const char *sort)
+{
+    json_t *columns = json_array();
+    add(columns, "id");
+    add(columns, "sweep");
+    add(columns, "number");
+    add(columns, "state");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *key;
+        json_t *v, *params = json_object_get(json_array_get(rows, i), "params");
+        json_object_foreach(params, key, v)
+        {
+            if (json_array_size(rows) == 1 || varies(rows, key))
+                add(columns, key);
+        }
+    }
+    if (varies(rows, "seed"))
+        add(columns, "seed");
+    for (const char *const *m = view_main_metrics; *m; m++)
+        if (present(rows, *m))
+            add(columns, *m);
+    if (sort)
+        add(columns, sort);
+    if (present(rows, "tags"))
+        add(columns, "tags");
+    add(columns, "duration_ms");
+    return columns;
+}
+
+json_t *view_chosen_columns(const json_t *rows, const char *list, struct err *err)
+{
+    json_t *columns = json_array();
+    char *copy = xstrdup(list), *save = NULL;
+    for (char *name = strtok_r(copy, ",", &save); name;
+         name = strtok_r(NULL, ",", &save)) {
+        name += strspn(name, " ");
+        if (json_array_size(rows) > 0 && !view_is_field(name) && !present(rows, name)) {
+            char *clean = str_clean(name, strlen(name));
+            err_set(err, ERR_USAGE,
+                    "none of these trials has a column, parameter or metric '%.200s'",
+                    clean);
+            free(clean);
+            json_decref(columns);
+            columns = NULL;
+            break;
+        }
+        add(columns, name);
+    }
+    free(copy);
+    return columns;
+}
