@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "sweep/file/file_parts.h"
+#include "sweep/samplers/sampler.h"
 #include "sweep/space/distribution.h"
 #include "sweep/space/value.h"
 #include <stdlib.h>
@@ -144,7 +145,7 @@ static int check_range(struct sweep_file *f, struct sweep_param *p, struct err *
     distribution_release(&d);
     if (rc < 0)
         return err_context(err, "%s: ", conf_where(f->conf, p->path));
-    if (str_eq(f->method, "grid"))
+    if (sampler_enumerates(f))
         return sweep_file_error(f, p->path, err,
                                 "a grid needs values, not a range; list them, or use "
                                 "method random");

@@ -7,6 +7,7 @@
  * anywhere, a new trial starts at the bottom. A trial that failed on its way to a rung
  * counts there as NaN. */
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include "sweep/pruners/ranking.h"
 #include <stdlib.h>
@@ -70,5 +71,26 @@ static int check(struct pruner_settings *s, struct err *err)
     return 0;
 }
 
-const struct pruner_rule pruner_asha = {
-    .name = "asha", .promotes = true, .check = check, .next = next, .rung_of = rung_of};
+/* The last rung is the end of the trial. */
+static void say(const struct pruner *p, const char *unit, FILE *f)
+{
+    int64_t rungs[PRUNER_RUNGS_MAX];
+    const int n = asha_rungs(&p->s, rungs);
+    if (n == 1) {
+        fputs("asha: no rung below max, every trial runs to its end\n", f);
+        return;
+    }
+    text_print(f, "asha: rung%s at %s ", n > 2 ? "s" : "", unit);
+    for (int i = 0; i + 1 < n; i++)
+        text_print(f, "%s%lld", i ? ", " : "", (long long)rungs[i]);
+    text_print(f, "; of those that have come to one the best 1/%lld go on%s\n",
+               (long long)p->s.eta,
+               n > 2 ? ", from the last to their end" : " to their end");
+}
+
+const struct pruner_rule pruner_asha = {.name = "asha",
+                                        .say = say,
+                                        .promotes = true,
+                                        .check = check,
+                                        .next = next,
+                                        .rung_of = rung_of};

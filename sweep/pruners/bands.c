@@ -5,6 +5,7 @@
  * the value at position floor(n / eta) of all n trials' values there, in order; a trial
  * ends when its best so far (strict: its value at the band) is worse. */
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
@@ -97,4 +98,22 @@ static int check(struct pruner_settings *s, struct err *err)
     return 0;
 }
 
-const struct pruner_rule pruner_bands = {.name = "bands", .check = check, .judge = judge};
+#define SHOWN_MAX 6
+
+static void say(const struct pruner *p, const char *unit, FILE *f)
+{
+    int64_t steps[PRUNER_RUNGS_MAX];
+    const int n = bands_steps(&p->s, steps), shown = n < SHOWN_MAX ? n : SHOWN_MAX;
+    (void)unit;
+    fputs("hyperband: looks at reports ", f);
+    for (int i = 0; i < shown; i++)
+        text_print(f, "%s%lld", i ? ", " : "", (long long)steps[i]);
+    text_print(f, "%s of the metric\n", shown < n ? ", ..." : "");
+}
+
+const struct pruner_rule pruner_bands = {.name = "bands",
+                                         .wandb_name = "hyperband",
+                                         .counts_reports = true,
+                                         .say = say,
+                                         .check = check,
+                                         .judge = judge};

@@ -5,6 +5,7 @@
  * best floor(n / eta^(i + 1)), at least one, so the result does not depend on which trial
  * was faster; workers that would wait start trials of the next bracket. */
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include "sweep/pruners/ranking.h"
 #include <math.h>
@@ -149,7 +150,26 @@ static int check(struct pruner_settings *s, struct err *err)
     return 0;
 }
 
+static void say(const struct pruner *p, const char *unit, FILE *f)
+{
+    struct hyperband_bracket b[PRUNER_RUNGS_MAX];
+    const int n = hyperband_brackets(&p->s, b);
+    for (int i = 0; i < n; i++) {
+        int64_t left = b[i].n, power = 1;
+        for (int k = 0; k < b[i].s; k++)
+            power *= p->s.eta;
+        fprintf(f, "hyperband: bracket %d:", i + 1);
+        for (int k = 0; k < b[i].s; k++, left /= p->s.eta, power /= p->s.eta)
+            text_print(f, " %lld configuration%s to %s %lld,",
+                       (long long)(left ? left : 1), left > 1 ? "s" : "", unit,
+                       (long long)(p->s.max / power));
+        text_print(f, " %lld configuration%s to the end\n", (long long)(left ? left : 1),
+                   left > 1 ? "s" : "");
+    }
+}
+
 const struct pruner_rule pruner_hyperband = {.name = "hyperband",
+                                             .say = say,
                                              .promotes = true,
                                              .check = check,
                                              .next = next,

@@ -2,6 +2,7 @@
  * trials at the same step (rules: Optuna 3.1.0's MedianPruner and PercentilePruner). */
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
@@ -65,6 +66,27 @@ static int check_median(struct pruner_settings *s, struct err *err)
     return 0;
 }
 
+static void say_worse_than(const struct pruner *p, const char *than, const char *unit,
+                           FILE *f)
+{
+    text_print(
+        f,
+        "%s: once %lld configurations are complete, one that is worse than %s of them "
+        "at the same %s is stopped\n",
+        p->rule->name, (long long)p->s.startup, than, unit);
+}
+
+static void say_median(const struct pruner *p, const char *unit, FILE *f)
+{
+    say_worse_than(p, "half", unit, f);
+}
+
+static void say_percentile(const struct pruner *p, const char *unit, FILE *f)
+{
+    say_worse_than(p, "the percentile", unit, f);
+}
+
 const struct pruner_rule pruner_median = {
-    .name = "median", .check = check_median, .judge = judge};
-const struct pruner_rule pruner_percentile = {.name = "percentile", .judge = judge};
+    .name = "median", .say = say_median, .check = check_median, .judge = judge};
+const struct pruner_rule pruner_percentile = {
+    .name = "percentile", .say = say_percentile, .judge = judge};

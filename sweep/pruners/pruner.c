@@ -37,7 +37,10 @@ static const struct pruner_rule *rule_of(const char *type,
                                          const struct pruner_settings *s)
 {
     bool wandb = s->min_iter || s->max_iter || s->bands;
-    return pruner_find(wandb && str_eq(type, "hyperband") ? "bands" : type);
+    for (size_t i = 0; i < ARRAY_LEN(rules) && wandb; i++)
+        if (rules[i]->wandb_name && str_eq(rules[i]->wandb_name, type))
+            return rules[i];
+    return pruner_find(type);
 }
 
 int pruner_init(struct pruner *p, const struct sweep_file *f, int64_t max_resource,

@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct sweep_file;
 
@@ -100,8 +101,12 @@ struct halving_record {
 struct pruner;
 
 struct pruner_rule {
-    const char *name; /* early_terminate.type */
+    const char *name;       /* early_terminate.type */
+    const char *wandb_name; /* type in W&B's files, known by W&B's keys; NULL: none */
     bool promotes;
+    bool counts_reports; /* its unit is a report of the metric, not a step or epoch */
+    /* How it goes on, for people; `unit` is the word for one. */
+    void (*say)(const struct pruner *p, const char *unit, FILE *f);
     /* Checks the settings, fills what the file leaves to the rule. */
     int (*check)(struct pruner_settings *s, struct err *err);
     /* Stopping: whether curves[self], which has just reported its last point, ends. */

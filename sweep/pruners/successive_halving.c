@@ -6,6 +6,7 @@
  * included; of the first eta - 1 only the best so far goes on. Without `min` it is 1/100
  * of the longest trial when the first ones are complete. */
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
 #include <math.h>
 #include <stdlib.h>
@@ -126,5 +127,18 @@ static int check(struct pruner_settings *s, struct err *err)
     return 0;
 }
 
+static void say(const struct pruner *p, const char *unit, FILE *f)
+{
+    fprintf(f, "successive_halving: from ");
+    if (p->s.min)
+        text_print(f, "%s %lld on, each %lld times as far", unit, (long long)p->s.min,
+                   (long long)p->s.eta);
+    else
+        fprintf(f, "a hundredth of the first complete run on, each %lld times as far",
+                (long long)p->s.eta);
+    fprintf(f, ", what is not among the best 1/%lld so far is stopped\n",
+            (long long)p->s.eta);
+}
+
 const struct pruner_rule pruner_successive_halving = {
-    .name = "successive_halving", .check = check, .judge = judge};
+    .name = "successive_halving", .say = say, .check = check, .judge = judge};

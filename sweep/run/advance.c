@@ -95,7 +95,7 @@ int advance_open(struct controller *c)
     int rc = c->file->early_terminate ? check_rule(c) : 0;
     if (rc >= 0)
         rc = check_slices(c, a->with_rule && a->pruner.rule->promotes);
-    if (rc >= 0 && !str_eq(c->file->method, "grid"))
+    if (rc >= 0 && !sampler_enumerates(c->file))
         rc = open_sampler(c);
     return rc;
 }

@@ -31,7 +31,7 @@ static void add_point(const struct controller *c, struct ctl_trial *t, int64_t s
                       double value)
 {
     const struct advance *a = &c->advance;
-    if (a->with_rule && str_eq(a->pruner.rule->name, "bands"))
+    if (a->with_rule && a->pruner.rule->counts_reports)
         step = (int64_t)t->point_count + 1;
     else
         step /= advance_unit(c, t);
@@ -200,7 +200,7 @@ static int stop_group(struct controller *c, struct ctl_group *g,
                       const struct curve_point *at)
 {
     char reason[256];
-    const bool reports = str_eq(c->advance.pruner.rule->name, "bands");
+    const bool reports = c->advance.pruner.rule->counts_reports;
     snprintf(reason, sizeof reason, "%s: %s %.6g at %s %lld", c->file->early_terminate,
              c->file->metric, at->value,
              reports                ? "report"

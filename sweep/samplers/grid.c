@@ -24,6 +24,7 @@ static void close_grid(struct sampler *s)
 
 const struct sampler_row sampler_grid = {.name = "grid",
                                          .help = "all combinations",
+                                         .enumerates = true,
                                          .open = open_grid,
                                          .suggest = suggest,
                                          .close = close_grid};

@@ -14,6 +14,7 @@ static int suggest(struct sampler *s, uint64_t number, const struct sampler_hist
 }
 
 const struct sampler_row sampler_random = {.name = "random",
+                                           .say = sampler_say_drawn,
                                            .help = "independent draws",
                                            .open = open_random,
                                            .suggest = suggest,

@@ -2,6 +2,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/samplers/sampler_parts.h"
 #include <stdlib.h>
 
@@ -27,6 +28,18 @@ const struct sampler_row *sampler_find(const char *name)
         if (str_eq(rows[i]->name, name))
             return rows[i];
     return NULL;
+}
+
+bool sampler_enumerates(const struct sweep_file *f)
+{
+    const struct sampler_row *row = sampler_find(f->method);
+    return row && row->enumerates;
+}
+
+void sampler_say_drawn(const struct sweep_file *f, size_t count, FILE *out)
+{
+    text_print(out, "%s: %zu configurations, drawn from the seed alone\n", f->method,
+               count);
 }
 
 int sampler_new(const struct sweep_file *f, uint64_t seed, struct sampler **out,
@@ -62,7 +75,7 @@ bool sampler_adapts(const struct sampler *s)
 
 bool sampler_is_finite(const struct sampler *s)
 {
-    return s->list_order || s->row == &sampler_grid;
+    return s->list_order || s->row->enumerates;
 }
 
 uint64_t sampler_startup(const struct sweep_file *f)

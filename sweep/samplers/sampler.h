@@ -20,6 +20,7 @@
 
 #include "sweep/file/sweep_file.h"
 #include "sweep/pruners/pruner.h"
+#include <stdio.h>
 
 /* A configuration that was tried: `value` is its result (mean over seeds), NaN when there
  * is none. `curve` serves pruned ones, ranked by how far they came. */
@@ -41,6 +42,11 @@ struct sampler_row {
     const char *name; /* `method` */
     const char *help;
     bool adapts; /* the history matters: trials are added as results come */
+    bool
+        enumerates; /* walks through listed values: ranges are refused, nothing is drawn */
+    /* How it goes on, for people, with `count` configurations planned; NULL: nothing to
+     * say. */
+    void (*say)(const struct sweep_file *f, size_t count, FILE *out);
     int (*open)(struct sampler *s, struct err *err);
     /* 1 with a new reference, 0 when nothing is left, or a negative error. */
     int (*suggest)(struct sampler *s, uint64_t number, const struct sampler_history *h,
@@ -50,6 +56,9 @@ struct sampler_row {
 
 const struct sampler_row *sampler_find(const char *name); /* NULL: no such method */
 size_t sampler_rows(const struct sampler_row *const **rows);
+bool sampler_enumerates(const struct sweep_file *f);
+/* For rows that draw without results. */
+void sampler_say_drawn(const struct sweep_file *f, size_t count, FILE *out);
 
 /* The method of the file, which must outlive it. The seed is the file's `sampler.seed`
  * where it has one, else `seed`. */

@@ -27,6 +27,7 @@ static int suggest(struct sampler *s, uint64_t number, const struct sampler_hist
 }
 
 const struct sampler_row sampler_sobol = {.name = "sobol",
+                                          .say = sampler_say_drawn,
                                           .help = "a low-discrepancy sequence",
                                           .open = open_sobol,
                                           .suggest = suggest,

@@ -211,9 +211,22 @@ static int suggest(struct sampler *s, uint64_t number, const struct sampler_hist
     return rc;
 }
 
+static void say(const struct sweep_file *f, size_t count, FILE *out)
+{
+    fprintf(out,
+            "tpe: the first %zu configurations are drawn at random; once %llu are "
+            "finished, each further one is chosen by the results so far",
+            count, (unsigned long long)sampler_startup(f));
+    if (f->max_trials)
+        fprintf(out, ", up to %zu configurations in all",
+                (size_t)f->max_trials / f->seed_count);
+    putc('\n', out);
+}
+
 const struct sampler_row sampler_tpe = {.name = "tpe",
                                         .help = "learns from results",
                                         .adapts = true,
+                                        .say = say,
                                         .open = open_tpe,
                                         .suggest = suggest,
                                         .close = sampler_close_draws};

@@ -8,6 +8,7 @@
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "sweep/samplers/sampler.h"
 #include "sweep/space/space_parts.h"
 #include "sweep/space/value.h"
 #include <stdlib.h>
@@ -371,7 +372,7 @@ int sweep_space_expand(const struct sweep_file *f, struct sweep_space *out,
                        struct err *err)
 {
     *out = (struct sweep_space){.product = 1};
-    if (strcmp(f->method, "grid"))
+    if (!sampler_enumerates(f))
         return sweep_space_sample(f, out, err);
     struct walk w;
     /* What `exclude` drops is known only when it was built. */
