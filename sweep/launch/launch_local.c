@@ -2,11 +2,13 @@
  *
  * Each has a process group of its own, so that Ctrl-C on a terminal reaches the
  * controller only, and gets SIGTERM from the kernel when the controller dies. The handle
- * is the process id. */
+ * is "PID@START", so that a number that was given to another process is not taken for
+ * it. */
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "sweep/launch/launch.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
@@ -22,7 +24,8 @@ static char *this_program(void)
     return xstrdup(n > 0 && access(path, X_OK) == 0 ? path : "/proc/self/exe");
 }
 
-static int local_start(const struct launch_job *job, int64_t *handle, struct err *err)
+static int local_start(const struct launch_job *job, char handle[LAUNCH_HANDLE_MAX],
+                       struct err *err)
 {
     char *program = this_program();
     char *id = xasprintf("%lld", (long long)job->trial);
@@ -44,7 +47,9 @@ static int local_start(const struct launch_job *job, int64_t *handle, struct err
     char *env[] = {threads, NULL};
     pid_t pid = -1;
     int rc = proc_spawn(argv, env, job->log, true, &pid, err);
-    *handle = pid;
+    if (rc >= 0)
+        snprintf(handle, LAUNCH_HANDLE_MAX, "%lld@%llu", (long long)pid,
+                 (unsigned long long)proc_start_ticks(pid));
     free(program);
     free(id);
     free(threads);
@@ -54,17 +59,37 @@ static int local_start(const struct launch_job *job, int64_t *handle, struct err
     return rc;
 }
 
-static int local_poll(int64_t handle, int *status)
+static pid_t process_of(const char *handle, uint64_t *start_ticks)
 {
-    return proc_poll((pid_t)handle, status);
+    char *at;
+    const long long pid = strtoll(handle, &at, 10);
+    *start_ticks = strtoull(at + (*at == '@'), NULL, 10);
+    return (pid_t)pid;
 }
 
-static void local_stop(int64_t handle, bool by_force)
+static int local_poll(struct launch_state *jobs, size_t count, struct err *err)
 {
+    uint64_t start;
+    (void)err;
+    for (size_t i = 0; i < count; i++)
+        jobs[i].ended = proc_poll(process_of(jobs[i].handle, &start), &jobs[i].status);
+    return 0;
+}
+
+static void local_stop(const char *handle, bool by_force)
+{
+    uint64_t start;
+    const pid_t pid = process_of(handle, &start);
+    if (!proc_alive(pid, start)) /* its number may be another's by now */
+        return;
     if (by_force)
-        kill(-(pid_t)handle, SIGKILL);
+        kill(-pid, SIGKILL);
     else
-        kill((pid_t)handle, SIGTERM);
+        kill(pid, SIGTERM);
 }
 
-const struct launcher launcher_local = {"local", local_start, local_poll, local_stop};
+const struct launcher launcher_local = {.name = "local",
+                                        .poll_ms = 20,
+                                        .start = local_start,
+                                        .poll = local_poll,
+                                        .stop = local_stop};

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define POLL_MS               20
+#define REST_MS               20
 #define REFRESH_S             1.0
 #define BUDGET_WAIT_S         0.25
 #define STOP_GRACE_S          10.0
@@ -57,7 +57,7 @@ static int start_child(struct controller *c, struct ctl_trial *t)
         .trial = (size_t)(t - c->trials), .started = clock_mono_s(), .until = t->until};
     int rc = fs_mkdirs(dir, c->err);
     if (rc >= 0)
-        rc = c->launcher->start(&job, &child->handle, c->err);
+        rc = c->launcher->start(&job, child->handle, c->err);
     if (rc >= 0) {
         t->started = true;
         c->child_count++;
@@ -148,27 +148,43 @@ static int ended_without_result(struct controller *c, struct ctl_trial *t,
     return 0;
 }
 
+/* Asks after all children at once; states[i] is that of children[i]. */
+static int look(struct controller *c)
+{
+    for (int i = 0; i < c->child_count; i++)
+        c->states[i] = (struct launch_state){.handle = c->children[i].handle};
+    return c->launcher->poll(c->states, (size_t)c->child_count, c->err);
+}
+
+static int child_ended(struct controller *c, const struct ctl_child *child, int status)
+{
+    struct ctl_trial *t = &c->trials[child->trial];
+    t->started = false;
+    t->spent_s += clock_mono_s() - child->started;
+    int rc = controller_refresh(c);
+    t = &c->trials[child->trial]; /* there may be more now */
+    if (rc >= 0 && !trial_state_is_final(t->state)) {
+        rc = ended_without_result(c, t, child, status);
+        if (rc >= 0)
+            rc = controller_refresh(c);
+    }
+    return rc;
+}
+
 static int poll_children(struct controller *c)
 {
-    int rc = 0;
-    for (int i = 0; i < c->child_count && rc >= 0;) {
-        struct ctl_child child = c->children[i];
-        int status = 0;
-        if (c->launcher->poll(child.handle, &status) == 0) {
-            i++;
+    const double now = clock_mono_s();
+    if (!c->child_count || 1000 * (now - c->looked) < c->launcher->poll_ms)
+        return 0;
+    c->looked = now;
+    int rc = look(c);
+    /* From the end, since the last child moves into a place that gets free. */
+    for (int i = c->child_count - 1; i >= 0 && rc >= 0; i--) {
+        if (!c->states[i].ended)
             continue;
-        }
-        struct ctl_trial *t = &c->trials[child.trial];
+        const struct ctl_child child = c->children[i];
         c->children[i] = c->children[--c->child_count];
-        t->started = false;
-        t->spent_s += clock_mono_s() - child.started;
-        rc = controller_refresh(c);
-        t = &c->trials[child.trial]; /* there may be more now */
-        if (rc >= 0 && !trial_state_is_final(t->state)) {
-            rc = ended_without_result(c, t, &child, status);
-            if (rc >= 0)
-                rc = controller_refresh(c);
-        }
+        rc = child_ended(c, &child, c->states[i].status);
     }
     return rc;
 }
@@ -229,7 +245,7 @@ static void tell_finished(struct controller *c)
 
 static void rest(void)
 {
-    struct timespec pause = {0, POLL_MS * 1000000L};
+    struct timespec pause = {0, REST_MS * 1000000L};
     nanosleep(&pause, NULL);
 }
 
@@ -283,16 +299,15 @@ static void end_children(struct controller *c)
     bool forced = false;
     stop_children(c, false);
     while (c->child_count) {
-        int status;
         if (!forced && clock_mono_s() - asked > STOP_GRACE_S) {
             stop_children(c, true);
             forced = true;
         }
-        for (int i = 0; i < c->child_count;)
-            if (c->launcher->poll(c->children[i].handle, &status) != 0)
+        if (look(c) < 0)
+            return;
+        for (int i = c->child_count - 1; i >= 0; i--)
+            if (c->states[i].ended)
                 c->children[i] = c->children[--c->child_count];
-            else
-                i++;
         rest();
     }
 }
@@ -396,6 +411,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
     c.jobs = sweep_jobs(f, o->jobs, &c.threads);
     c.memory_bytes = (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
     c.children = xcalloc((size_t)c.jobs, sizeof *c.children);
+    c.states = xcalloc((size_t)c.jobs, sizeof *c.states);
     sweep_labels_init(&c.labels, f, plan->space.combinations, plan->space.count,
                       f->seed_count > 1);
     rc = begin(&c);
@@ -411,5 +427,6 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
     free(c.trials);
     free(c.by_id);
     free(c.children);
+    free(c.states);
     return rc;
 }

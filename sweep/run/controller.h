@@ -50,7 +50,7 @@ struct ctl_trial {
 
 struct ctl_child {
     size_t trial;
-    int64_t handle;
+    char handle[LAUNCH_HANDLE_MAX];
     double started;
     int64_t until;    /* 0: to the end */
     double stop_sent; /* 0: not asked to stop */
@@ -76,7 +76,9 @@ struct controller {
     int64_t experiment;
     struct advance advance;
     struct ctl_child *children;
+    struct launch_state *states; /* of the children, as of the last look */
     int child_count;
+    double looked;
 
     struct sweep_labels labels;
     struct progress *progress;
