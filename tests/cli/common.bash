@@ -1,5 +1,11 @@
 # What the command line's tests share; `load common` at the head of a file.
 
+# ROOT and PEFTLAB, for setup_file.
+find_program() {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+}
+
 # Every word is in $output.
 has() {
     for word; do

@@ -2,10 +2,10 @@
 # Bad input gets one line on stderr - what, where, hint - nothing on stdout, and the exit
 # code of docs/exit-codes.md.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    find_program
     export CASE=$ROOT/tests/golden/cases/bert-lora-qv
 }
 

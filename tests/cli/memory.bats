@@ -2,10 +2,10 @@
 # What a trial says of its memory, held against what the kernel counted: program and data before the arenas, the arenas, and
 # the copy of what is saved make the peak within 5 %.
 bats_require_minimum_version 1.5.0
+load common
 
 setup_file() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    find_program
     command -v python3 >/dev/null || skip "no python3 to make the weights"
     # Large enough that arenas, not the program, are what is measured: 60 MiB of weights.
     python3 "$ROOT/tests/bench/make_base.py" "$BATS_FILE_TMPDIR" base 384 3 12 1536 16 64 4

@@ -5,8 +5,7 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
-    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-    export ROOT PEFTLAB=${PEFTLAB:-$ROOT/build/peftlab}
+    find_program
 }
 
 setup() {

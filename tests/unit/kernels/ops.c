@@ -1,6 +1,6 @@
 /* tests/unit/kernels/ops.c - every case of every op on every backend that runs here,
  * against ref: values, accumulation, working in place, padding left alone. */
-#include "tests/unit/kernels/cases.h"
+#include "tests/unit/kernels/call.h"
 #include "kernels/nf4.h"
 
 static const struct backend *backends[BACKENDS_MAX];

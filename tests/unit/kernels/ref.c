@@ -1,6 +1,6 @@
 /* tests/unit/kernels/ref.c - the judge judged: ref against values known in closed form,
  * and its backward ops against finite differences of its forward ops. */
-#include "tests/unit/kernels/cases.h"
+#include "tests/unit/kernels/call.h"
 #include "kernels/dropout.h"
 
 /* ------------------------------------------------------------------ finite differences

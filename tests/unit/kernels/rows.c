@@ -1,6 +1,6 @@
 /* tests/unit/kernels/rows.c - on every backend: a row's bits do not depend on its
  * neighbours, and no bits on the number of threads. */
-#include "tests/unit/kernels/cases.h"
+#include "tests/unit/kernels/call.h"
 #include "lib/os/pool.h"
 
 static const struct backend *backends[BACKENDS_MAX];

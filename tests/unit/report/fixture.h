@@ -258,4 +258,20 @@ static inline struct report_options defaults(void)
                                    .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
 }
 
+/* The report with an SLA file of this text. */
+static inline struct report *with_sla(struct fixture *f, const char *text)
+{
+    char *path = fs_join(f->dir, "sla.yaml");
+    MUST(fs_write_atomic(path, text, strlen(text), err));
+    struct report_options o = {.delta = NAN,
+                               .collapse = NAN,
+                               .requests_per_day = NAN,
+                               .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR,
+                               .sla_path = path};
+    struct report *r = NULL;
+    MUST(report_build(f->store, &o, &r, err));
+    free(path);
+    return r;
+}
+
 #endif

@@ -162,21 +162,12 @@ static void fill(struct store *s, double share, double spread)
 
 static struct report *with_tasks(struct fixture *f, const char *extra)
 {
-    char *path = fs_join(f->dir, "sla.yaml"),
-         *text = xasprintf("tasks: [{name: a, requests_per_s: 1}, {name: b, "
+    char *text = xasprintf("tasks: [{name: a, requests_per_s: 1}, {name: b, "
                            "requests_per_s: 1}, {name: c, requests_per_s: 1}]\n"
                            "latency_p99_ms: 60\nreplica_usd_per_hour: 1\n%s",
                            extra);
-    MUST(fs_write_atomic(path, text, strlen(text), err));
-    struct report_options o = {.delta = NAN,
-                               .collapse = NAN,
-                               .requests_per_day = NAN,
-                               .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR,
-                               .sla_path = path};
-    struct report *r = NULL;
-    MUST(report_build(f->store, &o, &r, err));
+    struct report *r = with_sla(f, text);
     free(text);
-    free(path);
     return r;
 }
 

@@ -121,21 +121,6 @@ static int open_reviews(void **state)
     return 0;
 }
 
-static struct report *with_sla(struct fixture *f, const char *text)
-{
-    char *path = fs_join(f->dir, "sla.yaml");
-    MUST(fs_write_atomic(path, text, strlen(text), err));
-    struct report_options o = {.delta = NAN,
-                               .collapse = NAN,
-                               .requests_per_day = NAN,
-                               .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR,
-                               .sla_path = path};
-    struct report *r = NULL;
-    MUST(report_build(f->store, &o, &r, err));
-    free(path);
-    return r;
-}
-
 static const struct sla_verdict *verdict_of(const struct report *r, const char *group)
 {
     for (size_t g = 0; g < r->matrix.groups; g++)

@@ -4,6 +4,7 @@
  * store as the trainer tells it. One with `hangs` waits after its second step until it is
  * asked to stop, so that a rule has time to judge it. One whose quality is below `floor`
  * runs out of memory. */
+#include "tests/unit/sweep/fixture.h"
 #include "tests/unit/tracker/fixture.h"
 #include "lib/hash.h"
 #include "sweep/sweep.h"
@@ -90,17 +91,6 @@ static int resolve(const json_t *given, json_t **resolved, struct err *err)
     (void)err;
     *resolved = json_copy((json_t *)given);
     return 0;
-}
-
-static void key_of(const json_t *resolved, char key[65])
-{
-    struct buf text = BUF_INIT;
-    json_t *copy = json_copy((json_t *)resolved);
-    json_object_del(copy, "seed");
-    json_canonical(&text, copy);
-    sha256_hex(buf_str(&text), text.len, key);
-    json_decref(copy);
-    buf_release(&text);
 }
 
 static int predict(const json_t *resolved, const char *base_dir,

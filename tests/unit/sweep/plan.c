@@ -1,5 +1,6 @@
 /* Overrides, expansion at its edges, plans through hooks, and messages. The hooks stand
  * for a trainer that reads `rank` with lora only and takes LORA for lora. */
+#include "tests/unit/sweep/fixture.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "sweep/sweep.h"
@@ -31,17 +32,6 @@ static int resolve(const json_t *given, json_t **resolved, struct err *err)
     if (lora)
         json_object_set_new(*resolved, "method", json_string("lora"));
     return 0;
-}
-
-static void key_of(const json_t *resolved, char key[65])
-{
-    struct buf text = BUF_INIT;
-    json_t *copy = json_copy((json_t *)resolved);
-    json_object_del(copy, "seed");
-    json_canonical(&text, copy);
-    sha256_hex(buf_str(&text), text.len, key);
-    json_decref(copy);
-    buf_release(&text);
 }
 
 static int predict(const json_t *resolved, const char *base_dir,
