@@ -81,10 +81,10 @@ static int into(struct backward *b, int t, bool *add)
         return param_grad(b, t);
     if (s.home == HOME_VIEW)
         return into_view(b, t, add);
-    if (b->grad[t] < 0) {
+    if (b->grad[t] < 0) { /* the first contribution overwrites */
         *add = false;
         set_grad(b, t, graph_like(g, t));
-    } else if (*shares_of(b, b->grad[t]) > 1) {
+    } else if (*shares_of(b, b->grad[t]) > 1) { /* copy before adding: others read it */
         const int old = b->grad[t];
         --*shares_of(b, old);
         set_grad(b, t, graph_like(g, t));
@@ -137,6 +137,8 @@ static void back_embed(struct backward *b, const struct g_node *n, int dy)
     emit(b, OP_embed_bwd, in, 4, n->in + 3, 4, 0, n->attr);
 }
 
+/* In the rules a forward tensor is read through `seen`, so that with checkpointing it is
+ * the recomputed one; what is written goes by the forward number. */
 static void back_layernorm(struct backward *b, const struct g_node *n, int dy)
 {
     const int in[] = {dy, seen(b, n->in[0]), n->in[1], seen(b, n->out[1])};
@@ -146,6 +148,8 @@ static void back_layernorm(struct backward *b, const struct g_node *n, int dy)
 static void back_linear(struct backward *b, const struct g_node *n, int dy)
 {
     const int dx[] = {dy, n->in[1]}, dw[] = {dy, seen(b, n->in[0])};
+    /* (T, out) W (out, in) for x; dy^T x for W; column sums for the bias. Of a frozen
+     * weight only the first is emitted, since nobody wants the others. */
     emit(b, OP_linear_dx, dx, 2, n->in, 1, 0, n->attr);
     emit(b, OP_linear_dw, dw, 2, n->in + 1, 1, 0, n->attr);
     emit(b, OP_colsum, &dy, 1, n->in + 2, 1, 0, n->attr);
@@ -157,6 +161,7 @@ static void back_act(struct backward *b, const struct g_node *n, int dy)
     emit(b, OP_act_bwd, in, 2, n->in, 1, 0, n->attr);
 }
 
+/* The mask comes again from the same counter (attr.site), it is not kept. */
 static void back_dropout(struct backward *b, const struct g_node *n, int dy)
 {
     emit(b, OP_dropout, &dy, 1, n->in, 1, 0, n->attr);
@@ -173,6 +178,8 @@ static void back_add(struct backward *b, const struct g_node *n, int dy)
         const int t = n->in[i];
         if (!wants(b, t))
             continue;
+        /* Only an activation without a gradient yet can borrow dy: views and parameters
+         * have memory of their own, and what is there is added to. */
         if (b->g->tensors[t].home == HOME_ACTIVATION && b->grad[t] < 0)
             set_grad(b, t, dy);
         else
@@ -182,6 +189,8 @@ static void back_add(struct backward *b, const struct g_node *n, int dy)
 
 static void back_colscale(struct backward *b, const struct g_node *n, int dy)
 {
+    /* x is needed for the factor's gradient alone: where that is frozen it need not live
+     * until here. */
     const int x = wants(b, n->in[1]) ? seen(b, n->in[0]) : -1;
     const int in[] = {dy, x, n->in[1]};
     emit(b, OP_colscale_bwd, in, 3, n->in, 2, 0, n->attr);
@@ -199,6 +208,7 @@ static void back_attention(struct backward *b, const struct g_node *n, int dy)
                       n->in[3],
                       n->in[4],
                       n->in[5]};
+    /* dq, dk, dv are written together (7), prefix keys and values where wanted. */
     const int wrt[] = {n->in[0], n->in[1], n->in[2], n->in[4], n->in[5]};
     emit(b, OP_attention_bwd, in, 9, wrt, 5, 7, n->attr);
 }
@@ -231,7 +241,8 @@ static void recompute(struct backward *b, size_t end, int segment)
         for (int k = 0; k < OP_MAX_OUT; k++) {
             if (n.out[k] < 0)
                 continue;
-            if (!(n.accumulate >> k & 1))
+            if (!(n.accumulate >> k &
+                  1)) /* what adds goes on with the twin that it adds to */
                 b->copy[n.out[k]] = graph_like(g, n.out[k]);
             n.out[k] = b->copy[n.out[k]];
         }
@@ -272,6 +283,9 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
         emit(&b, OP_cross_entropy_bwd, labels, 3, &g->logits, 1, 0,
              (struct op_attr){.smoothing = loss->label_smoothing});
 
+    /* Backwards through the forward nodes. When the first node of a segment (its last)
+     * comes up, the whole segment is computed again in front of its rules; appended nodes
+     * lie behind forward_count and are not walked. */
     int segment = -1;
     for (size_t i = g->forward_count; i-- > 0;) {
         const struct g_node n = g->nodes[i];
@@ -286,7 +300,7 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
         const int dy = b.grad[n.out[0]];
         assert(rules[n.op]);
         rules[n.op](&b, &n, dy);
-        if (!(n.accumulate & 1))
+        if (!(n.accumulate & 1)) /* what added to y leaves y's gradient to who made y */
             --*shares_of(&b, dy);
     }
     free(b.grad);

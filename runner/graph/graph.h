@@ -93,11 +93,11 @@ struct g_node {
     X(ids, ROWS_TOKENS, 0)                                                               \
     X(positions, ROWS_TOKENS, 0)                                                         \
     X(type_ids, ROWS_TOKENS, 0)                                                          \
-    X(seq, ROWS_SEQUENCES,                                                               \
-      1) /* first token of each sequence, then the number of tokens */                   \
-    X(picked, ROWS_PICKED, 0) /* tokens that the task has labels for, in order */        \
+    X(seq, ROWS_SEQUENCES, 1)  /* first token of each, then the number of tokens */      \
+    X(picked, ROWS_PICKED, 0)  /* tokens that the task has labels for, in order */       \
     X(labels, ROWS_PICKED, 0)                                                            \
     X(targets, ROWS_PICKED, 0) /* F32, as wide as the logits, or of no width */
+/* clang-format on */
 enum batch_slot {
 #define X(name, kind, extra) SLOT_##name,
     BATCH_SLOTS(X)

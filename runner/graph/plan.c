@@ -19,7 +19,9 @@ static bool outlives(enum home home)
     return home == HOME_PARAM_GRAD || home == HOME_STATE;
 }
 
-/* Nodes that lead neither to the loss, the logits, a parameter's gradient nor a state. */
+/* Nodes that lead neither to the loss, the logits, a parameter's gradient nor a state:
+ * backwards, so that whoever reads a node's output has been seen before it. Views count
+ * as their root. */
 static void drop_dead_nodes(struct graph *g)
 {
     bool *needed = xcalloc(g->tensor_count, sizeof *needed);
@@ -67,6 +69,7 @@ static void find_lifetimes(struct graph *g)
         for (int k = 0; k < OP_MAX_OUT; k++)
             touch(g, g->nodes[i].out[k], (int)i);
     }
+    /* The host reads both after the run. */
     g->tensors[graph_root(g, g->logits)].last = (int)g->node_count;
     if (g->loss >= 0)
         g->tensors[g->loss].last = (int)g->node_count;
@@ -89,6 +92,8 @@ static void share_in_place(struct graph *g, int *owner)
         if (a->home != HOME_ACTIVATION || y->home != HOME_ACTIVATION ||
             a->bytes != y->bytes)
             continue;
+        /* The input's memory may have been taken over before; its owner lives as long as
+         * the last that uses it, which must be the node at hand. */
         struct g_tensor *o = &g->tensors[owner[n->in[0]]];
         if (o->last != (int)i || y->first != (int)i)
             continue;
@@ -133,6 +138,8 @@ static size_t place(struct block *blocks, size_t count)
         for (size_t k = 0; k < n && busy[k]->offset < at + b->bytes; k++)
             if (busy[k]->offset + busy[k]->bytes > at)
                 at = busy[k]->offset + busy[k]->bytes;
+        /* `at` is behind the last that overlaps or in the first gap that is large
+         * enough. */
         b->offset = at;
         if (at + b->bytes > total)
             total = at + b->bytes;
@@ -208,7 +215,7 @@ struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, 
         break;
     }
     }
-    if (!v.data)
+    if (!v.data) /* when planning: an op asks by the pointer whether a tensor is given */
         v.data = &present;
     return v;
 }
@@ -238,6 +245,8 @@ static int check_formats(const struct graph *g, const struct backend *b, struct 
 
 int graph_plan(struct graph *g, const struct backend *backend, struct err *err)
 {
+    /* In this order: what is dropped lengthens no life, and sizes are those of the
+     * budgets, so that one plan holds for every micro-batch within them. */
     drop_dead_nodes(g);
     int rc = check_formats(g, backend, err);
     if (rc)
@@ -285,6 +294,7 @@ size_t graph_batch_bytes(const struct extent *budget, int32_t targets,
                          size_t offsets[SLOT_COUNT])
 {
     size_t total = 0;
+    /* All slots have 4-byte elements, ids and targets alike. */
     for (int s = 0; s < SLOT_COUNT; s++) {
         offsets[s] = total;
         total +=

@@ -190,6 +190,7 @@ int g_embed(struct graph *g, int word, int position, int type, int prompt)
     return emit(g, OP_embed, in, 7, y, (struct op_attr){.scale = 1});
 }
 
+/* Its second output, mean and 1 / sd per row, is for the backward pass. */
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
 {
     const int in[] = {x, gamma, beta};
@@ -261,6 +262,9 @@ int g_colscale(struct graph *g, int x, int scale, int bias)
     return emit(g, OP_colscale, in, 3, graph_like(g, x), (struct op_attr){.scale = 1});
 }
 
+/* |W + s B A|^2 by rows = |W|^2 + 2 s (W A^T) . B + s^2 (B A A^T) . B: products as small
+ * as the rank, p = A W^T (r, out) and aa = A A^T (r, r), instead of the sum of two
+ * matrices. The norm is a constant to the gradient, so neither wants one. */
 int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale)
 {
     const int p = g_linear(g, a, weight, -1, 1), aa = g_linear(g, a, a, -1, 1);
@@ -278,6 +282,7 @@ int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v
     const int in[] = {q, k, v, g->slots[SLOT_seq], prefix_k, prefix_v};
     const struct g_tensor s = g->tensors[q];
     int o = graph_like(g, q);
+    /* (T, heads): with it the backward pass makes the probabilities again. */
     int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, heads);
     if (g->mode != GRAPH_TRAIN)
         p = 0;

@@ -150,6 +150,8 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         const struct rows q_block = {q_rows.p + q * q_rows.step, q_rows.step};
         const struct rows do_block = {do_rows.p + q * do_rows.step, do_rows.step};
         float lse[NR], d[NR];
+        /* Turned [key][query]: score = K Q^T -> P M, d_score = V dO^T -> scale dS. Both
+         * serve twice: over keys for dQ, over queries for dK and dV. */
         query_numbers(args, &h, q, count, lse, d);
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
