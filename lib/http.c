@@ -181,6 +181,8 @@ static CURLcode perform(struct transfer *t, CURLU *address, char message[CURL_ER
     t->trouble = FINE;
     t->reply->status = 0;
     set_options(t, url, headers, message);
+    if (ours && !url_is_https(address)) /* a token in the clear stays on this machine */
+        curl_easy_setopt(h->curl, CURLOPT_PROXY, "");
     CURLcode code = curl_easy_perform(h->curl);
     curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &t->reply->status);
     curl_slist_free_all(headers);
@@ -221,8 +223,9 @@ static int try_once(struct transfer *t, const char *url, char *why, size_t why_s
             rc = 0;
         } else if (code != CURLE_OK) {
             snprintf(why, why_size, "%s", *message ? message : curl_easy_strerror(code));
-            http_env_explain(code, url_is_https(address), why, why_size);
-            rc = http_env_is_final(code) ? err_set(err, ERR_DEVICE, "%s", why) : 0;
+            const bool final = http_env_is_final(t->http->curl, code, why);
+            http_env_explain(t->http->curl, code, why, why_size);
+            rc = final ? err_set(err, ERR_DEVICE, "%s", why) : 0;
         } else if (s == 301 || s == 302 || s == 303 || s == 307 || s == 308) {
             if (hops >= t->http->policy.redirects)
                 rc = err_set(err, ERR_DEVICE, "more than %d redirects", hops);
@@ -268,13 +271,15 @@ static double wait_s(const struct http *h, int tries, bool answered)
     return fmin(ldexp(h->policy.first_wait_s, tries - 1), MAX_WAIT_S);
 }
 
-static int refused(long status, struct err *err)
+static int refused(struct http *h, long status, struct err *err)
 {
+    char proxy[512] = "";
+    http_env_explain(h->curl, CURLE_OK, proxy, sizeof proxy);
     return status == 404 || status == 410
-               ? err_set(err, ERR_NOINPUT, "it is not there (HTTP %ld)", status)
+               ? err_set(err, ERR_NOINPUT, "it is not there (HTTP %ld)%s", status, proxy)
            : status == 401 || status == 403
-               ? err_set(err, ERR_DEVICE, "access is refused (HTTP %ld)", status)
-               : err_set(err, ERR_DEVICE, "the server answers HTTP %ld", status);
+               ? err_set(err, ERR_DEVICE, "access is refused (HTTP %ld)%s", status, proxy)
+               : err_set(err, ERR_DEVICE, "the server answers HTTP %ld%s", status, proxy);
 }
 
 /* After an answer 2xx: whether the file is whole. A server that closes the connection
@@ -306,9 +311,10 @@ static int run(struct transfer *t, const char *url, struct err *err)
             t->at = 0; /* what is there is not the start of what is wanted */
             snprintf(why, sizeof why, "starting again");
         } else if (rc == 1 && !worth_a_retry(status)) {
-            return refused(status, err);
+            return refused(t->http, status, err);
         } else if (rc == 1) {
             snprintf(why, sizeof why, "HTTP %ld", status);
+            http_env_explain(t->http->curl, CURLE_OK, why, sizeof why);
         }
         if (t->at >= had + PROGRESS_BYTES)
             tries = 0;

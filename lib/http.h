@@ -5,11 +5,13 @@
  * 503 or 504 is tried again after a pause that doubles from first_wait_s to 60 s, or as
  * long as Retry-After says. Redirects are followed here and not by libcurl, so that two
  * things hold: from https never to http, and the token goes to the scheme, host and port
- * that it was given for and to no other. It travels by https or to this machine alone.
+ * that it was given for and to no other. It travels by https, or to this machine alone
+ * and then past any proxy.
  *
- * Certificates are those of CURL_CA_BUNDLE, SSL_CERT_FILE or SSL_CERT_DIR where one is set,
- * else libcurl's; proxies those of http_proxy, https_proxy, all_proxy and no_proxy. An
- * error names the variable that had a hand in it (http_env.h).
+ * Certificates are those of CURL_CA_BUNDLE, else of SSL_CERT_FILE and SSL_CERT_DIR where
+ * they are set, else libcurl's; proxies those of http_proxy, https_proxy, all_proxy and
+ * no_proxy. An error names the variable that had a hand in it; what no second try can
+ * change (a certificate, a proxy's no) ends at once (http_env.h).
  *
  * Errors: ERR_DEVICE the server cannot be used (no connection, refused, 5xx after all
  * tries), ERR_NOINPUT 404 and 410, ERR_PARSE answers that cannot be, ERR_IO this

@@ -1,43 +1,80 @@
 /* lib/http_env.c - see http_env.h. */
 #include "lib/http_env.h"
 #include "lib/mem.h"
+#include "lib/url.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-/* The first of the names that is set. */
-static const char *first_set(const char *const *names, size_t count, const char **value)
+static const char *value_of(const char *name)
 {
-    for (size_t i = 0; i < count; i++) {
-        *value = getenv(names[i]);
-        if (*value && **value)
-            return names[i];
-    }
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+/* The first of the names that is set; the list ends with NULL. */
+static const char *first_set(const char *const *names, const char **value)
+{
+    for (; *names; names++)
+        if ((*value = value_of(*names)))
+            return *names;
     return NULL;
 }
 
-static const char *const bundles[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE"};
-static const char *const folders[] = {"SSL_CERT_DIR"};
+static const char *const bundles[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL};
 
 void http_env_apply(CURL *c)
 {
     const char *value;
-    if (first_set(bundles, ARRAY_LEN(bundles), &value))
+    if (first_set(bundles, &value))
         curl_easy_setopt(c, CURLOPT_CAINFO, value);
-    if (first_set(folders, ARRAY_LEN(folders), &value))
+    if (!value_of("CURL_CA_BUNDLE") && (value = value_of("SSL_CERT_DIR")))
         curl_easy_setopt(c, CURLOPT_CAPATH, value);
 }
 
+/* --- what is final --- */
+
+/* With `text`: only where libcurl's message has it. A broken connection during the
+ * handshake is worth another try, what OpenSSL's routines found out is not. */
+static const struct {
+    CURLcode code;
+    const char *text;
+    bool certificates;
+} finals[] = {
+    {CURLE_PEER_FAILED_VERIFICATION, "", true},
+    {CURLE_SSL_CACERT_BADFILE, "", true},
+    {CURLE_SSL_CRL_BADFILE, "", true},
+    {CURLE_SSL_ISSUER_ERROR, "", true},
+    {CURLE_SSL_CONNECT_ERROR, "SSL routines", false},
+    {CURLE_SSL_CIPHER, "", false},
+    {CURLE_URL_MALFORMAT, "", false},
+    {CURLE_UNSUPPORTED_PROTOCOL, "", false},
+    {CURLE_COULDNT_CONNECT, "Unsupported proxy", false},
+    {CURLE_COULDNT_RESOLVE_PROXY, "Unsupported proxy", false},
+};
+
 static bool is_about_certificates(CURLcode code)
 {
-    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-           code == CURLE_SSL_CRL_BADFILE || code == CURLE_SSL_ISSUER_ERROR;
+    for (size_t i = 0; i < ARRAY_LEN(finals); i++)
+        if (finals[i].code == code)
+            return finals[i].certificates;
+    return false;
 }
 
-bool http_env_is_final(CURLcode code)
+bool http_env_is_final(CURL *c, CURLcode code, const char *message)
 {
-    return is_about_certificates(code);
+    long connect = 0; /* what a proxy answered to CONNECT */
+    curl_easy_getinfo(c, CURLINFO_HTTP_CONNECTCODE, &connect);
+    if (connect >= 400 && connect < 500 && connect != 408 && connect != 429)
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(finals); i++)
+        if (finals[i].code == code && strstr(message, finals[i].text))
+            return true;
+    return false;
 }
+
+/* --- what is told --- */
 
 static void append(char *why, size_t size, const char *format, const char *name,
                    const char *value)
@@ -53,24 +90,65 @@ static const char *without_secrets(const char *proxy)
     return at ? at + 1 : proxy;
 }
 
-void http_env_explain(CURLcode code, bool https, char *why, size_t why_size)
+/* Whether no_proxy has the host: by name, as a domain above it, or all ("*"). */
+static bool is_exempt(const char *host)
+{
+    static const char *const names[] = {"no_proxy", "NO_PROXY", NULL};
+    const char *at, *const blanks = ", \t";
+    const size_t length = strlen(host);
+    if (!first_set(names, &at))
+        return false;
+    for (size_t n; *(at += strspn(at, blanks)); at += n) {
+        n = strcspn(at, blanks);
+        const size_t dot = *at == '.', m = n - dot;
+        if (n == 1 && *at == '*')
+            return true;
+        if (m && m <= length && !strncasecmp(host + length - m, at + dot, m) &&
+            (m == length || host[length - m - 1] == '.'))
+            return true;
+    }
+    return false;
+}
+
+/* The proxy's variable for the last address, NULL: it is asked directly. */
+static const char *proxy_of(CURL *c, bool *https, const char **value)
 {
     static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy",
-                                            "ALL_PROXY"};
-    static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
-    const char *value;
-    const char *proxy = https ? first_set(for_https, ARRAY_LEN(for_https), &value)
-                              : first_set(for_http, ARRAY_LEN(for_http), &value);
-    if (proxy)
-        append(why, why_size, " (%s is '%.200s')", proxy, without_secrets(value));
-    if (!is_about_certificates(code))
-        return;
-    const char *bundle = first_set(bundles, ARRAY_LEN(bundles), &value);
-    if (!bundle)
-        bundle = first_set(folders, ARRAY_LEN(folders), &value);
-    if (bundle)
-        append(why, why_size, " (%s is '%.200s')", bundle, value);
+                                            "ALL_PROXY", NULL},
+                             *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY",
+                                                  NULL};
+    char *url = NULL, *host = NULL;
+    curl_easy_getinfo(c, CURLINFO_EFFECTIVE_URL, &url);
+    CURLU *u = url_parse(url ? url : "", NULL);
+    *https = u && url_is_https(u);
+    const char *name = u && (host = url_part(u, CURLUPART_HOST)) && !is_exempt(host)
+                           ? first_set(*https ? for_https : for_http, value)
+                           : NULL;
+    curl_free(host);
+    curl_url_cleanup(u);
+    return name;
+}
+
+static void explain_certificates(char *why, size_t size)
+{
+    const char *value, *name = first_set(bundles, &value);
+    if (!name && (value = value_of("SSL_CERT_DIR")))
+        name = "SSL_CERT_DIR";
+    if (!name)
+        append(why, size, "; %s can name the certificates to trust%s", "SSL_CERT_FILE",
+               "");
+    else if (name == bundles[0])
+        append(why, size, " (%s is '%.200s'; it goes before SSL_CERT_FILE)", name, value);
     else
-        append(why, why_size, "; %s can name the certificates to trust%s",
-               "SSL_CERT_FILE", "");
+        append(why, size, " (%s is '%.200s')", name, value);
+}
+
+void http_env_explain(CURL *c, CURLcode code, char *why, size_t why_size)
+{
+    bool https;
+    const char *value, *proxy = proxy_of(c, &https, &value);
+    if (proxy && (code != CURLE_OK || !https))
+        append(why, why_size, " (%s is '%.200s')", proxy, without_secrets(value));
+    if (is_about_certificates(code))
+        explain_certificates(why, why_size);
 }

@@ -1,8 +1,9 @@
 /* lib/http_env.h - what the environment says about connections (inside lib/http).
  *
  * Proxies are libcurl's own affair: http_proxy, https_proxy, all_proxy and no_proxy.
- * Certificates are not: CURL_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR are read here, as
- * the curl command does. An error says which of them had a hand in it. */
+ * Certificates are not: they are read here as the curl command reads them, that is
+ * CURL_CA_BUNDLE, and where it is not set SSL_CERT_FILE and SSL_CERT_DIR. An error says
+ * which of them had a hand in it, never with a proxy's password. */
 #ifndef LIB_HTTP_ENV_H
 #define LIB_HTTP_ENV_H
 
@@ -12,9 +13,11 @@
 
 /* Before a request. */
 void http_env_apply(CURL *c);
-/* Appends to `why` what is set and may be the reason of `code`. */
-void http_env_explain(CURLcode code, bool https, char *why, size_t why_size);
-/* Whether another try is of no use. */
-bool http_env_is_final(CURLcode code);
+/* Appends to `why` what is set and may be the reason: of `code`, or, where that is
+ * CURLE_OK, of an answer that is a refusal (a proxy of plain http answers itself). */
+void http_env_explain(CURL *c, CURLcode code, char *why, size_t why_size);
+/* Whether another try is of no use: certificates, another protocol, a proxy's no.
+ * `message` is libcurl's. */
+bool http_env_is_final(CURL *c, CURLcode code, const char *message);
 
 #endif

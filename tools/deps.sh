@@ -8,7 +8,7 @@ build="gcc libc6-dev make pkgconf libsqlite3-dev libcurl4-openssl-dev libjansson
 libutf8proc-dev libssl-dev"
 demo="gnuplot-nox"
 model="python3 python3-pip"
-test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps"
+test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps openssl"
 
 here=$(dirname "$0")
 wanted=
