@@ -17,8 +17,8 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     int64_t end = begin;
     int32_t tokens = 0;
     while (end < (int64_t)d->count && end - begin < most->of[ROWS_SEQUENCES] &&
-           tokens + d->rows[end].n + s->net.prompt_rows <= most->of[ROWS_TOKENS])
-        tokens += d->rows[end++].n + s->net.prompt_rows;
+           tokens + d->rows[end].n + s->net.change.prompt_rows <= most->of[ROWS_TOKENS])
+        tokens += d->rows[end++].n + s->net.change.prompt_rows;
     return end;
 }
 

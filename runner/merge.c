@@ -55,8 +55,8 @@ static float **merged_values(const struct session *s, int64_t *layers)
         if (!net->params.items[i]->added)
             values[i] = value_of(s, net->params.items[i]);
     *layers = 0;
-    for (size_t i = 0; i < net->site_count && net->method->merge; i++) {
-        const struct linear_site *site = &net->sites[i];
+    for (size_t i = 0; i < net->sites.count && net->method->merge; i++) {
+        const struct linear_site *site = &net->sites.items[i];
         *layers += net->method->merge(net, s->backend, site,
                                       site_value(s, values, site, "weight"),
                                       site_value(s, values, site, "bias"));
@@ -259,8 +259,8 @@ int merge_latency(struct session *s, size_t requests, struct latency *out,
                   struct err *err)
 {
     int rc = 0;
-    for (size_t i = 0; i < s->net.site_count && !rc; i++)
-        if (s->net.sites[i].rank)
-            rc = merge_in_place(s, &s->net.sites[i], err);
+    for (size_t i = 0; i < s->net.sites.count && !rc; i++)
+        if (s->net.sites.items[i].rank)
+            rc = merge_in_place(s, &s->net.sites.items[i], err);
     return rc ? rc : evaluate_latency(s, &s->merged_graph, requests, out, err);
 }

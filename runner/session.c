@@ -141,26 +141,26 @@ static int open_data(struct session *s, struct err *err)
 
 static int check_types(const struct session *s, const struct dataset *d, struct err *err)
 {
-    for (size_t r = 0; d->rows && r < d->count && s->net.token_types; r++)
+    for (size_t r = 0; d->rows && r < d->count && s->net.shape.token_types; r++)
         for (int32_t t = 0; d->rows[r].type_ids && t < d->rows[r].n; t++)
-            if (d->rows[r].type_ids[t] >= s->net.token_types)
+            if (d->rows[r].type_ids[t] >= s->net.shape.token_types)
                 return err_set(err, ERR_CONFIG,
                                "data file '%s': a row has token type %d, but the model's "
                                "type_vocab_size is %d",
-                               d->path, d->rows[r].type_ids[t], s->net.token_types);
+                               d->path, d->rows[r].type_ids[t], s->net.shape.token_types);
     return 0;
 }
 
 static int check_rows(const struct session *s, struct err *err)
 {
-    const int32_t room = s->net.max_positions - s->net.virtual_tokens;
+    const int32_t room = s->net.shape.max_positions - s->net.change.virtual_tokens;
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i] && s->data[i]->longest > room)
             return err_set(
                 err, ERR_CONFIG,
                 "data file '%s': a row has %d tokens, but the model has %d positions%s",
                 s->data[i]->path, s->data[i]->longest, room,
-                s->net.virtual_tokens ? " behind the virtual tokens" : "");
+                s->net.change.virtual_tokens ? " behind the virtual tokens" : "");
     int rc = 0;
     for (int i = 0; i < SPLIT_COUNT && !rc; i++)
         rc = s->data[i] ? check_types(s, s->data[i], err) : 0;
@@ -186,7 +186,7 @@ static int start_values(struct session *s, const char *adapter, struct err *err)
     if (!adapter && !init)
         return 0;
     int rc = 0;
-    if (init && (!adapter || s->net.base_moved)) {
+    if (init && (!adapter || s->net.change.base_moved)) {
         char *path = fs_join(s->base_dir, init);
         rc = adapter_load(&s->net, path, err);
         free(path);
@@ -218,8 +218,8 @@ static void record_graphs(struct session *s)
                      t->gradient_checkpointing, &training);
     }
     for (int i = 0; i < SPLIT_COUNT; i++)
-        if (s->data[i] && s->data[i]->longest + s->net.prompt_rows > tokens)
-            tokens = s->data[i]->longest + s->net.prompt_rows;
+        if (s->data[i] && s->data[i]->longest + s->net.change.prompt_rows > tokens)
+            tokens = s->data[i]->longest + s->net.change.prompt_rows;
     s->budget = extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     graph_init(&s->eval_graph, &s->net.params, &s->net.states, GRAPH_EVAL, s->budget);
     graph_finish(&s->eval_graph, net_record(&s->net, &s->eval_graph), false, &loss);
@@ -333,7 +333,7 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
         return rc;
     s->course.seed = (uint64_t)s->trial.seed;
     if (training && (rc = course_plan(&s->course, &s->trial, s->data[SPLIT_TRAIN],
-                                      s->net.prompt_rows, err)))
+                                      s->net.change.prompt_rows, err)))
         return rc;
     if (training && s->net.method->plan &&
         (rc = s->net.method->plan(&s->net, s->course.updates, err)))

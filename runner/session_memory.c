@@ -191,17 +191,17 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
         const int64_t at = begin + r;
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         const int32_t first = h[SLOT_seq][r] = tokens;
-        const int32_t prompt = s->net.prompt_rows;
+        const int32_t prompt = s->net.change.prompt_rows;
         for (int32_t t = 0; t < prompt; t++, tokens++) {
             h[SLOT_ids][tokens] = -1 - t;
-            h[SLOT_positions][tokens] = s->net.first_position + t;
+            h[SLOT_positions][tokens] = s->net.shape.first_position + t;
             h[SLOT_type_ids][tokens] = 0;
         }
-        int32_t position = s->net.first_position + s->net.virtual_tokens;
+        int32_t position = s->net.shape.first_position + s->net.change.virtual_tokens;
         for (int32_t t = 0; t < e->n; t++, tokens++) {
-            const bool pad = !prompt && e->ids[t] == s->net.pad_id;
+            const bool pad = !prompt && e->ids[t] == s->net.shape.pad_id;
             h[SLOT_ids][tokens] = e->ids[t];
-            h[SLOT_positions][tokens] = pad ? s->net.pad_id : position++;
+            h[SLOT_positions][tokens] = pad ? s->net.shape.pad_id : position++;
             h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
         }
         s->goal.task->kind->pick(&s->goal, e, first, tokens - first, &picks);

@@ -32,7 +32,8 @@ static double evaluation_flops(const struct session *s)
         const struct dataset *d = s->data[i];
         if (!d)
             continue;
-        const size_t tokens = d->total_tokens + (size_t)s->net.prompt_rows * d->count,
+        const size_t tokens =
+                         d->total_tokens + (size_t)s->net.change.prompt_rows * d->count,
                      parts = tokens / INT32_MAX + 1; /* an extent counts in 32 bits */
         const int32_t rows = (int32_t)(d->count / parts), n = (int32_t)(tokens / parts);
         const struct extent part = extent_of(n, rows, goal_most_picks(&s->goal, n, rows));
@@ -49,8 +50,8 @@ static int64_t base_parameters(const struct net *net)
         if (!p->added && !p->derived)
             n += param_size(p);
     }
-    for (size_t i = 0; i < net->site_count; i++) {
-        const struct linear_site *site = &net->sites[i];
+    for (size_t i = 0; i < net->sites.count; i++) {
+        const struct linear_site *site = &net->sites.items[i];
         if (site->role == ROLE_head)
             n -= (int64_t)site->out * site->in + (site->has_bias ? site->out : 0);
     }

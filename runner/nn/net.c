@@ -54,12 +54,12 @@ static void set_specs(struct net *net)
                                        .block = (int32_t)net->trial->quant_block_size,
                                        .double_quant = net->trial->double_quant};
     }
-    for (size_t i = 0; i < net->site_count; i++) {
-        char *name = xasprintf("%s.weight", net->sites[i].path);
+    for (size_t i = 0; i < net->sites.count; i++) {
+        char *name = xasprintf("%s.weight", net->sites.items[i].path);
         struct param *p = params_find(&net->params, name);
-        if (net->sites[i].role != ROLE_head)
+        if (net->sites.items[i].role != ROLE_head)
             p->spec.compute = dtype_of(net->trial);
-        if (net->sites[i].role == ROLE_head || net->quant == QUANT_NONE)
+        if (net->sites.items[i].role == ROLE_head || net->quant == QUANT_NONE)
             ;
         else if (q4_is_irregular(p->cols, p->spec.block))
             p->round_trip = net->quant;
@@ -99,28 +99,28 @@ void net_release(struct net *net)
 {
     if (net->method && net->method->release)
         net->method->release(net);
-    net->method_data = NULL;
+    net->change.data = NULL;
     params_release(&net->params);
     states_release(&net->states);
-    for (size_t i = 0; i < net->site_count; i++) {
-        free(net->sites[i].path);
-        free(net->sites[i].a0);
-        free(net->sites[i].b0);
+    for (size_t i = 0; i < net->sites.count; i++) {
+        free(net->sites.items[i].path);
+        free(net->sites.items[i].a0);
+        free(net->sites.items[i].b0);
     }
-    free(net->sites);
-    for (size_t i = 0; i < net->sublayer_count; i++) {
-        free(net->sublayers[i].path);
-        free(net->sublayers[i].norm);
+    free(net->sites.items);
+    for (size_t i = 0; i < net->sublayers.count; i++) {
+        free(net->sublayers.items[i].path);
+        free(net->sublayers.items[i].norm);
     }
-    free(net->sublayers);
-    for (size_t i = 0; i < net->norm_count; i++)
-        free(net->norms[i]);
-    free(net->norms);
-    net->norms = NULL;
-    net->norm_count = 0;
-    net->sites = NULL;
-    net->sublayers = NULL;
-    net->site_count = net->sublayer_count = 0;
+    free(net->sublayers.items);
+    for (size_t i = 0; i < net->norms.count; i++)
+        free(net->norms.items[i]);
+    free(net->norms.items);
+    net->norms.items = NULL;
+    net->norms.count = 0;
+    net->sites.items = NULL;
+    net->sublayers.items = NULL;
+    net->sites.count = net->sublayers.count = 0;
 }
 
 /* The tensor of a base parameter: as named, without the prefix of the task model, or with
@@ -169,7 +169,7 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
     p->base = t;
     p->absent = !net->hf->weights;
     p->init = ndim == 2 ? INIT_NORMAL : INIT_ZEROS;
-    p->init_scale = net->init_range;
+    p->init_scale = net->shape.init_range;
     return 0;
 }
 
@@ -183,14 +183,14 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
         rc = net_base_param(net, bias, 1, 1, out, !head, err);
     if (!rc) {
         params_find(&net->params, weight)->linear = true;
-        net->sites =
-            xgrow(net->sites, &net->site_cap, net->site_count + 1, sizeof *net->sites);
-        net->sites[net->site_count++] = (struct linear_site){.path = xstrdup(path),
-                                                             .out = out,
-                                                             .in = in,
-                                                             .has_bias = true,
-                                                             .layer = layer,
-                                                             .role = role};
+        net->sites.items = xgrow(net->sites.items, &net->sites.cap, net->sites.count + 1,
+                                 sizeof *net->sites.items);
+        net->sites.items[net->sites.count++] = (struct linear_site){.path = xstrdup(path),
+                                                                    .out = out,
+                                                                    .in = in,
+                                                                    .has_bias = true,
+                                                                    .layer = layer,
+                                                                    .role = role};
     }
     free(weight);
     free(bias);
@@ -200,12 +200,12 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
 int net_layernorm(struct net *net, const char *path, struct err *err)
 {
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
-    int rc = net_base_param(net, weight, 1, 1, net->hidden, true, err);
+    int rc = net_base_param(net, weight, 1, 1, net->shape.hidden, true, err);
     if (!rc)
-        rc = net_base_param(net, bias, 1, 1, net->hidden, true, err);
-    net->norms =
-        xgrow(net->norms, &net->norm_cap, net->norm_count + 1, sizeof *net->norms);
-    net->norms[net->norm_count++] = xstrdup(path);
+        rc = net_base_param(net, bias, 1, 1, net->shape.hidden, true, err);
+    net->norms.items = xgrow(net->norms.items, &net->norms.cap, net->norms.count + 1,
+                             sizeof *net->norms.items);
+    net->norms.items[net->norms.count++] = xstrdup(path);
     free(weight);
     free(bias);
     return rc;
@@ -214,18 +214,18 @@ int net_layernorm(struct net *net, const char *path, struct err *err)
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
                  bool attention, struct err *err)
 {
-    net->sublayers = xgrow(net->sublayers, &net->sublayer_cap, net->sublayer_count + 1,
-                           sizeof *net->sublayers);
-    net->sublayers[net->sublayer_count++] =
+    net->sublayers.items = xgrow(net->sublayers.items, &net->sublayers.cap,
+                                 net->sublayers.count + 1, sizeof *net->sublayers.items);
+    net->sublayers.items[net->sublayers.count++] =
         (struct sublayer){xstrdup(path), xstrdup(norm), layer, attention};
     return net_layernorm(net, norm, err);
 }
 
 struct linear_site *net_site(const struct net *net, const char *path)
 {
-    for (size_t i = 0; i < net->site_count; i++)
-        if (str_eq(net->sites[i].path, path))
-            return &net->sites[i];
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (str_eq(net->sites.items[i].path, path))
+            return &net->sites.items[i];
     return NULL;
 }
 
@@ -248,7 +248,7 @@ int net_record_embed(const struct net *net, struct graph *g, int word, int posit
 {
     if (net->method->prompt)
         g->prompt = net->method->prompt(net, g);
-    return g_embed(g, word, position, type, net->prompt_rows ? g->prompt : -1);
+    return g_embed(g, word, position, type, net->change.prompt_rows ? g->prompt : -1);
 }
 
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x)
@@ -264,13 +264,13 @@ int net_record_linear(const struct net *net, struct graph *g, const char *path, 
 int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)
 {
     return g_layernorm(g, x, param_of(g, path, "weight"), param_of(g, path, "bias"),
-                       net->norm_eps);
+                       net->shape.norm_eps);
 }
 
 int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
                         int h, int residual)
 {
-    const struct sublayer *s = net->sublayers;
+    const struct sublayer *s = net->sublayers.items;
     while (s->layer != layer || s->attention != attention)
         s++;
     if (net->method->sublayer)
@@ -284,8 +284,9 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
     int pk = -1, pv = -1;
     if (net->method->prefix)
         net->method->prefix(net, g, layer, &pk, &pv);
-    return g_attention(g, q, k, v, pk, pv, net->heads, 1.0f / sqrtf((float)net->head_dim),
-                       net->attention_dropout);
+    return g_attention(g, q, k, v, pk, pv, net->shape.heads,
+                       1.0f / sqrtf((float)net->shape.head_dim),
+                       net->shape.attention_dropout);
 }
 
 /* --- what trains --- */

@@ -58,6 +58,30 @@ struct sublayer {
     bool attention; /* else feed-forward */
 };
 
+/* What the architecture read from config.json and the trial's overrides. */
+struct net_shape {
+    int32_t hidden, layers, heads, head_dim, vocab_size;
+    int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
+    int32_t max_positions;  /* from there on */
+    int32_t pad_id;         /* has its own position, its number; -1: none has */
+    int32_t token_types;    /* 0: no embeddings of token types */
+    enum act act;           /* of the feed-forward layers */
+    float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
+};
+
+/* What the method made of this net, beyond parameters. */
+struct net_change {
+    bool base_moved;  /* the adapter's start is taken out of the base (PiSSA, OLoRA), so
+                         that who uses the adapter needs the start as well ... */
+    bool start_apart; /* ... which is not what `given` holds */
+    bool converted;   /* an adapter that needs no start any more, of twice the rank */
+    int32_t virtual_tokens; /* real tokens' positions start here */
+    int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
+                               tuning, not prefix tuning) */
+    int64_t derived_values; /* in the folder, computed from parameters when it is saved */
+    void *data;             /* the method's own; it releases it */
+};
+
 struct net {
     const struct trial *trial; /* borrowed */
     const char *adapter;       /* folder of start values or NULL, while the net is made */
@@ -66,34 +90,24 @@ struct net {
     const struct arch *arch;
     struct goal goal;
     const struct method *method;
+    enum quant_kind quant;
     struct params params;
     struct states states;
-    struct linear_site *sites;
-    size_t site_count, site_cap;
-    struct sublayer *sublayers;
-    size_t sublayer_count, sublayer_cap;
-    char **norms; /* paths of the normalisation layers */
-    size_t norm_count, norm_cap;
 
-    /* facts that the architecture read from config.json and the trial's overrides */
-    int32_t hidden, layers, heads, head_dim, vocab_size;
-    int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
-    int32_t max_positions;  /* from there on */
-    int32_t pad_id;         /* has its own position, its number; -1: none has */
-    int32_t token_types;    /* 0: no embeddings of token types */
-    enum act act;           /* of the feed-forward layers */
-    float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
-    enum quant_kind quant;
-
-    bool base_moved;  /* the adapter's start is taken out of the base (PiSSA, OLoRA), so
-                         that who uses the adapter needs the start as well ... */
-    bool start_apart; /* ... which is not what `given` holds */
-    bool converted;   /* an adapter that needs no start any more, of twice the rank */
-    int32_t virtual_tokens; /* real tokens' positions start here */
-    int32_t prompt_rows;    /* of these, in front of every sequence as tokens (prompt
-                               tuning, not prefix tuning) */
-    void *method_data;      /* the method's own; it releases it */
-    int64_t derived_values; /* in the folder, computed from parameters when it is saved */
+    struct net_shape shape;
+    struct { /* in the order that the architecture announced them */
+        struct linear_site *items;
+        size_t count, cap;
+    } sites;
+    struct {
+        struct sublayer *items;
+        size_t count, cap;
+    } sublayers;
+    struct {
+        char **items; /* paths of the normalisation layers */
+        size_t count, cap;
+    } norms;
+    struct net_change change;
 };
 
 /* Opens nothing: hf and trial outlive the net. `adapter`: the folder that start values

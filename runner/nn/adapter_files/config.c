@@ -90,9 +90,9 @@ json_t *config_targets(const struct net *net)
     if (!all)
         return targets_default(net, net->method->targets);
     json_t *list = json_array();
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            json_array_append_new(list, json_string(net->sites[i].path));
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank)
+            json_array_append_new(list, json_string(net->sites.items[i].path));
     return list;
 }
 

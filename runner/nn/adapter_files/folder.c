@@ -63,7 +63,7 @@ static size_t saved_shape(const struct net *net, const struct param *p, int64_t 
 
 int64_t adapter_bytes(const struct net *net)
 {
-    int64_t bytes = net->derived_values * (int64_t)sizeof(float), shape[2];
+    int64_t bytes = net->change.derived_values * (int64_t)sizeof(float), shape[2];
     for (size_t i = 0; i < net->params.count; i++)
         if (net->params.items[i]->trainable || net->params.items[i]->saved)
             bytes += (int64_t)saved_shape(net, net->params.items[i], shape);

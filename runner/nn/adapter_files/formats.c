@@ -124,7 +124,7 @@ static const char pfeiffer_template[] =
 
 static void put_names(const struct net *net, json_t *c)
 {
-    json_object_set_new(c, "hidden_size", json_integer(net->hidden));
+    json_object_set_new(c, "hidden_size", json_integer(net->shape.hidden));
     char *class = task_class(net);
     json_object_set_new(c, "model_class", json_string(class));
     free(class);

@@ -26,10 +26,10 @@ static int record(const struct net *net, struct graph *g)
 
 static int declare_head(struct net *net, struct err *err)
 {
-    int rc = net_linear(net, "bert.pooler.dense", net->hidden, net->hidden, -1,
-                        ROLE_pooler, err);
+    int rc = net_linear(net, "bert.pooler.dense", net->shape.hidden, net->shape.hidden,
+                        -1, ROLE_pooler, err);
     if (!rc)
-        rc = net_linear(net, "classifier", net->goal.num_labels, net->hidden, -1,
+        rc = net_linear(net, "classifier", net->goal.num_labels, net->shape.hidden, -1,
                         ROLE_head, err);
     return rc;
 }
@@ -37,7 +37,7 @@ static int declare_head(struct net *net, struct err *err)
 static int record_head(const struct net *net, struct graph *g, int x)
 {
     x = g_act(g, net_record_linear(net, g, "bert.pooler.dense", x), ACT_tanh);
-    x = g_dropout(g, x, net->classifier_dropout);
+    x = g_dropout(g, x, net->shape.classifier_dropout);
     return net_record_linear(net, g, "classifier", x);
 }
 

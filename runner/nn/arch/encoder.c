@@ -79,44 +79,44 @@ static int read_config(struct net *net, const struct encoder *e, int32_t *ffn,
     const json_t *c = net->hf->config;
     int32_t positions = 0;
     int rc;
-    if ((rc = need_int(net, e->names->hidden, 1, 65536, &net->hidden, err)) ||
-        (rc = need_int(net, e->names->layers, 1, 1000, &net->layers, err)) ||
-        (rc = need_int(net, e->names->heads, 1, 1024, &net->heads, err)) ||
+    if ((rc = need_int(net, e->names->hidden, 1, 65536, &net->shape.hidden, err)) ||
+        (rc = need_int(net, e->names->layers, 1, 1000, &net->shape.layers, err)) ||
+        (rc = need_int(net, e->names->heads, 1, 1024, &net->shape.heads, err)) ||
         (rc = need_int(net, e->names->ffn, 1, 1 << 20, ffn, err)) ||
-        (rc = need_int(net, "vocab_size", 1, 1 << 24, &net->vocab_size, err)) ||
+        (rc = need_int(net, "vocab_size", 1, 1 << 24, &net->shape.vocab_size, err)) ||
         (rc = need_int(net, "max_position_embeddings", 1, 1 << 20, &positions, err)) ||
-        (rc = read_act(net, e, &net->act, err)))
+        (rc = read_act(net, e, &net->shape.act, err)))
         return rc;
-    net->first_position = arch_first_position(net->arch, c);
-    net->pad_id = net->first_position - 1;
-    net->max_positions = positions - net->first_position;
-    if (net->max_positions < 1)
+    net->shape.first_position = arch_first_position(net->arch, c);
+    net->shape.pad_id = net->shape.first_position - 1;
+    net->shape.max_positions = positions - net->shape.first_position;
+    if (net->shape.max_positions < 1)
         return err_set(
             err, ERR_PARSE,
             "model folder '%s': config.json: max_position_embeddings %d leaves "
             "no position behind pad_token_id",
             net->hf->dir, positions);
-    if (net->hidden % net->heads)
+    if (net->shape.hidden % net->shape.heads)
         return err_set(err, ERR_PARSE,
                        "model folder '%s': config.json: %s %d is no multiple of %s %d",
-                       net->hf->dir, e->names->hidden, net->hidden, e->names->heads,
-                       net->heads);
+                       net->hf->dir, e->names->hidden, net->shape.hidden, e->names->heads,
+                       net->shape.heads);
     const char *kind = json_get_str(c, "position_embedding_type", "absolute");
     if (!str_eq(kind, "absolute"))
         return err_set(err, ERR_CONFIG,
                        "model folder '%s': position_embedding_type '%s' is not supported "
                        "(known: absolute)",
                        net->hf->dir, kind);
-    net->head_dim = net->hidden / net->heads;
-    net->norm_eps = (float)json_get_num(c, "layer_norm_eps", 1e-12);
-    net->init_range = (float)json_get_num(c, "initializer_range", 0.02);
-    net->hidden_dropout =
+    net->shape.head_dim = net->shape.hidden / net->shape.heads;
+    net->shape.norm_eps = (float)json_get_num(c, "layer_norm_eps", 1e-12);
+    net->shape.init_range = (float)json_get_num(c, "initializer_range", 0.02);
+    net->shape.hidden_dropout =
         dropout_of(net, net->trial->hidden_dropout_prob, e->names->dropout, 0.1);
-    net->attention_dropout = dropout_of(net, net->trial->attention_probs_dropout_prob,
-                                        e->names->attention_dropout, 0.1);
-    net->classifier_dropout = dropout_of(
+    net->shape.attention_dropout = dropout_of(
+        net, net->trial->attention_probs_dropout_prob, e->names->attention_dropout, 0.1);
+    net->shape.classifier_dropout = dropout_of(
         net, net->trial->classifier_dropout, e->names->classifier_dropout,
-        isnan(e->classifier_dropout) ? net->hidden_dropout : e->classifier_dropout);
+        isnan(e->classifier_dropout) ? net->shape.hidden_dropout : e->classifier_dropout);
     return 0;
 }
 
@@ -128,16 +128,17 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
         const char *name;
         int32_t rows;
     } tables[] = {
-        {"word_embeddings", net->vocab_size},
-        {"position_embeddings", net->first_position + net->max_positions},
-        {"token_type_embeddings", net->token_types},
+        {"word_embeddings", net->shape.vocab_size},
+        {"position_embeddings", net->shape.first_position + net->shape.max_positions},
+        {"token_type_embeddings", net->shape.token_types},
     };
     char path[PATH_SIZE];
     for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
         if (tables[i].rows == 0)
             continue;
         snprintf(path, sizeof path, "%s.%s.weight", e->embeddings, tables[i].name);
-        int rc = net_base_param(net, path, 2, tables[i].rows, net->hidden, true, err);
+        int rc =
+            net_base_param(net, path, 2, tables[i].rows, net->shape.hidden, true, err);
         if (rc)
             return rc;
     }
@@ -153,8 +154,8 @@ static int declare_layer(struct net *net, const struct encoder *e, int l, int32_
         [ENC_OUT] = ROLE_o,   [ENC_UP] = ROLE_up, [ENC_DOWN] = ROLE_down};
     char path[PATH_SIZE], norm[PATH_SIZE];
     for (int i = 0; i < ENC_LINEARS; i++) {
-        const int32_t out = i == ENC_UP ? ffn : net->hidden,
-                      in = i == ENC_DOWN ? ffn : net->hidden;
+        const int32_t out = i == ENC_UP ? ffn : net->shape.hidden,
+                      in = i == ENC_DOWN ? ffn : net->shape.hidden;
         snprintf(path, sizeof path, "%s.%d.%s", e->layers, l, e->names->linears[i]);
         int rc = net_linear(net, path, out, in, l, roles[i], err);
         if (rc)
@@ -178,11 +179,12 @@ int encoder_declare(struct net *net, const struct encoder *e, struct err *err)
     int rc = read_config(net, e, &ffn, err);
     if (!rc && e->token_types)
         rc = json_object_get(net->hf->config, "type_vocab_size")
-                 ? need_int(net, "type_vocab_size", 1, 1 << 20, &net->token_types, err)
-                 : (net->token_types = 2, 0);
+                 ? need_int(net, "type_vocab_size", 1, 1 << 20, &net->shape.token_types,
+                            err)
+                 : (net->shape.token_types = 2, 0);
     if (!rc)
         rc = declare_embeddings(net, e, err);
-    for (int l = 0; l < net->layers && !rc; l++)
+    for (int l = 0; l < net->shape.layers && !rc; l++)
         rc = declare_layer(net, e, l, ffn, err);
     return rc;
 }
@@ -200,7 +202,7 @@ static int record_linear(const struct net *net, const struct encoder *e, struct 
 static int record_layer(const struct net *net, const struct encoder *e, struct graph *g,
                         int l, int x)
 {
-    const float p = net->hidden_dropout;
+    const float p = net->shape.hidden_dropout;
     int qkv[3];
 
     graph_segment(g, true);
@@ -211,7 +213,7 @@ static int record_layer(const struct net *net, const struct encoder *e, struct g
     h = g_dropout(g, h, e->attention_dropout ? p : 0);
     x = net_record_sublayer(net, g, l, true, h, x);
 
-    h = g_act(g, record_linear(net, e, g, l, ENC_UP, x), net->act);
+    h = g_act(g, record_linear(net, e, g, l, ENC_UP, x), net->shape.act);
     h = g_dropout(g, record_linear(net, e, g, l, ENC_DOWN, h), p);
     x = net_record_sublayer(net, g, l, false, h, x);
     graph_segment(g, false);
@@ -230,11 +232,11 @@ int encoder_record(const struct net *net, const struct encoder *e, struct graph 
     char norm[PATH_SIZE];
     int x = net_record_embed(
         net, g, table(e, g, "word_embeddings"), table(e, g, "position_embeddings"),
-        net->token_types ? table(e, g, "token_type_embeddings") : -1);
+        net->shape.token_types ? table(e, g, "token_type_embeddings") : -1);
     snprintf(norm, sizeof norm, "%s.LayerNorm", e->embeddings);
     x = net_record_layernorm(net, g, norm, x);
-    x = g_dropout(g, x, net->hidden_dropout);
-    for (int l = 0; l < net->layers; l++)
+    x = g_dropout(g, x, net->shape.hidden_dropout);
+    for (int l = 0; l < net->shape.layers; l++)
         x = record_layer(net, e, g, l, x);
     return x;
 }

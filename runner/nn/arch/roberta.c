@@ -29,17 +29,17 @@ static int record(const struct net *net, struct graph *g)
 
 static int declare_head(struct net *net, struct err *err)
 {
-    int rc =
-        net_linear(net, "classifier.dense", net->hidden, net->hidden, -1, ROLE_head, err);
-    if (!rc)
-        rc = net_linear(net, "classifier.out_proj", net->goal.num_labels, net->hidden, -1,
+    int rc = net_linear(net, "classifier.dense", net->shape.hidden, net->shape.hidden, -1,
                         ROLE_head, err);
+    if (!rc)
+        rc = net_linear(net, "classifier.out_proj", net->goal.num_labels,
+                        net->shape.hidden, -1, ROLE_head, err);
     return rc;
 }
 
 static int record_head(const struct net *net, struct graph *g, int x)
 {
-    const float p = net->classifier_dropout;
+    const float p = net->shape.classifier_dropout;
     x = net_record_linear(net, g, "classifier.dense", g_dropout(g, x, p));
     x = g_dropout(g, g_act(g, x, ACT_tanh), p);
     return net_record_linear(net, g, "classifier.out_proj", x);

@@ -55,12 +55,12 @@ static int attach(struct net *net, struct err *err)
     int rc = targets_choose(net, err);
     if (rc)
         return rc;
-    struct adalora *l = net->method_data = xcalloc(1, sizeof *l);
+    struct adalora *l = net->change.data = xcalloc(1, sizeof *l);
     l->rank = (int32_t)net->trial->init_r;
-    l->sites = xcalloc(net->site_count + 1, sizeof *l->sites);
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            add_site(net, l, &net->sites[i]);
+    l->sites = xcalloc(net->sites.count + 1, sizeof *l->sites);
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank)
+            add_site(net, l, &net->sites.items[i]);
     l->kept = xmalloc(l->site_count * (size_t)l->rank);
     memset(l->kept, 1, l->site_count * (size_t)l->rank);
     if (net->training) {
@@ -72,7 +72,7 @@ static int attach(struct net *net, struct err *err)
 
 static void release(struct net *net)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     if (!l)
         return;
     free(l->sites);
@@ -84,7 +84,7 @@ static void release(struct net *net)
 
 static int plan(struct net *net, int64_t updates, struct err *err)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     const int64_t first = net->trial->tinit, final = net->trial->tfinal;
     l->updates = updates;
     if (first + final < updates)
@@ -99,7 +99,7 @@ static void state(const struct net *net,
                   void (*visit)(void *ctx, const char *name, void *data, size_t bytes),
                   void *ctx)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     visit(ctx, "smoothed", l->smoothed, l->numbers * sizeof *l->smoothed);
     visit(ctx, "doubt", l->doubt, l->numbers * sizeof *l->doubt);
     visit(ctx, "kept", l->kept, l->site_count * (size_t)l->rank);
@@ -194,7 +194,7 @@ static json_t *rank_pattern(const struct adalora *l)
 static int write_config(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err)
 {
-    const struct adalora *l = net->method_data;
+    const struct adalora *l = net->change.data;
     const double alpha = net->trial->alpha;
     json_t *c = config_new(net, template);
     (void)label_names;
@@ -212,7 +212,7 @@ static int write_config(const struct net *net, const char *dir,
 /* Takes over which ranks a folder holds. */
 static int read_pattern(const struct net *net, const json_t *pattern, struct err *err)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     for (size_t i = 0; i < l->site_count; i++) {
         const char *name = l->sites[i].e->name;
         const json_t *list = json_object_get(pattern, name);
@@ -253,7 +253,7 @@ static int check_config(const struct net *net, const char *dir, struct err *err)
 static const uint8_t *ranks_of(const struct net *net, const struct param *p,
                                bool *columns, int32_t *ranks)
 {
-    const struct adalora *l = net->method_data;
+    const struct adalora *l = net->change.data;
     for (size_t i = 0; i < l->site_count; i++) {
         const struct adalora_site *s = &l->sites[i];
         if (p != s->a && p != s->b && p != s->e)

@@ -59,7 +59,7 @@ static double add_orthogonality(const struct param *p, bool columns, double weig
 
 double adalora_penalty(struct net *net, const struct backend *backend)
 {
-    const struct adalora *l = net->method_data;
+    const struct adalora *l = net->change.data;
     const double weight = net->trial->orth_reg_weight / (double)(2 * l->site_count);
     double sum = 0;
     for (size_t i = 0; i < l->site_count && weight > 0; i++) {
@@ -87,7 +87,7 @@ static void see_param(const struct param *p, const struct backend *backend, floa
 
 static void see_importances(struct net *net, const struct backend *backend, float clip)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     const float beta1 = (float)net->trial->beta1, beta2 = (float)net->trial->beta2;
     for (size_t i = 0; i < l->site_count; i++) {
         const struct adalora_site *s = &l->sites[i];
@@ -173,7 +173,7 @@ static int64_t budget_of(const struct net *net, const struct adalora *l, int64_t
 void adalora_allocate(struct net *net, const struct backend *backend, int64_t update,
                       double clip)
 {
-    struct adalora *l = net->method_data;
+    struct adalora *l = net->change.data;
     const int64_t first = net->trial->tinit, last = l->updates - net->trial->tfinal;
     if (update < last)
         see_importances(net, backend, (float)clip);

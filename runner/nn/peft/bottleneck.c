@@ -63,12 +63,12 @@ static void add_adapter(struct net *net, const struct sublayer *s, int32_t size)
     char *down = xasprintf("%s.adapters.default.adapter_down.0", s->path);
     char *up = xasprintf("%s.adapters.default.adapter_up", s->path);
     if (str_eq(bottleneck_kind(net->trial)->init, "mam_adapter")) {
-        add_linear(net, down, size, net->hidden, INIT_UNIFORM,
-                   1 / sqrtf((float)net->hidden));
-        add_linear(net, up, net->hidden, size, INIT_ZEROS, 0);
+        add_linear(net, down, size, net->shape.hidden, INIT_UNIFORM,
+                   1 / sqrtf((float)net->shape.hidden));
+        add_linear(net, up, net->shape.hidden, size, INIT_ZEROS, 0);
     } else {
-        add_linear(net, down, size, net->hidden, INIT_NORMAL, 0.02f);
-        add_linear(net, up, net->hidden, size, INIT_NORMAL, 0.02f);
+        add_linear(net, down, size, net->shape.hidden, INIT_NORMAL, 0.02f);
+        add_linear(net, up, net->shape.hidden, size, INIT_NORMAL, 0.02f);
     }
     free(down);
     free(up);
@@ -77,14 +77,14 @@ static void add_adapter(struct net *net, const struct sublayer *s, int32_t size)
 static int attach(struct net *net, struct err *err)
 {
     const double factor = net->trial->reduction_factor;
-    const int32_t size = (int32_t)(net->hidden / factor);
+    const int32_t size = (int32_t)(net->shape.hidden / factor);
     if (size < 1)
         return err_set(err, ERR_CONFIG,
                        "reduction_factor %g leaves no feature of the hidden size %d",
-                       factor, net->hidden);
-    for (size_t i = 0; i < net->sublayer_count; i++)
-        if (has_adapter(net, &net->sublayers[i]))
-            add_adapter(net, &net->sublayers[i], size);
+                       factor, net->shape.hidden);
+    for (size_t i = 0; i < net->sublayers.count; i++)
+        if (has_adapter(net, &net->sublayers.items[i]))
+            add_adapter(net, &net->sublayers.items[i], size);
     task_train_head(net);
     return 0;
 }

@@ -30,16 +30,16 @@ static void add_factor(struct net *net, struct linear_site *s)
 /* Marks the targets whose input is scaled; each must be a target. */
 static int choose_feed_forward(struct net *net, struct err *err)
 {
-    const char **paths = xcalloc(net->site_count + 1, sizeof *paths);
-    bool *hit = xcalloc(net->site_count + 1, sizeof *hit);
+    const char **paths = xcalloc(net->sites.count + 1, sizeof *paths);
+    bool *hit = xcalloc(net->sites.count + 1, sizeof *hit);
     json_t *names = feed_forward(net);
-    for (size_t i = 0; i < net->site_count; i++)
-        paths[i] = net->sites[i].path;
-    int rc = targets_match(paths, net->site_count, "linear layer", "feedforward_modules",
+    for (size_t i = 0; i < net->sites.count; i++)
+        paths[i] = net->sites.items[i].path;
+    int rc = targets_match(paths, net->sites.count, "linear layer", "feedforward_modules",
                            names, hit, err);
-    for (size_t i = 0; i < net->site_count && !rc; i++) {
-        net->sites[i].scales_input = hit[i];
-        if (hit[i] && !net->sites[i].rank)
+    for (size_t i = 0; i < net->sites.count && !rc; i++) {
+        net->sites.items[i].scales_input = hit[i];
+        if (hit[i] && !net->sites.items[i].rank)
             rc = err_set(err, ERR_CONFIG,
                          "feedforward_modules: '%s' is not among target_modules",
                          paths[i]);
@@ -55,9 +55,9 @@ static int attach(struct net *net, struct err *err)
     int rc = targets_choose(net, err);
     if (rc || (rc = choose_feed_forward(net, err)))
         return rc;
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            add_factor(net, &net->sites[i]);
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank)
+            add_factor(net, &net->sites.items[i]);
     return targets_train_saved(net, err);
 }
 

@@ -23,16 +23,16 @@ static void train_norm(struct net *net, const char *path)
 static int attach(struct net *net, struct err *err)
 {
     const json_t *targets = net->trial->target_modules;
-    bool *hit = xcalloc(net->norm_count + 1, sizeof *hit);
+    bool *hit = xcalloc(net->norms.count + 1, sizeof *hit);
     int rc = 0;
     if (targets)
-        rc = targets_match((const char *const *)net->norms, net->norm_count,
+        rc = targets_match((const char *const *)net->norms.items, net->norms.count,
                            "normalisation layer", "target_modules", targets, hit, err);
     else
-        memset(hit, true, net->norm_count * sizeof *hit);
-    for (size_t i = 0; i < net->norm_count && !rc; i++)
+        memset(hit, true, net->norms.count * sizeof *hit);
+    for (size_t i = 0; i < net->norms.count && !rc; i++)
         if (hit[i])
-            train_norm(net, net->norms[i]);
+            train_norm(net, net->norms.items[i]);
     free(hit);
     return rc ? rc : targets_train_saved(net, err);
 }
@@ -49,9 +49,9 @@ static const char template[] =
 static json_t *norm_names(const struct net *net)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < net->norm_count; i++) {
-        const char *dot = strrchr(net->norms[i], '.');
-        const char *name = dot ? dot + 1 : net->norms[i];
+    for (size_t i = 0; i < net->norms.count; i++) {
+        const char *dot = strrchr(net->norms.items[i], '.');
+        const char *name = dot ? dot + 1 : net->norms.items[i];
         bool known = false;
         for (size_t k = 0; k < json_array_size(list); k++)
             known |= str_eq(json_string_value(json_array_get(list, k)), name);

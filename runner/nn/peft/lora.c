@@ -53,10 +53,10 @@ static int check_patterns(const struct net *net, json_t *patterns, const char *k
         json_t *one = json_pack("{s:O}", pattern, v);
         bool hit = false;
         int rc = 0;
-        for (size_t i = 0; i < net->site_count && !hit && !rc; i++) {
+        for (size_t i = 0; i < net->sites.count && !hit && !rc; i++) {
             double x = NAN;
-            if (net->sites[i].rank)
-                rc = pattern_value(one, key, net->sites[i].path, &x, err);
+            if (net->sites.items[i].rank)
+                rc = pattern_value(one, key, net->sites.items[i].path, &x, err);
             hit = !isnan(x);
         }
         json_decref(one);
@@ -113,7 +113,7 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
     free(b);
     if (net->trial->use_dora)
         dora_attach(net, s);
-    if (net->base_moved && (s->rank > s->out || s->rank > s->in))
+    if (net->change.base_moved && (s->rank > s->out || s->rank > s->in))
         return err_set(err, ERR_CONFIG,
                        "rank %d is more than '%s' has (%d x %d), which init_lora_weights "
                        "'%s' cannot start from",
@@ -130,9 +130,9 @@ static void train_biases(struct net *net)
             net->params.items[i]->trainable |=
                 strstr(net->params.items[i]->name, "bias") != NULL;
     if (str_eq(bias, "lora_only"))
-        for (size_t i = 0; i < net->site_count; i++)
-            if (net->sites[i].rank && net->sites[i].has_bias) {
-                char *name = xasprintf("%s.bias", net->sites[i].path);
+        for (size_t i = 0; i < net->sites.count; i++)
+            if (net->sites.items[i].rank && net->sites.items[i].has_bias) {
+                char *name = xasprintf("%s.bias", net->sites.items[i].path);
                 params_find(&net->params, name)->trainable = true;
                 free(name);
             }
@@ -152,14 +152,14 @@ static void set_rates(struct net *net)
 
 static int attach(struct net *net, struct err *err)
 {
-    net->base_moved = lora_moves_base(net->trial);
+    net->change.base_moved = lora_moves_base(net->trial);
     int rc = targets_choose(net, err);
     if (rc || (rc = check_patterns(net, net->trial->rank_pattern, "rank_pattern", err)) ||
         (rc = check_patterns(net, net->trial->alpha_pattern, "alpha_pattern", err)))
         return rc;
-    for (size_t i = 0; i < net->site_count && !rc; i++)
-        if (net->sites[i].rank)
-            rc = adapt_site(net, &net->sites[i], err);
+    for (size_t i = 0; i < net->sites.count && !rc; i++)
+        if (net->sites.items[i].rank)
+            rc = adapt_site(net, &net->sites.items[i], err);
     if (rc || (rc = targets_train_saved(net, err)))
         return rc;
     train_biases(net);
@@ -222,9 +222,9 @@ static bool merge(const struct net *net, const struct backend *backend,
 static int derive(struct net *net, const struct backend *backend, struct err *err)
 {
     (void)err;
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank && net->trial->use_dora)
-            dora_derive(net, backend, &net->sites[i]);
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank && net->trial->use_dora)
+            dora_derive(net, backend, &net->sites.items[i]);
     return 0;
 }
 

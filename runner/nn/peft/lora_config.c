@@ -54,7 +54,8 @@ void lora_put_config(const struct net *net, json_t *config)
 int lora_check_config(const struct net *net, const json_t *config, struct err *err)
 {
     const double theirs = json_get_num(config, "lora_alpha", 8),
-                 ours = net->trial->alpha * (net->converted ? lora_saved_alphas(net) : 1);
+                 ours = net->trial->alpha *
+                        (net->change.converted ? lora_saved_alphas(net) : 1);
     if (!(fabs(theirs - ours) <= 1e-9 * ours))
         return err_set(err, ERR_CONFIG,
                        "adapter_config.json: lora_alpha is %g, the trial says %g", theirs,

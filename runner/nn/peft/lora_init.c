@@ -105,7 +105,7 @@ static int start_site(struct net *net, struct linear_site *s, uint64_t seed,
                  *a = net_site_param(net, s, "lora_A.weight"),
                  *b = net_site_param(net, s, "lora_B.weight");
     const size_t na = (size_t)param_size(a), nb = (size_t)param_size(b);
-    if (!s->a0 && a->given && b->given && !net->start_apart) {
+    if (!s->a0 && a->given && b->given && !net->change.start_apart) {
         s->a0 = copy_of(a->given, na);
         s->b0 = copy_of(b->given, nb);
     }
@@ -129,9 +129,9 @@ static int start_site(struct net *net, struct linear_site *s, uint64_t seed,
 int lora_start(struct net *net, uint64_t seed, struct err *err)
 {
     int rc = 0;
-    for (size_t i = 0; i < net->site_count && net->base_moved && !rc; i++)
-        if (net->sites[i].rank)
-            rc = start_site(net, &net->sites[i], seed, err);
+    for (size_t i = 0; i < net->sites.count && net->change.base_moved && !rc; i++)
+        if (net->sites.items[i].rank)
+            rc = start_site(net, &net->sites.items[i], seed, err);
     return rc;
 }
 
@@ -139,7 +139,7 @@ int lora_start(struct net *net, uint64_t seed, struct err *err)
 
 int lora_saved_ranks(const struct net *net)
 {
-    return net->base_moved || net->converted ? 2 : 1;
+    return net->change.base_moved || net->change.converted ? 2 : 1;
 }
 
 double lora_saved_alphas(const struct net *net)
@@ -166,7 +166,7 @@ void lora_saved(const struct net *net, const struct param *p, int64_t shape[2],
                 const float *own, float *out)
 {
     bool is_b = false;
-    const struct linear_site *s = net->base_moved ? site_of(net, p, &is_b) : NULL;
+    const struct linear_site *s = net->change.base_moved ? site_of(net, p, &is_b) : NULL;
     const size_t n = (size_t)param_size(p);
     if (s)
         shape[is_b] = 2 * s->rank;
@@ -206,7 +206,7 @@ static void double_rank(struct net *net, struct linear_site *s)
 
 int lora_adopt(struct net *net, const char *dir, struct err *err)
 {
-    if (!net->base_moved)
+    if (!net->change.base_moved)
         return 0;
     char *path = fs_join(dir, "adapter_config.json");
     json_t *c = json_read_file(path, err);
@@ -215,11 +215,11 @@ int lora_adopt(struct net *net, const char *dir, struct err *err)
         return err_code(err);
     const bool apart = is_taken_out(json_object_get(c, "init_lora_weights"));
     json_decref(c);
-    for (size_t i = 0; i < net->site_count; i++)
-        if (net->sites[i].rank)
-            (apart ? keep_start : double_rank)(net, &net->sites[i]);
-    net->start_apart = apart;
-    net->base_moved = apart;
-    net->converted = !apart;
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank)
+            (apart ? keep_start : double_rank)(net, &net->sites.items[i]);
+    net->change.start_apart = apart;
+    net->change.base_moved = apart;
+    net->change.converted = !apart;
     return 0;
 }

@@ -46,7 +46,7 @@ struct method {
      * its tree what depends on other keys; NULL: nothing to do. */
     int (*resolve)(const struct trial *trial, json_t *tree, struct err *err);
     int (*attach)(struct net *net, struct err *err);
-    void (*release)(struct net *net); /* ends net->method_data */
+    void (*release)(struct net *net); /* ends net->change.data */
     /* Where it will train: the number of updates is known. */
     int (*plan)(struct net *net, int64_t updates, struct err *err);
     /* Start values beyond what params.h knows. `start` comes before values are put in

@@ -16,7 +16,7 @@ static struct prompt_encoder encoder(const struct net *net)
         "transform",
         ACT_tanh,
         2,
-        {prompt_encoder_size(net), 2 * net->layers * net->hidden}};
+        {prompt_encoder_size(net), 2 * net->shape.layers * net->shape.hidden}};
 }
 
 static bool projects(const struct net *net)
@@ -27,8 +27,8 @@ static bool projects(const struct net *net)
 static int attach(struct net *net, struct err *err)
 {
     const struct prompt_encoder e = encoder(net);
-    return prompt_attach(net, 2 * net->layers * net->hidden, projects(net) ? &e : NULL,
-                         err);
+    return prompt_attach(net, 2 * net->shape.layers * net->shape.hidden,
+                         projects(net) ? &e : NULL, err);
 }
 
 static int record_prompt(const struct net *net, struct graph *g)
@@ -40,8 +40,8 @@ static int record_prompt(const struct net *net, struct graph *g)
 static void record_prefix(const struct net *net, struct graph *g, int layer, int *k,
                           int *v)
 {
-    *k = g_slice(g, g->prompt, 2 * layer * net->hidden, net->hidden);
-    *v = g_slice(g, g->prompt, (2 * layer + 1) * net->hidden, net->hidden);
+    *k = g_slice(g, g->prompt, 2 * layer * net->shape.hidden, net->shape.hidden);
+    *v = g_slice(g, g->prompt, (2 * layer + 1) * net->shape.hidden, net->shape.hidden);
 }
 
 /* --- its folder --- */

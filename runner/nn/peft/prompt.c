@@ -34,7 +34,7 @@ static void layer_name(char name[128], const struct prompt_encoder *e, int layer
 /* torch's start of a linear layer: both uniform within 1 / sqrt(in). */
 static void add_encoder(struct net *net, const struct prompt_encoder *e, int32_t tokens)
 {
-    int32_t in = net->hidden;
+    int32_t in = net->shape.hidden;
     char name[128];
     net_method_param(net, ENCODER_EMBEDDING, 2, tokens, in, INIT_NORMAL, 1);
     for (int i = 0; i < e->layers; i++) {
@@ -70,7 +70,7 @@ static int only_output_given(const struct net *net, bool *only, struct err *err)
 int32_t prompt_encoder_size(const struct net *net)
 {
     const int64_t given = net->trial->encoder_hidden_size;
-    return given ? (int32_t)given : net->hidden;
+    return given ? (int32_t)given : net->shape.hidden;
 }
 
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
@@ -78,17 +78,17 @@ int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *en
 {
     const int32_t n = (int32_t)net->trial->num_virtual_tokens;
     bool only_output = false;
-    if (n >= net->max_positions)
+    if (n >= net->shape.max_positions)
         return err_set(err, ERR_CONFIG,
                        "num_virtual_tokens is %d, but the model has only %d positions", n,
-                       net->max_positions);
+                       net->shape.max_positions);
     int rc = encoder ? only_output_given(net, &only_output, err) : 0;
     if (rc)
         return rc;
-    net->virtual_tokens = n;
+    net->change.virtual_tokens = n;
     if (encoder && !only_output) {
         add_encoder(net, encoder, n);
-        net->derived_values = (int64_t)n * cols;
+        net->change.derived_values = (int64_t)n * cols;
     } else {
         net_method_param(net, PROMPT_EMBEDDINGS, 2, n, cols, INIT_NORMAL, 1);
     }
@@ -187,10 +187,11 @@ bool prompt_optional(const char *tensor)
 json_t *prompt_config(const struct net *net, const char *text)
 {
     json_t *c = config_new(net, text);
-    json_object_set_new(c, "token_dim", json_integer(net->hidden));
-    json_object_set_new(c, "num_attention_heads", json_integer(net->heads));
-    json_object_set_new(c, "num_layers", json_integer(net->layers));
-    json_object_set_new(c, "num_virtual_tokens", json_integer(net->virtual_tokens));
+    json_object_set_new(c, "token_dim", json_integer(net->shape.hidden));
+    json_object_set_new(c, "num_attention_heads", json_integer(net->shape.heads));
+    json_object_set_new(c, "num_layers", json_integer(net->shape.layers));
+    json_object_set_new(c, "num_virtual_tokens",
+                        json_integer(net->change.virtual_tokens));
     return c;
 }
 
@@ -225,8 +226,8 @@ static int start_from_vocabulary(struct net *net, struct err *err)
 
 static int attach_prompt(struct net *net, struct err *err)
 {
-    int rc = prompt_attach(net, net->hidden, NULL, err);
-    net->prompt_rows = net->virtual_tokens;
+    int rc = prompt_attach(net, net->shape.hidden, NULL, err);
+    net->change.prompt_rows = net->change.virtual_tokens;
     if (!rc && str_eq(net->trial->prompt_tuning_init, "vocab"))
         rc = start_from_vocabulary(net, err);
     return rc;
@@ -289,14 +290,15 @@ const struct method method_prompt = {
 static struct prompt_encoder p_tuning_encoder(const struct net *net)
 {
     const int32_t inner = prompt_encoder_size(net);
-    return (struct prompt_encoder){"mlp_head", ACT_relu, 3, {inner, inner, net->hidden}};
+    return (struct prompt_encoder){
+        "mlp_head", ACT_relu, 3, {inner, inner, net->shape.hidden}};
 }
 
 static int attach_p_tuning(struct net *net, struct err *err)
 {
     const struct prompt_encoder e = p_tuning_encoder(net);
-    int rc = prompt_attach(net, net->hidden, &e, err);
-    net->prompt_rows = net->virtual_tokens;
+    int rc = prompt_attach(net, net->shape.hidden, &e, err);
+    net->change.prompt_rows = net->change.virtual_tokens;
     return rc;
 }
 

@@ -24,7 +24,7 @@ struct prompt_encoder {
 };
 
 /* Declares num_virtual_tokens rows of `cols` features, made by the encoder unless it is
- * NULL, and the task's head; sets net->virtual_tokens. */
+ * NULL, and the task's head; sets net->change.virtual_tokens. */
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
                   struct err *err);
 /* Features inside an encoder: encoder_hidden_size, or the model's. */

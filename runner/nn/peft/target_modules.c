@@ -80,10 +80,10 @@ int targets_match(const char *const *paths, size_t count, const char *what,
 static int match(const struct net *net, const char *key, const json_t *value, bool *hit,
                  struct err *err)
 {
-    const char **paths = xcalloc(net->site_count + 1, sizeof *paths);
-    for (size_t i = 0; i < net->site_count; i++)
-        paths[i] = net->sites[i].path;
-    int rc = targets_match(paths, net->site_count, "linear layer", key, value, hit, err);
+    const char **paths = xcalloc(net->sites.count + 1, sizeof *paths);
+    for (size_t i = 0; i < net->sites.count; i++)
+        paths[i] = net->sites.items[i].path;
+    int rc = targets_match(paths, net->sites.count, "linear layer", key, value, hit, err);
     free(paths);
     return rc;
 }
@@ -114,8 +114,8 @@ bool targets_is_default(const struct net *net, enum target_map map,
 /* Does a layer that is no default, and no head, end with the name? */
 static bool hits_others(const struct net *net, enum target_map map, const char *name)
 {
-    for (size_t i = 0; i < net->site_count; i++) {
-        const struct linear_site *s = &net->sites[i];
+    for (size_t i = 0; i < net->sites.count; i++) {
+        const struct linear_site *s = &net->sites.items[i];
         if (is_name(s->path, name) && s->role != ROLE_head &&
             !targets_is_default(net, map, s))
             return true;
@@ -138,10 +138,10 @@ static const char *short_name(const struct net *net, enum target_map map,
 json_t *targets_default(const struct net *net, enum target_map map)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < net->site_count; i++) {
-        if (!targets_is_default(net, map, &net->sites[i]))
+    for (size_t i = 0; i < net->sites.count; i++) {
+        if (!targets_is_default(net, map, &net->sites.items[i]))
             continue;
-        const char *name = short_name(net, map, net->sites[i].path);
+        const char *name = short_name(net, map, net->sites.items[i].path);
         bool known = false;
         for (size_t k = 0; k < json_array_size(list); k++)
             known |= str_eq(json_string_value(json_array_get(list, k)), name);
@@ -155,14 +155,14 @@ static int match_targets(const struct net *net, bool *hit, struct err *err)
 {
     const json_t *value = net->trial->target_modules;
     if (json_is_string(value) && !strcasecmp(json_string_value(value), "all-linear")) {
-        for (size_t i = 0; i < net->site_count; i++)
-            hit[i] = net->sites[i].role != ROLE_head;
+        for (size_t i = 0; i < net->sites.count; i++)
+            hit[i] = net->sites.items[i].role != ROLE_head;
         return 0;
     }
     if (value)
         return match(net, "target_modules", value, hit, err);
-    for (size_t i = 0; i < net->site_count; i++)
-        hit[i] = targets_is_default(net, net->method->targets, &net->sites[i]);
+    for (size_t i = 0; i < net->sites.count; i++)
+        hit[i] = targets_is_default(net, net->method->targets, &net->sites.items[i]);
     return 0;
 }
 
@@ -187,13 +187,13 @@ static int narrow_to_layers(const struct net *net, bool *hit, struct err *err)
                        "a regular expression");
     for (size_t i = 0; i < json_array_size(layers); i++) {
         const json_int_t l = json_integer_value(json_array_get(layers, i));
-        if (l < 0 || l >= net->layers)
+        if (l < 0 || l >= net->shape.layers)
             return err_set(err, ERR_CONFIG,
                            "layers_to_transform: the model has layers 0..%d, got %lld",
-                           net->layers - 1, (long long)l);
+                           net->shape.layers - 1, (long long)l);
     }
-    for (size_t i = 0; i < net->site_count; i++)
-        hit[i] &= layer_listed(layers, net->sites[i].layer);
+    for (size_t i = 0; i < net->sites.count; i++)
+        hit[i] &= layer_listed(layers, net->sites.items[i].layer);
     return 0;
 }
 
@@ -215,8 +215,8 @@ static bool trains_whole(const struct net *net, const char *path)
 
 int targets_choose(struct net *net, struct err *err)
 {
-    bool *hit = xcalloc(net->site_count, sizeof *hit),
-         *out = xcalloc(net->site_count, sizeof *out);
+    bool *hit = xcalloc(net->sites.count, sizeof *hit),
+         *out = xcalloc(net->sites.count, sizeof *out);
     const json_t *exclude = net->trial->exclude_modules;
     size_t chosen = 0;
     int rc = match_targets(net, hit, err);
@@ -224,9 +224,9 @@ int targets_choose(struct net *net, struct err *err)
         rc = match(net, "exclude_modules", exclude, out, err);
     if (!rc)
         rc = narrow_to_layers(net, hit, err);
-    for (size_t i = 0; !rc && i < net->site_count; i++)
-        if (hit[i] && !out[i] && !trains_whole(net, net->sites[i].path)) {
-            net->sites[i].rank = -1;
+    for (size_t i = 0; !rc && i < net->sites.count; i++)
+        if (hit[i] && !out[i] && !trains_whole(net, net->sites.items[i].path)) {
+            net->sites.items[i].rank = -1;
             chosen++;
         }
     if (!rc && !chosen)

@@ -51,8 +51,8 @@ static int attach(struct net *net, struct err *err)
     int rc = targets_choose(net, err);
     if (rc)
         return rc;
-    for (size_t i = 0; i < net->site_count; i++) {
-        struct linear_site *s = &net->sites[i];
+    for (size_t i = 0; i < net->sites.count; i++) {
+        struct linear_site *s = &net->sites.items[i];
         if (!s->rank)
             continue;
         s->rank = rank;

@@ -239,8 +239,8 @@ static void test_default_targets(void **state)
                            json_string_value(json_array_get(list, k)));
             assert_string_equal(buf_str(&text), want[m]);
             /* and by peft's rule these names hit the layers of these roles */
-            for (size_t k = 0; k < s.net.site_count; k++) {
-                const struct linear_site *site = &s.net.sites[k];
+            for (size_t k = 0; k < s.net.sites.count; k++) {
+                const struct linear_site *site = &s.net.sites.items[k];
                 if (site->role != ROLE_head)
                     assert_int_equal(
                         ends_with_one_of(site->path, list),
@@ -322,14 +322,14 @@ static void test_dropouts(void **state)
     json_t *t =
         trial("distilbert", "method: head, dropout: 0.1, seq_classif_dropout: 0.3");
     open_session(&s, t);
-    assert_float_equal(s.net.hidden_dropout, 0.1, 1e-7);
-    assert_float_equal(s.net.attention_dropout, 0, 0);
-    assert_float_equal(s.net.classifier_dropout, 0.3, 1e-7);
+    assert_float_equal(s.net.shape.hidden_dropout, 0.1, 1e-7);
+    assert_float_equal(s.net.shape.attention_dropout, 0, 0);
+    assert_float_equal(s.net.shape.classifier_dropout, 0.3, 1e-7);
     session_close(&s);
     json_decref(t);
     t = trial("roberta", "method: head, hidden_dropout_prob: 0.1");
     open_session(&s, t);
-    assert_float_equal(s.net.hidden_dropout, 0.1, 1e-7);
+    assert_float_equal(s.net.shape.hidden_dropout, 0.1, 1e-7);
     session_close(&s);
     json_decref(t);
 }

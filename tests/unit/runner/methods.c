@@ -93,8 +93,8 @@ static void test_keys(void **state)
 
 static bool is_norm(const struct net *net, const char *name)
 {
-    for (size_t i = 0; i < net->norm_count; i++)
-        if (!strncmp(name, net->norms[i], strlen(net->norms[i])))
+    for (size_t i = 0; i < net->norms.count; i++)
+        if (!strncmp(name, net->norms.items[i], strlen(net->norms.items[i])))
             return true;
     return false;
 }
@@ -129,7 +129,8 @@ static void check_base(const char *text)
     if (facts.changes_base != seen)
         fail_msg("%s: the row says %s, the net trains %s", text,
                  base_change_names[facts.changes_base], base_change_names[seen]);
-    assert_int_equal(facts.virtual_tokens, net.prompt_rows > 0 || net.method->prefix);
+    assert_int_equal(facts.virtual_tokens,
+                     net.change.prompt_rows > 0 || net.method->prefix);
     net_release(&net);
     hf_model_close(hf);
     trial_release(&typed);
@@ -237,7 +238,8 @@ static void make_older(const char *path)
     char *said = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     if (sqlite3_exec(db,
-                     "DROP VIEW run_view; DROP VIEW trial_view; ALTER TABLE run DROP "
+                     "DROP VIEW run_view; DROP VIEW trial_view; DROP TABLE store; "
+                     "ALTER TABLE run DROP "
                      "COLUMN method_json; PRAGMA user_version = 2",
                      NULL, NULL, &said) != SQLITE_OK)
         fail_msg("%s", said);

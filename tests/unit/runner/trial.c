@@ -294,8 +294,8 @@ static double loss_now(struct session *s)
 static void hold_dora_factor(struct session *s, const struct param *moved, double *factor,
                              bool set)
 {
-    for (size_t i = 0; i < s->net.site_count; i++) {
-        const struct linear_site *t = &s->net.sites[i];
+    for (size_t i = 0; i < s->net.sites.count; i++) {
+        const struct linear_site *t = &s->net.sites.items[i];
         const struct param *m = net_site_param(&s->net, t, "lora_magnitude_vector"),
                            *w = net_site_param(&s->net, t, "weight"),
                            *a = net_site_param(&s->net, t, "lora_A.weight"),
@@ -333,7 +333,7 @@ static void check_gradients(const char *text)
     memset(s.arena[MEM_gradients], 0, s.planned[MEM_gradients]);
     loss_now(&s);
     float *g = xmalloc(s.planned[MEM_gradients]);
-    double *factor = xcalloc(s.net.site_count * 256, sizeof *factor);
+    double *factor = xcalloc(s.net.sites.count * 256, sizeof *factor);
     hold_dora_factor(&s, NULL, factor, true);
     memcpy(g, s.arena[MEM_gradients], s.planned[MEM_gradients]);
     for (size_t i = 0; i < s.net.params.count; i++) {
