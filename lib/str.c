@@ -102,7 +102,10 @@ char *str_bytes(char *out, size_t n, double bytes)
         unit++;
     }
     bool fraction = unit > 0 && fabs(bytes) < 99.95;
-    snprintf(out, n, "%.*f %s", fraction ? 1 : 0, bytes, units[unit]);
+    if (fabs(bytes) >= 1e7) /* nobody's memory, but it may be logged */
+        snprintf(out, n, "%.2e %s", bytes, units[unit]);
+    else
+        snprintf(out, n, "%.*f %s", fraction ? 1 : 0, bytes, units[unit]);
     return out;
 }
 

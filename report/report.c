@@ -298,10 +298,22 @@ static json_t *verdicts_json(const struct report *r)
     return main;
 }
 
-enum { MAX_EMBEDDED_PAIRS = 200, MAX_EMBEDDED_CELLS = 200 };
+enum { MAX_EMBEDDED = 200, LEAST_EMBEDDED = 10, MAX_EMBEDDED_BYTES = 250000 };
+
+/* Adds to what is told to be missing. */
+static void leave_out(json_t *verdict, const char *key, size_t n)
+{
+    json_object_set_new(verdict, key,
+                        json_integer(json_get_int(verdict, key, 0) + (json_int_t)n));
+}
+
+static size_t json_bytes(const json_t *o)
+{
+    return json_dumpb(o, NULL, 0, JSON_COMPACT);
+}
 
 /* Pairs come in the order of ranks, so that those of the best stand first. */
-static void shorten_pairs(json_t *verdict)
+static void shorten_pairs(json_t *verdict, size_t most)
 {
     json_t *pairs = json_object_get(verdict, "pairs"),
            *best = json_object_get(verdict, "best");
@@ -311,21 +323,19 @@ static void shorten_pairs(json_t *verdict)
     void *next;
     json_object_foreach_safe(configs, next, name, config)
     {
-        if (i++ >= MAX_EMBEDDED_CELLS)
+        if (i++ >= most && !str_eq(name, json_string_value(best)))
             json_object_del(configs, name);
     }
-    if (i > MAX_EMBEDDED_CELLS)
-        json_object_set_new(verdict, "configs_left_out",
-                            json_integer((json_int_t)(i - MAX_EMBEDDED_CELLS)));
-    if (all <= MAX_EMBEDDED_PAIRS)
+    if (i > most)
+        leave_out(verdict, "configs_left_out", i - most);
+    if (all <= most)
         return;
-    while (keep < all &&
+    while (keep < all && keep < most &&
            json_equal(json_object_get(json_array_get(pairs, keep), "a"), best))
         keep++;
     while (json_array_size(pairs) > keep)
         json_array_remove(pairs, json_array_size(pairs) - 1);
-    json_object_set_new(verdict, "pairs_left_out",
-                        json_integer((json_int_t)(all - keep)));
+    leave_out(verdict, "pairs_left_out", all - keep);
 }
 
 static void collect_takeaways(const struct report *r, json_t *out)
@@ -377,14 +387,19 @@ static json_t *embedded_json(const struct report *r)
     json_object_del(o, "takeaways");
     if (json_array_size(columns) == 1)
         json_object_del(verdicts, "columns");
-    shorten_pairs(verdicts);
-    json_array_foreach(columns, i, column)
-    {
-        shorten_pairs(column);
-    }
-    if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED_CELLS) {
+    if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED ||
+        json_bytes(json_object_get(o, "sections")) > MAX_EMBEDDED_BYTES) {
         json_object_del(o, "sections");
         json_object_set_new(o, "sections_left_out", json_true());
+    }
+    for (size_t most = MAX_EMBEDDED; most >= LEAST_EMBEDDED; most /= 2) {
+        shorten_pairs(verdicts, most);
+        json_array_foreach(columns, i, column)
+        {
+            shorten_pairs(column, most);
+        }
+        if (json_bytes(o) <= MAX_EMBEDDED_BYTES)
+            break;
     }
     return o;
 }

@@ -2,6 +2,7 @@
 #include "report/evidence/cells.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "tracker/view/objective.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -47,7 +48,8 @@ static struct verdict *judge_column(const struct report_data *d,
                                          .complete = t->state == TRIAL_complete,
                                          .select = trial_select(t, s),
                                          .score = trial_metric(t, s->metric),
-                                         .items = trial_items(t, s->metric)};
+                                         .items = trial_items(t, s->metric),
+                                         .block = t->machine};
     }
     struct verdict *v = verdict_new(rows, n, d->groups.count, &s->rules);
     free(rows);
@@ -110,6 +112,17 @@ static enum cell_word word_of(const struct verdict *v, size_t group)
     return CELL_TIED;
 }
 
+/* A t interval may leave the scale: no share is above 1. */
+static struct stat_interval interval_within(struct stat_interval i,
+                                            struct stat_interval scale)
+{
+    if (isfinite(i.low) && isfinite(i.high)) {
+        i.low = fmax(i.low, scale.low);
+        i.high = fmin(i.high, scale.high);
+    }
+    return i;
+}
+
 void matrix_build(struct matrix *m, const struct report_data *d,
                   const struct report_settings *s)
 {
@@ -118,6 +131,8 @@ void matrix_build(struct matrix *m, const struct report_data *d,
     m->cells = xcalloc(m->columns * m->groups + 1, sizeof *m->cells);
     for (size_t c = 0; c < m->columns; c++) {
         struct verdict *v = m->verdicts[c] = judge_column(d, s, c);
+        for (size_t g = 0; g < m->groups; g++)
+            v->configs[g].ci = interval_within(v->configs[g].ci, s->range);
         if (v->ranked)
             m->main_column = c;
         for (size_t g = 0; g < m->groups; g++) {
@@ -184,6 +199,12 @@ struct spread trials_spread(const struct report_trial *const *trials, size_t cou
             v[n++] = x;
     }
     struct spread s = spread_of(v, n);
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        low = fmin(low, v[i]);
+        high = fmax(high, v[i]);
+    }
+    s.ci = interval_within(s.ci, metric_scale(key, low, high));
     free(v);
     return s;
 }

@@ -17,9 +17,10 @@ struct report_settings {
     bool metric_overruled, goal_overruled; /* by --metric, --goal, against `stated` */
     bool select_minimize;                  /* lower is better of select_metric */
     struct verdict_rules rules;
-    bool delta_chosen;      /* not given by the user */
-    bool same_split;        /* selected and reported on the same numbers: optimistic */
-    double scale;           /* median of the metric, for texts */
+    bool delta_chosen; /* not given by the user */
+    bool same_split;   /* selected and reported on the same numbers: optimistic */
+    double scale;      /* median of the metric, for texts */
+    struct stat_interval range; /* where the metric can lie: intervals stay in it */
     const char *memory_key; /* what stands for peak memory: planned, of the device, of the
                                process; the first that there is */
 };

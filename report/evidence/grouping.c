@@ -1,4 +1,5 @@
-/* report/evidence/grouping.c - columns, groups and variants of trials (store_data.h).
+/* report/evidence/grouping.c - groups and variants of trials (store_data.h); columns.c makes
+ * the columns.
  *
  * A variant is made of the parameters that take more than one value over all trials
  * (being absent counts as a value), without the seed and what makes columns and groups;
@@ -6,14 +7,13 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/store_data.h"
+#include "report/evidence/grouping.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const column_keys[] = {"task", "model", "train_data",
-                                          "max_train_samples", "hardware"};
-enum { WORDED_KEYS = 3 }; /* of these, what stands in front of the rows */
+const char *const column_keys[COLUMN_KEYS] = {"task", "model", "train_data",
+                                              "max_train_samples", "hardware"};
 
 /* ---- text of values ---- */
 
@@ -48,8 +48,7 @@ char *value_text(const json_t *value)
 
 /* ---- tables of labels ---- */
 
-/* The index of the label with this identity, added when it is new. Takes facts over. */
-static size_t place(struct report_labels *l, json_t *facts)
+size_t labels_place(struct report_labels *l, json_t *facts)
 {
     struct buf id = BUF_INIT;
     json_canonical(&id, facts);
@@ -63,125 +62,6 @@ static size_t place(struct report_labels *l, json_t *facts)
     l->items[l->count] =
         (struct report_label){.id = buf_detach(&id, NULL), .facts = facts};
     return l->count++;
-}
-
-static double number_of(const json_t *value, double otherwise)
-{
-    return json_is_number(value) ? json_number_value(value) : otherwise;
-}
-
-/* ---- columns ---- */
-
-static const char *file_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
-static bool fact_varies(const struct report_labels *l, const char *key)
-{
-    for (size_t i = 1; i < l->count; i++) {
-        json_t *a = json_object_get(l->items[0].facts, key),
-               *b = json_object_get(l->items[i].facts, key);
-        if (!a != !b || (a && !json_equal(a, b)))
-            return true;
-    }
-    return false;
-}
-
-/* "400 rows", "all 2571 rows", with the file or model in front where it varies. */
-static char *column_label(const struct report_data *d, size_t column)
-{
-    const struct report_labels *l = &d->columns;
-    const struct report_label *c = &l->items[column];
-    struct buf out = BUF_INIT;
-    for (int k = 0; k < WORDED_KEYS; k++) {
-        const char *text = json_get_str(c->facts, column_keys[k], NULL);
-        if (text && fact_varies(l, column_keys[k]))
-            buf_printf(&out, "%s, ", file_name(text));
-    }
-    double rows = NAN;
-    for (size_t i = 0; i < d->count && !(rows > 0); i++)
-        if (d->trials[i].column == column)
-            rows = trial_metric(&d->trials[i], "data/train_rows");
-    if (isfinite(c->order))
-        buf_printf(&out, "%.0f rows", c->order);
-    else if (rows > 0)
-        buf_printf(&out, "all %.0f rows", rows);
-    else
-        buf_str_add(&out, "all rows");
-    const char *hardware = json_get_str(c->facts, "hardware", NULL);
-    if (hardware && fact_varies(l, "hardware"))
-        buf_printf(&out, ", %s", hardware);
-    return buf_detach(&out, NULL);
-}
-
-static json_t *column_facts(const struct report_trial *t, const json_t *group_by,
-                            bool by_hardware)
-{
-    json_t *facts = json_object();
-    if (by_hardware && *t->hardware)
-        json_object_set_new(facts, "hardware", json_string(t->hardware));
-    for (size_t k = 0; k < ARRAY_LEN(column_keys); k++) {
-        const json_t *v = trial_value(t, column_keys[k]), *named;
-        bool grouped = false;
-        size_t i;
-        json_array_foreach((json_t *)group_by, i, named)
-        {
-            grouped |= str_eq(json_string_value(named), column_keys[k]);
-        }
-        if (v && !grouped)
-            json_object_set(facts, column_keys[k], (json_t *)v);
-    }
-    return facts;
-}
-
-static int by_order(const void *x, const void *y)
-{
-    const struct report_label *a = *(const struct report_label *const *)x,
-                              *b = *(const struct report_label *const *)y;
-    const char *ma = json_get_str(a->facts, "model", ""),
-               *mb = json_get_str(b->facts, "model", "");
-    int c = strcmp(ma, mb);
-    if (!c && a->order != b->order)
-        c = a->order < b->order ? -1 : 1;
-    return c ? c : strcmp(a->id, b->id);
-}
-
-/* Columns in the order of training rows; `all` last. */
-static void sort_columns(struct report_data *d)
-{
-    size_t n = d->columns.count;
-    struct report_label **order = xcalloc(n + 1, sizeof *order);
-    struct report_label *sorted = xcalloc(n + 1, sizeof *sorted);
-    size_t *place_of = xcalloc(n + 1, sizeof *place_of);
-    for (size_t i = 0; i < n; i++)
-        order[i] = &d->columns.items[i];
-    qsort(order, n, sizeof *order, by_order);
-    for (size_t i = 0; i < n; i++) {
-        sorted[i] = *order[i];
-        place_of[order[i] - d->columns.items] = i;
-    }
-    memcpy(d->columns.items, sorted, n * sizeof *sorted);
-    for (size_t i = 0; i < d->count; i++)
-        d->trials[i].column = place_of[d->trials[i].column];
-    free(order);
-    free(sorted);
-    free(place_of);
-}
-
-static void make_columns(struct report_data *d, const json_t *group_by)
-{
-    for (size_t i = 0; i < d->count; i++)
-        d->trials[i].column =
-            place(&d->columns, column_facts(&d->trials[i], group_by, d->scope_count > 1));
-    for (size_t i = 0; i < d->columns.count; i++)
-        d->columns.items[i].order = number_of(
-            json_object_get(d->columns.items[i].facts, "max_train_samples"), INFINITY);
-    sort_columns(d);
-    for (size_t i = 0; i < d->columns.count; i++) {
-        d->columns.items[i].label = column_label(d, i);
-    }
 }
 
 /* ---- groups ---- */
@@ -266,7 +146,7 @@ static json_t *varying_keys(const struct report_data *d)
         }
         bool placed = str_eq(key, "seed") || is_group_key(d, key) ||
                       (d->by_method && str_eq(key, "quantization"));
-        for (size_t k = 0; k < ARRAY_LEN(column_keys); k++)
+        for (size_t k = 0; k < COLUMN_KEYS; k++)
             placed |= str_eq(key, column_keys[k]);
         if (!varies || placed)
             json_object_del(keys, key);
@@ -332,6 +212,23 @@ static char *variant_text(const json_t *facts)
     return buf_detach(&out, NULL);
 }
 
+/* Of trials with one configuration and seed in a column the last counts. */
+static void mark_repeats(struct report_data *d)
+{
+    json_t *last = json_object();
+    char id[96];
+    for (size_t i = d->count; i-- > 0;) {
+        struct report_trial *t = &d->trials[i];
+        if (trial_is_open(t))
+            continue;
+        snprintf(id, sizeof id, "%zu %zu %zu %lld", t->column, t->group, t->variant,
+                 (long long)t->seed);
+        t->repeated = json_object_get(last, id) != NULL;
+        json_object_set_new(last, id, json_null());
+    }
+    json_decref(last);
+}
+
 /* ---- machines ---- */
 
 /* What may change numbers of a machine: all but the hashes of the inputs, what only names
@@ -370,26 +267,28 @@ void report_data_group(struct report_data *d, const json_t *group_by)
         json_decref(keys);
         group_by = all_keys;
     }
-    make_columns(d, group_by);
+    columns_make(d, group_by);
     for (size_t i = 0; i < d->count; i++)
         d->trials[i].group =
-            place(&d->groups, group_facts(&d->trials[i], group_by, d->by_method));
+            labels_place(&d->groups, group_facts(&d->trials[i], group_by, d->by_method));
     for (size_t i = 0; i < d->groups.count; i++) {
         d->groups.items[i].label = facts_text(d->groups.items[i].facts);
     }
     json_t *keys = varying_keys(d);
     for (size_t i = 0; i < d->count; i++) {
-        d->trials[i].variant = place(&d->variants, variant_facts(&d->trials[i], keys));
-        d->trials[i].machine = place(&d->machines, machine_facts(&d->trials[i]));
+        d->trials[i].variant =
+            labels_place(&d->variants, variant_facts(&d->trials[i], keys));
+        d->trials[i].machine = labels_place(&d->machines, machine_facts(&d->trials[i]));
     }
     for (size_t i = 0; i < d->variants.count; i++) {
         struct report_label *l = &d->variants.items[i];
         l->label = variant_text(l->facts);
-        l->order = number_of(json_object_get(l->facts, "learning_rate"), 0);
+        l->order = json_number_or(json_object_get(l->facts, "learning_rate"), 0);
     }
     for (size_t i = 0; i < d->machines.count; i++) {
         d->machines.items[i].label = xasprintf("%zu", i + 1);
     }
+    mark_repeats(d);
     json_decref(keys);
     json_decref(all_keys);
 }

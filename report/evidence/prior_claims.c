@@ -94,6 +94,7 @@ static struct verdict_config config_of(const struct report_cell *c, const char *
     struct verdict_config k = {.known = true};
     k.seeds = xcalloc(c->count + 1, sizeof *k.seeds);
     k.scores = xcalloc(c->count + 1, sizeof *k.scores);
+    k.blocks = xcalloc(c->count + 1, sizeof *k.blocks);
     for (size_t i = 0; i < c->count; i++) {
         double v = trial_metric(c->trials[i], metric), items;
         if (!isfinite(v))
@@ -101,6 +102,7 @@ static struct verdict_config config_of(const struct report_cell *c, const char *
         items = trial_items(c->trials[i], metric);
         k.items = k.n_ok == 0 && items >= 1 ? (size_t)items : 0;
         k.seeds[k.n_ok] = c->trials[i]->seed;
+        k.blocks[k.n_ok] = c->trials[i]->machine;
         k.scores[k.n_ok++] = v;
     }
     k.n = k.n_ok;
@@ -113,6 +115,7 @@ static void config_release(struct verdict_config *c)
 {
     free(c->seeds);
     free(c->scores);
+    free(c->blocks);
 }
 
 static double column_rows(const struct report_data *d, size_t column)

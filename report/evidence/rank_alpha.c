@@ -138,7 +138,8 @@ static void judge(const struct report *r, struct grid *g)
                                              .complete = true,
                                              .select = trial_select(t, &r->settings),
                                              .score = trial_metric(t, r->settings.metric),
-                                             .items = trial_items(t, r->settings.metric)};
+                                             .items = trial_items(t, r->settings.metric),
+                                             .block = t->machine};
         }
     g->verdict = verdict_new(rows, n, g->count, &r->settings.rules);
     free(rows);

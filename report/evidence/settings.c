@@ -181,6 +181,7 @@ static double choose_delta(const struct report_data *d, struct report_settings *
         v[n++] = x;
     }
     s->scale = stat_median(v, n);
+    s->range = metric_scale(s->metric, low, high);
     free(v);
     if (!s->rules.minimize && low >= 0 && high <= 1)
         return 0.01;

@@ -5,8 +5,10 @@
  * stay a JSON object {"eval/accuracy": 0.8}; NaN is the word "NaN" there.
  *
  * Three labels place a trial in the matrix:
- *   column   the situation: training rows, with task, model and training file where
- *            they vary, and the hardware where several sweeps are put side by side
+ *   column   the situation: training rows, task, model and data (by the hashes of their
+ *            files where runs know them, so that equal names do not pool other data); where
+ *            several sweeps or experiments are put side by side also the hardware, and
+ *            which of them it is where they repeat each other's configurations and seeds
  *   group    what is compared: the method, or the keys of --group-by
  *   variant  everything else that varies (rank, alpha, learning rate, ...) but the seed
  * A group stands for itself at its best variant on the selection metric (verdict.h). */
@@ -35,6 +37,7 @@ struct report_trial {
         usd_per_hour; /* of the GPUs that it held, by its sweep's budget; 0: not said */
     double usd_per_core_hour; /* by its sweep's budget; 0: not said */
     size_t column, group, variant, machine;
+    bool repeated;        /* a later trial of its column has its configuration and seed */
     const char *hardware; /* "AMD EPYC", "NVIDIA L4"; "" where it was not said */
 };
 

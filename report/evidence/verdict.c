@@ -74,16 +74,18 @@ static const struct variant *choose(const struct variant *list, size_t n)
     return best;
 }
 
-static void add_good(struct verdict_config *c, int64_t seed, double score, double items)
+static void add_good(struct verdict_config *c, const struct verdict_row *row)
 {
     size_t at = c->n_ok++;
-    c->items = at == 0 && items >= 1 ? (size_t)items : 0;
-    for (; at > 0 && c->seeds[at - 1] > seed; at--) {
+    c->items = at == 0 && row->items >= 1 ? (size_t)row->items : 0;
+    for (; at > 0 && c->seeds[at - 1] > row->seed; at--) {
         c->seeds[at] = c->seeds[at - 1];
         c->scores[at] = c->scores[at - 1];
+        c->blocks[at] = c->blocks[at - 1];
     }
-    c->seeds[at] = seed;
-    c->scores[at] = score;
+    c->seeds[at] = row->seed;
+    c->scores[at] = row->score;
+    c->blocks[at] = row->block;
 }
 
 static void fill_config(struct verdict_config *c, size_t config,
@@ -97,12 +99,13 @@ static void fill_config(struct verdict_config *c, size_t config,
     c->variant = best ? best->id : c->known ? list[0].id : 0;
     c->seeds = xcalloc(count + 1, sizeof *c->seeds);
     c->scores = xcalloc(count + 1, sizeof *c->scores);
+    c->blocks = xcalloc(count + 1, sizeof *c->blocks);
     for (size_t i = 0; i < count; i++) {
         if (rows[i].config != config || (best && rows[i].variant != best->id))
             continue;
         c->n++;
         if (row_is_good(&rows[i], r))
-            add_good(c, rows[i].seed, rows[i].score, rows[i].items);
+            add_good(c, &rows[i]);
     }
     c->n_failed = c->n - c->n_ok;
     c->failure = stat_wilson(c->n_failed, c->n, 1 - VERDICT_ALPHA);
@@ -165,15 +168,51 @@ static void check_effort(struct verdict_pair *p, const struct verdict *v,
 
 /* ---- the table ---- */
 
+/* Least squares of score = configuration + environment by turns (Gauss-Seidel from
+ * environments of 0, which one that shares no configuration keeps). */
+static void find_levels(struct verdict *v)
+{
+    enum { TURNS = 200 };
+    size_t blocks = 1;
+    for (size_t i = 0; i < v->config_count; i++) {
+        struct verdict_config *c = &v->configs[i];
+        c->level = c->mean;
+        for (size_t k = 0; k < c->n_ok; k++)
+            blocks = c->blocks[k] >= blocks ? c->blocks[k] + 1 : blocks;
+    }
+    double *effect = xcalloc(2 * blocks + 1, sizeof *effect), *sum = effect + blocks;
+    size_t *n = xcalloc(blocks + 1, sizeof *n);
+    for (int turn = 0; blocks > 1 && turn < TURNS; turn++) {
+        memset(sum, 0, blocks * sizeof *sum);
+        memset(n, 0, blocks * sizeof *n);
+        for (size_t i = 0; i < v->config_count; i++) {
+            struct verdict_config *c = &v->configs[i];
+            double level = 0;
+            for (size_t k = 0; k < c->n_ok; k++)
+                level += (c->scores[k] - effect[c->blocks[k]]) / (double)c->n_ok;
+            c->level = c->n_ok ? level : NAN;
+            for (size_t k = 0; k < c->n_ok; k++) {
+                sum[c->blocks[k]] += c->scores[k] - level;
+                n[c->blocks[k]]++;
+            }
+        }
+        for (size_t b = 0; b < blocks; b++)
+            effect[b] = n[b] ? sum[b] / (double)n[b] : 0;
+    }
+    free(effect);
+    free(n);
+}
+
 static void rank_configs(struct verdict *v)
 {
     v->ranking = xcalloc(v->config_count + 1, sizeof *v->ranking);
     for (size_t i = 0; i < v->config_count; i++) {
         if (!v->configs[i].n_ok)
             continue;
-        double mean = turned(&v->rules, v->configs[i].mean);
+        double level = turned(&v->rules, v->configs[i].level);
         size_t k = v->ranked++;
-        for (; k > 0 && turned(&v->rules, v->configs[v->ranking[k - 1]].mean) < mean; k--)
+        for (; k > 0 && turned(&v->rules, v->configs[v->ranking[k - 1]].level) < level;
+             k--)
             v->ranking[k] = v->ranking[k - 1];
         v->ranking[k] = i;
     }
@@ -270,6 +309,7 @@ struct verdict *verdict_new(const struct verdict_row *rows, size_t count,
     v->configs = xcalloc(config_count + 1, sizeof *v->configs);
     for (size_t i = 0; i < config_count; i++)
         fill_config(&v->configs[i], i, kept, n, rules);
+    find_levels(v);
     rank_configs(v);
     compare_pairs(v, kept, n);
     find_tied(v);
@@ -284,6 +324,7 @@ void verdict_free(struct verdict *v)
     for (size_t i = 0; i < v->config_count; i++) {
         free(v->configs[i].seeds);
         free(v->configs[i].scores);
+        free(v->configs[i].blocks);
     }
     free(v->configs);
     free(v->pairs);

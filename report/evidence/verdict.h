@@ -5,13 +5,18 @@
  * say learning rate: a configuration tried in several variants stands for itself at the
  * one with the best mean `select`, and only `score` is compared.
  *   1. Failed trials are counted (Wilson interval), never averaged.
- *   2. A pair is compared by the paired t over shared good seeds (at least 3), else by
- *      Welch (at least 2 each), else not at all.
+ *   2. A pair is compared by the paired t over shared good seeds (at least 3; of trials in
+ *      several environments those that ran in the same one, where there are 3), else by
+ *      Welch (at least 2 each), else not at all. Two without a common environment are not
+ *      compared ("apart"): a software stack alone moves scores.
  *   3. better: p_holm (over all pairs of the table) < alpha and difference >= delta;
  *      else equivalent: p_tost < alpha; else undecided.
  *   4. Where one was tried in at least twice as many variants, better must hold at equal
  *      effort too: the expected score when each is tuned over the smaller number.
  *   5. best = best mean; tied set = best and all that it is not better than.
+ *   6. Configurations that ran in several environments are ranked by least squares on
+ *      configuration + environment: one that ran where all score low is not ranked down.
+ *      With one environment that is the mean.
  * Single runs: where both have one good trial and the score is a share of known items, a
  * pair is compared by the two-proportion test on counts ("items"). That says what the
  * evaluation set can tell of these two runs, nothing about other seeds, so such a table
@@ -48,6 +53,7 @@ struct verdict_row {
     bool complete;
     double select, score;
     double items; /* the score is a share of so many; 0 or NaN: not known */
+    size_t block; /* the environment it ran in */
 };
 
 struct verdict_config {
@@ -57,10 +63,12 @@ struct verdict_config {
     size_t n, n_ok, n_failed; /* of the chosen variant; of all where none was good */
     struct stat_interval failure;
     double mean, sd;         /* NaN without good trials */
+    double level;            /* mean without what its environments add (rule 6) */
     struct stat_interval ci; /* 95 %, NaN below two good trials */
     int64_t *seeds;          /* n_ok, ascending */
     double *scores;
-    size_t items; /* of a single good trial, whose ci is Wilson's then; 0: none */
+    size_t *blocks; /* NULL: all in one */
+    size_t items;   /* of a single good trial, whose ci is Wilson's then; 0: none */
 };
 
 enum verdict_word { VERDICT_BETTER, VERDICT_EQUIVALENT, VERDICT_UNDECIDED };
@@ -76,6 +84,7 @@ struct verdict_pair {
     struct stat_interval ci95, ci90;
     double p_holm_best;       /* items, pairs of the best; NaN elsewhere */
     double equal_effort_diff; /* NaN where rule 4 was not needed */
+    bool apart;               /* no common environment: not compared */
     enum verdict_word word;
 };
 

@@ -14,15 +14,33 @@ size_t verdict_hits(const struct verdict_config *c)
     return (size_t)llround(c->scores[0] * (double)c->items);
 }
 
+static size_t block_of(const struct verdict_config *c, size_t i)
+{
+    return c->blocks ? c->blocks[i] : 0;
+}
+
+static bool have_common_block(const struct verdict_config *a,
+                              const struct verdict_config *b)
+{
+    for (size_t i = 0; i < a->n_ok; i++)
+        for (size_t k = 0; k < b->n_ok; k++)
+            if (block_of(a, i) == block_of(b, k))
+                return true;
+    return false;
+}
+
 /* Scores of shared seeds side by side; both lists are ascending. */
 static size_t share(const struct verdict_config *a, const struct verdict_config *b,
-                    double *x, double *y)
+                    bool same_block, double *x, double *y)
 {
     size_t n = 0;
     for (size_t i = 0, j = 0; i < a->n_ok && j < b->n_ok;) {
         if (a->seeds[i] == b->seeds[j]) {
-            x[n] = a->scores[i++];
-            y[n++] = b->scores[j++];
+            x[n] = a->scores[i];
+            y[n] = b->scores[j];
+            n += !same_block || block_of(a, i) == block_of(b, j);
+            i++;
+            j++;
         } else if (a->seeds[i] < b->seeds[j]) {
             i++;
         } else {
@@ -96,9 +114,14 @@ struct verdict_pair verdict_compare(const struct verdict_config *a,
                              .word = VERDICT_UNDECIDED};
     double sign = rules->minimize ? -1 : 1;
     double *x = xcalloc(a->n_ok + 1, sizeof *x), *y = xcalloc(b->n_ok + 1, sizeof *y);
-    p.n = share(a, b, x, y);
+    p.n = share(a, b, true, x, y);
+    if (p.n < 3)
+        p.n = share(a, b, false, x, y);
+    p.apart = a->n_ok && b->n_ok && !have_common_block(a, b);
     p.diff = sign * (a->mean - b->mean);
-    if (p.n >= 3) {
+    if (p.apart) {
+        p.n = 0; /* neither test nor interval */
+    } else if (p.n >= 3) {
         struct stat_test t = stat_paired_t(x, y, p.n, rules->delta);
         p.test = "paired";
         p.sd = isnan(t.se) ? 0 : t.se * sqrt((double)p.n);

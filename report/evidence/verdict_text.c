@@ -53,6 +53,8 @@ static json_t *pair_json(const struct verdict_pair *p, const char *const *names)
     put(o, "p_tost_holm", p->p_tost_holm);
     put(o, "p_holm_best", p->p_holm_best);
     put(o, "equal_effort_diff", p->equal_effort_diff);
+    if (p->apart)
+        json_object_set_new(o, "other_environments", json_true());
     json_object_set_new(o, "verdict", json_string(verdict_word_text(p->word)));
     return o;
 }

@@ -33,14 +33,22 @@ static int decimals(double delta)
     if (!(delta > 0) || !isfinite(delta))
         return 3;
     int d = (int)ceil(-log10(delta) - 1e-9) + 1;
-    return d < 0 ? 0 : d > 6 ? 6 : d;
+    return d < 0 ? 0 : d;
 }
 
-/* A real minus sign, and none before zero. */
+enum { MOST_DECIMALS = 7 }; /* more are powers of ten */
+#define POWERS_FROM 1e9     /* from here on digits tell less than their number */
+
+/* A real minus sign, and none before zero; large numbers in powers of ten. */
 static const char *signed_number(double v, int digits, bool plus)
 {
     char text[64];
-    snprintf(text, sizeof text, "%.*f", digits, fabs(v));
+    if (fabs(v) >= POWERS_FROM)
+        snprintf(text, sizeof text, "%.2e", fabs(v));
+    else if (digits > MOST_DECIMALS)
+        snprintf(text, sizeof text, "%.4g", fabs(v));
+    else
+        snprintf(text, sizeof text, "%.*f", digits, fabs(v));
     bool zero = strspn(text, "0.") == strlen(text);
     return word_f("%s%s", v < 0 && !zero ? "−" : plus && !zero ? "+" : "", text);
 }
@@ -91,6 +99,8 @@ const char *word_ms(double v)
 {
     if (!(v >= 0))
         return NOTHING;
+    if (v >= POWERS_FROM)
+        return word_f("%.2e", v);
     return word_f("%.*f", v < 1 ? 3 : v < 10 ? 2 : v < 100 ? 1 : 0, v);
 }
 
@@ -100,6 +110,8 @@ const char *word_usd(double v)
         return NOTHING;
     if (v <= 0)
         return "$0";
+    if (v >= POWERS_FROM)
+        return word_f("$%.2e", v);
     if (v >= 100)
         return word_f("$%.0f", v);
     if (v >= 1)
@@ -120,6 +132,8 @@ const char *word_count(double v)
 {
     if (!(v >= 0))
         return NOTHING;
+    if (v >= 1e13)
+        return word_f("%.2e", v);
     if (v >= 1e9)
         return word_f("%.3g G", v / 1e9);
     if (v >= 1e6)
@@ -152,4 +166,9 @@ const char *word_p(double p)
 const char *word_plural(size_t n, const char *noun)
 {
     return word_f("%zu %s%s", n, noun, n == 1 ? "" : "s");
+}
+
+const char *word_are(size_t n, const char *noun)
+{
+    return word_f("%s %s", word_plural(n, noun), n == 1 ? "is" : "are");
 }

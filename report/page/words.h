@@ -22,6 +22,7 @@ const char *word_usd_range(double low, double high);
 const char *word_count(double v);                    /* "1.2 M", "74,883" */
 const char *word_date(int64_t unix_ms);              /* "2026-11-24"; "unknown" for 0 */
 const char *word_p(double p);                        /* "p < .001", "p = .032" */
+const char *word_are(size_t n, const char *noun);    /* "1 trial is", "3 trials are" */
 const char *word_plural(size_t n, const char *noun); /* "1 seed", "3 seeds" */
 
 #endif

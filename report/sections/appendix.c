@@ -177,6 +177,15 @@ static void write_inputs(const json_t *inputs, struct html *h)
     html_table_close(h);
 }
 
+/* The page stays below a megabyte: of a large sweep the first trials are listed, by bytes,
+ * as names may be long. */
+enum {
+    MAX_LISTED = 1500,
+    MAX_TRIAL_BYTES = 250000,
+    MAX_FAILURE_BYTES = 60000,
+    MAX_DIFFERENCES = 60
+};
+
 static void write_failures(const json_t *list, struct html *h)
 {
     const json_t *f;
@@ -187,8 +196,11 @@ static void write_failures(const json_t *list, struct html *h)
         return;
     }
     html_table_open(h, NULL, NULL, ">Trial|Configuration|State|>Attempts|Reason");
+    size_t end = h->out.len + MAX_FAILURE_BYTES;
     json_array_foreach((json_t *)list, i, f)
     {
+        if (h->out.len > end)
+            break;
         html_row(h);
         html_number(h, "%lld", (long long)json_get_int(f, "trial", 0));
         html_cell(h, "%s", json_get_str(f, "group", ""));
@@ -197,10 +209,9 @@ static void write_failures(const json_t *list, struct html *h)
         html_cell(h, "%.300s", json_get_str(f, "reason", ""));
     }
     html_table_close(h);
+    if (i < json_array_size(list))
+        html_el(h, "p", "note", "%zu more are in the store.", json_array_size(list) - i);
 }
-
-/* The page stays below a megabyte: of a large sweep the first trials are listed. */
-enum { MAX_LISTED = 1500, MAX_DIFFERENCES = 60 };
 
 struct place {
     size_t trial;
@@ -274,14 +285,15 @@ static void write_trials(const struct report *r, struct html *h)
                      word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
                             "ms|>Seconds|Env|Key",
                             metric_of(r), r->settings.select_metric));
-    for (size_t i = 0; i < listed; i++) {
+    size_t shown = 0, end = h->out.len + MAX_TRIAL_BYTES;
+    for (size_t i = 0; i < listed && h->out.len < end; i++, shown++) {
         html_row_ranked(h, &places[3 * i], 3);
         write_trial(r, &r->data.trials[i], h);
     }
     html_sorted_close(h);
     free(places);
-    if (listed < r->data.count)
-        html_el(h, "p", "note", "%zu more are in the store.", r->data.count - listed);
+    if (shown < r->data.count)
+        html_el(h, "p", "note", "%zu more are in the store.", r->data.count - shown);
     html_raw(h, "</details>\n");
 }
 

@@ -111,24 +111,69 @@ static bool all_equivalent(const struct verdict *v)
     return true;
 }
 
+/* What the verdict rests on less than all: trials of the column that do not count, pairs
+ * that are not compared, other situations. */
+static const char *remarks(const struct report *r)
+{
+    const struct verdict *v = main_verdict(r);
+    size_t open = 0, pruned = 0, repeated = 0, apart = 0, moved = 0;
+    for (size_t i = 0; i < r->data.count; i++) {
+        const struct report_trial *t = &r->data.trials[i];
+        if (t->column != r->matrix.main_column)
+            continue;
+        pruned += t->state == TRIAL_pruned;
+        open += trial_is_open(t) && t->state != TRIAL_pruned;
+        repeated += t->repeated;
+    }
+    for (size_t i = 0; i + 1 < v->ranked; i++)
+        apart += v->pairs[i].apart;
+    for (size_t i = 0; i < v->ranked; i++) {
+        const struct verdict_config *c = &v->configs[v->ranking[i]];
+        moved += fabs(c->level - c->mean) > v->rules.delta / 2;
+    }
+    const char *parts[] = {
+        open ? word_f(" %s not finished.", word_are(open, "trial")) : "",
+        pruned ? word_f(" %s stopped early and not counted.", word_are(pruned, "trial"))
+               : "",
+        repeated ? word_f(" %s left out, as a later one has the same configuration and "
+                          "seed.",
+                          word_are(repeated, "trial"))
+                 : "",
+        apart ? word_f(" %s refused: no environment in common with it.",
+                       word_are(apart, "comparison"))
+              : "",
+        moved ? word_f(" Ranked by means without what the environments add; that moves "
+                       "%zu of %zu.",
+                       moved, v->ranked)
+              : "",
+        r->matrix.columns > 1
+            ? word_f(" This is one of %zu situations (section 3).", r->matrix.columns)
+            : ""};
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        text = *parts[i] ? word_f("%s%s", text, parts[i]) : text;
+    return text;
+}
+
 /* Single runs on counted items: what their evaluation set can tell of them. */
 static void item_line(const struct report *r, json_t *numbers)
 {
     const struct verdict *v = main_verdict(r);
-    size_t best = v->ranking[0], raw = 0, all = 0;
+    size_t best = v->ranking[0], raw = 0, all = 0, apart = 0;
     for (size_t i = 0; i + 1 < v->ranked; i++) {
-        raw += !(v->pairs[i].p < VERDICT_ALPHA);
-        all += !(v->pairs[i].p_holm < VERDICT_ALPHA);
+        raw += v->pairs[i].p >= VERDICT_ALPHA;
+        all += v->pairs[i].p_holm >= VERDICT_ALPHA;
+        apart += v->pairs[i].apart;
     }
     add_takeaway(
         numbers,
         "Screening at %s: one run each. %s has the %s %s, %s; %zu of %zu "
         "others do not differ from it after Holm over the comparisons with it "
         "(%zu without adjustment, %zu over all %zu pairs), on %zu evaluation items "
-        "alone; how much seeds vary is unknown.",
+        "alone; how much seeds vary is unknown.%s",
         where(r), cell_name(r, cell_of(r, best)), best_word(r), metric_of(r),
-        mean_text(r, best), v->tied_count - 1, v->ranked - 1, raw, all, v->pair_count,
-        v->configs[best].items);
+        mean_text(r, best), v->tied_count - 1 - apart, v->ranked - 1 - apart, raw, all,
+        v->pair_count, v->configs[best].items, remarks(r));
 }
 
 static void verdict_line(const struct report *r, json_t *numbers)
@@ -138,28 +183,28 @@ static void verdict_line(const struct report *r, json_t *numbers)
     size_t best = v->ranking[0];
     const char *name = cell_name(r, cell_of(r, best));
     if (v->ranked == 1) {
-        add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.", where(r),
-                     name, metric_of(r), mean_text(r, best));
+        add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.%s",
+                     where(r), name, metric_of(r), mean_text(r, best), remarks(r));
     } else if (v->item_level) {
         item_line(r, numbers);
     } else if (v->tied_count == 1) {
         const struct verdict_pair *p = closest_pair(v);
         add_takeaway(numbers,
                      "Choose %s at %s: %s %s, better than the closest, %s, by %s "
-                     "(%s).",
+                     "(%s).%s",
                      name, where(r), metric_of(r), mean_text(r, best),
-                     group_name(r, p->b), word_score(p->diff, delta),
-                     pair_evidence(r, p));
+                     group_name(r, p->b), word_score(p->diff, delta), pair_evidence(r, p),
+                     remarks(r));
     } else {
         char *others = tied_names(r, 1);
         bool same = all_equivalent(v);
         add_takeaway(
-            numbers, "%s at %s: %s has the %s mean, %s %s, and %s %s.",
+            numbers, "%s at %s: %s has the %s mean, %s %s, and %s %s.%s",
             same ? "Equivalent" : "Cannot tell", where(r), name, best_word(r),
             metric_of(r), mean_text(r, best), others,
-            same
-                ? word_f("lie within ±%g of it", delta)
-                : word_f("could be as good (smallest difference of interest %g)", delta));
+            same ? word_f("lie within ±%g of it", delta)
+                 : word_f("could be as good (smallest difference of interest %g)", delta),
+            remarks(r));
         free(others);
     }
 }

@@ -218,7 +218,7 @@ static void write_cell(const struct report *r, const struct report_cell *c,
     html_raw(h, "</td>");
 }
 
-enum { MAX_ROWS = 12, MAX_REST = 200 };
+enum { MAX_ROWS = 12, MAX_REST = 200, MAX_REST_BYTES = 200000 };
 
 /* Beyond the first dozen: a line each, folded. */
 static void write_rest(const struct report *r, const size_t *order, struct html *h)
@@ -231,7 +231,8 @@ static void write_rest(const struct report *r, const size_t *order, struct html 
     html_table_open(h, "fine", NULL,
                     word_f(">Rank|Configuration|Situation|Word|>%s|>95 %% interval|>n",
                            metric_of(r)));
-    for (size_t i = MAX_ROWS; i < r->matrix.groups && i < MAX_ROWS + MAX_REST; i++)
+    size_t end = h->out.len + MAX_REST_BYTES, i = MAX_ROWS;
+    for (; i < r->matrix.groups && i < MAX_ROWS + MAX_REST && h->out.len < end; i++)
         for (size_t k = 0; k < r->matrix.columns; k++) {
             const struct report_cell *c = matrix_cell(&r->matrix, k, order[i]);
             html_row(h);
@@ -244,9 +245,9 @@ static void write_rest(const struct report *r, const size_t *order, struct html 
             html_number(h, "%zu", c->count);
         }
     html_table_close(h);
-    if (r->matrix.groups > MAX_ROWS + MAX_REST)
+    if (i < r->matrix.groups)
         html_el(h, "p", "note", "%zu more are in the data of 'peftlab report --json'.",
-                r->matrix.groups - MAX_ROWS - MAX_REST);
+                r->matrix.groups - i);
     html_raw(h, "</details>\n");
 }
 

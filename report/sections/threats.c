@@ -72,11 +72,25 @@ static bool threat_unbridged_environments(const struct report *r, struct buf *ou
     if (n)
         buf_printf(
             out,
-            "%zu of %zu comparisons with %s are across environments without a "
-            "common one: a new software stack alone has moved scores by 1.6 points "
-            "in peft's table, more than most methods do. Run a few trials of both "
+            "%zu of %zu comparisons with %s are refused, as they are across environments "
+            "without a common one: a new software stack alone has moved scores by 1.6 "
+            "points in peft's table, more than most methods do. Run a few trials of both "
             "in one.",
             n, v->ranked - 1, group_name(r, v->ranking[0]));
+    return n > 0;
+}
+
+static bool threat_repeats(const struct report *r, struct buf *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->data.count; i++)
+        n += r->data.trials[i].repeated;
+    if (n)
+        buf_printf(
+            out,
+            "%s the configuration and seed of a later one: two results of the same "
+            "thing, of which the later counts.",
+            word_f("%s %s", word_plural(n, "trial"), n == 1 ? "has" : "have"));
     return n > 0;
 }
 

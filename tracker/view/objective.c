@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,6 +87,46 @@ enum direction metric_direction(const char *metric)
                        : lower         ? DIRECTION_LOWER
                                        : DIRECTION_HIGHER;
     return flipped ? turned(d) : d;
+}
+
+/* Of what is better high: not shares. */
+static const char open_words[] = "|reward|return|likelihood|elbo|psnr|throughput|gain|r2|"
+                                 "hits|win|mrr|";
+static const char signed_words[] = "|pearson|pearsonr|spearman|spearmanr|kendall|"
+                                   "correlation|corr|mcc|matthews|kappa|ssim|";
+
+static bool has_word(const char *metric, const char *list)
+{
+    static const char apart[] = "_-./ @:()%";
+    char name[128];
+    snprintf(name, sizeof name, "%s", metric);
+    for (char *c = name; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    for (const char *at = name + strspn(name, apart); *at;) {
+        size_t n = strcspn(at, apart);
+        if (listed(list, at, n))
+            return true;
+        at += n;
+        at += strspn(at, apart);
+    }
+    return false;
+}
+
+struct stat_interval metric_scale(const char *metric, double lowest, double highest)
+{
+    enum direction d = metric_direction(metric);
+    bool negated = strstr(metric, "neg") != NULL;
+    struct stat_interval any = {-INFINITY, INFINITY};
+    if (has_word(metric, signed_words))
+        return lowest >= -1 && highest <= 1 ? (struct stat_interval){-1, 1} : any;
+    if (!(lowest >= 0) || d == DIRECTION_UNKNOWN || negated ||
+        has_word(metric, open_words))
+        return any;
+    if (d == DIRECTION_LOWER || strstr(metric, "_per_s"))
+        return (struct stat_interval){0, INFINITY};
+    return highest <= 1     ? (struct stat_interval){0, 1}
+           : highest <= 100 ? (struct stat_interval){0, 100}
+                            : any;
 }
 
 static const char *without_split(const char *metric)

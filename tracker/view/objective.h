@@ -9,6 +9,7 @@
 #define TRACKER_VIEW_OBJECTIVE_H
 
 #include "lib/err.h"
+#include "lib/stats/basic.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,6 +20,11 @@ enum direction { DIRECTION_UNKNOWN, DIRECTION_LOWER, DIRECTION_HIGHER };
 /* By the words of a name: "eval/mse" lower, "val_f1_macro" higher, "neg_log_loss" higher;
  * unknown where no word is known or where they point both ways. */
 enum direction metric_direction(const char *metric);
+
+/* Where its values can lie, by its name and what was seen of them: shares in 0 to 1 (or 0 to
+ * 100), correlations in -1 to 1, losses, errors and sizes from 0; infinite where nothing is
+ * known, and no tighter than what was seen. */
+struct stat_interval metric_scale(const char *metric, double lowest, double highest);
 
 /* "eval/wer" and "test/wer" are one metric on two splits; so is a name and itself. */
 bool metric_is_same(const char *a, const char *b);
