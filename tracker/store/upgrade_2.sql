@@ -20,7 +20,8 @@ WITH method (name, changes_base, mergeable, quantisable, virtual_tokens, trainin
                ifnull(config_json ->> 'quantization', 'none') AS bits,
                ifnull(config_json ->> 'bias', 'none') AS bias,
                config_json ->> 'use_dora' IS 1 AS dora, config_json ->> 'use_rslora' IS 1 AS rslora,
-               config_json ->> 'init_lora_weights' IS 'pissa' AS pissa
+               config_json ->> 'init_lora_weights' IS 'pissa' AS pissa,
+               config_json ->> 'init_lora_weights' IN ('pissa', 'olora') IS 1 AS taken_out
           FROM run JOIN trial ON trial.id = run.trial
          WHERE environment_json ->> 'peftlab_version' IS NOT NULL AND environment_json ->> 'command' IS NULL),
     called AS (
@@ -33,7 +34,7 @@ UPDATE run SET method_json = (
                                      ELSE called.name || ' on ' || bits END,
                        'method', called.method,
                        'changes_base', CASE WHEN called.method = 'lora' AND bias <> 'none' THEN 'biases' ELSE changes_base END,
-                       'mergeable', json(mergeable), 'quantisable', json(quantisable),
+                       'mergeable', json(mergeable), 'quantisable', json(iif(taken_out, 'false', quantisable)),
                        'quantised', json(iif(bits = 'none', 'false', 'true')),
                        'virtual_tokens', json(virtual_tokens), 'training_cost', training_cost)
       FROM called JOIN method ON method.name = called.method

@@ -228,9 +228,11 @@ static int derive(struct net *net, const struct backend *backend, struct err *er
     return 0;
 }
 
-/* The base's biases are saved with the adapter and take the place of its own. */
+/* The base's biases are saved with the adapter and take the place of its own. What is taken
+ * out of the base's weights at the start would not fit them once they are quantised. */
 static void facts(const struct trial *trial, struct method_facts *f)
 {
+    f->quantisable = !lora_moves_base(trial);
     if (!str_eq(trial->bias, "none"))
         f->changes_base = BASE_biases;
 }

@@ -64,6 +64,29 @@ static void test_names(void **state)
     }
 }
 
+/* A row that says so trains on a quantised base; one that does not refuses it. */
+static void test_quantisable(void **state)
+{
+    (void)state;
+    struct method_facts all[MAX];
+    const size_t n = method_facts_all(all, MAX);
+    size_t can = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *out = NULL, *given = json_pack("{s:s, s:s, s:i, s:s, s:s}", "model",
+                                               "tests/golden/models/bert", "train_data",
+                                               "rows.jsonl", "num_labels", 3, "method",
+                                               all[i].name, "quantization", "fp4");
+        const int rc = trial_resolve(given, &out, NULL);
+        if ((rc == 0) != all[i].quantisable)
+            fail_msg("'%s' is quantisable: %d, resolving it gives %d", all[i].name,
+                     all[i].quantisable, rc);
+        can += all[i].quantisable;
+        json_decref(out);
+        json_decref(given);
+    }
+    assert_true(can > 3 && can < n);
+}
+
 /* Every key that a row reads is one, and one of methods; each of those is read. */
 static void test_keys(void **state)
 {
@@ -261,6 +284,7 @@ static void test_upgrade(void **state)
         trials[i] = trial_of(all[i].name);
     trials[n++] = trial("method: lora, bias: all, quantization: fp4");
     trials[n++] = trial("method: rslora, quantization: nf4");
+    trials[n++] = trial("method: lora, init_lora_weights: olora");
     trials[n++] = trial("method: lora");
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/a.db", dir);
@@ -292,7 +316,7 @@ static void test_upgrade(void **state)
         json_decref(kept);
         json_decref(trials[i]);
     }
-    assert_true(compared >= 12 + 5 + 2); /* methods, presets and more of version 3 */
+    assert_true(compared >= 12 + 5 + 3); /* methods, presets and more of version 3 */
     json_decref(result);
     store_close(s);
     assert_int_equal(fs_remove_tree(dir, NULL), 0);
@@ -301,9 +325,9 @@ static void test_upgrade(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),   cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_base),    cmocka_unit_test(test_called),
-        cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_names),  cmocka_unit_test(test_quantisable),
+        cmocka_unit_test(test_keys),   cmocka_unit_test(test_base),
+        cmocka_unit_test(test_called), cmocka_unit_test(test_upgrade),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
