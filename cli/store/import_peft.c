@@ -122,12 +122,39 @@ static bool is_share_of(double share, double items)
     return fabs(share * items - nearbyint(share * items)) < 1e-6 * items;
 }
 
+/* Of two values of one step the later: the last line repeats the training's with the
+ * test's. */
 static void add_point(json_t *all, const char *key, json_int_t step, double value)
 {
     json_t *list = json_object_get(all, key);
     if (!list)
         json_object_set_new(all, key, list = json_array());
+    const size_t n = json_array_size(list);
+    const json_t *newest = n ? json_array_get(list, n - 1) : NULL;
+    if (n && json_integer_value(json_array_get(newest, 0)) == step)
+        json_array_remove(list, n - 1);
     json_array_append_new(list, json_pack("[I, o]", step, json_number_or_word(value)));
+}
+
+/* Two points of one step are one point of a store, so that no step may be guessed. */
+static int check_steps(const json_t *metrics, struct err *err)
+{
+    const json_t *m;
+    size_t i;
+    json_array_foreach((json_t *)metrics, i, m)
+    {
+        const json_t *step = json_object_get(m, "step");
+        if (json_is_integer(step) && json_integer_value(step) >= 0)
+            continue;
+        char *said = step ? json_dumps(step, JSON_ENCODE_ANY) : NULL;
+        err_set(
+            err, ERR_PARSE,
+            "train_info.metrics[%zu]: step is %.40s, wanted is a whole number from 0 on",
+            i, said ? said : "missing");
+        free(said);
+        return err_code(err);
+    }
+    return 0;
 }
 
 /* What happened at a step in several lines (training, then the test) is one step. */
@@ -264,6 +291,8 @@ static int take_file(struct import *in, const json_t *file, const char *path,
                *state = state_name(status);
     if (!state)
         return err_set(err, ERR_PARSE, "train_info.status '%.100s' is not known", status);
+    if (check_steps(json_object_get(train_info, "metrics"), err) < 0)
+        return err_code(err);
     json_t *config = json_pack("{s:O, s:O?}", "train_config", train, "peft_config",
                                json_object_get(run_info, "peft_config"));
     json_object_set(config, "experiment_name",

@@ -111,6 +111,27 @@ a line end'
     [ "${lines[1]}" = 'a "quoted", one' ]
 }
 
+@test "points of one step or of no whole step are refused, never merged" {
+    local file=$ROOT/tests/golden/store/peft step
+    file=$(find "$file" -name '*.json' | sort | head -n 1)
+    for step in 0.25 -1 1e300 '"ten"' null; do
+        sed "0,/\"step\": [0-9]*/s//\"step\": $step/" "$file" >x.json
+        run -65 "$PEFTLAB" import x.json --experiment peft
+        has "x.json: train_info.metrics[0]: step is" "whole number"
+    done
+    grep -v '"step":' "$file" >x.json
+    run -65 "$PEFTLAB" import x.json --experiment peft
+    has "step is missing"
+    line='{"type": "trial", "experiment": "e", "seed": 0, "state": "complete", "params": {}, "config": {}, "runs": [{"attempt": 1, "state": "complete", "started_ms": 1, "summary": {}, "series": {"loss": [[1, 0.5], STEP]}, "events": []}]}'
+    for step in '[1, 0.7]' '[0.25, 0.7]' '[-1, 0.7]'; do
+        echo "${line/STEP/$step}" >x.jsonl
+        run -65 "$PEFTLAB" import x.jsonl
+        has "x.jsonl:1: " "series 'loss'" "step"
+    done
+    echo "${line/STEP/[2, 0.7]}" >x.jsonl
+    run -0 "$PEFTLAB" import x.jsonl
+}
+
 @test "peft results: parameters, metrics, items, surroundings" {
     run -0 "$PEFTLAB" import "$ROOT/tests/golden/store/peft" --experiment peft
     has "2 trials added"

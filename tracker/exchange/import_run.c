@@ -111,6 +111,7 @@ static int add_series(struct store *s, int64_t run, const char *key, const json_
                       struct err *err)
 {
     json_t *point;
+    json_int_t before = -1;
     size_t i;
     int rc = json_is_array(points)
                  ? 0
@@ -120,7 +121,14 @@ static int add_series(struct store *s, int64_t run, const char *key, const json_
         const json_t *step = json_array_get(point, 0);
         double value = NAN;
         if (rc == 0 && (json_array_size(point) != 2 || !import_is(step, COUNT)))
-            rc = err_set(err, ERR_PARSE, "a point of a series must be [step, value]");
+            rc = err_set(err, ERR_PARSE,
+                         "a point of a series must be [step, value], the step a whole "
+                         "number from 0 on");
+        if (rc == 0 && json_integer_value(step) <= before)
+            rc = err_set(err, ERR_PARSE,
+                         "step %lld comes behind step %lld; the steps of a series rise",
+                         (long long)json_integer_value(step), (long long)before);
+        before = json_integer_value(step);
         if (rc == 0)
             rc = import_value(json_array_get(point, 1), key, &value, err);
         if (rc == 0)
@@ -128,7 +136,7 @@ static int add_series(struct store *s, int64_t run, const char *key, const json_
                 s, run, &(struct metric_point){key, json_integer_value(step), value},
                 err);
     }
-    return rc;
+    return rc < 0 ? err_context(err, "series '%.100s': ", key) : 0;
 }
 
 static int add_event(struct store *s, int64_t run, const json_t *e, struct err *err)
