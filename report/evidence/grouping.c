@@ -4,10 +4,10 @@
  * A variant is made of the parameters that take more than one value over all trials
  * (being absent counts as a value), without the seed and what makes columns and groups;
  * so constants of the sweep file do not clutter names. */
+#include "report/evidence/grouping.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/grouping.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -19,7 +19,7 @@
 
 #include "lib/err.h"
 #include "lib/hash.h"
-#include "lib/http.h"
+#include "lib/net/http.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

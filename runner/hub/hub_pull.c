@@ -3,9 +3,9 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/net/url.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "lib/url.h"
 #include "lib/text_table.h"
 #include <errno.h>
 #include <fcntl.h>

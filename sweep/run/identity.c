@@ -83,7 +83,7 @@ int controller_check_identity(struct controller *c)
            *result = store_query(c->store, finished, bind, SPACE_ROWS_MAX, c->err),
            *rows = json_object_get(result, "rows"), *seen = json_object(), *row;
     size_t i;
-    int rc = result ? 0 : -(int)c->err->code;
+    int rc = result ? 0 : err_code(c->err);
     json_array_foreach(rows, i, row)
     {
         if (rc == 0 && c->hooks->fingerprint && c->file->names_model)

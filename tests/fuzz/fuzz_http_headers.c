@@ -1,5 +1,5 @@
 /* The head of an HTTP answer, line by line as libcurl hands it over. */
-#include "lib/http_headers.h"
+#include "lib/net/http_headers.h"
 #include <stdlib.h>
 #include <string.h>
 

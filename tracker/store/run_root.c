@@ -122,7 +122,7 @@ static int take(struct store *s, const char *root, const char *id, struct err *e
 int store_run_root(struct store *s, const char *given, char **root, struct err *err)
 {
     char *id = store_id(s, err), *dir = fs_dirname(s->path);
-    int rc = id ? 0 : -(int)err->code;
+    int rc = id ? 0 : err_code(err);
     *root = given ? fs_absolute(given) : fs_join(dir, "peftlab-runs");
     if (!rc)
         rc = take(s, *root, id, err);

@@ -1,8 +1,8 @@
 /* The HTTP client against a server that misbehaves (http_server.h). */
 #include "lib/hash.h"
-#include "lib/http.h"
-#include "lib/url.h"
 #include "lib/json.h"
+#include "lib/net/http.h"
+#include "lib/net/url.h"
 #include "lib/os/proc.h"
 #include "tests/unit/support/http_server.h"
 #include <math.h>

@@ -14,8 +14,8 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "report/report.h"
-#include "tracker/store/store.h"
 #include "tests/unit/support/method_facts.h"
+#include "tracker/store/store.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,9 +5,9 @@
  * asked to stop, so that a rule has time to judge it. One whose quality is below `floor`
  * runs out of memory. */
 #include "tests/unit/sweep/fixture.h"
-#include "tests/unit/tracker/fixture.h"
 #include "lib/hash.h"
 #include "sweep/sweep.h"
+#include "tests/unit/tracker/fixture.h"
 
 /* --- the child --- */
 

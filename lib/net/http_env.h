@@ -1,11 +1,11 @@
-/* lib/http_env.h - what the environment says about connections (inside lib/http).
+/* lib/net/http_env.h - what the environment says about connections (inside lib/http).
  *
  * Proxies are libcurl's own affair: http_proxy, https_proxy, all_proxy and no_proxy.
  * Certificates are not: they are read here as the curl command reads them, that is
  * CURL_CA_BUNDLE, and where it is not set SSL_CERT_FILE and SSL_CERT_DIR. An error says
  * which of them had a hand in it, never with a proxy's password. */
-#ifndef LIB_HTTP_ENV_H
-#define LIB_HTTP_ENV_H
+#ifndef LIB_NET_HTTP_ENV_H
+#define LIB_NET_HTTP_ENV_H
 
 #include <curl/curl.h>
 #include <stdbool.h>

@@ -1,9 +1,9 @@
-/* lib/url.h - addresses on libcurl's parser (CURLU), and the rules that hold for them.
+/* lib/net/url.h - addresses on libcurl's parser (CURLU), and the rules that hold for them.
  *
  * Only http and https are addresses. Ports that are not written are those of the scheme,
  * so that "https://x" and "https://x:443" are one origin. */
-#ifndef LIB_URL_H
-#define LIB_URL_H
+#ifndef LIB_NET_URL_H
+#define LIB_NET_URL_H
 
 #include "lib/err.h"
 #include <curl/curl.h>

@@ -1,5 +1,5 @@
-/* lib/http_headers.c - see http_headers.h. */
-#include "lib/http_headers.h"
+/* lib/net/http_headers.c - see http_headers.h. */
+#include "lib/net/http_headers.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include <ctype.h>

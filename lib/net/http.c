@@ -1,11 +1,11 @@
-/* lib/http.c - see http.h. */
-#include "lib/http.h"
-#include "lib/http_env.h"
-#include "lib/http_headers.h"
+/* lib/net/http.c - see http.h. */
+#include "lib/net/http.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/net/http_env.h"
+#include "lib/net/http_headers.h"
+#include "lib/net/url.h"
 #include "lib/os/proc.h"
-#include "lib/url.h"
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>

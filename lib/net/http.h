@@ -1,4 +1,4 @@
-/* lib/http.h - a small HTTP client (libcurl): texts into memory, files onto disk.
+/* lib/net/http.h - a small HTTP client (libcurl): texts into memory, files onto disk.
  *
  * Every request has limits: bytes, redirects, time without a byte. A request that fails
  * on the way (no connection, broken off, stalled) or is answered 408, 425, 429, 500, 502,
@@ -17,8 +17,8 @@
  * tries), ERR_NOINPUT 404 and 410, ERR_PARSE answers that cannot be, ERR_IO this
  * machine's disk, ERR_BUSY a signal came (proc_catch_signals). `reply->status` is that of
  * the last answer, so that callers can say more about 401 or 404. */
-#ifndef LIB_HTTP_H
-#define LIB_HTTP_H
+#ifndef LIB_NET_HTTP_H
+#define LIB_NET_HTTP_H
 
 #include "lib/buf.h"
 #include "lib/err.h"

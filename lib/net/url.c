@@ -1,5 +1,5 @@
-/* lib/url.c - see url.h. */
-#include "lib/url.h"
+/* lib/net/url.c - see url.h. */
+#include "lib/net/url.h"
 #include "lib/buf.h"
 #include "lib/str.h"
 #include <ctype.h>

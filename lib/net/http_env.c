@@ -1,7 +1,7 @@
-/* lib/http_env.c - see http_env.h. */
-#include "lib/http_env.h"
+/* lib/net/http_env.c - see http_env.h. */
+#include "lib/net/http_env.h"
 #include "lib/mem.h"
-#include "lib/url.h"
+#include "lib/net/url.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

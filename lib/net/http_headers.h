@@ -1,9 +1,9 @@
-/* lib/http_headers.h - lines of an answer's head (inside lib/http).
+/* lib/net/http_headers.h - lines of an answer's head (inside lib/http).
  *
  * A server may send anything: names are made lower case, values are trimmed, what is not
  * UTF-8 is left out, and no more than 200 headers are kept. */
-#ifndef LIB_HTTP_HEADERS_H
-#define LIB_HTTP_HEADERS_H
+#ifndef LIB_NET_HTTP_HEADERS_H
+#define LIB_NET_HTTP_HEADERS_H
 
 #include <jansson.h>
 #include <stdbool.h>
