@@ -1,7 +1,9 @@
 /* report/cost/cost.c - see cost.h: this machine. */
 #include "report/cost/cost.h"
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
+#include "report/service/capacity.h"
 #include "report/service/erlang.h"
 #include <math.h>
 #include <stdlib.h>
@@ -48,23 +50,48 @@ double trial_threads(const struct report_trial *t)
     return threads >= 1 ? threads : 1;
 }
 
+/* What it calls its GPU; "" where it does not say. */
+static const char *gpu_name(const struct report_trial *t)
+{
+    const char *said = json_get_str(t->environment, "gpu", "");
+    return *said ? said
+           : str_eq(json_get_str(t->environment, "backend", ""), "cuda")
+               ? json_get_str(t->environment, "variant", "")
+               : "";
+}
+
+bool trial_has_gpu(const struct report_trial *t)
+{
+    return *gpu_name(t) || t->gpus > 0;
+}
+
 const struct gpu *trial_gpu(const struct report *r, const struct report_trial *t)
 {
-    if (!str_eq(json_get_str(t->environment, "backend", ""), "cuda"))
-        return NULL;
-    return catalog_device(&r->catalog, json_get_str(t->environment, "variant", ""));
+    return *gpu_name(t) ? catalog_device(&r->catalog, gpu_name(t)) : NULL;
+}
+
+/* How many it held. */
+static double gpu_count(const struct report_trial *t)
+{
+    static const char *const keys[] = {"gpu_count", "gpus", "num_gpus"};
+    double n = t->gpus;
+    for (size_t i = 0; !(n >= 1) && i < ARRAY_LEN(keys); i++)
+        n = json_get_num(t->environment, keys[i], 0);
+    return n >= 1 ? n : 1;
 }
 
 double trial_usd_per_hour(const struct report *r, const struct report_trial *t)
 {
     if (t->usd_per_hour > 0)
         return t->usd_per_hour;
-    const struct gpu *gpu = trial_gpu(r, t);
-    double price = gpu ? catalog_range(&r->catalog, gpu->name).base : NAN;
+    if (trial_has_gpu(t)) {
+        const struct gpu *gpu = trial_gpu(r, t);
+        return gpu ? gpu_count(t) * catalog_range(&r->catalog, gpu->name).base : NAN;
+    }
     double core = r->options.core_usd_per_hour;
     if (t->usd_per_core_hour > 0 && core == REPORT_CORE_USD_PER_HOUR)
         core = t->usd_per_core_hour; /* no option overrules the file */
-    return isnan(price) ? trial_threads(t) * core : price;
+    return trial_threads(t) * core;
 }
 
 static double trial_seconds(const struct report_trial *t)
@@ -75,7 +102,9 @@ static double trial_seconds(const struct report_trial *t)
 
 double trial_usd(const struct report *r, const struct report_trial *t)
 {
-    return trial_usd_per_hour(r, t) * trial_seconds(t) / 3600;
+    double seconds =
+        trial_seconds(t); /* what never ran costs nothing, whatever it holds */
+    return seconds > 0 ? trial_usd_per_hour(r, t) * seconds / 3600 : 0;
 }
 
 double cell_run_usd(const struct report *r, const struct report_cell *c)
@@ -166,11 +195,34 @@ double cost_per_1000(const struct report *r, double service_s, double usd_per_ho
     return *workers * usd_per_hour * 24 * 1000 / per_day;
 }
 
+double cell_busy_usd(const struct report *r, const struct report_cell *c)
+{
+    double service_s = cell_spread(c, "latency/p50_ms").mean / 1000;
+    return isfinite(service_s)
+               ? 1000 * service_s * trial_usd_per_hour(r, c->trials[0]) / 3600
+               : NAN;
+}
+
+/* What the service levels say of a cell; NULL: no load, another situation. */
+static const struct sla_verdict *service_of(const struct report *r,
+                                            const struct report_cell *c)
+{
+    const struct sla_verdict *v = r->services ? &r->services[c->group] : NULL;
+    return v && v->cell == c && isfinite(v->replicas) && r->sla->mean_per_s > 0 ? v
+                                                                                : NULL;
+}
+
 double cell_per_1000_usd(const struct report *r, const struct report_cell *c,
                          double *workers)
 {
     double service_s = cell_spread(c, "latency/p50_ms").mean / 1000;
+    const struct sla_verdict *v = service_of(r, c);
     *workers = NAN;
+    if (v) {
+        *workers = v->replicas;
+        return fleet_usd_per_1k(v->replicas, replica_usd_per_hour(r, c),
+                                r->sla->mean_per_s);
+    }
     if (!isfinite(service_s))
         return NAN;
     return cost_per_1000(r, service_s, trial_usd_per_hour(r, c->trials[0]), workers);

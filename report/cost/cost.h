@@ -68,14 +68,22 @@ struct decision_cost {
 extern const char *const decision_part_names[DECISION_PARTS];
 
 double trial_threads(const struct report_trial *t);
+/* Whether it says that it ran on a GPU: the trainer's backend, an imported run's `gpu`, a
+ * sweep whose executor gives GPUs. */
+bool trial_has_gpu(const struct report_trial *t);
 /* The GPU it ran on; NULL: the processor, or one that the catalogue does not know. */
 const struct gpu *trial_gpu(const struct report *r, const struct report_trial *t);
-/* Of that GPU (median of its prices), else threads x price per core. */
+/* What its sweep's budget pays, else of that GPU (median of its prices, times how many),
+ * else threads x price per core; NaN: a GPU without a price, which no core stands for. */
 double trial_usd_per_hour(const struct report *r, const struct report_trial *t);
 double trial_usd(const struct report *r, const struct report_trial *t);
 struct run_cost cell_run_cost(const struct report *r, const struct report_cell *c);
 /* Mean over the cell's trials. */
 double cell_run_usd(const struct report *r, const struct report_cell *c);
+/* 1,000 requests one after the other, nothing idle. */
+double cell_busy_usd(const struct report *r, const struct report_cell *c);
+/* 1,000 requests: with a load in the SLA file on the replicas that it needs, idle ones
+ * included, else at the requests per day, else while busy. */
 double cell_per_1000_usd(const struct report *r, const struct report_cell *c,
                          double *workers);
 /* USD per 1,000 requests of a service time, busy or at the requests per day. */

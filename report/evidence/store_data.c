@@ -308,27 +308,37 @@ static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
-/* What the budget pays is what the report counts. */
+/* What the budget pays is what the report counts; whose trials hold GPUs. */
 static int load_prices(struct store *s, json_t *bind, struct report_data *d,
                        struct err *err)
 {
     struct rows r;
     int rc = fetch(s,
-                   "SELECT trial_view.id, ifnull((budget ->> 'gpus') * (budget ->> "
+                   "SELECT trial_view.id, sweep_view.id AS sweep, ifnull((budget ->> "
+                   "'gpus') * (budget ->> "
                    "'usd_per_gpu_hour'), 0) AS gpu, ifnull(budget ->> "
                    "'usd_per_core_hour', 0) AS core FROM trial_view JOIN sweep_view ON "
                    "sweep_view.id = trial_view.sweep WHERE trial_view.id IN " IN_SCOPE
-                   " AND budget IS NOT NULL",
+                   " ORDER BY sweep_view.id",
                    bind, &r, NULL, err);
+    int64_t sweep = 0;
+    double gpus = 0;
     for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
         struct report_trial *t = find_trial(d, cell_int(&r, i, "id"));
+        json_t *file = NULL;
         if (!t)
             continue;
+        if (cell_int(&r, i, "sweep") != sweep) {
+            sweep = cell_int(&r, i, "sweep");
+            rc = store_sweep_file(s, sweep, &file, err);
+            gpus = json_get_num(json_object_get(file, "executor"), "gpus", 0);
+            json_decref(file);
+        }
+        t->gpus = gpus;
         t->usd_per_hour = json_number_value(cell(&r, i, "gpu"));
         t->usd_per_core_hour = json_number_value(cell(&r, i, "core"));
     }
-    if (!rc)
-        json_decref(r.result);
+    json_decref(r.result);
     return rc;
 }
 

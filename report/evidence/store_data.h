@@ -36,6 +36,7 @@ struct report_trial {
     double
         usd_per_hour; /* of the GPUs that it held, by its sweep's budget; 0: not said */
     double usd_per_core_hour; /* by its sweep's budget; 0: not said */
+    double gpus;              /* that its sweep's executor gives a trial; 0: none */
     size_t column, group, variant, machine;
     bool repeated;        /* a later trial of its column has its configuration and seed */
     const char *hardware; /* "AMD EPYC", "NVIDIA L4"; "" where it was not said */

@@ -229,19 +229,27 @@ const struct gpu *catalog_gpu(const struct catalog *c, const char *name)
     return NULL;
 }
 
+/* Names come as drivers give them, alone ("NVIDIA L40S") or with more behind a comma, or as
+ * the catalogue has them ("L40S"). */
 const struct gpu *catalog_device(const struct catalog *c, const char *device)
 {
-    for (size_t i = 0; i < c->gpu_count; i++) {
+    char *said = xasprintf("%s,", device);
+    const struct gpu *found = NULL;
+    for (size_t i = 0; i < c->gpu_count && !found; i++) {
         json_t *name;
         size_t k;
         json_array_foreach(json_object_get(c->gpus[i].row, "devices"), k, name)
         {
             const char *begins = json_string_value(name);
-            if (begins && *begins && str_has_prefix(device, begins))
-                return &c->gpus[i];
+            if (begins && *begins && str_has_prefix(said, begins))
+                found = &c->gpus[i];
         }
+        const char *bare = str_has_prefix(device, "NVIDIA ") ? device + 7 : device;
+        if (str_eq(c->gpus[i].name, bare))
+            found = &c->gpus[i];
     }
-    return NULL;
+    free(said);
+    return found;
 }
 
 static struct price_range range_of(const struct catalog *c, const char *gpu, bool spot)

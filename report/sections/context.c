@@ -111,9 +111,11 @@ static void strictest_takeaway(const struct report *r, json_t *o)
         add_takeaway(
             o,
             "The strictest driver is %s: at its 95 %% bound %s leaves %s%.0f %% of "
-            "the limit of %.6g %s (%s).",
+            "%s %.6g %s (%s).",
             s->title, cell_name(r, v->cell), s->margin < 0 ? "−" : "",
-            100 * fabs(s->margin), s->limit, s->unit, sla_words[s->word]);
+            100 * fabs(s->margin),
+            s->ceiling > 0 ? "what may be missing at a limit of" : "the limit of",
+            s->limit, s->unit, sla_words[s->word]);
     else
         add_takeaway(
             o,

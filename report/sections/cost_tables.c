@@ -77,12 +77,13 @@ void write_training_cost(const struct report *r, struct html *h)
         html_number(h, "%s", word_usd(k.usd));
     }
     html_table_close(h);
-    html_el(
-        h, "p", "note",
-        "Set-up is what is left of the whole: loading the model and the data, "
-        "measuring latency, writing files. %s per core and hour is an assumption; "
-        "--core-price states yours. Runs on a GPU of the catalogue pay its median price.",
-        word_usd(r->options.core_usd_per_hour));
+    html_el(h, "p", "note",
+            "Set-up is what is left of the whole: loading the model and the data, "
+            "measuring latency, writing files. %s per core and hour is an assumption; "
+            "--core-price states yours. Runs on a GPU pay its median price in the "
+            "catalogue; of one without a price the "
+            "cost is not known.",
+            word_usd(r->options.core_usd_per_hour));
     write_energy(r, cells, h);
     free(cells);
 }
@@ -166,7 +167,7 @@ void write_serving_cost(const struct report *r, struct html *h)
                     "price assumed",
                     word_f("Configuration|Adapter|>p50, ms|>p95, ms|>p99, ms|>Requests "
                            "per s|>USD per 1,000 requests%s",
-                           daily ? "|>Workers" : ""));
+                           daily ? "|>Workers" : " while busy"));
     for (size_t i = 0; cells[i]; i++) {
         serving_row(r, cells[i], false, daily, h);
         serving_row(r, cells[i], true, daily, h);

@@ -75,6 +75,7 @@ static json_t *here_json(const struct report *r)
         put_number(o, "energy_j", k.energy_j);
         put_number(o, "usd_per_run", k.usd);
         put_number(o, "usd_per_1000_requests", thousand);
+        put_number(o, "usd_per_1000_while_busy", cell_busy_usd(r, c));
         put_number(o, "workers", workers);
         json_object_set_new(o, "serving", serving_json(r, c));
         json_array_append_new(list, o);
@@ -86,15 +87,40 @@ static json_t *decision_json(const struct report *r)
 {
     struct decision_cost d = decision_cost(r);
     json_t *o = json_object();
-    for (int p = 0; p < DECISION_PARTS; p++)
-        json_object_set_new(o, decision_part_names[p],
-                            json_pack("{s:I, s:f, s:f}", "trials",
-                                      (json_int_t)d.trials[p], "seconds", d.seconds[p],
-                                      "usd", d.usd[p]));
+    for (int p = 0; p < DECISION_PARTS; p++) {
+        json_t *part = json_pack("{s:I, s:f}", "trials", (json_int_t)d.trials[p],
+                                 "seconds", d.seconds[p]);
+        put_number(part, "usd", d.usd[p]);
+        json_object_set_new(o, decision_part_names[p], part);
+    }
     return o;
 }
 
 /* ---- sentences ---- */
+
+/* "$1.45 at $0.048 per core and hour", by what the trials ran on. */
+static const char *paid_text(const struct report *r, double usd)
+{
+    size_t gpu = 0, unpriced = 0;
+    const char *name = "";
+    for (size_t i = 0; i < r->data.count; i++) {
+        const struct report_trial *t = &r->data.trials[i];
+        gpu += trial_has_gpu(t);
+        if (isnan(trial_usd(r, t))) {
+            unpriced++;
+            name = json_get_str(t->environment, "gpu", "a GPU");
+        }
+    }
+    if (unpriced)
+        return word_f(
+            "whose cost is not known, as %s ran on %s without a price (--prices)",
+            word_plural(unpriced, "trial"), name);
+    if (gpu == r->data.count)
+        return word_f("%s at the prices of their GPUs", word_usd(usd));
+    return word_f("%s at %s per core and hour%s", word_usd(usd),
+                  word_usd(r->options.core_usd_per_hour),
+                  gpu ? " and the prices of GPUs" : "");
+}
 
 static void decision_takeaway(const struct report *r, json_t *o)
 {
@@ -103,18 +129,20 @@ static void decision_takeaway(const struct report *r, json_t *o)
     const char *each = "";
     if (c && isfinite(cell_per_1000_usd(r, c, &workers))) {
         struct spread p50 = cell_spread(c, "latency/p50_ms");
-        each = word_f("; serving %s costs %s per 1,000 requests (p50 %s ms, 95 %% %s)",
-                      r->data.groups.items[c->group].label,
-                      word_usd(cell_per_1000_usd(r, c, &workers)), word_ms(p50.mean),
-                      isnan(p50.ci.low) ? "unknown"
-                                        : word_f("%s to %s", word_ms(fmax(p50.ci.low, 0)),
-                                                 word_ms(p50.ci.high)));
+        double usd = cell_per_1000_usd(r, c, &workers);
+        each = word_f(
+            "; serving %s costs %s per 1,000 requests%s (p50 %s ms, 95 %% %s)",
+            r->data.groups.items[c->group].label, word_usd(usd),
+            isnan(workers) ? " while busy"
+                           : word_f(" on %g replicas, idle time included (%s while busy)",
+                                    workers, word_usd(cell_busy_usd(r, c))),
+            word_ms(p50.mean),
+            isnan(p50.ci.low)
+                ? "unknown"
+                : word_f("%s to %s", word_ms(fmax(p50.ci.low, 0)), word_ms(p50.ci.high)));
     }
-    add_takeaway(o,
-                 "The whole decision took %s of trials, %s at %s per core and hour, "
-                 "failed ones included%s.",
-                 word_seconds(seconds), word_usd(total),
-                 word_usd(r->options.core_usd_per_hour), each);
+    add_takeaway(o, "The whole decision took %s of trials, %s, failed ones included%s.",
+                 word_seconds(seconds), paid_text(r, total), each);
 }
 
 /* Merged against unmerged: the interval of their ratio decides. */
@@ -169,7 +197,7 @@ static json_t *numbers(struct report *r)
             json_array_append_new(gpus, gpu_json(&g));
         timed |= json_array_size(gpus) > 0;
     }
-    json_object_set_new(o, "decision_usd", json_real(total));
+    put_number(o, "decision_usd", total);
     json_object_set_new(o, "decision_s", json_real(seconds));
     json_object_set_new(o, "decision", decision_json(r));
     json_object_set_new(o, "core_usd_per_hour", json_real(r->options.core_usd_per_hour));

@@ -118,7 +118,8 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
         fact(h, "Training run", word_usd(usd),
              word_seconds(cell_spread(c, "time/total_s").mean));
     if (!isnan(thousand))
-        fact(h, "1,000 requests", word_usd(thousand), "this machine");
+        fact(h, "1,000 requests", word_usd(thousand),
+             isnan(workers) ? "while busy" : word_f("on %g replicas", workers));
     predicted_fact(r, c, h);
     html_close(h, "dl");
 }

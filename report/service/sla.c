@@ -15,9 +15,10 @@ void sla_decide(struct sla_check *c)
     double worse = c->more_is_better ? c->lower : c->upper;
     double better = c->more_is_better ? c->upper : c->lower;
     double sign = c->more_is_better ? -1 : 1;
-    c->margin = isnan(worse)    ? NAN
-                : c->limit == 0 ? sign * (c->limit - worse)
-                                : sign * (c->limit - worse) / fabs(c->limit);
+    /* Of a share what counts is the allowance: 0.9999 of a limit of 0.99 uses up a
+     * hundredth of the down-time that is allowed, not 99 %. */
+    double whole = c->ceiling > 0 ? c->ceiling - c->limit : fabs(c->limit);
+    c->margin = isnan(worse) ? NAN : sign * (c->limit - worse) / (whole > 0 ? whole : 1);
     if (!isnan(better) && sign * better > sign * c->limit)
         c->word = SLA_BREAKS;
     else if (isnan(worse))
@@ -41,6 +42,7 @@ static void run_checks(struct sla_judge *j)
                                 .title = k->title,
                                 .unit = k->unit,
                                 .more_is_better = k->more_is_better,
+                                .ceiling = k->ceiling,
                                 .limit = limit,
                                 .measured = NAN,
                                 .lower = NAN,

@@ -61,8 +61,10 @@ extern const char *const sla_words[];
 struct sla_check {
     const char *key, *title, *unit; /* of the limit */
     bool more_is_better;
+    double ceiling; /* of a share: 1, so that the allowance is 1 - limit; 0: none */
     double limit, measured, lower, upper; /* NaN: not known */
-    double margin;          /* share of the limit that is left; NaN: not known */
+    double margin;          /* share of the limit, or of the allowance, that is left; NaN:
+                               not known */
     double break_per_s;     /* load of the whole service at which it breaks; NaN: does not
                                depend on the load */
     double break_low_per_s; /* the same by the upper bounds, so that it may be lower */

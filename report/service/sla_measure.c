@@ -231,18 +231,19 @@ static void base_untouched(const struct sla_judge *j, struct sla_check *c)
 /* ---- the table ---- */
 
 const struct sla_constraint sla_constraints[] = {
-    {"quality_floor", "quality", "", true, false, quality},
-    {"latency_p50_ms", "response time at peak, p50", "ms", false, false, latency_p50},
-    {"latency_p95_ms", "response time at peak, p95", "ms", false, false, latency_p95},
-    {"latency_p99_ms", "response time at peak, p99", "ms", false, false, latency_p99},
-    {"ttft_p99_ms", "time to first token, p99", "ms", false, false, ttft},
-    {"tpot_p99_ms", "time per output token, p99", "ms", false, false, tpot},
-    {"throughput_per_s", "throughput of a replica", "per s", true, false, throughput},
-    {"availability", "availability", "", true, false, enough_replicas},
-    {"memory_limit_mib", "peak memory of training", "MiB", false, false, memory},
-    {"budget_usd_per_run", "cost of a training run", "USD", false, false, run_budget},
-    {"budget_usd_per_1000", "cost of 1,000 requests", "USD", false, false, budget_1000},
-    {"budget_usd_per_month", "cost per month", "USD", false, false, month_budget},
-    {"base_untouched", "base stays as it is", "", false, true, base_untouched},
+    {"quality_floor", "quality", "", true, false, 0, quality},
+    {"latency_p50_ms", "response time at peak, p50", "ms", false, false, 0, latency_p50},
+    {"latency_p95_ms", "response time at peak, p95", "ms", false, false, 0, latency_p95},
+    {"latency_p99_ms", "response time at peak, p99", "ms", false, false, 0, latency_p99},
+    {"ttft_p99_ms", "time to first token, p99", "ms", false, false, 0, ttft},
+    {"tpot_p99_ms", "time per output token, p99", "ms", false, false, 0, tpot},
+    {"throughput_per_s", "throughput of a replica", "per s", true, false, 0, throughput},
+    {"availability", "availability", "", true, false, 1, enough_replicas},
+    {"memory_limit_mib", "peak memory of training", "MiB", false, false, 0, memory},
+    {"budget_usd_per_run", "cost of a training run", "USD", false, false, 0, run_budget},
+    {"budget_usd_per_1000", "cost of 1,000 requests", "USD", false, false, 0,
+     budget_1000},
+    {"budget_usd_per_month", "cost per month", "USD", false, false, 0, month_budget},
+    {"base_untouched", "base stays as it is", "", false, true, 0, base_untouched},
 };
 const size_t sla_constraint_count = ARRAY_LEN(sla_constraints);

@@ -34,7 +34,8 @@ double sla_task_replicas(const struct sla_judge *j, size_t task);
 struct sla_constraint {
     const char *key, *title, *unit;
     bool more_is_better;
-    bool flag; /* its limit is true or false */
+    bool flag;      /* its limit is true or false */
+    double ceiling; /* sla.h */
     void (*measure)(const struct sla_judge *, struct sla_check *);
 };
 extern const struct sla_constraint sla_constraints[];

@@ -111,6 +111,30 @@ static void words_follow_the_rule(void **state)
     json_decref(cases);
 }
 
+/* Of a share the allowance counts: .9999 of a limit of .99 uses a hundredth of it. */
+static void shares_are_judged_by_their_allowance(void **state)
+{
+    static const struct {
+        double limit, value, margin;
+        enum sla_word word;
+    } rows[] = {
+        {.99, .9999, .99, SLA_MEETS}, {.99, .99, 0, SLA_MEETS},
+        {.99, .98, -1, SLA_BREAKS},   {.5, .9, .8, SLA_MEETS},
+        {1, 1, 0, SLA_MEETS},         {1, .999, -.001, SLA_BREAKS},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct sla_check c = {.limit = rows[i].limit,
+                              .lower = rows[i].value,
+                              .upper = rows[i].value,
+                              .more_is_better = true,
+                              .ceiling = 1};
+        sla_decide(&c);
+        assert_true(fabs(c.margin - rows[i].margin) < 1e-9);
+        assert_int_equal(c.word, rows[i].word);
+    }
+}
+
 /* ---- over a store ---- */
 
 static int open_reviews(void **state)
@@ -277,6 +301,7 @@ int main(void)
         cmocka_unit_test(bad_files_are_told_where),
         cmocka_unit_test(loads_and_presets_are_filled),
         cmocka_unit_test(words_follow_the_rule),
+        cmocka_unit_test(shares_are_judged_by_their_allowance),
         cmocka_unit_test(base_by_facts),
         cmocka_unit_test_setup_teardown(verdicts_tell_the_truth, open_reviews,
                                         close_store),
