@@ -54,7 +54,7 @@ fires "no method's name" sweep/b.h '#define IS_Q(s) (s == "qlora")\n'
 fires "no method's name" report/b.h '#define ALL "lora|ln-tuning"\n'
 fires "no method's name" runner/b.h '#define ALL "ln_tuning|lora"\n'
 printf '#define A "qlora"\n' >"$tree/runner/nn/peft/a.h"
-printf '/* "qlora" */\n' >"$tree/runner/a.h"
+printf '/* "qlora" */\n' >"$tree/runner/c.h"
 fires "no unfinished business" lib/b.h '/* TO''DO: the rest */\n'
 fires "no tabs" lib/b.h '/* a\tb */\n'
 mkdir "$tree/lib/room"
