@@ -1,10 +1,11 @@
-/* tests/unit/runner/options.c - the typed trial: members by the table's types and
- * defaults. */
+/* tests/unit/runner/options.c - what a user writes becomes a resolved trial, and the
+ * typed trial: members by the table's types and defaults. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 #include "lib/config/conf.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/options.h"
 #include <math.h>
@@ -106,12 +107,67 @@ static void test_not_given(void **state)
     }
 }
 
+static void resolve_fails(const char *text, const char *part)
+{
+    struct err err = ERR_INIT;
+    json_t *out = NULL, *given = conf_parse_value(text, &err);
+    assert_non_null(given);
+    assert_int_equal(trial_resolve(given, &out, &err), -ERR_CONFIG);
+    if (!strstr(err.msg, part))
+        fail_msg("'%s' lacks '%s'", err.msg, part);
+    json_decref(given);
+}
+
+static void test_resolve(void **state)
+{
+    (void)state;
+    json_t *a = tree(
+        "{model: m, train_data: t.jsonl, method: qlora, r: 16, lora_alpha: 32, seed: 1}");
+    assert_string_equal(json_get_str(a, "method", ""), "lora");
+    assert_string_equal(json_get_str(a, "quantization", ""), "nf4");
+    assert_int_equal(json_get_int(a, "rank", 0), 16);
+    assert_null(json_object_get(a, "num_virtual_tokens"));
+    json_t *b = tree("{model: m, train_data: t.jsonl, method: lora, quantization: nf4, "
+                     "rank: 16, alpha: 32, seed: 7}");
+    json_t *c = tree("{model: m, train_data: t.jsonl, method: lora, quantization: nf4, "
+                     "rank: 16, alpha: 33, seed: 7}");
+    char ka[65], kb[65], kc[65];
+    trial_key(a, ka);
+    trial_key(b, kb);
+    trial_key(c, kc);
+    assert_string_equal(ka, kb);
+    assert_string_not_equal(kb, kc);
+    json_decref(a);
+    json_decref(b);
+    json_decref(c);
+
+    resolve_fails("{model: x, train_data: y, rnak: 4}", "did you mean 'rank'");
+    resolve_fails("{model: x, train_data: y, method: head, rank: 4}",
+                  "does not read 'rank'");
+    resolve_fails("{model: x, train_data: y, method: lroa}", "did you mean 'lora'");
+    resolve_fails("{model: x, train_data: y, rank: 0}", "rank");
+    resolve_fails("{model: x, train_data: y, rank: 4, r: 4}", "given twice");
+    resolve_fails("{train_data: y}", "'model' is missing");
+    resolve_fails("{model: x, train_data: y, method: adalora, init_r: 4}",
+                  "target_r is 8, more than init_r, 4");
+    resolve_fails("{model: x, train_data: y, method: full, quantization: nf4}",
+                  "quantization");
+    resolve_fails("{model: x, train_data: y, init_lora_weights: pizza}",
+                  "must be true, false, gaussian, pissa or olora, got 'pizza'");
+    resolve_fails("{model: x, train_data: y, init_lora_weights: 3}", "init_lora_weights");
+    resolve_fails("{model: x, train_data: y, method: pissa, quantization: nf4}",
+                  "cannot be quantised");
+    resolve_fails("{model: x, train_data: y, method: pissa, use_dora: true}", "use_dora");
+    resolve_fails("{model: x, train_data: y, method: pissa, use_rslora: true, "
+                  "rank_pattern: {query: 2}}",
+                  "rank_pattern");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_members),
-        cmocka_unit_test(test_unread),
-        cmocka_unit_test(test_older_tree),
+        cmocka_unit_test(test_resolve),   cmocka_unit_test(test_members),
+        cmocka_unit_test(test_unread),    cmocka_unit_test(test_older_tree),
         cmocka_unit_test(test_not_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

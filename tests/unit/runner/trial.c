@@ -1,5 +1,5 @@
 /* tests/unit/runner/trial.c - trials on the tiny BERT of tests/golden, on `ref` and on
- * `cpu`: resolving, planned against allocated memory, gradients against finite
+ * `cpu`: planned against allocated memory, gradients against finite
  * differences, and what must not change the numbers. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,17 +93,6 @@ static json_t *trial(const char *text)
     return out;
 }
 
-static void resolve_fails(const char *text, const char *part)
-{
-    struct err err = ERR_INIT;
-    json_t *out = NULL, *given = conf_parse_value(text, &err);
-    assert_non_null(given);
-    assert_int_equal(trial_resolve(given, &out, &err), -ERR_CONFIG);
-    if (!strstr(err.msg, part))
-        fail_msg("'%s' lacks '%s'", err.msg, part);
-    json_decref(given);
-}
-
 static void write_rows(const char *name, int rows, unsigned seed)
 {
     char *path = fs_join(dir, name);
@@ -145,48 +134,6 @@ static int teardown(void **state)
 {
     (void)state;
     return fs_remove_tree(dir, NULL);
-}
-
-static void test_resolve(void **state)
-{
-    (void)state;
-    json_t *a = trial("method: qlora, r: 16, lora_alpha: 32, seed: 1");
-    assert_string_equal(json_get_str(a, "method", ""), "lora");
-    assert_string_equal(json_get_str(a, "quantization", ""), "nf4");
-    assert_int_equal(json_get_int(a, "rank", 0), 16);
-    assert_null(json_object_get(a, "num_virtual_tokens"));
-    json_t *b = trial("method: lora, quantization: nf4, rank: 16, alpha: 32, seed: 7");
-    json_t *c = trial("method: lora, quantization: nf4, rank: 16, alpha: 33, seed: 7");
-    char ka[65], kb[65], kc[65];
-    trial_key(a, ka);
-    trial_key(b, kb);
-    trial_key(c, kc);
-    assert_string_equal(ka, kb);
-    assert_string_not_equal(kb, kc);
-    json_decref(a);
-    json_decref(b);
-    json_decref(c);
-
-    resolve_fails("{model: x, train_data: y, rnak: 4}", "did you mean 'rank'");
-    resolve_fails("{model: x, train_data: y, method: head, rank: 4}",
-                  "does not read 'rank'");
-    resolve_fails("{model: x, train_data: y, method: lroa}", "did you mean 'lora'");
-    resolve_fails("{model: x, train_data: y, rank: 0}", "rank");
-    resolve_fails("{model: x, train_data: y, rank: 4, r: 4}", "given twice");
-    resolve_fails("{train_data: y}", "'model' is missing");
-    resolve_fails("{model: x, train_data: y, method: adalora, init_r: 4}",
-                  "target_r is 8, more than init_r, 4");
-    resolve_fails("{model: x, train_data: y, method: full, quantization: nf4}",
-                  "quantization");
-    resolve_fails("{model: x, train_data: y, init_lora_weights: pizza}",
-                  "must be true, false, gaussian, pissa or olora, got 'pizza'");
-    resolve_fails("{model: x, train_data: y, init_lora_weights: 3}", "init_lora_weights");
-    resolve_fails("{model: x, train_data: y, method: pissa, quantization: nf4}",
-                  "cannot be quantised");
-    resolve_fails("{model: x, train_data: y, method: pissa, use_dora: true}", "use_dora");
-    resolve_fails("{model: x, train_data: y, method: pissa, use_rslora: true, "
-                  "rank_pattern: {query: 2}}",
-                  "rank_pattern");
 }
 
 static void open_fails(const char *text, const char *part)
@@ -513,10 +460,13 @@ static void test_divergence(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resolve),    cmocka_unit_test(test_impossible_trials),
-        cmocka_unit_test(test_gradients),  cmocka_unit_test(test_planned_is_allocated),
-        cmocka_unit_test(test_same_bits),  cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_divergence), cmocka_unit_test(test_start_changes_nothing),
+        cmocka_unit_test(test_impossible_trials),
+        cmocka_unit_test(test_planned_is_allocated),
+        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_start_changes_nothing),
+        cmocka_unit_test(test_accumulation),
+        cmocka_unit_test(test_divergence),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
