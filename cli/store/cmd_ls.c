@@ -1,6 +1,7 @@
 /* cli/store/cmd_ls.c - `peftlab ls`: trials (or sweeps, or experiments) as a table. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
+#include "tracker/view/objective.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -27,7 +28,7 @@ static const struct opt_def options[] = {
     {.key = "before", .type = OPT_INT, .max = 9e15, .group = "which", .metavar = "ID",
      .help = "only trials with smaller numbers: the next page"},
     {.key = "sort", .type = OPT_STRING, .group = "output", .metavar = "METRIC",
-     .help = "best first by a metric, or by a column or parameter"},
+     .help = "best first by a metric, or by a column or parameter; KEY:asc, KEY:desc"},
     {.key = "columns", .type = OPT_STRING, .group = "output", .metavar = "A,B,...",
      .help = "columns, parameters and metrics to show"},
     {.key = "sweeps", .type = OPT_BOOL, .preset = "false", .group = "what",
@@ -79,8 +80,11 @@ static int list_trials(struct store *s, const json_t *values, struct err *err)
         return view_print_json(
             json_pack("{s:o, s:I}", "trials", rows, "total", (json_int_t)total));
     tags_as_text(rows);
-    json_t *columns =
-        list ? view_chosen_columns(rows, list, err) : view_default_columns(rows, q.sort);
+    json_t *objectives = view_rows_objectives(s, rows, err),
+           *columns = !objectives ? NULL
+                      : list      ? view_chosen_columns(rows, list, err)
+                                  : view_default_columns(rows, objectives, q.sort);
+    json_decref(objectives);
     size_t shown = json_array_size(rows);
     if (columns && shown == 0)
         fputs("no trials\n", stderr);

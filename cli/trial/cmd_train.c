@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/text_table.h"
+#include "runner/metric/metric.h"
 #include "runner/train/profile.h"
 #include "runner/trial.h"
 #include <stdio.h>
@@ -23,6 +24,25 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
 
+/* The metrics that the problem has, "eval: mse 0.0420, pearson 0.9100, loss 0.0420". */
+static void print_scores(const char *split, const json_t *scores)
+{
+    size_t shown = 0;
+    for (size_t m = 0; m < metric_count; m++) {
+        const json_t *v = json_object_get(scores, metric_defs[m].name);
+        if (!v)
+            continue;
+        char *text = json_is_number(v) ? xasprintf("%.4f", json_number_value(v))
+                                       : xstrdup(json_string_value(v));
+        printf("%s%s%s %s", shown ? "" : split, shown ? ", " : ": ", metric_defs[m].name,
+               text);
+        shown++;
+        free(text);
+    }
+    if (shown)
+        putchar('\n');
+}
+
 static void print_summary(const char *out, bool as_json)
 {
     char *path = xasprintf("%s/result.json", out);
@@ -32,13 +52,10 @@ static void print_summary(const char *out, bool as_json)
         json_write(&b, r, 1);
         puts(buf_str(&b));
     } else {
-        const json_t *eval = json_object_get(r, "eval"),
-                     *t = json_object_get(r, "throughput");
+        const json_t *t = json_object_get(r, "throughput");
         text_print(stdout, "%s\n", out);
-        if (eval)
-            printf("eval: accuracy %.4f, macro-F1 %.4f, loss %.4f\n",
-                   json_get_num(eval, "accuracy", 0), json_get_num(eval, "macro_f1", 0),
-                   json_get_num(eval, "loss", 0));
+        print_scores("eval", json_object_get(r, "eval"));
+        print_scores("test", json_object_get(r, "test"));
         printf("%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
                json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
                json_get_num(json_object_get(r, "mem"), "planned_bytes", 0) / 1048576.0);

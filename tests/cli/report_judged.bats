@@ -106,3 +106,53 @@ judged() {
     run -0 "$PEFTLAB" report --metric test/accuracy --select-metric eval/loss --json
     judged test/accuracy maximize lora
 }
+
+@test "ls shows what a sweep is judged by and sorts it best first" {
+    sweep w 'metric: {name: wer, goal: minimize}'
+    run -0 "$PEFTLAB" ls
+    [[ "${lines[0]}" == *wer* ]]
+    run -0 "$PEFTLAB" ls --sort wer --columns wer
+    [ "${lines[1]// /}" = 10 ]
+    run -2 "$PEFTLAB" ls --sort quux
+    has "'quux' is better high or low" "quux:asc"
+    run -0 "$PEFTLAB" ls --sort quux:desc --columns quux
+    [ "${lines[1]// /}" = 32 ]
+    sweep q 'metric: {name: quux, goal: maximize}'
+    run -0 "$PEFTLAB" ls --sweep q --sort quux --columns quux
+    [ "${lines[1]// /}" = 32 ]
+    rm s.db
+    table quux "0.1 0.11 0.12" "0.3 0.31 0.32"
+    run -0 "$PEFTLAB" ls
+    [[ "${lines[0]}" == *quux* ]]
+}
+
+# problem LABELS LINES: trains two updates on eight rows with these labels
+problem() {
+    local i=0 l
+    for l in $1; do
+        i=$((i + 1))
+        echo "{\"input_ids\": [$i, 9, $((i + 20))], \"label\": $l}"
+    done > rows.jsonl
+    printf 'model: %s\nmethod: lora\ntrain_data: rows.jsonl\neval_data: rows.jsonl\nmax_steps: 2\nlatency_requests: 0\n%s\n' \
+        "$ROOT/tests/golden/models/bert" "$2" > trial.yaml
+    run -0 "$PEFTLAB" train trial.yaml --out o --overwrite
+}
+
+# baseline METRIC VALUE: what the trivial answer reaches
+baseline() {
+    grep -q "\"eval/$1\": $2" o/result.json || { grep '"eval/' o/result.json; return 1; }
+}
+
+@test "each problem prints its own metrics, and each score has its trivial answer" {
+    ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+    problem "0 0 0 0 0 1 1 2" "num_labels: 3"
+    has "accuracy" "macro_f1" "loss"
+    lacks "mse"
+    baseline accuracy 0.625
+    baseline macro_f1 0.2564
+    grep -q '"classes_predicted"' o/result.json
+    problem "[0,0,0] [1,0,0] [0,1,0] [1,1,0] [0,0,4] [1,0,4] [0,1,4] [1,1,4]" "problem_type: regression"
+    has "mse" "pearson" "spearman"
+    lacks "accuracy" "f1"
+    baseline mse 1.5 # (1/4 + 1/4 + 4) / 3
+}

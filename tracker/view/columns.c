@@ -35,7 +35,29 @@ static void add(json_t *columns, const char *name)
     json_array_append_new(columns, json_string(name));
 }
 
-json_t *view_default_columns(const json_t *rows, const char *sort)
+/* Metrics of rows that have none that is known: the first few. */
+static void add_any_metrics(json_t *columns, const json_t *rows)
+{
+    enum { FEW = 4 };
+    size_t n = 0;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *key;
+        json_t *v, *metrics = json_object_get(json_array_get(rows, i), "metrics");
+        json_object_foreach(metrics, key, v)
+        {
+            bool score = !strchr(key, '/') || str_has_prefix(key, "eval/") ||
+                         str_has_prefix(key, "test/");
+            if (n < FEW && score) {
+                size_t before = json_array_size(columns);
+                add(columns, key);
+                n += json_array_size(columns) - before;
+            }
+        }
+    }
+}
+
+json_t *view_default_columns(const json_t *rows, const json_t *objectives,
+                             const char *sort)
 {
     json_t *columns = json_array();
     add(columns, "id");
@@ -53,11 +75,24 @@ json_t *view_default_columns(const json_t *rows, const char *sort)
     }
     if (varies(rows, "seed"))
         add(columns, "seed");
+    const size_t without = json_array_size(columns);
+    const json_t *o;
+    size_t i;
+    json_array_foreach((json_t *)objectives, i, o)
+    {
+        add(columns, json_get_str(o, "name", ""));
+    }
     for (const char *const *m = view_main_metrics; *m; m++)
         if (present(rows, *m))
             add(columns, *m);
-    if (sort)
-        add(columns, sort);
+    if (json_array_size(columns) == without)
+        add_any_metrics(columns, rows);
+    if (sort) {
+        int given;
+        char *key = view_sort_key(sort, &given);
+        add(columns, key);
+        free(key);
+    }
     if (present(rows, "tags"))
         add(columns, "tags");
     add(columns, "duration_ms");

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/view/objective.h"
 #include "tracker/view/view.h"
 #include <stdlib.h>
 #include <string.h>
@@ -65,26 +66,52 @@ int view_find_experiment(struct store *s, const char *name, int64_t *id, struct 
     return rc;
 }
 
+char *view_sort_key(const char *sort, int *given)
+{
+    *given = str_has_suffix(sort, ":asc") ? 1 : str_has_suffix(sort, ":desc") ? -1 : 0;
+    const char *colon = *given ? strrchr(sort, ':') : NULL;
+    return colon ? xstrndup(sort, (size_t)(colon - sort)) : xstrdup(sort);
+}
+
+/* By a metric, best first; NULL with an error where nothing says what is best. */
+static char *by_metric(struct store *s, const char *key, int given, struct err *err)
+{
+    enum direction way = DIRECTION_UNKNOWN;
+    if (!given && view_direction(s, key, &way, err) < 0)
+        return NULL;
+    if (given || way)
+        return xasprintf(BY_METRIC " %s",
+                         given > 0 || way == DIRECTION_LOWER ? "ASC" : "DESC");
+    char *clean = str_clean(key, strlen(key));
+    err_set(err, ERR_USAGE,
+            "whether '%.200s' is better high or low is not known: --sort '%.200s:asc' or "
+            "'%.200s:desc'",
+            clean, clean, clean);
+    free(clean);
+    return NULL;
+}
+
 /* The expression to order by; NULL with an error when there is no such thing. The name of
  * a field comes from the list above, metrics and parameters are bound. */
-static char *order_of(struct store *s, const char *sort, struct err *err)
+static char *order_of(struct store *s, const char *key, int given, struct err *err)
 {
     static const char any[] =
         "SELECT EXISTS (SELECT 1 FROM summary_view WHERE key = ?1) AS metric, "
         "EXISTS (SELECT 1 FROM param_view WHERE key = ?1) AS param";
-    if (view_is_field(sort) && !str_eq(sort, "tags"))
-        return xstrdup(sort);
-    json_t *rows = view_rows(s, any, json_pack("[s]", sort), 1, err);
+    const char *way = given < 0 ? " DESC" : "";
+    if (view_is_field(key) && !str_eq(key, "tags"))
+        return xasprintf("%s%s", key, way);
+    json_t *rows = view_rows(s, any, json_pack("[s]", key), 1, err);
     if (!rows)
         return NULL;
     const json_t *row = json_array_get(rows, 0);
     bool metric = json_get_int(row, "metric", 0), param = json_get_int(row, "param", 0);
     json_decref(rows);
     if (metric)
-        return xasprintf(BY_METRIC " %s", view_lower_is_better(sort) ? "ASC" : "DESC");
+        return by_metric(s, key, given, err);
     if (param)
-        return xstrdup(BY_PARAM);
-    char *clean = str_clean(sort, strlen(sort));
+        return xasprintf(BY_PARAM "%s", way);
+    char *clean = str_clean(key, strlen(key));
     err_set(err, ERR_USAGE,
             "cannot sort by '%.200s': no trial has such a column, metric or parameter",
             clean);
@@ -129,9 +156,9 @@ static int find_which(struct store *s, const struct view_query *q, struct which 
 }
 
 static json_t *read_rows(struct store *s, const struct which *w, const char *sort,
-                         int64_t limit, struct err *err)
+                         int given, int64_t limit, struct err *err)
 {
-    char *order = sort ? order_of(s, sort, err) : NULL;
+    char *order = sort ? order_of(s, sort, given, err) : NULL;
     if (sort && !order)
         return NULL;
     char *sql =
@@ -154,7 +181,8 @@ static json_t *read_rows(struct store *s, const struct which *w, const char *sor
 json_t *view_trials(struct store *s, const struct view_query *q, int64_t *total,
                     struct err *err)
 {
-    const char *sort = q->sort;
+    int given = 0;
+    char *sort = q->sort ? view_sort_key(q->sort, &given) : NULL;
     struct which w = {.where = BUF_INIT,
                       .bind = json_pack("[o]", sort ? json_string(sort) : json_null())};
     json_t *rows = NULL;
@@ -163,13 +191,14 @@ json_t *view_trials(struct store *s, const struct view_query *q, int64_t *total,
                               buf_str(&w.where));
         json_t *count = view_rows(s, sql, json_incref(w.bind), 1, err);
         if (count)
-            rows = read_rows(s, &w, sort, q->limit, err);
+            rows = read_rows(s, &w, sort, given, q->limit, err);
         *total = json_get_int(json_array_get(count, 0), "n", 0);
         json_decref(count);
         free(sql);
     }
     json_decref(w.bind);
     buf_release(&w.where);
+    free(sort);
     return rows;
 }
 

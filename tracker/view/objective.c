@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/view/view.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -182,4 +183,66 @@ enum direction objective_direction(const json_t *objectives, const char *metric)
                                                                        : DIRECTION_LOWER;
         }
     return metric_direction(metric);
+}
+
+json_t *view_rows_objectives(struct store *s, const json_t *rows, struct err *err)
+{
+    json_t *out = json_array(), *names = json_object(), *sweeps = json_object(), *row;
+    size_t i, k;
+    json_array_foreach((json_t *)rows, i, row)
+    {
+        char id[32];
+        int64_t sweep = json_get_int(row, "sweep", 0);
+        snprintf(id, sizeof id, "%lld", (long long)sweep);
+        if (!sweep || json_object_get(sweeps, id))
+            continue;
+        json_object_set_new(sweeps, id, json_null());
+        json_t *own = view_objectives(s, sweep, err), *o;
+        if (!own) {
+            json_decref(out);
+            out = NULL;
+            break;
+        }
+        json_array_foreach(own, k, o)
+        {
+            const char *name = json_get_str(o, "name", "");
+            if (!json_object_get(names, name))
+                json_array_append(out, o);
+            json_object_set_new(names, name, json_null());
+        }
+        json_decref(own);
+    }
+    json_decref(names);
+    json_decref(sweeps);
+    return out;
+}
+
+int view_direction(struct store *s, const char *metric, enum direction *out,
+                   struct err *err)
+{
+    enum { MOST = 1000 }; /* sweeps that are asked, the newest */
+    json_t *rows = view_rows(s, "SELECT id FROM sweep_view ORDER BY id DESC LIMIT ?1",
+                             json_pack("[i]", MOST), MOST, err),
+           *row, *o;
+    enum direction said = DIRECTION_UNKNOWN;
+    bool agree = true;
+    size_t i, k;
+    if (!rows)
+        return err_code(err);
+    json_array_foreach(rows, i, row)
+    {
+        json_t *own = view_objectives(s, json_get_int(row, "id", 0), NULL);
+        json_array_foreach(own, k, o)
+        {
+            if (!str_eq(json_get_str(o, "name", ""), metric))
+                continue;
+            enum direction d = objective_direction(own, metric);
+            agree &= !said || said == d;
+            said = d;
+        }
+        json_decref(own);
+    }
+    json_decref(rows);
+    *out = said && agree ? said : metric_direction(metric);
+    return 0;
 }

@@ -33,6 +33,12 @@ bool metric_is_same(const char *a, const char *b);
  * with an error. */
 json_t *view_objectives(struct store *s, int64_t sweep, struct err *err);
 
+/* The objectives of the sweeps that these rows name in "sweep", each name once. */
+json_t *view_rows_objectives(struct store *s, const json_t *rows, struct err *err);
+/* Which way a metric of any of the store's sweeps is better: as those say that name it,
+ * where they agree, else by its name. */
+int view_direction(struct store *s, const char *metric, enum direction *out,
+                   struct err *err);
 /* Which way a metric of that sweep is better: as its file says of it or of the same metric
  * on another split, else by its name. `objectives` may be NULL. */
 enum direction objective_direction(const json_t *objectives, const char *metric);

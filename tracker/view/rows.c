@@ -10,8 +10,17 @@
 #include <string.h>
 
 const char *const view_main_metrics[] = {
-    "eval/accuracy",      "eval/macro_f1",           "eval/loss",
-    "mem/peak_rss_bytes", "throughput/tokens_per_s", NULL,
+    "eval/accuracy",
+    "eval/macro_f1",
+    "eval/micro_f1",
+    "eval/pearson",
+    "eval/spearman",
+    "eval/mse",
+    "eval/loss",
+    "score",
+    "mem/peak_rss_bytes",
+    "throughput/tokens_per_s",
+    NULL,
 };
 
 static bool holds_json(const char *column)
@@ -148,16 +157,4 @@ const json_t *view_value(const json_t *row, const char *column)
     if (!v || json_is_object(v)) /* not the field "params" itself */
         v = json_object_get(json_object_get(row, "params"), column);
     return v ? v : json_object_get(json_object_get(row, "metrics"), column);
-}
-
-bool view_lower_is_better(const char *metric)
-{
-    static const char *const endings[] = {"_bytes", "_ms",       "_ms_p50",   "_s",
-                                          "loss",   "loss_last", "perplexity"};
-    if (str_has_suffix(metric, "_per_s"))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-        if (str_has_suffix(metric, endings[i]))
-            return true;
-    return str_has_prefix(metric, "params/");
 }

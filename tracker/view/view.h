@@ -22,9 +22,12 @@
 struct view_query {
     const char *experiment, *sweep; /* a name; of a sweep also its number */
     const char *state, *tag;        /* tag: KEY or KEY=VALUE */
-    const char *sort; /* a column, parameter or metric; best or least first */
-    int64_t before;   /* only trials with smaller numbers: the next page; 0: all */
-    int64_t limit;    /* rows at most: by `sort`, else the newest, by number */
+    const char
+        *sort;      /* a column, parameter or metric; best or least first. With ":asc" or
+                         ":desc" behind it so; a metric that is not known to be better high
+                         or low needs that (USAGE) */
+    int64_t before; /* only trials with smaller numbers: the next page; 0: all */
+    int64_t limit;  /* rows at most: by `sort`, else the newest, by number */
 };
 /* *total: how many there are without the limit. */
 json_t *view_trials(struct store *s, const struct view_query *q, int64_t *total,
@@ -36,18 +39,20 @@ json_t *view_groups(struct store *s, enum view_group kind, const char *experimen
 
 /* ---- columns of a list of trials: names for view_value ---- */
 
-/* Of parameters those that vary over the rows, of metrics the main ones that somebody
- * has, and what the rows are sorted by (may be NULL). */
-json_t *view_default_columns(const json_t *rows, const char *sort);
+/* Of parameters those that vary over the rows, of metrics what their sweeps are judged by
+ * (`objectives`, may be NULL) and the main ones that somebody has, else the first few of
+ * any; and what the rows are sorted by (may be NULL). */
+json_t *view_default_columns(const json_t *rows, const json_t *objectives,
+                             const char *sort);
 /* "a,b,c"; each must be a field or something that one of the rows has. */
 json_t *view_chosen_columns(const json_t *rows, const char *list, struct err *err);
 bool view_is_field(const char *name); /* a column of every trial */
 /* The value of a column, parameter or metric of a row; NULL when it has none. */
 const json_t *view_value(const json_t *row, const char *column);
+/* The key of "KEY:asc" or "KEY:desc", for the caller; *given: 0 neither, 1 asc, -1 desc. */
+char *view_sort_key(const char *sort, int *given);
 /* The metrics that tables show where present, best known first; ends with NULL. */
 extern const char *const view_main_metrics[];
-/* Lower values are better: losses, bytes, times. */
-bool view_lower_is_better(const char *metric);
 
 /* ---- one trial, or a few ---- */
 
