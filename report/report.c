@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/evidence/trivial.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
@@ -284,6 +285,8 @@ static json_t *column_verdict(const struct report *r, size_t column)
         json_decref(rates);
     }
     free(names);
+    if (trivial_undecides(r, column))
+        json_object_set_new(v, "decision", json_string("none"));
     json_object_set_new(v, "column", json_string(r->data.columns.items[column].label));
     return v;
 }

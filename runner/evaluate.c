@@ -35,23 +35,88 @@ static int32_t forward(struct session *s, const struct graph *g, int split, int6
     return t.rows;
 }
 
-static void compute_metrics(const struct session *s, const struct dataset *d,
-                            struct evaluation *out)
+/* The labels of a split's picks, beside no logits yet; release by answers_release. */
+static struct metric_rows answers_of(const struct session *s, int split)
 {
-    const size_t width = (size_t)s->goal.num_labels, n = (size_t)out->picks;
-    int32_t *labels = xcalloc(n, sizeof *labels), *rows = xcalloc(n, sizeof *rows);
+    const struct dataset *d = s->data[split];
+    const size_t n = (size_t)session_picks(s, split, 0, (int64_t)d->count);
+    int32_t *labels = xcalloc(n + 1, sizeof *labels),
+            *rows = xcalloc(n + 1, sizeof *rows);
     float *targets = xcalloc(n * (size_t)goal_targets(&s->goal) + 1, sizeof *targets);
     struct picks picks = {rows, labels, targets, 0};
     for (size_t i = 0; i < d->count; i++)
         s->goal.task->kind->pick(&s->goal, &d->rows[i], 0, d->rows[i].n, &picks);
-    const struct metric_rows all = {out->logits, labels, targets, n, width};
-    for (size_t m = 0; m < metric_count; m++)
-        out->values[m] = goal_has_metric(&s->goal, m)
-                             ? metric_defs[m].value[s->goal.labels](&all)
-                             : NAN;
     free(rows);
-    free(labels);
-    free(targets);
+    return (struct metric_rows){NULL, labels, targets, n, (size_t)s->goal.num_labels};
+}
+
+static void answers_release(struct metric_rows *a)
+{
+    free((int32_t *)a->labels);
+    free((float *)a->targets);
+}
+
+static void compute_metrics(const struct session *s, const struct metric_rows *all,
+                            double *values)
+{
+    for (size_t m = 0; m < metric_count; m++)
+        values[m] = goal_has_metric(&s->goal, m)
+                        ? metric_defs[m].value[s->goal.labels](all)
+                        : NAN;
+}
+
+/* One row of logits that is the best constant for what the training data hold; shares are
+ * counted from one half, so that none is 0. */
+static void constant_logits(const struct session *s, float *logits)
+{
+    const size_t width = (size_t)s->goal.num_labels;
+    struct metric_rows train = answers_of(s, SPLIT_TRAIN);
+    double *sum = xcalloc(width + 1, sizeof *sum);
+    for (size_t i = 0; i < train.count; i++) {
+        if (s->goal.labels == LABEL_class)
+            sum[train.labels[i]]++;
+        for (size_t c = 0; s->goal.labels != LABEL_class && c < width; c++)
+            sum[c] += (double)train.targets[i * width + c];
+    }
+    for (size_t c = 0; c < width; c++) {
+        const double n = (double)train.count, share = (sum[c] + .5) / (n + 1);
+        logits[c] = s->goal.labels == LABEL_numbers ? (float)(sum[c] / fmax(n, 1))
+                    : s->goal.labels == LABEL_set   ? (float)log(share / (1 - share))
+                                                    : (float)log(share);
+    }
+    free(sum);
+    answers_release(&train);
+}
+
+void evaluate_baseline(const struct session *s, int split, double *values)
+{
+    struct metric_rows all = answers_of(s, split);
+    float *logits = xcalloc((all.count + 1) * all.width, sizeof *logits);
+    constant_logits(s, logits + all.count * all.width);
+    for (size_t i = 0; i < all.count; i++)
+        memcpy(logits + i * all.width, logits + all.count * all.width,
+               all.width * sizeof *logits);
+    all.logits = logits;
+    compute_metrics(s, &all, values);
+    free(logits);
+    answers_release(&all);
+}
+
+int32_t evaluation_classes(const struct evaluation *e, const struct goal *g)
+{
+    const size_t width = (size_t)g->num_labels;
+    bool *seen = xcalloc(width + 1, sizeof *seen);
+    int32_t n = 0;
+    for (int64_t i = 0; g->labels == LABEL_class && i < e->picks; i++) {
+        const float *row = e->logits + (size_t)i * width;
+        size_t best = 0;
+        for (size_t c = 1; c < width; c++)
+            best = row[c] > row[best] ? c : best;
+        n += !seen[best];
+        seen[best] = true;
+    }
+    free(seen);
+    return n;
 }
 
 int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err)
@@ -70,7 +135,10 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
         e = batch_end(s, d, b);
         done += forward(s, &s->eval_graph, split, b, e, out->logits + done * width);
     }
-    compute_metrics(s, d, out);
+    struct metric_rows all = answers_of(s, split);
+    all.logits = out->logits;
+    compute_metrics(s, &all, out->values);
+    answers_release(&all);
     out->seconds = clock_mono_s() - start;
     return 0;
 }

@@ -17,6 +17,13 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
 int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
                      struct err *err);
 void evaluation_release(struct evaluation *e);
+/* What the trivial answer reaches on a split, metric_count values: for every row the class
+ * frequencies (so the majority class), the means or the labels' shares of the training
+ * data. A score that is not above it has learned nothing. */
+void evaluate_baseline(const struct session *s, int split, double *values);
+/* How many different classes the logits answer; 0: they are no classes. One, for all rows:
+ * the model has collapsed. */
+int32_t evaluation_classes(const struct evaluation *e, const struct goal *g);
 
 struct latency {
     double *ms; /* per request, sorted; owned */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_VALUES 96
+#define MAX_VALUES 128
 
 struct values {
     struct {
@@ -103,6 +103,33 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
         put(v, key, (double)l->requests, true);
 }
 
+/* What a score is to be held against: "baseline/eval/macro_f1" beside "eval/macro_f1", and
+ * how many classes the model answers at all. */
+static void collect_answers(struct values *v, const struct run_result *r,
+                            const struct session *s)
+{
+    static const char *const names[SPLIT_COUNT] = {"train", "eval", "test"};
+    double *values = xcalloc(metric_count + 1, sizeof *values);
+    char key[64];
+    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
+        const struct evaluation *e = &r->evaluations[i];
+        if (!e->rows)
+            continue;
+        snprintf(key, sizeof key, "%s/classes_predicted", names[i]);
+        if (s->goal.labels == LABEL_class)
+            put(v, key, evaluation_classes(e, &s->goal), true);
+        if (!s->data[SPLIT_TRAIN] || !s->data[SPLIT_TRAIN]->rows)
+            continue;
+        evaluate_baseline(s, i, values);
+        for (size_t m = 0; m < metric_count; m++) {
+            snprintf(key, sizeof key, "baseline/%s/%s", names[i], metric_defs[m].name);
+            if (goal_has_metric(&s->goal, m))
+                put(v, key, values[m], false);
+        }
+    }
+    free(values);
+}
+
 /* The requests themselves, ascending: what the report simulates a queue from. */
 static void log_requests(struct sink *sink, const char *key, const struct latency *l)
 {
@@ -181,6 +208,7 @@ int result_write(const struct run_result *r, const struct session *s,
     if (r->training.updates || r->profile)
         put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
             false);
+    collect_answers(&v, r, s);
     collect_latency(&v, "", &r->latency);
     collect_latency(&v, "merged_", &r->merged_latency);
     put(&v, "time/eval_s", r->eval_s, false);

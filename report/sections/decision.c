@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/cost/cost.h"
+#include "report/evidence/trivial.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
@@ -52,13 +53,14 @@ static const struct verdict_pair *closest_pair(const struct verdict *v)
 
 /* high: every comparison has an adjusted p < .01 and the interval of the closest one
  * starts at delta or above, from five seeds or more. */
-static enum confidence confidence_of(const struct verdict *v)
+static enum confidence confidence_of(const struct report *r)
 {
+    const struct verdict *v = main_verdict(r);
     size_t fewest = SIZE_MAX;
     for (size_t i = 0; i < v->ranked; i++)
         if (v->configs[v->ranking[i]].n_ok < fewest)
             fewest = v->configs[v->ranking[i]].n_ok;
-    if (v->item_level)
+    if (v->item_level || trivial_undecides(r, r->matrix.main_column))
         return CONFIDENCE_NONE;
     if (v->ranked < 2 || fewest < 2)
         return v->tied_count == 1 && v->ranked > 1 ? CONFIDENCE_MODERATE
@@ -131,6 +133,8 @@ static const char *remarks(const struct report *r)
         const struct verdict_config *c = &v->configs[v->ranking[i]];
         moved += fabs(c->level - c->mean) > v->rules.delta / 2;
     }
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    bool below = isfinite(t.baseline) && !trivial_is_above(r, v->ranking[0], &t);
     const char *parts[] = {
         open ? word_f(" %s not finished.", word_are(open, "trial")) : "",
         pruned ? word_f(" %s stopped early and not counted.", word_are(pruned, "trial"))
@@ -145,6 +149,9 @@ static const char *remarks(const struct report *r)
         moved ? word_f(" Ranked by means without what the environments add; that moves "
                        "%zu of %zu.",
                        moved, v->ranked)
+              : "",
+        below ? word_f(" It is not shown to be better than the trivial answer (%s).",
+                       word_score(t.baseline, v->rules.delta))
               : "",
         r->matrix.columns > 1
             ? word_f(" This is one of %zu situations (section 3).", r->matrix.columns)
@@ -176,6 +183,32 @@ static void item_line(const struct report *r, json_t *numbers)
         v->pair_count, v->configs[best].items, remarks(r));
 }
 
+/* Where the values themselves say that no comparison means anything. */
+static void nothing_line(const struct report *r, json_t *numbers)
+{
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    size_t best = main_verdict(r)->ranking[0];
+    const char *name = cell_name(r, cell_of(r, best));
+    if (trivial_is_all(&t))
+        add_takeaway(
+            numbers,
+            "No decision at %s: all %s answer one class for all rows (%s %s), so "
+            "nothing was learned that could be chosen.%s",
+            where(r), word_plural(t.collapsed, "trial"), metric_of(r), mean_text(r, best),
+            remarks(r));
+    else if (t.all_same)
+        add_takeaway(numbers,
+                     "No decision at %s: all trials have the same %s, %s; nothing that "
+                     "was tried changed it.%s",
+                     where(r), metric_of(r), mean_text(r, best), remarks(r));
+    else
+        add_takeaway(
+            numbers,
+            "No certainty at %s: %s has the %s %s, %s, but all its seeds gave the "
+            "same value, as those of others did: that is one observation each.%s",
+            where(r), name, best_word(r), metric_of(r), mean_text(r, best), remarks(r));
+}
+
 static void verdict_line(const struct report *r, json_t *numbers)
 {
     const struct verdict *v = main_verdict(r);
@@ -185,6 +218,8 @@ static void verdict_line(const struct report *r, json_t *numbers)
     if (v->ranked == 1) {
         add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.%s",
                      where(r), name, metric_of(r), mean_text(r, best), remarks(r));
+    } else if (trivial_undecides(r, r->matrix.main_column)) {
+        nothing_line(r, numbers);
     } else if (v->item_level) {
         item_line(r, numbers);
     } else if (v->tied_count == 1) {
@@ -294,6 +329,10 @@ static void settle_line(const struct report *r, json_t *numbers)
         add_takeaway(numbers,
                      "To settle: run at least one other %s with 3 seeds or more.",
                      r->data.by_method ? "method" : "group");
+    } else if (trivial_undecides(r, r->matrix.main_column)) {
+        add_takeaway(numbers, "To settle: see that trials learn at all (learning rate, "
+                              "number of updates) and that the seed reaches what is "
+                              "random in them.");
     } else if (v->item_level) {
         add_takeaway(numbers,
                      "To settle: 3 seeds or more of each of the %zu that may be best, as "
@@ -381,11 +420,12 @@ static json_t *numbers(struct report *r)
     }
     for (size_t i = 0; i < v->tied_count; i++)
         json_array_append_new(tied, json_string(group_name(r, v->tied[i])));
-    json_object_set_new(o, "decision",
-                        json_string(v->ranked < 2        ? "none"
-                                    : v->tied_count == 1 ? "winner"
-                                                         : "tied"));
-    json_object_set_new(o, "confidence", json_string(confidence_words[confidence_of(v)]));
+    json_object_set_new(
+        o, "decision",
+        json_string(v->ranked < 2 || trivial_undecides(r, r->matrix.main_column) ? "none"
+                    : v->tied_count == 1 ? "winner"
+                                         : "tied"));
+    json_object_set_new(o, "confidence", json_string(confidence_words[confidence_of(r)]));
     json_object_set_new(o, "configuration",
                         json_string(cell_name(r, cell_of(r, v->ranking[0]))));
     json_object_set_new(o, "tied_set", tied);

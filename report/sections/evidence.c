@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/evidence/strength.h"
+#include "report/evidence/trivial.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
@@ -113,6 +114,27 @@ static void visible_takeaway(const struct report *r, const struct evidence *e, j
                      *by_rows ? "; " : "", by_rows);
 }
 
+/* Every score is held against the trivial answer, where the store knows it. */
+static void baseline_takeaway(const struct report *r, json_t *o)
+{
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
+    put_number(o, "baseline", t.baseline);
+    if (isfinite(t.baseline))
+        add_takeaway(o,
+                     "The trivial answer (%s) reaches %s %s; %zu of %zu %s are shown to "
+                     "be better.",
+                     trivial_name(metric_of(r)), metric_of(r),
+                     word_score(t.baseline, r->settings.rules.delta), t.above, v->ranked,
+                     r->data.by_method ? "methods" : "groups");
+    else
+        add_takeaway(o,
+                     "What the trivial answer (majority class, mean) reaches was not "
+                     "recorded by these trials (baseline/%s): hold the scores against "
+                     "it yourself.",
+                     metric_of(r));
+}
+
 static json_t *numbers(struct report *r)
 {
     struct evidence e = evidence_of(r);
@@ -134,6 +156,7 @@ static json_t *numbers(struct report *r)
     put_number(o, "visible_by_rows", e.visible_by_rows);
     put_number(o, "visible_by_seeds", e.visible_by_seeds);
     visible_takeaway(r, &e, o);
+    baseline_takeaway(r, o);
     return o;
 }
 

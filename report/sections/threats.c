@@ -5,6 +5,7 @@
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
+#include "report/evidence/trivial.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
@@ -44,6 +45,50 @@ static bool threat_different_evaluation(const struct report *r, struct buf *out)
                    "they cannot be compared.",
                    n);
     return n > 1;
+}
+
+static bool threat_collapsed(const struct report *r, struct buf *out)
+{
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    if (t.collapsed)
+        buf_printf(
+            out,
+            "%zu of %zu trials answer one class for all rows: they have collapsed, "
+            "and their scores say nothing of their configurations.",
+            t.collapsed, t.judged);
+    return t.collapsed > 0;
+}
+
+static bool threat_not_learned(const struct report *r, struct buf *out)
+{
+    const struct verdict *v = main_verdict(r);
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    bool below = isfinite(t.baseline) && t.above < v->ranked;
+    if (below)
+        buf_printf(
+            out,
+            "%zu of %zu %s are not shown to be better than the trivial answer (%s: "
+            "%s).",
+            v->ranked - t.above, v->ranked, r->data.by_method ? "methods" : "groups",
+            trivial_name(metric_of(r)), word_score(t.baseline, r->settings.rules.delta));
+    else if (t.all_same)
+        buf_str_add(out, "All trials have the same score, as trials have that did not "
+                         "learn: nothing that was tried changed it.");
+    return below || t.all_same;
+}
+
+static bool threat_seeds_change_nothing(const struct report *r, struct buf *out)
+{
+    const struct verdict *v = main_verdict(r);
+    struct trivial t = trivial_of(r, r->matrix.main_column);
+    if (t.same_seeds)
+        buf_printf(
+            out,
+            "In %zu of %zu %s all seeds gave the same value: either the seed has no "
+            "effect, and they are one observation, or the metric is too coarse to "
+            "show one. A spread of zero is no certainty.",
+            t.same_seeds, v->ranked, r->data.by_method ? "methods" : "groups");
+    return t.same_seeds > 0;
 }
 
 static bool threat_single_seed(const struct report *r, struct buf *out)

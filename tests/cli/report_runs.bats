@@ -93,3 +93,25 @@ trial() {
     [ "$(stat -c %s r.html)" -lt 1000000 ]
     "$PEFTLAB" report verify r.html --store s.db
 }
+
+@test "seeds without effect, equal scores and collapsed models decide nothing" {
+    table a score "0.7 0.7 0.7" "0.8 0.8 0.8"
+    run -0 "$PEFTLAB" report --metric score --json
+    has "No certainty" "one observation each" '"decision": "none"' '"seeds_change_nothing"' "screening only"
+    rm s.db
+    table a score "0.7 0.7 0.7" "0.7 0.7 0.7"
+    run -0 "$PEFTLAB" report --metric score --json
+    has "all trials have the same score" '"decision": "none"'
+    rm s.db
+    { echo "config,seed,eval/macro_f1,eval/classes_predicted,baseline/eval/macro_f1"
+      for s in 0 1 2; do echo "A,$s,0.1$s,1,0.25"; echo "B,$s,0.2$s,1,0.25"; done; } > t.csv
+    "$PEFTLAB" import t.csv --experiment a --params config --metrics eval/macro_f1,eval/classes_predicted,baseline/eval/macro_f1
+    run -0 "$PEFTLAB" report --json
+    has "answer one class for all rows" '"collapsed"' '"not_learned"' '"decision": "none"'
+    rm s.db
+    sed -i 's/,1,0.25/,3,0.15/' t.csv
+    "$PEFTLAB" import t.csv --experiment a --params config --metrics eval/macro_f1,eval/classes_predicted,baseline/eval/macro_f1
+    run -0 "$PEFTLAB" report --json
+    has "The trivial answer" "1 of 2 groups are shown to be better" "1 of 2 groups are not shown"
+    lacks "answer one class"
+}
