@@ -232,7 +232,7 @@ int advise_make(const struct advise_request *r, struct advise *out, struct err *
         a->priors = json_array();
         out->count++;
     }
-    int rc = r->store ? advise_measure(r, out->items, out->count, err) : 0;
+    int rc = r->store ? advise_measure(out, err) : 0;
     for (size_t i = 0; i < out->count && !rc; i++)
         advise_judge(out, &out->items[i]);
     qsort(out->items, out->count, sizeof *out->items, by_points);

@@ -89,8 +89,18 @@ struct advice {
     struct measured measured;
 };
 
+/* Whose trials the store's figures are: of the data that are asked about, where those are
+ * given, else of the newest trial's. */
+struct evidence_data {
+    char name[128];       /* "train.jsonl (sweep set-a)"; "" nothing was measured */
+    bool asked;           /* the data that are asked about, by the hashes of its files */
+    size_t others;        /* complete trials on other data, left out */
+    char other_name[128]; /* of the newest of them */
+};
+
 struct advise {
     const struct advise_request *request;
+    struct evidence_data data;
     struct advice *items;     /* best first; those ruled out last */
     size_t count, open;       /* open: not ruled out */
     json_t *watch;            /* sentences for the first */
@@ -117,8 +127,7 @@ const struct method_facts *advise_facts(const struct advise_request *r,
 /* Rules: points, reasons, what is ruled out. */
 void advise_judge(struct advise *a, struct advice *item);
 void advise_watch(struct advise *a);
-int advise_measure(const struct advise_request *r, struct advice *items, size_t count,
-                   struct err *err);
+int advise_measure(struct advise *a, struct err *err);
 const struct advice *advise_find(const struct advise *a, const char *method);
 bool advise_is_lm(const struct advise_request *r);
 /* How a setup fits, from plan or formula, and into *peak what that was judged by (may be

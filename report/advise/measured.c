@@ -1,9 +1,13 @@
-/* report/advise/measured.c - what the store has measured on the same task and base. */
+/* report/advise/measured.c - what the store has measured on the same task and base, and on
+ * the same data: figures of other data never speak for these. Data are the same where the
+ * hashes of the training file, and of the evaluation file where both are known, are. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
+#include "lib/hash.h"
 #include "lib/str.h"
 #include "report/advise/advise.h"
+#include "tracker/view/objective.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,14 +16,13 @@
 
 enum { MAX_TRIALS = 20000, MAX_VALUES = 400000 };
 
-/* Metrics to judge by, the first that there is; `select` chooses the configuration. */
-static const struct {
-    const char *score, *select;
-    bool maximize;
-} metrics[] = {
-    {"test/macro_f1", "eval/macro_f1", true}, {"test/accuracy", "eval/accuracy", true},
-    {"eval/macro_f1", "eval/macro_f1", true}, {"eval/accuracy", "eval/accuracy", true},
-    {"test/loss", "eval/loss", false},        {"eval/loss", "eval/loss", false},
+/* Metrics to judge by where no sweep says one, the first that there is; `select` chooses
+ * the configuration. */
+static const char *const metrics[][2] = {
+    {"test/macro_f1", "eval/macro_f1"}, {"test/accuracy", "eval/accuracy"},
+    {"eval/macro_f1", "eval/macro_f1"}, {"eval/accuracy", "eval/accuracy"},
+    {"test/pearson", "eval/pearson"},   {"eval/pearson", "eval/pearson"},
+    {"test/loss", "eval/loss"},         {"eval/loss", "eval/loss"},
 };
 
 struct seen {
@@ -27,6 +30,9 @@ struct seen {
     char method[32], key[65];
     double rows; /* max_train_samples; 0: all */
     double score, select, latency;
+    int64_t sweep;            /* 0: none */
+    char train[65], eval[65]; /* SHA-256; "" not recorded */
+    char data[128];           /* what they are called, with the sweep */
 };
 
 struct seen_list {
@@ -66,7 +72,11 @@ static void add_trial(const struct advise_request *r, const json_t *row,
 {
     json_t *params = unfold(json_array_get(row, 2)),
            *config = unfold(json_array_get(row, 3)),
-           *facts = unfold(json_array_get(row, 4));
+           *facts = unfold(json_array_get(row, 4)),
+           *environment = unfold(json_array_get(row, 5)),
+           *hashes = json_object_get(environment, "sha256");
+    const char *sweep = json_string_value(json_array_get(row, 7)),
+               *file = json_get_str(config, "train_data", "data of no name");
     char base[128];
     base_name(r, json_get_str(config, "model", ""), base, sizeof base);
     if (str_eq(json_get_str(config, "task", "seq-cls"), r->task) &&
@@ -80,7 +90,13 @@ static void add_trial(const struct advise_request *r, const json_t *row,
                            .latency = NAN};
         snprintf(s->key, sizeof s->key, "%s", json_string_value(json_array_get(row, 1)));
         take_method(facts, params, config, s);
+        s->sweep = json_integer_value(json_array_get(row, 6));
+        snprintf(s->train, sizeof s->train, "%s", json_get_str(hashes, "train_data", ""));
+        snprintf(s->eval, sizeof s->eval, "%s", json_get_str(hashes, "eval_data", ""));
+        snprintf(s->data, sizeof s->data, "%s%s%.60s%s", file, sweep ? " (sweep " : "",
+                 sweep ? sweep : "", sweep ? ")" : "");
     }
+    json_decref(environment);
     json_decref(params);
     json_decref(config);
     json_decref(facts);
@@ -113,6 +129,41 @@ static size_t read_metric(struct store *s, const char *key, struct seen_list *l,
     json_decref(bind);
     json_decref(result);
     return found;
+}
+
+/* "" where there is no such file (a hub's name, a placeholder). */
+static void hash_of(const char *path, char out[65])
+{
+    if (!path || sha256_file(path, out, NULL) < 0)
+        *out = '\0';
+}
+
+/* Keeps the trials on one set of data, the asked one where it is given; rows come newest
+ * first. */
+static void keep_data(const struct advise_request *r, struct seen_list *l,
+                      struct evidence_data *d)
+{
+    char train[65], eval[65];
+    size_t kept = 0;
+    hash_of(r->train_data, train);
+    hash_of(r->eval_data, eval);
+    d->asked = *train != '\0';
+    if (!d->asked && l->count) {
+        snprintf(train, sizeof train, "%s", l->items[0].train);
+        snprintf(eval, sizeof eval, "%s", l->items[0].eval);
+    }
+    for (size_t i = 0; i < l->count; i++) {
+        const struct seen s = l->items[i];
+        bool same =
+            str_eq(s.train, train) && (!*eval || !*s.eval || str_eq(s.eval, eval));
+        char *name = same ? d->name : d->other_name;
+        d->others += !same;
+        if (!*name)
+            snprintf(name, sizeof d->name, "%s", s.data);
+        if (same)
+            l->items[kept++] = s;
+    }
+    l->count = kept;
 }
 
 /* Keeps the trials on numbers of rows nearest to the one asked about. */
@@ -180,12 +231,49 @@ static void take_configuration(const struct seen *s, size_t n, bool maximize,
     free(latency);
 }
 
-static void measure_method(const struct seen_list *l, const char *method, size_t metric,
-                           struct measured *m)
+/* What trials are judged by: as the newest sweep among them says (on the test split where
+ * there is one), else the first of `metrics`. */
+struct judge {
+    char score[64], select[64];
+    bool maximize;
+};
+
+static bool take_judge(struct store *s, struct seen_list *l, const char *score,
+                       const char *select, const json_t *objectives, struct judge *j)
+{
+    snprintf(j->score, sizeof j->score, "%s", score);
+    snprintf(j->select, sizeof j->select, "%s", select);
+    j->maximize = objective_direction(objectives, score) == DIRECTION_HIGHER;
+    return read_metric(s, score, l, offsetof(struct seen, score)) > 0;
+}
+
+static bool choose_judge(struct store *s, struct seen_list *l, struct judge *j)
+{
+    int64_t sweep = 0;
+    for (size_t i = 0; i < l->count; i++)
+        sweep = l->items[i].sweep > sweep ? l->items[i].sweep : sweep;
+    json_t *said = sweep ? view_objectives(s, sweep, NULL) : NULL;
+    const char *own = json_get_str(json_array_get(said, 0), "name", NULL);
+    bool found = false;
+    if (own && str_has_prefix(own, "eval/")) {
+        char test[64];
+        snprintf(test, sizeof test, "test/%s", own + 5);
+        found = take_judge(s, l, test, own, said, j);
+    }
+    if (own && !found)
+        found = take_judge(s, l, own, own, said, j);
+    for (size_t i = 0; i < ARRAY_LEN(metrics) && !found; i++)
+        found = take_judge(s, l, metrics[i][0], metrics[i][1], said, j);
+    json_decref(said);
+    return found;
+}
+
+static void measure_method(const struct seen_list *l, const char *method,
+                           const struct judge *j, struct measured *m)
 {
     double best = NAN;
-    m->maximize = metrics[metric].maximize;
-    snprintf(m->metric, sizeof m->metric, "%s", metrics[metric].score);
+    m->maximize = j->maximize;
+    snprintf(m->metric, sizeof m->metric, "%s", j->score);
     for (size_t i = 0, n; i < l->count; i += n) {
         for (n = 1; i + n < l->count && str_eq(l->items[i + n].key, l->items[i].key) &&
                     str_eq(l->items[i + n].method, l->items[i].method);)
@@ -195,16 +283,19 @@ static void measure_method(const struct seen_list *l, const char *method, size_t
     }
 }
 
-int advise_measure(const struct advise_request *r, struct advice *items, size_t count,
-                   struct err *err)
+int advise_measure(struct advise *a, struct err *err)
 {
+    const struct advise_request *r = a->request;
     struct seen_list l = {0};
-    size_t i, metric = 0;
+    struct judge judge;
+    size_t i;
     json_t *row,
         *result = store_query(r->store,
-                              "SELECT id, key, params, config, method_facts FROM "
-                              "trial_view WHERE "
-                              "state = 'complete' ORDER BY id DESC",
+                              "SELECT id, key, params, config, method_facts, (SELECT "
+                              "environment FROM run_view WHERE run_view.trial = "
+                              "trial_view.id ORDER BY attempt DESC LIMIT 1), sweep, "
+                              "sweep_name FROM trial_view WHERE state = 'complete' "
+                              "ORDER BY id DESC",
                               NULL, MAX_TRIALS, err);
     if (!result)
         return err_code(err);
@@ -214,20 +305,18 @@ int advise_measure(const struct advise_request *r, struct advice *items, size_t 
         add_trial(r, row, &l);
     }
     json_decref(result);
+    keep_data(r, &l, &a->data);
     if (isfinite(r->rows))
         keep_nearest_rows(&l, r->rows);
     if (l.count)
         qsort(l.items, l.count, sizeof *l.items, by_id);
-    while (
-        l.count && metric < ARRAY_LEN(metrics) &&
-        !read_metric(r->store, metrics[metric].score, &l, offsetof(struct seen, score)))
-        metric++;
-    if (l.count && metric < ARRAY_LEN(metrics)) {
-        read_metric(r->store, metrics[metric].select, &l, offsetof(struct seen, select));
+    if (l.count && choose_judge(r->store, &l, &judge)) {
+        read_metric(r->store, judge.select, &l, offsetof(struct seen, select));
         read_metric(r->store, "latency/p50_ms", &l, offsetof(struct seen, latency));
         qsort(l.items, l.count, sizeof *l.items, by_configuration);
-        for (size_t k = 0; k < count; k++)
-            measure_method(&l, items[k].candidate->method, metric, &items[k].measured);
+        for (size_t k = 0; k < a->count; k++)
+            measure_method(&l, a->items[k].candidate->method, &judge,
+                           &a->items[k].measured);
     }
     free(l.items);
     return 0;

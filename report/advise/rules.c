@@ -328,10 +328,11 @@ static void rule_measured(const struct advise *all, struct advice *a)
     if (str_eq(best->candidate->method, a->candidate->method)) {
         pro(a, methods > 1 ? 2 : 0,
             SAY("measured: %s %s, %.4f [%.4f, %.4f] over %zu seeds, %zu configuration%s "
-                "tried",
+                "tried%s%s",
                 methods > 1 ? "best mean" : "no other method is, mean", m->metric,
                 m->mean, m->low, m->high, m->seeds, m->configurations,
-                m->configurations == 1 ? "" : "s"));
+                m->configurations == 1 ? "" : "s", all->data.asked ? "" : ", on ",
+                all->data.asked ? "" : all->data.name));
         return;
     }
     struct stat_test t =

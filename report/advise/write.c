@@ -129,8 +129,10 @@ json_t *advise_json(const struct advise *a)
         json_array_append_new(i < a->open ? items : out, item_json(a, &a->items[i]));
     char *sweep = advise_sweep(a);
     json_t *all =
-        json_pack("{s:i, s:o, s:o, s:o, s:O, s:s*}", "schema_version", SCHEMA_VERSION,
-                  "constraints", constraints_json(a->request), "advice", items,
+        json_pack("{s:i, s:o, s:{s:s, s:b, s:I}, s:o, s:o, s:O, s:s*}", "schema_version",
+                  SCHEMA_VERSION, "constraints", constraints_json(a->request), "evidence",
+                  "data", a->data.name, "your_data", a->data.asked,
+                  "trials_on_other_data", (json_int_t)a->data.others, "advice", items,
                   "ruled_out", out, "watch", a->watch, "sweep_file", sweep);
     free(sweep);
     return all;
@@ -307,7 +309,16 @@ static void print_first(const struct advise *a, FILE *f)
     print_list(f, "   +       ", x->reasons);
     print_list(f, "   -       ", x->against);
     if (!x->measured.seeds)
-        wrap(f, "   store   ", "nothing measured on this task and base");
+        wrap(f, "   store   ",
+             a->data.asked ? "nothing measured on this task and base with these data"
+                           : "nothing measured on this task and base");
+    if (a->data.others) {
+        char *text =
+            xasprintf("%zu trial%s on other data left out, the newest on %s",
+                      a->data.others, a->data.others == 1 ? "" : "s", a->data.other_name);
+        wrap(f, "   store   ", text);
+        free(text);
+    }
     print_list(f, "   watch   ", a->watch);
     fputs("   priors in scope:\n", f);
     print_priors(a, x, f);

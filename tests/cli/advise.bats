@@ -110,6 +110,13 @@ END
     "$PEFTLAB" sweep run s.yaml
     run -0 "$PEFTLAB" advise --model "$MODEL" --rows 100 --seq-len 32 --json
     has '"measured: best mean eval/macro_f1' '"seeds": 2' '"trials": 2'
+    has "on $CASE/train.jsonl"
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --eval-data "$CASE/eval.jsonl" --json
+    has '"measured: best mean eval/macro_f1' '"your_data": true' '"trials_on_other_data": 0'
+    head -n 5 "$CASE/train.jsonl" > other.jsonl # evidence of other data says nothing of these
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data other.jsonl --eval-data "$CASE/eval.jsonl"
+    [[ "$output" != *"measured: "* ]]
+    has "4 trials on other data left out"
     run -66 "$PEFTLAB" advise --model "$MODEL" --store none.db
 }
 
