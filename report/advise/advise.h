@@ -114,6 +114,9 @@ void advise_print(const struct advise *a, FILE *f);
 /* The first sweep to run: for what trains here a sweep of trials, else one that drives
  * the user's own program. YAML text, caller frees; NULL: everything is ruled out. */
 char *advise_sweep(const struct advise *a);
+/* The setup that its trials share, which is leaner than the first method's where others
+ * or another rank need more. Something must be open. */
+struct setup advise_sweep_setup(const struct advise *a);
 
 /* ---- between the files ---- */
 

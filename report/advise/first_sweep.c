@@ -251,3 +251,10 @@ char *advise_sweep(const struct advise *a)
     buf_str_add(&b, "seeds: [0, 1, 2]\n");
     return buf_detach(&b, NULL);
 }
+
+struct setup advise_sweep_setup(const struct advise *a)
+{
+    const char *m[MAX_METHODS];
+    const size_t n = choose(a, m);
+    return in_common(a, m, n).setup;
+}

@@ -300,11 +300,28 @@ static void print_priors(const struct advise *all, const struct advice *a, FILE 
     json_decref(list);
 }
 
+/* The batch that the first sweep writes is said where it is another. */
+static void print_sweep_setup(const struct advise *a, const struct advice *x, FILE *f)
+{
+    const struct setup s = advise_sweep_setup(a), *own = &x->setup;
+    if (s.batch == own->batch && s.accumulation == own->accumulation &&
+        s.checkpointing == own->checkpointing && s.adam8 == own->adam8)
+        return;
+    char *text = xasprintf(
+        "the first sweep takes batch %.0f x %.0f accumulated%s%s, with "
+        "which all its methods and ranks fit best",
+        s.batch, s.accumulation, s.checkpointing ? ", gradient checkpointing" : "",
+        s.adam8 ? ", 8-bit Adam" : "");
+    wrap(f, "   sweep   ", text);
+    free(text);
+}
+
 static void print_first(const struct advise *a, FILE *f)
 {
     const struct advice *x = &a->items[0];
     text_print(f, "\n1. %s\n", x->candidate->title);
     print_setup(a, x, f);
+    print_sweep_setup(a, x, f);
     print_memory(x, f);
     print_list(f, "   +       ", x->reasons);
     print_list(f, "   -       ", x->against);
