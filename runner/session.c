@@ -49,6 +49,34 @@ static int open_task(struct session *s, struct err *err)
                : err_code(err);
 }
 
+/* The names of classes that go with the head which will be used: those of the adapter's
+ * folder, where it has some, else the model's. */
+static int read_known_labels(struct session *s, const char *adapter, struct err *err)
+{
+    static const char *const files[] = {"head_config.json", "config.json"};
+    const char *init = s->trial.init_adapter;
+    char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files) && from && !s->known_labels.count && !rc;
+         i++) {
+        char *path = fs_join(from, files[i]);
+        json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
+        rc = c ? labels_of_model(&s->known_labels, c, path, err) : err_code(err);
+        json_decref(c);
+        free(path);
+    }
+    if (!rc && !s->known_labels.count) {
+        char *path = fs_join(s->hf->dir, "config.json");
+        rc = labels_of_model(&s->known_labels, s->hf->config, path, err);
+        free(path);
+    }
+    for (size_t i = 0; s->hf->weights && i < st_count(s->hf->weights); i++)
+        s->head_is_used |= !s->training && !from &&
+                           task_saves(s->goal.task, st_at(s->hf->weights, i)->name);
+    free(from);
+    return rc;
+}
+
 static struct data_spec data_spec(const struct session *s)
 {
     const struct trial *t = &s->trial;
@@ -70,6 +98,8 @@ static struct data_spec data_spec(const struct session *s)
         .split_seed = (uint64_t)t->split_seed,
         .assume_length = s->assume && !s->hf->weights,
         .labels = s->goal.labels,
+        .known = &s->known_labels,
+        .must_fit = s->head_is_used,
         .reader = s->goal.task->kind->reader,
     };
 }
@@ -326,7 +356,7 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
         return err_code(err);
     if ((rc = open_model(s, err)) || (rc = open_task(s, err)) ||
         (training && (rc = selection_fits(&selection, &s->goal, err))) ||
-        (rc = open_data(s, err)))
+        (rc = read_known_labels(s, adapter, err)) || (rc = open_data(s, err)))
         return rc;
     if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
         (rc = start_values(s, adapter, err)))

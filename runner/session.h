@@ -30,6 +30,8 @@ struct session {
     const struct arch *arch;
     struct tokenizer *tokenizer; /* NULL: rows hold ids */
     struct labels labels;
+    struct labels known_labels; /* of the model or the adapter, see labels_of_model */
+    bool head_is_used;          /* the base is evaluated with the head that it has */
     struct dataset *data[SPLIT_COUNT];
     size_t truncated_rows;
     struct net net;

@@ -63,7 +63,7 @@ static int learn_labels(struct reader *r, struct err *err)
         if (rc < 0)
             return rc;
     }
-    int rc = label_map_fix(&r->labels, r->spec->num_labels, r->path, err);
+    int rc = label_map_fix(&r->labels, r->spec, r->path, err);
     if (rc >= 0 && !r->labels.labels->count)
         rc = err_set(err, ERR_PARSE, "data file '%s': no row has a label", r->path);
     return rc;

@@ -29,6 +29,10 @@ struct labels { /* names of the classes, labels or outputs; count 0 until known 
     char *source; /* the training file, for messages */
 };
 void labels_release(struct labels *l);
+/* label2id or id2label of a config.json or head_config.json (`file`, for messages): count
+ * 0 where there are none, or only those that transformers makes up ("LABEL_0"). */
+int labels_of_model(struct labels *out, const json_t *config, const char *file,
+                    struct err *err);
 
 struct example {
     int32_t *ids;
@@ -78,6 +82,11 @@ struct data_spec {
     int32_t vocab_size;     /* ids of input_ids rows must be below */
     int32_t num_labels;     /* 0: from the data */
     enum label_kind labels; /* what they are */
+    /* Names that the model has for its classes (labels_of_model); NULL: none. Where the
+     * data's are among them they keep the model's numbers. must_fit: its head is used as it
+     * is, so that other names are an error. */
+    const struct labels *known;
+    bool must_fit;
     const struct label_reader *reader; /* NULL: sequence_labels */
 };
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define CLASSES_MAX 100000
 #define NAMES_SHOWN 8
@@ -104,19 +105,165 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int label_map_fix(struct label_map *m, int32_t num_labels, const char *source,
+/* --- the model's own numbers --- */
+
+/* Which of the names it is, by its spelling or else by the only one that differs in case;
+ * count: none. */
+static size_t find_known(const struct labels *known, const char *name)
+{
+    size_t found = known->count, hits = 0;
+    for (size_t i = 0; i < known->count; i++) {
+        if (str_eq(known->names[i], name))
+            return i;
+        if (!strcasecmp(known->names[i], name))
+            found = i, hits++;
+    }
+    return hits == 1 ? found : known->count;
+}
+
+static int not_known(const struct labels *l, const struct labels *known, struct err *err)
+{
+    struct buf b = BUF_INIT;
+    const char *strange = "";
+    for (size_t i = 0; i < known->count && i < NAMES_SHOWN; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", known->names[i]);
+    for (size_t i = 0; i < l->count; i++)
+        if (find_known(known, l->names[i]) == known->count)
+            strange = l->names[i];
+    int rc = err_set(
+        err, ERR_CONFIG,
+        "label '%.100s' is none of those that label2id in %s names (%.400s%s); "
+        "name them alike, or use integers",
+        strange, known->source, buf_str(&b), known->count > NAMES_SHOWN ? ", ..." : "");
+    buf_release(&b);
+    return rc;
+}
+
+/* Puts the learned names, in any order, where the model has them: 1, or 0 where its names
+ * are of something else. */
+static int take_numbers(struct labels *l, const struct data_spec *spec, struct err *err)
+{
+    const struct labels *known = spec->known;
+    const bool as_many =
+        spec->num_labels <= 0 || (size_t)spec->num_labels == known->count;
+    size_t hits = 0;
+    for (size_t i = 0; i < l->count; i++)
+        hits += find_known(known, l->names[i]) < known->count;
+    if (!as_many || (hits == 0 && !spec->must_fit))
+        return 0;
+    if (hits < l->count) {
+        const bool other = l->count != known->count && spec->num_labels <= 0;
+        return other && !spec->must_fit ? 0 : not_known(l, known, err);
+    }
+    char **names = xcalloc(known->count, sizeof *names);
+    for (size_t i = 0; i < l->count; i++) {
+        char **at = &names[find_known(known, l->names[i])];
+        if (*at) {
+            int rc = err_set(err, ERR_PARSE,
+                             "labels '%.100s' and '%.100s' are one class of %s", *at,
+                             l->names[i], known->source);
+            free(names);
+            return rc;
+        }
+        *at = l->names[i];
+    }
+    for (size_t k = 0; k < known->count; k++)
+        if (!names[k])
+            names[k] = xstrdup(known->names[k]);
+    free(l->names);
+    l->names = names;
+    l->count = known->count;
+    return 1;
+}
+
+static bool is_made_up(const struct labels *l)
+{
+    char plain[32];
+    for (size_t i = 0; i < l->count; i++) {
+        snprintf(plain, sizeof plain, "LABEL_%zu", i);
+        if (!str_eq(l->names[i], plain))
+            return false;
+    }
+    return true;
+}
+
+/* One name at its number; `other`: said twice. */
+static int put_name(struct labels *l, size_t count, int64_t id, const char *name,
+                    const char *file, struct err *err)
+{
+    if (id < 0 || (size_t)id >= count || !name)
+        return err_set(err, ERR_PARSE,
+                       "%s: label2id and id2label must number %zu names from 0 on", file,
+                       count);
+    if (l->names[id] && !str_eq(l->names[id], name))
+        return err_set(err, ERR_PARSE,
+                       "%s: label2id and id2label do not agree on %" PRId64
+                       " ('%.80s', '%.80s')",
+                       file, id, l->names[id], name);
+    if (!l->names[id])
+        l->names[id] = xstrdup(name);
+    return 0;
+}
+
+int labels_of_model(struct labels *out, const json_t *config, const char *file,
+                    struct err *err)
+{
+    json_t *to_id = json_object_get(config, "label2id"),
+           *to_name = json_object_get(config, "id2label"), *v;
+    const size_t a = json_object_size(to_id), b = json_object_size(to_name),
+                 count = a > b ? a : b;
+    const char *key;
+    int rc = 0;
+    *out = (struct labels){0};
+    if (!count || count > CLASSES_MAX)
+        return 0;
+    out->names = xcalloc(count, sizeof *out->names);
+    out->count = count;
+    out->from_strings = true;
+    out->source = xasprintf("%s", file);
+    json_object_foreach(to_id, key, v)
+    {
+        if (!rc)
+            rc = put_name(out, count, json_is_integer(v) ? json_integer_value(v) : -1,
+                          key, file, err);
+    }
+    json_object_foreach(to_name, key, v)
+    {
+        char *end;
+        const long id = strtol(key, &end, 10);
+        if (!rc)
+            rc = put_name(out, count, *key && !*end ? id : -1, json_string_value(v), file,
+                          err);
+    }
+    for (size_t i = 0; i < count && !rc; i++)
+        if (!out->names[i])
+            rc = put_name(out, count, -1, NULL, file, err);
+    if (rc || is_made_up(out))
+        labels_release(out);
+    return rc;
+}
+
+/* --- the classes of a training file --- */
+
+int label_map_fix(struct label_map *m, const struct data_spec *spec, const char *source,
                   struct err *err)
 {
     struct labels *l = m->labels;
+    const int32_t num_labels = spec->num_labels;
     l->from_strings = m->highest < 0;
     size_t found = l->from_strings ? l->count : (size_t)m->highest + 1;
     if (num_labels > 0 && found > (size_t)num_labels)
         return err_set(err, ERR_CONFIG,
                        "data file '%s': %zu classes, but num_labels is %" PRId32, source,
                        found, num_labels);
-    if (l->count)
+    int known = 0;
+    if (l->count && spec->known && spec->known->count)
+        known = take_numbers(l, spec, err);
+    if (known < 0)
+        return err_context(err, "data file '%s': ", source);
+    if (l->count && !known)
         qsort(l->names, l->count, sizeof *l->names, by_text);
-    size_t want = num_labels > 0 ? (size_t)num_labels : found;
+    size_t want = num_labels > 0 ? (size_t)num_labels : known ? l->count : found;
     while (l->count < want)
         add_name(l, l->from_strings ? xasprintf("LABEL_%zu", l->count)
                                     : xasprintf("%zu", l->count));

@@ -18,8 +18,8 @@ struct label_map {
 void label_map_init(struct label_map *m, struct labels *labels);
 void label_map_release(struct label_map *m);
 int label_map_learn(struct label_map *m, const json_t *label, struct err *err);
-/* `num_labels` 0: as many as there are. */
-int label_map_fix(struct label_map *m, int32_t num_labels, const char *source,
+/* The classes of a training file: sorted names, or in the order of spec->known. */
+int label_map_fix(struct label_map *m, const struct data_spec *spec, const char *source,
                   struct err *err);
 int label_map_index(const struct label_map *m, const json_t *label, int32_t *out,
                     struct err *err);

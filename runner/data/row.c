@@ -48,6 +48,22 @@ static int missing(const char *column, const json_t *row, struct err *err)
                    near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
 }
 
+/* Keys beside input_ids that transformers would pass to the model. */
+static int check_inputs(const json_t *row, int32_t n, struct err *err)
+{
+    static const char *const never[] = {"inputs_embeds", "head_mask",
+                                        "encoder_hidden_states"};
+    const json_t *places = json_object_get(row, "position_ids");
+    for (size_t i = 0; i < ARRAY_LEN(never); i++)
+        if (json_is_array(json_object_get(row, never[i])))
+            return err_set(err, ERR_PARSE, "'%s' is not supported", never[i]);
+    for (int32_t i = 0; json_is_array(places) && i < n; i++)
+        if (json_integer_value(json_array_get(places, (size_t)i)) != i)
+            return err_set(err, ERR_PARSE,
+                           "'position_ids' other than 0, 1, 2 ... are not supported");
+    return 0;
+}
+
 /* Array of integers in 0..limit-1 (limit 0: any that fits). */
 static int read_ints(const json_t *array, const char *key, int64_t limit, int32_t **out,
                      int32_t *count, struct err *err)
@@ -74,6 +90,34 @@ static int read_ints(const json_t *array, const char *key, int64_t limit, int32_
     return 0;
 }
 
+/* Padding is dropped: behind the text it changes nothing but the time it takes. In front
+ * of it, or in it, it would move the positions. */
+static int apply_mask(const json_t *row, struct example *e, struct err *err)
+{
+    const json_t *mask = json_object_get(row, "attention_mask");
+    int32_t *values = NULL, n = 0, used = 0;
+    if (!mask || json_is_null(mask))
+        return 0;
+    int rc = read_ints(mask, "attention_mask", 2, &values, &n, err);
+    if (!rc && n != e->n)
+        rc = err_set(err, ERR_PARSE,
+                     "%" PRId32 " numbers in attention_mask for %" PRId32 " input_ids", n,
+                     e->n);
+    while (!rc && used < n && values[used])
+        used++;
+    for (int32_t i = used; i < n && !rc; i++)
+        if (values[i])
+            rc = err_set(err, ERR_PARSE,
+                         "attention_mask: 0 in front of a 1 is not supported (padding "
+                         "must be behind the text)");
+    if (!rc && !used)
+        rc = err_set(err, ERR_PARSE, "attention_mask: no token is left");
+    if (!rc)
+        e->n = used;
+    free(values);
+    return rc;
+}
+
 static int read_ids(struct reader *r, const json_t *row, struct example *e,
                     struct err *err)
 {
@@ -87,7 +131,9 @@ static int read_ids(struct reader *r, const json_t *row, struct example *e,
             rc = err_set(err, ERR_PARSE,
                          "%" PRId32 " token_type_ids for %" PRId32 " input_ids", n, e->n);
     }
-    return rc;
+    if (rc >= 0)
+        rc = check_inputs(row, e->n, err);
+    return rc >= 0 ? apply_mask(row, e, err) : rc;
 }
 
 static int get_text(const json_t *row, const char *column, bool required,
@@ -168,7 +214,8 @@ static int set_parsed(json_t *row, const char *column, size_t number, const char
 /* Line i as an object; the columns of a table that mean numbers hold them. */
 static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
 {
-    static const char *const lists[] = {"input_ids", "token_type_ids"};
+    static const char *const lists[] = {"input_ids", "token_type_ids", "attention_mask",
+                                        "position_ids"};
     const struct line *l = &r->lines.at[i];
     const char *text = r->lines.text + l->begin, *label = reader_label(r->spec);
     if (!r->table.count)

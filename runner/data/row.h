@@ -1,7 +1,8 @@
 /* runner/data/row.h - one row of a data file, a JSON line or a record of a table, into
  * tokens and a label (inside runner/data).
  *
- * Tokens come from "input_ids" (with "token_type_ids"), or from the text columns by the
+ * Tokens come from "input_ids" (with "token_type_ids"; "attention_mask" may say that the
+ * last ones are padding), or from the text columns by the
  * model's tokenizer. Errors name file and line. */
 #ifndef RUNNER_DATA_ROW_H
 #define RUNNER_DATA_ROW_H

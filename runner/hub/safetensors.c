@@ -29,14 +29,26 @@ struct st {
 
 /* ---- one tensor's entry ------------------------------------------------------------ */
 
+/* Bits of an element, of any dtype that the format has; 0: it has none of that name. */
 static int find_dtype(const char *word, enum dtype *out)
 {
+    static const struct {
+        const char *word;
+        int bits;
+    } others[] = {{"BOOL", 8},    {"I8", 8},   {"I16", 16},    {"U16", 16},
+                  {"U32", 32},    {"U64", 64}, {"F8_E4M3", 8}, {"F8_E5M2", 8},
+                  {"F8_E8M0", 8}, {"C64", 64}, {"F4", 4},      {"F6_E2M3", 6},
+                  {"F6_E3M2", 6}};
     for (int t = 0; t < DT_COUNT; t++)
         if (*dtype_word(t) && !strcmp(dtype_word(t), word)) {
             *out = t;
-            return 0;
+            return 8 * (int)dtype_bytes(t);
         }
-    return -1;
+    *out = DT_COUNT;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (!strcmp(others[i].word, word))
+            return others[i].bits;
+    return 0;
 }
 
 /* Shape and number of elements; false when there is no such shape or its product
@@ -69,9 +81,11 @@ static int read_entry(const struct st_file *f, const char *name, const json_t *i
         return err_set(err, ERR_PARSE,
                        "tensor '%s': needs 'dtype', 'shape' and two 'data_offsets'",
                        name);
-    if (find_dtype(word, &t->dtype))
+    const int bits = find_dtype(word, &t->dtype);
+    if (!bits)
         return err_set(err, ERR_PARSE, "tensor '%s': dtype '%s' is not supported", name,
                        word);
+    snprintf(t->word, sizeof t->word, "%.15s", word);
     if (!read_shape(json_object_get(info, "shape"), t))
         return err_set(err, ERR_PARSE,
                        "tensor '%s': 'shape' must be at most %d sizes that fit 64 bits",
@@ -84,13 +98,13 @@ static int read_entry(const struct st_file *f, const char *name, const json_t *i
                        "tensor '%s': bytes %" PRId64 "..%" PRId64
                        " are not within the data (%" PRId64 " bytes): truncated file?",
                        name, begin, end, size);
-    if (__builtin_mul_overflow(t->count, (int64_t)dtype_bytes(t->dtype), &want) ||
-        want != end - begin)
+    if (__builtin_mul_overflow(t->count, (int64_t)bits, &want) || want % 8 ||
+        want / 8 != end - begin)
         return err_set(err, ERR_PARSE,
                        "tensor '%s': %" PRId64 " bytes do not match its shape", name,
                        end - begin);
     t->data = (const char *)f->data + f->header_bytes + begin;
-    t->bytes = (size_t)want;
+    t->bytes = (size_t)(end - begin);
     t->name = xstrdup(name);
     return 0;
 }
@@ -426,7 +440,7 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
         return 0;
     default:
         return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
-                       dtype_word(t->dtype));
+                       t->word);
     }
 }
 

@@ -2,8 +2,9 @@
  * as the shards of a folder.
  *
  * Format: u64 header length, JSON header, data. Refused with a message: header over 100
- * MB or over the file, unknown dtype, shape that does not match the bytes, holes,
- * overlaps, duplicate names, more than 8 dimensions. The writer orders by element size
+ * MB or over the file, shape that does not match the bytes, holes, overlaps, duplicate
+ * names, more than 8 dimensions, a dtype that the format does not have. A tensor of any dtype may be there (masks, counters); only
+ * reading the values of one that is no floating-point number is an error. The writer orders by element size
  * descending, then name, pads the header to 8 bytes and writes atomically. */
 #ifndef RUNNER_HUB_SAFETENSORS_H
 #define RUNNER_HUB_SAFETENSORS_H
@@ -16,7 +17,8 @@
 
 struct st_tensor {
     const char *name;
-    enum dtype dtype;
+    enum dtype dtype; /* DT_COUNT: none that can be read, but bytes of a known length */
+    char word[16];    /* the file's own for it */
     int ndim;
     int64_t shape[ST_MAX_DIMS];
     int64_t count;    /* product of shape */

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include <math.h>
@@ -176,11 +177,20 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
                enum role role, struct err *err)
 {
-    const bool head = role == ROLE_head;
+    const bool head = role == ROLE_head || role == ROLE_pooler;
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
     int rc = net_base_param(net, weight, 2, out, in, !head, err);
     if (!rc)
         rc = net_base_param(net, bias, 1, 1, out, !head, err);
+    if (!rc && role == ROLE_pooler && net->hf->weights &&
+        !params_find(&net->params, weight)->base)
+        text_print(stderr,
+                   "peftlab: model folder '%s': no '%s'; a new one starts from the "
+                   "seed%s\n",
+                   net->hf->dir, weight,
+                   net->method->changes_base == BASE_all
+                       ? ""
+                       : ", stays as it is and is not saved with the adapter");
     if (!rc) {
         params_find(&net->params, weight)->linear = true;
         net->sites.items = xgrow(net->sites.items, &net->sites.cap, net->sites.count + 1,

@@ -193,6 +193,19 @@ struct vocab {
 #define VOCAB_MAX (1 << 22)
 int vocab_add(struct vocab *v, const char *token, int64_t id, struct err *err);
 
+#define SETTINGS_FILE "tokenizer_config.json"
+/* What tokenizer_config.json says, as transformers (5.24) reads it. */
+struct settings {
+    int32_t max_length; /* model_max_length, or INT32_MAX */
+    bool cut_left;      /* truncation_side */
+    bool no_types;      /* model_input_names has no token_type_ids: all are 0 */
+};
+/* Changes the tree of tokenizer.json before it is parsed. */
+int settings_apply(struct settings *s, const json_t *config, json_t *root,
+                   struct err *err);
+/* Refuses what the parsed tokenizer does otherwise. */
+int settings_check(const json_t *config, const struct tokenizer *t, struct err *err);
+
 struct tokenizer {
     struct vocab vocab;
     struct added_tokens added;
@@ -201,7 +214,7 @@ struct tokenizer {
     struct model model;
     struct post_processor post;
     struct decoder decoder; /* append NULL: tokens joined by blanks */
-    int32_t max_length;
+    struct settings settings;
 };
 
 /* The type of a part ("what" is for the message); NULL with a message when it has

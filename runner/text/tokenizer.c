@@ -67,8 +67,21 @@ static int parse_parts(const json_t *root, struct tokenizer *t, struct err *err)
     return rc;
 }
 
-int tokenizer_parse(const char *json, size_t len, const char *name,
-                    struct tokenizer **out, struct err *err)
+/* tokenizer_config.json as a tree. Its "no limit" of model_max_length is 1e30 written as
+ * an integer, which only reads as a floating-point number. */
+static json_t *parse_settings(const char *json, size_t len, struct err *err)
+{
+    json_error_t e;
+    json_t *root = json_loadb(json, len, JSON_DECODE_INT_AS_REAL, &e);
+    if (!root)
+        err_set(err, ERR_PARSE, SETTINGS_FILE ": line %d, column %d: %s", e.line,
+                e.column, e.text);
+    return root;
+}
+
+int tokenizer_parse_with(const char *json, size_t len, const char *settings,
+                         size_t settings_len, const char *name, struct tokenizer **out,
+                         struct err *err)
 {
     *out = NULL;
     json_t *root = json_parse(json, len, name, err);
@@ -76,8 +89,16 @@ int tokenizer_parse(const char *json, size_t len, const char *name,
         return -ERR_PARSE;
     struct tokenizer *t = xcalloc(1, sizeof *t);
     t->vocab.ids = strmap_new();
-    t->max_length = INT32_MAX;
-    int rc = parse_parts(root, t, err);
+    t->settings.max_length = INT32_MAX;
+    json_t *s = settings ? parse_settings(settings, settings_len, err) : NULL;
+    int rc = settings && !s ? -(int)ERR_PARSE
+             : s            ? settings_apply(&t->settings, s, root, err)
+                            : 0;
+    if (rc >= 0)
+        rc = parse_parts(root, t, err);
+    if (rc >= 0 && s)
+        rc = settings_check(s, t, err);
+    json_decref(s);
     json_decref(root);
     if (rc < 0) {
         tokenizer_free(t);
@@ -91,36 +112,26 @@ int tokenizer_parse(const char *json, size_t len, const char *name,
     return 0;
 }
 
-/* model_max_length of tokenizer_config.json. Its "no limit" is 1e30 written as an
- * integer, which only reads as a floating-point number. */
-static int read_limit(const char *dir, struct tokenizer *t, struct err *err)
+int tokenizer_parse(const char *json, size_t len, const char *name,
+                    struct tokenizer **out, struct err *err)
 {
-    char *path = fs_join(dir, "tokenizer_config.json");
-    struct buf text = BUF_INIT;
-    int rc = 0;
-    if (fs_exists(path) && (rc = fs_read(path, FILE_BYTES_MAX, &text, err)) >= 0) {
-        json_error_t e;
-        json_t *root = json_loadb(buf_str(&text), text.len, JSON_DECODE_INT_AS_REAL, &e);
-        if (!root)
-            rc = err_set(err, ERR_PARSE, "'%s': line %d, column %d: %s", path, e.line,
-                         e.column, e.text);
-        double limit = json_get_num(root, "model_max_length", 0);
-        if (limit >= 1 && limit < INT32_MAX)
-            t->max_length = (int32_t)limit;
-        json_decref(root);
-    }
-    buf_release(&text);
-    free(path);
-    return rc;
+    return tokenizer_parse_with(json, len, NULL, 0, name, out, err);
 }
 
-static int load_file(const char *file, struct tokenizer **out, struct err *err)
+static int load_file(const char *file, const char *settings_file, struct tokenizer **out,
+                     struct err *err)
 {
-    struct buf text = BUF_INIT;
+    struct buf text = BUF_INIT, settings = BUF_INIT;
+    const bool both = settings_file && fs_exists(settings_file);
     int rc = fs_read(file, FILE_BYTES_MAX, &text, err);
+    if (rc >= 0 && both)
+        rc = fs_read(settings_file, FILE_BYTES_MAX, &settings, err);
     if (rc >= 0)
-        rc = tokenizer_parse(buf_str(&text), text.len, file, out, err);
+        rc = tokenizer_parse_with(buf_str(&text), text.len,
+                                  both ? buf_str(&settings) : NULL, settings.len, file,
+                                  out, err);
     buf_release(&text);
+    buf_release(&settings);
     return rc;
 }
 
@@ -130,14 +141,12 @@ int tokenizer_load(const char *path, struct tokenizer **out, struct err *err)
     if (!fs_exists(path))
         return err_set(err, ERR_NOINPUT, "tokenizer '%s': not there", path);
     bool folder = fs_is_dir(path);
-    char *file = folder ? fs_join(path, "tokenizer.json") : xstrdup(path);
-    int rc = fs_exists(file) ? load_file(file, out, err)
+    char *file = folder ? fs_join(path, "tokenizer.json") : xstrdup(path),
+         *settings = folder ? fs_join(path, SETTINGS_FILE) : NULL;
+    int rc = fs_exists(file) ? load_file(file, settings, out, err)
                              : err_set(err, ERR_NOINPUT,
                                        "model folder '%s': no tokenizer.json", path);
-    if (rc >= 0 && folder && (rc = read_limit(path, *out, err)) < 0) {
-        tokenizer_free(*out);
-        *out = NULL;
-    }
+    free(settings);
     free(file);
     return rc;
 }
@@ -167,7 +176,7 @@ void tokenizer_free(struct tokenizer *t)
 
 int32_t tokenizer_max_length(const struct tokenizer *t)
 {
-    return t->max_length;
+    return t->settings.max_length;
 }
 
 const char *tokenizer_token(const struct tokenizer *t, int32_t id)
@@ -290,10 +299,12 @@ static void reserve(struct encoding *e, size_t need)
     e->offsets = xrealloc(e->offsets, e->cap * sizeof *e->offsets);
 }
 
-static int assemble(const struct template *p, const struct tokens *s, bool pair,
+static int assemble(const struct tokenizer *t, const struct tokens *s, bool pair,
                     int32_t max_length, bool add_special, struct encoding *out,
                     struct err *err)
 {
+    const struct template *p = &t->post.templates[pair];
+    const struct settings *set = &t->settings;
     size_t n[2] = {s[0].n, pair ? s[1].n : 0};
     size_t specials = add_special ? p->specials : 0;
     bool cut = false;
@@ -314,10 +325,12 @@ static int assemble(const struct template *p, const struct tokens *s, bool pair,
     for (size_t i = 0; i < p->n; i++) {
         const struct piece *piece = &p->at[i];
         if (piece->sequence < 0 && add_special)
-            put(out, piece->id, piece->type_id, 0, 0);
+            put(out, piece->id, set->no_types ? 0 : piece->type_id, 0, 0);
         for (size_t j = 0; piece->sequence >= 0 && j < n[piece->sequence]; j++) {
-            const struct token *k = &s[piece->sequence].at[j];
-            put(out, k->id, piece->type_id, k->begin, k->end);
+            const struct tokens *all = &s[piece->sequence];
+            const size_t skipped = set->cut_left ? all->n - n[piece->sequence] : 0;
+            const struct token *k = &all->at[skipped + j];
+            put(out, k->id, set->no_types ? 0 : piece->type_id, k->begin, k->end);
         }
     }
     return 0;
@@ -335,8 +348,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_le
     for (int i = 0; i < 2 && t->post.trim_offsets; i++)
         byte_level_trim(t, &sequences[i]);
     if (rc >= 0)
-        rc = assemble(&t->post.templates[pair != NULL], sequences, pair != NULL,
-                      max_length, add_special, out, err);
+        rc = assemble(t, sequences, pair != NULL, max_length, add_special, out, err);
     free(sequences[0].at);
     free(sequences[1].at);
     return rc;

@@ -22,17 +22,22 @@ struct encoding {
     bool truncated; /* max_length took tokens away */
 };
 
-/* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json gives
- * model_max_length). */
+/* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json changes
+ * it, see settings.c). */
 int tokenizer_load(const char *path, struct tokenizer **out, struct err *err);
 int tokenizer_parse(const char *json, size_t len, const char *name,
                     struct tokenizer **out, struct err *err);
+/* `settings`: the text of tokenizer_config.json; NULL: there is none. */
+int tokenizer_parse_with(const char *json, size_t len, const char *settings,
+                         size_t settings_len, const char *name, struct tokenizer **out,
+                         struct err *err);
 void tokenizer_free(struct tokenizer *t);
 int32_t
 tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */
 /* NULL when out of range */
 const char *tokenizer_token(const struct tokenizer *t, int32_t id);
-/* pair may be NULL; max_length 0: no truncation, else longest_first on the right. Fills
+/* pair may be NULL; max_length 0: no truncation, else longest_first on the right (or left,
+ * by truncation_side). Fills
  * `out` (reused; encoding_release). */
 int tokenizer_encode(const struct tokenizer *t, const char *text, size_t text_len,
                      const char *pair, size_t pair_len, int32_t max_length,

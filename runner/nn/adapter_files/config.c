@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CONFIG_FILE "adapter_config.json"
+
 int config_write(const char *dir, const char *file, json_t *value, struct err *err)
 {
     char *path = fs_join(dir, file);
@@ -96,59 +98,163 @@ json_t *config_targets(const struct net *net)
     return list;
 }
 
-/* A number or flag of the folder that the trial contradicts. */
-static int check_key(const struct net *net, const json_t *theirs,
-                     const struct config_key *key, struct err *err)
+/* --- a folder's configuration against the trial's --- */
+
+/* null, false, 0, "", [] and {}: what libraries write for "not used". */
+static bool is_empty(const json_t *v)
 {
-    const json_t *a = json_object_get(theirs, key->config),
-                 *b = json_object_get(net->trial->json, key->trial);
-    if (json_is_number(a) && json_is_number(b) &&
-        json_number_value(a) != json_number_value(b))
-        return err_set(err, ERR_CONFIG,
-                       "adapter_config.json: %s is %g, the trial says %g", key->config,
-                       json_number_value(a), json_number_value(b));
-    if (json_is_boolean(a) && json_is_boolean(b) && json_is_true(a) != json_is_true(b))
-        return err_set(err, ERR_CONFIG,
-                       "adapter_config.json: %s is %s, the trial says %s", key->config,
-                       json_is_true(a) ? "true" : "false",
-                       json_is_true(b) ? "true" : "false");
+    return !v || json_is_null(v) || json_is_false(v) ||
+           (json_is_number(v) && json_number_value(v) == 0) ||
+           (json_is_string(v) && json_string_length(v) == 0) ||
+           (json_is_array(v) && json_array_size(v) == 0) ||
+           (json_is_object(v) && json_object_size(v) == 0);
+}
+
+static bool is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b)) {
+        const double x = json_number_value(a), y = json_number_value(b);
+        return fabs(x - y) <= 1e-9 * fabs(y);
+    }
+    return (is_empty(a) && is_empty(b)) || json_equal(a, b);
+}
+
+static char *shown(const json_t *v)
+{
+    char *text = v ? json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    char *out = xasprintf("%.80s%s", text ? text : "not given",
+                          text && strlen(text) > 80 ? "..." : "");
+    free(text);
+    return out;
+}
+
+int config_differs(const char *file, const char *key, const json_t *theirs,
+                   const json_t *ours, struct err *err)
+{
+    char *a = shown(theirs), *b = shown(ours);
+    int rc = ours ? err_set(err, ERR_CONFIG, "%s: %s is %s, the trial says %s", file, key,
+                            a, b)
+                  : err_set(err, ERR_CONFIG, "%s: %s is %s, which is not supported", file,
+                            key, a);
+    free(a);
+    free(b);
+    return rc;
+}
+
+int config_compare(const char *file, const json_t *theirs, const json_t *ours,
+                   const json_t *defaults, const char *free_keys, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)theirs, key, v)
+    {
+        const json_t *own = json_object_get(ours, key);
+        if (!str_in_list(key, free_keys, '|') && !is_same(v, own))
+            return config_differs(file, key, v, own, err);
+    }
+    json_object_foreach((json_t *)ours, key, v)
+    {
+        const json_t *usual = json_object_get(defaults, key);
+        if (!json_object_get(theirs, key) && !str_in_list(key, free_keys, '|') &&
+            !is_same(usual, v))
+            return config_differs(file, key, usual, v, err);
+    }
     return 0;
 }
 
-int config_flag(const json_t *theirs, const char *key, bool ours, struct err *err)
+json_t *config_make(const struct net *net, enum config_use use)
 {
-    const bool flag = json_get_bool(theirs, key, 0) == 1;
-    return flag == ours ? 0
-                        : err_set(err, ERR_CONFIG,
-                                  "adapter_config.json: %s is %s, the trial says %s", key,
-                                  flag ? "true" : "false", ours ? "true" : "false");
+    const struct adapter_files *f = net->method->files;
+    json_t *c = config_new(net, f->defaults);
+    if (f->put_config)
+        f->put_config(net, c, use);
+    return c;
 }
 
-int config_read(const char *dir, const char *peft_type, json_t **out, struct err *err)
+/* A folder without a task is any task's. */
+static int check_names(const json_t *theirs, const json_t *ours, struct err *err)
 {
-    char *path = fs_join(dir, "adapter_config.json");
-    *out = json_read_file(path, err);
+    static const char *const keys[] = {"peft_type", "task_type"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        const json_t *a = json_object_get(theirs, keys[i]);
+        const char *b = json_get_str(ours, keys[i], "");
+        if (i == 0 && !str_eq(json_string_value(a), b))
+            return err_set(err, ERR_CONFIG,
+                           CONFIG_FILE ": peft_type is '%s', the trial's method needs "
+                                       "'%s'",
+                           json_is_string(a) ? json_string_value(a) : "", b);
+        if (i && !is_empty(a) && !str_eq(json_string_value(a), b))
+            return config_differs(CONFIG_FILE, keys[i], a, json_object_get(ours, keys[i]),
+                                  err);
+    }
+    return 0;
+}
+
+static json_t *read_config(const char *dir, struct err *err)
+{
+    char *path = fs_join(dir, CONFIG_FILE);
+    json_t *c = json_read_file(path, err);
+    if (c && !json_is_object(c)) {
+        json_decref(c);
+        c = NULL;
+        err_set(err, ERR_PARSE, "'%s': an object expected", path);
+    }
     free(path);
-    if (!*out)
-        return err_code(err);
-    const char *type = json_get_str(*out, "peft_type", "");
-    return str_eq(type, peft_type)
-               ? 0
-               : err_set(err, ERR_CONFIG,
-                         "adapter_config.json: peft_type is '%s', the trial's method "
-                         "needs '%s'",
-                         type, peft_type);
+    return c;
 }
 
-int config_check(const struct net *net, const char *dir, const struct config_key *keys,
-                 size_t count, struct err *err)
+int config_check(const struct net *net, const char *dir, struct err *err)
 {
-    json_t *c = NULL;
-    int rc = config_read(dir, net->method->peft_type, &c, err);
-    for (size_t i = 0; i < count && !rc; i++)
-        rc = check_key(net, c, &keys[i], err);
-    json_decref(c);
+    const struct adapter_files *f = net->method->files;
+    if (!f->defaults)
+        return f->check_config ? f->check_config(net, dir, NULL, err) : 0;
+    json_t *theirs = read_config(dir, err);
+    if (!theirs)
+        return err_code(err);
+    json_t *ours = config_make(net, CONFIG_TO_READ),
+           *usual = json_parse(f->defaults, strlen(f->defaults), "template", NULL);
+    char *free_keys = xasprintf("%s|peft_type|task_type", f->free_keys);
+    int rc = check_names(theirs, ours, err);
+    if (!rc && f->check_config)
+        rc = f->check_config(net, dir, theirs, err);
+    if (!rc)
+        rc = config_compare(CONFIG_FILE, theirs, ours, usual, free_keys, err);
+    free(free_keys);
+    json_decref(usual);
+    json_decref(ours);
+    json_decref(theirs);
     return rc;
+}
+
+int config_explain(const struct net *net, const char *dir, struct err *err)
+{
+    static const char *const keys[] = {"target_modules",      "exclude_modules",
+                                       "modules_to_save",     "layers_to_transform",
+                                       "feedforward_modules", "r",
+                                       "rank_pattern"};
+    if (!net->method->files->defaults)
+        return err_code(err);
+    json_t *theirs = read_config(dir, NULL), *ours = config_make(net, CONFIG_TO_READ);
+    struct buf b = BUF_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(keys) && theirs; i++) {
+        const json_t *a = json_object_get(theirs, keys[i]),
+                     *own = json_object_get(ours, keys[i]);
+        if (is_same(a, own) || str_eq(keys[i], "modules_to_save"))
+            continue;
+        char *x = shown(a), *y = shown(own);
+        buf_printf(&b, "%s%s is %s (the trial: %s)", b.len ? ", " : "", keys[i], x, y);
+        free(x);
+        free(y);
+    }
+    if (b.len) {
+        struct err before = *err;
+        err_clear(err);
+        err_set(err, before.code, "%s; in " CONFIG_FILE " %s", before.msg, buf_str(&b));
+    }
+    buf_release(&b);
+    json_decref(theirs);
+    json_decref(ours);
+    return err_code(err);
 }
 
 void peft_tensor_name(const struct net *net, const struct param *p, struct buf *out)

@@ -7,6 +7,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include <math.h>
@@ -154,7 +155,10 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
         rc = save_file(net, backend, dir, f->head_tensors, bytes, err);
     if (!rc && has_encoder(net))
         rc = save_file(net, backend, dir, f->encoder_tensors, bytes, err);
-    return rc ? rc : f->write_config(net, dir, label_names, err);
+    if (!rc && f->defaults)
+        rc = config_write(dir, "adapter_config.json", config_make(net, CONFIG_TO_WRITE),
+                          err);
+    return rc || !f->write_config ? rc : f->write_config(net, dir, label_names, err);
 }
 
 static int take(const struct net *net, struct param *p, const struct st_tensor *t,
@@ -233,13 +237,16 @@ int adapter_load(struct net *net, const char *dir, struct err *err)
 {
     const struct adapter_files *f = net->method->files;
     int rc = fs_is_dir(dir) ? 0 : err_set(err, ERR_NOINPUT, "no such folder");
-    if (!rc && f->check_config)
-        rc = f->check_config(net, dir, err);
+    if (!rc)
+        rc = config_check(net, dir, err);
+    const bool agrees = !rc;
     if (!rc)
         rc = load_file(net, dir, f->tensors, err);
     if (!rc && f->head_tensors)
         rc = load_file(net, dir, f->head_tensors, err);
     if (!rc && has_encoder(net))
         rc = load_file(net, dir, f->encoder_tensors, err);
+    if (agrees && rc == -(int)ERR_CONFIG)
+        rc = config_explain(net, dir, err);
     return rc < 0 ? err_context(err, "adapter folder '%s': ", dir) : 0;
 }

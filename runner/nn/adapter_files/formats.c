@@ -45,14 +45,17 @@ static const char lora_template[] =
     "\"use_dora\":false,"
     "\"use_qalora\":false,\"use_rslora\":false,\"velora_config\":null}";
 
-static int write_lora_config(const struct net *net, const char *dir,
-                             const char *const *label_names, struct err *err)
+/* Where a key only says how the adapter was started, or has no effect on linear layers
+ * (fan_in_fan_out, which peft corrects) or without another (qalora_group_size). */
+#define LORA_FREE                                                                        \
+    PEFT_FREE "|" PEFT_SHOWN "|lora_dropout|ensure_weight_tying|fan_in_fan_out|"         \
+              "megatron_core|qalora_group_size|loftq_config|eva_config|corda_config|"    \
+              "lora_ga_config"
+
+static void put_lora_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = config_new(net, lora_template);
-    (void)label_names;
     if (net->method->put_config)
-        net->method->put_config(net, c);
-    return config_write(dir, "adapter_config.json", c, err);
+        net->method->put_config(net, c, use);
 }
 
 /* peft wraps a targeted layer, so that its own bias moves to base_layer. */
@@ -80,16 +83,11 @@ static bool lora_optional(const char *tensor)
            str_has_suffix(tensor, ".modules_to_save.bias");
 }
 
-static int check_lora_config(const struct net *net, const char *dir, struct err *err)
+static int check_lora_config(const struct net *net, const char *dir, const json_t *config,
+                             struct err *err)
 {
-    json_t *c = NULL;
-    int rc = config_read(dir, method_lora.peft_type, &c, err);
-    if (!rc && net->method->check_config)
-        rc = net->method->check_config(net, c, err);
-    if (!rc)
-        rc = config_flag(c, "use_dora", net->trial->use_dora, err);
-    json_decref(c);
-    return rc;
+    (void)dir;
+    return net->method->check_config ? net->method->check_config(net, config, err) : 0;
 }
 
 const struct adapter_files lora_files = {
@@ -99,7 +97,9 @@ const struct adapter_files lora_files = {
     .optional = lora_optional,
     .saved = lora_saved,
     .adopt = lora_adopt,
-    .write_config = write_lora_config,
+    .defaults = lora_template,
+    .put_config = put_lora_config,
+    .free_keys = LORA_FREE "|init_lora_weights|r|lora_alpha|rank_pattern|alpha_pattern",
     .check_config = check_lora_config,
 };
 
@@ -133,10 +133,9 @@ static void put_names(const struct net *net, json_t *c)
     json_object_set_new(c, "version", json_string(ADAPTERS_VERSION));
 }
 
-static int write_bottleneck_config(const struct net *net, const char *dir,
-                                   const char *const *label_names, struct err *err)
+static json_t *bottleneck_config(const struct net *net)
 {
-    json_t *c = json_object(), *inner = template_of(pfeiffer_template);
+    json_t *inner = template_of(pfeiffer_template);
     static const struct config_key act = {"non_linearity", "non_linearity"};
     const struct bottleneck_kind *k = bottleneck_kind(net->trial);
     json_object_set_new(inner, "init_weights", json_string(k->init));
@@ -147,7 +146,14 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     config_copy(net, inner, &act, 1);
     json_object_set_new(inner, "reduction_factor",
                         config_number(net->trial->reduction_factor));
-    json_object_set_new(c, "config", inner);
+    return inner;
+}
+
+static int write_bottleneck_config(const struct net *net, const char *dir,
+                                   const char *const *label_names, struct err *err)
+{
+    json_t *c = json_object();
+    json_object_set_new(c, "config", bottleneck_config(net));
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);
     int rc = config_write(dir, "adapter_config.json", c, err);
@@ -163,6 +169,69 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     return config_write(dir, "head_config.json", h, err);
 }
 
+/* What says how the adapter was started or trained, or how a PHM layer is made where
+ * there is none. */
+#define BOTTLENECK_FREE                                                                  \
+    "dropout|init_weights|init_weights_seed|stochastic_depth|factorized_phm_W|"          \
+    "factorized_phm_rule|hypercomplex_nonlinearity|learn_phm|phm_bias|phm_c_init|"       \
+    "phm_dim|phm_init_range|phm_rank|shared_W_phm|shared_phm_rule|"                      \
+    "inv_adapter_reduction_factor"
+
+static int check_head(const struct net *net, const char *dir, struct err *err)
+{
+    char *path = fs_join(dir, "head_config.json");
+    json_t *h = fs_exists(path) ? json_read_file(path, err) : json_object();
+    int rc = h ? 0 : err_code(err);
+    free(path);
+    const json_t *kind = json_object_get(h, "config"),
+                 *labels = json_object_get(h, "num_labels");
+    if (!rc && kind && !json_is_null(kind)) /* adapters' own heads, of another form */
+        rc = config_differs("head_config.json", "config", kind, NULL, err);
+    json_t *own = json_integer(net->goal.num_labels);
+    if (!rc && labels && !json_is_null(labels) && !json_equal(labels, own))
+        rc = config_differs("head_config.json", "num_labels", labels, own, err);
+    json_decref(own);
+    json_decref(h);
+    return rc;
+}
+
+/* "silu" and "swish" are one function. */
+static void one_name(json_t *config)
+{
+    if (str_eq(json_get_str(config, "non_linearity", ""), "silu"))
+        json_object_set_new(config, "non_linearity", json_string("swish"));
+}
+
+static int check_bottleneck_config(const struct net *net, const char *dir,
+                                   const json_t *config, struct err *err)
+{
+    char *path = fs_join(dir, "adapter_config.json");
+    json_t *c = json_read_file(path, err), *inner = json_object_get(c, "config");
+    int rc = c ? 0 : err_code(err);
+    free(path);
+    (void)config;
+    if (!rc && !json_is_object(inner))
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: 'config' must be an object (is it a folder of "
+                     "the adapters library?)");
+    if (!rc) {
+        json_t *ours = bottleneck_config(net), *usual = template_of(pfeiffer_template);
+        one_name(ours);
+        one_name(inner);
+        rc = config_compare("adapter_config.json", inner, ours, usual, BOTTLENECK_FREE,
+                            err);
+        json_decref(usual);
+        json_decref(ours);
+    }
+    const char *type = json_get_str(c, "model_type", net->arch->model_type);
+    if (!rc && !str_eq(type, net->arch->model_type))
+        rc = err_set(err, ERR_CONFIG,
+                     "adapter_config.json: model_type is '%s', the base's is '%s'", type,
+                     net->arch->model_type);
+    json_decref(c);
+    return rc ? rc : check_head(net, dir, err);
+}
+
 static void plain_tensor_name(const struct net *net, const struct param *p,
                               struct buf *out)
 {
@@ -175,6 +244,7 @@ const struct adapter_files bottleneck_files = {
     .head_tensors = "model_head.safetensors",
     .tensor_name = plain_tensor_name,
     .write_config = write_bottleneck_config,
+    .check_config = check_bottleneck_config,
 };
 
 /* --- transformers: a whole model folder --- */
@@ -216,6 +286,34 @@ static int write_model_config(const struct net *net, const char *dir,
     return rc;
 }
 
+/* The folder's config.json where it would make other numbers of the same tensors. */
+static int check_model_config(const struct net *net, const char *dir,
+                              const json_t *config, struct err *err)
+{
+    static const char *const keys[] = {"model_type",
+                                       "hidden_act",
+                                       "activation",
+                                       "num_attention_heads",
+                                       "n_heads",
+                                       "is_decoder",
+                                       "position_embedding_type",
+                                       "layer_norm_eps",
+                                       "pad_token_id"};
+    char *path = fs_join(dir, "config.json");
+    json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
+    int rc = c ? 0 : err_code(err);
+    free(path);
+    (void)config;
+    for (size_t i = 0; i < ARRAY_LEN(keys) && !rc; i++) {
+        const json_t *a = json_object_get(c, keys[i]),
+                     *b = json_object_get(net->hf->config, keys[i]);
+        if (a && b && !json_equal(a, b))
+            rc = config_differs("config.json", keys[i], a, b, err);
+    }
+    json_decref(c);
+    return rc;
+}
+
 static bool model_optional(const char *tensor)
 {
     return str_has_suffix(tensor, "embeddings.position_ids");
@@ -228,4 +326,5 @@ const struct adapter_files model_files = {
     .tensor_name = plain_tensor_name,
     .optional = model_optional,
     .write_config = write_model_config,
+    .check_config = check_model_config,
 };

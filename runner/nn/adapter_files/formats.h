@@ -25,18 +25,29 @@ json_t *config_targets(const struct net *net);
 /* Python's libraries write 16, not 16.0. */
 json_t *config_number(double x);
 
-/* DIR/adapter_config.json, which must be of that peft_type; *out is the caller's in any
- * case. */
-int config_read(const char *dir, const char *peft_type, json_t **out, struct err *err);
-/* A flag that must be what the trial says; not given it is false. */
-int config_flag(const json_t *theirs, const char *key, bool ours, struct err *err);
 /* {"LABEL_0": 0, ...} or {"0": "LABEL_0", ...}; names: NULL where labels are numbers. */
 json_t *config_label_ids(const char *const *names, int32_t count, bool id_to_label);
 
-/* Checks DIR/adapter_config.json: the peft_type of the trial's method, and that numbers
- * and flags which change the result are what the trial says. */
-int config_check(const struct net *net, const char *dir, const struct config_key *keys,
-                 size_t count, struct err *err);
+/* Keys of every peft configuration that change no number. */
+#define PEFT_FREE                                                                        \
+    "base_model_name_or_path|revision|inference_mode|peft_version|auto_mapping"
+/* Keys whose effect shows in which tensors there are, and in their shapes. */
+#define PEFT_SHOWN                                                                       \
+    "target_modules|exclude_modules|modules_to_save|layers_to_transform|layers_pattern"
+
+/* What adapter_config.json is to be written as, or compared with. */
+json_t *config_make(const struct net *net, enum config_use use);
+/* Checks a folder's configuration files against the trial. */
+int config_check(const struct net *net, const char *dir, struct err *err);
+/* Every key of `theirs` that is not in `free_keys` must be as in `ours`; a key that only
+ * ours has stands for the library's default. `file` is for messages. */
+int config_compare(const char *file, const json_t *theirs, const json_t *ours,
+                   const json_t *defaults, const char *free_keys, struct err *err);
+/* Puts behind an error about tensors which keys of PEFT_SHOWN and ranks differ: it may be
+ * why. Returns its code. */
+int config_explain(const struct net *net, const char *dir, struct err *err);
+int config_differs(const char *file, const char *key, const json_t *theirs,
+                   const json_t *ours, struct err *err);
 
 /* "base_model.model.<name>" */
 void peft_tensor_name(const struct net *net, const struct param *p, struct buf *out);

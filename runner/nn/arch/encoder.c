@@ -26,99 +26,8 @@ const struct encoder_names bert_names = {
     .dropout = "hidden_dropout_prob",
     .attention_dropout = "attention_probs_dropout_prob",
     .classifier_dropout = "classifier_dropout",
+    .norm_eps = "layer_norm_eps",
 };
-
-/* --- config.json --- */
-
-static int need_int(const struct net *net, const char *key, int32_t min, int32_t max,
-                    int32_t *out, struct err *err)
-{
-    const int64_t v = json_get_int(net->hf->config, key, -1);
-    if (v < min || v > max)
-        return err_set(err, ERR_PARSE,
-                       "model folder '%s': config.json: %s must be %d..%d", net->hf->dir,
-                       key, min, max);
-    *out = (int32_t)v;
-    return 0;
-}
-
-/* The activation by transformers' name (ACT2FN). */
-static int read_act(const struct net *net, const struct encoder *e, enum act *out,
-                    struct err *err)
-{
-    static const struct {
-        const char *name;
-        enum act act;
-    } known[] = {
-        {"gelu", ACT_gelu},
-        {"relu", ACT_relu},
-        {"tanh", ACT_tanh},
-    };
-    const char *name = json_get_str(net->hf->config, e->names->act, "gelu");
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (str_eq(known[i].name, name)) {
-            *out = known[i].act;
-            return 0;
-        }
-    return err_set(err, ERR_CONFIG,
-                   "model folder '%s': config.json: %s '%s' is not supported (known: "
-                   "gelu, relu, tanh)",
-                   net->hf->dir, e->names->act, name);
-}
-
-/* A trial's value goes before the model's. */
-static float dropout_of(const struct net *net, double given, const char *key,
-                        double otherwise)
-{
-    return (float)(isnan(given) ? json_get_num(net->hf->config, key, otherwise) : given);
-}
-
-static int read_config(struct net *net, const struct encoder *e, int32_t *ffn,
-                       struct err *err)
-{
-    const json_t *c = net->hf->config;
-    int32_t positions = 0;
-    int rc;
-    if ((rc = need_int(net, e->names->hidden, 1, 65536, &net->shape.hidden, err)) ||
-        (rc = need_int(net, e->names->layers, 1, 1000, &net->shape.layers, err)) ||
-        (rc = need_int(net, e->names->heads, 1, 1024, &net->shape.heads, err)) ||
-        (rc = need_int(net, e->names->ffn, 1, 1 << 20, ffn, err)) ||
-        (rc = need_int(net, "vocab_size", 1, 1 << 24, &net->shape.vocab_size, err)) ||
-        (rc = need_int(net, "max_position_embeddings", 1, 1 << 20, &positions, err)) ||
-        (rc = read_act(net, e, &net->shape.act, err)))
-        return rc;
-    net->shape.first_position = arch_first_position(net->arch, c);
-    net->shape.pad_id = net->shape.first_position - 1;
-    net->shape.max_positions = positions - net->shape.first_position;
-    if (net->shape.max_positions < 1)
-        return err_set(
-            err, ERR_PARSE,
-            "model folder '%s': config.json: max_position_embeddings %d leaves "
-            "no position behind pad_token_id",
-            net->hf->dir, positions);
-    if (net->shape.hidden % net->shape.heads)
-        return err_set(err, ERR_PARSE,
-                       "model folder '%s': config.json: %s %d is no multiple of %s %d",
-                       net->hf->dir, e->names->hidden, net->shape.hidden, e->names->heads,
-                       net->shape.heads);
-    const char *kind = json_get_str(c, "position_embedding_type", "absolute");
-    if (!str_eq(kind, "absolute"))
-        return err_set(err, ERR_CONFIG,
-                       "model folder '%s': position_embedding_type '%s' is not supported "
-                       "(known: absolute)",
-                       net->hf->dir, kind);
-    net->shape.head_dim = net->shape.hidden / net->shape.heads;
-    net->shape.norm_eps = (float)json_get_num(c, "layer_norm_eps", 1e-12);
-    net->shape.init_range = (float)json_get_num(c, "initializer_range", 0.02);
-    net->shape.hidden_dropout =
-        dropout_of(net, net->trial->hidden_dropout_prob, e->names->dropout, 0.1);
-    net->shape.attention_dropout = dropout_of(
-        net, net->trial->attention_probs_dropout_prob, e->names->attention_dropout, 0.1);
-    net->shape.classifier_dropout = dropout_of(
-        net, net->trial->classifier_dropout, e->names->classifier_dropout,
-        isnan(e->classifier_dropout) ? net->shape.hidden_dropout : e->classifier_dropout);
-    return 0;
-}
 
 /* --- parameters and sites --- */
 
@@ -176,11 +85,11 @@ static int declare_layer(struct net *net, const struct encoder *e, int l, int32_
 int encoder_declare(struct net *net, const struct encoder *e, struct err *err)
 {
     int32_t ffn = 0;
-    int rc = read_config(net, e, &ffn, err);
+    int rc = encoder_config(net, e, &ffn, err);
     if (!rc && e->token_types)
         rc = json_object_get(net->hf->config, "type_vocab_size")
-                 ? need_int(net, "type_vocab_size", 1, 1 << 20, &net->shape.token_types,
-                            err)
+                 ? encoder_need_int(net, "type_vocab_size", 1, 1 << 20,
+                                    &net->shape.token_types, err)
                  : (net->shape.token_types = 2, 0);
     if (!rc)
         rc = declare_embeddings(net, e, err);

@@ -33,6 +33,7 @@ struct encoder_names {
     /* keys of config.json */
     const char *hidden, *layers, *heads, *ffn, *act;
     const char *dropout, *attention_dropout, *classifier_dropout;
+    const char *norm_eps; /* NULL: always 1e-12 */
 };
 extern const struct encoder_names bert_names; /* bert's and roberta's */
 
@@ -43,6 +44,13 @@ struct encoder {
     bool attention_dropout;    /* on the output of the attention sublayer */
     double classifier_dropout; /* where config.json has none; NaN: the encoder's */
 };
+
+/* encoder_config.c: config.json and the trial's dropouts into net->shape. A key that would
+ * change numbers and is not honoured is refused by name. */
+int encoder_config(struct net *net, const struct encoder *e, int32_t *ffn,
+                   struct err *err);
+int encoder_need_int(const struct net *net, const char *key, int32_t min, int32_t max,
+                     int32_t *out, struct err *err);
 
 /* Reads config.json and the trial's dropouts into the net, declares the encoder. */
 int encoder_declare(struct net *net, const struct encoder *e, struct err *err);

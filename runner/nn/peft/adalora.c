@@ -191,13 +191,11 @@ static json_t *rank_pattern(const struct adalora *l)
     return all;
 }
 
-static int write_config(const struct net *net, const char *dir,
-                        const char *const *label_names, struct err *err)
+static void put_config(const struct net *net, json_t *c, enum config_use use)
 {
+    (void)use;
     const struct adalora *l = net->change.data;
     const double alpha = net->trial->alpha;
-    json_t *c = config_new(net, template);
-    (void)label_names;
     config_copy(net, c, keys, ARRAY_LEN(keys));
     json_object_set_new(c, "lora_alpha",
                         alpha == (double)(int64_t)alpha ? json_integer((int64_t)alpha)
@@ -206,7 +204,6 @@ static int write_config(const struct net *net, const char *dir,
     json_object_set_new(c, "target_modules", config_targets(net));
     if (l->pruned)
         json_object_set_new(c, "rank_pattern", rank_pattern(l));
-    return config_write(dir, "adapter_config.json", c, err);
 }
 
 /* Takes over which ranks a folder holds. */
@@ -229,23 +226,18 @@ static int read_pattern(const struct net *net, const json_t *pattern, struct err
     return 0;
 }
 
-static int check_config(const struct net *net, const char *dir, struct err *err)
+static int check_config(const struct net *net, const char *dir, const json_t *config,
+                        struct err *err)
 {
-    static const struct config_key must[] = {{"alpha", "lora_alpha"},
-                                             {"init_r", "init_r"}};
-    int rc = config_check(net, dir, must, ARRAY_LEN(must), err);
-    if (rc)
-        return rc;
-    char *path = fs_join(dir, "adapter_config.json");
-    json_t *c = json_read_file(path, err);
-    free(path);
-    if (!c)
-        return err_code(err);
-    const json_t *pattern = json_object_get(c, "rank_pattern");
-    if (json_object_size(pattern))
-        rc = read_pattern(net, pattern, err);
-    json_decref(c);
-    return rc;
+    const json_t *pattern = json_object_get(config, "rank_pattern");
+    const int64_t init_r = json_get_int(config, "init_r", 12);
+    (void)dir;
+    if (init_r !=
+        net->trial->init_r) /* before the pattern, whose lists have that length */
+        return err_set(err, ERR_CONFIG,
+                       "adapter_config.json: init_r is %lld, the trial says %lld",
+                       (long long)init_r, (long long)net->trial->init_r);
+    return json_object_size(pattern) ? read_pattern(net, pattern, err) : 0;
 }
 
 /* The ranks that a parameter has in a folder: `kept` of its site, NULL where it is none
@@ -323,7 +315,13 @@ static const struct adapter_files files = {
     .tensor_name = peft_tensor_name,
     .saved = saved,
     .restored = restored,
-    .write_config = write_config,
+    .defaults = template,
+    .put_config = put_config,
+    .free_keys =
+        PEFT_FREE "|" PEFT_SHOWN "|beta1|beta2|deltaT|init_lora_weights|"
+                  "lora_dropout|orth_reg_weight|r|target_r|tfinal|tinit|total_step|rank_"
+                  "pattern|alpha_pattern|use_rslora|"
+                  "fan_in_fan_out|ensure_weight_tying|megatron_core|qalora_group_size",
     .check_config = check_config,
 };
 

@@ -21,9 +21,9 @@ static int attach(struct net *net, struct err *err)
                            "ln-tuning)");
 }
 
-static void put_config(const struct net *net, json_t *config)
+static void put_config(const struct net *net, json_t *config, enum config_use use)
 {
-    (void)net;
+    (void)net, (void)use;
     json_object_set_new(config, "bias", json_string("all"));
 }
 

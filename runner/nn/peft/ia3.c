@@ -106,29 +106,23 @@ static const char template[] =
     "\"peft_version\":\"0.21.2\",\"revision\":null,\"target_modules\":null,\"task_type\":"
     "null}";
 
-static int write_config(const struct net *net, const char *dir,
-                        const char *const *label_names, struct err *err)
+static void put_config(const struct net *net, json_t *c, enum config_use use)
 {
+    (void)use;
     static const struct config_key keys[] = {{"exclude_modules", "exclude_modules"}};
-    json_t *c = config_new(net, template);
-    (void)label_names;
     config_copy(net, c, keys, ARRAY_LEN(keys));
     json_object_set_new(c, "target_modules", config_targets(net));
     json_object_set_new(c, "feedforward_modules", feed_forward(net));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_config(const struct net *net, const char *dir, struct err *err)
-{
-    return config_check(net, dir, NULL, 0, err);
 }
 
 static const struct adapter_files files = {
     .tensors = "adapter_model.safetensors",
     .format_pt = true,
     .tensor_name = peft_tensor_name,
-    .write_config = write_config,
-    .check_config = check_config,
+    .defaults = template,
+    .put_config = put_config,
+    .free_keys = PEFT_FREE "|" PEFT_SHOWN "|feedforward_modules|init_ia3_weights|"
+                           "fan_in_fan_out",
 };
 
 const struct method method_ia3 = {

@@ -61,19 +61,12 @@ static json_t *norm_names(const struct net *net)
     return list;
 }
 
-static int write_config(const struct net *net, const char *dir,
-                        const char *const *label_names, struct err *err)
+static void put_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = config_new(net, template), *targets = net->trial->target_modules;
-    (void)label_names;
+    (void)use;
+    json_t *targets = net->trial->target_modules;
     json_object_set_new(c, "target_modules",
                         targets ? json_incref(targets) : norm_names(net));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_config(const struct net *net, const char *dir, struct err *err)
-{
-    return config_check(net, dir, NULL, 0, err);
 }
 
 static void tensor_name(const struct net *net, const struct param *p, struct buf *out)
@@ -90,8 +83,9 @@ static const struct adapter_files files = {
     .tensors = "adapter_model.safetensors",
     .format_pt = true,
     .tensor_name = tensor_name,
-    .write_config = write_config,
-    .check_config = check_config,
+    .defaults = template,
+    .put_config = put_config,
+    .free_keys = PEFT_FREE "|" PEFT_SHOWN,
 };
 
 const struct method method_ln_tuning = {

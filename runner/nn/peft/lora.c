@@ -14,10 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Value of the first pattern that matches the path from a dot to its end; NaN: none
- * does. */
-static int pattern_value(json_t *patterns, const char *key, const char *path,
-                         double *value, struct err *err)
+int lora_pattern_value(json_t *patterns, const char *key, const char *path, double *value,
+                       struct err *err)
 {
     const char *pattern;
     json_t *v;
@@ -56,7 +54,7 @@ static int check_patterns(const struct net *net, json_t *patterns, const char *k
         for (size_t i = 0; i < net->sites.count && !hit && !rc; i++) {
             double x = NAN;
             if (net->sites.items[i].rank)
-                rc = pattern_value(one, key, net->sites.items[i].path, &x, err);
+                rc = lora_pattern_value(one, key, net->sites.items[i].path, &x, err);
             hit = !isnan(x);
         }
         json_decref(one);
@@ -90,10 +88,10 @@ static int adapt_site(struct net *net, struct linear_site *s, struct err *err)
 {
     double rank, alpha;
     int rc;
-    if ((rc = pattern_value(net->trial->rank_pattern, "rank_pattern", s->path, &rank,
-                            err)) ||
-        (rc = pattern_value(net->trial->alpha_pattern, "alpha_pattern", s->path, &alpha,
-                            err)))
+    if ((rc = lora_pattern_value(net->trial->rank_pattern, "rank_pattern", s->path, &rank,
+                                 err)) ||
+        (rc = lora_pattern_value(net->trial->alpha_pattern, "alpha_pattern", s->path,
+                                 &alpha, err)))
         return rc;
     if (isnan(rank))
         rank = net->trial->rank;

@@ -10,6 +10,11 @@
 /* y += s B A x */
 void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y);
 
+/* Value of the first pattern that matches the path from a dot to its end, as peft has it;
+ * NaN: none does. */
+int lora_pattern_value(json_t *patterns, const char *key, const char *path, double *value,
+                       struct err *err);
+
 /* w += s B A, in double */
 void lora_add(float *w, const struct linear_site *s, const float *a, const float *b);
 
@@ -29,7 +34,7 @@ double lora_saved_alphas(const struct net *net);
 
 /* --- lora_config.c: for struct method --- */
 
-void lora_put_config(const struct net *net, json_t *config);
+void lora_put_config(const struct net *net, json_t *config, enum config_use use);
 int lora_check_config(const struct net *net, const json_t *config, struct err *err);
 
 /* --- dora.c --- */

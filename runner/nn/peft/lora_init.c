@@ -126,9 +126,60 @@ static int start_site(struct net *net, struct linear_site *s, uint64_t seed,
     return 0;
 }
 
+/* Is s B A what a decomposition took out of W, so that nothing of W - s B A is left in the
+ * directions of B: s (B^T B) A = B^T W? No training ends there; it is the start of an
+ * adapter whose base is not this one, whatever its folder says. */
+static bool is_part_of(const struct linear_site *s, const float *w, const float *a,
+                       const float *b)
+{
+    double most = 0, off = 0, *bb = xmalloc((size_t)s->rank * sizeof *bb);
+    for (int32_t k = 0; k < s->rank && off <= 1e-3 * most; k++) {
+        for (int32_t j = 0; j < s->rank; j++) {
+            bb[j] = 0;
+            for (int32_t o = 0; o < s->out; o++)
+                bb[j] += (double)b[(size_t)o * s->rank + k] * b[(size_t)o * s->rank + j];
+        }
+        for (int32_t c = 0; c < s->in && bb[k] > 0; c++) {
+            double left = 0, taken = 0;
+            for (int32_t o = 0; o < s->out; o++)
+                left += (double)b[(size_t)o * s->rank + k] * w[(size_t)o * s->in + c];
+            for (int32_t j = 0; j < s->rank; j++)
+                taken += bb[j] * a[(size_t)j * s->in + c];
+            most = fmax(most, fabs(left));
+            off = fmax(off, fabs(left - s->scale * taken));
+        }
+    }
+    free(bb);
+    return most > 0 && off <= 1e-3 * most;
+}
+
+/* A given adapter that is a start without saying so; the first site tells. */
+static int check_given(struct net *net, const struct linear_site *s, uint64_t seed,
+                       struct err *err)
+{
+    struct param *w = net_site_param(net, s, "weight"),
+                 *a = net_site_param(net, s, "lora_A.weight"),
+                 *b = net_site_param(net, s, "lora_B.weight");
+    if (!a->given || !b->given || net->change.converted)
+        return 0;
+    float *values = xmalloc((size_t)param_size(w) * sizeof *values);
+    int rc = param_start_values(w, seed, values, err);
+    if (!rc && is_part_of(s, values, a->given, b->given))
+        rc = err_set(err, ERR_CONFIG,
+                     "the adapter of '%s' is a part of the base's own weight, as "
+                     "init_lora_weights pissa or olora takes it out: it fits the base "
+                     "without that part only; use method=pissa with it as init_adapter",
+                     s->path);
+    free(values);
+    return rc;
+}
+
 int lora_start(struct net *net, uint64_t seed, struct err *err)
 {
     int rc = 0;
+    for (size_t i = 0; i < net->sites.count && !net->change.base_moved; i++)
+        if (net->sites.items[i].rank)
+            return check_given(net, &net->sites.items[i], seed, err);
     for (size_t i = 0; i < net->sites.count && net->change.base_moved && !rc; i++)
         if (net->sites.items[i].rank)
             rc = start_site(net, &net->sites.items[i], seed, err);

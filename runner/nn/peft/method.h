@@ -29,6 +29,9 @@
 /* Maps of peft from model_type to the names of target modules. */
 enum target_map { MAP_lora, MAP_adalora, MAP_ia3, MAP_ia3_input };
 
+/* A saved adapter need not have the form of the one that trains (lora_init.c). */
+enum config_use { CONFIG_TO_WRITE, CONFIG_TO_READ };
+
 struct method {
     const char *name, *help;
     double learning_rate;          /* when the trial gives none */
@@ -90,7 +93,7 @@ struct method {
     const struct adapter_files *files;
     /* What it puts into a configuration file that `files` shares with other methods, and
      * what of one it compares with the trial; NULL: nothing. */
-    void (*put_config)(const struct net *net, json_t *config);
+    void (*put_config)(const struct net *net, json_t *config, enum config_use use);
     int (*check_config)(const struct net *net, const json_t *config, struct err *err);
 };
 
@@ -121,12 +124,21 @@ struct adapter_files {
     /* Fits the net to a finished adapter whose form is not the trial's own; before it is
      * read. */
     int (*adopt)(struct net *net, const char *dir, struct err *err);
-    /* Writes the configuration files. */
+    /* adapter_config.json: the library's keys with its default values, NULL: there is no
+     * such file; what the trial makes of them, to write it or to compare it; and the keys
+     * that do not have to be the trial's, "inference_mode|revision". Any other key that a
+     * folder has, known or not, must be what the trial would write, or empty where it
+     * writes none: what it says would change a number unseen. */
+    const char *defaults;
+    void (*put_config)(const struct net *net, json_t *config, enum config_use use);
+    const char *free_keys;
+    /* Writes further configuration files. */
     int (*write_config)(const struct net *net, const char *dir,
                         const char *const *label_names, struct err *err);
-    /* Compares a folder's configuration with the trial ("lora_alpha is 16, the trial says
-     * 8"); NULL: nothing to compare. */
-    int (*check_config)(const struct net *net, const char *dir, struct err *err);
+    /* Compares what a folder's configuration says in other ways than by equal values
+     * (`config`: adapter_config.json; NULL where there is none). */
+    int (*check_config)(const struct net *net, const char *dir, const json_t *config,
+                        struct err *err);
 };
 
 struct preset {

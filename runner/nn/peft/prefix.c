@@ -53,23 +53,12 @@ static const char template[] =
     "tokens\":0,\"peft_type\":\"PREFIX_TUNING\",\"peft_version\":\"0.21.2\",\"prefix_"
     "projection\":false,\"revision\":null,\"task_type\":null,\"token_dim\":0}";
 
-static int write_config(const struct net *net, const char *dir,
-                        const char *const *label_names, struct err *err)
+static void put_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = prompt_config(net, template);
-    (void)label_names;
+    (void)use;
+    prompt_put_config(net, c);
     json_object_set_new(c, "encoder_hidden_size", json_integer(prompt_encoder_size(net)));
     json_object_set_new(c, "prefix_projection", json_boolean(projects(net)));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_config(const struct net *net, const char *dir, struct err *err)
-{
-    static const struct config_key keys[] = {
-        {"num_virtual_tokens", "num_virtual_tokens"},
-        {"prefix_projection", "prefix_projection"},
-    };
-    return config_check(net, dir, keys, ARRAY_LEN(keys), err);
 }
 
 static float *values(const struct net *net, const struct backend *backend,
@@ -87,8 +76,10 @@ static const struct adapter_files files = {
     .tensor_name = prompt_tensor_name,
     .derived = values,
     .optional = prompt_optional,
-    .write_config = write_config,
-    .check_config = check_config,
+    .defaults = template,
+    .put_config = put_config,
+    .free_keys = PEFT_FREE "|" PROMPT_FREE "|encoder_hidden_size|init_weights",
+    .check_config = prompt_check_config,
 };
 
 const struct method method_prefix = {

@@ -184,15 +184,31 @@ bool prompt_optional(const char *tensor)
     return str_eq(tensor, PROMPT_EMBEDDINGS);
 }
 
-json_t *prompt_config(const struct net *net, const char *text)
+void prompt_put_config(const struct net *net, json_t *c)
 {
-    json_t *c = config_new(net, text);
     json_object_set_new(c, "token_dim", json_integer(net->shape.hidden));
     json_object_set_new(c, "num_attention_heads", json_integer(net->shape.heads));
     json_object_set_new(c, "num_layers", json_integer(net->shape.layers));
     json_object_set_new(c, "num_virtual_tokens",
                         json_integer(net->change.virtual_tokens));
-    return c;
+}
+
+int prompt_check_config(const struct net *net, const char *dir, const json_t *config,
+                        struct err *err)
+{
+    static const char *const filled[] = {"token_dim", "num_attention_heads", "num_layers",
+                                         "num_transformer_submodules"};
+    json_t *ours = config_make(net, CONFIG_TO_READ);
+    int rc = 0;
+    (void)dir;
+    for (size_t i = 0; i < ARRAY_LEN(filled) && !rc; i++) {
+        const json_t *a = json_object_get(config, filled[i]),
+                     *b = json_object_get(ours, filled[i]);
+        if (a && !json_is_null(a) && !json_equal(a, b))
+            rc = config_differs("adapter_config.json", filled[i], a, b, err);
+    }
+    json_decref(ours);
+    return rc;
 }
 
 /* --- prompt tuning --- */
@@ -246,29 +262,24 @@ static const char prompt_template[] =
     "text\":null,\"revision\":null,\"task_type\":null,\"token_dim\":0,\"tokenizer_"
     "kwargs\":null,\"tokenizer_name_or_path\":null}";
 
-static const struct config_key token_key = {"num_virtual_tokens", "num_virtual_tokens"};
-
-static int write_prompt_config(const struct net *net, const char *dir,
-                               const char *const *label_names, struct err *err)
+static void put_prompt_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = prompt_config(net, prompt_template);
-    (void)label_names;
+    (void)use;
+    prompt_put_config(net, c);
     if (str_eq(net->trial->prompt_tuning_init, "vocab"))
         json_object_set_new(c, "prompt_tuning_init", json_string("SAMPLE_VOCAB"));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_prompt_config(const struct net *net, const char *dir, struct err *err)
-{
-    return config_check(net, dir, &token_key, 1, err);
 }
 
 static const struct adapter_files prompt_files = {
     .tensors = "adapter_model.safetensors",
     .format_pt = true,
     .tensor_name = prompt_tensor_name,
-    .write_config = write_prompt_config,
-    .check_config = check_prompt_config,
+    .defaults = prompt_template,
+    .put_config = put_prompt_config,
+    .free_keys =
+        PEFT_FREE "|" PROMPT_FREE "|prompt_tuning_init|"
+                  "prompt_tuning_init_text|tokenizer_kwargs|tokenizer_name_or_path",
+    .check_config = prompt_check_config,
 };
 
 const struct method method_prompt = {
@@ -325,19 +336,12 @@ static const char p_tuning_template[] =
     "\"peft_type\":\"P_TUNING\",\"peft_version\":\"0.21.2\",\"revision\":null,\"task_"
     "type\":null,\"token_dim\":0}";
 
-static int write_p_tuning_config(const struct net *net, const char *dir,
-                                 const char *const *label_names, struct err *err)
+static void put_p_tuning_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = prompt_config(net, p_tuning_template);
-    (void)label_names;
+    (void)use;
+    prompt_put_config(net, c);
     json_object_set_new(c, "encoder_hidden_size",
                         json_integer(p_tuning_encoder(net).sizes[0]));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_p_tuning_config(const struct net *net, const char *dir, struct err *err)
-{
-    return config_check(net, dir, &token_key, 1, err);
 }
 
 static const struct adapter_files p_tuning_files = {
@@ -347,8 +351,11 @@ static const struct adapter_files p_tuning_files = {
     .tensor_name = prompt_tensor_name,
     .derived = p_tuning_values,
     .optional = prompt_optional,
-    .write_config = write_p_tuning_config,
-    .check_config = check_p_tuning_config,
+    .defaults = p_tuning_template,
+    .put_config = put_p_tuning_config,
+    .free_keys = PEFT_FREE "|" PROMPT_FREE "|encoder_dropout|encoder_hidden_size|"
+                           "encoder_num_layers|encoder_reparameterization_type",
+    .check_config = prompt_check_config,
 };
 
 const struct method method_p_tuning = {

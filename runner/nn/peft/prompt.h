@@ -39,7 +39,13 @@ float *prompt_values(const struct net *net, const struct backend *backend,
 /* For the folders' rows. */
 void prompt_tensor_name(const struct net *net, const struct param *p, struct buf *out);
 bool prompt_optional(const char *tensor);
-/* A configuration with the keys that the three have in common. */
-json_t *prompt_config(const struct net *net, const char *text);
+/* What the three have in common in their configuration. peft fills what a file leaves
+ * null (the model's sizes) when it makes the adapter; where it is there it must be so. */
+#define PROMPT_FREE                                                                      \
+    "modules_to_save|token_dim|num_attention_heads|num_layers|num_transformer_"          \
+    "submodules"
+void prompt_put_config(const struct net *net, json_t *c);
+int prompt_check_config(const struct net *net, const char *dir, const json_t *config,
+                        struct err *err);
 
 #endif

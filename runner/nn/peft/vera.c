@@ -132,20 +132,11 @@ static const struct config_key keys[] = {
     {"vera_dropout", "vera_dropout"},
 };
 
-static int write_config(const struct net *net, const char *dir,
-                        const char *const *label_names, struct err *err)
+static void put_config(const struct net *net, json_t *c, enum config_use use)
 {
-    json_t *c = config_new(net, template);
-    (void)label_names;
+    (void)use;
     config_copy(net, c, keys, ARRAY_LEN(keys));
     json_object_set_new(c, "target_modules", config_targets(net));
-    return config_write(dir, "adapter_config.json", c, err);
-}
-
-static int check_config(const struct net *net, const char *dir, struct err *err)
-{
-    static const struct config_key rank = {"rank", "r"};
-    return config_check(net, dir, &rank, 1, err);
 }
 
 /* The pair belongs to the whole model, in front of which peft has one prefix less. */
@@ -161,8 +152,10 @@ static const struct adapter_files files = {
     .tensors = "adapter_model.safetensors",
     .format_pt = true,
     .tensor_name = tensor_name,
-    .write_config = write_config,
-    .check_config = check_config,
+    .defaults = template,
+    .put_config = put_config,
+    .free_keys = PEFT_FREE "|" PEFT_SHOWN "|d_initial|init_weights|vera_dropout|"
+                           "fan_in_fan_out|projection_prng_key",
 };
 
 const struct method method_vera = {
