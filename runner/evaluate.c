@@ -1,6 +1,7 @@
 /* runner/evaluate.c - see evaluate.h. */
 #include "runner/evaluate.h"
 #include "lib/mem.h"
+#include "lib/os/load.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
 #include "runner/metric/metric.h"
@@ -182,6 +183,8 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
     *out = (struct latency){.ms = xcalloc(requests + 1, sizeof *out->ms),
                             .requests = requests};
     (void)err;
+    struct load_watch watch;
+    load_watch_start(&watch);
     for (size_t i = 0; i < requests + WARM_UP; i++) {
         const int64_t row = (int64_t)(i % d->count);
         const double begin = clock_mono_s();
@@ -191,6 +194,7 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
             out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);
     }
     free(logits);
+    out->others_cores = load_watch_others(&watch);
     out->p50_ms = stat_quantile(out->ms, requests, 0.5);
     out->p95_ms = stat_quantile(out->ms, requests, 0.95);
     out->p99_ms = stat_quantile(out->ms, requests, 0.99);

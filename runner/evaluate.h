@@ -28,6 +28,8 @@ int32_t evaluation_classes(const struct evaluation *e, const struct goal *g);
 struct latency {
     double *ms; /* per request, sorted; owned */
     size_t requests;
+    double
+        others_cores; /* kept busy by others meanwhile; NaN: not known (lib/os/load.h) */
     double p50_ms, p95_ms, p99_ms;
     double p99_high_ms; /* one-sided 95 % upper bound of p99; NaN where the sample
                            cannot carry it */

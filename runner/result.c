@@ -195,6 +195,24 @@ static json_t *label_list(const struct session *s)
     return list;
 }
 
+/* Cores that other processes kept busy: what was timed meanwhile is timed with them. */
+static json_t *others_load(const struct run_result *r)
+{
+    json_t *o = json_object();
+    const struct {
+        const char *what;
+        double cores;
+    } parts[] = {{"run", load_watch_others(&r->watch)},
+                 {"latency", r->latency.requests ? r->latency.others_cores : NAN},
+                 {"merged_latency",
+                  r->merged_latency.requests ? r->merged_latency.others_cores : NAN}};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (isfinite(parts[i].cores))
+            json_object_set_new(o, parts[i].what,
+                                json_real(round(100 * parts[i].cores) / 100));
+    return o;
+}
+
 int result_write(const struct run_result *r, const struct session *s,
                  const json_t *environment, const char *out_dir, struct sink *sink,
                  struct err *err)
@@ -241,6 +259,7 @@ int result_write(const struct run_result *r, const struct session *s,
     json_object_set_new(full, "backend", json_string(s->backend->name));
     json_object_set_new(full, "variant", json_string(s->backend->variant));
     json_object_set_new(full, "sha256", hashes);
+    json_object_set_new(full, "load", others_load(r));
     json_object_set_new(root, "environment", full);
     sink->ops->environment(sink, full);
     char *path = fs_join(out_dir, "result.json");

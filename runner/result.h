@@ -3,12 +3,14 @@
 #ifndef RUNNER_RESULT_H
 #define RUNNER_RESULT_H
 
+#include "lib/os/load.h"
 #include "runner/evaluate.h"
 #include "runner/metric/metric.h"
 #include "runner/train/train.h"
 
 struct run_result {
-    double started_s; /* clock_mono_s when the trial began */
+    double started_s;        /* clock_mono_s when the trial began */
+    struct load_watch watch; /* since then */
     struct train_outcome training;
     struct evaluation evaluations[SPLIT_COUNT];
     double eval_s;

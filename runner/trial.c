@@ -215,6 +215,7 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
 {
     struct session s;
     struct run_result r = {.started_s = clock_mono_s()};
+    load_watch_start(&r.watch);
     int rc = fs_mkdirs(run->out_dir, err);
     if (rc)
         return rc;
@@ -273,6 +274,7 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
     const char *out_dir = run->out_dir;
     struct session s;
     struct run_result r = {.started_s = clock_mono_s()};
+    load_watch_start(&r.watch);
     struct sink *sink = sink_null();
     json_t *environment = proc_environment();
     int rc = session_open(&s, resolved, base_dir, adapter, false, err);

@@ -157,3 +157,20 @@ bool cells_share_block(const struct report_cell *a, const struct report_cell *b)
                 return true;
     return false;
 }
+
+/* ---- load ---- */
+
+double trial_others(const struct report_trial *t, bool latency)
+{
+    const json_t *load = json_object_get(t->environment, "load");
+    double run = json_get_num(load, "run", NAN);
+    return latency ? json_get_num(load, "latency", run) : run;
+}
+
+size_t cell_busy(const struct report_cell *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->count; i++)
+        n += trial_others(c->trials[i], true) >= BUSY_CORES;
+    return n;
+}

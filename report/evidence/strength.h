@@ -18,6 +18,13 @@ struct evidence evidence_of(const struct report *r);
 
 /* SHA-256 of an input ("train_data") as a trial's environment has it; "" not recorded. */
 const char *trial_hash(const struct report_trial *t, const char *input);
+/* Cores that other work kept busy while a trial's latency (or its run) was timed; NaN: not
+ * recorded. */
+double trial_others(const struct report_trial *t, bool latency);
+/* From here on a figure is that of a busy machine. */
+#define BUSY_CORES 0.25
+/* Trials of a cell whose latency was measured on a busy machine. */
+size_t cell_busy(const struct report_cell *c);
 /* Trials whose training file is also their evaluation or test file, byte by byte. */
 size_t evidence_leaks(const struct report *r);
 /* Different files (by hash) that trials of the main column were judged on; 0: unknown. */

@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/cost/cost.h"
+#include "report/evidence/strength.h"
 #include "report/evidence/trivial.h"
 #include "report/page/words.h"
 #include <math.h>
@@ -256,9 +257,12 @@ static const char *needs_text(const struct report *r, const struct report_cell *
 {
     double bytes = lean_bytes(r, c), usd = cell_run_usd(r, c),
            latency = cell_spread(c, "latency/p50_ms").mean;
-    const char *parts[] = {isnan(bytes) ? "" : word_f("%s of memory", word_bytes(bytes)),
-                           isnan(latency) ? "" : word_f("%s ms p50", word_ms(latency)),
-                           isnan(usd) ? "" : word_f("%s per run", word_usd(usd))};
+    const char *parts[] = {
+        isnan(bytes) ? "" : word_f("%s of memory", word_bytes(bytes)),
+        isnan(latency) ? ""
+                       : word_f("%s ms p50%s", word_ms(latency),
+                                cell_busy(c) ? " (timed while other work ran)" : ""),
+        isnan(usd) ? "" : word_f("%s per run", word_usd(usd))};
     const char *text = "";
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (*parts[i])

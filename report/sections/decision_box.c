@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
+#include "report/evidence/strength.h"
 #include "report/page/words.h"
 #include "report/sections/decision.h"
 #include <math.h>
@@ -113,7 +114,8 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
                  : "measured");
     if (!isnan(p50.mean))
         fact(h, "Latency p50", word_f("%s ms", word_ms(p50.mean)),
-             word_f("p95 %s ms", word_ms(p95.mean)));
+             word_f("p95 %s ms%s", word_ms(p95.mean),
+                    cell_busy(c) ? "; timed while other work ran" : ""));
     if (!isnan(usd))
         fact(h, "Training run", word_usd(usd),
              word_seconds(cell_spread(c, "time/total_s").mean));

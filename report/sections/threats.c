@@ -276,6 +276,27 @@ static bool threat_pruned(const struct report *r, struct buf *out)
     return e.pruned > 0;
 }
 
+static bool threat_busy_machine(const struct report *r, struct buf *out)
+{
+    size_t busy = 0, timed = 0;
+    double most = 0;
+    for (size_t i = 0; i < r->data.count; i++) {
+        double others = trial_others(&r->data.trials[i], true);
+        timed += isfinite(others);
+        busy += others >= BUSY_CORES;
+        most = others > most ? others : most;
+    }
+    if (busy)
+        buf_printf(
+            out,
+            "%zu of %zu trials were timed while other work kept up to %.2g cores "
+            "busy: their latency and time are not those of an idle machine, and no "
+            "service level is said to be met by them. 'peftlab sweep run --jobs 1' "
+            "on an idle machine times them alone.",
+            busy, timed, most);
+    return busy > 0;
+}
+
 static bool threat_several_environments(const struct report *r, struct buf *out)
 {
     size_t n = evidence_block_count(r, r->matrix.main_column);

@@ -1,5 +1,6 @@
 /* report/service/sla.c - verdicts, see sla.h: the rule of the words, how many replicas
  * the load needs, one configuration after the other. */
+#include "report/evidence/strength.h"
 #include "report/service/sla_parts.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -50,6 +51,10 @@ static void run_checks(struct sla_judge *j)
                                 .break_per_s = NAN,
                                 .break_low_per_s = NAN};
         k->measure(j, c);
+        if (k->timed && cell_busy(j->cell)) { /* not the latency of a service alone */
+            c->predicted = true;
+            snprintf(c->note, sizeof c->note, "timed while other work ran");
+        }
         sla_decide(c);
         if (c->word > v->overall)
             v->overall = c->word;

@@ -36,6 +36,7 @@ struct sla_constraint {
     bool more_is_better;
     bool flag;      /* its limit is true or false */
     double ceiling; /* sla.h */
+    bool timed;     /* rests on measured latency */
     void (*measure)(const struct sla_judge *, struct sla_check *);
 };
 extern const struct sla_constraint sla_constraints[];

@@ -115,3 +115,16 @@ trial() {
     has "The trivial answer" "1 of 2 groups are shown to be better" "1 of 2 groups are not shown"
     lacks "answer one class"
 }
+
+@test "what was timed while other work ran is marked and splits no environment" {
+    for s in 0 1 2; do trial A $s 0.8$s one; trial B $s 0.7$s one; done |
+        sed 's/"cpu":"c"/"cpu":"c","load":{"run":0.1,"latency":1.5}/; s/"score"/"latency\/p50_ms":5,"score"/' > e.jsonl
+    sed -i '1s/1\.5/0.0/' e.jsonl
+    "$PEFTLAB" import e.jsonl
+    run -0 "$PEFTLAB" report --metric score --json
+    has '"busy_machine"' "5 of 6 trials were timed while other work kept up to 1.5 cores busy" "timed while other work ran" '"environments": 1'
+    sed -i 's/"latency":1.5/"latency":0.01/; s/"experiment":"e"/"experiment":"f"/' e.jsonl
+    "$PEFTLAB" import e.jsonl
+    run -0 "$PEFTLAB" report --experiment f --metric score --json
+    lacks "other work"
+}
