@@ -6,6 +6,24 @@
 /* clang-format off */
 #define COUNT_MAX 1e9
 
+/* What a file may choose from is what the registries have. */
+static const char methods[] =
+#define SAMPLER(id) #id "|"
+#include "sweep/samplers/samplers.def"
+#undef SAMPLER
+    "bayes";
+static const char rules[] =
+#define PRUNER(id) "|" #id
+#define PRUNER_OF_WANDB(id)
+#include "sweep/pruners/pruners.def"
+#undef PRUNER
+    ;
+static const char executors[] =
+#define LAUNCHER(id) #id "|"
+#include "sweep/launch/launchers.def"
+#undef LAUNCHER
+    "slurm";
+
 static const struct opt_def top_rows[] = {
     {.key = "version", .type = OPT_INT,
      .help = "always 1"},
@@ -21,7 +39,7 @@ static const struct opt_def top_rows[] = {
      .help = "a program of the user's instead of the trainer"},
     {.key = "command", .type = OPT_ANY,
      .help = "its words"},
-    {.key = "method", .type = OPT_CHOICE, .choices = "grid|random|sobol|tpe|bayes",
+    {.key = "method", .type = OPT_CHOICE, .choices = methods,
      .preset = "grid",
      .help = "how trials are chosen; W&B's `bayes` is `tpe`"},
     {.key = "metric", .type = OPT_ANY,
@@ -66,7 +84,7 @@ const struct opt_table sweep_metric_table = {"metric", metric_rows,
 
 static const struct opt_def early_rows[] = {
     {.key = "type", .type = OPT_CHOICE,
-     .choices = "median|percentile|successive_halving|asha|hyperband",
+     .choices = rules + 1,
      .help = "the rule"},
     {.key = "resource", .type = OPT_STRING,
      .help = "what is counted: step or epoch"},
@@ -152,7 +170,7 @@ static const struct opt_def retry_rows[] = {
 const struct opt_table sweep_retry_table = {"retry", retry_rows, ARRAY_LEN(retry_rows)};
 
 static const struct opt_def executor_rows[] = {
-    {.key = "type", .type = OPT_CHOICE, .choices = "local|slurm", .preset = "local",
+    {.key = "type", .type = OPT_CHOICE, .choices = executors, .preset = "local",
      .help = "slurm is not available yet"},
     {.key = "parallel", .type = OPT_INT, .min = 1, .max = 256,
      .help = "trials at a time (default: one per core)"},
