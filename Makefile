@@ -102,7 +102,7 @@ define variant_rule
 $$(B)/obj/kernels/cpu/simd/%.$(1).o: kernels/cpu/simd/%.c
 	@mkdir -p $$(@D)
 	@echo "  CC    $$< ($(1))"
-	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(if $(SAN)$(TSAN),,-O3) -ffp-contract=fast $$(ISA_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) $(if $(SAN)$(TSAN)$(FUZZ),,-O3) -ffp-contract=fast $$(ISA_$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach v,$(VARIANTS),$(eval $(call variant_rule,$(v))))
 
