@@ -125,7 +125,7 @@ static void print_backends(const json_t *all)
 {
     const char *name, *colon;
     json_t *b;
-    printf("backends\n");
+    text_print(stdout, "backends\n");
     json_object_foreach(json_object_get(all, "backends"), name, b)
     {
         const char *reason = json_get_str(b, "reason", "");

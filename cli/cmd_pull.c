@@ -113,11 +113,7 @@ static void print_outcome(const struct hub_request *r, const struct hub_outcome 
                               (json_int_t)o->bytes, "fetched", (json_int_t)o->fetched,
                               "fetched_bytes", (json_int_t)o->fetched_bytes,
                               "left_out_bytes", (json_int_t)o->left_out_bytes);
-        struct buf text = BUF_INIT;
-        json_write(&text, j, 1);
-        puts(buf_str(&text));
-        buf_release(&text);
-        json_decref(j);
+        command_print_json(j);
         return;
     }
     text_print(stdout, "%s: %zu files, %s; %zu brought (%s), the others were there\n",

@@ -1,7 +1,9 @@
 /* cli/command.c - the table of commands and what all of them share. */
 #include "cli/command.h"
 #include "lib/buf.h"
+#include "lib/json.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +30,15 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+void command_print_json(json_t *value)
+{
+    struct buf text = BUF_INIT;
+    json_write(&text, value, 1);
+    puts(buf_str(&text)); /* control characters are escaped in it */
+    buf_release(&text);
+    json_decref(value);
+}
+
 int command_parse(const struct command *c, int argc, char **argv, json_t **values,
                   const char **positional, size_t max, size_t *count, bool *done,
                   struct err *err)
@@ -40,7 +51,7 @@ int command_parse(const struct command *c, int argc, char **argv, json_t **value
         return rc;
     *done = help;
     if (help) {
-        printf("usage: peftlab %s\n\n%s\n", c->usage, c->help);
+        text_print(stdout, "usage: peftlab %s\n\n%s\n", c->usage, c->help);
         opt_print_help(c->options, true, stdout);
     }
     return 0;
@@ -87,7 +98,7 @@ int command_run_verb(const char *name, const struct command_verb *const *verbs,
         if (argc > 0 && !strcmp(argv[0], c->name))
             return run_one_verb(verbs[i], argc - 1, argv + 1, err);
         if (help)
-            printf("peftlab %s\n    %s\n", c->usage, c->help);
+            text_print(stdout, "peftlab %s\n    %s\n", c->usage, c->help);
     }
     return help ? 0 : no_such_verb(name, verbs, count, argc > 0 ? argv[0] : NULL, err);
 }

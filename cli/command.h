@@ -43,6 +43,8 @@ int command_parse(const struct command *c, int argc, char **argv, json_t **value
                   const char **positional, size_t max, size_t *count, bool *done,
                   struct err *err);
 const struct command *command_find(const char *name);
+/* The results of --json, indented; takes over the value. */
+void command_print_json(json_t *value);
 
 /* A sub-command: how it reads its words, and what it does. */
 #define VERB_WORDS_MAX 256

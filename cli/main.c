@@ -3,23 +3,23 @@
 #include "cli/command.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void print_overview(FILE *f)
 {
-    fputs("peftlab - plan, train, track, compare and report parameter-efficient "
-          "fine-tuning\n\n"
-          "usage: peftlab COMMAND [ARGUMENTS]\n",
-          f);
+    text_print(f, "peftlab - plan, train, track, compare and report parameter-efficient "
+                  "fine-tuning\n\n"
+                  "usage: peftlab COMMAND [ARGUMENTS]\n");
     const char *group = "";
     for (size_t i = 0; i < command_count; i++) {
         if (strcmp(group, command_at(i)->group) != 0)
-            fprintf(f, "\n%s\n", group = command_at(i)->group);
-        fprintf(f, "  %-14s %s\n", command_at(i)->name, command_at(i)->help);
+            text_print(f, "\n%s\n", group = command_at(i)->group);
+        text_print(f, "  %-14s %s\n", command_at(i)->name, command_at(i)->help);
     }
-    fputs("\n`peftlab COMMAND --help` tells the rest.\n", f);
+    text_print(f, "\n`peftlab COMMAND --help` tells the rest.\n");
 }
 
 static int unknown_command(const char *name, struct err *err)
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         print_overview(stdout);
         rc = 0;
     } else if (!strcmp(argv[1], "--version")) {
-        puts("peftlab " PEFTLAB_VERSION);
+        text_print(stdout, "peftlab %s\n", PEFTLAB_VERSION);
         rc = 0;
     } else {
         const struct command *c = command_find(argv[1]);
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
             err_set(&err, ERR_IO, "cannot write to the output: disk full or closed pipe");
     if (rc >= 0)
         return rc;
-    fprintf(stderr, "peftlab: %s\n",
-            err.msg[0] ? err.msg : "failed without a message; this is a bug");
+    text_print(stderr, "peftlab: %s\n",
+               err.msg[0] ? err.msg : "failed without a message; this is a bug");
     return err_exit_status(err.code ? err.code : ERR_BUG);
 }

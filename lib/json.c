@@ -36,7 +36,8 @@ void json_put_double(struct buf *out, double v)
         buf_str_add(out, ".0");
 }
 
-void json_put_string(struct buf *out, const char *utf8, size_t len)
+/* `shown`: also what drives a terminal or turns the direction of text is escaped. */
+static void put_string(struct buf *out, const char *utf8, size_t len, bool shown)
 {
     static const char named[] = "\"\\\b\f\n\r\t", letter[] = "\"\\bfnrt";
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)utf8;
@@ -51,7 +52,7 @@ void json_put_string(struct buf *out, const char *utf8, size_t len)
         } else if (escape) {
             buf_char(out, '\\');
             buf_char(out, letter[escape - named]);
-        } else if (c < 0x20) {
+        } else if (c < 0x20 || (shown && str_is_control(c))) {
             buf_printf(out, "\\u%04x", (unsigned)c);
         } else {
             buf_add(out, p, (size_t)n);
@@ -62,8 +63,13 @@ void json_put_string(struct buf *out, const char *utf8, size_t len)
     buf_char(out, '"');
 }
 
+void json_put_string(struct buf *out, const char *utf8, size_t len)
+{
+    put_string(out, utf8, len, false);
+}
+
 struct style {
-    bool canonical, order_within;
+    bool canonical, order_within, shown;
     int indent;
 };
 
@@ -112,7 +118,7 @@ static void put_object(struct buf *out, const json_t *v, struct style style, int
         if (i > 0)
             buf_str_add(out, style.canonical || style.indent ? "," : ", ");
         put_break(out, style, depth + 1);
-        json_put_string(out, keys[i], strlen(keys[i]));
+        put_string(out, keys[i], strlen(keys[i]), style.shown);
         buf_str_add(out, style.canonical ? ":" : ": ");
         put_value(out, json_object_get(v, keys[i]), style, depth + 1);
     }
@@ -132,7 +138,7 @@ static void put_value(struct buf *out, const json_t *v, struct style style, int 
         put_array(out, v, style, depth);
         return;
     case JSON_STRING:
-        json_put_string(out, json_string_value(v), json_string_length(v));
+        put_string(out, json_string_value(v), json_string_length(v), style.shown);
         return;
     case JSON_INTEGER:
         buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
@@ -169,7 +175,7 @@ void json_configuration(struct buf *out, const json_t *value)
 
 void json_write(struct buf *out, const json_t *value, int indent)
 {
-    put_value(out, value, (struct style){.indent = indent}, 0);
+    put_value(out, value, (struct style){.indent = indent, .shown = true}, 0);
 }
 
 static bool deeper_than(const json_t *v, int limit)

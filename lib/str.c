@@ -167,7 +167,7 @@ size_t str_width(const char *utf8)
 
 /* C0, DEL and C1 drive a terminal; so do, in what is seen, the embeddings, overrides and
  * isolates that turn the direction of text ("Trojan Source"). */
-static bool is_control(utf8proc_int32_t c)
+bool str_is_control(int32_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
            (c >= 0x2066 && c <= 0x2069);
@@ -187,7 +187,7 @@ void str_clean_here(char *s)
         utf8proc_ssize_t n = utf8proc_iterate(p, left, &c);
         const bool bad = n <= 0;
         n = bad ? 1 : n;
-        if (bad || is_control(c))
+        if (bad || str_is_control(c))
             memset(p, bad ? '?' : visible(c), (size_t)n);
         p += n;
         left -= n;
@@ -205,7 +205,7 @@ char *str_clean(const char *s, size_t len)
         if (n <= 0) {
             n = 1;
             buf_str_add(&out, "\xef\xbf\xbd");
-        } else if (is_control(c)) {
+        } else if (str_is_control(c)) {
             buf_char(&out, visible(c));
         } else {
             buf_add(&out, p, (size_t)n);

@@ -29,5 +29,7 @@ size_t str_width(const char *utf8);
 char *str_clean(const char *s, size_t len);
 /* The same in place, with a '?' for every byte that may not stay. */
 void str_clean_here(char *s);
+/* Is the code point one that they replace? */
+bool str_is_control(int32_t c);
 
 #endif

@@ -96,6 +96,22 @@ method_names() {
         grep -E "\"($list)?($names)([|][^\"]*)?\"" | grep -vE "$word" | cut -c1-160
 }
 
+# What people read on a terminal goes through text_print, a table or command_print_json, which let no control character of
+# outside data through: in the command line every call, below it those that print a text (%s). What remains prints for
+# programs: rows, tokens, pages, files.
+unclean_prints() {
+    local calls='(^|[^A-Za-z0-9_])(v?f?printf|f?puts|f?putc|putchar|fwrite) *[(]' \
+        raw='cli/(command|store/cmd_export|trial/cmd_tokenize|docs/cmd_docs)\.c'
+    grep -E '^cli/' <<<"$code" | grep -E "$calls" | grep -vE "^$raw:" | cut -c1-160
+    printf '%s\0' "${units[@]}" | grep -zE '^(tracker|runner|sweep|report)/' |
+        xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" | awk '
+        # the call up to its end, so that a text in a later line is seen
+        { rest = $0; sub(/^[^:]*:[0-9]*:/, "", rest)
+          if (call == "" && match(rest, /(^|[^A-Za-z0-9_])v?f?printf *\(/)) { call = $0; rest = substr(rest, RSTART) }
+          if (call != "") all = all rest
+          if (call != "" && rest ~ /;[ ]*$/) { if (all ~ /%[-0-9.*]*s/) print call; call = all = "" } }' | cut -c1-160
+}
+
 code=$(awk -f "$here/tests/lint/c_code.awk" "${sources[@]}")
 banned='(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets|atoi|atol|atoll|atof|alloca)[ ]*\('
 
@@ -110,6 +126,7 @@ result "a trial is read by its members" \
 result "a code is passed on or asked of err_code()" \
     "$(grep -vE '^(tests/|lib/err\.c)' <<<"$code" | grep -E -- '- *\(int(64_t)?\) ?\(?[a-z>-]*err->code' | cut -c1-160)"
 result "no method's name in quotes" "$(method_names)"
+result "what a terminal shows is cleaned" "$(unclean_prints)"
 result "no unfinished business" "$(grep -nE '\b(TODO|FIXME|XXX)\b' "${sources[@]}" | cut -c1-160)"
 result "no tabs, no trailing blanks" "$(grep -nP '\t|[ ]+$' "${sources[@]}" | cut -c1-120)"
 result "no file over $longest lines" \

@@ -240,12 +240,7 @@ static int answer(const json_t *values, const struct advise *a, struct err *err)
     const char *path = json_get_str(values, "write", NULL);
     const bool as_json = json_get_bool(values, "json", 0);
     if (as_json) {
-        struct buf text = BUF_INIT;
-        json_t *j = advise_json(a);
-        json_write(&text, j, 1);
-        puts(buf_str(&text));
-        json_decref(j);
-        buf_release(&text);
+        command_print_json(advise_json(a));
     } else {
         advise_print(a, stdout);
     }

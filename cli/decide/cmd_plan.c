@@ -170,7 +170,6 @@ static double total_here(const struct plan *p)
 static void print_json(const struct plan *p)
 {
     json_t *trials = json_array(), *gpus = json_array();
-    struct buf text = BUF_INIT;
     for (size_t i = 0; i < p->file.count; i++)
         json_array_append_new(trials, item_json(p, &p->file.items[i]));
     for (size_t i = 0; i < p->machine_count; i++) {
@@ -192,10 +191,7 @@ static void print_json(const struct plan *p)
                       : json_null(),
         "this_machine_s", real_or_null(total_here(p)), "this_machine_bytes",
         (json_int_t)proc_memory_limit_bytes(), "gpus", gpus);
-    json_write(&text, all, 1);
-    puts(buf_str(&text));
-    buf_release(&text);
-    json_decref(all);
+    command_print_json(all);
 }
 
 /* --- text --- */
@@ -292,7 +288,7 @@ static void print_text(const struct plan *p)
 {
     char bytes[32], seconds[32];
     if (!p->file.count) {
-        puts("no trials");
+        text_print(stdout, "no trials\n");
         return;
     }
     print_trials(p);

@@ -141,16 +141,6 @@ static struct report_options read_options(const json_t *values, const char *comm
     };
 }
 
-static void print_json(const struct report *r)
-{
-    json_t *content = report_json(r);
-    struct buf text = BUF_INIT;
-    json_write(&text, content, 1);
-    puts(buf_str(&text));
-    buf_release(&text);
-    json_decref(content);
-}
-
 static int write_page(const struct report *r, const char *path, struct err *err)
 {
     struct html page;
@@ -242,7 +232,7 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc)
         rc = report_build(s, &o, &r, err);
     if (!rc && json_get_bool(values, "json", 0))
-        print_json(r);
+        command_print_json(report_json(r));
     else if (!rc)
         rc = write_page(r, json_get_str(values, "output", "report.html"), err);
     report_free(r);

@@ -55,7 +55,7 @@ static void print_comparison(const json_t *c)
     add_rows(t, json_object_get(c, "metrics"), "metrics");
     text_table_print(t, stdout);
     if (json_object_size(json_object_get(c, "differs")) == 0)
-        puts("their configurations do not differ");
+        text_print(stdout, "their configurations do not differ\n");
     text_table_free(t);
     for (i = 0; i < n; i++)
         free(texts[i]);

@@ -7,6 +7,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,8 +171,8 @@ static int run(int argc, char **argv, struct err *err)
                 json_pack("{s:I, s:I, s:I}", "trials", (json_int_t)total.trials, "runs",
                           (json_int_t)total.runs, "known", (json_int_t)total.known));
         else if (rc == 0)
-            printf("%zu trials added, %zu were known; %zu runs added\n", total.trials,
-                   total.known, total.runs);
+            text_print(stdout, "%zu trials added, %zu were known; %zu runs added\n",
+                       total.trials, total.known, total.runs);
         json_decref(values);
         store_close(s);
     }

@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,13 +88,13 @@ static int list_trials(struct store *s, const json_t *values, struct err *err)
     json_decref(objectives);
     size_t shown = json_array_size(rows);
     if (columns && shown == 0)
-        fputs("no trials\n", stderr);
+        text_print(stderr, "no trials\n");
     else if (columns)
         view_print_table(rows, columns);
     if (columns && (int64_t)shown < total)
-        fprintf(stderr,
-                "%zu of %lld trials; --limit N shows more, --before ID earlier ones\n",
-                shown, (long long)total);
+        text_print(stderr,
+                   "%zu of %lld trials; --limit N shows more, --before ID earlier ones\n",
+                   shown, (long long)total);
     int rc = columns ? 0 : err_code(err);
     json_decref(columns);
     json_decref(rows);

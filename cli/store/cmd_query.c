@@ -77,8 +77,8 @@ static int run(int argc, char **argv, struct err *err)
     if (!rc && !(result = store_query_within(s, sql, NULL, limit, timeout_s, err)))
         rc = err_code(err);
     if (!rc && json_is_true(json_object_get(result, "truncated")))
-        fprintf(stderr, "peftlab: only the first %zu rows; --limit N shows more\n",
-                json_array_size(json_object_get(result, "rows")));
+        text_print(stderr, "peftlab: only the first %zu rows; --limit N shows more\n",
+                   json_array_size(json_object_get(result, "rows")));
     if (!rc && (json_get_bool(values, "json", 0) || str_eq(format, "json")))
         view_print_json(json_incref(result));
     else if (!rc)

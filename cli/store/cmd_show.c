@@ -90,20 +90,20 @@ static void print_events(const json_t *trial)
     json_t *shown = json_pack("{s:o}", "events", last);
     print_list(shown, "events", json_pack("[s,s,s,s]", "at_ms", "run", "kind", "text"));
     if (from > 0)
-        printf("(%zu earlier ones; --json prints all)\n", from);
+        text_print(stdout, "(%zu earlier ones; --json prints all)\n", from);
     json_decref(shown);
 }
 
 static void print_trial(const json_t *trial)
 {
     static const char *const head[] = {
-        "experiment_name", "sweep",       "sweep_name", "number",     "state",
-        "reason",          "seed",        "attempts",   "created_ms", "started_ms",
-        "ended_ms",        "duration_ms", "key",        "base_dir",   "predicted_bytes",
-        "predicted_s",     "parent",      "note"};
+        "experiment_name", "sweep",       "sweep_name",  "number",   "state",
+        "method",          "reason",      "seed",        "attempts", "created_ms",
+        "started_ms",      "ended_ms",    "duration_ms", "key",      "base_dir",
+        "predicted_bytes", "predicted_s", "parent",      "note"};
     const json_t *runs = json_object_get(trial, "runs");
     const json_t *last = json_array_get(runs, json_array_size(runs) - 1);
-    printf("trial %lld\n", (long long)json_get_int(trial, "id", 0));
+    text_print(stdout, "trial %lld\n", (long long)json_get_int(trial, "id", 0));
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         view_field(trial, head[i]);
     print_section("parameters that the sweep sets", json_object_get(trial, "params"));

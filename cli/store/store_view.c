@@ -1,5 +1,6 @@
 /* cli/store/store_view.c - see store_view.h. */
 #include "cli/store/store_view.h"
+#include "cli/command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -166,11 +167,7 @@ int view_print_json(json_t *object)
 {
     json_t *out = json_pack("{s:i}", "schema_version", VIEW_SCHEMA_VERSION);
     json_object_update(out, object);
-    struct buf text = BUF_INIT;
-    json_write(&text, out, 1);
-    puts(buf_str(&text));
-    buf_release(&text);
-    json_decref(out);
     json_decref(object);
+    command_print_json(out);
     return 0;
 }

@@ -95,15 +95,6 @@ static int load_file(const char *const *words, size_t count, struct sweep_file *
     return sweep_file_load(words[0], words + 1, count - 1, &trial_options, f, err);
 }
 
-void sweep_print_json(json_t *value)
-{
-    struct buf text = BUF_INIT;
-    json_write(&text, value, 1);
-    puts(buf_str(&text));
-    buf_release(&text);
-    json_decref(value);
-}
-
 static int plan_command(const json_t *values, const char *const *words, size_t count,
                         struct err *err)
 {
@@ -116,7 +107,7 @@ static int plan_command(const json_t *values, const char *const *words, size_t c
     rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (rc == 0) {
         if (json_get_bool(values, "json", 0))
-            sweep_print_json(sweep_plan_json(&plan, jobs));
+            command_print_json(sweep_plan_json(&plan, jobs));
         else
             sweep_plan_print(&plan, jobs, stdout);
         sweep_plan_release(&plan);

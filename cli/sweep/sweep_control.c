@@ -101,9 +101,11 @@ static int stop_command(const json_t *values, const char *const *words, size_t c
     if (rc >= 0 && json_get_bool(values, "now", 0) == 1)
         rc = stop_running(store, sweep, err);
     if (rc >= 0)
-        printf("sweep %lld starts no further trials; 'peftlab sweep resume %lld' goes "
-               "on\n",
-               (long long)sweep, (long long)sweep);
+        text_print(
+            stdout,
+            "sweep %lld starts no further trials; 'peftlab sweep resume %lld' goes "
+            "on\n",
+            (long long)sweep, (long long)sweep);
     store_close(store);
     return rc < 0 ? rc : 0;
 }
@@ -145,11 +147,13 @@ static int retire_command(const json_t *values, const char *const *words, size_t
                           trial_state_name(trial.state))
                 : store_trial_end(store, id, TRIAL_cancelled, "retired by the user", err);
         if (rc == 0)
-            printf(trial.state == TRIAL_running
-                       ? "trial %lld ends at its next update, keeps its numbers and is "
-                         "not run again\n"
-                       : "trial %lld keeps its numbers and is not run again\n",
-                   (long long)id);
+            text_print(
+                stdout,
+                trial.state == TRIAL_running
+                    ? "trial %lld ends at its next update, keeps its numbers and is "
+                      "not run again\n"
+                    : "trial %lld keeps its numbers and is not run again\n",
+                (long long)id);
         trial_row_release(&trial);
     }
     store_close(store);

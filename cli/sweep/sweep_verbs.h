@@ -15,6 +15,5 @@ extern const struct sweep_hooks sweep_trainer;
 
 int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
                      struct err *err);
-void sweep_print_json(json_t *value); /* takes it over */
 
 #endif

@@ -26,7 +26,6 @@ static const struct opt_table table = {"merge", options, ARRAY_LEN(options)};
 
 static void print_json(const char *out, const struct merge_report *r)
 {
-    struct buf b = BUF_INIT;
     json_t *o = json_object();
     json_object_set_new(o, "out", json_string(out));
     json_object_set_new(o, "tensors", json_integer(r->tensors));
@@ -37,10 +36,7 @@ static void print_json(const char *out, const struct merge_report *r)
                         r->rows ? json_number_or_word(r->largest_change) : json_null());
     json_object_set_new(o, "largest_logit",
                         r->rows ? json_number_or_word(r->largest_logit) : json_null());
-    json_write(&b, o, 1);
-    puts(buf_str(&b));
-    buf_release(&b);
-    json_decref(o);
+    command_print_json(o);
 }
 
 static void print_report(const char *out, const struct merge_report *r)
@@ -50,11 +46,14 @@ static void print_report(const char *out, const struct merge_report *r)
                (long long)r->tensors, str_bytes(size, sizeof size, (double)r->bytes),
                (long long)r->layers);
     if (r->rows)
-        printf("largest change of a logit on %lld rows of eval_data: %.2e (largest logit "
-               "%.3g)\n",
-               (long long)r->rows, r->largest_change, r->largest_logit);
+        text_print(
+            stdout,
+            "largest change of a logit on %lld rows of eval_data: %.2e (largest logit "
+            "%.3g)\n",
+            (long long)r->rows, r->largest_change, r->largest_logit);
     else
-        puts("the trial has no eval_data, so that the change of the logits is not known");
+        text_print(stdout, "the trial has no eval_data, so that the change of the logits "
+                           "is not known\n");
 }
 
 static int run(int argc, char **argv, struct err *err)

@@ -1,6 +1,7 @@
 /* runner/graph/record.c - builder functions: each appends one node and infers the shape
  * of its output. */
 #include "lib/mem.h"
+#include "lib/text_table.h"
 #include "runner/graph/graph.h"
 #include <assert.h>
 #include <stdio.h>
@@ -104,7 +105,7 @@ static int param_tensor(struct graph *g, const char *name, bool plain)
 {
     int64_t at;
     if (!strmap_get(g->params->by_name, name, strlen(name), &at)) {
-        fprintf(stderr, "peftlab: no parameter '%s'; this is a bug\n", name);
+        text_print(stderr, "peftlab: no parameter '%s'; this is a bug\n", name);
         abort();
     }
     const struct param *p = g->params->items[at];

@@ -32,7 +32,7 @@ table() { # CONFIG...: a store of one trial each
 
 @test "escape bytes of files, names and labels never reach the output" {
     EXPERIMENT="e${ESC}]0;x" table "a${ESC}[2J" "b$(printf '\302\233')31m" $'c\342\200\256d'
-    for command in "ls" "ls --experiments" "ls --sweeps" "show 1" "compare 1 2" "sweep status" "gc" "report --metric score -o r.html" "tag 1 ${ESC}[1m" "note 1 ${ESC}c" "show 1" "query SELECT+*+FROM+trial_view"; do
+    for command in "ls" "ls --json" "show 1 --json" "compare 1 2 --json" "ls --experiments" "ls --sweeps" "show 1" "compare 1 2" "sweep status" "gc" "report --metric score -o r.html" "tag 1 ${ESC}[1m" "note 1 ${ESC}c" "show 1" "query SELECT+*+FROM+trial_view" "query --json SELECT+*+FROM+trial_view" "report --metric score --json -o r.html"; do
         read -ra words <<<"$command"
         "$PEFTLAB" "${words[@]//+/ }" --store s.db >out 2>&1 || true
         ! LC_ALL=C grep -q -e "$ESC" -e "$(printf '\302\233')" -e $'\342\200\256' out || { echo "$command:"; cat -v out; return 1; }

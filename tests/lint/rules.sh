@@ -55,6 +55,10 @@ fires "no method's name" report/b.h '#define ALL "lora|ln-tuning"\n'
 fires "no method's name" runner/b.h '#define ALL "ln_tuning|lora"\n'
 printf '#define A "qlora"\n' >"$tree/runner/nn/peft/a.h"
 printf '/* "qlora" */\n' >"$tree/runner/c.h"
+fires "what a terminal shows" cli/b.h '#define SAY(s) puts(s)\n'
+fires "what a terminal shows" cli/b.h '#define SAY(f, s) fprintf(f, "%s", s)\n'
+fires "what a terminal shows" sweep/b.c '#include <stdio.h>\n\nvoid b(const char *s);\nvoid b(const char *s)\n{\n    fprintf(stderr,\n            "what is said is so long that it goes on in another line, here it is: %.9s\\n",\n            s);\n}\n'
+printf '#include <stdio.h>\n\nvoid number(FILE *f);\nvoid number(FILE *f)\n{\n    fprintf(f, "%%d %%%%\\n", 1);\n}\n' >"$tree/sweep/number.c"
 fires "no unfinished business" lib/b.h '/* TO''DO: the rest */\n'
 fires "no tabs" lib/b.h '/* a\tb */\n'
 mkdir "$tree/lib/room"

@@ -124,6 +124,24 @@ static void bad_bytes_in_strings(void **state)
     buf_release(&b);
 }
 
+/* What drives a terminal or turns the direction of text does not leave as it came. */
+static void controls_are_escaped(void **state)
+{
+    (void)state;
+    static const char text[] = "a\x1b[2J\x7f\xc2\x9b\xe2\x80\xae\xc2\xa0\xc3\xa4";
+    json_t *v = json_pack("{s:s}", text, text), *back;
+    struct buf b = BUF_INIT;
+    json_write(&b, v, 0);
+    assert_string_equal(buf_str(&b),
+                        "{\"a\\u001b[2J\\u007f\\u009b\\u202e\xc2\xa0\xc3\xa4\": "
+                        "\"a\\u001b[2J\\u007f\\u009b\\u202e\xc2\xa0\xc3\xa4\"}");
+    back = json_parse(buf_str(&b), b.len, "text", NULL);
+    assert_true(json_equal(v, back));
+    json_decref(back);
+    json_decref(v);
+    buf_release(&b);
+}
+
 static void check_refused(const char *text, size_t len, const char *part)
 {
     struct err err = ERR_INIT;
@@ -313,6 +331,7 @@ int main(void)
         cmocka_unit_test(configuration_text),
         cmocka_unit_test(readable_text),
         cmocka_unit_test(bad_bytes_in_strings),
+        cmocka_unit_test(controls_are_escaped),
         cmocka_unit_test(refused_text),
         cmocka_unit_test(depth_limit),
         cmocka_unit_test(lines),
