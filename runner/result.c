@@ -7,6 +7,7 @@
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
 #include "runner/fingerprint.h"
+#include "runner/nn/peft/method.h"
 #include "runner/train/calibrate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -243,6 +244,9 @@ int result_write(const struct run_result *r, const struct session *s,
 
     json_object_set_new(root, "schema_version", json_integer(1));
     json_object_set(root, "trial", (json_t *)s->trial.json);
+    struct method_facts facts;
+    method_facts_of(s->trial.json, &facts);
+    json_object_set_new(root, "method", method_facts_json(&facts));
     put_evaluations(root, r, s);
     for (size_t i = 0; i < v.count; i++) {
         put_nested(root, v.items[i].key, v.items[i].value, v.items[i].whole);

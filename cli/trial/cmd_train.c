@@ -7,6 +7,7 @@
 #include "runner/metric/metric.h"
 #include "runner/train/profile.h"
 #include "runner/trial.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,45 +25,43 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
 
-/* The metrics that the problem has, "eval: mse 0.0420, pearson 0.9100, loss 0.0420". */
-static void print_scores(const char *split, const json_t *scores)
+/* "eval: accuracy 0.8750, loss 0.3312", whatever the task measures. */
+static void print_evaluation(const json_t *r, const char *split)
 {
-    size_t shown = 0;
-    for (size_t m = 0; m < metric_count; m++) {
-        const json_t *v = json_object_get(scores, metric_defs[m].name);
-        if (!v)
-            continue;
-        char *text = json_is_number(v) ? xasprintf("%.4f", json_number_value(v))
-                                       : xstrdup(json_string_value(v));
-        printf("%s%s%s %s", shown ? "" : split, shown ? ", " : ": ", metric_defs[m].name,
-               text);
-        shown++;
-        free(text);
-    }
-    if (shown)
-        putchar('\n');
+    const json_t *values = json_object_get(r, split);
+    struct buf line = BUF_INIT;
+    for (size_t m = 0; m < metric_count; m++)
+        if (json_object_get(values, metric_defs[m].name))
+            buf_printf(&line, "%s%s %.4f", line.len ? ", " : "", metric_defs[m].name,
+                       json_get_num(values, metric_defs[m].name, NAN));
+    if (line.len)
+        text_print(stdout, "%s: %s\n", split, buf_str(&line));
+    buf_release(&line);
 }
 
-static void print_summary(const char *out, bool as_json)
+static void print_summary(const json_t *r, const char *out)
+{
+    const json_t *t = json_object_get(r, "throughput"), *mem = json_object_get(r, "mem");
+    text_print(stdout, "%s: %s, %lld trainable parameters\n", out,
+               json_get_str(json_object_get(r, "method"), "shown", ""),
+               (long long)json_get_int(json_object_get(r, "params"), "trainable", 0));
+    print_evaluation(r, "eval");
+    print_evaluation(r, "test");
+    text_print(stdout, "%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
+               json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
+               json_get_num(mem, "planned_bytes", 0) / 1048576.0);
+    if (json_object_get(r, "profile"))
+        profile_print(r, stdout);
+}
+
+static void print_result(const char *out, bool as_json)
 {
     char *path = xasprintf("%s/result.json", out);
     json_t *r = json_read_file(path, NULL);
-    struct buf b = BUF_INIT;
-    if (as_json) {
-        json_write(&b, r, 1);
-        puts(buf_str(&b));
-    } else {
-        const json_t *t = json_object_get(r, "throughput");
-        text_print(stdout, "%s\n", out);
-        print_scores("eval", json_object_get(r, "eval"));
-        print_scores("test", json_object_get(r, "test"));
-        printf("%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
-               json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
-               json_get_num(json_object_get(r, "mem"), "planned_bytes", 0) / 1048576.0);
-        if (json_object_get(r, "profile"))
-            profile_print(r, stdout);
-    }
-    buf_release(&b);
+    if (as_json)
+        command_print_json(json_incref(r));
+    else
+        print_summary(r, out);
     json_decref(r);
     free(path);
 }
@@ -78,7 +77,7 @@ static int train(const struct trial_command *t, struct err *err)
     int rc = trial_train(t->trial, t->base_dir, &place, sink, err);
     sink_close(sink, NULL);
     if (!rc)
-        print_summary(place.out_dir, json_get_bool(t->values, "json", 0));
+        print_result(place.out_dir, json_get_bool(t->values, "json", 0));
     return rc;
 }
 

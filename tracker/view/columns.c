@@ -64,6 +64,8 @@ json_t *view_default_columns(const json_t *rows, const json_t *objectives,
     add(columns, "sweep");
     add(columns, "number");
     add(columns, "state");
+    if (present(rows, "method"))
+        add(columns, "method");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const char *key;
         json_t *v, *params = json_object_get(json_array_get(rows, i), "params");

@@ -11,7 +11,7 @@
 #define FIELDS                                                                           \
     "id, sweep, sweep_name, experiment_name, number, state, seed, attempts, params, "    \
     "duration_ms, started_ms, ended_ms, reason, predicted_bytes, predicted_s, key, "     \
-    "parent, note"
+    "parent, note, " VIEW_METHOD
 static const char fields[] = "|id|sweep|sweep_name|experiment_name|number|state|seed|"
                              "attempts|duration_ms|started_ms|ended_ms|reason|"
                              "predicted_bytes|predicted_s|key|parent|note|tags|";

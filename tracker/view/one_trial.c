@@ -28,7 +28,7 @@ static const struct {
 /* The trial's own row with its metrics, in a list of one. */
 static json_t *head_of(struct store *s, int64_t id, struct err *err)
 {
-    json_t *rows = view_rows(s, "SELECT * FROM trial_view WHERE id = ?1",
+    json_t *rows = view_rows(s, "SELECT *, " VIEW_METHOD " FROM trial_view WHERE id = ?1",
                              json_pack("[I]", (json_int_t)id), 1, err);
     if (rows && json_array_size(rows) == 0)
         err_set(err, ERR_NOINPUT, "store '%s' has no trial %lld; 'peftlab ls' lists them",
@@ -142,8 +142,8 @@ static json_t *side_by_side(const json_t *objects, bool only_differing)
 
 static json_t *differences(const json_t *trials)
 {
-    static const char *const heads[] = {"state", "seed", "sweep_name", "duration_ms",
-                                        "predicted_bytes"};
+    static const char *const heads[] = {"state",      "method",      "seed",
+                                        "sweep_name", "duration_ms", "predicted_bytes"};
     json_t *ids = json_array(), *configs = json_array(), *metrics = json_array(),
            *facts = json_array(), *trial;
     size_t i;

@@ -3,8 +3,10 @@
  *
  * `ls`, `show` and `compare` print these rows; a page or a server prints the same rows
  * otherwise. Nobody else writes SELECTs for them. Rows are JSON objects {column: value} of
- * the store's views (docs/store.md); `params`, `config`, `environment` and `method_facts` are trees,
- * trials carry "metrics" and "tags". A number that is not one is the word "NaN",
+ * the store's views (docs/store.md); `params`, `config`, `environment` and `method_facts`
+ * are trees, trials carry "metrics", "tags" and "method", the shown name of what they
+ * were trained by (until they run, or where a program trains: the parameter of that
+ * name). A number that is not one is the word "NaN",
  * "Infinity" or "-Infinity". Everything returned is a new reference, NULL on failure with
  * the error set: NOINPUT for what the store does not have, USAGE for what cannot be asked
  * (a column that no trial has). Free SQL of users is store_query (tracker/store/store.h).
@@ -69,6 +71,8 @@ json_t *view_comparison(struct store *s, const int64_t *ids, size_t count,
 
 /* ---- parts, for queries of their own ---- */
 
+/* A trial's "method", out of trial_view. */
+#define VIEW_METHOD "ifnull(method_facts ->> 'shown', params ->> 'method') AS method"
 /* An experiment's number; the message names the nearest. */
 int view_find_experiment(struct store *s, const char *name, int64_t *id, struct err *err);
 /* `bind` is taken over (may be NULL). */
