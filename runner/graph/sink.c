@@ -98,9 +98,11 @@ static void learn_needs(struct sink *s)
     }
 }
 
+/* Nothing is known of the gathers that were put in since: they have no needs. */
 static bool is_inside(const struct sink *s, int t)
 {
-    return is_activation(s, t) && s->needs[graph_root(s->g, t)] >= 0;
+    const int root = graph_root(s->g, t);
+    return (size_t)root < s->count && is_activation(s, t) && s->needs[root] >= 0;
 }
 
 /* Tensors inside, and views of them, have the rows of their index. */
