@@ -20,6 +20,7 @@
 
 #define GSM8K_TEST_ROWS     1319
 #define METAMATH_VALID_ROWS 50
+#define TOTAL_MAX_S         1e10 /* longer (317 years) is no time of a run */
 
 /* Options of peft's LoRA that make a method of its own: ours by our rows' presets. */
 static const char *const lora_flags[] = {"use_dora", "use_rslora"};
@@ -265,7 +266,7 @@ static json_t *make_run(const json_t *file, const char *state, const char *path)
         json_pack("{s:i, s:s, s:I, s:o, s:o, s:o, s:[o]}", "attempt", 1, "state", state,
                   "started_ms", (json_int_t)started, "summary", summary, "series", all,
                   "environment", make_environment(file), "events", import_event(path, 0));
-    if (isfinite(total_s) && total_s >= 0)
+    if (total_s >= 0 && total_s < TOTAL_MAX_S)
         json_object_set_new(run, "ended_ms",
                             json_integer(started + (int64_t)(total_s * 1000)));
     const char *message = json_get_str(run_info, "error_msg", "");
