@@ -42,8 +42,11 @@ static int make_pattern(struct added_token *a, const struct tokenizer *t, struct
 {
     struct text text = {0};
     int rc = text_from_utf8(&text, a->content, strlen(a->content), err);
+    struct err trouble = ERR_INIT;
     if (rc >= 0 && a->normalized && t->normalizer.apply)
-        t->normalizer.apply(t->normalizer.config, &text);
+        t->normalizer.apply(t->normalizer.config, &text, &trouble);
+    if (trouble.code)
+        rc = err_set(err, trouble.code, "added token '%s': %s", a->content, trouble.msg);
     if (rc >= 0) {
         a->pattern = xmalloc((text.n + 1) * sizeof *a->pattern);
         a->length = text.n;

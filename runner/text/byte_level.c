@@ -46,18 +46,12 @@ struct byte_level {
     struct regex *words; /* NULL: not cut */
 };
 
-static void append_char(struct text *out, struct place_char c)
-{
-    out->at = xgrow(out->at, &out->cap, out->n + 1, sizeof *out->at);
-    out->at[out->n++] = c;
-}
-
 static void prepend_blank(const struct place_char *at, size_t n, struct text *out)
 {
     if (n && at[0].cp != ' ')
-        append_char(out, (struct place_char){' ', at[0].begin, at[0].end});
+        text_add(out, (struct place_char){' ', at[0].begin, at[0].end});
     for (size_t i = 0; i < n; i++)
-        append_char(out, at[i]);
+        text_add(out, at[i]);
 }
 
 /* All bytes of a character have its place. */
@@ -67,7 +61,7 @@ static void to_bytes(const struct place_char *at, size_t n, struct text *out)
         utf8proc_uint8_t b[4];
         const utf8proc_ssize_t k = utf8proc_encode_char(at[i].cp, b);
         for (utf8proc_ssize_t j = 0; j < k; j++)
-            append_char(out, (struct place_char){char_of(b[j]), at[i].begin, at[i].end});
+            text_add(out, (struct place_char){char_of(b[j]), at[i].begin, at[i].end});
     }
 }
 
@@ -135,13 +129,11 @@ void byte_level_trim(const struct tokenizer *t, struct tokens *s)
 /* ---- decoder ----------------------------------------------------------------------- */
 
 /* A token with a character that shows no byte is not byte-level: taken as it is. */
-static void append(const void *config, const char *token, size_t index, struct buf *out)
+static void append_bytes(const char *token, struct buf *out)
 {
     const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)token;
     const size_t before = out->len;
     int32_t cp;
-    (void)config;
-    (void)index;
     for (utf8proc_ssize_t k; *p; p += k) {
         k = utf8proc_iterate(p, -1, &cp);
         const int byte = k > 0 ? byte_of(cp) : -1;
@@ -182,28 +174,24 @@ static size_t maximal_part(const uint8_t *p, size_t left, bool *valid)
     return 1;
 }
 
-/* Bytes that are not UTF-8 become U+FFFD. */
-static void finish(struct buf *out, size_t from)
+/* All bytes as one string, where those that are not UTF-8 become U+FFFD. */
+void byte_level_decode(const void *config, struct strings *tokens, struct err *err)
 {
-    struct buf clean = BUF_INIT;
-    const uint8_t *p = (const uint8_t *)buf_str(out) + from;
-    for (size_t left = out->len - from, n; left; left -= n, p += n) {
+    (void)config;
+    (void)err;
+    struct buf bytes = BUF_INIT;
+    for (size_t i = 0; i < tokens->n; i++)
+        append_bytes(buf_str(&tokens->at[i]), &bytes);
+    strings_release(tokens);
+    struct buf *clean = strings_add(tokens);
+    const uint8_t *p = (const uint8_t *)buf_str(&bytes);
+    for (size_t left = bytes.len, n; left; left -= n, p += n) {
         bool valid;
         n = maximal_part(p, left, &valid);
         if (valid)
-            buf_add(&clean, p, n);
+            buf_add(clean, p, n);
         else
-            buf_str_add(&clean, "\xef\xbf\xbd");
+            buf_str_add(clean, "\xef\xbf\xbd");
     }
-    out->len = from;
-    buf_add(out, buf_str(&clean), clean.len);
-    buf_release(&clean);
-}
-
-int byte_level_decoder(const json_t *json, struct decoder *out, struct err *err)
-{
-    (void)json;
-    (void)err;
-    *out = (struct decoder){NULL, append, finish, NULL};
-    return 0;
+    buf_release(&bytes);
 }

@@ -1,5 +1,6 @@
 /* runner/text/normalizer.c - normalisers: BertNormalizer (tokenizers
- * normalizers/bert.rs), the four Unicode forms, Lowercase, StripAccents, Sequence. */
+ * normalizers/bert.rs), the four Unicode forms, Lowercase, StripAccents, Strip,
+ * Prepend, Sequence. Replace is in a file of its own. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
@@ -81,8 +82,9 @@ static void lowercase(struct text *t)
     free(r.at);
 }
 
-static void bert_apply(const void *config, struct text *t)
+static void bert_apply(const void *config, struct text *t, struct err *err)
 {
+    (void)err;
     const struct bert_normalizer *c = config;
     if (c->clean_text)
         clean(t);
@@ -110,33 +112,38 @@ static int bert_parse(const json_t *json, struct normalizer *out, struct err *er
 
 /* ---- plain ones -------------------------------------------------------------------- */
 
-static void nfd(const void *config, struct text *t)
+static void nfd(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     unicode_decompose(t, false);
 }
 
-static void nfkd(const void *config, struct text *t)
+static void nfkd(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     unicode_decompose(t, true);
 }
 
-static void nfc(const void *config, struct text *t)
+static void nfc(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     unicode_compose(t, false);
 }
 
-static void nfkc(const void *config, struct text *t)
+static void nfkc(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     unicode_compose(t, true);
 }
 
-static void lower(const void *config, struct text *t)
+static void lower(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     lowercase(t);
 }
 
@@ -147,10 +154,72 @@ static bool is_not_mark(int32_t cp)
     return c < UTF8PROC_CATEGORY_MN || c > UTF8PROC_CATEGORY_ME;
 }
 
-static void strip_accents(const void *config, struct text *t)
+static void strip_accents(const void *config, struct text *t, struct err *err)
 {
     (void)config;
+    (void)err;
     filter(t, is_not_mark);
+}
+
+/* ---- Prepend, Strip ----------------------------------------------------------------- */
+
+/* What is put before a text has the place of its first character; an empty one stays. */
+static void prepend(const void *config, struct text *t, struct err *err)
+{
+    (void)err;
+    const struct text *before = config;
+    struct text out = {0};
+    if (!t->n)
+        return;
+    for (size_t i = 0; i < before->n; i++)
+        text_add(&out,
+                 (struct place_char){before->at[i].cp, t->at[0].begin, t->at[0].end});
+    for (size_t i = 0; i < t->n; i++)
+        text_add(&out, t->at[i]);
+    text_release(t);
+    *t = out;
+}
+
+static void prepend_release(void *config)
+{
+    text_release(config);
+    free(config);
+}
+
+static int prepend_parse(const json_t *json, struct normalizer *out, struct err *err)
+{
+    const char *s = json_get_str(json, "prepend", "");
+    struct text *before = xcalloc(1, sizeof *before);
+    *out = (struct normalizer){before, prepend, prepend_release};
+    return text_from_utf8(before, s, strlen(s), err);
+}
+
+struct strip {
+    bool left, right;
+};
+
+static void strip(const void *config, struct text *t, struct err *err)
+{
+    (void)err;
+    const struct strip *c = config;
+    size_t begin = 0;
+    while (c->right && t->n && unicode_is_space(t->at[t->n - 1].cp))
+        t->n--;
+    while (c->left && begin < t->n && unicode_is_space(t->at[begin].cp))
+        begin++;
+    t->n -= begin;
+    if (begin)
+        memmove(t->at, t->at + begin, t->n * sizeof *t->at);
+}
+
+static int strip_parse(const json_t *json, struct normalizer *out, struct err *err)
+{
+    (void)err;
+    struct strip *c = xcalloc(1, sizeof *c);
+    c->left = json_get_bool(json, "strip_left", 1);
+    c->right = json_get_bool(json, "strip_right", 1);
+    *out = (struct normalizer){c, strip, free};
+    return 0;
 }
 
 /* ---- one after the other ----------------------------------------------------------- */
@@ -160,12 +229,12 @@ struct sequence {
     size_t n;
 };
 
-static void sequence_apply(const void *config, struct text *t)
+static void sequence_apply(const void *config, struct text *t, struct err *err)
 {
     const struct sequence *s = config;
     for (size_t i = 0; i < s->n; i++)
         if (s->at[i].apply)
-            s->at[i].apply(s->at[i].config, t);
+            s->at[i].apply(s->at[i].config, t, err);
 }
 
 static void sequence_release(void *config)
@@ -193,10 +262,14 @@ static int sequence_parse(const json_t *json, struct normalizer *out, struct err
 static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct normalizer *out, struct err *err);
-    void (*apply)(const void *config, struct text *t); /* where there is no config */
+    void (*apply)(const void *config, struct text *t,
+                  struct err *err); /* where there is no config */
 } kinds[] = {
     {"BertNormalizer", bert_parse, NULL},
     {"Sequence", sequence_parse, NULL},
+    {"Prepend", prepend_parse, NULL},
+    {"Replace", replace_normalizer, NULL},
+    {"Strip", strip_parse, NULL},
     {"NFC", NULL, nfc},
     {"NFD", NULL, nfd},
     {"NFKC", NULL, nfkc},

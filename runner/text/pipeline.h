@@ -42,6 +42,7 @@ struct rewrite {
 };
 
 int text_from_utf8(struct text *t, const char *s, size_t len, struct err *err);
+void text_add(struct text *t, struct place_char c);
 void text_copy(struct text *t, const struct place_char *at, size_t n);
 void text_rewrite(struct text *t, const struct rewrite *r);
 void text_release(struct text *t);
@@ -55,9 +56,10 @@ void utf8_append(struct buf *out, const struct place_char *at, size_t n);
  * then simply freed). */
 struct normalizer {
     void *config;
-    void (*apply)(const void *config, struct text *t);
+    void (*apply)(const void *config, struct text *t, struct err *err);
     void (*release)(void *config);
 };
+int replace_normalizer(const json_t *json, struct normalizer *out, struct err *err);
 int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err);
 
 struct span {
@@ -96,7 +98,22 @@ struct regex;
 /* invert: what does not match is the delimiter. */
 void words_split_regex(struct words *w, const struct regex *r, enum split_behavior b,
                        bool invert);
+/* What a stretch is cut into: matches and what lies between, in characters. */
+struct cuts {
+    struct cut {
+        size_t begin, end;
+        bool match;
+    } * at;
+    size_t n, cap;
+};
+void cuts_find(const struct regex *r, const struct place_char *at, size_t n, bool invert,
+               struct cuts *out, struct err *err);
+/* The "pattern" of Split and Replace: {"String": s} or {"Regex": s}. */
+int pattern_parse(const json_t *json, const char *what, struct regex **out,
+                  struct err *err);
 /* Rows of other files. */
+int metaspace_pre_tokenizer(const json_t *json, struct pre_tokenizer *out,
+                            struct err *err);
 int byte_level_pre_tokenizer(const json_t *json, struct pre_tokenizer *out,
                              struct err *err);
 int split_pre_tokenizer(const json_t *json, struct pre_tokenizer *out, struct err *err);
@@ -144,13 +161,24 @@ int post_processor_parse(const json_t *json, const struct tokenizer *t,
 /* Trims as byte_level.rs's process_offsets does. */
 void byte_level_trim(const struct tokenizer *t, struct tokens *s);
 
+/* Tokens on their way to text; decoders change them one after the other, and what is there
+ * at the end is joined. */
+struct strings {
+    struct buf *at;
+    size_t n, cap;
+};
+struct buf *strings_add(struct strings *s); /* an empty one at the end */
+void strings_release(struct strings *s);
+
 struct decoder {
     void *config;
-    void (*append)(const void *config, const char *token, size_t index, struct buf *out);
-    void (*finish)(struct buf *out, size_t from); /* behind the last token; may be NULL */
+    void (*decode)(const void *config, struct strings *tokens, struct err *err);
     void (*release)(void *config);
 };
-int byte_level_decoder(const json_t *json, struct decoder *out, struct err *err);
+int metaspace_decoder(const json_t *json, struct decoder *out, struct err *err);
+void buf_replace_all(struct buf *text, const char *from, const char *to);
+int replace_decoder(const json_t *json, struct decoder *out, struct err *err);
+void byte_level_decode(const void *config, struct strings *tokens, struct err *err);
 int decoder_parse(const json_t *json, struct decoder *out, struct err *err);
 
 /* ---- added tokens ------------------------------------------------------------------ */
@@ -213,7 +241,7 @@ struct tokenizer {
     struct pre_tokenizer pre_tokenizer; /* apply NULL: the text is one word */
     struct model model;
     struct post_processor post;
-    struct decoder decoder; /* append NULL: tokens joined by blanks */
+    struct decoder decoder; /* decode NULL: tokens joined by blanks */
     struct settings settings;
 };
 

@@ -130,9 +130,10 @@ static const struct {
     const char *type;
     int (*parse)(const json_t *json, struct pre_tokenizer *out, struct err *err);
 } kinds[] = {
-    {"BertPreTokenizer", bert_parse}, {"ByteLevel", byte_level_pre_tokenizer},
-    {"Digits", digits_pre_tokenizer}, {"Sequence", sequence_parse},
-    {"Split", split_pre_tokenizer},   {"WhitespaceSplit", whitespace_parse},
+    {"BertPreTokenizer", bert_parse},      {"ByteLevel", byte_level_pre_tokenizer},
+    {"Digits", digits_pre_tokenizer},      {"Metaspace", metaspace_pre_tokenizer},
+    {"Sequence", sequence_parse},          {"Split", split_pre_tokenizer},
+    {"WhitespaceSplit", whitespace_parse},
 };
 
 int pre_tokenizer_parse(const json_t *json, struct pre_tokenizer *out, struct err *err)

@@ -10,15 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A word cut into matches and what lies between. */
-struct cuts {
-    struct cut {
-        size_t begin, end;
-        bool match;
-    } * at;
-    size_t n, cap;
-};
-
 static void add_cut(struct cuts *c, size_t begin, size_t end, bool match)
 {
     c->at = xgrow(c->at, &c->cap, c->n + 1, sizeof *c->at);
@@ -70,7 +61,7 @@ static void bytes_fill(struct bytes *b, const struct place_char *at, size_t n)
 /* Matches of the expression in one word; empty ones cut too, unless they follow a match
  * at once. */
 static void find_matches(const struct regex *r, const struct bytes *b, size_t n,
-                         size_t base, bool invert, struct cuts *out, struct err *err)
+                         bool invert, struct cuts *out, struct err *err)
 {
     size_t from = 0, done = 0, at = 0, begin, end; /* done, at: in characters */
     while (from <= b->text.len &&
@@ -78,35 +69,45 @@ static void find_matches(const struct regex *r, const struct bytes *b, size_t n,
         while (b->place[at] < begin)
             at++;
         if (done < at)
-            add_cut(out, base + done, base + at, invert);
+            add_cut(out, done, at, invert);
         done = at;
         while (b->place[at] < end)
             at++;
         if (begin < end || !out->n || out->at[out->n - 1].match == invert)
-            add_cut(out, base + done, base + at, !invert);
+            add_cut(out, done, at, !invert);
         done = at;
         /* behind an empty match goes on one character later */
         from = begin < end ? end : at < n ? b->place[at + 1] : b->text.len + 1;
     }
     if (done < n)
-        add_cut(out, base + done, base + n, invert);
+        add_cut(out, done, n, invert);
+}
+
+void cuts_find(const struct regex *r, const struct place_char *at, size_t n, bool invert,
+               struct cuts *out, struct err *err)
+{
+    struct bytes bytes = {.text = BUF_INIT};
+    out->n = 0;
+    bytes_fill(&bytes, at, n);
+    find_matches(r, &bytes, n, invert, out, err);
+    buf_release(&bytes.text);
+    free(bytes.place);
 }
 
 void words_split_regex(struct words *w, const struct regex *r, enum split_behavior b,
                        bool invert)
 {
     struct words out = {.text = w->text, .err = w->err};
-    struct bytes bytes = {.text = BUF_INIT};
     struct cuts cuts = {0};
     for (size_t i = 0; i < w->n; i++) {
         const struct span s = w->at[i];
-        cuts.n = 0;
-        bytes_fill(&bytes, w->text->at + s.begin, s.end - s.begin);
-        find_matches(r, &bytes, s.end - s.begin, s.begin, invert, &cuts, w->err);
+        cuts_find(r, w->text->at + s.begin, s.end - s.begin, invert, &cuts, w->err);
+        for (size_t k = 0; k < cuts.n; k++) {
+            cuts.at[k].begin += s.begin;
+            cuts.at[k].end += s.begin;
+        }
         cuts_to_words(&cuts, b, &out);
     }
-    buf_release(&bytes.text);
-    free(bytes.place);
     free(cuts.at);
     free(w->at);
     *w = out;
@@ -175,24 +176,28 @@ static int behavior_of(const json_t *json, enum split_behavior *out, struct err 
                    name);
 }
 
-int split_pre_tokenizer(const json_t *json, struct pre_tokenizer *out, struct err *err)
+int pattern_parse(const json_t *json, const char *what, struct regex **out,
+                  struct err *err)
 {
     const json_t *pattern = json_object_get(json, "pattern");
     const char *regex = json_get_str(pattern, "Regex", NULL);
     const char *text = json_get_str(pattern, "String", NULL);
+    if (!regex && !text)
+        return err_set(err, ERR_PARSE, "%s: 'pattern' must have 'Regex' or 'String'",
+                       what);
+    char *full = regex ? from_oniguruma(regex) : escaped(text);
+    int rc = regex_new(full, out, err);
+    free(full);
+    return rc < 0 ? err_context(err, "%s: ", what) : 0;
+}
+
+int split_pre_tokenizer(const json_t *json, struct pre_tokenizer *out, struct err *err)
+{
     struct split *s = xcalloc(1, sizeof *s);
     *out = (struct pre_tokenizer){s, split_apply, split_release};
     s->invert = json_get_bool(json, "invert", 0);
     int rc = behavior_of(json, &s->behavior, err);
-    if (rc >= 0 && !regex && !text)
-        rc = err_set(err, ERR_PARSE,
-                     "pre_tokenizer: Split: 'pattern' must have 'Regex' or 'String'");
-    if (rc < 0)
-        return rc;
-    char *full = regex ? from_oniguruma(regex) : escaped(text);
-    rc = regex_new(full, &s->regex, err);
-    free(full);
-    return rc < 0 ? err_context(err, "pre_tokenizer: Split: ") : 0;
+    return rc < 0 ? rc : pattern_parse(json, "pre_tokenizer: Split", &s->regex, err);
 }
 
 /* ---- Digits ------------------------------------------------------------------------ */

@@ -26,6 +26,12 @@ int text_from_utf8(struct text *t, const char *s, size_t len, struct err *err)
     return 0;
 }
 
+void text_add(struct text *t, struct place_char c)
+{
+    t->at = xgrow(t->at, &t->cap, t->n + 1, sizeof *t->at);
+    t->at[t->n++] = c;
+}
+
 void text_copy(struct text *t, const struct place_char *at, size_t n)
 {
     t->at = xgrow(t->at, &t->cap, n + 1, sizeof *t->at);

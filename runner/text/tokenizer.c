@@ -192,7 +192,7 @@ struct run {
     struct text original, work;
     struct words words;
     struct tokens out;
-    struct err trouble; /* the first of a pre-tokeniser */
+    struct err trouble; /* the first of a normaliser or pre-tokeniser */
 };
 
 static void emit_added(struct run *r, const struct text *text, const struct match *m)
@@ -242,7 +242,7 @@ static void each_original(void *user, const struct match *m)
     }
     text_copy(&r->work, r->original.at + m->begin, m->end - m->begin);
     if (r->t->normalizer.apply)
-        r->t->normalizer.apply(r->t->normalizer.config, &r->work);
+        r->t->normalizer.apply(r->t->normalizer.config, &r->work, &r->trouble);
     added_tokens_split(&r->t->added, 1, r->work.at, r->work.n, each_normalized, r);
 }
 
@@ -256,7 +256,7 @@ static int run_sequence(struct run *r, const char *text, size_t len, struct err 
     text_release(&r->work);
     free(r->words.at);
     return rc >= 0 && r->trouble.code
-               ? err_set(err, r->trouble.code, "pre_tokenizer: %s", r->trouble.msg)
+               ? err_set(err, r->trouble.code, "text: %s", r->trouble.msg)
                : rc;
 }
 
@@ -367,21 +367,25 @@ void encoding_release(struct encoding *e)
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n,
                      bool skip_special, struct buf *out, struct err *err)
 {
-    size_t index = 0, from = out->len;
-    for (size_t i = 0; i < n; i++) {
+    struct strings tokens = {0};
+    int rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
         const char *token = tokenizer_token(t, ids[i]);
         if (!token)
-            return err_set(err, ERR_PARSE, "id %" PRId32 " is not in the vocabulary",
-                           ids[i]);
-        if (skip_special && t->vocab.special[ids[i]])
-            continue;
-        if (t->decoder.append)
-            t->decoder.append(t->decoder.config, token, index, out);
-        else
-            buf_printf(out, "%s%s", index ? " " : "", token);
-        index++;
+            rc = err_set(err, ERR_PARSE, "id %" PRId32 " is not in the vocabulary",
+                         ids[i]);
+        else if (!skip_special || !t->vocab.special[ids[i]])
+            buf_str_add(strings_add(&tokens), token);
     }
-    if (t->decoder.finish)
-        t->decoder.finish(out, from);
-    return 0;
+    struct err trouble = ERR_INIT;
+    if (!rc && t->decoder.decode)
+        t->decoder.decode(t->decoder.config, &tokens, &trouble);
+    if (!rc && trouble.code)
+        rc = err_set(err, trouble.code, "text of ids: %s", trouble.msg);
+    for (size_t i = 0; i < tokens.n && !rc; i++) {
+        buf_str_add(out, i && !t->decoder.decode ? " " : "");
+        buf_add(out, buf_str(&tokens.at[i]), tokens.at[i].len);
+    }
+    strings_release(&tokens);
+    return rc;
 }

@@ -117,6 +117,62 @@ static void test_byte_level(void **state)
     check_golden("llama3-like", 72);
 }
 
+static void test_sentencepiece(void **state)
+{
+    (void)state;
+    check_golden("llama2-like", 91);
+    check_golden("llama2-metaspace-like", 91);
+    check_golden("gemma-like", 91);
+}
+
+/* parts.jsonl: a tokenizer, then what is changed in it, a text, and what that gives. */
+static void check_change(const json_t *base, const json_t *row, size_t line)
+{
+    json_t *whole = json_copy((json_t *)base);
+    assert_int_equal(json_object_update(whole, json_object_get(row, "change")), 0);
+    char *text = json_dumps(whole, 0);
+    const json_t *in = json_object_get(row, "text");
+    const json_t *places = json_object_get(row, "offsets");
+    struct tokenizer *t = NULL;
+    struct encoding e = {0};
+    struct err err = ERR_INIT;
+    if (tokenizer_parse(text, strlen(text), "t", &t, &err) < 0 ||
+        tokenizer_encode(t, json_string_value(in), json_string_length(in), NULL, 0, 0,
+                         false, &e, &err) < 0)
+        fail_msg("line %zu: %s", line, err.msg);
+    same_ints(json_object_get(row, "ids"), e.ids, e.n, "ids", line);
+    for (size_t i = 0; i < e.n; i++)
+        same_ints(json_array_get(places, i), e.offsets[i], 2, "offsets", line);
+    check_decoding(t, row, line);
+    encoding_release(&e);
+    tokenizer_free(t);
+    free(text);
+    json_decref(whole);
+}
+
+static void test_parts(void **state)
+{
+    (void)state;
+    const char *path = "tests/golden/tokenizers/parts.jsonl";
+    struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+    json_t *base = NULL;
+    size_t line = 0;
+    assert_int_equal(fs_read(path, 1 << 20, &text, &err), 0);
+    for (char *s = text.data, *end; (end = strchr(s, '\n')); s = end + 1) {
+        json_t *row = json_parse_line(s, (size_t)(end - s), path, ++line, &err);
+        assert_non_null(row);
+        if (base)
+            check_change(base, row, line);
+        else
+            base = json_incref(row);
+        json_decref(row);
+    }
+    assert_int_equal(line, 25);
+    json_decref(base);
+    buf_release(&text);
+}
+
 /* ---- small ones made here ---------------------------------------------------------- */
 
 #define MODEL                                                                            \
@@ -263,6 +319,14 @@ static void test_refusals(void **state)
          "post_processor: kind 'Odd'"},
         {"{" MODEL ",\"decoder\":{\"type\":\"Odd\"}}", "decoder: kind 'Odd'"},
         {"{" MODEL ",\"decoder\":{}}", "decoder: no 'type'"},
+        {"{" MODEL ",\"decoder\":{\"type\":\"Strip\",\"content\":\"ab\"}}",
+         "decoder: Strip: 'content' must be one character"},
+        {"{" MODEL ",\"decoder\":{\"type\":\"Replace\"}}", "decoder: Replace: 'pattern'"},
+        {"{" MODEL
+         ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"prepend_scheme\":\"x\"}}",
+         "prepend_scheme must be"},
+        {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"__\"}}",
+         "'replacement' must be one character"},
         {"{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"e\"}]}",
          "added token 'e' has id 1, the vocabulary 3"},
         {"{" MODEL ",\"added_tokens\":[{\"id\":1,\"content\":\"new\"}]}", "share id 1"},
@@ -330,7 +394,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_minilm),     cmocka_unit_test(test_cased),
-        cmocka_unit_test(test_byte_level), cmocka_unit_test(test_added_tokens),
+        cmocka_unit_test(test_byte_level), cmocka_unit_test(test_sentencepiece),
+        cmocka_unit_test(test_parts),      cmocka_unit_test(test_added_tokens),
         cmocka_unit_test(test_places),     cmocka_unit_test(test_truncation),
         cmocka_unit_test(test_refusals),   cmocka_unit_test(test_load),
     };
