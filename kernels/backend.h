@@ -29,7 +29,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 4
+#define BACKEND_ABI 5
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -70,12 +70,14 @@ enum target_loss {
 /* Constants of one node, fixed when the graph is recorded (the optimiser's change with
  * each step). */
 struct op_attr {
-    float scale;     /* linear*, attention */
-    float eps;       /* layernorm, adamw */
+    float scale;     /* linear*, attention, rope_table */
+    float eps;       /* layernorm, rmsnorm, adamw */
     float p;         /* dropout, attention */
     float smoothing; /* cross_entropy: label smoothing, 0 is off */
     uint32_t site;   /* dropout stream of this node */
     int heads, causal;
+    int kv_heads; /* attention: heads of keys and values; 0: as many */
+    int inverse;  /* rope: by minus the angle */
     enum act act;
     enum target_loss loss;
     enum dtype compute; /* linear* of plain weights: DT_F32, or DT_BF16 to round both
@@ -150,6 +152,12 @@ const char *backend_name(size_t i);
 /* Asks `supports`; an error (exit code 78: trial and backend do not go together) names backend, op and reason. */
 int backend_takes(const struct backend *b, enum op op, const struct op_args *shapes,
                   struct err *err);
+
+/* Heads of queries that share one head of keys and values. */
+static inline int op_attr_group(const struct op_attr *attr)
+{
+    return attr->kv_heads ? attr->heads / attr->kv_heads : 1;
+}
 
 /* Calls the op on the backend's device. */
 static inline void backend_call(const struct backend *b, enum op op, struct op_args *args)

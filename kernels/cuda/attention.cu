@@ -10,6 +10,7 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
     SHARED(float, weights, ATTENTION_WARPS *WARP);
     const int t = blockIdx.x * ATTENTION_WARPS + threadIdx.y, head = blockIdx.y;
     const int lane = threadIdx.x, column = head * at.dim;
+    const int kv_column = head / at.group * at.dim;
     float *weight = weights + threadIdx.y * WARP;
     if (t >= at.q.rows)
         return;
@@ -22,7 +23,7 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
         const int j = begin + lane, count = min(WARP, keys - begin);
         float score = -INFINITY;
         if (j < keys)
-            score = at.scale * dot(q, key_row(at, s, j, column), at.dim);
+            score = at.scale * dot(q, key_row(at, s, j, kv_column), at.dim);
         const float new_max = fmaxf(max, warp_max(score));
         const float p = expf(score - new_max), shrink = expf(max - new_max);
         total = total * shrink + p; /* of this lane */
@@ -33,7 +34,7 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
             const int c = i * WARP + lane;
             float part = 0;
             for (int k = 0; c < at.dim && k < count; k++)
-                part += weight[k] * value_row(at, s, begin + k, column)[c];
+                part += weight[k] * value_row(at, s, begin + k, kv_column)[c];
             sum[i] = sum[i] * shrink + part;
         }
         __syncwarp(ALL_LANES); /* `weight` is written again */

@@ -17,6 +17,7 @@ enum { HEAD_DIM_MAX = 512, ATTENTION_WARPS = 4 };
 struct attention {
     struct tensor q, k, v, pk, pv, seq;
     int dim, prefix, causal, dropout;
+    int group; /* heads of queries that share one of keys and values */
     float scale;
     struct mask_stream mask;
 };
@@ -102,6 +103,7 @@ static inline struct attention attention_open(const struct op_args *args, int q,
     at.dim = in[q].cols / args->attr.heads;
     at.prefix = at.pk.data ? at.pk.rows : 0;
     at.causal = args->attr.causal;
+    at.group = op_attr_group(&args->attr);
     at.dropout = args->attr.p > 0;
     at.scale = args->attr.scale;
     at.mask = mask_stream(args);

@@ -45,6 +45,7 @@ __global__ static void query_gradient(KERNEL_ARGS,
     SHARED(float, weights, ATTENTION_WARPS *WARP);
     const int t = blockIdx.x * ATTENTION_WARPS + threadIdx.y, head = blockIdx.y;
     const int lane = threadIdx.x, column = head * at.dim;
+    const int kv_column = head / at.group * at.dim;
     float *weight = weights + threadIdx.y * WARP;
     if (t >= at.q.rows)
         return;
@@ -57,8 +58,8 @@ __global__ static void query_gradient(KERNEL_ARGS,
         const int j = begin + lane, count = min(WARP, keys - begin);
         weight[lane] = 0;
         if (j < keys)
-            weight[lane] = pair_of(a, at, t, head, j, key_row(at, s, j, column),
-                                   value_row(at, s, j, column), d_sum)
+            weight[lane] = pair_of(a, at, t, head, j, key_row(at, s, j, kv_column),
+                                   value_row(at, s, j, kv_column), d_sum)
                                .dscore;
         __syncwarp(ALL_LANES);
         for (int i = 0; i < COLUMNS; i++) {
@@ -66,7 +67,7 @@ __global__ static void query_gradient(KERNEL_ARGS,
             float part = 0; /* of these keys: one chain of additions over all was off by
                                5e-6 at 65,600 keys */
             for (int k = 0; c < at.dim && k < count; k++)
-                part += weight[k] * key_row(at, s, begin + k, column)[c];
+                part += weight[k] * key_row(at, s, begin + k, kv_column)[c];
             dq[i] += part;
         }
         __syncwarp(ALL_LANES);
@@ -76,7 +77,7 @@ __global__ static void query_gradient(KERNEL_ARGS,
             put(a, 0, row(a.out[0], t) + column + i * WARP + lane, at.scale * dq[i]);
 }
 
-/* Warp (x, y): key x, head y. Keys are all own tokens, or (of_prefix) the prefix rows,
+/* Warp (x, y): key x, head y of keys, for all heads that it serves. Keys are all own tokens, or (of_prefix) the prefix rows,
  * which every token of every sequence sees. */
 template <int COLUMNS>
 __global__ static void key_gradient(KERNEL_ARGS,
@@ -85,8 +86,9 @@ __global__ static void key_gradient(KERNEL_ARGS,
 {
     SHARED(float, scores, ATTENTION_WARPS *WARP);
     SHARED(float, probabilities, ATTENTION_WARPS *WARP);
-    const int x = blockIdx.x * ATTENTION_WARPS + threadIdx.y, head = blockIdx.y;
-    const int lane = threadIdx.x, column = head * at.dim, heads = gridDim.y;
+    const int x = blockIdx.x * ATTENTION_WARPS + threadIdx.y;
+    const int lane = threadIdx.x, heads = gridDim.y * at.group;
+    const int kv_column = blockIdx.y * at.dim;
     float *dscore = scores + threadIdx.y * WARP, *p = probabilities + threadIdx.y * WARP;
     if (x >= (of_prefix ? at.prefix : at.k.rows))
         return;
@@ -95,29 +97,32 @@ __global__ static void key_gradient(KERNEL_ARGS,
         s = sequence_of(at, x);
     const int j = of_prefix ? x : at.prefix + x - s.first;
     const int first = at.causal && !of_prefix ? x : s.first, end = s.first + s.tokens;
-    const float *key = key_row(at, s, j, column), *value = value_row(at, s, j, column);
+    const float *key = key_row(at, s, j, kv_column),
+                *value = value_row(at, s, j, kv_column);
     float dk[COLUMNS] = {}, dv[COLUMNS] = {};
 
-    for (int begin = first; begin < end; begin += WARP) {
-        const int t = begin + lane, count = min(WARP, end - begin);
-        struct pair pair = {0, 0};
-        if (t < end)
-            pair = pair_of(a, at, t, head, j, key, value, d_sums[t * heads + head]);
-        dscore[lane] = pair.dscore;
-        p[lane] = pair.masked_p;
-        __syncwarp(ALL_LANES);
-        for (int i = 0; i < COLUMNS; i++) {
-            const int c = i * WARP + lane;
-            for (int k = 0; c < at.dim && k < count; k++) {
-                dk[i] += dscore[k] * row(at.q, begin + k)[column + c];
-                dv[i] += p[k] * row(a.in[D_O], begin + k)[column + c];
+    for (int g = 0; g < at.group; g++)
+        for (int begin = first; begin < end; begin += WARP) {
+            const int head = blockIdx.y * at.group + g, column = head * at.dim;
+            const int t = begin + lane, count = min(WARP, end - begin);
+            struct pair pair = {0, 0};
+            if (t < end)
+                pair = pair_of(a, at, t, head, j, key, value, d_sums[t * heads + head]);
+            dscore[lane] = pair.dscore;
+            p[lane] = pair.masked_p;
+            __syncwarp(ALL_LANES);
+            for (int i = 0; i < COLUMNS; i++) {
+                const int c = i * WARP + lane;
+                for (int k = 0; c < at.dim && k < count; k++) {
+                    dk[i] += dscore[k] * row(at.q, begin + k)[column + c];
+                    dv[i] += p[k] * row(a.in[D_O], begin + k)[column + c];
+                }
             }
+            __syncwarp(ALL_LANES);
         }
-        __syncwarp(ALL_LANES);
-    }
     const int k_out = of_prefix ? 3 : 1, v_out = of_prefix ? 4 : 2;
     for (int i = 0; i < COLUMNS; i++) {
-        const int c = column + i * WARP + lane;
+        const int c = kv_column + i * WARP + lane;
         if (i * WARP + lane >= at.dim)
             continue;
         if (a.out[k_out].data)
@@ -144,9 +149,9 @@ void cuda_attention_bwd(const struct op_args *args)
         LAUNCH_FOR_DIM(at.dim, query_gradient, grid_of(at.q.rows, heads), *args, at,
                        d_sums);
     if (out[1].data || out[2].data)
-        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.k.rows, heads), *args, at, d_sums,
-                       0);
+        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.k.rows, heads / at.group), *args,
+                       at, d_sums, 0);
     if (at.prefix > 0 && (out[3].data || out[4].data))
-        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.prefix, heads), *args, at, d_sums,
-                       1);
+        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.prefix, heads / at.group), *args,
+                       at, d_sums, 1);
 }

@@ -1,4 +1,4 @@
-/* kernels/cuda/elementwise.cu - activations, dropout, sums, factors, copies. */
+/* kernels/cuda/elementwise.cu - activations (gated too), dropout, sums, factors, copies. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/philox.cuh"
 #include "kernels/cuda/reduce.cuh"
@@ -80,6 +80,36 @@ void cuda_act(const struct op_args *args)
 void cuda_act_bwd(const struct op_args *args)
 {
     LAUNCH(act_bwd, element_blocks(&args->out[0]), THREADS, *args);
+}
+
+__global__ static void gated_act(KERNEL_ARGS)
+{
+    for_elements(a.out[0], [&](unsigned r, unsigned c) {
+        put(a, 0, row(a.out[0], r) + c,
+            act_value(a.attr.act, row(a.in[0], r)[c]) * row(a.in[1], r)[c]);
+    });
+}
+
+__global__ static void gated_act_bwd(KERNEL_ARGS)
+{
+    for_elements(a.in[0], [&](unsigned r, unsigned c) {
+        const float dy = row(a.in[0], r)[c], gate = row(a.in[1], r)[c];
+        if (a.out[0].data)
+            put(a, 0, row(a.out[0], r) + c,
+                dy * row(a.in[2], r)[c] * act_slope(a.attr.act, gate));
+        if (a.out[1].data)
+            put(a, 1, row(a.out[1], r) + c, dy * act_value(a.attr.act, gate));
+    });
+}
+
+void cuda_gated_act(const struct op_args *args)
+{
+    LAUNCH(gated_act, element_blocks(&args->out[0]), THREADS, *args);
+}
+
+void cuda_gated_act_bwd(const struct op_args *args)
+{
+    LAUNCH(gated_act_bwd, element_blocks(&args->in[0]), THREADS, *args);
 }
 
 /* ----------------------------------------------------------------------- dropout */

@@ -8,7 +8,7 @@ __global__ static void embed(KERNEL_ARGS)
     for_elements(a.out[0], [&](unsigned t, unsigned c) {
         const int32_t id = index_at(a.in[0], t);
         const float word = (id < 0 ? row(a.in[6], -1 - id) : row(a.in[3], id))[c];
-        const float pos = row(a.in[4], index_at(a.in[1], t))[c];
+        const float pos = a.in[4].data ? row(a.in[4], index_at(a.in[1], t))[c] : 0;
         const float type = a.in[5].data ? row(a.in[5], index_at(a.in[2], t))[c] : 0;
         put(a, 0, row(a.out[0], t) + c, word + pos + type);
     });

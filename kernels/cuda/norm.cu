@@ -1,6 +1,8 @@
-/* kernels/cuda/norm.cu - layer normalisation (Ba et al. 2016), one warp per row.
+/* kernels/cuda/norm.cu - layer normalisation (Ba et al. 2016) and RMSNorm (Zhang and
+ * Sennrich 2019), one warp per row.
  *
- * With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - mean(g) - h mean(g h)). */
+ * With h = (x - mean) rstd and g = dy gamma:  dx = rstd (g - mean(g) - h mean(g h)).
+ * RMSNorm is without the mean:  h = x rstd,  dx = rstd (g - h mean(g h)). */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/reduce.cuh"
 
@@ -85,4 +87,61 @@ void cuda_layernorm_bwd(const struct op_args *args)
         LAUNCH(layernorm_dgamma, columns, COLUMN_BLOCK, *args);
     if (args->out[2].data)
         LAUNCH(layernorm_dbeta, columns, COLUMN_BLOCK, *args);
+}
+
+__global__ static void rmsnorm(KERNEL_ARGS)
+{
+    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    const int d = a.in[0].cols, lane = threadIdx.x;
+    if (t >= a.in[0].rows)
+        return;
+    const float *x = row(a.in[0], t), *gamma = (const float *)a.in[1].data;
+    float squares = 0;
+    for (int c = lane; c < d; c += WARP)
+        squares += x[c] * x[c];
+    const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
+    for (int c = lane; c < d; c += WARP)
+        put(a, 0, row(a.out[0], t) + c, x[c] * rstd * gamma[c]);
+    if (lane == 0 && a.out[1].data)
+        row(a.out[1], t)[0] = rstd;
+}
+
+void cuda_rmsnorm(const struct op_args *args)
+{
+    LAUNCH(rmsnorm, blocks_of(args->in[0].rows, WARPS), ROW_BLOCK, *args);
+}
+
+__global__ static void rmsnorm_dx(KERNEL_ARGS)
+{
+    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
+    const int d = a.in[1].cols, lane = threadIdx.x;
+    if (t >= a.in[1].rows)
+        return;
+    const float *dy = row(a.in[0], t), *x = row(a.in[1], t);
+    const float *gamma = (const float *)a.in[2].data, rstd = row(a.in[3], t)[0];
+    float sum_gh = 0;
+    for (int c = lane; c < d; c += WARP)
+        sum_gh += dy[c] * gamma[c] * x[c] * rstd;
+    const float mean_gh = warp_sum(sum_gh) / d;
+    for (int c = lane; c < d; c += WARP)
+        put(a, 0, row(a.out[0], t) + c,
+            rstd * (dy[c] * gamma[c] - x[c] * rstd * mean_gh));
+}
+
+__global__ static void rmsnorm_dgamma(KERNEL_ARGS)
+{
+    const int c = column_of_warp();
+    const float sum = column_sum(a.in[0].rows, a.in[0].cols, [&](int r, int k) {
+        return row(a.in[0], r)[k] * row(a.in[1], r)[k] * row(a.in[3], r)[0];
+    });
+    if (threadIdx.x == 0 && c < a.in[0].cols)
+        put(a, 1, row(a.out[1], 0) + c, sum);
+}
+
+void cuda_rmsnorm_bwd(const struct op_args *args)
+{
+    if (args->out[0].data)
+        LAUNCH(rmsnorm_dx, blocks_of(args->in[0].rows, WARPS), ROW_BLOCK, *args);
+    if (args->out[1].data)
+        LAUNCH(rmsnorm_dgamma, blocks_of(args->in[0].cols, WARP), COLUMN_BLOCK, *args);
 }

@@ -20,6 +20,7 @@ struct head {
     int64_t first;           /* the sequence's first row */
     int tokens, prefix, dim; /* own tokens, virtual keys before them, columns per head */
     int index, column;       /* which head, its first column */
+    int kv_column;           /* of the head of keys and values that serves it */
 };
 
 static struct head head_of(const struct op_args *args, const struct tensor *q,
@@ -41,6 +42,7 @@ static struct head head_of(const struct op_args *args, const struct tensor *q,
         .dim = dim,
         .index = index,
         .column = index * dim,
+        .kv_column = index / op_attr_group(&args->attr) * dim,
     };
 }
 
@@ -52,12 +54,14 @@ static float *token(const struct head *h, const struct tensor *t, int i)
 
 static const float *key(const struct head *h, int j)
 {
-    return j < h->prefix ? ref_row(h->pk, j) + h->column : token(h, h->k, j - h->prefix);
+    return (j < h->prefix ? ref_row(h->pk, j) : ref_row(h->k, h->first + j - h->prefix)) +
+           h->kv_column;
 }
 
 static const float *value(const struct head *h, int j)
 {
-    return j < h->prefix ? ref_row(h->pv, j) + h->column : token(h, h->v, j - h->prefix);
+    return (j < h->prefix ? ref_row(h->pv, j) : ref_row(h->v, h->first + j - h->prefix)) +
+           h->kv_column;
 }
 
 /* Keys 0 .. visible - 1 are seen by query i. */
@@ -163,47 +167,62 @@ static void add_key_gradient(const struct head *h, int j, double *dk, double *dv
     }
 }
 
-static void own_gradients(const struct head *h)
+/* Of own token i as a key, from all heads that its head of keys serves. */
+static void own_key_gradient(const struct op_args *args, int n, int kv, int i)
 {
-    const struct op_args *args = h->args;
-    for (int i = 0; args->out[0].data && i < h->tokens; i++)
-        query_gradient(h, i);
-    for (int i = 0; (args->out[1].data || args->out[2].data) && i < h->tokens; i++) {
-        double dk[HEAD_DIM_MAX] = {0}, dv[HEAD_DIM_MAX] = {0};
-        add_key_gradient(h, h->prefix + i, dk, dv);
-        if (args->out[1].data)
-            put_head(args, 1, token(h, &args->out[1], i), dk, h->dim);
-        if (args->out[2].data)
-            put_head(args, 2, token(h, &args->out[2], i), dv, h->dim);
+    const int group = op_attr_group(&args->attr);
+    double dk[HEAD_DIM_MAX] = {0}, dv[HEAD_DIM_MAX] = {0};
+    struct head h;
+    for (int a = kv * group; a < (kv + 1) * group; a++) {
+        h = head_of(args, &args->in[1], &args->in[6], &args->in[7], n, a);
+        add_key_gradient(&h, h.prefix + i, dk, dv);
     }
+    if (args->out[1].data)
+        put_head(args, 1, ref_row(&args->out[1], h.first + i) + h.kv_column, dk, h.dim);
+    if (args->out[2].data)
+        put_head(args, 2, ref_row(&args->out[2], h.first + i) + h.kv_column, dv, h.dim);
 }
 
 /* Every sequence sees the prefix, so its gradient is a sum over all of them. */
-static void prefix_gradient(const struct op_args *args, int a, int j)
+static void prefix_gradient(const struct op_args *args, int kv, int j)
 {
     const struct tensor *seq = &args->in[6], *dpk = &args->out[3], *dpv = &args->out[4];
+    const int group = op_attr_group(&args->attr);
     double dk[HEAD_DIM_MAX] = {0}, dv[HEAD_DIM_MAX] = {0};
     int dim = args->in[1].cols / args->attr.heads;
-    for (int n = 0; n + 1 < seq->rows; n++) {
-        struct head h = head_of(args, &args->in[1], seq, &args->in[7], n, a);
-        add_key_gradient(&h, j, dk, dv);
-    }
+    for (int n = 0; n + 1 < seq->rows; n++)
+        for (int a = kv * group; a < (kv + 1) * group; a++) {
+            struct head h = head_of(args, &args->in[1], seq, &args->in[7], n, a);
+            add_key_gradient(&h, j, dk, dv);
+        }
     if (dpk->data)
-        put_head(args, 3, ref_row(dpk, j) + a * dim, dk, dim);
+        put_head(args, 3, ref_row(dpk, j) + kv * dim, dk, dim);
     if (dpv->data)
-        put_head(args, 4, ref_row(dpv, j) + a * dim, dv, dim);
+        put_head(args, 4, ref_row(dpv, j) + kv * dim, dv, dim);
+}
+
+static void query_gradients(const struct op_args *args, int n)
+{
+    for (int a = 0; a < args->attr.heads; a++) {
+        struct head h = head_of(args, &args->in[1], &args->in[6], &args->in[7], n, a);
+        for (int i = 0; i < h.tokens; i++)
+            query_gradient(&h, i);
+    }
 }
 
 void ref_attention_bwd(const struct op_args *args)
 {
-    const struct tensor *seq = &args->in[6], *prefix = &args->in[7];
-    for (int a = 0; a < args->attr.heads; a++) {
-        for (int n = 0; n + 1 < seq->rows; n++) {
-            struct head h = head_of(args, &args->in[1], seq, prefix, n, a);
-            own_gradients(&h);
-        }
-        if (prefix->data && (args->out[3].data || args->out[4].data))
-            for (int j = 0; j < prefix->rows; j++)
-                prefix_gradient(args, a, j);
+    const struct tensor *seq = &args->in[6], *prefix = &args->in[7], *out = args->out;
+    const int heads = args->attr.heads / op_attr_group(&args->attr); /* of keys */
+    for (int n = 0; n + 1 < seq->rows; n++) {
+        const int tokens = ref_index(seq, n + 1) - ref_index(seq, n);
+        if (out[0].data)
+            query_gradients(args, n);
+        for (int kv = 0; (out[1].data || out[2].data) && kv < heads; kv++)
+            for (int i = 0; i < tokens; i++)
+                own_key_gradient(args, n, kv, i);
     }
+    for (int kv = 0; prefix->data && (out[3].data || out[4].data) && kv < heads; kv++)
+        for (int j = 0; j < prefix->rows; j++)
+            prefix_gradient(args, kv, j);
 }

@@ -1,4 +1,4 @@
-/* kernels/ref/elementwise.c - activations, dropout, scale, add, copy, zero. */
+/* kernels/ref/elementwise.c - activations (gated too), dropout, scale, add, copy, zero. */
 #include "kernels/ref/ref.h"
 #include "kernels/dropout.h"
 #include <math.h>
@@ -80,6 +80,31 @@ void ref_act_bwd(const struct op_args *args)
         for (int c = 0; c < dx->cols; c++)
             ref_put(args, 0, ref_row(dx, r) + c,
                     ref_row(dy, r)[c] * acts[args->attr.act].slope(ref_row(x, r)[c]));
+}
+
+void ref_gated_act(const struct op_args *args)
+{
+    const struct tensor *gate = &args->in[0], *up = &args->in[1], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c,
+                    acts[args->attr.act].value(ref_row(gate, r)[c]) * ref_row(up, r)[c]);
+}
+
+void ref_gated_act_bwd(const struct op_args *args)
+{
+    const struct tensor *in = args->in, *out = args->out;
+    for (int64_t r = 0; r < in[0].rows; r++)
+        for (int c = 0; c < in[0].cols; c++) {
+            const double dy = ref_row(&in[0], r)[c], gate = ref_row(&in[1], r)[c],
+                         up = ref_row(&in[2], r)[c];
+            if (out[0].data)
+                ref_put(args, 0, ref_row(&out[0], r) + c,
+                        dy * up * acts[args->attr.act].slope(gate));
+            if (out[1].data)
+                ref_put(args, 1, ref_row(&out[1], r) + c,
+                        dy * acts[args->attr.act].value(gate));
+        }
 }
 
 void ref_dropout(const struct op_args *args)

@@ -32,7 +32,7 @@ void ref_embed(const struct op_args *args)
         const float *pos = lookup(&in[4], &in[1], t);
         const float *type = lookup(&in[5], &in[2], t);
         for (int c = 0; c < y->cols; c++) {
-            double sum = (double)word[c] + pos[c] + (type ? type[c] : 0);
+            double sum = (double)word[c] + (pos ? pos[c] : 0) + (type ? type[c] : 0);
             ref_put(args, 0, ref_row(y, t) + c, sum);
         }
     }

@@ -145,6 +145,12 @@ static void back_layernorm(struct backward *b, const struct g_node *n, int dy)
     emit(b, OP_layernorm_bwd, in, 4, n->in, 3, 0, n->attr);
 }
 
+static void back_rmsnorm(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, seen(b, n->in[0]), n->in[1], seen(b, n->out[1])};
+    emit(b, OP_rmsnorm_bwd, in, 4, n->in, 2, 0, n->attr);
+}
+
 static void back_linear(struct backward *b, const struct g_node *n, int dy)
 {
     const int dx[] = {dy, n->in[1]}, dw[] = {dy, seen(b, n->in[0])};
@@ -159,6 +165,21 @@ static void back_act(struct backward *b, const struct g_node *n, int dy)
 {
     const int in[] = {dy, seen(b, n->in[0])};
     emit(b, OP_act_bwd, in, 2, n->in, 1, 0, n->attr);
+}
+
+static void back_gated_act(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, seen(b, n->in[0]), seen(b, n->in[1])};
+    emit(b, OP_gated_act_bwd, in, 3, n->in, 2, 0, n->attr);
+}
+
+/* The other way round; positions have no gradient. */
+static void back_rope(struct backward *b, const struct g_node *n, int dy)
+{
+    const int in[] = {dy, seen(b, n->in[1])};
+    struct op_attr attr = n->attr;
+    attr.inverse = !attr.inverse;
+    emit(b, OP_rope, in, 2, n->in, 1, 0, attr);
 }
 
 /* The mask comes again from the same counter (attr.site), it is not kept. */
@@ -225,6 +246,8 @@ static rule *const rules[OP_COUNT] = {
     [OP_dropout] = back_dropout,     [OP_add] = back_add,
     [OP_attention] = back_attention, [OP_gather] = back_gather,
     [OP_colscale] = back_colscale,   [OP_scale] = back_scale,
+    [OP_rmsnorm] = back_rmsnorm,     [OP_rope] = back_rope,
+    [OP_gated_act] = back_gated_act,
 };
 
 /* Appends the forward nodes of a segment again; later rules read their outputs. */

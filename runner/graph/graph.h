@@ -142,9 +142,10 @@ int g_state(struct graph *g, int state);
 void g_store(struct graph *g, int state, int x); /* state = x */
 int g_slice(struct graph *g, int t, int32_t column, int32_t cols);
 int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed ones */
-/* type, prompt (rows that negative ids name): -1 for none */
+/* position, type, prompt (rows that negative ids name): -1 for none */
 int g_embed(struct graph *g, int word, int position, int type, int prompt);
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
+int g_rmsnorm(struct graph *g, int x, int gamma, float eps);
 /* bias: -1 for none */
 int g_linear(struct graph *g, int x, int weight, int bias, float scale);
 /* y += scale * x W^T */
@@ -155,12 +156,23 @@ int g_scale(struct graph *g, int x, float scale); /* scale == 1: x itself */
 int g_add(struct graph *g, int a, int b);
 /* x * scale + bias per column; bias: -1 for none */
 int g_colscale(struct graph *g, int x, int scale, int bias);
+/* f(gate) * up */
+int g_gated_act(struct graph *g, int gate, int up, enum act act);
+/* Rotary embeddings: what all tokens' positions rotate by, times `factor`, from a row of
+ * inverse frequencies; and the rotation of each head in x's columns. */
+int g_rope_table(struct graph *g, int frequencies, float factor);
+int g_rope(struct graph *g, int x, int table, int heads);
 /* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
  * rows. */
 int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale);
-/* prefix_k, prefix_v: fixed rows, or -1; p: dropout of probabilities, in training. */
+struct attention_kind {
+    int heads, kv_heads; /* of queries; of keys and values, 0: as many */
+    bool causal;
+    float scale, p; /* of scores; dropout of probabilities, in training */
+};
+/* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
-                int heads, float scale, float p);
+                const struct attention_kind *kind);
 int g_gather(struct graph *g, int x, int index);
 int g_pick(struct graph *g, int x); /* the rows with labels */
 

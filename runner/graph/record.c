@@ -203,6 +203,18 @@ int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
     return y;
 }
 
+/* Its second output, 1 / rms per row, is for the backward pass. */
+int g_rmsnorm(struct graph *g, int x, int gamma, float eps)
+{
+    const int in[] = {x, gamma};
+    const struct g_tensor s = g->tensors[x];
+    int y = graph_like(g, x);
+    int stats = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
+    emit(g, OP_rmsnorm, in, 2, y, (struct op_attr){.eps = eps});
+    g->nodes[g->node_count - 1].out[1] = stats;
+    return y;
+}
+
 /* The format that a parameter's products are computed in. */
 static enum dtype compute_of(const struct graph *g, int weight)
 {
@@ -233,6 +245,28 @@ void g_linear_onto(struct graph *g, int y, int x, int weight, float scale)
 int g_act(struct graph *g, int x, enum act act)
 {
     return emit(g, OP_act, &x, 1, graph_like(g, x), (struct op_attr){.act = act});
+}
+
+int g_gated_act(struct graph *g, int gate, int up, enum act act)
+{
+    const int in[] = {gate, up};
+    return emit(g, OP_gated_act, in, 2, graph_like(g, gate),
+                (struct op_attr){.act = act});
+}
+
+int g_rope_table(struct graph *g, int frequencies, float factor)
+{
+    const int in[] = {g->slots[SLOT_positions], frequencies};
+    int y = graph_new_tensor(g, DT_F32, ROWS_TOKENS, 0, 2 * g->tensors[frequencies].cols);
+    return emit(g, OP_rope_table, in, 2, y, (struct op_attr){.scale = factor});
+}
+
+int g_rope(struct graph *g, int x, int table, int heads)
+{
+    const int in[] = {x, table};
+    assert(g->tensors[x].cols % heads == 0);
+    assert(g->tensors[x].cols / heads >= g->tensors[table].cols);
+    return emit(g, OP_rope, in, 2, graph_like(g, x), (struct op_attr){.heads = heads});
 }
 
 int g_dropout(struct graph *g, int x, float p)
@@ -278,18 +312,21 @@ int g_dora_norm(struct graph *g, int w2, int weight, int a, int b, float scale)
 }
 
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
-                int heads, float scale, float p)
+                const struct attention_kind *kind)
 {
     const int in[] = {q, k, v, g->slots[SLOT_seq], prefix_k, prefix_v};
     const struct g_tensor s = g->tensors[q];
+    const float p = g->mode == GRAPH_TRAIN ? kind->p : 0;
     int o = graph_like(g, q);
     /* (T, heads): with it the backward pass makes the probabilities again. */
-    int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, heads);
-    if (g->mode != GRAPH_TRAIN)
-        p = 0;
+    int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, kind->heads);
     emit(g, OP_attention, in, 6, o,
-         (struct op_attr){
-             .scale = scale, .p = p, .heads = heads, .site = p > 0 ? g->sites++ : 0});
+         (struct op_attr){.scale = kind->scale,
+                          .p = p,
+                          .heads = kind->heads,
+                          .kv_heads = kind->kv_heads,
+                          .causal = kind->causal,
+                          .site = p > 0 ? g->sites++ : 0});
     g->nodes[g->node_count - 1].out[1] = lse;
     return o;
 }

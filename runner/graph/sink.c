@@ -20,8 +20,9 @@ enum { NOBODY = -1, ALL_ROWS = -2 }; /* else the tensor of the index */
 
 /* Bit k: input k is read row by row. */
 static const unsigned row_inputs[OP_COUNT] = {
-    [OP_layernorm] = 1, [OP_linear] = 1, [OP_act] = 1,      [OP_dropout] = 1,
-    [OP_scale] = 1,     [OP_add] = 3,    [OP_colscale] = 1,
+    [OP_layernorm] = 1, [OP_rmsnorm] = 1,   [OP_linear] = 1,
+    [OP_act] = 1,       [OP_gated_act] = 3, [OP_dropout] = 1,
+    [OP_scale] = 1,     [OP_add] = 3,       [OP_colscale] = 1,
 };
 
 struct sink {

@@ -294,9 +294,10 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
     int pk = -1, pv = -1;
     if (net->method->prefix)
         net->method->prefix(net, g, layer, &pk, &pv);
-    return g_attention(g, q, k, v, pk, pv, net->shape.heads,
-                       1.0f / sqrtf((float)net->shape.head_dim),
-                       net->shape.attention_dropout);
+    const struct attention_kind kind = {.heads = net->shape.heads,
+                                        .scale = 1.0f / sqrtf((float)net->shape.head_dim),
+                                        .p = net->shape.attention_dropout};
+    return g_attention(g, q, k, v, pk, pv, &kind);
 }
 
 /* --- what trains --- */

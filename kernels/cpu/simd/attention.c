@@ -69,11 +69,11 @@ static void forward(const struct op_args *args, int sequence, int index, float *
     struct scratch s;
     carve(&s, base, h.keys, h.dim);
     const struct rows none = {0};
-    const struct rows pk = h.prefix ? rows_at(&in[4], 0, h.column) : none;
-    const struct rows pv = h.prefix ? rows_at(&in[5], 0, h.column) : none;
-    const struct rows k = gathered(rows_at(&in[1], h.first, h.column), h.tokens, pk,
+    const struct rows pk = h.prefix ? rows_at(&in[4], 0, h.kv_column) : none;
+    const struct rows pv = h.prefix ? rows_at(&in[5], 0, h.kv_column) : none;
+    const struct rows k = gathered(rows_at(&in[1], h.first, h.kv_column), h.tokens, pk,
                                    h.prefix, h.dim, s.k_copy);
-    const struct rows v = gathered(rows_at(&in[2], h.first, h.column), h.tokens, pv,
+    const struct rows v = gathered(rows_at(&in[2], h.first, h.kv_column), h.tokens, pv,
                                    h.prefix, h.dim, s.v_copy);
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
@@ -99,8 +99,8 @@ static void fetch_head(const struct op_args *args, int sequence, int index)
     const struct tensor *in = args->in;
     const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
     for (int i = 0; i < 3; i++)
-        fetch_rows(&in[i], &h);
-    fetch_rows(&args->out[0], &h);
+        fetch_rows(&in[i], &h, i == 0 ? h.column : h.kv_column);
+    fetch_rows(&args->out[0], &h, h.column);
 }
 
 struct job {

@@ -24,7 +24,8 @@ struct rows {
 struct head {
     int64_t first; /* its first token's row */
     int tokens, prefix, keys, dim;
-    int column; /* of the head's first feature */
+    int column;    /* of the head's first feature */
+    int kv_column; /* the same in keys and values, whose heads may be fewer */
     int index;
 };
 
@@ -46,6 +47,7 @@ INLINE struct head head_at(const struct op_args *args, const struct tensor *q,
     h.tokens = (int)(index_of(seq, sequence + 1) - h.first);
     h.keys = h.prefix + h.tokens;
     h.column = index * h.dim;
+    h.kv_column = index / op_attr_group(&args->attr) * h.dim;
     return h;
 }
 
@@ -138,9 +140,9 @@ INLINE void mix_keys(const float *block, int keys, int count, struct rows right,
 
 /* Asks for a head's part of its rows. A head is a few lines of each row, rows are far
  * apart: left alone, every line would be waited for. */
-INLINE void fetch_rows(const struct tensor *t, const struct head *h)
+INLINE void fetch_rows(const struct tensor *t, const struct head *h, int column)
 {
-    const struct rows r = rows_at(t, h->first, h->column);
+    const struct rows r = rows_at(t, h->first, column);
     for (int i = 0; i < h->tokens; i++)
         for (int c = 0; c < h->dim; c += 16)
             __builtin_prefetch(r.p + i * r.step + c, 0, 2);

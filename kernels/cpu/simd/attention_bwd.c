@@ -3,9 +3,9 @@
  * Probabilities come again from scores and the saved log-sum-exp (Dao et al. 2022). With
  * M the mask over 1 - p and D = rowsum(dO O):
  *   dV = (P M)^T dO,  dS = P (M (dO V^T) - D),  dQ = scale dS K,  dK = scale dS^T Q.
- * A thread owns one head of one sequence and adds to its rows of dk and dv block by block
- * of queries. The gradients of prefix keys are sums over sequences: where they are asked
- * for, a thread takes one head of all sequences, in order. */
+ * A thread owns one head of keys of one sequence and adds to its rows of dk and dv, head
+ * by head of those that it serves, block by block of queries. The gradients of prefix keys are sums over sequences: where they are asked
+ * for, a thread takes one head of keys of all sequences, in order. */
 #include "kernels/cpu/simd/attention.h"
 
 enum { IN_DO, IN_Q, IN_K, IN_V, IN_O, IN_LSE, IN_SEQ, IN_PK, IN_PV };
@@ -108,10 +108,10 @@ static void key_gradient(const struct op_args *args, const struct head *h,
 {
     if (h->prefix && args->out[prefix].data)
         mix_queries(block, 0, h->prefix, count, right, h->dim,
-                    rows_at(&args->out[prefix], 0, h->column));
+                    rows_at(&args->out[prefix], 0, h->kv_column));
     if (args->out[own].data)
         mix_queries(block, h->prefix, keys, count, right, h->dim,
-                    rows_at(&args->out[own], h->first, h->column));
+                    rows_at(&args->out[own], h->first, h->kv_column));
 }
 
 static void clear(const struct op_args *args, int output, int64_t first, int rows,
@@ -131,18 +131,20 @@ static void backward(const struct op_args *args, int sequence, int index, float 
     const struct rows none = {0};
     struct scratch s;
     carve(&s, base, h.keys, h.tokens, h.dim);
-    const struct rows pk = h.prefix ? rows_at(&in[IN_PK], 0, h.column) : none;
-    const struct rows pv = h.prefix ? rows_at(&in[IN_PV], 0, h.column) : none;
-    const struct rows k = gathered(rows_at(&in[IN_K], h.first, h.column), h.tokens, pk,
+    const struct rows pk = h.prefix ? rows_at(&in[IN_PK], 0, h.kv_column) : none;
+    const struct rows pv = h.prefix ? rows_at(&in[IN_PV], 0, h.kv_column) : none;
+    const struct rows k = gathered(rows_at(&in[IN_K], h.first, h.kv_column), h.tokens, pk,
                                    h.prefix, h.dim, s.k_copy);
-    const struct rows v = gathered(rows_at(&in[IN_V], h.first, h.column), h.tokens, pv,
+    const struct rows v = gathered(rows_at(&in[IN_V], h.first, h.kv_column), h.tokens, pv,
                                    h.prefix, h.dim, s.v_copy);
     const struct rows q_rows = gathered(rows_at(&in[IN_Q], h.first, h.column), h.tokens,
                                         none, 0, h.dim, s.q_copy);
     const struct rows do_rows = gathered(rows_at(&in[IN_DO], h.first, h.column), h.tokens,
                                          none, 0, h.dim, s.do_copy);
-    clear(args, OUT_DK, h.first, h.tokens, h.column, h.dim);
-    clear(args, OUT_DV, h.first, h.tokens, h.column, h.dim);
+    if (index % op_attr_group(&args->attr) == 0) { /* the first that it serves */
+        clear(args, OUT_DK, h.first, h.tokens, h.kv_column, h.dim);
+        clear(args, OUT_DV, h.first, h.tokens, h.kv_column, h.dim);
+    }
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
         const int count = min_int(NR, h.tokens - q);
@@ -175,36 +177,45 @@ static void fetch_head(const struct op_args *args, int sequence, int index)
     const struct head h =
         head_at(args, &in[IN_Q], &in[IN_SEQ], &in[IN_PK], sequence, index);
     for (int i = IN_DO; i <= IN_O; i++)
-        fetch_rows(&in[i], &h);
+        fetch_rows(&in[i], &h, i == IN_K || i == IN_V ? h.kv_column : h.column);
     for (int i = OUT_DQ; i <= OUT_DV; i++)
         if (args->out[i].data)
-            fetch_rows(&args->out[i], &h);
+            fetch_rows(&args->out[i], &h, i == OUT_DQ ? h.column : h.kv_column);
 }
 
 struct job {
     const struct op_args *args;
     size_t thread_floats;
-    int sequences, in_order; /* in_order: an item is a head, through all sequences */
+    int sequences, in_order; /* in_order: an item is a head of keys, all sequences */
 };
+
+/* All heads that share head `kv` of keys. */
+static void backward_group(const struct op_args *args, int sequence, int kv, float *base)
+{
+    const int group = op_attr_group(&args->attr);
+    for (int index = kv * group; index < (kv + 1) * group; index++)
+        backward(args, sequence, index, base);
+}
 
 static void heads(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct job *job = ctx;
     const struct op_args *args = job->args;
-    const int n = args->attr.heads, dim = args->in[IN_Q].cols / n;
+    const int group = op_attr_group(&args->attr), n = args->attr.heads / group;
+    const int dim = args->in[IN_Q].cols / args->attr.heads;
     float *scratch = (float *)args->workspace + thread * job->thread_floats;
     for (size_t i = begin; i < end; i++) {
         if (!job->in_order) {
             if (i + 1 < end)
-                fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n));
-            backward(args, (int)(i / n), (int)(i % n), scratch);
+                fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n) * group);
+            backward_group(args, (int)(i / n), (int)(i % n), scratch);
             continue;
         }
         const int prefix = args->in[IN_PK].rows, column = (int)i * dim;
         clear(args, OUT_DPK, 0, prefix, column, dim);
         clear(args, OUT_DPV, 0, prefix, column, dim);
         for (int sequence = 0; sequence < job->sequences; sequence++)
-            backward(args, sequence, (int)i, scratch);
+            backward_group(args, sequence, (int)i, scratch);
     }
 }
 
@@ -232,7 +243,8 @@ void V(attention_bwd)(const struct op_args *args)
         .in_order =
             args->in[IN_PK].data && (args->out[OUT_DPK].data || args->out[OUT_DPV].data),
     };
-    const size_t items = (size_t)args->attr.heads * (job.in_order ? 1 : job.sequences);
+    const size_t items = (size_t)(args->attr.heads / op_attr_group(&args->attr)) *
+                         (job.in_order ? 1 : job.sequences);
     if (items)
         par_heads(heads, &job, items, (size_t)q->rows * q->cols * 20 / items);
 }

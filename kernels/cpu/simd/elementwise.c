@@ -1,4 +1,4 @@
-/* kernels/cpu/simd/elementwise.c - act, dropout, scale, add, copy, zero. Work is divided
+/* kernels/cpu/simd/elementwise.c - act, gated_act, dropout, scale, add, copy, zero. Work is divided
  * by rows. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/philox.h"
@@ -79,6 +79,10 @@ ROWS(act_bwd_gelu, va *gelu_slope(vb))
 ROWS(act_bwd_relu, va *relu_slope(vb))
 ROWS(act_bwd_tanh, va *tanh_slope(vb))
 ROWS(act_bwd_swish, va *swish_slope(vb))
+ROWS(gated_gelu, gelu(va) * vb)
+ROWS(gated_relu, relu(va) * vb)
+ROWS(gated_tanh, vf_tanh(va) * vb)
+ROWS(gated_swish, swish(va) * vb)
 ROWS(scale_rows, va * args->attr.scale)
 ROWS(add_rows, va + vb)
 ROWS(copy_rows, va)
@@ -91,6 +95,47 @@ static const pool_fn act_fns[ACT_COUNT] = {
 
 static const pool_fn act_bwd_fns[ACT_COUNT] = {
 #define X(name) act_bwd_##name,
+    ACTS(X)
+#undef X
+};
+
+static const pool_fn gated_fns[ACT_COUNT] = {
+#define X(name) gated_##name,
+    ACTS(X)
+#undef X
+};
+
+/* Both gradients of a row; the expressions are of gate. */
+#define GATED_BWD(name, value, slope)                                                    \
+    static void gated_bwd_##name(void *ctx, size_t begin, size_t end, int thread)        \
+    {                                                                                    \
+        const struct op_args *args = ctx;                                                \
+        const int cols = args->in[0].cols;                                               \
+        (void)thread;                                                                    \
+        for (size_t r = begin; r < end; r++) {                                           \
+            const float *dys = row_of(&args->in[0], r),                                  \
+                        *gates = row_of(&args->in[1], r);                                \
+            const float *ups = row_of(&args->in[2], r);                                  \
+            for (int c = 0; c < cols; c += W) {                                          \
+                const int n = left(cols, c);                                             \
+                vf dy = vf_get(dys + c, n), gate = vf_get(gates + c, n);                 \
+                if (args->out[0].data)                                                   \
+                    vf_put(row_of(&args->out[0], r) + c,                                 \
+                           dy * vf_get(ups + c, n) * slope(gate), n, adds(args, 0));     \
+                if (args->out[1].data)                                                   \
+                    vf_put(row_of(&args->out[1], r) + c, dy * value(gate), n,            \
+                           adds(args, 1));                                               \
+            }                                                                            \
+        }                                                                                \
+    }
+
+GATED_BWD(gelu, gelu, gelu_slope)
+GATED_BWD(relu, relu, relu_slope)
+GATED_BWD(tanh, vf_tanh, tanh_slope)
+GATED_BWD(swish, swish, swish_slope)
+
+static const pool_fn gated_bwd_fns[ACT_COUNT] = {
+#define X(name) gated_bwd_##name,
     ACTS(X)
 #undef X
 };
@@ -108,6 +153,17 @@ void V(act)(const struct op_args *args)
 void V(act_bwd)(const struct op_args *args)
 {
     by_rows(act_bwd_fns[args->attr.act], args, 3);
+}
+
+void V(gated_act)(const struct op_args *args)
+{
+    by_rows(gated_fns[args->attr.act], args, 3);
+}
+
+void V(gated_act_bwd)(const struct op_args *args)
+{
+    par(gated_bwd_fns[args->attr.act], args, args->in[0].rows,
+        (size_t)args->in[0].cols * 5);
 }
 
 void V(add)(const struct op_args *args)

@@ -1,4 +1,4 @@
-/* kernels/cpu/simd/index.c - embeddings and picking rows.
+/* kernels/cpu/simd/index.c - embeddings, rotary ones too, and picking rows.
  *
  * Scattering backward passes are divided by columns: each thread adds all rows in order
  * to its own columns, so equal indices meet in row order whatever the number of
@@ -33,13 +33,17 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread)
     for (size_t r = begin; r < end; r++) {
         const int32_t id = index_of(&in[0], r);
         const float *word = id < 0 ? row_of(&in[6], -1 - id) : row_of(&in[3], id);
-        const float *pos = row_of(&in[4], index_of(&in[1], r)), *type = NULL;
+        const float *pos = NULL, *type = NULL;
+        if (in[4].data)
+            pos = row_of(&in[4], index_of(&in[1], r));
         if (in[5].data)
             type = row_of(&in[5], index_of(&in[2], r));
         float *row = row_of(y, r);
         for (int c = 0; c < y->cols; c += W) {
             const int n = left(y->cols, c);
-            vf v = vf_load_n(word + c, n) + vf_load_n(pos + c, n);
+            vf v = vf_load_n(word + c, n);
+            if (pos)
+                v += vf_load_n(pos + c, n);
             if (type)
                 v += vf_load_n(type + c, n);
             vf_put(row + c, v, n, adds(args, 0));
@@ -110,4 +114,66 @@ static void gather_rows(void *ctx, size_t begin, size_t end, int thread)
 void V(gather)(const struct op_args *args)
 {
     par(gather_rows, args, args->out[0].rows, args->out[0].cols);
+}
+
+/* --- rotary embeddings (Su et al. 2021), halves rotated: sines and cosines are made once
+ * per token for all heads and layers --- */
+
+static void table_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const float *f = args->in[1].data, scale = args->attr.scale;
+    const int n = args->in[1].cols, add = adds(args, 0);
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float position = (float)index_of(&args->in[0], r);
+        float *row = row_of(&args->out[0], r);
+        for (int i = 0; i < n; i++) {
+            const float c = scale * cosf(position * f[i]),
+                        s = scale * sinf(position * f[i]);
+            row[i] = add ? row[i] + c : c;
+            row[n + i] = add ? row[n + i] + s : s;
+        }
+    }
+}
+
+void V(rope_table)(const struct op_args *args)
+{
+    par(table_rows, args, args->out[0].rows, (size_t)args->out[0].cols * 16);
+}
+
+INLINE void rotate(const float *table, int half, float sign, const float *x, float *y,
+                   int add)
+{
+    for (int c = 0; c < half; c += W) {
+        const int n = left(half, c);
+        vf a = vf_get(x + c, n), b = vf_get(x + half + c, n);
+        vf cosine = vf_get(table + c, n), sine = vf_get(table + half + c, n) * sign;
+        vf_put(y + c, vf_fma(a, cosine, -(b * sine)), n, add);
+        vf_put(y + half + c, vf_fma(b, cosine, a * sine), n, add);
+    }
+}
+
+static void rope_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const int heads = args->attr.heads, width = args->in[0].cols / heads;
+    const int half = args->in[1].cols / 2, add = adds(args, 0);
+    const float sign = args->attr.inverse ? -1 : 1;
+    (void)thread;
+    for (size_t r = begin; r < end; r++)
+        for (int h = 0; h < heads; h++) {
+            const float *x = row_of(&args->in[0], r) + h * width;
+            float *y = row_of(&args->out[0], r) + h * width;
+            rotate(row_of(&args->in[1], r), half, sign, x, y, add);
+            for (int c = 2 * half; c < width; c += W) {
+                const int n = left(width, c);
+                vf_put(y + c, vf_get(x + c, n), n, add);
+            }
+        }
+}
+
+void V(rope)(const struct op_args *args)
+{
+    par(rope_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2);
 }

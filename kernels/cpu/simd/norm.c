@@ -1,4 +1,5 @@
-/* kernels/cpu/simd/norm.c - layer normalisation (Ba et al. 2016) and sums over rows.
+/* kernels/cpu/simd/norm.c - layer normalisation (Ba et al. 2016), RMSNorm (Zhang and
+ * Sennrich 2019), which is without the mean, and sums over rows.
  *
  * Rows are independent. Sums over rows (dgamma, dbeta, colsum) are divided by columns and
  * run in row order, in blocks of ROW_BLOCK whose sums are added up: less rounding than
@@ -160,4 +161,103 @@ void V(colsum)(const struct op_args *args)
 {
     const struct tensor *dy = &args->in[0];
     par(colsum_columns, args, ceil_div(dy->cols, W), (size_t)dy->rows * W);
+}
+
+/* --- RMSNorm --- */
+
+static float mean_square(const float *x, int cols)
+{
+    vf a = {0}, b = {0};
+    int i = 0;
+    for (; i + 2 * W <= cols; i += 2 * W) {
+        vf u = vf_load(x + i), v = vf_load(x + i + W);
+        a = vf_fma(u, u, a);
+        b = vf_fma(v, v, b);
+    }
+    for (; i < cols; i += W) {
+        vf u = vf_get(x + i, left(cols, i));
+        a = vf_fma(u, u, a);
+    }
+    return vf_sum(a + b) / (float)cols;
+}
+
+static void rms_forward_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const float *gamma = args->in[1].data;
+    const int cols = args->in[0].cols, add = adds(args, 0);
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *x = row_of(&args->in[0], r);
+        float *y = row_of(&args->out[0], r);
+        const float rstd = 1 / sqrtf(mean_square(x, cols) + args->attr.eps);
+        for (int c = 0; c < cols; c += W) {
+            const int n = left(cols, c);
+            vf_put(y + c, vf_get(x + c, n) * rstd * vf_get(gamma + c, n), n, add);
+        }
+        if (args->out[1].data)
+            row_of(&args->out[1], r)[0] = rstd;
+    }
+}
+
+void V(rmsnorm)(const struct op_args *args)
+{
+    par(rms_forward_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2);
+}
+
+/* With g = dy gamma and h = x rstd: dx = rstd (g - h mean(g h)). */
+static void rms_backward_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const float *gamma = args->in[2].data;
+    const int cols = args->in[0].cols, add = adds(args, 0);
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *dy = row_of(&args->in[0], r), *x = row_of(&args->in[1], r);
+        const float rstd = row_of(&args->in[3], r)[0];
+        float *dx = row_of(&args->out[0], r);
+        vf sum = {0};
+        for (int c = 0; c < cols; c += W) {
+            const int n = left(cols, c);
+            vf g = vf_get(dy + c, n) * vf_get(gamma + c, n);
+            sum = vf_fma(g, vf_get(x + c, n) * rstd, sum);
+        }
+        const float mean = vf_sum(sum) / (float)cols;
+        for (int c = 0; c < cols; c += W) {
+            const int n = left(cols, c);
+            vf g = vf_get(dy + c, n) * vf_get(gamma + c, n);
+            vf h = vf_get(x + c, n) * rstd;
+            vf_put(dx + c, vf_fma(h, vf_splat(-mean), g) * rstd, n, add);
+        }
+    }
+}
+
+/* Item j is columns [j W, j W + W). */
+static void rms_weight_columns(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const struct tensor *dy = &args->in[0], *x = &args->in[1], *stats = &args->in[3];
+    (void)thread;
+    for (size_t j = begin; j < end; j++) {
+        const int c = (int)j * W, n = left(dy->cols, c);
+        vf gamma = {0};
+        for (int block = 0; block < dy->rows; block += ROW_BLOCK) {
+            const int stop = min_int(dy->rows, block + ROW_BLOCK);
+            vf g = {0};
+            for (int r = block; r < stop; r++)
+                g = vf_fma(vf_get(row_of(dy, r) + c, n),
+                           vf_get(row_of(x, r) + c, n) * row_of(stats, r)[0], g);
+            gamma += g;
+        }
+        vf_put((float *)args->out[1].data + c, gamma, n, adds(args, 1));
+    }
+}
+
+void V(rmsnorm_bwd)(const struct op_args *args)
+{
+    const struct tensor *dy = &args->in[0];
+    if (args->out[0].data)
+        par(rms_backward_rows, args, dy->rows, (size_t)dy->cols * 4);
+    if (args->out[1].data)
+        par(rms_weight_columns, args, ceil_div(dy->cols, W), (size_t)dy->rows * W * 2);
 }

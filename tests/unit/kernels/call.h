@@ -55,6 +55,10 @@ static inline int case_size(const struct op_case *c, char letter)
         return c->P;
     case 'H':
         return c->H;
+    case 'E':
+        return 2 * c->D;
+    case 'K':
+        return c->KV ? c->D / c->H * c->KV : c->D;
     case 'B':
         return (c->T * c->D + 255) / 256;
     default:
@@ -147,6 +151,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .smoothing = c->smoothing,
                  .site = 7,
                  .heads = c->H,
+                 .kv_heads = c->KV,
                  .causal = c->causal,
                  .act = c->act,
                  .loss = c->loss,
@@ -256,6 +261,8 @@ static inline void call_new(struct call *call, const struct op_case *c)
         .compute = c->bf16 ? DT_BF16 : DT_F32,
     };
     call->args.attr.compute = call->spec.compute;
+    if (c->op == OP_rmsnorm_bwd)
+        call_add_forward(call, OP_rmsnorm, norm_in, norm_out);
     if (c->op == OP_layernorm_bwd)
         call_add_forward(call, OP_layernorm, norm_in, norm_out);
     if (c->op == OP_attention_bwd)

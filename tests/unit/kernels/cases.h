@@ -6,7 +6,8 @@
 #include "kernels/backend.h"
 
 /* Shapes of an op's tensors, three letters each: rows, columns, content.
- * Sizes: T D O N P H of the case, S = N + 1, 1, 2; B blocks of 256 elements.
+ * Sizes: T D O N P H of the case, S = N + 1, 1, 2; B blocks of 256 elements, E twice D, K
+ * columns of all heads of keys.
  * Content:
  *   n  normal numbers             g  around one              p  positive
  *   w  a weight (prepared on demand)
@@ -21,12 +22,18 @@ static const struct {
     [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"}, {"ODn", "ODn", "ODn", "PDn"}},
     [OP_layernorm] = {{"TDn", "1Dg", "1Dn"}, {"TDn", "T2n"}},
     [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"}, {"TDn", "1Dn", "1Dn"}},
+    [OP_rmsnorm] = {{"TDn", "1Dg"}, {"TDn", "T1n"}},
+    [OP_rmsnorm_bwd] = {{"TDn", "TDn", "1Dg", "T1t"}, {"TDn", "1Dn"}},
+    [OP_rope_table] = {{"T1i", "1Dp"}, {"TEn"}},
+    [OP_rope] = {{"TDn", "TOn"}, {"TDn"}},
     [OP_linear] = {{"TDn", "ODw", "1On"}, {"TOn"}},
     [OP_linear_dx] = {{"TOn", "ODw"}, {"TDn"}},
     [OP_linear_dw] = {{"TOn", "TDn"}, {"ODn"}},
     [OP_colsum] = {{"TDn"}, {"1Dn"}},
     [OP_act] = {{"TDn"}, {"TDn"}},
     [OP_act_bwd] = {{"TDn", "TDn"}, {"TDn"}},
+    [OP_gated_act] = {{"TDn", "TDn"}, {"TDn"}},
+    [OP_gated_act_bwd] = {{"TDn", "TDn", "TDn"}, {"TDn", "TDn"}},
     [OP_dropout] = {{"TDn"}, {"TDn"}},
     [OP_scale] = {{"TDn"}, {"TDn"}},
     [OP_add] = {{"TDn", "TDn"}, {"TDn"}},
@@ -34,9 +41,9 @@ static const struct {
     [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"}, {"TDn", "1Dn"}},
     [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"}, {"1On"}},
     [OP_copy] = {{"TDn"}, {"TDn"}},
-    [OP_attention] = {{"TDn", "TDn", "TDn", "S1s", "PDn", "PDn"}, {"TDn", "THn"}},
-    [OP_attention_bwd] = {{"TDn", "TDn", "TDn", "TDn", "TDo", "THe", "S1s", "PDn", "PDn"},
-                          {"TDn", "TDn", "TDn", "PDn", "PDn"}},
+    [OP_attention] = {{"TDn", "TKn", "TKn", "S1s", "PKn", "PKn"}, {"TDn", "THn"}},
+    [OP_attention_bwd] = {{"TDn", "TDn", "TKn", "TKn", "TDo", "THe", "S1s", "PKn", "PKn"},
+                          {"TDn", "TKn", "TKn", "PKn", "PKn"}},
     [OP_gather] = {{"TDn", "N1r"}, {"NDn"}},
     [OP_gather_bwd] = {{"NDn", "N1r"}, {"TDn"}},
     [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"}, {"N1n"}},
@@ -57,6 +64,7 @@ struct op_case {
     int T, D;    /* tokens, features */
     int O;       /* outputs, rows of a table, or what the op has besides */
     int N, P, H; /* sequences, prefix rows, heads */
+    int KV;      /* heads of keys; 0: as many */
     int pad;     /* extra columns of every matrix; views then start at column 1 */
     unsigned absent_in, absent_out, accumulate; /* bit i: tensor i */
     float p, smoothing;
@@ -75,6 +83,7 @@ static const struct op_case cases[] = {
     {OP_embed, .T = 9, .D = 7, .O = 5, .P = 3},
     {OP_embed, .T = 40, .D = 67, .O = 5, .P = 4, .pad = 1, .accumulate = 1,
      .absent_in = 040},
+    {OP_embed, .T = 9, .D = 35, .O = 3, .absent_in = 060, .pad = 1},
     {OP_embed_bwd, .T = 12, .D = 7, .O = 4, .P = 3},
     {OP_embed_bwd, .T = 40, .D = 67, .O = 4, .P = 3, .pad = 3, .accumulate = 9},
     {OP_embed_bwd, .T = 12, .D = 64, .O = 5, .P = 4, .absent_out = 7},
@@ -95,6 +104,26 @@ static const struct op_case cases[] = {
     {OP_layernorm_bwd, .T = 19, .D = 64, .absent_out = 1},
     {OP_layernorm_bwd, .T = 19, .D = 64, .absent_out = 6},
     {OP_layernorm_bwd, .T = 19, .D = 64, .absent_out = 5},
+
+    {OP_rmsnorm, .T = 3, .D = 5},
+    {OP_rmsnorm, .T = 1, .D = 1},
+    {OP_rmsnorm, .T = 17, .D = 384, .spread = 100},
+    {OP_rmsnorm, .T = 6, .D = 37, .pad = 3, .accumulate = 1},
+    {OP_rmsnorm, .T = 6, .D = 64, .absent_out = 2},
+    {OP_rmsnorm_bwd, .T = 3, .D = 5},
+    {OP_rmsnorm_bwd, .T = 130, .D = 384},
+    {OP_rmsnorm_bwd, .T = 6, .D = 37, .pad = 3, .accumulate = 3},
+    {OP_rmsnorm_bwd, .T = 6, .D = 33, .pad = 1, .accumulate = 2},
+    {OP_rmsnorm_bwd, .T = 19, .D = 64, .absent_out = 1},
+    {OP_rmsnorm_bwd, .T = 19, .D = 64, .absent_out = 2},
+
+    {OP_rope_table, .T = 9, .D = 4, .O = 7},
+    {OP_rope_table, .T = 40, .D = 33, .O = 500, .pad = 1},
+    {OP_rope_table, .T = 9, .D = 32, .O = 50, .accumulate = 1},
+    {OP_rope, .T = 5, .D = 12, .O = 4, .H = 2},
+    {OP_rope, .T = 5, .D = 12, .O = 6, .H = 2},
+    {OP_rope, .T = 33, .D = 128, .O = 64, .H = 2},
+    {OP_rope, .T = 7, .D = 192, .O = 20, .H = 3, .pad = 3, .accumulate = 1},
 
     {OP_linear, .T = 1, .D = 1, .O = 1},
     {OP_linear, .T = 5, .D = 7, .O = 3, .absent_in = 4},
@@ -171,6 +200,18 @@ static const struct op_case cases[] = {
     {OP_act_bwd, .T = 5, .D = 37, .act = ACT_gelu, .pad = 3, .accumulate = 1},
     {OP_act_bwd, .T = 5, .D = 67, .act = ACT_relu},
     {OP_act_bwd, .T = 5, .D = 67, .act = ACT_tanh},
+    {OP_gated_act, .T = 5, .D = 7, .act = ACT_swish},
+    {OP_gated_act, .T = 5, .D = 67, .act = ACT_swish, .spread = 30},
+    {OP_gated_act, .T = 40, .D = 130, .act = ACT_swish, .pad = 3, .accumulate = 1},
+    {OP_gated_act, .T = 5, .D = 67, .act = ACT_gelu},
+    {OP_gated_act, .T = 5, .D = 67, .act = ACT_relu},
+    {OP_gated_act, .T = 5, .D = 67, .act = ACT_tanh},
+    {OP_gated_act_bwd, .T = 5, .D = 7, .act = ACT_swish},
+    {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_swish, .spread = 30},
+    {OP_gated_act_bwd, .T = 40, .D = 130, .act = ACT_swish, .pad = 3, .accumulate = 3},
+    {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_gelu, .accumulate = 2},
+    {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_relu, .absent_out = 1},
+    {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_tanh, .absent_out = 2},
     {OP_dropout, .T = 5, .D = 7, .p = 0.5f},
     {OP_dropout, .T = 40, .D = 130, .p = 0.1f, .pad = 3, .accumulate = 1},
     {OP_dropout, .T = 4, .D = 33, .p = 0},
@@ -211,6 +252,15 @@ static const struct op_case cases[] = {
     {OP_attention, .T = 40, .D = 128, .N = 2, .H = 1, .spread = 4},
     {OP_attention, .T = 300, .D = 40, .N = 1, .H = 1, .P = 2},
     {OP_attention, .T = 2, .D = 4, .N = 1, .H = 2, .P = 65600, .p = 0.5f, .spread = 4},
+    {OP_attention, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1},
+    {OP_attention, .T = 40, .D = 192, .N = 3, .H = 3, .KV = 1, .causal = 1, .pad = 1,
+     .p = 0.1f},
+    {OP_attention_bwd, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1},
+    {OP_attention_bwd, .T = 40, .D = 192, .N = 3, .H = 3, .KV = 1, .causal = 1, .pad = 1,
+     .p = 0.1f},
+    {OP_attention_bwd, .T = 40, .D = 128, .N = 3, .H = 4, .KV = 2, .P = 3,
+     .accumulate = 037},
+    {OP_attention_bwd, .T = 40, .D = 128, .N = 3, .H = 8, .KV = 2, .accumulate = 6},
     {OP_attention_bwd, .T = 5, .D = 6, .N = 1, .H = 2},
     {OP_attention_bwd, .T = 1, .D = 1, .N = 1, .H = 1},
     {OP_attention_bwd, .T = 37, .D = 24, .N = 4, .H = 3, .pad = 3, .accumulate = 7},

@@ -162,7 +162,8 @@ static void outputs_are_independent(void **state)
     (void)state;
     for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
         const struct op_case *c = &cases[k];
-        int required = c->op == OP_layernorm || c->op == OP_attention;
+        int required =
+            c->op == OP_layernorm || c->op == OP_rmsnorm || c->op == OP_attention;
         int n_out = op_info[c->op].n_out;
         if (n_out < 2 || c->absent_out || updates_outputs(c->op))
             continue;

@@ -16,6 +16,9 @@ static const struct gradient {
 } gradients[] = {
     {OP_embed, OP_embed_bwd, "y012", "3456"},
     {OP_layernorm, OP_layernorm_bwd, "y01b", "012"},
+    {OP_rmsnorm, OP_rmsnorm_bwd, "y01b", "01"},
+    {OP_rope, OP_rope, "y1", "0"},
+    {OP_gated_act, OP_gated_act_bwd, "y01", "01"},
     {OP_linear, OP_linear_dx, "y1", "0"},
     {OP_linear, OP_linear_dw, "y0", "1"},
     {OP_linear, OP_colsum, "y", "2"},
@@ -128,12 +131,13 @@ static void check_row(const struct gradient *g, const struct op_case *c)
     struct outcome forward, backward;
     bc.op = g->backward;
     call_new(&f, c);
-    if (c->op == OP_act)
+    if (c->op == OP_act || c->op == OP_gated_act)
         avoid_corner(&f);
     struct host_tensor dy = host_tensor_new(c, shapes[c->op].out[0], 55);
     call_run(&f, ref, 0, &forward);
     b.args = f.args;
     b.args.accumulate = 0;
+    b.args.attr.inverse = !f.args.attr.inverse; /* rope */
     for (int i = 0; g->in[i]; i++)
         b.in[i] = backward_input(&f, &forward, &dy, g->in[i]);
     for (int i = 0; g->of[i]; i++)
@@ -212,6 +216,41 @@ static void known_acts(void **state)
         ref->ops[OP_act](&a);
         assert_true(fabs(y - rows[i].y) < 1e-7);
     }
+}
+
+static void known_rmsnorm(void **state)
+{
+    (void)state; /* mean square 12.5 */
+    float x[2] = {3, 4}, gamma[2] = {1, 2}, y[2], rstd;
+    struct op_args a = {.in = {matrix(x, 1, 2), matrix(gamma, 1, 2)},
+                        .out = {matrix(y, 1, 2), matrix(&rstd, 1, 1)}};
+    ref->ops[OP_rmsnorm](&a);
+    assert_true(fabs(rstd - 1 / sqrt(12.5)) < 1e-7);
+    assert_true(fabs(y[0] - 3 / sqrt(12.5)) < 1e-6 && fabs(y[1] - 8 / sqrt(12.5)) < 1e-6);
+}
+
+/* A quarter turn, a half turn, and a column that passes; back again. */
+static void known_rope(void **state)
+{
+    (void)state;
+    int32_t position[1] = {1};
+    float f[2] = {(float)M_PI_2, (float)M_PI}, table[4], x[5] = {1, 2, 3, 4, 5}, y[5];
+    struct op_args t = {.in = {indices(position, 1), matrix(f, 1, 2)},
+                        .out = {matrix(table, 1, 4)},
+                        .attr.scale = 2};
+    ref->ops[OP_rope_table](&t);
+    struct op_args a = {.in = {matrix(x, 1, 5), matrix(table, 1, 4)},
+                        .out = {matrix(y, 1, 5)},
+                        .attr.heads = 1};
+    ref->ops[OP_rope](&a);
+    const float want[5] = {-6, -4, 2, -8, 5};
+    for (int i = 0; i < 5; i++)
+        assert_float_equal(y[i], want[i], 1e-5);
+    a.in[0].data = y;
+    a.attr.inverse = 1;
+    ref->ops[OP_rope](&a);
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(y[i], 4 * x[i], 1e-5);
 }
 
 static void known_layernorm(void **state)
@@ -426,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_acts),
         cmocka_unit_test(known_layernorm),
+        cmocka_unit_test(known_rmsnorm),
+        cmocka_unit_test(known_rope),
         cmocka_unit_test(known_attention),
         cmocka_unit_test(known_attention_columns),
         cmocka_unit_test(known_cross_entropy),

@@ -1,0 +1,65 @@
+/* tests/unit/runner/graph_decoder.c - the graph of a decoder's layer: its gradients, with
+ * and without checkpointing, on ref and cpu. */
+#include "tests/unit/runner/graph_bench.h"
+
+/* RMSNorm, rotary embeddings, four heads of queries on two of keys, gated activation. */
+static void record_decoder(struct bench *t, bool checkpointing)
+{
+    static const struct graph_loss loss = {.class_weights = -1};
+    static const struct attention_kind kind = {
+        .heads = 4, .kv_heads = 2, .causal = true, .scale = 0.7f};
+    static const int32_t positions[TOKENS] = {0, 1, 2, 3, 0, 1};
+    add(t, "table", VOCABULARY, D, true);
+    add(t, "frequencies", 1, 1, false);
+    add(t, "gamma", 1, D, true);
+    add(t, "q", D, D, true);
+    add(t, "k", D / 2, D, true);
+    add(t, "v", D / 2, D, false)->linear = true;
+    add(t, "gate", WIDE, D, true);
+    add(t, "up", WIDE, D, true);
+    add(t, "down", D, WIDE, false)->linear = true;
+    record(t, GRAPH_TRAIN);
+    struct graph *g = &t->graph;
+    int x = g_embed(g, g_table(g, "table"), -1, -1, -1);
+    const int rope = g_rope_table(g, g_param(g, "frequencies"), 0.9f);
+    graph_segment(g, true);
+    int h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f);
+    const int q = g_rope(g, g_linear(g, h, g_param(g, "q"), -1, 1), rope, 4);
+    const int k = g_rope(g, g_linear(g, h, g_param(g, "k"), -1, 1), rope, 2);
+    const int v = g_linear(g, h, g_param(g, "v"), -1, 1);
+    x = g_add(g, g_attention(g, q, k, v, -1, -1, &kind), x);
+    h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f);
+    h = g_gated_act(g, g_linear(g, h, g_param(g, "gate"), -1, 1),
+                    g_linear(g, h, g_param(g, "up"), -1, 1), ACT_swish);
+    x = g_add(g, g_linear(g, h, g_param(g, "down"), -1, 1), x);
+    graph_segment(g, false);
+    x = g_rmsnorm(g, g_pick(g, x), g_param(g, "gamma"), 1e-5f);
+    graph_finish(g, g_linear(g, x, g_param(g, "table"), -1, 1), checkpointing, &loss);
+    place_params(t);
+    place_graph(t);
+    put(t, SLOT_positions, positions, TOKENS);
+}
+
+static void test_decoder(void **state)
+{
+    (void)state;
+    static const int32_t last[SEQUENCES] = {3, 5};
+    for (size_t k = 0; k < ARRAY_LEN(backends); k++)
+        for (int checkpointing = 0; checkpointing < 2; checkpointing++) {
+            struct bench t;
+            open_bench(&t, backends[k]);
+            record_decoder(&t, checkpointing);
+            put(&t, SLOT_picked, last, SEQUENCES);
+            check_gradients(&t);
+            assert_int_equal(count_ops(&t.graph, OP_rope_table), 1);
+            close_bench(&t);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_decoder),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
