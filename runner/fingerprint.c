@@ -6,6 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/hub/hf_model.h"
+#include "runner/session.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,4 +111,23 @@ int fingerprint_trial(const json_t *resolved, const char *base_dir, json_t **out
         *out = NULL;
     }
     return rc;
+}
+
+json_t *fingerprint_session(const struct session *s)
+{
+    static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data",
+                                                   "test_data"};
+    json_t *o = json_object();
+    char hash[65];
+    if (hf_model_fingerprint(s->hf, hash, NULL) == 0)
+        json_object_set_new(o, "model", json_string(hash));
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        if (s->data[i])
+            json_object_set_new(o, names[i], json_string(s->data[i]->sha256));
+    char *init =
+        s->trial.init_adapter ? fs_join(s->base_dir, s->trial.init_adapter) : NULL;
+    if (init && fingerprint_folder(init, hash, NULL) == 0)
+        json_object_set_new(o, "init_adapter", json_string(hash));
+    free(init);
+    return o;
 }

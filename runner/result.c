@@ -6,7 +6,6 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
-#include "runner/fingerprint.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/calibrate.h"
 #include <math.h>
@@ -169,25 +168,6 @@ static void put_evaluations(json_t *root, const struct run_result *r,
     }
 }
 
-json_t *result_provenance(const struct session *s)
-{
-    static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data",
-                                                   "test_data"};
-    json_t *o = json_object();
-    char hash[65];
-    if (hf_model_fingerprint(s->hf, hash, NULL) == 0)
-        json_object_set_new(o, "model", json_string(hash));
-    for (int i = 0; i < SPLIT_COUNT; i++)
-        if (s->data[i])
-            json_object_set_new(o, names[i], json_string(s->data[i]->sha256));
-    char *init =
-        s->trial.init_adapter ? fs_join(s->base_dir, s->trial.init_adapter) : NULL;
-    if (init && fingerprint_folder(init, hash, NULL) == 0)
-        json_object_set_new(o, "init_adapter", json_string(hash));
-    free(init);
-    return o;
-}
-
 static json_t *label_list(const struct session *s)
 {
     json_t *list = json_array();
@@ -219,8 +199,7 @@ int result_write(const struct run_result *r, const struct session *s,
                  struct err *err)
 {
     struct values v = {.count = 0};
-    json_t *root = json_object(), *full = json_deep_copy(environment),
-           *hashes = result_provenance(s);
+    json_t *root = json_object(), *full = json_deep_copy(environment);
     collect_course(&v, r);
     collect_training(&v, r, s);
     collect_memory(&v, s);
@@ -262,7 +241,7 @@ int result_write(const struct run_result *r, const struct session *s,
     json_object_set_new(root, "labels", label_list(s));
     json_object_set_new(full, "backend", json_string(s->backend->name));
     json_object_set_new(full, "variant", json_string(s->backend->variant));
-    json_object_set_new(full, "sha256", hashes);
+    json_object_set(full, "sha256", s->hashes);
     json_object_set_new(full, "load", others_load(r));
     json_object_set_new(root, "environment", full);
     sink->ops->environment(sink, full);

@@ -28,10 +28,6 @@ int result_write(const struct run_result *r, const struct session *s,
  * and its last evaluation under the final keys. */
 void result_log_unfinished(const struct run_result *r, const struct session *s,
                            struct sink *sink);
-/* SHA-256 of what decides a trial's numbers beside its configuration: {"model",
- * "train_data", "eval_data", "test_data", "init_adapter"}, those that there are. New
- * reference. */
-json_t *result_provenance(const struct session *s);
 void result_release(struct run_result *r);
 
 #endif

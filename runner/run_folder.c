@@ -39,14 +39,12 @@ static const char *difference(const json_t *old, const json_t *resolved,
         return "configuration";
     if (json_get_int(theirs, "seed", 0) != (int64_t)s->trial.seed)
         return "seed";
-    json_t *have = result_provenance(s);
     const char *what = NULL;
     for (size_t i = 0; i < sizeof hashes / sizeof *hashes && !what; i++) {
         const json_t *a = json_object_get(had, hashes[i]);
-        if (a && !json_equal((json_t *)a, json_object_get(have, hashes[i])))
+        if (a && !json_equal((json_t *)a, json_object_get(s->hashes, hashes[i])))
             what = hashes[i];
     }
-    json_decref(have);
     return what;
 }
 

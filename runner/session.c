@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/fingerprint.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/selection.h"
@@ -361,6 +362,8 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
     if ((rc = open_net(s, adapter, err)) || (rc = check_rows(s, err)) ||
         (rc = start_values(s, adapter, err)))
         return rc;
+    if (!s->assume)
+        s->hashes = fingerprint_session(s);
     s->course.seed = (uint64_t)s->trial.seed;
     if (training && (rc = course_plan(&s->course, &s->trial, s->data[SPLIT_TRAIN],
                                       s->net.change.prompt_rows, err)))

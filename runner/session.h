@@ -27,6 +27,8 @@ struct session {
     enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
+    json_t *hashes; /* of the files that it was opened from (fingerprint.h): they may
+                       change while it trains; owned */
     const struct arch *arch;
     struct tokenizer *tokenizer; /* NULL: rows hold ids */
     struct labels labels;

@@ -166,6 +166,7 @@ void session_close(struct session *s)
     tokenizer_free(s->tokenizer);
     if (s->hf)
         hf_model_close(s->hf);
+    json_decref(s->hashes);
     trial_release(&s->trial);
     *s = (struct session){0};
 }

@@ -173,16 +173,30 @@ static int by_path(const void *a, const void *b)
                   (*(const struct st_file *const *)b)->path);
 }
 
+/* Beside the weights, what decides tokens and numbers; those that there are. */
+static int add_text_prints(const struct hf_model *m, struct buf *b, struct err *err)
+{
+    static const char *const names[] = {"config.json", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    char hex[SHA256_HEX];
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(names) && !rc; i++) {
+        char *path = fs_join(m->dir, names[i]);
+        if (fs_exists(path) && !(rc = sha256_file(path, hex, err)))
+            buf_printf(b, "%s %s\n", names[i], hex);
+        free(path);
+    }
+    return rc;
+}
+
 int hf_model_fingerprint(const struct hf_model *m, char out[65], struct err *err)
 {
-    char *path = fs_join(m->dir, "config.json");
-    char hex[SHA256_HEX];
-    int rc = sha256_file(path, hex, err);
-    free(path);
-    if (rc < 0)
-        return rc;
     struct buf b = BUF_INIT;
-    buf_printf(&b, "config.json %s\n", hex);
+    int rc = add_text_prints(m, &b, err);
+    if (rc < 0) {
+        buf_release(&b);
+        return rc;
+    }
     size_t n = st_file_count(m->weights);
     const struct st_file **files = xcalloc(n ? n : 1, sizeof *files);
     for (size_t i = 0; i < n; i++)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
 #define CHUNK  ((size_t)1 << 20)
 #define FOLDER "checkpoints"
 
@@ -60,6 +60,9 @@ static void layout_hash(const struct session *s, char out[SHA256_HEX])
     buf_release(&b);
 }
 
+/* Files that went into what a checkpoint holds; test_data does so at the end only. */
+static const char *const inputs[] = {"model", "init_adapter", "train_data", "eval_data"};
+
 /* What must be equal. */
 static json_t *identity(const struct session *s, const struct pieces *p)
 {
@@ -76,7 +79,8 @@ static json_t *identity(const struct session *s, const struct pieces *p)
     json_object_set_new(o, "format", json_integer(FORMAT));
     json_object_set_new(o, "key", json_string(key));
     json_object_set_new(o, "seed", json_integer((json_int_t)s->course.seed));
-    json_object_set_new(o, "train_data", json_string(s->data[SPLIT_TRAIN]->sha256));
+    for (size_t i = 0; i < ARRAY_LEN(inputs); i++)
+        json_object_set(o, inputs[i], json_object_get(s->hashes, inputs[i]));
     json_object_set_new(o, "layout", json_string(layout));
     json_object_set_new(o, "pieces", list);
     return o;

@@ -9,8 +9,9 @@
  * A checkpoint is written into a folder of another name, brought to disk, then renamed:
  * it is whole or not there. One that was damaged later (size, hash, trace) is passed over
  * with a word on stderr. A run folder with checkpoints of another trial is refused:
- * another key or seed, other data, other memory layout. Another backend or CPU variant is
- * fine, but then the numbers go on by rounding only, and that is said. */
+ * another key or seed, another model, init_adapter or data (by their contents), other
+ * memory layout. Another backend or CPU variant is fine, but then the numbers go on by
+ * rounding only, and that is said. */
 #ifndef RUNNER_TRAIN_CHECKPOINT_H
 #define RUNNER_TRAIN_CHECKPOINT_H
 

@@ -105,15 +105,16 @@ static void take_fields(struct metric_lines *m, const struct json_line *line)
                                             [LINE_ODD_NUMBER] = METRIC_ODD_number,
                                             [LINE_ODD_DEPTH] = METRIC_ODD_depth};
     const size_t step_at = find_step(line);
-    const struct json_line_field *s = &line->fields[step_at];
-    const int64_t step = step_at < line->count ? step_of(m, s) : -1;
+    const struct json_line_field *s =
+        step_at < line->count ? &line->fields[step_at] : NULL;
+    const int64_t step = s ? step_of(m, s) : -1;
     for (size_t i = 0; i < line->count; i++) {
         const struct json_line_field *f = &line->fields[i];
         if (f->kind != LINE_NUMBER || i == step_at)
             continue;
         if (f->odd)
             odd(m, kinds[f->odd], f->name);
-        else if (step_at < line->count && !strcmp(f->name, s->name))
+        else if (s && !strcmp(f->name, s->name))
             odd(m, METRIC_ODD_twice, f->name);
         else
             take(m, f->name, step, f->value);

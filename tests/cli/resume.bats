@@ -49,6 +49,36 @@ without_times() { sed 's/, "step_ms".*//' "$1"; }
     done
 }
 
+@test "a run does not go on with another model, start or data than it began with" {
+    local case=$ROOT/tests/golden/cases/bert-lora-clip
+    cp -r "$ROOT/tests/golden/models/bert" model
+    cp -r "$ROOT/tests/golden/cases/bert-lora-qv/adapter_init" start
+    cp "$case"/*.jsonl .
+    chmod -R u+w model start ./*.jsonl
+    grep -vE '^(model|train_data|eval_data):' trial.yaml >rest.yaml
+    { printf '%s\n' "model: model" "train_data: train.jsonl" "eval_data: eval.jsonl" "init_adapter: start"
+        cat "$ROOT/tests/golden/cases/bert-lora-qv/trial.yaml" | grep -E '^(rank|alpha|target_modules):'
+        cat rest.yaml; } >trial.yaml
+    interrupt run 10 TERM
+    [ "$status" -eq 75 ]
+    cp -r . ../kept
+    while read -r key file; do
+        printf ' ' >>"$file"
+        [[ $file != *.jsonl ]] || sed -i 2d "$file"
+        run -78 "$PEFTLAB" train trial.yaml save_steps=5 --out run
+        has "checkpoint of another trial (its $key differs)"
+        cp "../kept/$file" "$file"
+    done <<'EOF'
+model model/config.json
+init_adapter start/adapter_config.json
+train_data train.jsonl
+eval_data eval.jsonl
+EOF
+    interrupt run $(($(wc -l <run/trace.jsonl) + 5)) TERM
+    [ "$status" -eq 75 ] # with what it began with it goes on
+    [ "$(head -n 5 run/trace.jsonl)" = "$(head -n 5 ../kept/run/trace.jsonl)" ]
+}
+
 @test "a run goes on where it was, passes over damage, and ends without checkpoints" {
     interrupt run 20 TERM
     [ "$status" -eq 75 ]
