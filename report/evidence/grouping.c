@@ -231,12 +231,13 @@ static void mark_repeats(struct report_data *d)
 
 /* ---- machines ---- */
 
-/* What may change numbers of a machine: all but the hashes of the inputs, what only names
- * the machine, the state of the user's folder and what else ran. */
+/* What may change numbers of a machine: all but the hashes of inputs and scripts, what
+ * only names the machine, the state of the user's folder and what else ran. */
 static json_t *machine_facts(const struct report_trial *t)
 {
     json_t *facts = t->environment ? json_copy(t->environment) : json_object();
-    static const char *const others[] = {"sha256", "host", "git", "owner", "load"};
+    static const char *const others[] = {"sha256", "scripts", "host",
+                                         "git",    "owner",   "load"};
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         json_object_del(facts, others[i]);
     return facts;

@@ -2,6 +2,7 @@
  * user_command_run.c. */
 #include "sweep/launch/user_command.h"
 #include "lib/fs.h"
+#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -10,6 +11,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WORDS_MAX 4096
@@ -298,11 +300,31 @@ static json_t *command_items(const json_t *file)
     return json_pack("[s, s]", "${program}", "${args}");
 }
 
-void user_command_identity(const json_t *file, json_t *environment)
+static void add_script(json_t *scripts, const char *name, const char *base_dir)
 {
-    json_object_set_new(environment, "command", command_items(file));
-    json_object_set_new(environment, "program",
-                        json_string(json_get_str(file, "program", "")));
+    enum { BYTES_MAX = 64 << 20 };
+    char *path = fs_join(base_dir, name), hash[SHA256_HEX];
+    struct stat st;
+    if (*name && stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= BYTES_MAX &&
+        sha256_file(path, hash, NULL) == 0)
+        json_object_set_new(scripts, name, json_string(hash));
+    free(path);
+}
+
+void user_command_identity(const json_t *file, const char *base_dir, json_t *environment)
+{
+    json_t *scripts = json_object(), *items = command_items(file), *item;
+    const char *program = json_get_str(file, "program", "");
+    size_t i;
+    json_array_foreach(items, i, item)
+    {
+        if (json_is_string(item))
+            add_script(scripts, json_string_value(item), base_dir);
+    }
+    add_script(scripts, program, base_dir);
+    json_object_set_new(environment, "command", items);
+    json_object_set_new(environment, "program", json_string(program));
+    json_object_set_new(environment, "scripts", scripts);
 }
 
 static bool has_reference(const char *item)

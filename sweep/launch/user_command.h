@@ -36,8 +36,9 @@ int user_command_check(const struct sweep_file *f, struct err *err);
 /* The words of the command line, a list of texts; NULL with an error. New reference. */
 json_t *user_command_words(const struct user_trial *t, struct err *err);
 /* What makes two runs those of one program, whatever their parameters: "command", the
- * items as the file has them, and "program" ("" where the file has none). */
-void user_command_identity(const json_t *file, json_t *environment);
+ * items as the file has them, "program" ("" where the file has none), and "scripts", the
+ * SHA-256 of the files that these name ({"train.py": hash}; none above 64 MiB). */
+void user_command_identity(const json_t *file, const char *base_dir, json_t *environment);
 /* Runs it to its end and logs to the sink. When the sink says stop, or SIGTERM or SIGINT
  * come, the program gets SIGTERM and after a grace everything that it started is killed.
  * Returns 0, ERR_NOMEM, ERR_BUSY (75, or stopped), ERR_NAN or ERR_FAILED; *exit_status

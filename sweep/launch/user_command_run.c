@@ -169,7 +169,7 @@ static void tell_environment(const struct user_trial *t, struct sink *sink,
 {
     json_t *environment = proc_environment();
     struct buf text = BUF_INIT;
-    user_command_identity(t->file, environment);
+    user_command_identity(t->file, t->base_dir, environment);
     sink->ops->environment(sink, environment);
     json_write(&text, words, 0);
     sink->ops->event(sink, "command", buf_str(&text));

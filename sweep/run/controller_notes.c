@@ -1,5 +1,5 @@
 /* sweep/run/controller_notes.c - what a user should hear early: a metric that no trial
- * reports, results of another command. */
+ * reports, results of another command or script. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -63,31 +63,75 @@ void controller_note_metrics(struct controller *c, const struct ctl_trial *t)
     json_decref(rows);
 }
 
+#define FINISHED                                                                         \
+    " FROM run_view JOIN trial_view ON trial_view.run = run_view.id WHERE "              \
+    "trial_view.sweep = ?1 AND trial_view.state IN ('complete', 'pruned') AND "          \
+    "environment ->> 'program' IS NOT NULL AND "
+#define SAME_COMMAND                                                                     \
+    "environment -> 'command' IS json(?2) AND environment ->> 'program' IS ?3"
+
+static void say_other(struct controller *c, int64_t trials, const char *how,
+                      const char *what)
+{
+    text_print(c->o->out,
+               "note: %lld finished trial%s ran %s (%s) and %s not run again; 'sweep run "
+               "--name NAME' runs all of the file under another name\n",
+               (long long)trials, trials > 1 ? "s" : "", how, what,
+               trials > 1 ? "are" : "is");
+}
+
+/* Runs of this command whose script was another: which one, by its name. */
+static void note_scripts(struct controller *c, const json_t *now, json_t *bind)
+{
+    json_t *rows = rows_of(c,
+                           "SELECT environment -> 'scripts', count(*)" FINISHED
+                           "environment -> 'scripts' IS NOT NULL AND " SAME_COMMAND
+                           " GROUP BY 1",
+                           bind),
+           *row, *hash;
+    const char *name, *changed = NULL;
+    int64_t trials = 0;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        const char *text = json_string_value(json_array_get(row, 0));
+        json_t *then = text ? json_parse(text, strlen(text), "scripts", NULL) : NULL;
+        bool differs = false;
+        json_object_foreach((json_t *)now, name, hash)
+        {
+            const json_t *had = json_object_get(then, name);
+            if (!had || json_equal((json_t *)had, hash))
+                continue;
+            changed = name;
+            differs = true;
+        }
+        trials += differs ? json_integer_value(json_array_get(row, 1)) : 0;
+        json_decref(then);
+    }
+    if (changed)
+        say_other(c, trials, "a script that has changed since", changed);
+    json_decref(rows);
+}
+
 void controller_note_command(struct controller *c)
 {
     if (!c->file->drives_command)
         return;
     json_t *now = json_object(), *rows;
     struct buf items = BUF_INIT;
-    user_command_identity(conf_root(c->file->conf), now);
+    user_command_identity(conf_root(c->file->conf), c->file->base_dir, now);
     json_write(&items, json_object_get(now, "command"), 0);
+    json_t *bind = json_pack("[I, s, s]", (json_int_t)c->sweep, buf_str(&items),
+                             json_get_str(now, "program", ""));
     rows = rows_of(c,
-                   "SELECT count(*), min(environment ->> 'command') FROM run_view JOIN "
-                   "trial_view ON trial_view.run = run_view.id WHERE trial_view.sweep = "
-                   "?1 AND trial_view.state IN ('complete', 'pruned') AND environment "
-                   "->> 'program' IS NOT NULL AND (environment -> 'command' IS NOT "
-                   "json(?2) OR environment ->> 'program' IS NOT ?3)",
-                   json_pack("[I, s, s]", (json_int_t)c->sweep, buf_str(&items),
-                             json_get_str(now, "program", "")));
+                   "SELECT count(*), min(environment ->> 'command')" FINISHED
+                   "NOT (" SAME_COMMAND ")",
+                   json_incref(bind));
     const json_t *row = json_array_get(rows, 0);
     const int64_t count = json_integer_value(json_array_get(row, 0));
     if (count)
-        text_print(c->o->out,
-                   "note: %lld finished trial%s ran another command (%s) and %s not run "
-                   "again; 'sweep run --name NAME' runs all of the file under another "
-                   "name\n",
-                   (long long)count, count > 1 ? "s" : "",
-                   json_string_value(json_array_get(row, 1)), count > 1 ? "are" : "is");
+        say_other(c, count, "another command", json_string_value(json_array_get(row, 1)));
+    note_scripts(c, json_object_get(now, "scripts"), bind);
     buf_release(&items);
     json_decref(rows);
     json_decref(now);

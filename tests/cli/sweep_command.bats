@@ -230,12 +230,20 @@ END
     [ "$(sql "select text from event_view where trial = 2 and kind = 'command'")" = '["sh", "p.sh", "2"]' ]
     run -0 "$PEFTLAB" sweep run s.yaml
     [[ "$output" != *"another command"* ]]
+    [[ "$output" != *"has changed"* ]]
+    sed -i 's/values: .1, 2, 3./values: [1, 2, 3, 4]/' s.yaml
+    cp p.sh kept.sh && echo '# another' >>p.sh
+    run -0 "$PEFTLAB" sweep run s.yaml
+    has "3 finished trials ran a script that has changed since (p.sh)" "--name NAME" "4 complete"
+    cp kept.sh p.sh # of the last one again
+    run -0 "$PEFTLAB" sweep run s.yaml
+    has "1 finished trial ran a script that has changed since (p.sh) and is not run again"
     cp p.sh q.sh && sed -i 's/p.sh/q.sh/' s.yaml
     run -0 "$PEFTLAB" sweep run s.yaml
-    has "3 finished trials ran another command" 'p.sh' "--name NAME"
+    has "4 finished trials ran another command" 'p.sh' "--name NAME"
     run -0 "$PEFTLAB" sweep run s.yaml --name other
     [[ "$output" != *"another command"* ]]
-    [ "$(sql "select count(*) from run_view")" = 6 ]
+    [ "$(sql "select count(*) from run_view")" = 8 ]
 }
 
 @test "one price: the budget's and the report's, of GPUs and of cores" {
