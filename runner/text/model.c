@@ -1,5 +1,5 @@
 /* runner/text/model.c - models: WordPiece (greedy, longest piece first; tokenizers
- * models/wordpiece). BPE is in bpe.c. */
+ * models/wordpiece). BPE is in bpe.c, Unigram in unigram.c. */
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -118,6 +118,7 @@ static const struct {
 } kinds[] = {
     {"WordPiece", wordpiece_parse},
     {"BPE", bpe_parse},
+    {"Unigram", unigram_parse},
 };
 
 int model_parse(const json_t *json, struct tokenizer *t, struct err *err)

@@ -1,6 +1,6 @@
 /* runner/text/normalizer.c - normalisers: BertNormalizer (tokenizers
  * normalizers/bert.rs), the four Unicode forms, Lowercase, StripAccents, Strip,
- * Prepend, Sequence. Replace is in a file of its own. */
+ * Prepend, Sequence. Precompiled and Replace are in files of their own. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
@@ -268,6 +268,7 @@ static const struct {
     {"BertNormalizer", bert_parse, NULL},
     {"Sequence", sequence_parse, NULL},
     {"Prepend", prepend_parse, NULL},
+    {"Precompiled", precompiled_normalizer, NULL},
     {"Replace", replace_normalizer, NULL},
     {"Strip", strip_parse, NULL},
     {"NFC", NULL, nfc},

@@ -59,6 +59,7 @@ struct normalizer {
     void (*apply)(const void *config, struct text *t, struct err *err);
     void (*release)(void *config);
 };
+int precompiled_normalizer(const json_t *json, struct normalizer *out, struct err *err);
 int replace_normalizer(const json_t *json, struct normalizer *out, struct err *err);
 int normalizer_parse(const json_t *json, struct normalizer *out, struct err *err);
 
@@ -139,6 +140,7 @@ struct model {
 /* Reads the model and its vocabulary into t->vocab. */
 int model_parse(const json_t *json, struct tokenizer *t, struct err *err);
 int bpe_parse(const json_t *json, struct tokenizer *t, struct err *err);
+int unigram_parse(const json_t *json, struct tokenizer *t, struct err *err);
 
 /* One piece of a template: a special token (id), or sequence 0 (A) or 1 (B). */
 struct piece {

@@ -89,6 +89,8 @@ static void set_prefix_space(json_t *part, bool on)
         set_prefix_space(json_array_get(list, i), on);
     if (str_eq(type, "ByteLevel") || str_eq(type, "RobertaProcessing"))
         json_object_set_new(part, "add_prefix_space", json_boolean(on));
+    if (str_eq(type, "Metaspace") && json_object_get(part, "add_prefix_space"))
+        json_object_set_new(part, "add_prefix_space", json_boolean(on)); /* older files */
     if (str_eq(type, "Metaspace"))
         json_object_set_new(part, "prepend_scheme", json_string(on ? "always" : "never"));
 }

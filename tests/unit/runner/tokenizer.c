@@ -125,6 +125,13 @@ static void test_sentencepiece(void **state)
     check_golden("gemma-like", 91);
 }
 
+/* With a tie between ways of equal sums ("000"). */
+static void test_unigram(void **state)
+{
+    (void)state;
+    check_golden("xlmr-like", 118);
+}
+
 /* parts.jsonl: a tokenizer, then what is changed in it, a text, and what that gives. */
 static void check_change(const json_t *base, const json_t *row, size_t line)
 {
@@ -313,6 +320,22 @@ static void test_refusals(void **state)
          "must be an integer"},
         {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":\"x\"}}}",
          "must be an integer"},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", "must be a list of 1.."},
+        {"{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]]}}", "unk_id"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":1,\"vocab\":[[\"a\",0]]}}",
+         "unk_id"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"a\",\"b\"]]}}",
+         "vocab[0] must be [piece, score]"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"a\",0],[\"a\",1]]}"
+         "}",
+         "'a' is there twice"},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\"}}", "no map of characters"},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+         "\"/////w\"}}",
+         "no map of characters"},
+        {"{" MODEL ",\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+         "\"AAAAAP8=\"}}",
+         "is not UTF-8"},
         {"{" MODEL ",\"normalizer\":{\"type\":\"Odd\"}}", "normalizer: kind 'Odd'"},
         {"{" MODEL ",\"pre_tokenizer\":{\"type\":\"Odd\"}}", "pre_tokenizer: kind 'Odd'"},
         {"{" MODEL ",\"post_processor\":{\"type\":\"Odd\"}}",
@@ -393,11 +416,12 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_minilm),     cmocka_unit_test(test_cased),
-        cmocka_unit_test(test_byte_level), cmocka_unit_test(test_sentencepiece),
-        cmocka_unit_test(test_parts),      cmocka_unit_test(test_added_tokens),
-        cmocka_unit_test(test_places),     cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_load),
+        cmocka_unit_test(test_minilm),        cmocka_unit_test(test_cased),
+        cmocka_unit_test(test_unigram),       cmocka_unit_test(test_byte_level),
+        cmocka_unit_test(test_sentencepiece), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_added_tokens),  cmocka_unit_test(test_places),
+        cmocka_unit_test(test_truncation),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
