@@ -25,7 +25,8 @@ static struct session *open_once(void)
         session_open(&s, resolved, ".", NULL, true, NULL) < 0)
         abort();
     json_decref(given);
-    if (!freopen("/dev/null", "w", stderr)) /* "is passed over" */
+    stderr = fopen("/dev/null", "w"); /* "is passed over"; the fuzzer has its own */
+    if (!stderr)
         abort();
     return &s;
 }
