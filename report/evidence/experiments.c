@@ -51,6 +51,12 @@ double next_run_price(const struct report *r, size_t column, size_t group)
     return n ? sum / (double)n : NAN;
 }
 
+/* What is worth less than a thousandth of what matters is not worth a line. */
+static bool is_worth(const struct next *x, const struct verdict *v)
+{
+    return x->value > 0 && x->value >= v->rules.delta / 1000;
+}
+
 static void finish(struct next *x)
 {
     x->rate = isfinite(x->usd) && x->usd > 0 ? x->value / x->usd
@@ -86,7 +92,7 @@ static bool plan_seeds(const struct report *r, const struct verdict *v, size_t c
     x->usd = (double)more *
              (next_run_price(r, column, best) + next_run_price(r, column, rival));
     finish(x);
-    return x->value > 0;
+    return is_worth(x, v);
 }
 
 /* A group that was not run here: believed to be like the others, on average. */
@@ -105,7 +111,7 @@ static bool plan_cell(const struct report *r, const struct verdict *v, size_t co
     x->value = next_value(sign * (v->configs[v->ranking[0]].mean - mean), e);
     x->usd = NEXT_CELL_SEEDS * next_run_price(r, column, group);
     finish(x);
-    return x->value > 0;
+    return is_worth(x, v);
 }
 
 static int by_rate(const void *a, const void *b)

@@ -149,6 +149,7 @@ static void judge(const struct report_data *d, const struct report_settings *s,
                           .worse_variant = worse->variant,
                           .pair = verdict_compare(&a, &b, &rules),
                           .quality = quality,
+                          .other_rate = m->like == LIKE_BUT_RATE,
                           .unlike = m->like == LIKE_NOTHING};
         const char *task = json_string_value(trial_value(better->trials[0], "task"));
         c.word = prior_in_scope(p, task, column_rows(d, column)) && !c.unlike

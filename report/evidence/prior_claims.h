@@ -20,6 +20,7 @@ struct claim {
     size_t better_group, better_variant, worse_group, worse_variant;
     struct verdict_pair pair; /* diff > 0: the side that was to be better has more */
     enum prior_word word;
+    bool other_rate;     /* they have other learning rates */
     bool unlike;         /* its sides differ in more than the claim's subject */
     bool quality;        /* judged on the report's metric, in its goal's direction */
     size_t seeds_needed; /* of a silent one; 0: cannot be said */

@@ -159,6 +159,8 @@ static void write_claim(const struct report *r, const struct claim *c, struct ht
     html_raw(h, "</td>");
     buf_printf(&h->out, "<td class=\"cell w-%c\">", classes[c->word]);
     html_el(h, "span", "word", "%s", prior_word_text(c->word));
+    if (c->other_rate)
+        html_el(h, "span", "range", "at the learning rate of each");
     if (c->unlike)
         html_el(h, "span", "range", "other settings differ too");
     if (c->word == PRIOR_SILENT && c->seeds_needed)

@@ -1,5 +1,6 @@
 /* report/sections/next.c - what follows from taking the leader, and what to run next. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/evidence/experiments.h"
@@ -7,6 +8,7 @@
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { MAX_LISTED = 12 };
 
@@ -105,12 +107,89 @@ static json_t *consequences(const struct report *r)
 
 /* ---- experiments ---- */
 
+/* Whether trials of the report differ in a parameter. */
+static bool param_varies(const struct report *r, const char *key)
+{
+    const json_t *first = json_object_get(r->data.trials[0].params, key);
+    for (size_t i = 1; i < r->data.count; i++) {
+        const json_t *other = json_object_get(r->data.trials[i].params, key);
+        if (!first != !other || (first && !json_equal((json_t *)first, (json_t *)other)))
+            return true;
+    }
+    return false;
+}
+
+/* " rank=4 'target_modules=[query,value]'": a value as a word of `sweep run`. */
+static void add_override(struct buf *out, const char *key, const json_t *value)
+{
+    struct buf word = BUF_INIT;
+    const json_t *v;
+    size_t i;
+    buf_printf(&word, "%s=%s", key, json_is_array(value) ? "[" : "");
+    json_array_foreach((json_t *)value, i, v)
+    {
+        char *text = value_text(v);
+        buf_printf(&word, "%s%s", i ? "," : "", text);
+        free(text);
+    }
+    char *text = json_is_array(value) ? NULL : value_text(value);
+    buf_printf(&word, "%s", text ? text : "]");
+    bool plain =
+        buf_str(&word)[strcspn(buf_str(&word), " '\"[]{}()$&;|<>*?!#\\")] == '\0';
+    if (plain || strchr(buf_str(&word), '\''))
+        buf_printf(out, " %s", buf_str(&word));
+    else
+        buf_printf(out, " '%s'", buf_str(&word));
+    buf_release(&word);
+    free(text);
+}
+
+/* More seeds of a configuration that a sweep has run, as the command that adds them to it;
+ * FILE is the sweep's. Nothing for trials of no sweep, and for what was not run. */
+static char *seeds_command(const struct report *r, size_t column, size_t group,
+                           size_t seeds)
+{
+    const struct report_cell *c = matrix_cell(&r->matrix, column, group);
+    if (!c->count || !*c->trials[0]->sweep)
+        return NULL;
+    struct buf out = BUF_INIT;
+    const char *key;
+    json_t *v;
+    int64_t last = 0;
+    for (size_t i = 0; i < r->data.count; i++)
+        last = r->data.trials[i].seed > last ? r->data.trials[i].seed : last;
+    buf_str_add(&out, "peftlab sweep run FILE");
+    json_object_foreach(c->trials[0]->params, key, v)
+    {
+        if (!str_eq(key, "seed") && !json_is_object(v) && param_varies(r, key))
+            add_override(&out, key, v);
+    }
+    buf_str_add(&out, " seeds=");
+    for (size_t i = 0; i < seeds; i++)
+        buf_printf(&out, "%s%lld", i ? "," : "", (long long)(last + 1 + (int64_t)i));
+    return buf_detach(&out, NULL);
+}
+
+static json_t *commands_of(const struct report *r, const struct next *x)
+{
+    json_t *list = json_array();
+    const size_t groups[] = {x->group, x->rival};
+    for (size_t i = 0; x->kind == NEXT_SEEDS && i < ARRAY_LEN(groups); i++) {
+        char *command = seeds_command(r, x->column, groups[i], x->seeds);
+        if (command)
+            json_array_append_new(list, json_string(command));
+        free(command);
+    }
+    return list;
+}
+
 static json_t *experiment_json(const struct report *r, const struct next *x)
 {
     json_t *o =
         json_pack("{s:s, s:s, s:I, s:f, s:b}", "what", what_text(r, x), "column",
                   r->data.columns.items[x->column].label, "trials", (json_int_t)x->trials,
                   "value", x->value, "assumed_spread", x->assumed_spread);
+    json_object_set_new(o, "commands", commands_of(r, x));
     put_number(o, "usd", x->usd);
     put_number(o, isfinite(x->usd) ? "value_per_usd" : "value_per_trial", x->rate);
     return o;
@@ -164,8 +243,8 @@ static json_t *numbers(struct report *r)
                      metric_of(r));
     else
         add_takeaway(o,
-                     "No further seeds or cells would change the choice: of %s each is "
-                     "decided.",
+                     "No further seeds or cells are expected to improve the choice by a "
+                     "thousandth of what matters (%s looked at).",
                      word_plural(r->matrix.verdicts[r->matrix.main_column]->pair_count,
                                  "comparison"));
     free(x);
@@ -218,6 +297,12 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         html_number(h, "%zu", i + 1);
         html_raw(h, "<th scope=\"row\">");
         html_text(h, json_get_str(x, "what", ""));
+        const json_t *command;
+        size_t k;
+        json_array_foreach(json_object_get(x, "commands"), k, command)
+        {
+            html_el(h, "small", NULL, "%s", json_string_value(command));
+        }
         if (json_get_bool(x, "assumed_spread", 0))
             html_el(h, "small", NULL, "spread assumed from that between %s",
                     r->data.by_method ? "methods" : "groups");
