@@ -39,6 +39,16 @@ static void add_rows(struct text_table *t, const json_t *part, const char *title
     }
 }
 
+/* "metrics (judged by wer, minimize)" */
+static char *metrics_title(const json_t *judged_by)
+{
+    const json_t *first = json_array_get(judged_by, 0);
+    return first
+               ? xasprintf("metrics (judged by %s, %s)", json_get_str(first, "name", ""),
+                           json_get_str(first, "goal", ""))
+               : xstrdup("metrics");
+}
+
 static void print_comparison(const json_t *c)
 {
     json_t *ids = json_object_get(c, "trials"), *id;
@@ -52,7 +62,9 @@ static void print_comparison(const json_t *c)
     struct text_table *t = text_table_new(headings, "l", n + 1);
     add_rows(t, json_object_get(c, "facts"), "facts");
     add_rows(t, json_object_get(c, "differs"), "configuration (what differs)");
-    add_rows(t, json_object_get(c, "metrics"), "metrics");
+    char *title = metrics_title(json_object_get(c, "judged_by"));
+    add_rows(t, json_object_get(c, "metrics"), title);
+    free(title);
     text_table_print(t, stdout);
     if (json_object_size(json_object_get(c, "differs")) == 0)
         text_print(stdout, "their configurations do not differ\n");

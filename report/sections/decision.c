@@ -114,6 +114,27 @@ static bool all_equivalent(const struct verdict *v)
     return true;
 }
 
+/* " This is one of 2 situations; at cola, all rows: head is best." */
+static const char *other_columns(const struct report *r)
+{
+    enum { SHOWN = 3 };
+    const struct matrix *m = &r->matrix;
+    const char *text = "";
+    size_t shown = 0;
+    for (size_t c = 0; c < m->columns && shown < SHOWN; c++) {
+        const struct verdict *v = m->verdicts[c];
+        if (c == m->main_column || !v->ranked)
+            continue;
+        text =
+            word_f("%s; at %.60s: %.60s %s", text, r->data.columns.items[c].label,
+                   group_name(r, v->ranking[0]),
+                   v->ranked > 1 && v->tied_count == 1 ? "is best" : "leads, undecided");
+        shown++;
+    }
+    return m->columns > 1 ? word_f(" This is one of %zu situations%s.", m->columns, text)
+                          : "";
+}
+
 /* What the verdict rests on less than all: trials of the column that do not count, pairs
  * that are not compared, other situations. */
 static const char *remarks(const struct report *r)
@@ -154,9 +175,7 @@ static const char *remarks(const struct report *r)
         below ? word_f(" It is not shown to be better than the trivial answer (%s).",
                        word_score(t.baseline, v->rules.delta))
               : "",
-        r->matrix.columns > 1
-            ? word_f(" This is one of %zu situations (section 3).", r->matrix.columns)
-            : ""};
+        other_columns(r)};
     const char *text = "";
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         text = *parts[i] ? word_f("%s%s", text, parts[i]) : text;

@@ -111,6 +111,8 @@ judged() {
     sweep w 'metric: {name: wer, goal: minimize}'
     run -0 "$PEFTLAB" ls
     [[ "${lines[0]}" == *wer* ]]
+    run -0 "$PEFTLAB" compare 1 4
+    has "metrics (judged by wer, minimize)"
     run -0 "$PEFTLAB" ls --sort wer --columns wer
     [ "${lines[1]// /}" = 10 ]
     run -2 "$PEFTLAB" ls --sort quux

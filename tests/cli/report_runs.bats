@@ -25,7 +25,7 @@ trial() {
     table a score "80 81 82" "70 71 72.5"
     table b score "60 61 62" "70 71 72"
     run -0 "$PEFTLAB" report --experiment a --experiment b --metric score --json
-    has '"all rows, a"' '"all rows, b"' "one of 2 situations"
+    has '"all rows, a"' '"all rows, b"' "one of 2 situations; at all rows, a: A is best"
     run -0 "$PEFTLAB" report --experiment a --experiment b --metric score
     one=${lines[0]}
     run -0 "$PEFTLAB" report --experiment b --experiment a --metric score
@@ -38,7 +38,7 @@ trial() {
     "$PEFTLAB" import t.csv --experiment b --params config --metrics score
     run -0 "$PEFTLAB" report --experiment a --experiment b --metric score --json
     has '"all rows, a and b"' '"C"'
-    lacks "situations (section 3)"
+    lacks "This is one of"
 }
 
 @test "runs of other environments are refused, or paired in those they share" {

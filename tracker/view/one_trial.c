@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/view/objective.h"
 #include "tracker/view/view.h"
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,13 @@ json_t *view_comparison(struct store *s, const int64_t *ids, size_t count,
     }
     if (found == count && view_add_metrics(s, trials, err) == 0)
         out = differences(trials);
+    json_t *objectives = out ? view_rows_objectives(s, trials, err) : NULL;
+    if (objectives) {
+        json_object_set_new(out, "judged_by", objectives);
+    } else {
+        json_decref(out);
+        out = NULL;
+    }
     json_decref(trials);
     return out;
 }

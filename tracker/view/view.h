@@ -64,8 +64,9 @@ json_t *view_trial(struct store *s, int64_t id, struct err *err);
  * the lowest and highest. */
 json_t *view_series(struct store *s, int64_t id, const char *key, int64_t points,
                     struct err *err);
-/* {"trials": ids, "facts", "differs" (of the configurations), "metrics"}, each of the last
- * three {name: [value of each trial]}. */
+/* {"trials": ids, "facts", "differs" (of the configurations), "metrics", "judged_by"}, the
+ * first three after the ids {name: [value of each trial]}, the last the objectives of their
+ * sweeps (objective.h). */
 json_t *view_comparison(struct store *s, const int64_t *ids, size_t count,
                         struct err *err);
 
