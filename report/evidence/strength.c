@@ -149,6 +149,16 @@ size_t evidence_block_count(const struct report *r, size_t column)
     return n;
 }
 
+size_t evidence_unrecorded(const struct report *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->data.count; i++)
+        n += r->data.trials[i].column == r->matrix.main_column &&
+             !trial_is_open(&r->data.trials[i]) &&
+             json_object_size(r->data.trials[i].environment) == 0;
+    return n;
+}
+
 bool cells_share_block(const struct report_cell *a, const struct report_cell *b)
 {
     for (size_t i = 0; i < a->count; i++)

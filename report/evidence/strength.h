@@ -34,6 +34,9 @@ size_t evidence_test_files(const struct report *r);
  * all. */
 void evidence_blocks(const struct report *r, size_t column, size_t *trials);
 size_t evidence_block_count(const struct report *r, size_t column);
+/* Trials of the main column whose environment nobody recorded: that they share one is not
+ * known. */
+size_t evidence_unrecorded(const struct report *r);
 /* Whether two cells have trials in a common block: else they differ in more than their
  * configurations. */
 bool cells_share_block(const struct report_cell *a, const struct report_cell *b);

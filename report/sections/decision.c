@@ -302,6 +302,16 @@ size_t decision_leanest(const struct report *r)
     return best;
 }
 
+/* How the leanest stands to the best: "tied" is shown to be equivalent, "undecided" is not. */
+const char *decision_lean_word(const struct report *r)
+{
+    const struct verdict *v = main_verdict(r);
+    const struct verdict_pair *p = verdict_find(v, v->ranking[0], decision_leanest(r));
+    return v->tied_count < 2 || !p         ? ""
+           : p->word == VERDICT_EQUIVALENT ? " tied with it"
+                                           : " of those undecided against it";
+}
+
 static void cost_line(const struct report *r, json_t *numbers)
 {
     const struct verdict *v = main_verdict(r);
@@ -313,13 +323,13 @@ static void cost_line(const struct report *r, json_t *numbers)
     } else if (lean == best) {
         add_takeaway(numbers, "%s needs %s, the least memory of %s.", group_name(r, best),
                      mine,
-                     v->tied_count > 1 ? "what is tied with it" : "all that were tried");
+                     v->tied_count > 1 ? "what may be as good" : "all that were tried");
     } else {
         const struct verdict_pair *p = verdict_find(v, best, lean);
         add_takeaway(numbers,
                      "%s needs %s; the leanest%s, %s, needs %s for a score %s "
                      "worse (%s).",
-                     group_name(r, best), mine, v->tied_count > 1 ? " tied with it" : "",
+                     group_name(r, best), mine, decision_lean_word(r),
                      group_name(r, lean), needs_text(r, cell_of(r, lean)),
                      word_score(p->diff, r->settings.rules.delta), pair_evidence(r, p));
     }
@@ -367,7 +377,9 @@ static void settle_line(const struct report *r, json_t *numbers)
                      "It would flip if differences up to %s (now %g) did not matter to "
                      "you; it rests on %s and %s per configuration.",
                      word_score(c->diff, delta / 10), delta,
-                     word_plural(r->data.machines.count, "environment"),
+                     evidence_unrecorded(r)
+                         ? "environments that were not recorded"
+                         : word_plural(r->data.machines.count, "environment"),
                      word_plural(have, "seed"));
     } else if (all_equivalent(v)) {
         add_takeaway(numbers,

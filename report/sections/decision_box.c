@@ -1,5 +1,5 @@
 /* report/sections/decision_box.c - the box at the top: figures of the leader and of the
- * leanest tied with it, service levels, what would flip it, status. */
+ * leanest that may be as good, service levels, what would flip it, status. */
 #include "lib/json.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
@@ -151,7 +151,7 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
             html_el(h, "p", "facts-of", "%s, the leanest%s",
                     cell_name(r, matrix_cell(&r->matrix, r->matrix.main_column,
                                              decision_leanest(r))),
-                    v->tied_count > 1 ? " tied with it" : "");
+                    decision_lean_word(r));
             write_facts(r, decision_leanest(r), h);
         }
     }

@@ -297,6 +297,18 @@ static bool threat_busy_machine(const struct report *r, struct buf *out)
     return busy > 0;
 }
 
+static bool threat_unrecorded_environments(const struct report *r, struct buf *out)
+{
+    size_t n = evidence_unrecorded(r);
+    if (n)
+        buf_printf(
+            out,
+            "%zu of %zu trials do not say in which environment they ran: that they "
+            "share one is taken on trust.",
+            n, r->data.count);
+    return n > 0;
+}
+
 static bool threat_several_environments(const struct report *r, struct buf *out)
 {
     size_t n = evidence_block_count(r, r->matrix.main_column);
@@ -348,6 +360,8 @@ static bool threat_predicted_gpus(const struct report *r, struct buf *out)
 static bool threat_one_machine(const struct report *r, struct buf *out)
 {
     size_t n = evidence_block_count(r, SIZE_MAX);
+    if (n == 1 && evidence_unrecorded(r))
+        return false;
     if (n == 1)
         buf_printf(out,
                    "All %s ran in one environment: latency, time and memory hold for "

@@ -34,7 +34,7 @@ claims() {
     printf 'config,seed,score\na,0,0.80\na,1,0.90\na,2,0.70\nb,0,0.69\nb,1,0.60\nb,2,0.50\nc,0,0.1\nc,1,0.11\nc,2,0.1\n' > t.csv
     "$PEFTLAB" import t.csv --experiment e --params config --metrics score
     run -0 "$PEFTLAB" report --metric score --json
-    has "the comparisons leave it rank 1 to 2" "2 of 3 may be first"
+    has "the comparisons leave it rank 1 to 2" "2 of 3 may be first" '"unrecorded_environments"'
     lacks "100 % of draws"
 }
 
