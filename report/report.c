@@ -5,7 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/trivial.h"
+#include "report/sections/trivial.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"

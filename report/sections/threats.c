@@ -5,7 +5,7 @@
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
-#include "report/evidence/trivial.h"
+#include "report/sections/trivial.h"
 #include "report/page/words.h"
 #include <math.h>
 #include <stdlib.h>

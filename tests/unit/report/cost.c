@@ -279,7 +279,8 @@ static void runs_on_a_gpu_calibrate_it(void **state)
     add(f, "full", TRIAL_complete, 110, .8, NAN, 9e9);
     r = build(f);
     assert_null(trial_gpu(r, &r->data.trials[1]));
-    assert_true(isnan(trial_usd_per_hour(r, &r->data.trials[1]))); /* no core stands for it */
+    assert_true(
+        isnan(trial_usd_per_hour(r, &r->data.trials[1]))); /* no core stands for it */
     report_free(r);
 }
 

@@ -1,12 +1,12 @@
-/* report/evidence/trivial.h - whether there is anything to choose between: trials held against
+/* report/sections/trivial.h - whether there is anything to choose between: trials held against
  * the trivial answer, and signs that they did not learn or that seeds change nothing.
  *
  * The trivial answer of a task (the majority class, the mean) is logged by the trainer
  * beside each score ("baseline/eval/macro_f1"; runner/evaluate.h), and so is how many
  * classes a model answers at all. Runs from elsewhere have neither; what their values show
  * by themselves (all equal, equal over seeds) is told of them too. */
-#ifndef REPORT_EVIDENCE_TRIVIAL_H
-#define REPORT_EVIDENCE_TRIVIAL_H
+#ifndef REPORT_SECTIONS_TRIVIAL_H
+#define REPORT_SECTIONS_TRIVIAL_H
 
 #include "report/report.h"
 

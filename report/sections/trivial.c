@@ -1,5 +1,5 @@
-/* report/evidence/trivial.c - see trivial.h. */
-#include "report/evidence/trivial.h"
+/* report/sections/trivial.c - see trivial.h. */
+#include "report/sections/trivial.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include <math.h>
