@@ -1,5 +1,5 @@
 /* Fuzzes CSV and TSV (the first byte chooses): records cover the text, rows have the
- * header's columns, and a row that is written again with every field quoted reads back as
+ * header's named columns, and a row that is written again with every field quoted reads back as
  * the same. As a data file it gives the same twice. */
 #include "lib/buf.h"
 #include "runner/data/dataset.h"
@@ -21,13 +21,16 @@ static void quote(struct buf *out, const char *s, size_t n)
 static void check_row(const struct table *t, const json_t *row)
 {
     struct buf b = BUF_INIT;
-    if (json_object_size(row) != t->count)
+    size_t named = 0;
+    for (size_t c = 0; c < t->count; c++)
+        named += *t->columns[c] != '\0';
+    if (json_object_size(row) != named)
         abort();
     for (size_t c = 0; c < t->count; c++) {
         const json_t *v = json_object_get(row, t->columns[c]);
         if (c)
             buf_char(&b, t->delimiter);
-        quote(&b, json_string_value(v), json_string_length(v));
+        quote(&b, v ? json_string_value(v) : "", json_string_length(v));
     }
     if (table_record_end(buf_str(&b), b.len, 0, t->delimiter) != b.len)
         abort();
