@@ -1,6 +1,7 @@
 /* cli/trial/cmd_tokenize.c - `peftlab tokenize`: text to ids and back, one JSON row per
  * line. */
 #include "cli/command.h"
+#include "cli/trial/row_lines.h"
 #include "lib/buf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -11,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LINE_BYTES_MAX ((size_t)16 << 20)
 
 /* clang-format off */
 static const struct opt_def rows[] = {
@@ -125,7 +124,7 @@ static int decode_row(struct job *j, const json_t *row, struct err *err)
 
 static int do_line(struct job *j, const struct buf *line, size_t number, struct err *err)
 {
-    if (strspn(buf_str(line), " \t\r") == line->len)
+    if (row_line_blank(line))
         return 0;
     json_t *row = json_parse_line(line->data, line->len, "input", number, err);
     if (!row)
@@ -141,25 +140,15 @@ static int do_line(struct job *j, const struct buf *line, size_t number, struct 
     return 0;
 }
 
-/* False at the end of the input. */
-static bool read_line(FILE *f, struct buf *line)
-{
-    int c = EOF;
-    buf_clear(line);
-    while (!line->overflow && (c = getc(f)) != EOF && c != '\n')
-        buf_char(line, (char)c);
-    return line->overflow || line->len > 0 || c == '\n';
-}
-
 static int do_input(struct job *j, struct err *err)
 {
     struct buf line;
-    buf_init(&line, LINE_BYTES_MAX);
+    buf_init(&line, ROW_BYTES_MAX);
     int rc = 0;
-    for (size_t number = 1; rc >= 0 && read_line(stdin, &line); number++)
+    for (size_t number = 1; rc >= 0 && row_line(stdin, &line); number++)
         rc = buf_overflowed(&line)
                  ? err_set(err, ERR_PARSE, "input: line %zu: longer than %zu MiB", number,
-                           LINE_BYTES_MAX >> 20)
+                           ROW_BYTES_MAX >> 20)
                  : do_line(j, &line, number, err);
     if (rc >= 0 && ferror(stdin))
         rc = err_set(err, ERR_IO, "cannot read the input");
