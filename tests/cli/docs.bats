@@ -86,7 +86,7 @@ made_of_tables() { grep -l '^<!-- made by peftlab docs: ' README.md docs/*.md */
     "$PEFTLAB" docs man "$BATS_TEST_TMPDIR/man"
     cd "$BATS_TEST_TMPDIR/man"
     for command in $(sed -n 's/^COMMAND(\([a-z_]*\)).*/\1/p' "$ROOT/cli/commands.def"); do
-        [ -s peftlab-$command.1 ]
+        [ -s peftlab-"${command//_/-}".1 ]
     done
     [ -s peftlab.1 ] && [ -s peftlab-trial-file.5 ] && [ -s peftlab-sweep-file.5 ]
     grep -q 'fB\\-\\-train\\-data' peftlab-advise.1

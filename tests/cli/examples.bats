@@ -45,7 +45,7 @@ block() {
 }
 
 @test "README names every command, every method and every exit code" {
-    for command in $(sed -n 's/^COMMAND(\([a-z_]*\)).*/\1/p' "$ROOT/cli/commands.def"); do
+    for command in $(sed -n 's/^COMMAND(\([a-z_]*\)).*/\1/p' "$ROOT/cli/commands.def" | tr _ -); do
         grep -qE "^\| .*\`$command\b" "$ROOT/README.md" || { echo "README lacks $command"; return 1; }
     done
     for method in $(sed -n 's/^METHOD(\([a-z_]*\)).*/\1/p' "$ROOT/runner/nn/peft/methods.def" | tr _ -); do
