@@ -5,10 +5,10 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/sections/trivial.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
+#include "report/sections/trivial.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>

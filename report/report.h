@@ -17,10 +17,10 @@
 #include "lib/err.h"
 #include "report/evidence/cells.h"
 #include "report/evidence/prior_claims.h"
-#include "report/evidence/store_data.h"
 #include "report/machine/catalog.h"
 #include "report/page/html.h"
 #include "report/service/sla.h"
+#include "report/trials/store_data.h"
 #include "tracker/claims/budget.h"
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 /* cli/store/cmd_ls.c - `peftlab ls`: trials (or sweeps, or experiments) as a table. */
 #include "cli/command.h"
 #include "cli/store/store_view.h"
-#include "tracker/view/objective.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "tracker/view/objective.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

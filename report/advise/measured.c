@@ -1,10 +1,10 @@
 /* report/advise/measured.c - what the store has measured on the same task and base, and on
  * the same data: figures of other data never speak for these. Data are the same where the
  * hashes of the training file, and of the evaluation file where both are known, are. */
+#include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
-#include "lib/hash.h"
 #include "lib/str.h"
 #include "report/advise/advise.h"
 #include "tracker/view/objective.h"

@@ -6,8 +6,8 @@
 #ifndef REPORT_EVIDENCE_CELLS_H
 #define REPORT_EVIDENCE_CELLS_H
 
-#include "report/evidence/store_data.h"
 #include "report/evidence/verdict.h"
+#include "report/trials/store_data.h"
 
 struct report_options;
 

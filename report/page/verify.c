@@ -4,7 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/store_data.h"
+#include "report/trials/store_data.h"
 #include <stdlib.h>
 #include <string.h>
 

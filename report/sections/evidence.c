@@ -3,8 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/evidence/strength.h"
-#include "report/sections/trivial.h"
 #include "report/page/words.h"
+#include "report/sections/trivial.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -5,8 +5,8 @@
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
-#include "report/sections/trivial.h"
 #include "report/page/words.h"
+#include "report/sections/trivial.h"
 #include <math.h>
 #include <stdlib.h>
 

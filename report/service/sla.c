@@ -1,9 +1,9 @@
 /* report/service/sla.c - verdicts, see sla.h: the rule of the words, how many replicas
  * the load needs, one configuration after the other. */
-#include "report/evidence/strength.h"
-#include "report/service/sla_parts.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/evidence/strength.h"
+#include "report/service/sla_parts.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
-/* report/evidence/columns.c - the situations that trials stand in (store_data.h): which trials
+/* report/trials/columns.c - the situations that trials stand in (store_data.h): which trials
  * may be compared at all, and what their columns are called. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/grouping.h"
+#include "report/trials/grouping.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

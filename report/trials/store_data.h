@@ -1,4 +1,4 @@
-/* report/evidence/store_data.h - what a report is about: trials read from the store, and
+/* report/trials/store_data.h - what a report is about: trials read from the store, and
  * how they are grouped.
  *
  * The store is read through its views alone (tracker/store/store.h). A trial's numbers
@@ -12,8 +12,8 @@
  *   group    what is compared: the method, or the keys of --group-by
  *   variant  everything else that varies (rank, alpha, learning rate, ...) but the seed
  * A group stands for itself at its best variant on the selection metric (verdict.h). */
-#ifndef REPORT_EVIDENCE_STORE_DATA_H
-#define REPORT_EVIDENCE_STORE_DATA_H
+#ifndef REPORT_TRIALS_STORE_DATA_H
+#define REPORT_TRIALS_STORE_DATA_H
 
 #include "lib/err.h"
 #include "lib/hash.h"
@@ -80,7 +80,7 @@ struct report_data {
 int report_data_load(struct store *s, const struct report_scope *scope,
                      struct report_data *out, struct err *err);
 void report_data_release(struct report_data *d);
-/* Gives every trial its column, group and variant (report/evidence/grouping.c). */
+/* Gives every trial its column, group and variant (report/trials/grouping.c). */
 void report_data_group(struct report_data *d, const json_t *group_by);
 
 /* A number of a trial; NaN when it has none. */

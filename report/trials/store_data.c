@@ -1,186 +1,36 @@
-/* report/evidence/store_data.c - see store_data.h: reading the store. */
-#include "report/evidence/store_data.h"
+/* report/trials/store_data.c - see store_data.h: reading the store. */
+#include "report/trials/store_data.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/trials/scope.h"
 #include "tracker/view/objective.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TRIALS = 100000, MAX_VALUES = 10000000 };
-
-/* ---- rows of a query ---- */
-
-struct rows {
-    json_t *result, *columns, *list;
-};
-
-/* Runs a query and adds its rows to what the report's hash is taken of. */
-static int fetch(struct store *s, const char *sql, json_t *bind, struct rows *out,
-                 struct buf *hashed, struct err *err)
-{
-    *out = (struct rows){.result = store_query(s, sql, bind, MAX_VALUES, err)};
-    json_decref(bind);
-    if (!out->result)
-        return err_code(err);
-    out->columns = json_object_get(out->result, "columns");
-    out->list = json_object_get(out->result, "rows");
-    if (hashed)
-        json_canonical(hashed, out->list);
-    return 0;
-}
-
-static json_t *cell(const struct rows *r, size_t row, const char *column)
-{
-    const json_t *name;
-    size_t i;
-    json_array_foreach(r->columns, i, name)
-    {
-        if (str_eq(json_string_value(name), column))
-            return json_array_get(json_array_get(r->list, row), i);
-    }
-    return NULL;
-}
-
-static int64_t cell_int(const struct rows *r, size_t row, const char *column)
-{
-    return (int64_t)json_integer_value(cell(r, row, column));
-}
-
-static const char *cell_text(const struct rows *r, size_t row, const char *column)
-{
-    const char *text = json_string_value(cell(r, row, column));
-    return text ? text : "";
-}
-
-static json_t *cell_object(const struct rows *r, size_t row, const char *column)
-{
-    const char *text = cell_text(r, row, column);
-    json_t *v = *text ? json_parse(text, strlen(text), column, NULL) : NULL;
-    if (json_is_object(v))
-        return v;
-    json_decref(v);
-    return NULL;
-}
-
-/* ---- which trials ---- */
-
-/* The number of the experiment named so; the message names the nearest. */
-static int find_experiment(struct store *s, const char *name, int64_t *id,
-                           struct err *err)
-{
-    struct rows r;
-    int rc =
-        fetch(s, "SELECT id, name FROM experiment_view ORDER BY id", NULL, &r, NULL, err);
-    if (rc)
-        return rc;
-    size_t n = json_array_size(r.list);
-    const char **names = xcalloc(n + 1, sizeof *names);
-    *id = 0;
-    for (size_t i = 0; i < n; i++) {
-        names[i] = cell_text(&r, i, "name");
-        if (str_eq(names[i], name))
-            *id = cell_int(&r, i, "id");
-    }
-    if (*id == 0) {
-        const char *near = str_nearest(name, names, n);
-        char *clean = str_clean(name, strlen(name));
-        rc = err_set(err, ERR_NOINPUT, "store '%s' has no experiment '%.100s'%s%s%s",
-                     store_path(s), clean, near ? "; did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
-        free(clean);
-    }
-    free(names);
-    json_decref(r.result);
-    return rc;
-}
-
-/* Numbers of what a report covers, as JSON lists for the queries. */
-struct scope_ids {
-    json_t *sweeps, *experiments;
-};
-
-/* Without a wish: the newest sweep, else the newest experiment. */
-static int find_default(struct store *s, struct scope_ids *ids, struct err *err)
-{
-    struct rows r;
-    int rc = fetch(s,
-                   "SELECT (SELECT max(id) FROM sweep_view) AS sweep, "
-                   "(SELECT max(id) FROM experiment_view) AS experiment",
-                   NULL, &r, NULL, err);
-    if (rc)
-        return rc;
-    int64_t sweep = cell_int(&r, 0, "sweep"), experiment = cell_int(&r, 0, "experiment");
-    json_decref(r.result);
-    if (!sweep && !experiment)
-        return err_set(err, ERR_NOINPUT,
-                       "store '%s' has no trials; 'peftlab sweep run FILE' adds some",
-                       store_path(s));
-    json_array_append_new(sweep ? ids->sweeps : ids->experiments,
-                          json_integer(sweep ? sweep : experiment));
-    return 0;
-}
-
-static int find_scope(struct store *s, const struct report_scope *scope,
-                      struct scope_ids *ids, struct err *err)
-{
-    const json_t *name;
-    size_t i;
-    int rc = 0;
-    int64_t id;
-    json_array_foreach((json_t *)scope->sweeps, i, name)
-    {
-        if (!rc && !(rc = store_find_sweep(s, json_string_value(name), &id, err)))
-            json_array_append_new(ids->sweeps, json_integer(id));
-    }
-    json_array_foreach((json_t *)scope->experiments, i, name)
-    {
-        if (!rc && !(rc = find_experiment(s, json_string_value(name), &id, err)))
-            json_array_append_new(ids->experiments, json_integer(id));
-    }
-    if (!rc && json_array_size(ids->sweeps) + json_array_size(ids->experiments) == 0)
-        rc = find_default(s, ids, err);
-    return rc;
-}
-
-/* The two lists as bound text: what IN_SCOPE reads. */
-static json_t *scope_bind(const struct scope_ids *ids)
-{
-    struct buf sweeps = BUF_INIT, experiments = BUF_INIT;
-    json_write(&sweeps, ids->sweeps, 0);
-    json_write(&experiments, ids->experiments, 0);
-    json_t *bind = json_pack("[s, s]", buf_str(&sweeps), buf_str(&experiments));
-    buf_release(&sweeps);
-    buf_release(&experiments);
-    return bind;
-}
-
-#define IS_NAMED                                                                         \
-    "(sweep IN (SELECT value FROM json_each(?1)) OR "                                    \
-    "experiment IN (SELECT value FROM json_each(?2)))"
-#define IN_SCOPE "(SELECT id FROM trial_view WHERE " IS_NAMED ")"
+enum { MAX_TRIALS = 100000 };
 
 /* ---- trials ---- */
 
 static void read_trial(const struct rows *r, size_t i, struct report_trial *t)
 {
-    int state = trial_state_from_name(cell_text(r, i, "state"));
+    int state = trial_state_from_name(rows_text(r, i, "state"));
     *t = (struct report_trial){
-        .id = cell_int(r, i, "id"),
-        .seed = cell_int(r, i, "seed"),
-        .started_ms = cell_int(r, i, "started_ms"),
-        .ended_ms = cell_int(r, i, "ended_ms"),
-        .attempts = (int)cell_int(r, i, "attempts"),
+        .id = rows_int(r, i, "id"),
+        .seed = rows_int(r, i, "seed"),
+        .started_ms = rows_int(r, i, "started_ms"),
+        .ended_ms = rows_int(r, i, "ended_ms"),
+        .attempts = (int)rows_int(r, i, "attempts"),
         .state = state < 0 ? TRIAL_failed : (enum trial_state)state,
-        .params = cell_object(r, i, "params"),
-        .config = cell_object(r, i, "config"),
+        .params = rows_object(r, i, "params"),
+        .config = rows_object(r, i, "config"),
         .metrics = json_object(),
-        .key = xstrdup(cell_text(r, i, "key")),
-        .reason = xstrdup(cell_text(r, i, "reason")),
-        .sweep = xstrdup(cell_text(r, i, "sweep_name")),
-        .experiment = xstrdup(cell_text(r, i, "experiment_name")),
-        .spent_s = (double)cell_int(r, i, "duration_ms") / 1000,
+        .key = xstrdup(rows_text(r, i, "key")),
+        .reason = xstrdup(rows_text(r, i, "reason")),
+        .sweep = xstrdup(rows_text(r, i, "sweep_name")),
+        .experiment = xstrdup(rows_text(r, i, "experiment_name")),
+        .spent_s = (double)rows_int(r, i, "duration_ms") / 1000,
     };
     if (!t->params)
         t->params = json_object();
@@ -201,7 +51,7 @@ static char *title_of(const struct rows *r, const struct scope_ids *ids)
     json_t *seen = json_object(), *none;
     const char *name;
     for (size_t i = 0; i < json_array_size(r->list); i++)
-        json_object_set_new(seen, cell_text(r, i, column), json_null());
+        json_object_set_new(seen, rows_text(r, i, column), json_null());
     json_object_foreach(seen, name, none)
     {
         n++;
@@ -227,7 +77,7 @@ static json_t *default_scope(const struct rows *r, const struct scope_ids *ids)
     return json_array_size(ids->sweeps)
                ? json_pack("{s:[s], s:[]}", "sweeps", number, "experiments")
                : json_pack("{s:[], s:[s]}", "sweeps", "experiments",
-                           cell_text(r, 0, "experiment_name"));
+                           rows_text(r, 0, "experiment_name"));
 }
 
 static json_t *named_scope(const struct report_scope *scope)
@@ -246,7 +96,8 @@ static int load_trials(struct store *s, const struct scope_ids *ids,
                        struct report_data *d, struct buf *hashed, struct err *err)
 {
     struct rows r;
-    int rc = fetch(s,
+    int rc =
+        rows_fetch(s,
                    "SELECT id, state, seed, key, attempts, params, config, started_ms, "
                    "ended_ms, duration_ms, reason, sweep_name, experiment_name "
                    "FROM trial_view WHERE " IS_NAMED " ORDER BY id",
@@ -286,23 +137,23 @@ static int load_summaries(struct store *s, json_t *bind, struct report_data *d,
                           struct buf *hashed, struct err *err)
 {
     struct rows r;
-    int rc =
-        fetch(s,
-              "SELECT trial, key, value, kind FROM summary_view WHERE trial IN " IN_SCOPE
-              " ORDER BY trial, key",
-              bind, &r, hashed, err);
+    int rc = rows_fetch(
+        s,
+        "SELECT trial, key, value, kind FROM summary_view WHERE trial IN " IN_SCOPE
+        " ORDER BY trial, key",
+        bind, &r, hashed, err);
     if (rc)
         return rc;
     json_t *row;
     size_t i;
     json_array_foreach(r.list, i, row)
     {
-        struct report_trial *t = find_trial(d, cell_int(&r, i, "trial"));
-        bool nan = str_eq(cell_text(&r, i, "kind"), "nan");
+        struct report_trial *t = find_trial(d, rows_int(&r, i, "trial"));
+        bool nan = str_eq(rows_text(&r, i, "kind"), "nan");
         if (t)
-            json_object_set_new(t->metrics, cell_text(&r, i, "key"),
+            json_object_set_new(t->metrics, rows_text(&r, i, "key"),
                                 nan ? json_string("NaN")
-                                    : json_incref(cell(&r, i, "value")));
+                                    : json_incref(rows_cell(&r, i, "value")));
     }
     json_decref(r.result);
     return 0;
@@ -313,7 +164,8 @@ static int load_prices(struct store *s, json_t *bind, struct report_data *d,
                        struct err *err)
 {
     struct rows r;
-    int rc = fetch(s,
+    int rc =
+        rows_fetch(s,
                    "SELECT trial_view.id, sweep_view.id AS sweep, ifnull((budget ->> "
                    "'gpus') * (budget ->> "
                    "'usd_per_gpu_hour'), 0) AS gpu, ifnull(budget ->> "
@@ -324,19 +176,19 @@ static int load_prices(struct store *s, json_t *bind, struct report_data *d,
     int64_t sweep = 0;
     double gpus = 0;
     for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
-        struct report_trial *t = find_trial(d, cell_int(&r, i, "id"));
+        struct report_trial *t = find_trial(d, rows_int(&r, i, "id"));
         json_t *file = NULL;
         if (!t)
             continue;
-        if (cell_int(&r, i, "sweep") != sweep) {
-            sweep = cell_int(&r, i, "sweep");
+        if (rows_int(&r, i, "sweep") != sweep) {
+            sweep = rows_int(&r, i, "sweep");
             rc = store_sweep_file(s, sweep, &file, err);
             gpus = json_get_num(json_object_get(file, "executor"), "gpus", 0);
             json_decref(file);
         }
         t->gpus = gpus;
-        t->usd_per_hour = json_number_value(cell(&r, i, "gpu"));
-        t->usd_per_core_hour = json_number_value(cell(&r, i, "core"));
+        t->usd_per_hour = json_number_value(rows_cell(&r, i, "gpu"));
+        t->usd_per_core_hour = json_number_value(rows_cell(&r, i, "core"));
     }
     json_decref(r.result);
     return rc;
@@ -347,13 +199,13 @@ static int load_methods(struct store *s, json_t *bind, struct report_data *d,
                         struct err *err)
 {
     struct rows r;
-    int rc = fetch(s,
-                   "SELECT id, method_facts FROM trial_view WHERE id IN " IN_SCOPE
-                   " AND method_facts IS NOT NULL",
-                   bind, &r, NULL, err);
+    int rc = rows_fetch(s,
+                        "SELECT id, method_facts FROM trial_view WHERE id IN " IN_SCOPE
+                        " AND method_facts IS NOT NULL",
+                        bind, &r, NULL, err);
     for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
-        struct report_trial *t = find_trial(d, cell_int(&r, i, "id"));
-        json_t *facts = cell_object(&r, i, "method_facts");
+        struct report_trial *t = find_trial(d, rows_int(&r, i, "id"));
+        json_t *facts = rows_object(&r, i, "method_facts");
         struct method_facts read;
         if (t && method_facts_read(facts, &read)) {
             t->method = xmalloc(sizeof read);
@@ -371,11 +223,11 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
                      struct buf *hashed, struct err *err)
 {
     struct rows r;
-    int rc =
-        fetch(s,
-              "SELECT trial, attempt, duration_ms, environment, started_ms, ended_ms "
-              "FROM run_view WHERE trial IN " IN_SCOPE " ORDER BY trial, attempt",
-              bind, &r, hashed, err);
+    int rc = rows_fetch(
+        s,
+        "SELECT trial, attempt, duration_ms, environment, started_ms, ended_ms "
+        "FROM run_view WHERE trial IN " IN_SCOPE " ORDER BY trial, attempt",
+        bind, &r, hashed, err);
     if (rc)
         return rc;
     json_t *row;
@@ -384,12 +236,12 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
         d->trials[k].spent_s = 0;
     json_array_foreach(r.list, i, row)
     {
-        struct report_trial *t = find_trial(d, cell_int(&r, i, "trial"));
+        struct report_trial *t = find_trial(d, rows_int(&r, i, "trial"));
         if (!t)
             continue;
-        int64_t start = cell_int(&r, i, "started_ms"), end = cell_int(&r, i, "ended_ms");
-        json_t *environment = cell_object(&r, i, "environment");
-        t->spent_s += (double)cell_int(&r, i, "duration_ms") / 1000;
+        int64_t start = rows_int(&r, i, "started_ms"), end = rows_int(&r, i, "ended_ms");
+        json_t *environment = rows_object(&r, i, "environment");
+        t->spent_s += (double)rows_int(&r, i, "duration_ms") / 1000;
         if (environment) {
             json_decref(t->environment);
             t->environment = environment;
@@ -408,20 +260,20 @@ static int load_objectives(struct store *s, json_t *bind, struct report_data *d,
                            struct err *err)
 {
     struct rows r;
-    int rc = fetch(s,
-                   "SELECT id, name FROM sweep_view WHERE id IN (SELECT sweep FROM "
-                   "trial_view WHERE " IS_NAMED ") ORDER BY id",
-                   bind, &r, NULL, err);
+    int rc = rows_fetch(s,
+                        "SELECT id, name FROM sweep_view WHERE id IN (SELECT sweep FROM "
+                        "trial_view WHERE " IS_NAMED ") ORDER BY id",
+                        bind, &r, NULL, err);
     if (rc)
         return rc;
     d->objectives = json_array();
     for (size_t i = 0; !rc && i < json_array_size(r.list); i++) {
-        json_t *own = view_objectives(s, cell_int(&r, i, "id"), err);
+        json_t *own = view_objectives(s, rows_int(&r, i, "id"), err);
         rc = own ? 0 : err_code(err);
         if (json_array_size(own))
             json_array_append_new(d->objectives,
                                   json_pack("{s:s, s:O}", "sweep",
-                                            cell_text(&r, i, "name"), "objectives", own));
+                                            rows_text(&r, i, "name"), "objectives", own));
         json_decref(own);
     }
     json_decref(r.result);
@@ -434,7 +286,7 @@ int report_data_load(struct store *s, const struct report_scope *scope,
     *out = (struct report_data){.scope = named_scope(scope)};
     struct buf hashed = BUF_INIT;
     struct scope_ids ids = {json_array(), json_array()};
-    int rc = find_scope(s, scope, &ids, err);
+    int rc = scope_find(s, scope, &ids, err);
     if (!rc)
         rc = load_trials(s, &ids, out, &hashed, err);
     if (!rc)
@@ -502,7 +354,8 @@ json_t *report_series(struct store *s, const json_t *trial_ids, const char *key,
     struct rows r;
     struct buf ids = BUF_INIT;
     json_write(&ids, trial_ids, 0);
-    int rc = fetch(s,
+    int rc =
+        rows_fetch(s,
                    "SELECT trial, step, value FROM series_view WHERE trial IN (SELECT "
                    "value FROM json_each(?1)) AND key = ?2 ORDER BY trial, step",
                    json_pack("[s, s]", buf_str(&ids), key), &r, NULL, err);

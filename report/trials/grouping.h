@@ -1,8 +1,8 @@
-/* report/evidence/grouping.h - what columns.c and grouping.c share. */
-#ifndef REPORT_EVIDENCE_GROUPING_H
-#define REPORT_EVIDENCE_GROUPING_H
+/* report/trials/grouping.h - what columns.c and grouping.c share. */
+#ifndef REPORT_TRIALS_GROUPING_H
+#define REPORT_TRIALS_GROUPING_H
 
-#include "report/evidence/store_data.h"
+#include "report/trials/store_data.h"
 
 /* Parameters that make a situation; they are never part of a variant. */
 enum { COLUMN_KEYS = 5 };

@@ -1,8 +1,8 @@
-/* report/evidence/trial_facts.c - what may be asked of one trial (store_data.h). */
+/* report/trials/trial_facts.c - what may be asked of one trial (store_data.h). */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/store_data.h"
+#include "report/trials/store_data.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

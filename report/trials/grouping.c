@@ -1,10 +1,10 @@
-/* report/evidence/grouping.c - groups and variants of trials (store_data.h); columns.c makes
+/* report/trials/grouping.c - groups and variants of trials (store_data.h); columns.c makes
  * the columns.
  *
  * A variant is made of the parameters that take more than one value over all trials
  * (being absent counts as a value), without the seed and what makes columns and groups;
  * so constants of the sweep file do not clutter names. */
-#include "report/evidence/grouping.h"
+#include "report/trials/grouping.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
