@@ -11,8 +11,8 @@
 
 #define WARM_UP 5
 
-/* As many following rows as fit the budgets. */
-static int64_t batch_end(const struct session *s, const struct dataset *d, int64_t begin)
+int64_t evaluate_batch_end(const struct session *s, const struct dataset *d,
+                           int64_t begin)
 {
     const struct extent *most = &s->eval_graph.budget;
     int64_t end = begin;
@@ -23,8 +23,7 @@ static int64_t batch_end(const struct session *s, const struct dataset *d, int64
     return end;
 }
 
-/* Returns the rows of logits. */
-static int32_t forward(struct session *s, const struct graph *g, int split, int64_t begin,
+int32_t evaluate_batch(struct session *s, const struct graph *g, int split, int64_t begin,
                        int64_t end, float *logits)
 {
     const struct op_step step = {.seed = s->course.seed};
@@ -46,9 +45,13 @@ static struct metric_rows answers_of(const struct session *s, int split)
     float *targets = xcalloc(n * (size_t)goal_targets(&s->goal) + 1, sizeof *targets);
     struct picks picks = {rows, labels, targets, 0};
     for (size_t i = 0; i < d->count; i++)
-        s->goal.task->kind->pick(&s->goal, &d->rows[i], 0, d->rows[i].n, &picks);
+        s->goal.task->kind->pick(&s->goal, &d->rows[i], 0,
+                                 d->rows[i].n + s->net.change.prompt_rows, &picks);
     free(rows);
-    return (struct metric_rows){NULL, labels, targets, n, (size_t)s->goal.num_labels};
+    return (struct metric_rows){.labels = labels,
+                                .targets = targets,
+                                .count = n,
+                                .width = (size_t)s->goal.num_labels};
 }
 
 static void answers_release(struct metric_rows *a)
@@ -57,8 +60,8 @@ static void answers_release(struct metric_rows *a)
     free((float *)a->targets);
 }
 
-static void compute_metrics(const struct session *s, const struct metric_rows *all,
-                            double *values)
+void evaluate_metrics(const struct session *s, const struct metric_rows *all,
+                      double *values)
 {
     for (size_t m = 0; m < metric_count; m++)
         values[m] = goal_has_metric(&s->goal, m)
@@ -91,6 +94,10 @@ static void constant_logits(const struct session *s, float *logits)
 
 void evaluate_baseline(const struct session *s, int split, double *values)
 {
+    if (s->goal.labels == LABEL_token) {
+        evaluate_tokens_baseline(s, split, values);
+        return;
+    }
     struct metric_rows all = answers_of(s, split);
     float *logits = xcalloc((all.count + 1) * all.width, sizeof *logits);
     constant_logits(s, logits + all.count * all.width);
@@ -98,7 +105,7 @@ void evaluate_baseline(const struct session *s, int split, double *values)
         memcpy(logits + i * all.width, logits + all.count * all.width,
                all.width * sizeof *logits);
     all.logits = logits;
-    compute_metrics(s, &all, values);
+    evaluate_metrics(s, &all, values);
     free(logits);
     answers_release(&all);
 }
@@ -125,6 +132,8 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
     const struct dataset *d = s->data[split];
     const int32_t width = s->goal.num_labels;
     const double start = clock_mono_s();
+    if (s->goal.labels == LABEL_token)
+        return evaluate_tokens(s, split, out, err);
     *out = (struct evaluation){.rows = (int64_t)d->count,
                                .picks = session_picks(s, split, 0, (int64_t)d->count),
                                .values = xcalloc(metric_count, sizeof *out->values)};
@@ -133,12 +142,13 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
         return err_set(err, ERR_NOMEM, "no memory for the logits of %zu rows", d->count);
     int64_t done = 0;
     for (int64_t b = 0, e; b < out->rows; b = e) {
-        e = batch_end(s, d, b);
-        done += forward(s, &s->eval_graph, split, b, e, out->logits + done * width);
+        e = evaluate_batch_end(s, d, b);
+        done +=
+            evaluate_batch(s, &s->eval_graph, split, b, e, out->logits + done * width);
     }
     struct metric_rows all = answers_of(s, split);
     all.logits = out->logits;
-    compute_metrics(s, &all, out->values);
+    evaluate_metrics(s, &all, out->values);
     answers_release(&all);
     out->seconds = clock_mono_s() - start;
     return 0;
@@ -147,7 +157,12 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
 int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
                      struct err *err)
 {
-    for (int64_t i = 0; i < e->picks * width; i++)
+    if (!isfinite(e->nll))
+        return err_set(err, ERR_NAN,
+                       "the loss on '%s' is %g: the model's weights or the adapter's are "
+                       "no numbers, or too large",
+                       d->path, e->nll);
+    for (int64_t i = 0; e->logits && i < e->picks * width; i++)
         if (!isfinite(e->logits[i]))
             return err_set(err, ERR_NAN,
                            "%s %lld of '%s' has the logit %g: the model's weights or the "
@@ -177,9 +192,10 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                       : s->data[SPLIT_EVAL] ? SPLIT_EVAL
                                             : SPLIT_TRAIN;
     const struct dataset *d = s->data[split];
-    float *logits = xcalloc((size_t)goal_most_picks(&s->goal, d->longest, 1) *
-                                (size_t)s->goal.num_labels,
-                            sizeof *logits);
+    float *logits = xcalloc(
+        (size_t)goal_most_picks(&s->goal, d->longest + s->net.change.prompt_rows, 1) *
+            (size_t)s->goal.num_labels,
+        sizeof *logits);
     *out = (struct latency){.ms = xcalloc(requests + 1, sizeof *out->ms),
                             .requests = requests};
     (void)err;
@@ -188,7 +204,7 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
     for (size_t i = 0; i < requests + WARM_UP; i++) {
         const int64_t row = (int64_t)(i % d->count);
         const double begin = clock_mono_s();
-        forward(s, g, split, row, row + 1, logits);
+        evaluate_batch(s, g, split, row, row + 1, logits);
         s->backend->sync(s->backend->device);
         if (i >= WARM_UP)
             out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);

@@ -3,12 +3,14 @@
 #ifndef RUNNER_EVALUATE_H
 #define RUNNER_EVALUATE_H
 
+#include "runner/metric/metric.h"
 #include "runner/session.h"
 
 struct evaluation {
-    float *logits;  /* picks x num_labels; owned */
+    float *logits;  /* picks x num_labels; owned. NULL: a language model's, not kept */
     double *values; /* metric_count values, as in metric_defs; owned */
     int64_t rows, picks;
+    double nll; /* sum over a language model's labelled tokens */
     double seconds;
 };
 
@@ -24,6 +26,22 @@ void evaluate_baseline(const struct session *s, int split, double *values);
 /* How many different classes the logits answer; 0: they are no classes. One, for all rows:
  * the model has collapsed. */
 int32_t evaluation_classes(const struct evaluation *e, const struct goal *g);
+
+/* As many following rows as fit the budgets. */
+int64_t evaluate_batch_end(const struct session *s, const struct dataset *d,
+                           int64_t begin);
+/* Runs rows [begin, end) of a split; returns the rows of logits. */
+int32_t evaluate_batch(struct session *s, const struct graph *g, int split, int64_t begin,
+                       int64_t end, float *logits);
+/* evaluate_tokens.c: the same as the functions above for a language model, whose logits
+ * are looked at batch by batch and kept only where goal.every_token asks for them: those
+ * of all tokens of all rows. */
+int evaluate_tokens(struct session *s, int split, struct evaluation *out,
+                    struct err *err);
+void evaluate_tokens_baseline(const struct session *s, int split, double *values);
+/* By the metrics' functions; NaN where one has no meaning. */
+void evaluate_metrics(const struct session *s, const struct metric_rows *all,
+                      double *values);
 
 struct latency {
     double *ms; /* per request, sorted; owned */

@@ -45,8 +45,9 @@ static int open_model(struct session *s, struct err *err)
 static int open_task(struct session *s, struct err *err)
 {
     s->goal.task = task_find(s->trial.task, err);
+    s->goal.every_token = !s->training;
     return s->goal.task
-               ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal.labels, err)
+               ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err)
                : err_code(err);
 }
 
@@ -78,6 +79,17 @@ static int read_known_labels(struct session *s, const char *adapter, struct err 
     return rc;
 }
 
+/* The text of the model's end token. */
+static const char *end_token(const struct session *s)
+{
+    const json_t *id = json_object_get(s->hf->config, "eos_token_id");
+    if (json_is_array(id))
+        id = json_array_get(id, 0);
+    return s->tokenizer && json_is_integer(id)
+               ? tokenizer_token(s->tokenizer, (int32_t)json_integer_value(id))
+               : NULL;
+}
+
 static struct data_spec data_spec(const struct session *s)
 {
     const struct trial *t = &s->trial;
@@ -102,6 +114,7 @@ static struct data_spec data_spec(const struct session *s)
         .known = &s->known_labels,
         .must_fit = s->head_is_used,
         .reader = s->goal.task->kind->reader,
+        .eos = end_token(s),
     };
 }
 
@@ -111,7 +124,7 @@ static void assume_split(struct session *s, int split, const struct data_spec *s
                          const char *path)
 {
     int64_t rows = s->trial.max_train_samples;
-    if (!s->labels.count)
+    if (!s->labels.count && !spec->reader->row)
         labels_assume(&s->labels, spec->num_labels ? (size_t)spec->num_labels
                                   : s->goal.labels == LABEL_numbers ? 1
                                                                     : 2);
@@ -204,8 +217,9 @@ static int open_net(struct session *s, const char *adapter, struct err *err)
 {
     const char *init = s->trial.init_adapter;
     char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
-    s->goal.num_labels =
-        (int32_t)(s->trial.num_labels ? s->trial.num_labels : (int64_t)s->labels.count);
+    if (!s->goal.num_labels)
+        s->goal.num_labels = (int32_t)(s->trial.num_labels ? s->trial.num_labels
+                                                           : (int64_t)s->labels.count);
     int rc = net_init(&s->net, s->hf, &s->trial, &s->goal, from, s->training, err);
     free(from);
     return rc;

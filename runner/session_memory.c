@@ -176,7 +176,8 @@ int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t
     const struct example *rows = s->data[split]->rows;
     int64_t picks = 0;
     for (int64_t r = begin; r < end; r++)
-        picks += s->goal.task->kind->pick(&s->goal, &rows[r], 0, rows[r].n, NULL);
+        picks += s->goal.task->kind->pick(&s->goal, &rows[r], 0,
+                                          rows[r].n + s->net.change.prompt_rows, NULL);
     return picks;
 }
 

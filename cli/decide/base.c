@@ -19,6 +19,19 @@ static int shape_of_known(const char *name, struct model_shape *out, struct err 
     return rc;
 }
 
+/* The trainer has the family, and honours what this one's config.json says. */
+static bool is_trained(const struct base *b)
+{
+    const struct arch *arch = arch_find(b->shape.model_type, NULL);
+    char *path = b->dir ? fs_join(b->dir, "config.json") : NULL;
+    json_t *config = b->dir ? json_read_file(path, NULL)
+                            : known_model_config(known_model_find(b->name), NULL);
+    const bool takes = arch && arch_takes(arch, config);
+    json_decref(config);
+    free(path);
+    return takes;
+}
+
 int base_find(const char *name, const char *base_dir, struct base *out, struct err *err)
 {
     char *path = fs_join(base_dir, name);
@@ -30,7 +43,7 @@ int base_find(const char *name, const char *base_dir, struct base *out, struct e
     free(path);
     int rc = out->dir ? shape_from_folder(out->dir, &out->shape, err)
                       : shape_of_known(name, &out->shape, err);
-    out->trains = !rc && arch_find(out->shape.model_type, NULL);
+    out->trains = !rc && is_trained(out);
     if (rc)
         base_release(out);
     return rc;

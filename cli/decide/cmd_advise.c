@@ -15,6 +15,7 @@
 #include "report/advise/advise.h"
 #include "runner/hub/known.h"
 #include "runner/nn/peft/method.h"
+#include "runner/task/task.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -171,7 +172,8 @@ static json_t *trial_of(const struct planner *p, const struct setup *s, double l
         "gradient_checkpointing", s->checkpointing, "optim",
         s->adam8 ? "adamw_8bit" : "adamw", "num_train_epochs", r->epochs);
     if (!r->train_data) {
-        json_object_set_new(t, "num_labels", json_integer(2));
+        if (str_eq(r->task, TASK_DEFAULT))
+            json_object_set_new(t, "num_labels", json_integer(2));
         if (r->rows >= 1)
             json_object_set_new(t, "max_train_samples",
                                 json_integer((json_int_t)r->rows));

@@ -50,7 +50,9 @@ static int resolve(const json_t *given, const struct base *base, bool program,
     if (!base->trains && str_in_list(task_of(t, base), CAUSAL_LM, '|')) {
         json_object_del(t, "task");
         json_object_del(t, "task_type");
-    }
+    } else if (base->trains && !json_object_get(t, "task") &&
+               !json_object_get(t, "task_type"))
+        json_object_set_new(t, "task", json_string(task_of(t, base)));
     if (!rc)
         rc = trial_resolve(t, resolved, err);
     json_decref(t);

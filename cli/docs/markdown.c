@@ -123,7 +123,8 @@ static int metrics(const char *argument, struct buf *out, struct err *err)
         const struct task *task;
         for (size_t t = 0; (task = task_at(t)); t++)
             for (int k = 0; k < LABEL_KINDS; k++)
-                if (goal_has_metric(&(struct goal){task, (enum label_kind)k, 0}, i))
+                if (goal_has_metric(
+                        &(struct goal){.task = task, .labels = (enum label_kind)k}, i))
                     buf_printf(out, "%s%s", shown++ ? ", " : "",
                                task->kind->shown((enum label_kind)k));
         buf_printf(out, " | %s |\n", m->help);

@@ -37,7 +37,8 @@ static int start_table(struct reader *r, char delimiter, const struct labels *la
         return reader_at_line(r, 0, err);
     memmove(l->at, l->at + 1, --l->count * sizeof *l->at);
     bool all = true;
-    for (size_t i = 0; i < l->count && !labels->count && all; i++) {
+    const bool learns = !labels->count && !reader_labels(r->spec)->row;
+    for (size_t i = 0; i < l->count && learns && all; i++) {
         json_t *row = table_row(&r->table, l->text + l->at[i].begin, l->at[i].bytes, err);
         if (!row)
             return reader_at_line(r, i, err);
@@ -95,6 +96,14 @@ static int take_side(struct reader *r, struct err *err)
     return 0;
 }
 
+static void example_release(struct example *e)
+{
+    free(e->ids);
+    free(e->type_ids);
+    free(e->targets);
+    free(e->token_labels);
+}
+
 static int read_rows(struct reader *r, struct dataset *d, struct err *err)
 {
     if (r->spec->held_out_share > 0 && take_side(r, err) < 0)
@@ -113,11 +122,21 @@ static int read_rows(struct reader *r, struct dataset *d, struct err *err)
     for (size_t i = 0; i < n && rc >= 0; i++) {
         struct example *e = &d->rows[d->count++];
         rc = row_read(r, order ? order[i] : i, e, err);
+        if (rc == 1) { /* nothing to learn from */
+            example_release(e);
+            *e = (struct example){0};
+            d->count--;
+            r->left_out++;
+            continue;
+        }
         d->total_tokens += (size_t)e->n;
         d->longest = e->n > d->longest ? e->n : d->longest;
     }
     free(order);
-    return rc;
+    if (rc >= 0 && !d->count)
+        rc = err_set(err, ERR_PARSE, "data file '%s': no row has a labelled token",
+                     r->path);
+    return rc < 0 ? rc : 0;
 }
 
 static int load(struct reader *r, struct labels *labels, struct dataset *d,
@@ -130,7 +149,7 @@ static int load(struct reader *r, struct labels *labels, struct dataset *d,
     if (rc < 0)
         return rc;
     label_map_init(&r->labels, labels);
-    rc = labels->count ? 0 : learn_labels(r, err);
+    rc = labels->count || reader_labels(r->spec)->row ? 0 : learn_labels(r, err);
     if (rc >= 0)
         rc = read_rows(r, d, err);
     label_map_release(&r->labels);
@@ -194,12 +213,8 @@ void dataset_free(struct dataset *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; d->rows && i < d->count; i++) {
-        free(d->rows[i].ids);
-        free(d->rows[i].type_ids);
-        free(d->rows[i].targets);
-        free(d->rows[i].token_labels);
-    }
+    for (size_t i = 0; d->rows && i < d->count; i++)
+        example_release(&d->rows[i]);
     free(d->rows);
     free(d->path);
     free(d);

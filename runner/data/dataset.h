@@ -19,6 +19,7 @@ enum label_kind {
     LABEL_class,   /* one of the classes: cross entropy */
     LABEL_numbers, /* a number for each output: squared error */
     LABEL_set,     /* any number of the labels: binary cross entropy of each */
+    LABEL_token,   /* the next token, out of the vocabulary: cross entropy */
     LABEL_KINDS
 };
 
@@ -55,7 +56,11 @@ struct dataset {
 struct label_map;
 /* How the label of a row is read, and first learned from all rows of the training file
  * (label_map.h). A task has one. */
+struct reader;
 struct label_reader {
+    /* Reads whole rows, which have no column of labels: 1 where a row has nothing to learn
+     * and is left out. NULL: the functions below. */
+    int (*row)(struct reader *r, const json_t *row, struct example *e, struct err *err);
     bool list; /* always a list: what a table's cell holds is parsed */
     int (*learn)(struct label_map *m, enum label_kind kind, const json_t *label,
                  struct err *err);
@@ -64,6 +69,7 @@ struct label_reader {
                 struct example *e, struct err *err);
 };
 extern const struct label_reader sequence_labels; /* one for the whole row */
+extern const struct label_reader language_rows;   /* a label per token; language.c */
 
 struct data_spec {
     const char *text_column, *text_pair_column,
@@ -88,6 +94,7 @@ struct data_spec {
     const struct labels *known;
     bool must_fit;
     const struct label_reader *reader; /* NULL: sequence_labels */
+    const char *eos; /* text that ends what is to be learned; NULL: there is none */
 };
 
 /* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training

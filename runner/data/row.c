@@ -65,8 +65,8 @@ static int check_inputs(const json_t *row, int32_t n, struct err *err)
 }
 
 /* Array of integers in 0..limit-1 (limit 0: any that fits). */
-static int read_ints(const json_t *array, const char *key, int64_t limit, int32_t **out,
-                     int32_t *count, struct err *err)
+int row_ints(const json_t *array, const char *key, int64_t limit, int32_t **out,
+             int32_t *count, struct err *err)
 {
     size_t n = json_array_size(array);
     if (!json_is_array(array) || n == 0)
@@ -98,7 +98,7 @@ static int apply_mask(const json_t *row, struct example *e, struct err *err)
     int32_t *values = NULL, n = 0, used = 0;
     if (!mask || json_is_null(mask))
         return 0;
-    int rc = read_ints(mask, "attention_mask", 2, &values, &n, err);
+    int rc = row_ints(mask, "attention_mask", 2, &values, &n, err);
     if (!rc && n != e->n)
         rc = err_set(err, ERR_PARSE,
                      "%" PRId32 " numbers in attention_mask for %" PRId32 " input_ids", n,
@@ -118,15 +118,14 @@ static int apply_mask(const json_t *row, struct example *e, struct err *err)
     return rc;
 }
 
-static int read_ids(struct reader *r, const json_t *row, struct example *e,
-                    struct err *err)
+int row_ids(struct reader *r, const json_t *row, struct example *e, struct err *err)
 {
     const json_t *types = json_object_get(row, "token_type_ids");
     int32_t n = 0;
-    int rc = read_ints(json_object_get(row, "input_ids"), "input_ids",
-                       r->spec->vocab_size, &e->ids, &e->n, err);
+    int rc = row_ints(json_object_get(row, "input_ids"), "input_ids", r->spec->vocab_size,
+                      &e->ids, &e->n, err);
     if (rc >= 0 && types && !json_is_null(types)) {
-        rc = read_ints(types, "token_type_ids", 0, &e->type_ids, &n, err);
+        rc = row_ints(types, "token_type_ids", 0, &e->type_ids, &n, err);
         if (rc >= 0 && n != e->n)
             rc = err_set(err, ERR_PARSE,
                          "%" PRId32 " token_type_ids for %" PRId32 " input_ids", n, e->n);
@@ -136,8 +135,8 @@ static int read_ids(struct reader *r, const json_t *row, struct example *e,
     return rc >= 0 ? apply_mask(row, e, err) : rc;
 }
 
-static int get_text(const json_t *row, const char *column, bool required,
-                    const json_t **out, struct err *err)
+int row_text(const json_t *row, const char *column, bool required, const json_t **out,
+             struct err *err)
 {
     *out = json_object_get(row, column);
     if (json_is_string(*out))
@@ -160,9 +159,9 @@ static int read_text(struct reader *r, const json_t *row, struct example *e,
 {
     const struct data_spec *s = r->spec;
     const json_t *text, *pair;
-    int rc = get_text(row, text_column(s), true, &text, err);
+    int rc = row_text(row, text_column(s), true, &text, err);
     if (rc >= 0)
-        rc = get_text(row, pair_column(s), s->text_pair_column != NULL, &pair, err);
+        rc = row_text(row, pair_column(s), s->text_pair_column != NULL, &pair, err);
     if (rc < 0)
         return rc;
     if (!r->tokenizer && s->assume_length)
@@ -215,7 +214,7 @@ static int set_parsed(json_t *row, const char *column, size_t number, const char
 static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
 {
     static const char *const lists[] = {"input_ids", "token_type_ids", "attention_mask",
-                                        "position_ids"};
+                                        "position_ids", "labels"};
     const struct line *l = &r->lines.at[i];
     const char *text = r->lines.text + l->begin, *label = reader_label(r->spec);
     if (!r->table.count)
@@ -224,7 +223,8 @@ static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
     int rc = row ? 0 : -ERR_PARSE;
     for (size_t k = 0; k < ARRAY_LEN(lists) && !rc; k++)
         rc = set_parsed(row, lists[k], l->number, "a list", JSON_ARRAY, err);
-    if (!rc && (r->spec->labels != LABEL_class || reader_labels(r->spec)->list))
+    if (!rc && (r->spec->labels != LABEL_class || reader_labels(r->spec)->list) &&
+        !reader_labels(r->spec)->row)
         rc = set_parsed(row, label, l->number, NULL, JSON_NULL, err);
     else if (!rc && r->integer_labels)
         rc = set_parsed(row, label, l->number, "integers", JSON_INTEGER, err);
@@ -246,7 +246,7 @@ int row_parse(const struct reader *r, size_t i, json_t **row, const json_t **lab
     *label = json_object_get(*row, reader_label(r->spec));
     if (!json_is_object(*row))
         rc = err_set(err, ERR_PARSE, "a JSON object expected");
-    else if (!*label)
+    else if (!*label && !reader_labels(r->spec)->row)
         rc = missing(reader_label(r->spec), *row, err);
     return rc < 0 ? reader_at_line(r, i, err) : 0;
 }
@@ -256,8 +256,12 @@ int row_read(struct reader *r, size_t i, struct example *e, struct err *err)
     json_t *row = NULL;
     const json_t *label;
     int rc = row_parse(r, i, &row, &label, err);
-    if (rc >= 0) {
-        rc = json_object_get(row, "input_ids") ? read_ids(r, row, e, err)
+    if (rc >= 0 && reader_labels(r->spec)->row) {
+        rc = reader_labels(r->spec)->row(r, row, e, err);
+        if (rc < 0)
+            reader_at_line(r, i, err);
+    } else if (rc >= 0) {
+        rc = json_object_get(row, "input_ids") ? row_ids(r, row, e, err)
                                                : read_text(r, row, e, err);
         if (rc >= 0)
             rc = reader_labels(r->spec)->read(&r->labels, r->spec->labels, label, e, err);

@@ -23,7 +23,7 @@ struct reader {
     bool integer_labels; /* of a table */
     struct label_map labels;
     struct encoding encoding; /* reused from row to row */
-    size_t truncated;
+    size_t truncated, left_out;
 };
 
 /* Parses line i into an object (a new reference in *row, also with an error) and finds its
@@ -32,6 +32,15 @@ int row_parse(const struct reader *r, size_t i, json_t **row, const json_t **lab
               struct err *err);
 /* Line i as an example; what it holds is released with the data set. */
 int row_read(struct reader *r, size_t i, struct example *e, struct err *err);
+
+/* Parts of row_read for readers of whole rows. Array of integers in 0..limit-1 (limit 0:
+ * any that fits); the token ids of a row; a text, which may be absent where it is not
+ * required. */
+int row_ints(const json_t *array, const char *key, int64_t limit, int32_t **out,
+             int32_t *count, struct err *err);
+int row_ids(struct reader *r, const json_t *row, struct example *e, struct err *err);
+int row_text(const json_t *row, const char *column, bool required, const json_t **out,
+             struct err *err);
 
 /* The name of the label's column, and how labels are read. */
 const char *reader_label(const struct data_spec *s);

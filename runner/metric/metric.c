@@ -59,14 +59,48 @@ double classes_loss(const struct metric_rows *r)
     return r->count ? total / (double)r->count : NAN;
 }
 
+/* --- tokens --- */
+
+float token_nll(const float *z, size_t width, int32_t label, bool *right)
+{
+    const size_t best = predicted(z, width);
+    double sum = 0;
+    for (size_t c = 0; c < width; c++)
+        sum += exp((double)z[c] - z[best]);
+    *right = best == (size_t)label;
+    return (float)(z[best] + log(sum) - z[label]);
+}
+
+double tokens_accuracy(const struct metric_rows *r)
+{
+    size_t right = 0;
+    for (size_t i = 0; i < r->count; i++)
+        right += r->right[i];
+    return r->count ? (double)right / (double)r->count : NAN;
+}
+
+double tokens_loss(const struct metric_rows *r)
+{
+    double sum = 0;
+    for (size_t i = 0; i < r->count; i++)
+        sum += r->nll[i];
+    return r->count ? sum / (double)r->count : NAN;
+}
+
+double tokens_perplexity(const struct metric_rows *r)
+{
+    return exp(tokens_loss(r));
+}
+
 const struct metric_def metric_defs[] = {
-#define METRIC(name_, goal_, of_class, of_numbers, of_labels, help_)                     \
+#define METRIC(name_, goal_, of_class, of_numbers, of_labels, of_tokens, help_)          \
     {.name = #name_,                                                                     \
      .goal = goal_,                                                                      \
      .help = help_,                                                                      \
      .value[LABEL_class] = of_class,                                                     \
      .value[LABEL_numbers] = of_numbers,                                                 \
-     .value[LABEL_set] = of_labels},
+     .value[LABEL_set] = of_labels,                                                      \
+     .value[LABEL_token] = of_tokens},
 #include "runner/metric/metrics.def"
 #undef METRIC
 };

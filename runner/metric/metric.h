@@ -7,7 +7,8 @@
  * Several labels: a label is predicted where its logit is above 0 and true where its
  * target is above one half; F1 of a label that occurs nowhere is 0, as scikit-learn has
  * it. Correlations are scipy's (ties share their mean rank), NaN for a constant.
- * Everything is NaN when there are no rows. A new metric is a line in metrics.def and a
+ * Of a language model's tokens, which have too many logits to be kept, only the likelihood
+ * of the label is. Everything is NaN when there are no rows. A new metric is a line in metrics.def and a
  * function. */
 #ifndef RUNNER_METRIC_METRIC_H
 #define RUNNER_METRIC_METRIC_H
@@ -21,6 +22,10 @@ struct metric_rows {
     const int32_t *labels; /* classes, 0..width - 1 */
     const float *targets;  /* numbers or labels, count x width */
     size_t count, width;
+    /* of tokens: each one's negative log-likelihood in place of its logits, and whether
+     * its largest logit is the label */
+    const float *nll;
+    const bool *right;
 };
 struct metric_def {
     const char *name, *goal, *help; /* goal: "maximize" or "minimize" */
@@ -40,5 +45,10 @@ double labels_accuracy(const struct metric_rows *rows);
 double labels_macro_f1(const struct metric_rows *rows);
 double labels_micro_f1(const struct metric_rows *rows);
 double labels_loss(const struct metric_rows *rows);
+double tokens_accuracy(const struct metric_rows *rows);
+double tokens_loss(const struct metric_rows *rows);
+double tokens_perplexity(const struct metric_rows *rows);
+/* What of a token's logits the three look at; ties go to the lower class. */
+float token_nll(const float *logits, size_t width, int32_t label, bool *right);
 
 #endif

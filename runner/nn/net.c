@@ -56,17 +56,16 @@ static void set_specs(struct net *net)
                                        .double_quant = net->trial->double_quant};
     }
     for (size_t i = 0; i < net->sites.count; i++) {
-        char *name = xasprintf("%s.weight", net->sites.items[i].path);
-        struct param *p = params_find(&net->params, name);
-        if (net->sites.items[i].role != ROLE_head)
+        const bool head = role_is_head(net->sites.items[i].role);
+        struct param *p = net_site_param(net, &net->sites.items[i], "weight");
+        if (!head)
             p->spec.compute = dtype_of(net->trial);
-        if (net->sites.items[i].role == ROLE_head || net->quant == QUANT_NONE)
+        if (head || net->quant == QUANT_NONE)
             ;
         else if (q4_is_irregular(p->cols, p->spec.block))
             p->round_trip = net->quant;
         else
             p->spec.quant = net->quant;
-        free(name);
     }
 }
 
@@ -105,6 +104,7 @@ void net_release(struct net *net)
     states_release(&net->states);
     for (size_t i = 0; i < net->sites.count; i++) {
         free(net->sites.items[i].path);
+        free(net->sites.items[i].tied);
         free(net->sites.items[i].a0);
         free(net->sites.items[i].b0);
     }
@@ -174,13 +174,20 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
     return 0;
 }
 
+static void add_site(struct net *net, const struct linear_site *site)
+{
+    net->sites.items = xgrow(net->sites.items, &net->sites.cap, net->sites.count + 1,
+                             sizeof *net->sites.items);
+    net->sites.items[net->sites.count++] = *site;
+}
+
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
-               enum role role, struct err *err)
+               enum role role, bool has_bias, struct err *err)
 {
     const bool head = role == ROLE_head || role == ROLE_pooler;
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
     int rc = net_base_param(net, weight, 2, out, in, !head, err);
-    if (!rc)
+    if (!rc && has_bias)
         rc = net_base_param(net, bias, 1, 1, out, !head, err);
     if (!rc && role == ROLE_pooler && net->hf->weights &&
         !params_find(&net->params, weight)->base)
@@ -193,25 +200,38 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
                        : ", stays as it is and is not saved with the adapter");
     if (!rc) {
         params_find(&net->params, weight)->linear = true;
-        net->sites.items = xgrow(net->sites.items, &net->sites.cap, net->sites.count + 1,
-                                 sizeof *net->sites.items);
-        net->sites.items[net->sites.count++] = (struct linear_site){.path = xstrdup(path),
-                                                                    .out = out,
-                                                                    .in = in,
-                                                                    .has_bias = true,
-                                                                    .layer = layer,
-                                                                    .role = role};
+        add_site(net, &(struct linear_site){.path = xstrdup(path),
+                                            .out = out,
+                                            .in = in,
+                                            .has_bias = has_bias,
+                                            .layer = layer,
+                                            .role = role});
     }
     free(weight);
     free(bias);
     return rc;
 }
 
-int net_layernorm(struct net *net, const char *path, struct err *err)
+int net_tied_linear(struct net *net, const char *path, const char *table, struct err *err)
+{
+    struct param *p = params_find(&net->params, table);
+    if (!p)
+        return err_set(err, ERR_BUG, "no parameter '%s' to tie; this is a bug", table);
+    p->linear = p->table = true;
+    add_site(net, &(struct linear_site){.path = xstrdup(path),
+                                        .tied = xstrdup(table),
+                                        .out = p->rows,
+                                        .in = p->cols,
+                                        .layer = -1,
+                                        .role = ROLE_lm_head});
+    return 0;
+}
+
+int net_norm(struct net *net, const char *path, struct err *err)
 {
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
     int rc = net_base_param(net, weight, 1, 1, net->shape.hidden, true, err);
-    if (!rc)
+    if (!rc && !net->shape.rms_norm)
         rc = net_base_param(net, bias, 1, 1, net->shape.hidden, true, err);
     net->norms.items = xgrow(net->norms.items, &net->norms.cap, net->norms.count + 1,
                              sizeof *net->norms.items);
@@ -227,8 +247,8 @@ int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
     net->sublayers.items = xgrow(net->sublayers.items, &net->sublayers.cap,
                                  net->sublayers.count + 1, sizeof *net->sublayers.items);
     net->sublayers.items[net->sublayers.count++] =
-        (struct sublayer){xstrdup(path), xstrdup(norm), layer, attention};
-    return net_layernorm(net, norm, err);
+        (struct sublayer){xstrdup(path), norm ? xstrdup(norm) : NULL, layer, attention};
+    return norm ? net_norm(net, norm, err) : 0;
 }
 
 struct linear_site *net_site(const struct net *net, const char *path)
@@ -266,15 +286,24 @@ int net_record_linear(const struct net *net, struct graph *g, const char *path, 
     const struct linear_site *site = net_site(net, path);
     if (net->method->input)
         x = net->method->input(net, g, site, x);
-    int y = g_linear(g, x, param_of(g, path, "weight"),
-                     site->has_bias ? param_of(g, path, "bias") : -1, 1);
+    int y =
+        g_linear(g, x, site->tied ? g_param(g, site->tied) : param_of(g, path, "weight"),
+                 site->has_bias ? param_of(g, path, "bias") : -1, 1);
     return net->method->linear ? net->method->linear(net, g, site, x, y) : y;
 }
 
-int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x)
+int net_record_norm(const struct net *net, struct graph *g, const char *path, int x)
 {
-    return g_layernorm(g, x, param_of(g, path, "weight"), param_of(g, path, "bias"),
-                       net->shape.norm_eps);
+    const int weight = param_of(g, path, "weight");
+    return net->shape.rms_norm ? g_rmsnorm(g, x, weight, net->shape.norm_eps)
+                               : g_layernorm(g, x, weight, param_of(g, path, "bias"),
+                                             net->shape.norm_eps);
+}
+
+int net_record_behind(const struct net *net, struct graph *g, const struct sublayer *s,
+                      int x)
+{
+    return s->norm ? net_record_norm(net, g, s->norm, x) : x;
 }
 
 int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
@@ -285,7 +314,7 @@ int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool 
         s++;
     if (net->method->sublayer)
         return net->method->sublayer(net, g, s, h, residual);
-    return net_record_layernorm(net, g, s->norm, g_add(g, h, residual));
+    return net_record_behind(net, g, s, g_add(g, h, residual));
 }
 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
@@ -295,6 +324,8 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
     if (net->method->prefix)
         net->method->prefix(net, g, layer, &pk, &pv);
     const struct attention_kind kind = {.heads = net->shape.heads,
+                                        .kv_heads = net->shape.kv_heads,
+                                        .causal = net->shape.causal,
                                         .scale = 1.0f / sqrtf((float)net->shape.head_dim),
                                         .p = net->shape.attention_dropout};
     return g_attention(g, q, k, v, pk, pv, &kind);
@@ -305,7 +336,7 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
 void net_train_all(struct net *net)
 {
     for (size_t i = 0; i < net->params.count; i++)
-        net->params.items[i]->trainable = true;
+        net->params.items[i]->trainable = !net->params.items[i]->derived;
 }
 
 /* Does some module on the way to `path` end with `suffix`? ("classifier" catches
@@ -357,6 +388,8 @@ struct param *net_site_param(const struct net *net, const struct linear_site *s,
                              const char *what)
 {
     char name[256];
+    if (s->tied && str_eq(what, "weight"))
+        return params_find(&net->params, s->tied);
     snprintf(name, sizeof name, "%s.%s", s->path, what);
     return params_find(&net->params, name);
 }

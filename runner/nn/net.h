@@ -35,11 +35,17 @@ enum role {
     ROLE_gate_up,
     ROLE_down,
     ROLE_pooler,
-    ROLE_head, /* the task's: never quantised, never a target of all-linear */
+    ROLE_head,    /* the task's: never quantised, never a target of all-linear */
+    ROLE_lm_head, /* the same, but a part of the base */
 };
+static inline bool role_is_head(enum role role)
+{
+    return role == ROLE_head || role == ROLE_lm_head;
+}
 
 struct linear_site {
     char *path;
+    char *tied; /* the parameter that is its weight; NULL: its own, path.weight */
     int32_t out, in;
     bool has_bias;
     int layer; /* -1: not in a layer */
@@ -50,10 +56,11 @@ struct linear_site {
     float *a0, *b0;    /* start of A and B where it was taken out of W; owned */
 };
 
-/* Half a transformer layer: LN(h + residual), where bottleneck adapters may sit. */
+/* Half a transformer layer: LN(h + residual), or h + residual where norms come first, where
+ * bottleneck adapters may sit. */
 struct sublayer {
     char *path; /* module that adapters go under, "<path>.adapters.default" */
-    char *norm; /* its LayerNorm */
+    char *norm; /* the LayerNorm behind it; NULL: none */
     int layer;
     bool attention; /* else feed-forward */
 };
@@ -61,11 +68,15 @@ struct sublayer {
 /* What the architecture read from config.json and the trial's overrides. */
 struct net_shape {
     int32_t hidden, layers, heads, head_dim, vocab_size;
+    int32_t kv_heads;       /* of keys and values; 0: as many as heads */
     int32_t first_position; /* of a sequence's first token, virtual tokens not counted */
     int32_t max_positions;  /* from there on */
     int32_t pad_id;         /* has its own position, its number; -1: none has */
     int32_t token_types;    /* 0: no embeddings of token types */
     enum act act;           /* of the feed-forward layers */
+    bool causal;            /* a token sees those before it */
+    bool rms_norm;          /* norms are RMSNorms, without biases */
+    float rope_factor;      /* of sines and cosines */
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
 };
 
@@ -126,27 +137,40 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                    int32_t cols, bool required, struct err *err);
 /* path.weight and path.bias, and a site. */
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
-               enum role role, struct err *err);
-int net_layernorm(struct net *net, const char *path, struct err *err);
-/* The LayerNorm `norm`, and a sublayer; see struct sublayer. */
+               enum role role, bool bias, struct err *err);
+/* The language model's head as a site whose weight is the table of embeddings. */
+int net_tied_linear(struct net *net, const char *path, const char *table,
+                    struct err *err);
+int net_norm(struct net *net, const char *path, struct err *err);
+/* The norm behind it (NULL: none), and a sublayer; see struct sublayer. */
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
                  bool attention, struct err *err);
-/* The embeddings, with the method's virtual tokens; comes first in a graph. type: -1 for
- * none. */
+/* The embeddings, with the method's virtual tokens; comes first in a graph. position,
+ * type: -1 for none. */
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type);
 /* From ids to logits: the architecture, then the task's head. */
 int net_record(const struct net *net, struct graph *g);
 /* y = W x + b with what the method adds at this site. */
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x);
-/* LN(h + residual), or what the method makes of it, in one of a layer's two sublayers. */
+/* LN(h + residual) or h + residual, or what the method makes of it, in one of a layer's
+ * two sublayers. */
 int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool attention,
                         int h, int residual);
-int net_record_layernorm(const struct net *net, struct graph *g, const char *path, int x);
+int net_record_norm(const struct net *net, struct graph *g, const char *path, int x);
+/* What stands behind a sublayer. */
+int net_record_behind(const struct net *net, struct graph *g, const struct sublayer *s,
+                      int x);
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
                          int v);
 
 /* --- for methods --- */
+/* Features of all heads of keys, or of values, side by side. */
+static inline int32_t net_kv_width(const struct net *net)
+{
+    return (net->shape.kv_heads ? net->shape.kv_heads : net->shape.heads) *
+           net->shape.head_dim;
+}
 struct linear_site *net_site(const struct net *net, const char *path); /* NULL: none */
 void net_train_all(struct net *net);
 /* Trains every parameter of modules whose path ends with `suffix` (peft's

@@ -6,6 +6,7 @@
  * (mean squared error) or multi_label_classification (binary cross entropy of each); the
  * trial's goes before the model's, and num_labels 1 is a regression. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/arch/arch.h"
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const problem_types[LABEL_KINDS] = {
+static const char *const problem_types[] = {
     [LABEL_class] = "single_label_classification",
     [LABEL_numbers] = "regression",
     [LABEL_set] = "multi_label_classification",
@@ -45,27 +46,27 @@ static int check_keys(const struct trial *trial, enum label_kind labels, struct 
                : 0;
 }
 
-static int open(const struct trial *trial, const json_t *config, enum label_kind *labels,
+static int open(const struct trial *trial, const json_t *config, struct goal *goal,
                 struct err *err)
 {
     const char *name = trial->problem_type ? trial->problem_type
                                            : json_get_str(config, "problem_type", NULL);
-    *labels = trial->num_labels == 1 ? LABEL_numbers : LABEL_class;
+    goal->labels = trial->num_labels == 1 ? LABEL_numbers : LABEL_class;
     if (name) {
         int k = 0;
-        while (k < LABEL_KINDS && !str_eq(problem_types[k], name))
+        while (k < (int)ARRAY_LEN(problem_types) && !str_eq(problem_types[k], name))
             k++;
-        if (k == LABEL_KINDS)
+        if (k == (int)ARRAY_LEN(problem_types))
             return err_set(err, ERR_CONFIG, "config.json: problem_type '%s' is not known",
                            name);
-        *labels = (enum label_kind)k;
+        goal->labels = (enum label_kind)k;
     }
-    return check_keys(trial, *labels, err);
+    return check_keys(trial, goal->labels, err);
 }
 
 static int declare(struct net *net, struct err *err)
 {
-    return net->arch->sequence_head.declare(net, err);
+    return arch_declare_head(net, &net->arch->sequence_head, err);
 }
 
 static int record(const struct net *net, struct graph *g, int hidden)
@@ -104,6 +105,7 @@ const struct task_kind task_seq_cls = {
     .class_suffix = "ForSequenceClassification",
     .saved_modules = {"classifier", "score"},
     .metrics = "accuracy|macro_f1|micro_f1|pearson|spearman|mse|loss",
+    .labels = 1u << LABEL_class | 1u << LABEL_numbers | 1u << LABEL_set,
     .reader = &sequence_labels,
     .open = open,
     .declare = declare,

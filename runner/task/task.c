@@ -61,9 +61,15 @@ void task_train_head(struct net *net)
         net_train_modules(net, modules[i]);
 }
 
+/* Of the classes, or of the vocabulary. */
+static bool is_one_class(const struct goal *g)
+{
+    return g->labels == LABEL_class || g->labels == LABEL_token;
+}
+
 int32_t goal_targets(const struct goal *g)
 {
-    return g->labels == LABEL_class ? 0 : g->num_labels;
+    return is_one_class(g) ? 0 : g->num_labels;
 }
 
 int32_t goal_most_picks(const struct goal *g, int32_t tokens, int32_t sequences)
@@ -73,13 +79,14 @@ int32_t goal_most_picks(const struct goal *g, int32_t tokens, int32_t sequences)
 
 struct graph_loss goal_loss(const struct goal *g)
 {
-    return (struct graph_loss){.against_targets = g->labels != LABEL_class,
+    return (struct graph_loss){.against_targets = !is_one_class(g),
                                .target = g->labels == LABEL_numbers ? LOSS_mse : LOSS_bce,
                                .class_weights = -1};
 }
 
 bool goal_has_metric(const struct goal *g, size_t metric)
 {
-    return metric_defs[metric].value[g->labels] &&
+    return g->task->kind->labels >> g->labels & 1 &&
+           metric_defs[metric].value[g->labels] &&
            str_in_list(metric_defs[metric].name, g->task->kind->metrics, '|');
 }

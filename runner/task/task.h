@@ -37,6 +37,8 @@ struct goal {
     const struct task *task;
     enum label_kind labels;
     int32_t num_labels; /* classes, or numbers per picked token */
+    bool every_token;   /* a language model's logits are asked for at all tokens, not only
+                           where there is a label */
 };
 
 enum { TASK_MODULES_MAX = 4 };
@@ -56,17 +58,20 @@ struct task_kind {
     const char *metrics; /* of metrics.def, "loss|accuracy"; those that have a meaning for
                             the kind of labels are reported */
     bool per_token;      /* picks any number of a sequence's tokens, else one */
+    unsigned labels;     /* bit k: they may be of enum label_kind k */
     const struct label_reader *reader; /* what of a row is its label */
-    /* What labels are, by the trial and the model's config.json; refuses keys of the trial
-     * that have no meaning then. */
-    int (*open)(const struct trial *trial, const json_t *config, enum label_kind *labels,
+    /* What labels are and how many, by the trial and the model's config.json (num_labels
+     * stays 0 where the data says it); refuses keys of the trial that have no meaning
+     * then. */
+    int (*open)(const struct trial *trial, const json_t *config, struct goal *goal,
                 struct err *err);
     /* The head's parameters, behind the architecture's. */
     int (*declare)(struct net *net, struct err *err);
     /* From the hidden states of all tokens to the logits of the picked ones. */
     int (*record)(const struct net *net, struct graph *g, int hidden);
     /* Picks of a sequence whose tokens, virtual ones too, are `tokens` rows of the
-     * micro-batch from row `first` on; with `out` NULL they are only counted. */
+     * micro-batch from row `first` on; with `out` NULL they are only counted. A pick may
+     * have the label -1: its logits are wanted, and no loss. */
     int32_t (*pick)(const struct goal *goal, const struct example *e, int32_t first,
                     int32_t tokens, struct picks *out);
     /* What the model's config.json says; label_names: NULL where they are numbers. */

@@ -12,7 +12,8 @@ static double sum_picked(const struct session *s, const uint32_t *order, int64_t
                          int64_t end, const float *of_class, double *counts)
 {
     const struct dataset *d = s->data[SPLIT_TRAIN];
-    const size_t most = (size_t)goal_most_picks(&s->goal, d->longest, 1);
+    const size_t most =
+        (size_t)goal_most_picks(&s->goal, d->longest + s->net.change.prompt_rows, 1);
     const size_t targets = (size_t)goal_targets(&s->goal);
     int32_t *rows = xcalloc(most, sizeof *rows), *labels = xcalloc(most, sizeof *labels);
     float *numbers = xcalloc(most * targets + 1, sizeof *numbers);
@@ -20,7 +21,7 @@ static double sum_picked(const struct session *s, const uint32_t *order, int64_t
     for (int64_t i = begin; i < end; i++) {
         const struct example *e = &d->rows[order ? order[i] : (uint64_t)i];
         struct picks p = {rows, labels, numbers, 0};
-        s->goal.task->kind->pick(&s->goal, e, 0, e->n, &p);
+        s->goal.task->kind->pick(&s->goal, e, 0, e->n + s->net.change.prompt_rows, &p);
         for (int32_t k = 0; k < p.count; k++) {
             const bool known = labels[k] >= 0 && labels[k] < s->goal.num_labels;
             sum += !of_class ? 1 : known ? of_class[labels[k]] : 0;

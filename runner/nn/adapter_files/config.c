@@ -46,7 +46,12 @@ json_t *config_new(const struct net *net, const char *text)
     if (!c)
         c = json_object();
     json_object_set_new(c, "base_model_name_or_path", json_string(net->trial->model));
-    json_object_set_new(c, "modules_to_save", saved_modules(net));
+    json_t *saved = saved_modules(net);
+    if (!json_array_size(saved)) {
+        json_decref(saved);
+        saved = json_null();
+    }
+    json_object_set_new(c, "modules_to_save", saved);
     json_object_set_new(c, "task_type", json_string(net->goal.task->peft_type));
     return c;
 }
@@ -91,11 +96,7 @@ json_t *config_targets(const struct net *net)
         return json_incref(given);
     if (!all)
         return targets_default(net, net->method->targets);
-    json_t *list = json_array();
-    for (size_t i = 0; i < net->sites.count; i++)
-        if (net->sites.items[i].rank)
-            json_array_append_new(list, json_string(net->sites.items[i].path));
-    return list;
+    return targets_chosen(net);
 }
 
 /* --- a folder's configuration against the trial's --- */

@@ -19,13 +19,20 @@ static bool is_head(const struct net *net, const struct param *p)
     return task_saves(net->goal.task, p->name);
 }
 
+/* The file of the head's tensors; NULL: the task saves none, or not in a file apart. */
+static const char *head_file(const struct net *net)
+{
+    return net->goal.task->kind->saved_modules[0] ? net->method->files->head_tensors
+                                                  : NULL;
+}
+
 /* The file a parameter goes to. */
 static const char *file_of(const struct net *net, const struct param *p)
 {
     const struct adapter_files *f = net->method->files;
     if (f->encoder_tensors && str_has_prefix(p->name, PROMPT_ENCODER))
         return f->encoder_tensors;
-    return f->head_tensors && is_head(net, p) ? f->head_tensors : f->tensors;
+    return head_file(net) && is_head(net, p) ? head_file(net) : f->tensors;
 }
 
 static bool has_encoder(const struct net *net)
@@ -151,8 +158,8 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
     int rc = fs_mkdirs(dir, err);
     if (!rc)
         rc = save_file(net, backend, dir, f->tensors, bytes, err);
-    if (!rc && f->head_tensors)
-        rc = save_file(net, backend, dir, f->head_tensors, bytes, err);
+    if (!rc && head_file(net))
+        rc = save_file(net, backend, dir, head_file(net), bytes, err);
     if (!rc && has_encoder(net))
         rc = save_file(net, backend, dir, f->encoder_tensors, bytes, err);
     if (!rc && f->defaults)
@@ -242,8 +249,8 @@ int adapter_load(struct net *net, const char *dir, struct err *err)
     const bool agrees = !rc;
     if (!rc)
         rc = load_file(net, dir, f->tensors, err);
-    if (!rc && f->head_tensors)
-        rc = load_file(net, dir, f->head_tensors, err);
+    if (!rc && head_file(net))
+        rc = load_file(net, dir, head_file(net), err);
     if (!rc && has_encoder(net))
         rc = load_file(net, dir, f->encoder_tensors, err);
     if (agrees && rc == -(int)ERR_CONFIG)

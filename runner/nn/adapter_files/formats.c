@@ -157,7 +157,7 @@ static int write_bottleneck_config(const struct net *net, const char *dir,
     json_object_set_new(c, "name", json_string("default"));
     put_names(net, c);
     int rc = config_write(dir, "adapter_config.json", c, err);
-    if (rc)
+    if (rc || !net->goal.task->kind->saved_modules[0]) /* the head is the base's */
         return rc;
     json_t *h = json_object();
     json_object_set_new(h, "config", json_null());

@@ -2,6 +2,7 @@
 #include "runner/nn/arch/arch.h"
 #include "lib/buf.h"
 #include "lib/json.h"
+#include "runner/nn/arch/model_config.h"
 #include <string.h>
 
 #define ARCH(name) extern const struct arch arch_##name;
@@ -28,6 +29,14 @@ const struct arch *arch_find(const char *model_type, struct err *err)
     return NULL;
 }
 
+bool arch_takes(const struct arch *arch, const json_t *config)
+{
+    for (size_t i = 0; arch->unused && arch->unused[i]; i++)
+        if (!model_config_is_unused(json_object_get(config, arch->unused[i])))
+            return false;
+    return true;
+}
+
 int32_t arch_first_position(const struct arch *arch, const json_t *config)
 {
     const int64_t pad = json_get_int(config, "pad_token_id", 1);
@@ -40,4 +49,14 @@ int32_t arch_positions(const struct arch *arch, const json_t *config)
 {
     return (int32_t)json_get_int(config, "max_position_embeddings", 512) -
            arch_first_position(arch, config);
+}
+
+int arch_declare_head(struct net *net, const struct arch_head *head, struct err *err)
+{
+    return head->declare
+               ? head->declare(net, err)
+               : err_set(err, ERR_CONFIG,
+                         "model folder '%s': task '%s' is not supported for "
+                         "model_type '%s'",
+                         net->hf->dir, net->goal.task->name, net->arch->model_type);
 }

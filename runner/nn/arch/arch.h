@@ -3,15 +3,17 @@
  *
  * An architecture declares the base's parameters and sites and records the way from token
  * ids to the hidden states of all tokens; what comes behind is the task's. Only what
- * differs between families of a task's head stands here: the head for sequences. */
+ * differs between families of a task's head stands here: the head for sequences and the
+ * head for language modelling. */
 #ifndef RUNNER_NN_ARCH_ARCH_H
 #define RUNNER_NN_ARCH_ARCH_H
 
 #include "runner/nn/net.h"
 
-/* Classifies a sequence by one of its tokens, as the family's ForSequenceClassification
- * class: goal.num_labels outputs from the picked rows of the hidden states. */
-struct sequence_head {
+/* A head of one of transformers' classes of the family: goal.num_labels outputs from the
+ * picked rows of the hidden states. NULL functions: the family has no such class, or
+ * nobody has written it. */
+struct arch_head {
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g, int picked);
 };
@@ -21,17 +23,27 @@ struct arch {
     const char *class_prefix;  /* of transformers' classes, "Bert" */
     const char *base_prefix;   /* of the base's parameters in the task model, "bert." */
     bool positions_behind_pad; /* positions start at pad_token_id + 1 (fairseq's way) */
+    /* Keys of config.json that would change numbers and are not honoured yet: refused by
+     * name where they are set. Ended by NULL; NULL: `declare` sees to it. */
+    const char *const *unused;
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g); /* hidden states, tokens x d */
-    struct sequence_head sequence_head;
+    struct arch_head sequence_head; /* ForSequenceClassification, by one of its tokens */
+    struct arch_head language_head; /* ForCausalLM, at every token */
 };
 
 const struct arch *arch_find(const char *model_type,
                              struct err *err); /* names the known ones when it is not */
 
+/* False where one of `unused` is set. */
+bool arch_takes(const struct arch *arch, const json_t *config);
+
 /* Position of a sequence's first token by config.json, and how many positions there are
  * from there on. */
 int32_t arch_first_position(const struct arch *arch, const json_t *config);
 int32_t arch_positions(const struct arch *arch, const json_t *config);
+
+/* Declares a head, or says that the family has none for this task. */
+int arch_declare_head(struct net *net, const struct arch_head *head, struct err *err);
 
 #endif

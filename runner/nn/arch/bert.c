@@ -27,10 +27,10 @@ static int record(const struct net *net, struct graph *g)
 static int declare_head(struct net *net, struct err *err)
 {
     int rc = net_linear(net, "bert.pooler.dense", net->shape.hidden, net->shape.hidden,
-                        -1, ROLE_pooler, err);
+                        -1, ROLE_pooler, true, err);
     if (!rc)
         rc = net_linear(net, "classifier", net->goal.num_labels, net->shape.hidden, -1,
-                        ROLE_head, err);
+                        ROLE_head, true, err);
     return rc;
 }
 

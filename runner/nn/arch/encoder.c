@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/arch/arch.h"
+#include "runner/nn/arch/model_config.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -52,7 +53,7 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
             return rc;
     }
     snprintf(path, sizeof path, "%s.LayerNorm", e->embeddings);
-    return net_layernorm(net, path, err);
+    return net_norm(net, path, err);
 }
 
 static int declare_layer(struct net *net, const struct encoder *e, int l, int32_t ffn,
@@ -66,7 +67,7 @@ static int declare_layer(struct net *net, const struct encoder *e, int l, int32_
         const int32_t out = i == ENC_UP ? ffn : net->shape.hidden,
                       in = i == ENC_DOWN ? ffn : net->shape.hidden;
         snprintf(path, sizeof path, "%s.%d.%s", e->layers, l, e->names->linears[i]);
-        int rc = net_linear(net, path, out, in, l, roles[i], err);
+        int rc = net_linear(net, path, out, in, l, roles[i], true, err);
         if (rc)
             return rc;
     }
@@ -88,7 +89,7 @@ int encoder_declare(struct net *net, const struct encoder *e, struct err *err)
     int rc = encoder_config(net, e, &ffn, err);
     if (!rc && e->token_types)
         rc = json_object_get(net->hf->config, "type_vocab_size")
-                 ? encoder_need_int(net, "type_vocab_size", 1, 1 << 20,
+                 ? model_config_int(net, "type_vocab_size", 1, 1 << 20,
                                     &net->shape.token_types, err)
                  : (net->shape.token_types = 2, 0);
     if (!rc)
@@ -143,7 +144,7 @@ int encoder_record(const struct net *net, const struct encoder *e, struct graph 
         net, g, table(e, g, "word_embeddings"), table(e, g, "position_embeddings"),
         net->shape.token_types ? table(e, g, "token_type_embeddings") : -1);
     snprintf(norm, sizeof norm, "%s.LayerNorm", e->embeddings);
-    x = net_record_layernorm(net, g, norm, x);
+    x = net_record_norm(net, g, norm, x);
     x = g_dropout(g, x, net->shape.hidden_dropout);
     for (int l = 0; l < net->shape.layers; l++)
         x = record_layer(net, e, g, l, x);

@@ -49,8 +49,6 @@ struct encoder {
  * change numbers and is not honoured is refused by name. */
 int encoder_config(struct net *net, const struct encoder *e, int32_t *ffn,
                    struct err *err);
-int encoder_need_int(const struct net *net, const char *key, int32_t min, int32_t max,
-                     int32_t *out, struct err *err);
 
 /* Reads config.json and the trial's dropouts into the net, declares the encoder. */
 int encoder_declare(struct net *net, const struct encoder *e, struct err *err);

@@ -30,10 +30,10 @@ static int record(const struct net *net, struct graph *g)
 static int declare_head(struct net *net, struct err *err)
 {
     int rc = net_linear(net, "classifier.dense", net->shape.hidden, net->shape.hidden, -1,
-                        ROLE_head, err);
+                        ROLE_head, true, err);
     if (!rc)
         rc = net_linear(net, "classifier.out_proj", net->goal.num_labels,
-                        net->shape.hidden, -1, ROLE_head, err);
+                        net->shape.hidden, -1, ROLE_head, true, err);
     return rc;
 }
 

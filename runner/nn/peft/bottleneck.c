@@ -5,6 +5,7 @@
  *                                                       the same LN both times
  *   houlsby (Houlsby et al. 2019; DoubleSeqBnConfig)    out = LN(A(h) + h + x)
  *   parallel (He et al. 2022; ParBnConfig)              out = LN(A(x) + h + x)
+ * where LN is nothing in families whose norms come first.
  * Start: D, U ~ N(0, 0.02), biases 0 (init "bert"); parallel: D ~ U(-1/sqrt(in),
  * 1/sqrt(in)), the rest 0 (init "mam_adapter"), so that A(x) = 0. */
 #include "runner/nn/peft/bottleneck.h"
@@ -117,13 +118,13 @@ static int record_sublayer(const struct net *net, struct graph *g,
     const struct bottleneck_kind *k = bottleneck_kind(net->trial);
     const int sum = g_add(g, h, residual);
     if (!has_adapter(net, s))
-        return net_record_layernorm(net, g, s->norm, sum);
-    int z = k->norm_before ? net_record_layernorm(net, g, s->norm, sum)
+        return net_record_behind(net, g, s, sum);
+    int z = k->norm_before ? net_record_behind(net, g, s, sum)
             : k->parallel  ? residual
                            : h;
     z = g_act(g, adapter_linear(g, s->path, "adapter_down.0", z), non_linearity(net));
     z = g_scale(g, adapter_linear(g, s->path, "adapter_up", z), k->scaling);
-    return net_record_layernorm(net, g, s->norm, g_add(g, z, sum));
+    return net_record_behind(net, g, s, g_add(g, z, sum));
 }
 
 const struct method method_adapter = {

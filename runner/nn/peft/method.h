@@ -181,6 +181,9 @@ bool targets_is_default(const struct net *net, enum target_map map,
 /* Names of them as a trial or peft's configuration would write them: the shortest ends of
  * the paths that name no other layer. */
 json_t *targets_default(const struct net *net, enum target_map map);
+/* Names of the layers that were chosen: whole paths, or of 20 and more shortest ends, as
+ * peft writes all-linear. */
+json_t *targets_chosen(const struct net *net);
 /* Sets hit[i] for each path that `value` (target_modules' kinds of it, but all-linear)
  * names; an entry that names none is an error. `key` and `what` ("linear layer") are for
  * messages. */

@@ -5,8 +5,11 @@
 static int attach_head(struct net *net, struct err *err)
 {
     task_train_head(net);
-    (void)err;
-    return 0;
+    return params_count(&net->params, true)
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "method head: task %s has no head of its own to train",
+                         net->goal.task->name);
 }
 
 const struct method method_head = {

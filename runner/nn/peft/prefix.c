@@ -1,6 +1,6 @@
 /* runner/nn/peft/prefix.c - prefix tuning (Li and Liang 2021) as peft has it.
  *
- * One matrix num_virtual_tokens x (2 * layers * hidden): layer l's keys are column block
+ * One matrix num_virtual_tokens x (2 * layers * features of all heads of keys): layer l's keys are column block
  * 2l, its values block 2l + 1. It is N(0, 1) at the start, or with prefix_projection what
  * an embedding, a linear layer, tanh and another linear layer make. Virtual keys and
  * values take no projection, norm or position; every real token of every sequence sees
@@ -16,7 +16,7 @@ static struct prompt_encoder encoder(const struct net *net)
         "transform",
         ACT_tanh,
         2,
-        {prompt_encoder_size(net), 2 * net->shape.layers * net->shape.hidden}};
+        {prompt_encoder_size(net), 2 * net->shape.layers * net_kv_width(net)}};
 }
 
 static bool projects(const struct net *net)
@@ -27,7 +27,7 @@ static bool projects(const struct net *net)
 static int attach(struct net *net, struct err *err)
 {
     const struct prompt_encoder e = encoder(net);
-    return prompt_attach(net, 2 * net->shape.layers * net->shape.hidden,
+    return prompt_attach(net, 2 * net->shape.layers * net_kv_width(net),
                          projects(net) ? &e : NULL, err);
 }
 
@@ -40,8 +40,9 @@ static int record_prompt(const struct net *net, struct graph *g)
 static void record_prefix(const struct net *net, struct graph *g, int layer, int *k,
                           int *v)
 {
-    *k = g_slice(g, g->prompt, 2 * layer * net->shape.hidden, net->shape.hidden);
-    *v = g_slice(g, g->prompt, (2 * layer + 1) * net->shape.hidden, net->shape.hidden);
+    const int32_t width = net_kv_width(net);
+    *k = g_slice(g, g->prompt, 2 * layer * width, width);
+    *v = g_slice(g, g->prompt, (2 * layer + 1) * width, width);
 }
 
 /* --- its folder --- */

@@ -31,10 +31,15 @@ static void layer_name(char name[128], const struct prompt_encoder *e, int layer
     snprintf(name, 128, PROMPT_ENCODER "%s.%d.%s", e->module, 2 * layer, part);
 }
 
+int32_t prompt_token_dim(const struct net *net)
+{
+    return net->method->prefix ? net_kv_width(net) : net->shape.hidden;
+}
+
 /* torch's start of a linear layer: both uniform within 1 / sqrt(in). */
 static void add_encoder(struct net *net, const struct prompt_encoder *e, int32_t tokens)
 {
-    int32_t in = net->shape.hidden;
+    int32_t in = prompt_token_dim(net);
     char name[128];
     net_method_param(net, ENCODER_EMBEDDING, 2, tokens, in, INIT_NORMAL, 1);
     for (int i = 0; i < e->layers; i++) {
@@ -70,7 +75,7 @@ static int only_output_given(const struct net *net, bool *only, struct err *err)
 int32_t prompt_encoder_size(const struct net *net)
 {
     const int64_t given = net->trial->encoder_hidden_size;
-    return given ? (int32_t)given : net->shape.hidden;
+    return given ? (int32_t)given : prompt_token_dim(net);
 }
 
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
@@ -186,8 +191,9 @@ bool prompt_optional(const char *tensor)
 
 void prompt_put_config(const struct net *net, json_t *c)
 {
-    json_object_set_new(c, "token_dim", json_integer(net->shape.hidden));
-    json_object_set_new(c, "num_attention_heads", json_integer(net->shape.heads));
+    json_object_set_new(c, "token_dim", json_integer(prompt_token_dim(net)));
+    json_object_set_new(c, "num_attention_heads",
+                        json_integer(prompt_token_dim(net) / net->shape.head_dim));
     json_object_set_new(c, "num_layers", json_integer(net->shape.layers));
     json_object_set_new(c, "num_virtual_tokens",
                         json_integer(net->change.virtual_tokens));
@@ -213,13 +219,19 @@ int prompt_check_config(const struct net *net, const char *dir, const json_t *co
 
 /* --- prompt tuning --- */
 
+static bool is_words(const char *name)
+{
+    return str_has_suffix(name, "word_embeddings.weight") ||
+           str_has_suffix(name, "embed_tokens.weight");
+}
+
 /* Rows of the word embeddings, drawn by the seed (peft's SAMPLE_VOCAB). */
 static int start_from_vocabulary(struct net *net, struct err *err)
 {
     struct param *p = params_find(&net->params, PROMPT_EMBEDDINGS);
     const struct param *words = NULL;
     for (size_t i = 0; i < net->params.count && !words; i++)
-        if (str_has_suffix(net->params.items[i]->name, "word_embeddings.weight"))
+        if (is_words(net->params.items[i]->name))
             words = net->params.items[i];
     if (words && words->absent)
         return 0; /* planned: the bytes are the same, whatever they hold */

@@ -14,7 +14,7 @@
 
 enum { PROMPT_LAYERS_MAX = 3 };
 
-/* Linear layers behind the embedding (num_virtual_tokens x hidden), an activation between
+/* Linear layers behind the embedding (num_virtual_tokens x token_dim), an activation between
  * each two of them. */
 struct prompt_encoder {
     const char *module; /* "mlp_head": its layers are mlp_head.0, mlp_head.2, .. */
@@ -27,7 +27,9 @@ struct prompt_encoder {
  * NULL, and the task's head; sets net->change.virtual_tokens. */
 int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *encoder,
                   struct err *err);
-/* Features inside an encoder: encoder_hidden_size, or the model's. */
+/* peft's token_dim: features of a virtual token, or of a virtual key. */
+int32_t prompt_token_dim(const struct net *net);
+/* Features inside an encoder: encoder_hidden_size, or those of a token. */
 int32_t prompt_encoder_size(const struct net *net);
 /* Records the matrix. */
 int prompt_record(const struct net *net, struct graph *g,

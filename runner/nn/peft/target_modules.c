@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MANY_TARGETS = 20 }; /* peft: MIN_TARGET_MODULES_FOR_OPTIMIZATION */
+
 static bool is_name(const char *path, const char *entry)
 {
     const size_t n = strlen(path), m = strlen(entry);
@@ -111,20 +113,27 @@ bool targets_is_default(const struct net *net, enum target_map map,
     return defaults[i].roles >> site->role & 1;
 }
 
-/* Does a layer that is no default, and no head, end with the name? */
-static bool hits_others(const struct net *net, enum target_map map, const char *name)
+/* Whether a site is a target: one of the map's defaults, or (no map) chosen. */
+static bool is_target(const struct net *net, const enum target_map *map,
+                      const struct linear_site *s)
+{
+    return map ? targets_is_default(net, *map, s) : s->rank != 0;
+}
+
+/* Does a layer that is no target, and no head, end with the name? */
+static bool hits_others(const struct net *net, const enum target_map *map,
+                        const char *name)
 {
     for (size_t i = 0; i < net->sites.count; i++) {
         const struct linear_site *s = &net->sites.items[i];
-        if (is_name(s->path, name) && s->role != ROLE_head &&
-            !targets_is_default(net, map, s))
+        if (is_name(s->path, name) && !role_is_head(s->role) && !is_target(net, map, s))
             return true;
     }
     return false;
 }
 
-/* The shortest end of the path that names default targets only. */
-static const char *short_name(const struct net *net, enum target_map map,
+/* The shortest end of the path that names targets only. */
+static const char *short_name(const struct net *net, const enum target_map *map,
                               const char *path)
 {
     const char *name = path + strlen(path);
@@ -135,11 +144,12 @@ static const char *short_name(const struct net *net, enum target_map map,
     return name;
 }
 
-json_t *targets_default(const struct net *net, enum target_map map)
+/* Of all targets, each once. */
+static json_t *short_names(const struct net *net, const enum target_map *map)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < net->sites.count; i++) {
-        if (!targets_is_default(net, map, &net->sites.items[i]))
+        if (!is_target(net, map, &net->sites.items[i]))
             continue;
         const char *name = short_name(net, map, net->sites.items[i].path);
         bool known = false;
@@ -151,12 +161,29 @@ json_t *targets_default(const struct net *net, enum target_map map)
     return list;
 }
 
+json_t *targets_default(const struct net *net, enum target_map map)
+{
+    return short_names(net, &map);
+}
+
+json_t *targets_chosen(const struct net *net)
+{
+    json_t *paths = json_array();
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank)
+            json_array_append_new(paths, json_string(net->sites.items[i].path));
+    if (json_array_size(paths) < MANY_TARGETS)
+        return paths;
+    json_decref(paths);
+    return short_names(net, NULL);
+}
+
 static int match_targets(const struct net *net, bool *hit, struct err *err)
 {
     const json_t *value = net->trial->target_modules;
     if (json_is_string(value) && !strcasecmp(json_string_value(value), "all-linear")) {
         for (size_t i = 0; i < net->sites.count; i++)
-            hit[i] = net->sites.items[i].role != ROLE_head;
+            hit[i] = !role_is_head(net->sites.items[i].role);
         return 0;
     }
     if (value)

@@ -167,6 +167,10 @@ static void plan(const char *model, const char *options, struct outcome *o)
     *o = (struct outcome){.err = ERR_INIT};
     assert_int_equal(base_find(model, dir, &o->base, &o->err), 0);
     o->item.base = &o->base;
+    if (o->base.trains && o->base.shape.decoder) { /* texts that are not here */
+        json_object_del(given, "num_labels");
+        json_object_set_new(given, "train_data", json_string("texts.jsonl"));
+    }
     o->rc = plan_item_fill(&o->item, given, dir, false, &o->err);
     json_decref(given);
 }
@@ -373,7 +377,7 @@ static void published_counts(void **state)
                      b.shape.parameters, published[i].parameters);
         if (b.trains) {
             struct outcome o;
-            plan(published[i].name, "{method: head}", &o);
+            plan(published[i].name, b.shape.decoder ? "{}" : "{method: head}", &o);
             /* a classifier on a fairseq model reads the first token, not the pooler */
             const bool pooler = b.shape.pooler && !str_eq(b.shape.model_type, "bert");
             const double unused = pooler ? b.shape.d * b.shape.d + b.shape.d : 0;
@@ -405,9 +409,9 @@ static void names(void **state)
     assert_non_null(strstr(err.msg, "did you mean 'llama-2-7b'?"));
 }
 
-/* A decoder is estimated as long as there is no row for it; what the formula cannot tell is
- * refused, and so is what no trial has. */
-static void decoders(void **state)
+/* Of a decoder whose config.json is not honoured the formula tells what it can, and
+ * refuses the rest, and what no trial has. */
+static void by_formula(void **state)
 {
     static const char *const refused[] = {
         "{rnak: 64}",
@@ -424,17 +428,36 @@ static void decoders(void **state)
     struct outcome o;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        plan("llama-2-7b", refused[i], &o);
-        if (o.base.trains) /* it has a row now: the planner judges */
-            return;
+        plan("mistral-7b", refused[i], &o); /* it has a window */
+        assert_false(o.base.trains);
         if (o.rc != -ERR_CONFIG)
             fail_msg("%s: %d", refused[i], o.rc);
         base_release(&o.base);
     }
-    plan("llama-2-7b", "{task: causal-lm, target_modules: all-linear, rank: 64}", &o);
+    plan("mistral-7b", "{task: causal-lm, target_modules: all-linear, rank: 64}", &o);
     assert_int_equal(o.rc, 0);
     assert_false(o.item.exact);
+    assert_true(o.item.estimate.trainable > 1e8);
+    base_release(&o.base);
+}
+
+/* One that the trainer has is counted by its planner, as published: rank 64 on all linear
+ * layers of Llama-2-7B (QLoRA's paper). */
+static void decoders(void **state)
+{
+    struct outcome o;
+    (void)state;
+    plan("llama-2-7b",
+         "{target_modules: all-linear, rank: 64, method: qlora, max_length: 512, "
+         "batch_size: 1, gradient_checkpointing: true}",
+         &o);
+    assert_int_equal(o.rc, 0);
+    assert_true(o.item.exact);
     assert_true(o.item.estimate.trainable == 159907840);
+    assert_true(o.item.estimate.total == 6738415616.0 + 159907840);
+    base_release(&o.base);
+    plan("llama-2-7b", "{task: seq-cls}", &o);
+    assert_int_equal(o.rc, -ERR_CONFIG);
     base_release(&o.base);
 }
 
@@ -471,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_folder_needs_its_rows),
         cmocka_unit_test(published_counts),
         cmocka_unit_test(names),
+        cmocka_unit_test(by_formula),
         cmocka_unit_test(decoders),
         cmocka_unit_test(no_values),
     };

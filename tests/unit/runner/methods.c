@@ -134,7 +134,8 @@ static void check_base(const char *text)
     json_t *t = trial(text);
     trial_init(&typed, t);
     assert_int_equal(hf_model_open("tests/golden/models/bert", &hf, &err), 0);
-    const struct goal goal = {task_find(TASK_DEFAULT, NULL), LABEL_class, 3};
+    const struct goal goal = {
+        .task = task_find(TASK_DEFAULT, NULL), .labels = LABEL_class, .num_labels = 3};
     if (net_init(&net, hf, &typed, &goal, NULL, true, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     for (size_t i = 0; i < net.params.count; i++) {

@@ -14,8 +14,8 @@ static double value(const char *name, const float *logits, const int32_t *labels
 {
     for (size_t i = 0; i < metric_count; i++)
         if (!strcmp(metric_defs[i].name, name))
-            return metric_defs[i].value[LABEL_class](
-                &(struct metric_rows){logits, labels, NULL, rows, classes});
+            return metric_defs[i].value[LABEL_class](&(struct metric_rows){
+                .logits = logits, .labels = labels, .count = rows, .width = classes});
     fail_msg("no metric '%s'", name);
     return 0;
 }
@@ -59,8 +59,8 @@ static double of(enum label_kind p, const char *name, const float *outputs,
 {
     for (size_t i = 0; i < metric_count; i++)
         if (!strcmp(metric_defs[i].name, name) && metric_defs[i].value[p])
-            return metric_defs[i].value[p](
-                &(struct metric_rows){outputs, NULL, targets, rows, width});
+            return metric_defs[i].value[p](&(struct metric_rows){
+                .logits = outputs, .targets = targets, .count = rows, .width = width});
     fail_msg("no metric '%s' for labels of kind %d", name, p);
     return 0;
 }
@@ -111,8 +111,23 @@ static void test_table(void **state)
         assert_true(!strcmp(m->goal, "maximize") || !strcmp(m->goal, "minimize"));
         assert_true(strlen(m->help) > 10);
         assert_true(m->value[LABEL_class] || m->value[LABEL_numbers] ||
-                    m->value[LABEL_set]);
+                    m->value[LABEL_set] || m->value[LABEL_token]);
     }
+}
+
+/* Logits 0, log 2 and log 1: the labels' likelihoods are 1 / 4 and 2 / 4. */
+static void test_tokens(void **state)
+{
+    (void)state;
+    const float logits[] = {0, logf(2), 0};
+    float nll[2];
+    bool right[2];
+    nll[0] = token_nll(logits, 3, 2, &right[0]);
+    nll[1] = token_nll(logits, 3, 1, &right[1]);
+    const struct metric_rows rows = {.count = 2, .width = 3, .nll = nll, .right = right};
+    assert_float_equal(tokens_loss(&rows), log(8) / 2, 1e-6);
+    assert_float_equal(tokens_perplexity(&rows), sqrt(8), 1e-5);
+    assert_float_equal(tokens_accuracy(&rows), 0.5, 0);
 }
 
 int main(void)
@@ -121,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_accuracy),       cmocka_unit_test(test_macro_f1),
         cmocka_unit_test(test_loss),           cmocka_unit_test(test_regression),
         cmocka_unit_test(test_several_labels), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
