@@ -54,21 +54,25 @@ def round_to_nf4(base):
 def theirs(case, trial, work):
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
     adapter = os.path.join(work, "run", "adapter")
-    load = {"num_labels": int(trial["num_labels"]), "attn_implementation": "eager"}
+    causal = trial.get("task") == "causal-lm"
+    kind = AutoModelForCausalLM if causal else AutoModelForSequenceClassification
+    load = {"attn_implementation": "eager"} | ({} if causal else {"num_labels": int(trial["num_labels"])})
     if os.path.exists(os.path.join(adapter, "adapter_config.json")):
-        base = AutoModelForSequenceClassification.from_pretrained(os.path.join(case, trial["model"]), **load)
+        base = kind.from_pretrained(os.path.join(case, trial["model"]), **load)
         if trial["method"] == "qlora":
             round_to_nf4(base.bert)
         model = PeftModel.from_pretrained(base, adapter)
     else:
-        model = AutoModelForSequenceClassification.from_pretrained(adapter, **load)
+        model = kind.from_pretrained(adapter, **load)
     model.eval()
     with torch.no_grad():
         rows = [json.loads(line)["input_ids"] for line in open(os.path.join(case, "eval.jsonl")) if line.strip()]
-        return torch.cat([model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long)).logits
-                          for ids in rows]).float()
+        logits = [model(input_ids=torch.tensor([ids]), attention_mask=torch.ones(1, len(ids), dtype=torch.long)).logits
+                  for ids in rows]
+        # of every token, but for virtual ones; of a classifier one row
+        return torch.cat([x[0, -len(ids):] if causal else x for x, ids in zip(logits, rows)]).float()
 
 
 def main():

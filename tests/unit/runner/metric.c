@@ -119,11 +119,11 @@ static void test_table(void **state)
 static void test_tokens(void **state)
 {
     (void)state;
-    const float logits[] = {0, logf(2), 0};
+    const float z[] = {0, logf(2), 0};
     float nll[2];
     bool right[2];
-    nll[0] = token_nll(logits, 3, 2, &right[0]);
-    nll[1] = token_nll(logits, 3, 1, &right[1]);
+    nll[0] = token_nll(z, 3, 2, &right[0]);
+    nll[1] = token_nll(z, 3, 1, &right[1]);
     const struct metric_rows rows = {.count = 2, .width = 3, .nll = nll, .right = right};
     assert_float_equal(tokens_loss(&rows), log(8) / 2, 1e-6);
     assert_float_equal(tokens_perplexity(&rows), sqrt(8), 1e-5);
