@@ -409,8 +409,7 @@ static void names(void **state)
     assert_non_null(strstr(err.msg, "did you mean 'llama-2-7b'?"));
 }
 
-/* Of a decoder whose config.json is not honoured the formula tells what it can, and
- * refuses the rest, and what no trial has. */
+/* Of a decoder that the trainer has not, what the formula cannot tell is refused. */
 static void by_formula(void **state)
 {
     static const char *const refused[] = {
@@ -441,8 +440,7 @@ static void by_formula(void **state)
     base_release(&o.base);
 }
 
-/* One that the trainer has is counted by its planner, as published: rank 64 on all linear
- * layers of Llama-2-7B (QLoRA's paper). */
+/* Others are counted by the planner: rank 64 on all linear layers of Llama-2-7B. */
 static void decoders(void **state)
 {
     struct outcome o;
