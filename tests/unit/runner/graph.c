@@ -1,6 +1,6 @@
 /* tests/unit/runner/graph.c - small graphs on ref and cpu: modes, states, tied parameters,
  * gathers that sink, ops that a backend declines. */
-#include "tests/unit/runner/graph_bench.h"
+#include "tests/unit/support/graph_bench.h"
 
 /* --- modes --- */
 

@@ -1,6 +1,6 @@
 /* tests/unit/runner/graph_decoder.c - the graph of a decoder's layer: its gradients, with
  * and without checkpointing, on ref and cpu. */
-#include "tests/unit/runner/graph_bench.h"
+#include "tests/unit/support/graph_bench.h"
 
 /* RMSNorm, rotary embeddings, four heads of queries on two of keys, gated activation. */
 static void record_decoder(struct bench *t, bool checkpointing)

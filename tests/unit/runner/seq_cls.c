@@ -69,7 +69,8 @@ static void test_registry(void **state)
         const struct task *t = task_at(i);
         assert_ptr_equal(task_find(t->name, &err), t);
         assert_ptr_equal(task_find(t->peft_type, &err), t);
-        assert_true(t->kind->saved_modules[0] || t->kind->per_token); /* a head of its own */
+        assert_true(t->kind->saved_modules[0] ||
+                    t->kind->per_token); /* a head of its own */
         /* every metric that it names is one, and the loss is among them */
         char *names = xstrdup(t->kind->metrics), *save = NULL;
         for (char *n = strtok_r(names, "|", &save); n; n = strtok_r(NULL, "|", &save)) {

@@ -1,7 +1,7 @@
-/* tests/unit/runner/graph_bench.h - a net of loose parameters, what a run of one graph on it
+/* tests/unit/support/graph_bench.h - a net of loose parameters, what a run of one graph on it
  * takes, and its gradients against difference quotients of the loss. */
-#ifndef TESTS_RUNNER_GRAPH_BENCH_H
-#define TESTS_RUNNER_GRAPH_BENCH_H
+#ifndef TESTS_SUPPORT_GRAPH_BENCH_H
+#define TESTS_SUPPORT_GRAPH_BENCH_H
 
 #include <setjmp.h>
 #include <stdarg.h>
