@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 static const char *value_of(const char *name)
 {
@@ -24,11 +25,22 @@ static const char *first_set(const char *const *names, const char **value)
 
 static const char *const bundles[] = {"CURL_CA_BUNDLE", "SSL_CERT_FILE", NULL};
 
+/* The file that libcurl was built to read, where a machine lacks it (Debian's package
+ * ca-certificates is not installed): with it named every request would fail before it is
+ * made, whatever SSL_CERT_DIR has. */
+static bool lacks_bundle(void)
+{
+    const curl_version_info_data *built = curl_version_info(CURLVERSION_NOW);
+    return built->cainfo && access(built->cainfo, R_OK) != 0;
+}
+
 void http_env_apply(CURL *c)
 {
     const char *value;
     if (first_set(bundles, &value))
         curl_easy_setopt(c, CURLOPT_CAINFO, value);
+    else if (lacks_bundle())
+        curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
     if (!value_of("CURL_CA_BUNDLE") && (value = value_of("SSL_CERT_DIR")))
         curl_easy_setopt(c, CURLOPT_CAPATH, value);
 }
@@ -136,7 +148,8 @@ static void explain_certificates(char *why, size_t size)
         name = "SSL_CERT_DIR";
     if (!name)
         append(why, size, "; %s can name the certificates to trust%s", "SSL_CERT_FILE",
-               "");
+               lacks_bundle() ? ", the package ca-certificates brings the usual ones"
+                              : "");
     else if (name == bundles[0])
         append(why, size, " (%s is '%.200s'; it goes before SSL_CERT_FILE)", name, value);
     else
