@@ -58,7 +58,7 @@ int fingerprint_folder(const char *dir, char hex[65], struct err *err)
 static int of_model(const char *path, const char *name, char hex[65], struct err *err)
 {
     struct hf_model *m;
-    int rc = hf_model_open(fs_is_dir(path) ? path : name, &m, err);
+    int rc = hf_model_open(fs_exists(path) ? path : name, &m, err);
     if (!rc)
         rc = hf_model_fingerprint(m, hex, err);
     if (!rc)

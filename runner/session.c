@@ -29,15 +29,11 @@ static int open_model(struct session *s, struct err *err)
     char *path = fs_join(s->base_dir, name);
     int (*const open)(const char *, struct hf_model **, struct err *) =
         s->assume ? hf_model_open_shape : hf_model_open;
-    int rc = open(fs_is_dir(path) ? path : name, &s->hf, err);
+    int rc = open(fs_exists(path) ? path : name, &s->hf, err);
     if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
         rc = err_context(err, "model folder '%s': ", s->hf->dir);
-    if (!rc) {
-        char *tokenizer = fs_join(s->hf->dir, "tokenizer.json");
-        if (fs_exists(tokenizer))
-            rc = tokenizer_load(s->hf->dir, &s->tokenizer, err);
-        free(tokenizer);
-    }
+    if (!rc)
+        rc = hf_model_tokenizer(s->hf->dir, &s->tokenizer, err);
     free(path);
     return rc;
 }

@@ -19,13 +19,33 @@ static int shape_of_known(const char *name, struct model_shape *out, struct err 
     return rc;
 }
 
+/* Of a GGUF file: what its metadata says; the caller's. */
+static json_t *config_of_file(const char *path, struct err *err)
+{
+    struct hf_model *m = NULL;
+    if (hf_model_open_shape(path, &m, err) < 0)
+        return NULL;
+    json_t *config = json_incref(m->config);
+    hf_model_close(m);
+    return config;
+}
+
+static int shape_of_file(const char *path, struct model_shape *out, struct err *err)
+{
+    json_t *config = config_of_file(path, err);
+    int rc = config ? shape_from_config(config, path, out, err) : err_code(err);
+    json_decref(config);
+    return rc;
+}
+
 /* The trainer has the family, and honours what this one's config.json says. */
 static bool is_trained(const struct base *b)
 {
     const struct arch *arch = arch_find(b->shape.model_type, NULL);
     char *path = b->dir ? fs_join(b->dir, "config.json") : NULL;
-    json_t *config = b->dir ? json_read_file(path, NULL)
-                            : known_model_config(known_model_find(b->name), NULL);
+    json_t *config = !b->dir ? known_model_config(known_model_find(b->name), NULL)
+                     : fs_is_dir(b->dir) ? json_read_file(path, NULL)
+                                         : config_of_file(b->dir, NULL);
     const bool takes = arch && arch_takes(arch, config);
     json_decref(config);
     free(path);
@@ -36,13 +56,12 @@ int base_find(const char *name, const char *base_dir, struct base *out, struct e
 {
     char *path = fs_join(base_dir, name);
     *out = (struct base){.name = xstrdup(name)};
-    if (fs_is_dir(path))
-        out->dir = xstrdup(path);
-    else
+    if (hf_model_find(path, &out->dir, NULL) < 0)
         hf_model_find(name, &out->dir, NULL);
     free(path);
-    int rc = out->dir ? shape_from_folder(out->dir, &out->shape, err)
-                      : shape_of_known(name, &out->shape, err);
+    int rc = !out->dir             ? shape_of_known(name, &out->shape, err)
+             : fs_is_dir(out->dir) ? shape_from_folder(out->dir, &out->shape, err)
+                                   : shape_of_file(out->dir, &out->shape, err);
     out->trains = !rc && is_trained(out);
     if (rc)
         base_release(out);

@@ -275,7 +275,7 @@ static int make_and_answer(const json_t *values, struct advise_request *r,
         return rc;
     from_file(&r->train_data, write, &owned[0]);
     from_file(&r->eval_data, write, &owned[1]);
-    if (fs_is_dir(r->model))
+    if (fs_exists(r->model))
         from_file(&r->model, write, &owned[2]);
     rc = answer(values, &a, err);
     advise_release(&a);

@@ -6,6 +6,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "runner/hub/gguf.h"
 #include "runner/hub/hf_model.h"
 #include "runner/text/tokenizer.h"
 #include <inttypes.h>
@@ -35,15 +36,17 @@ struct job {
     struct buf out;           /* the line to print; reused */
 };
 
-/* MODEL is a tokenizer.json, a folder, or a hub id in the models cache. */
+/* MODEL is a tokenizer.json, a folder, a GGUF file, or a hub id in the models cache. */
 static int load(const char *name, struct tokenizer **t, struct err *err)
 {
     char *dir = NULL;
     int rc = 0;
-    if (!fs_exists(name))
+    if (!fs_exists(name) || fs_is_dir(name) || gguf_is_file(name))
         rc = hf_model_find(name, &dir, err);
     if (rc >= 0)
-        rc = tokenizer_load(dir ? dir : name, t, err);
+        rc = hf_model_tokenizer(dir ? dir : name, t, err);
+    if (rc >= 0 && !*t)
+        rc = tokenizer_load(dir ? dir : name, t, err); /* says what is missing */
     free(dir);
     return rc;
 }

@@ -7,7 +7,9 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/hub/gguf_model.h"
 #include "runner/hub/known.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,17 +36,47 @@ static int not_found(const char *name, const char *cache, struct err *err)
                    cache);
 }
 
+/* The folder; or the GGUF file in it, where there is one and no config.json. */
+static int in_folder(const char *dir, char **out, struct err *err)
+{
+    char *config = fs_join(dir, "config.json"), *file = NULL;
+    DIR *d = fs_exists(config) ? NULL : opendir(dir);
+    size_t count = 0;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (str_has_suffix(e->d_name, ".gguf")) {
+            free(file);
+            file = fs_join(dir, e->d_name);
+            count++;
+        }
+    if (d)
+        closedir(d);
+    free(config);
+    *out = count == 1 ? file : NULL;
+    if (count != 1)
+        free(file);
+    if (count > 1)
+        return err_set(err, ERR_NOINPUT,
+                       "model folder '%s': %zu GGUF files: name one of them", dir, count);
+    if (!*out)
+        *out = xstrdup(dir);
+    return 0;
+}
+
 int hf_model_find(const char *name, char **dir, struct err *err)
 {
     *dir = NULL;
-    if (fs_is_dir(name)) {
+    if (fs_is_dir(name))
+        return in_folder(name, dir, err);
+    if (gguf_is_file(name)) {
         *dir = xstrdup(name);
         return 0;
     }
     if (fs_exists(name))
-        return err_set(err, ERR_NOINPUT,
-                       "model '%s' is a file: name the folder that holds config.json",
-                       name);
+        return err_set(
+            err, ERR_NOINPUT,
+            "model '%s' is a file, but no GGUF file: name the folder that holds "
+            "config.json",
+            name);
     const char *cache = getenv("PEFTLAB_MODELS");
     if (!cache || !*cache)
         cache = "models";
@@ -52,11 +84,11 @@ int hf_model_find(const char *name, char **dir, struct err *err)
     const char *tries[] = {name, slash ? slash + 1 : name};
     for (size_t i = 0; i < ARRAY_LEN(tries) && name[0] != '/' && name[0] != '.'; i++) {
         char *path = fs_join(cache, tries[i]);
-        if (*tries[i] && fs_is_dir(path)) {
-            *dir = path;
-            return 0;
-        }
+        const bool found = *tries[i] && fs_is_dir(path);
+        int rc = found ? in_folder(path, dir, err) : 0;
         free(path);
+        if (found)
+            return rc;
     }
     return not_found(name, cache, err);
 }
@@ -112,13 +144,28 @@ static int done_or_close(struct hf_model *m, int rc, struct hf_model **out)
     return 0;
 }
 
+/* All is in one file. */
+static int open_gguf(struct hf_model *m, struct err *err)
+{
+    struct gguf *g;
+    int rc = gguf_open(m->dir, &g, err);
+    if (rc < 0)
+        return rc;
+    rc = gguf_model_config(g, &m->config, err);
+    if (rc >= 0)
+        rc = gguf_model_weights(g, m->dir, &m->weights, err);
+    gguf_close(g);
+    return rc < 0 ? err_context(err, "GGUF file '%s': ", m->dir)
+                  : read_type(m, m->dir, err);
+}
+
 int hf_model_open(const char *name, struct hf_model **out, struct err *err)
 {
     struct hf_model *m = xcalloc(1, sizeof *m);
     int rc = hf_model_find(name, &m->dir, err);
-    if (rc >= 0)
-        rc = read_config(m, err);
-    if (rc >= 0)
+    if (rc >= 0 && !fs_is_dir(m->dir))
+        rc = open_gguf(m, err);
+    else if (rc >= 0 && (rc = read_config(m, err)) >= 0)
         rc = st_open_folder(m->dir, &m->weights, err);
     return done_or_close(m, rc, out);
 }
@@ -129,6 +176,8 @@ int hf_model_open_shape(const char *name, struct hf_model **out, struct err *err
     int rc;
     if (hf_model_find(name, &m->dir, NULL) < 0)
         rc = read_known(m, name, err);
+    else if (!fs_is_dir(m->dir))
+        rc = open_gguf(m, err);
     else if ((rc = read_config(m, err)) >= 0 && st_in_folder(m->dir))
         rc = st_open_folder(m->dir, &m->weights, err);
     return done_or_close(m, rc, out);
@@ -142,6 +191,51 @@ void hf_model_close(struct hf_model *m)
     json_decref(m->config);
     free(m->dir);
     free(m);
+}
+
+/* The tokenizer in a GGUF file, as a tree. */
+static int tokenizer_in_file(const char *path, json_t **out, struct err *err)
+{
+    struct gguf *g;
+    int rc = gguf_open(path, &g, err);
+    *out = NULL;
+    if (rc < 0)
+        return rc;
+    rc = gguf_model_tokenizer(g, out, err);
+    gguf_close(g);
+    return rc < 0 ? err_context(err, "GGUF file '%s': ", path) : 0;
+}
+
+int hf_model_tokenizer(const char *path, struct tokenizer **out, struct err *err)
+{
+    char *file = fs_is_dir(path) ? fs_join(path, "tokenizer.json") : xstrdup(path);
+    json_t *tree = NULL;
+    int rc = 0;
+    *out = NULL;
+    if (gguf_is_file(path)) {
+        rc = tokenizer_in_file(path, &tree, err);
+        if (rc >= 0)
+            rc = tokenizer_of_tree(tree, path, out, err);
+    } else if (fs_exists(file)) {
+        rc = tokenizer_load(path, out, err);
+    }
+    json_decref(tree);
+    free(file);
+    return rc;
+}
+
+int hf_model_write_tokenizer(const struct hf_model *m, const char *dir, struct err *err)
+{
+    json_t *tree;
+    int rc = tokenizer_in_file(m->dir, &tree, err);
+    if (rc < 0)
+        return rc;
+    char *text = json_dumps(tree, JSON_COMPACT), *path = fs_join(dir, "tokenizer.json");
+    rc = fs_write_atomic(path, text, strlen(text), err);
+    free(text);
+    free(path);
+    json_decref(tree);
+    return rc;
 }
 
 static void add_file_print(struct buf *b, const struct st_file *f)

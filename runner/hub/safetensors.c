@@ -244,6 +244,26 @@ int st_open_memory(const void *data, size_t n, const char *name, struct st **out
     return done_or_close(s, rc, out, err);
 }
 
+int st_open_found(struct fs_map *map, const char *path, size_t header_bytes,
+                  const struct st_tensor *found, size_t count, struct st **out,
+                  struct err *err)
+{
+    struct st *s = xcalloc(1, sizeof *s);
+    struct mapped *m = add_file(s, path);
+    m->map = *map;
+    *map = (struct fs_map){0};
+    m->file.data = m->map.data;
+    m->file.size = m->map.size;
+    m->file.header_bytes = header_bytes;
+    s->tensors = xgrow(NULL, &s->cap, count + 1, sizeof *s->tensors);
+    for (size_t i = 0; i < count; i++) {
+        s->tensors[i] = found[i];
+        s->tensors[i].name = xstrdup(found[i].name);
+    }
+    s->count = count;
+    return done_or_close(s, 0, out, err);
+}
+
 /* ---- shards ------------------------------------------------------------------------ */
 
 static bool has_file(const struct st *s, const char *path)
@@ -394,26 +414,34 @@ const struct st_file *st_file_at(const struct st *s, size_t i)
     return i < s->file_count ? &s->files[i].file : NULL;
 }
 
-/* IEEE 754 half to single: exact, subnormals and NaN payloads included. */
-static float half_to_float(uint16_t h)
+/* Rows of q and k as llama.cpp has them, neighbouring pairs turned together, to halves of
+ * a head: row s d/2 + i of a head of d rows stands at 2 i + s. */
+static int64_t row_in_file(const struct st_tensor *t, int64_t row)
 {
-    uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31,
-             fraction = h & 1023;
-    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-    float f;
-    if (exponent == 0) {
-        f = (float)fraction * 0x1p-24f;
-        return sign ? -f : f;
+    const int64_t d = t->heads ? t->shape[0] / t->heads : 0;
+    return d ? row / d * d + row % d % (d / 2) * 2 + row % d / (d / 2) : row;
+}
+
+static void read_blocks(const struct st_tensor *t, float *dst)
+{
+    const struct block_type *type = t->block;
+    const int64_t rows = t->ndim > 1 || t->heads ? t->shape[0] : 1;
+    const int64_t blocks = t->count / rows / type->elements;
+    for (int64_t r = 0; r < rows; r++) {
+        const unsigned char *p = t->data;
+        p += row_in_file(t, r) * blocks * type->bytes;
+        for (int64_t b = 0; b < blocks; b++, p += type->bytes, dst += type->elements)
+            type->unpack(p, dst);
     }
-    if (exponent == 31)
-        bits = sign | 255u << 23 | fraction << 13;
-    memcpy(&f, &bits, sizeof f);
-    return f;
 }
 
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
 {
     const unsigned char *p = t->data;
+    if (t->block) {
+        read_blocks(t, dst);
+        return 0;
+    }
     switch (t->dtype) {
     case DT_F32:
         if (t->bytes)

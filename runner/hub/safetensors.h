@@ -11,6 +11,8 @@
 
 #include "kernels/tensor.h"
 #include "lib/err.h"
+#include "lib/fs.h"
+#include "runner/hub/blocks.h"
 #include <stdbool.h>
 
 #define ST_MAX_DIMS 8
@@ -24,6 +26,10 @@ struct st_tensor {
     int64_t count;    /* product of shape */
     const void *data; /* in the map; not necessarily aligned */
     size_t bytes;
+    /* Of a GGUF file: how its values lie in blocks (dtype is DT_COUNT then), and of how many
+     * heads its rows stand in llama.cpp's order (0: in their own). NULL otherwise. */
+    const struct block_type *block;
+    int32_t heads;
 };
 
 struct st; /* one or several mapped files */
@@ -35,6 +41,11 @@ bool st_in_folder(const char *dir); /* it has one of the two */
 /* From memory, for the fuzz target and tests: `data` must outlive *out. */
 int st_open_memory(const void *data, size_t n, const char *name, struct st **out,
                    struct err *err);
+/* Tensors that another reader found in a mapped file (GGUF): copies them and takes the map
+ * over. */
+int st_open_found(struct fs_map *map, const char *path, size_t header_bytes,
+                  const struct st_tensor *found, size_t count, struct st **out,
+                  struct err *err);
 void st_close(struct st *s);
 size_t st_count(const struct st *s);
 const struct st_tensor *st_at(const struct st *s, size_t i); /* sorted by name */
@@ -47,7 +58,7 @@ struct st_file {
 };
 size_t st_file_count(const struct st *s);
 const struct st_file *st_file_at(const struct st *s, size_t i);
-/* Converts F32, F64, F16, BF16 to fp32; dst has count elements. ERR_PARSE for integer
+/* Converts F32, F64, F16, BF16 and blocks to fp32; dst has count elements. ERR_PARSE for integer
  * tensors. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
 /* These bytes of a tensor were read and are not needed soon: lets the system take their

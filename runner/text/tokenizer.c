@@ -79,27 +79,19 @@ static json_t *parse_settings(const char *json, size_t len, struct err *err)
     return root;
 }
 
-int tokenizer_parse_with(const char *json, size_t len, const char *settings,
-                         size_t settings_len, const char *name, struct tokenizer **out,
-                         struct err *err)
+/* settings: tokenizer_config.json; NULL: there is none. */
+static int parse_tree(json_t *root, const json_t *settings, const char *name,
+                      struct tokenizer **out, struct err *err)
 {
-    *out = NULL;
-    json_t *root = json_parse(json, len, name, err);
-    if (!root)
-        return -ERR_PARSE;
     struct tokenizer *t = xcalloc(1, sizeof *t);
+    *out = NULL;
     t->vocab.ids = strmap_new();
     t->settings.max_length = INT32_MAX;
-    json_t *s = settings ? parse_settings(settings, settings_len, err) : NULL;
-    int rc = settings && !s ? -(int)ERR_PARSE
-             : s            ? settings_apply(&t->settings, s, root, err)
-                            : 0;
+    int rc = settings ? settings_apply(&t->settings, settings, root, err) : 0;
     if (rc >= 0)
         rc = parse_parts(root, t, err);
-    if (rc >= 0 && s)
-        rc = settings_check(s, t, err);
-    json_decref(s);
-    json_decref(root);
+    if (rc >= 0 && settings)
+        rc = settings_check(settings, t, err);
     if (rc < 0) {
         tokenizer_free(t);
         return err_context(err, "tokenizer '%s': ", name);
@@ -110,6 +102,28 @@ int tokenizer_parse_with(const char *json, size_t len, const char *settings,
             t->vocab.special[t->added.at[i].id] = true;
     *out = t;
     return 0;
+}
+
+int tokenizer_parse_with(const char *json, size_t len, const char *settings,
+                         size_t settings_len, const char *name, struct tokenizer **out,
+                         struct err *err)
+{
+    *out = NULL;
+    json_t *root = json_parse(json, len, name, err);
+    if (!root)
+        return -ERR_PARSE;
+    json_t *s = settings ? parse_settings(settings, settings_len, err) : NULL;
+    int rc = settings && !s ? err_context(err, "tokenizer '%s': ", name)
+                            : parse_tree(root, s, name, out, err);
+    json_decref(s);
+    json_decref(root);
+    return rc;
+}
+
+int tokenizer_of_tree(json_t *root, const char *name, struct tokenizer **out,
+                      struct err *err)
+{
+    return parse_tree(root, NULL, name, out, err);
 }
 
 int tokenizer_parse(const char *json, size_t len, const char *name,

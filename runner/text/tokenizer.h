@@ -10,6 +10,7 @@
 
 #include "lib/buf.h"
 #include "lib/err.h"
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ int tokenizer_parse(const char *json, size_t len, const char *name,
 int tokenizer_parse_with(const char *json, size_t len, const char *settings,
                          size_t settings_len, const char *name, struct tokenizer **out,
                          struct err *err);
+/* Of a tree that is as tokenizer.json. */
+int tokenizer_of_tree(json_t *root, const char *name, struct tokenizer **out,
+                      struct err *err);
 void tokenizer_free(struct tokenizer *t);
 int32_t
 tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */

@@ -283,6 +283,8 @@ static int write_model_config(const struct net *net, const char *dir,
     int rc = config_write(dir, "config.json", c, err);
     for (size_t i = 0; i < ARRAY_LEN(tokenizer_files) && !rc; i++)
         rc = copy_file(net->hf->dir, dir, tokenizer_files[i], err);
+    if (!rc && net->hf->weights && !fs_is_dir(net->hf->dir))
+        rc = hf_model_write_tokenizer(net->hf, dir, err);
     return rc;
 }
 

@@ -1,0 +1,29 @@
+/* runner/hub/blocks.h - GGUF's block types: how a tensor's numbers lie in bytes.
+ *
+ * A row of a weight is a whole number of blocks, and a block holds `elements` numbers in
+ * `bytes` bytes: small integers with one or two half-precision scales, or, in the K types,
+ * sub-blocks with scales of their own. What `unpack` gives equals gguf-py 0.19
+ * (gguf/quants.py) bit for bit: everything in fp32, products and sums rounded one by one
+ * (ggml-quants.c, dequantize_row_*, is the original). */
+#ifndef RUNNER_HUB_BLOCKS_H
+#define RUNNER_HUB_BLOCKS_H
+
+#include <stdint.h>
+
+struct block_type {
+    uint32_t number; /* in the file */
+    const char *name;
+    int elements, bytes;
+    void (*unpack)(const uint8_t *block, float *out);
+};
+
+#define BLOCK_ELEMENTS_MAX 256
+
+/* NULL: not known */
+const struct block_type *block_type_find(uint32_t number);
+/* "F32, F16, ...", for messages */
+const char *block_type_names(void);
+/* IEEE 754 half to single: exact, subnormals and NaN payloads included. */
+float half_to_float(uint16_t h);
+
+#endif

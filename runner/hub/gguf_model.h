@@ -1,0 +1,23 @@
+/* runner/hub/gguf_model.h - a GGUF file as a Hugging Face model: config.json,
+ * tokenizer.json and the tensors by their names there.
+ *
+ * llama.cpp's converter (convert_hf_to_gguf.py) gives tensors short names, writes the
+ * configuration as keys "ARCHITECTURE.*", and, for the architectures where rotary
+ * embeddings turn neighbouring pairs there and halves here, reorders the rows of q and k
+ * in each head. All that is undone; a row of `architectures` says how. Keys and tensors
+ * that are not known are refused by name, because the numbers would be others. Values stay
+ * as they are in the file until somebody reads a tensor (st_read_f32). */
+#ifndef RUNNER_HUB_GGUF_MODEL_H
+#define RUNNER_HUB_GGUF_MODEL_H
+
+#include "runner/hub/gguf.h"
+#include "runner/hub/safetensors.h"
+
+int gguf_model_config(const struct gguf *g, json_t **out, struct err *err);
+/* Takes the map of g over, which can only be closed then. */
+int gguf_model_weights(struct gguf *g, const char *path, struct st **out,
+                       struct err *err);
+/* What tokenizer.json would be, out of tokenizer.ggml.*. */
+int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err);
+
+#endif
