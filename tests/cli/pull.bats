@@ -211,7 +211,7 @@ whole() { # the folder holds what the hub has, and nothing half done
     [ ! -e "$HUB/.log" ]
     run -66 pull --offline --revision v2
     has "holds revision main, not v2"
-    printf x | dd of=models/org/tiny/model.safetensors bs=1 seek=99 conv=notrunc status=none
+    printf 'not what was here' | dd of=models/org/tiny/model.safetensors bs=1 seek=99 conv=notrunc status=none
     run -65 pull --offline
     has "SHA-256"
     rm models/org/tiny/config.json

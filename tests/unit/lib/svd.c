@@ -1,4 +1,4 @@
-/* tests/unit/runner/svd.c - singular vectors and QR against what defines them: products
+/* tests/unit/lib/svd.c - singular vectors and QR against what defines them: products
  * that give the matrix back, orthogonality, and values known beforehand. */
 #include <setjmp.h>
 #include <stdarg.h>
