@@ -185,6 +185,8 @@ static int read_shape(struct cursor *c, struct gguf_tensor *t)
     int rc = take_number(c, 4, "its shape", &n);
     if (!rc && (n < 1 || n > 4))
         rc = err_set(c->err, ERR_PARSE, "%" PRIu64 " dimensions, not 1 to 4", n);
+    if (rc)
+        return rc;
     t->ndim = (int)n;
     t->count = 1;
     for (int i = t->ndim - 1; i >= 0 && !rc; i--) {
