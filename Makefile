@@ -161,8 +161,9 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 EMBEDDED := $(wildcard schema.sql views.sql tracker/store/*.sql report/page/*.css report/data/* runner/hub/configs/*)
 $(call OBJ_of,tracker) $(call OBJ_of,report) $(B)/obj/runner/hub/known.o: $(EMBEDDED)
 
-# Unit tests: tests/unit/LAYER/name.c is build/tests/LAYER_name and links LAYER and what LAYER may use.
-UNIT        := $(foreach l,$(LAYERS),$(patsubst tests/unit/$(l)/%.c,$(B)/tests/$(l)_%,$(wildcard tests/unit/$(l)/*.c)))
+# Unit tests: tests/unit/LAYER/[ROOM/]name.c is build/tests/LAYER_name and links LAYER and what LAYER may use.
+UNIT_OF      = $(wildcard tests/unit/$(1)/*.c tests/unit/$(1)/*/*.c)
+UNIT        := $(foreach l,$(LAYERS),$(patsubst %.c,$(B)/tests/$(l)_%,$(notdir $(call UNIT_OF,$(l)))))
 NEEDS_lib     := $(LIB_lib)
 NEEDS_kernels := $(LIB_kernels) $(LIB_lib)
 NEEDS_tracker := $(LIB_tracker) $(LIB_lib)
@@ -171,12 +172,12 @@ NEEDS_sweep   := $(LIB_sweep) $(LIB_tracker) $(LIB_lib)
 NEEDS_report  := $(LIB_report) $(LIB_tracker) $(LIB_lib)
 NEEDS_cli     := $(LIB_cli) $(LIB_report) $(LIB_sweep) $(LIB_runner) $(LIB_tracker) $(LIB_kernels) $(LIB_lib)
 define unit_rule
-$$(B)/tests/$(1)_%: tests/unit/$(1)/%.c $$(NEEDS_$(1))
+$$(B)/tests/$(1)_$(basename $(notdir $(2))): $(2) $$(NEEDS_$(1))
 	@mkdir -p $$(@D)
 	@echo "  TEST  $$@"
 	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) -o $$@ $$< $$(NEEDS_$(1)) -lcmocka $$(LDLIBS)
 endef
-$(foreach l,$(LAYERS),$(eval $(call unit_rule,$(l))))
+$(foreach l,$(LAYERS),$(foreach f,$(call UNIT_OF,$(l)),$(eval $(call unit_rule,$(l),$(f)))))
 
 unit-tests: $(UNIT)
 

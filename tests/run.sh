@@ -67,9 +67,9 @@ list_jobs() {
         done ;;
     esac
     case " $suites " in *" unit "*)
-        for f in tests/unit/*/*.c; do
+        for f in tests/unit/*/*.c tests/unit/*/*/*.c; do
             # without tests it is a helper of other tests: it has to build, and they run it
-            name=$(basename "$(dirname "$f")")_$(basename "$f" .c)
+            name=${f#tests/unit/} && name=${name%%/*}_$(basename "$f" .c)
             grep -q cmocka_run_group_tests "$f" || { printf 'build/%s\t%s\techo 1..1; echo ok 1\n' "$name" "$B/tests/$name"; continue; }
             printf 'unit/%s\t%s\t%s\n' "$name" "$B/tests/$name" "$B/tests/$name"
         done

@@ -45,10 +45,10 @@ layers() {
 }
 
 # A name says the subject, so one layer has it once (a header and its source count as one). Backends mirror one another: in
-# kernels each is a layer of its own.
+# kernels each is a layer of its own. The unit tests of a layer, in whatever room, are programs side by side.
 same_names() {
-    printf '%s\n' "${parts[@]}" | grep -E '\.[ch]$' | grep -v '^tests/' | awk -F/ '
-        { layer = $1 == "kernels" && NF > 2 ? $1 "/" $2 : $1; key = layer "/" $NF
+    printf '%s\n' "${parts[@]}" | grep -E '\.[ch]$' | awk -F/ '
+        { layer = $1 == "kernels" && NF > 2 ? $1 "/" $2 : $1 == "tests" ? $1 "/" $2 "/" $3 : $1; key = layer "/" $NF
           if (key in seen) print seen[key] " and " $0
           seen[key] = $0 }'
 }

@@ -1,4 +1,4 @@
-/* tests/unit/runner/rope.c - inverse frequencies and factors of rotary embeddings against
+/* tests/unit/runner/nn/rope.c - inverse frequencies and factors of rotary embeddings against
  * transformers' (tests/golden/rope), in both spellings; other types are refused by name. */
 #include <setjmp.h>
 #include <stdarg.h>

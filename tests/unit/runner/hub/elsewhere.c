@@ -1,7 +1,7 @@
-/* tests/unit/runner/elsewhere.c - what model folders, tokenizers and rows from elsewhere say:
+/* tests/unit/runner/hub/elsewhere.c - what model folders, tokenizers and rows from elsewhere say:
  * each key of transformers' configuration files that would change a number is honoured or
  * refused by its name, whatever changes none loads. */
-#include "tests/unit/runner/elsewhere.h"
+#include "tests/unit/runner/hub/elsewhere.h"
 
 /* --- the base --- */
 

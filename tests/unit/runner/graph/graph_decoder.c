@@ -1,4 +1,4 @@
-/* tests/unit/runner/graph_decoder.c - the graph of a decoder's layer: its gradients, with
+/* tests/unit/runner/graph/graph_decoder.c - the graph of a decoder's layer: its gradients, with
  * and without checkpointing, on ref and cpu. */
 #include "tests/unit/support/graph_bench.h"
 

@@ -1,4 +1,4 @@
-/* tests/unit/runner/methods.c - the rows of the methods: what they say of themselves is so,
+/* tests/unit/runner/nn/methods.c - the rows of the methods: what they say of themselves is so,
  * and stores know the same of the runs that they hold. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* tests/unit/runner/language.c - rows of a language model: which tokens are learned, what
+/* tests/unit/runner/data/language.c - rows of a language model: which tokens are learned, what
  * is left out, messages with file and line. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* tests/unit/runner/graph.c - small graphs on ref and cpu: modes, states, tied parameters,
+/* tests/unit/runner/graph/graph.c - small graphs on ref and cpu: modes, states, tied parameters,
  * gathers that sink, ops that a backend declines. */
 #include "tests/unit/support/graph_bench.h"
 

@@ -1,7 +1,7 @@
-/* tests/unit/runner/elsewhere_adapters.c - what adapter folders from elsewhere say: each key
+/* tests/unit/runner/hub/elsewhere_adapters.c - what adapter folders from elsewhere say: each key
  * of peft's and adapters' configuration files that would change a number is honoured or
  * refused by its name, whatever changes none loads. */
-#include "tests/unit/runner/elsewhere.h"
+#include "tests/unit/runner/hub/elsewhere.h"
 
 static char *adapter_of(const char *golden, const char *edit, const char *member)
 {

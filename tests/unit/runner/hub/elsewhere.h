@@ -1,4 +1,4 @@
-/* tests/unit/runner/elsewhere.h - a golden case whose folders are changed by a key, and whether
+/* tests/unit/runner/hub/elsewhere.h - a golden case whose folders are changed by a key, and whether
  * it still opens; for the tests of what folders from elsewhere say. */
 #ifndef TESTS_UNIT_RUNNER_ELSEWHERE_H
 #define TESTS_UNIT_RUNNER_ELSEWHERE_H
