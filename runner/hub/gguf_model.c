@@ -2,6 +2,7 @@
 #include "runner/hub/gguf_model.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/hub/gguf_family.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,77 +10,20 @@
 
 /* ---- architectures ----------------------------------------------------------------- */
 
-/* Where the rows of a tensor stand in llama.cpp's order, and of which heads. */
-enum rows { ROWS_OWN, ROWS_Q, ROWS_K };
-
-static const struct tensor_name {
-    const char *gguf, *hf;
-    enum rows rows;
-} layer_names[] =
-    {
-        {"attn_norm", "input_layernorm", ROWS_OWN},
-        {"attn_q", "self_attn.q_proj", ROWS_Q},
-        {"attn_k", "self_attn.k_proj", ROWS_K},
-        {"attn_v", "self_attn.v_proj", ROWS_OWN},
-        {"attn_output", "self_attn.o_proj", ROWS_OWN},
-        {"attn_q_norm", "self_attn.q_norm", ROWS_OWN},
-        {"attn_k_norm", "self_attn.k_norm", ROWS_OWN},
-        {"ffn_norm", "post_attention_layernorm", ROWS_OWN},
-        {"ffn_gate", "mlp.gate_proj", ROWS_OWN},
-        {"ffn_up", "mlp.up_proj", ROWS_OWN},
-        {"ffn_down", "mlp.down_proj", ROWS_OWN},
-},
-  model_names[] = {
-      {"token_embd.weight", "model.embed_tokens.weight", ROWS_OWN},
-      {"output_norm.weight", "model.norm.weight", ROWS_OWN},
-      {"output.weight", "lm_head.weight", ROWS_OWN},
-};
-
-/* permuted: rows of q and k are reordered. */
-static const struct architecture {
-    const char *name, *model_type, *class;
-    bool permuted;
-} architectures[] = {
-    {"llama", "llama", "LlamaForCausalLM", true},
-    {"qwen2", "qwen2", "Qwen2ForCausalLM", false},
-    {"qwen3", "qwen3", "Qwen3ForCausalLM", false},
-};
-
-static const struct architecture *find_architecture(const struct gguf *g, struct err *err)
+static const struct gguf_family *find_family(const struct gguf *g, struct err *err)
 {
     json_t *json = gguf_string(g, "general.architecture");
     const char *name = json_string_value(json);
-    const struct architecture *found = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(architectures) && name; i++)
-        if (str_eq(architectures[i].name, name))
-            found = &architectures[i];
+    const struct gguf_family *found = name ? gguf_family_find(name) : NULL;
     if (!found)
-        err_set(err, ERR_CONFIG,
-                "general.architecture '%.100s' is not read (llama, qwen2 and qwen3 are)",
-                name ? name : "");
+        err_set(err, ERR_CONFIG, "general.architecture '%.100s' is not read (%s are)",
+                name ? name : "", gguf_family_names(false));
     json_decref(json);
     return found;
 }
 
 /* ---- configuration ----------------------------------------------------------------- */
 
-enum kind { KEY_INT, KEY_NUM };
-
-/* Keys "ARCHITECTURE.*" that become one of config.json as they are. */
-static const struct config_key {
-    const char *gguf, *json;
-    enum kind kind;
-    bool required;
-} config_keys[] = {
-    {"block_count", "num_hidden_layers", KEY_INT, true},
-    {"context_length", "max_position_embeddings", KEY_INT, true},
-    {"embedding_length", "hidden_size", KEY_INT, true},
-    {"feed_forward_length", "intermediate_size", KEY_INT, true},
-    {"attention.head_count", "num_attention_heads", KEY_INT, true},
-    {"attention.head_count_kv", "num_key_value_heads", KEY_INT, false},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", KEY_NUM, true},
-    {"rope.freq_base", "rope_theta", KEY_NUM, false},
-};
 /* Others that are looked at below. */
 static const char *const other_keys[] = {"vocab_size",
                                          "attention.key_length",
@@ -102,8 +46,7 @@ struct key {
     char name[128];
 };
 
-static const char *own_key(const struct architecture *a, const char *suffix,
-                           struct key *k)
+static const char *own_key(const struct gguf_family *a, const char *suffix, struct key *k)
 {
     snprintf(k->name, sizeof k->name, "%s.%s", a->name, suffix);
     return k->name;
@@ -117,7 +60,7 @@ static double six_digits(double v)
     return strtod(text, NULL);
 }
 
-static int known_keys_only(const struct gguf *g, const struct architecture *a,
+static int known_keys_only(const struct gguf *g, const struct gguf_family *a,
                            struct err *err)
 {
     struct key k;
@@ -125,8 +68,8 @@ static int known_keys_only(const struct gguf *g, const struct architecture *a,
     for (size_t i = 0; i < g->pair_count; i++) {
         const char *key = g->pairs[i].key;
         bool known = strncmp(key, k.name, skip) != 0;
-        for (size_t j = 0; j < ARRAY_LEN(config_keys) && !known; j++)
-            known = str_eq(key + skip, config_keys[j].gguf);
+        for (size_t j = 0; j < gguf_config_key_count && !known; j++)
+            known = str_eq(key + skip, gguf_config_keys[j].gguf);
         for (size_t j = 0; j < ARRAY_LEN(other_keys) && !known; j++)
             known = str_eq(key + skip, other_keys[j]);
         if (!known)
@@ -138,28 +81,28 @@ static int known_keys_only(const struct gguf *g, const struct architecture *a,
     return 0;
 }
 
-static int copy_keys(const struct gguf *g, const struct architecture *a, json_t *c,
+static int copy_keys(const struct gguf *g, const struct gguf_family *a, json_t *c,
                      struct err *err)
 {
-    for (size_t i = 0; i < ARRAY_LEN(config_keys); i++) {
-        const struct config_key *row = &config_keys[i];
+    for (size_t i = 0; i < gguf_config_key_count; i++) {
+        const struct gguf_config_key *row = &gguf_config_keys[i];
         struct key k;
         const char *name = own_key(a, row->gguf, &k);
         int64_t n = 0;
         double v = 0;
         const bool there = gguf_find(g, name) != NULL;
-        const bool good = row->kind == KEY_INT
+        const bool good = row->kind == GGUF_KEY_INT
                               ? gguf_int(g, name, &n) && n >= 1 && n <= INT32_MAX
                               : gguf_num(g, name, &v) && v > 0 && v < 1e18;
         if (!there && !row->required)
             continue;
         if (!good)
             return err_set(err, ERR_PARSE, "key '%s': a %s expected", name,
-                           row->kind == KEY_INT ? "whole number from 1 on"
-                                                : "positive number");
+                           row->kind == GGUF_KEY_INT ? "whole number from 1 on"
+                                                     : "positive number");
         json_object_set_new(c, row->json,
-                            row->kind == KEY_INT ? json_integer(n)
-                                                 : json_real(six_digits(v)));
+                            row->kind == GGUF_KEY_INT ? json_integer(n)
+                                                      : json_real(six_digits(v)));
     }
     return 0;
 }
@@ -170,7 +113,7 @@ static int64_t int_of(const json_t *c, const char *key)
 }
 
 /* head_dim, and that all of a head is rotated and values are as wide as keys. */
-static int read_heads(const struct gguf *g, const struct architecture *a, json_t *c,
+static int read_heads(const struct gguf *g, const struct gguf_family *a, json_t *c,
                       struct err *err)
 {
     const int64_t heads = int_of(c, "num_attention_heads");
@@ -195,8 +138,8 @@ static int read_heads(const struct gguf *g, const struct architecture *a, json_t
     return 0;
 }
 
-static int read_rope_scaling(const struct gguf *g, const struct architecture *a,
-                             json_t *c, struct err *err)
+static int read_rope_scaling(const struct gguf *g, const struct gguf_family *a, json_t *c,
+                             struct err *err)
 {
     struct key k;
     json_t *type = gguf_string(g, own_key(a, "rope.scaling.type", &k));
@@ -223,7 +166,7 @@ static int read_rope_scaling(const struct gguf *g, const struct architecture *a,
     return rc;
 }
 
-static int fill_config(const struct gguf *g, const struct architecture *a, json_t *c,
+static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t *c,
                        struct err *err)
 {
     const struct gguf_tensor *words = gguf_find_tensor(g, "token_embd.weight");
@@ -260,7 +203,7 @@ static int fill_config(const struct gguf *g, const struct architecture *a, json_
 
 int gguf_model_config(const struct gguf *g, json_t **out, struct err *err)
 {
-    const struct architecture *a = find_architecture(g, err);
+    const struct gguf_family *a = find_family(g, err);
     *out = a ? json_object() : NULL;
     int rc = a ? fill_config(g, a, *out, err) : err_code(err);
     if (rc < 0) {
@@ -272,34 +215,6 @@ int gguf_model_config(const struct gguf *g, json_t **out, struct err *err)
 
 /* ---- weights ----------------------------------------------------------------------- */
 
-/* "blk.N.NAME.KIND"; false: not such a name. */
-static bool split_name(const char *name, int *layer, char base[64], char kind[16])
-{
-    int end = 0;
-    return sscanf(name, "blk.%6d.%63[a-z_].%15[a-z]%n", layer, base, kind, &end) == 3 &&
-           end > 0 && !name[end] && *layer >= 0;
-}
-
-static const struct tensor_name *find_name(const struct gguf_tensor *t, char **hf)
-{
-    int layer;
-    char base[64], kind[16];
-    for (size_t i = 0; i < ARRAY_LEN(model_names); i++)
-        if (str_eq(t->name, model_names[i].gguf)) {
-            *hf = xstrdup(model_names[i].hf);
-            return &model_names[i];
-        }
-    if (!split_name(t->name, &layer, base, kind) ||
-        (!str_eq(kind, "weight") && !str_eq(kind, "bias")))
-        return NULL;
-    for (size_t i = 0; i < ARRAY_LEN(layer_names); i++)
-        if (str_eq(base, layer_names[i].gguf)) {
-            *hf = xasprintf("model.layers.%d.%s.%s", layer, layer_names[i].hf, kind);
-            return &layer_names[i];
-        }
-    return NULL;
-}
-
 static enum dtype plain_dtype(const struct block_type *t)
 {
     return str_eq(t->name, "F32")    ? DT_F32
@@ -308,12 +223,13 @@ static enum dtype plain_dtype(const struct block_type *t)
                                      : DT_COUNT;
 }
 
-static int take_tensor(const struct gguf_tensor *t, const json_t *config, bool permuted,
-                       struct st_tensor *out, struct err *err)
+static int take_tensor(const struct gguf_tensor *t, const json_t *config,
+                       const struct gguf_family *a, struct st_tensor *out,
+                       struct err *err)
 {
-    char *hf = NULL;
-    const struct tensor_name *name = find_name(t, &hf);
-    if (!name)
+    enum gguf_rows rows;
+    char *hf = gguf_name_to_hf(a, t->name, &rows);
+    if (!hf)
         return err_set(err, ERR_CONFIG,
                        "tensor '%.100s' is not known, and without it the model would "
                        "compute something else",
@@ -326,9 +242,9 @@ static int take_tensor(const struct gguf_tensor *t, const json_t *config, bool p
                               .bytes = t->bytes};
     memcpy(out->shape, t->shape, sizeof t->shape);
     snprintf(out->word, sizeof out->word, "%s", t->type->name);
-    if (permuted && name->rows != ROWS_OWN) {
-        out->heads = (int32_t)int_of(
-            config, name->rows == ROWS_Q ? "num_attention_heads" : "num_key_value_heads");
+    if (rows != GGUF_ROWS_OWN) {
+        out->heads = (int32_t)int_of(config, rows == GGUF_ROWS_Q ? "num_attention_heads"
+                                                                 : "num_key_value_heads");
         if (t->shape[0] % out->heads || t->shape[0] / out->heads % 2)
             return err_set(err, ERR_PARSE,
                            "tensor '%.100s': %" PRId64 " rows are no %d heads", t->name,
@@ -343,11 +259,11 @@ int gguf_model_weights(struct gguf *g, const char *path, struct st **out, struct
 {
     json_t *config = NULL;
     struct st_tensor *found = xcalloc(g->tensor_count + 1, sizeof *found);
-    const struct architecture *a = find_architecture(g, err);
+    const struct gguf_family *a = find_family(g, err);
     int rc = a ? gguf_model_config(g, &config, err) : err_code(err);
     *out = NULL;
     for (size_t i = 0; i < g->tensor_count && !rc; i++)
-        rc = take_tensor(&g->tensors[i], config, a->permuted, &found[i], err);
+        rc = take_tensor(&g->tensors[i], config, a, &found[i], err);
     if (!rc)
         rc = st_open_found(&g->map, path, g->data_at, found, g->tensor_count, out, err);
     for (size_t i = 0; i < g->tensor_count; i++)

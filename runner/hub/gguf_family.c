@@ -1,0 +1,130 @@
+/* runner/hub/gguf_family.c - the tables, and names by them. */
+#include "runner/hub/gguf_family.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <stdlib.h>
+#include <string.h>
+
+static const struct gguf_name llama_names[] = {
+    {"token_embd", "model.embed_tokens", GGUF_ROWS_OWN},
+    {"blk.%d.attn_norm", "model.layers.%d.input_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.attn_q", "model.layers.%d.self_attn.q_proj", GGUF_ROWS_Q},
+    {"blk.%d.attn_k", "model.layers.%d.self_attn.k_proj", GGUF_ROWS_K},
+    {"blk.%d.attn_v", "model.layers.%d.self_attn.v_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_output", "model.layers.%d.self_attn.o_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_q_norm", "model.layers.%d.self_attn.q_norm", GGUF_ROWS_OWN},
+    {"blk.%d.attn_k_norm", "model.layers.%d.self_attn.k_norm", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_norm", "model.layers.%d.post_attention_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_gate", "model.layers.%d.mlp.gate_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_up", "model.layers.%d.mlp.up_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_down", "model.layers.%d.mlp.down_proj", GGUF_ROWS_OWN},
+    {"output_norm", "model.norm", GGUF_ROWS_OWN},
+    {"output", "lm_head", GGUF_ROWS_OWN},
+    {NULL, NULL, GGUF_ROWS_OWN},
+};
+
+static const struct gguf_family families[] = {
+    {"llama", "llama", "LlamaForCausalLM", true, llama_names},
+    {"llama", "mistral", "MistralForCausalLM", true, llama_names},
+    {"qwen2", "qwen2", "Qwen2ForCausalLM", false, llama_names},
+    {"qwen3", "qwen3", "Qwen3ForCausalLM", false, llama_names},
+};
+
+const struct gguf_config_key gguf_config_keys[] = {
+    {"block_count", "num_hidden_layers", GGUF_KEY_INT, true},
+    {"context_length", "max_position_embeddings", GGUF_KEY_INT, true},
+    {"embedding_length", "hidden_size", GGUF_KEY_INT, true},
+    {"feed_forward_length", "intermediate_size", GGUF_KEY_INT, true},
+    {"attention.head_count", "num_attention_heads", GGUF_KEY_INT, true},
+    {"attention.head_count_kv", "num_key_value_heads", GGUF_KEY_INT, false},
+    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", GGUF_KEY_NUM, true},
+    {"rope.freq_base", "rope_theta", GGUF_KEY_NUM, false},
+};
+const size_t gguf_config_key_count = ARRAY_LEN(gguf_config_keys);
+
+const struct gguf_family *gguf_family_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_eq(families[i].name, name))
+            return &families[i];
+    return NULL;
+}
+
+const struct gguf_family *gguf_family_of(const char *model_type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_eq(families[i].model_type, model_type))
+            return &families[i];
+    return NULL;
+}
+
+/* Each name once: rows of one architecture stand together. */
+const char *gguf_family_names(bool types)
+{
+    static char text[2][256];
+    char *out = text[types], *at = out;
+    if (*out)
+        return out;
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        const char *name = types ? families[i].model_type : families[i].name;
+        const size_t n = strlen(name);
+        if ((i && !types && str_eq(name, families[i - 1].name)) ||
+            at + n + 3 > out + sizeof text[0])
+            continue;
+        if (at != out) {
+            memcpy(at, ", ", 2);
+            at += 2;
+        }
+        memcpy(at, name, n + 1);
+        at += n;
+    }
+    return out;
+}
+
+/* What stands behind a form; NULL: the name does not have it. */
+static const char *behind(const char *form, const char *name, long *layer)
+{
+    const char *d = strstr(form, "%d");
+    const size_t n = d ? (size_t)(d - form) : strlen(form);
+    if (strncmp(form, name, n) != 0)
+        return NULL;
+    name += n;
+    if (!d)
+        return name;
+    char *end;
+    if (*name < '0' || *name > '9')
+        return NULL;
+    *layer = strtol(name, &end, 10);
+    return str_has_prefix(end, d + 2) && *layer < 1000000 ? end + strlen(d + 2) : NULL;
+}
+
+static char *filled(const char *form, long layer, const char *rest)
+{
+    const char *d = strstr(form, "%d");
+    return d ? xasprintf("%.*s%ld%s%s", (int)(d - form), form, layer, d + 2, rest)
+             : xasprintf("%s%s", form, rest);
+}
+
+static char *translate(const struct gguf_family *f, const char *name, bool to_hf,
+                       enum gguf_rows *rows)
+{
+    for (const struct gguf_name *n = f->names; n->gguf; n++) {
+        long layer = 0;
+        const char *rest = behind(to_hf ? n->gguf : n->hf, name, &layer);
+        if (!str_eq(rest, ".weight") && !str_eq(rest, ".bias"))
+            continue;
+        *rows = f->permuted ? n->rows : GGUF_ROWS_OWN;
+        return filled(to_hf ? n->hf : n->gguf, layer, rest);
+    }
+    return NULL;
+}
+
+char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf, enum gguf_rows *rows)
+{
+    return translate(f, gguf, true, rows);
+}
+
+char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows)
+{
+    return translate(f, hf, false, rows);
+}

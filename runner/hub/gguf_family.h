@@ -1,0 +1,60 @@
+/* runner/hub/gguf_family.h - what llama.cpp calls things: architectures, tensors and keys
+ * of a GGUF file beside their names in a Hugging Face folder.
+ *
+ * llama.cpp's converter (convert_hf_to_gguf.py, constants.py of gguf-py) writes
+ * general.architecture for model_type, short names for tensors and "ARCHITECTURE.KEY" for
+ * keys of config.json. The tables are read in both directions: files that are read
+ * (gguf_model.h), and files that are written (runner/convert). Several model types may be
+ * written as one architecture; what is read is the first of them. */
+#ifndef RUNNER_HUB_GGUF_FAMILY_H
+#define RUNNER_HUB_GGUF_FAMILY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Whose heads the rows of a tensor stand by, where they are reordered: llama.cpp turns
+ * neighbouring pairs where transformers turns halves. */
+enum gguf_rows { GGUF_ROWS_OWN, GGUF_ROWS_Q, GGUF_ROWS_K };
+
+/* "%d" stands for the layer; ".weight" or ".bias" follows. */
+struct gguf_name {
+    const char *gguf, *hf;
+    enum gguf_rows rows;
+};
+
+struct gguf_family {
+    const char *name, *model_type, *class;
+    bool permuted;                 /* rows of q and k are reordered */
+    const struct gguf_name *names; /* ended by a row of NULLs */
+};
+
+/* By general.architecture, by config.json's model_type; NULL: not known. */
+const struct gguf_family *gguf_family_find(const char *name);
+const struct gguf_family *gguf_family_of(const char *model_type);
+/* "llama, qwen2", for messages; `types`: their model types. */
+const char *gguf_family_names(bool types);
+
+/* A tensor's name in the other world and how its rows stand; NULL: not known. free() */
+char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf,
+                      enum gguf_rows *rows);
+char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows);
+
+enum gguf_key_kind { GGUF_KEY_INT, GGUF_KEY_NUM };
+
+/* "ARCHITECTURE.gguf" is `json` of config.json as it stands. */
+struct gguf_config_key {
+    const char *gguf, *json;
+    enum gguf_key_kind kind;
+    bool required;
+};
+extern const struct gguf_config_key gguf_config_keys[];
+extern const size_t gguf_config_key_count;
+
+/* Of a head with `size` rows: the row of transformers' order that stands at row `at` in
+ * llama.cpp's. */
+static inline int gguf_row_from(int at, int size)
+{
+    return at % 2 * (size / 2) + at / 2;
+}
+
+#endif
