@@ -139,7 +139,8 @@ static int unfold_preset(json_t *values, const struct method **method, struct er
 }
 
 static int resolve_row(const struct opt_def *def, const json_t *values,
-                       const struct method *method, json_t *out, struct err *err)
+                       const struct method *method, unsigned required, json_t *out,
+                       struct err *err)
 {
     json_t *given = json_object_get(values, def->key);
     const bool has = given && !json_is_null(given);
@@ -151,7 +152,7 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
                               near ? " (nearest key that it reads: '" : "",
                               near ? near : "", near ? "')" : "");
     }
-    if (!has && def->flags & OPT_REQUIRED)
+    if (!has && def->flags & required)
         return err_set(err, ERR_CONFIG, "'%s' is missing (%s)", def->key, def->help);
     json_t *v = has ? opt_check(def, given, err) : opt_default(def);
     if (!v)
@@ -172,7 +173,8 @@ static int complete(const struct method *method, json_t *resolved, struct err *e
     return rc;
 }
 
-int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
+static int resolve(const json_t *given, unsigned required, json_t **resolved,
+                   struct err *err)
 {
     json_t *values = json_object(), *out = json_object();
     const struct method *method;
@@ -180,7 +182,7 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
     if (!rc)
         rc = unfold_preset(values, &method, err);
     for (size_t i = 0; i < ARRAY_LEN(rows) && !rc; i++)
-        rc = resolve_row(&rows[i], values, method, out, err);
+        rc = resolve_row(&rows[i], values, method, required, out, err);
     if (!rc && !json_object_get(out, "learning_rate"))
         json_object_set_new(out, "learning_rate", json_real(method->learning_rate));
     if (!rc && method->resolve)
@@ -190,6 +192,16 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
         return json_decref(out), rc;
     *resolved = out;
     return 0;
+}
+
+int trial_resolve(const json_t *given, json_t **resolved, struct err *err)
+{
+    return resolve(given, OPT_REQUIRED | OPT_TO_TRAIN, resolved, err);
+}
+
+int trial_resolve_use(const json_t *given, json_t **resolved, struct err *err)
+{
+    return resolve(given, OPT_REQUIRED, resolved, err);
 }
 
 void trial_key(const json_t *resolved, char key[65])
@@ -256,14 +268,15 @@ int trial_given(const char *path, const char *const *overrides, size_t count,
 }
 
 int trial_read(const char *path, const char *const *overrides, size_t count,
-               json_t **resolved, char **base_dir, struct err *err)
+               trial_resolve_fn *resolve_as, json_t **resolved, char **base_dir,
+               struct err *err)
 {
     json_t *given = NULL;
     char *dir = NULL;
     int rc = trial_given(path, overrides, count, &given, &dir, err);
     if (rc)
         return rc;
-    if ((rc = trial_resolve(given, resolved, err)) < 0) {
+    if ((rc = resolve_as(given, resolved, err)) < 0) {
         err_context(err, "trial file '%s': ", path);
         free(dir);
     } else {

@@ -52,14 +52,19 @@ void trial_release(struct trial *t);
 
 /* `given` holds what a user wrote. New reference in *resolved. */
 int trial_resolve(const json_t *given, json_t **resolved, struct err *err);
+/* The same for what is only used: what training alone needs (OPT_TO_TRAIN) may be
+ * missing. */
+int trial_resolve_use(const json_t *given, json_t **resolved, struct err *err);
 /* SHA-256 of the canonical text without seed and without what changes no number. */
 void trial_key(const json_t *resolved, char key[65]);
 /* Reads a trial file and `key=value` overrides; gives what is written there and the file's
  * folder (both owned by the caller). */
 int trial_given(const char *path, const char *const *overrides, size_t count,
                 json_t **given, char **base_dir, struct err *err);
-/* The same, resolved. */
+/* The same, resolved by one of the two. */
+typedef int trial_resolve_fn(const json_t *given, json_t **resolved, struct err *err);
 int trial_read(const char *path, const char *const *overrides, size_t count,
-               json_t **resolved, char **base_dir, struct err *err);
+               trial_resolve_fn *resolve, json_t **resolved, char **base_dir,
+               struct err *err);
 
 #endif

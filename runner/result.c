@@ -14,6 +14,8 @@
 
 #define MAX_VALUES 128
 
+static const char *const split_names[SPLIT_COUNT] = {"train", "eval", "test"};
+
 struct values {
     struct {
         char key[64];
@@ -108,21 +110,21 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
 static void collect_answers(struct values *v, const struct run_result *r,
                             const struct session *s)
 {
-    static const char *const names[SPLIT_COUNT] = {"train", "eval", "test"};
     double *values = xcalloc(metric_count + 1, sizeof *values);
     char key[64];
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
         const struct evaluation *e = &r->evaluations[i];
         if (!e->rows)
             continue;
-        snprintf(key, sizeof key, "%s/classes_predicted", names[i]);
+        snprintf(key, sizeof key, "%s/classes_predicted", split_names[i]);
         if (s->goal.labels == LABEL_class)
             put(v, key, evaluation_classes(e, &s->goal), true);
         if (!s->data[SPLIT_TRAIN] || !s->data[SPLIT_TRAIN]->rows)
             continue;
         evaluate_baseline(s, i, values);
         for (size_t m = 0; m < metric_count; m++) {
-            snprintf(key, sizeof key, "baseline/%s/%s", names[i], metric_defs[m].name);
+            snprintf(key, sizeof key, "baseline/%s/%s", split_names[i],
+                     metric_defs[m].name);
             if (goal_has_metric(&s->goal, m))
                 put(v, key, values[m], false);
         }
@@ -153,7 +155,6 @@ static void put_nested(json_t *root, const char *key, double value, bool whole)
 static void put_evaluations(json_t *root, const struct run_result *r,
                             const struct session *s)
 {
-    static const char *const names[SPLIT_COUNT] = {"train", "eval", "test"};
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
         const struct evaluation *e = &r->evaluations[i];
         if (!e->rows)
@@ -164,7 +165,7 @@ static void put_evaluations(json_t *root, const struct run_result *r,
                 json_object_set_new(o, metric_defs[m].name,
                                     json_number_or_word(e->values[m]));
         json_object_set_new(o, "rows", json_integer(e->rows));
-        json_object_set_new(root, names[i], o);
+        json_object_set_new(root, split_names[i], o);
     }
 }
 
@@ -199,6 +200,7 @@ int result_write(const struct run_result *r, const struct session *s,
                  struct err *err)
 {
     struct values v = {.count = 0};
+    char key[64];
     json_t *root = json_object(), *full = json_deep_copy(environment);
     collect_course(&v, r);
     collect_training(&v, r, s);
@@ -214,11 +216,11 @@ int result_write(const struct run_result *r, const struct session *s,
         put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
     put(&v, "params/trainable", (double)params_count(&s->net.params, true), true);
     put(&v, "params/total", (double)params_count(&s->net.params, false), true);
-    put(&v, "data/train_rows", (double)s->data[SPLIT_TRAIN]->count, true);
-    if (s->data[SPLIT_EVAL])
-        put(&v, "data/eval_rows", (double)s->data[SPLIT_EVAL]->count, true);
-    if (s->data[SPLIT_TEST])
-        put(&v, "data/test_rows", (double)s->data[SPLIT_TEST]->count, true);
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        snprintf(key, sizeof key, "data/%s_rows", split_names[i]);
+        if (s->data[i])
+            put(&v, key, (double)s->data[i]->count, true);
+    }
     put(&v, "data/truncated_rows", (double)s->truncated_rows, true);
 
     json_object_set_new(root, "schema_version", json_integer(1));

@@ -75,6 +75,16 @@ static int read_known_labels(struct session *s, const char *adapter, struct err 
     return rc;
 }
 
+/* Without training data classes are those that the model or the adapter has: as many, and
+ * by the names that it has for them; a number of classes that it does not tell is told by
+ * num_labels, or by the rows. */
+static int32_t classes_of_model(const struct session *s)
+{
+    const size_t named = s->known_labels.count,
+                 made_up = json_object_size(json_object_get(s->hf->config, "id2label"));
+    return (int32_t)(named ? named : made_up);
+}
+
 /* The text of the model's end token. */
 static const char *end_token(const struct session *s)
 {
@@ -102,13 +112,15 @@ static struct data_spec data_spec(const struct session *s)
         .max_length = limit,
         .seed = (uint64_t)t->seed,
         .vocab_size = (int32_t)json_get_int(s->hf->config, "vocab_size", 0),
-        .num_labels = (int32_t)t->num_labels,
+        .num_labels =
+            t->num_labels || t->train_data ? (int32_t)t->num_labels : classes_of_model(s),
         .held_out_share = t->validation_split > 0 ? t->validation_split : 0,
         .split_seed = (uint64_t)t->split_seed,
         .assume_length = s->assume && !s->hf->weights,
         .labels = s->goal.labels,
         .known = &s->known_labels,
-        .must_fit = s->head_is_used,
+        .must_fit = s->head_is_used || !t->train_data,
+        .untaught = !t->train_data,
         .reader = s->goal.task->kind->reader,
         .eos = end_token(s),
     };
@@ -153,6 +165,9 @@ static int open_split(struct session *s, int split, const struct data_spec *spec
 
 static int open_data(struct session *s, struct err *err)
 {
+    if (!s->trial.train_data && s->trial.validation_split > 0)
+        return err_set(err, ERR_CONFIG,
+                       "'validation_split' is a share of 'train_data', which is missing");
     if (s->trial.eval_data && s->trial.validation_split > 0)
         return err_set(err, ERR_CONFIG,
                        "'validation_split' and 'eval_data' are both given: rows to "
@@ -209,14 +224,26 @@ static int check_rows(const struct session *s, struct err *err)
 
 /* --- graphs --- */
 
+static int count_classes(struct session *s, struct err *err)
+{
+    if (!s->goal.num_labels)
+        s->goal.num_labels = s->trial.num_labels ? (int32_t)s->trial.num_labels
+                             : s->labels.count   ? (int32_t)s->labels.count
+                                                 : classes_of_model(s);
+    return s->goal.num_labels
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "'num_labels' is missing: neither rows nor the model's "
+                         "config.json say how many classes there are");
+}
+
 static int open_net(struct session *s, const char *adapter, struct err *err)
 {
     const char *init = s->trial.init_adapter;
     char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
-    if (!s->goal.num_labels)
-        s->goal.num_labels = (int32_t)(s->trial.num_labels ? s->trial.num_labels
-                                                           : (int64_t)s->labels.count);
-    int rc = net_init(&s->net, s->hf, &s->trial, &s->goal, from, s->training, err);
+    int rc = count_classes(s, err);
+    if (!rc)
+        rc = net_init(&s->net, s->hf, &s->trial, &s->goal, from, s->training, err);
     free(from);
     return rc;
 }

@@ -31,7 +31,7 @@ static void print_profile(const char *out)
 static int run(int argc, char **argv, struct err *err)
 {
     struct trial_command t;
-    int rc = trial_command_open(&t, &cmd_eval, argc, argv, err);
+    int rc = trial_command_open(&t, &cmd_eval, trial_resolve_use, argc, argv, err);
     if (!rc && !t.done) {
         const struct trial_run place = {.out_dir = json_get_str(t.values, "out", NULL),
                                         .profile = json_get_bool(t.values, "profile", 0)};

@@ -60,7 +60,7 @@ static int run(int argc, char **argv, struct err *err)
 {
     struct trial_command t;
     struct merge_report report;
-    int rc = trial_command_open(&t, &cmd_merge, argc, argv, err);
+    int rc = trial_command_open(&t, &cmd_merge, trial_resolve_use, argc, argv, err);
     if (!rc && !t.done) {
         const char *out = json_get_str(t.values, "out", NULL);
         rc = merge_folder(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),

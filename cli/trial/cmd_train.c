@@ -84,7 +84,7 @@ static int train(const struct trial_command *t, struct err *err)
 static int run(int argc, char **argv, struct err *err)
 {
     struct trial_command t;
-    int rc = trial_command_open(&t, &cmd_train, argc, argv, err);
+    int rc = trial_command_open(&t, &cmd_train, trial_resolve, argc, argv, err);
     if (!rc && t.done)
         opt_print_help(&trial_options, false, stdout);
     else if (!rc)

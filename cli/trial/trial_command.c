@@ -1,12 +1,11 @@
 /* cli/trial/trial_command.c - see trial_command.h. */
 #include "cli/trial/trial_command.h"
-#include "runner/trial.h"
 #include <stdlib.h>
 
 #define MAX_WORDS 256
 
-int trial_command_open(struct trial_command *t, const struct command *c, int argc,
-                       char **argv, struct err *err)
+int trial_command_open(struct trial_command *t, const struct command *c,
+                       trial_resolve_fn *resolve, int argc, char **argv, struct err *err)
 {
     const char *words[MAX_WORDS];
     size_t count = 0;
@@ -18,7 +17,8 @@ int trial_command_open(struct trial_command *t, const struct command *c, int arg
     if (count == 0)
         return err_set(err, ERR_USAGE, "%s: no trial file (usage: peftlab %s)", c->name,
                        c->usage);
-    return trial_read(words[0], words + 1, count - 1, &t->trial, &t->base_dir, err);
+    return trial_read(words[0], words + 1, count - 1, resolve, &t->trial, &t->base_dir,
+                      err);
 }
 
 void trial_command_release(struct trial_command *t)

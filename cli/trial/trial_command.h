@@ -4,15 +4,17 @@
 #define CLI_TRIAL_TRIAL_COMMAND_H
 
 #include "cli/command.h"
+#include "runner/options.h"
 
 struct trial_command {
     json_t *values, *trial; /* the flags; the resolved trial */
     char *base_dir;         /* the trial file's folder */
     bool done;              /* help was printed; there is nothing to do */
 };
-/* Reads all of it. To be released also after an error. */
-int trial_command_open(struct trial_command *t, const struct command *c, int argc,
-                       char **argv, struct err *err);
+/* Reads all of it; `resolve`: trial_resolve to train, trial_resolve_use for what needs no
+ * training data. To be released also after an error. */
+int trial_command_open(struct trial_command *t, const struct command *c,
+                       trial_resolve_fn *resolve, int argc, char **argv, struct err *err);
 void trial_command_release(struct trial_command *t);
 
 #endif

@@ -31,9 +31,11 @@ enum opt_flags {
     OPT_REQUIRED = 1,
     OPT_NOT_HASHED =
         2, /* does not change a trial's numbers, so it is not part of its key */
-    OPT_REPEATED = 4,   /* a flag that may come more than once; the value is a list */
-    OPT_OF_METHOD = 8,  /* read by those methods only whose rows name it */
-    OPT_SAME_SHAPE = 16 /* an adapter fits whatever its value is */
+    OPT_REPEATED = 4,    /* a flag that may come more than once; the value is a list */
+    OPT_OF_METHOD = 8,   /* read by those methods only whose rows name it */
+    OPT_SAME_SHAPE = 16, /* an adapter fits whatever its value is */
+    OPT_TO_TRAIN = 32    /* required of a trial that trains; what is there already is used
+                            without */
 };
 
 struct opt_def {

@@ -71,6 +71,14 @@ static void put_limits(struct buf *b, const struct opt_def *def)
         put_range(b, def);
 }
 
+/* In words; "" where it is not. */
+static const char *required(const struct opt_def *def)
+{
+    return def->flags & OPT_REQUIRED   ? "required"
+           : def->flags & OPT_TO_TRAIN ? "required to train"
+                                       : "";
+}
+
 /* help text [choices or range; default; required] */
 char *opt_describe(const struct opt_def *def)
 {
@@ -79,8 +87,8 @@ char *opt_describe(const struct opt_def *def)
     put_limits(&facts, def);
     if (def->preset)
         buf_printf(&facts, "%sdefault %s", facts.len ? "; " : "", def->preset);
-    if (def->flags & OPT_REQUIRED)
-        buf_printf(&facts, "%srequired", facts.len ? "; " : "");
+    if (def->flags & (OPT_REQUIRED | OPT_TO_TRAIN))
+        buf_printf(&facts, "%s%s", facts.len ? "; " : "", required(def));
     if (def->flags & OPT_REPEATED)
         buf_printf(&facts, "%smay be repeated", facts.len ? "; " : "");
     if (facts.len)
@@ -204,9 +212,7 @@ void opt_print_markdown(const struct opt_table *t, const struct opt_markdown *ho
         buf_str_add(out, " | ");
         put_value_cell(out, def);
         buf_str_add(out, " | ");
-        put_cell(out, def->preset                 ? def->preset
-                      : def->flags & OPT_REQUIRED ? "required"
-                                                  : "");
+        put_cell(out, def->preset ? def->preset : required(def));
         if (how->extra) {
             buf_str_add(out, " | ");
             how->put_extra(out, def);

@@ -93,6 +93,7 @@ struct data_spec {
      * is, so that other names are an error. */
     const struct labels *known;
     bool must_fit;
+    bool untaught; /* there are no training rows: classes by name must be the model's */
     const struct label_reader *reader; /* NULL: sequence_labels */
     const char *eos; /* text that ends what is to be learned; NULL: there is none */
 };

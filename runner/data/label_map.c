@@ -261,6 +261,13 @@ int label_map_fix(struct label_map *m, const struct data_spec *spec, const char 
         known = take_numbers(l, spec, err);
     if (known < 0)
         return err_context(err, "data file '%s': ", source);
+    if (l->count && !known && spec->untaught)
+        return err_set(
+            err, ERR_CONFIG,
+            "data file '%s': the labels are text, and without 'train_data' only "
+            "the model could number them, which does not; give 'train_data', or "
+            "labels as integers",
+            source);
     if (l->count && !known)
         qsort(l->names, l->count, sizeof *l->names, by_text);
     size_t want = num_labels > 0 ? (size_t)num_labels : known ? l->count : found;

@@ -118,6 +118,21 @@ static void resolve_fails(const char *text, const char *part)
     json_decref(given);
 }
 
+/* What is only used needs no training data. */
+static void test_resolve_use(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    json_t *given = conf_parse_value("{model: x}", &err), *out = NULL;
+    assert_int_equal(trial_resolve_use(given, &out, &err), 0);
+    assert_null(json_object_get(out, "train_data"));
+    json_decref(out);
+    json_object_del(given, "model");
+    assert_int_equal(trial_resolve_use(given, &out, &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "'model' is missing"));
+    json_decref(given);
+}
+
 static void test_resolve(void **state)
 {
     (void)state;
@@ -148,6 +163,7 @@ static void test_resolve(void **state)
     resolve_fails("{model: x, train_data: y, rank: 0}", "rank");
     resolve_fails("{model: x, train_data: y, rank: 4, r: 4}", "given twice");
     resolve_fails("{train_data: y}", "'model' is missing");
+    resolve_fails("{model: x}", "'train_data' is missing");
     resolve_fails("{model: x, train_data: y, method: adalora, init_r: 4}",
                   "target_r is 8, more than init_r, 4");
     resolve_fails("{model: x, train_data: y, method: full, quantization: nf4}",
@@ -166,9 +182,9 @@ static void test_resolve(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resolve),   cmocka_unit_test(test_members),
-        cmocka_unit_test(test_unread),    cmocka_unit_test(test_older_tree),
-        cmocka_unit_test(test_not_given),
+        cmocka_unit_test(test_resolve),    cmocka_unit_test(test_resolve_use),
+        cmocka_unit_test(test_members),    cmocka_unit_test(test_unread),
+        cmocka_unit_test(test_older_tree), cmocka_unit_test(test_not_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
