@@ -2,7 +2,6 @@
  * model sees, one JSON row per line. */
 #include "cli/command.h"
 #include "cli/trial/row_lines.h"
-#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/chat/template.h"
@@ -105,18 +104,14 @@ static int do_input(struct job *j, struct err *err)
     return rc;
 }
 
-/* MODEL is a folder, or a hub id in the models cache. */
+/* MODEL is a folder, a GGUF file, or a hub id in the models cache. */
 static int open_model(const char *name, const char *file, struct job *j, struct err *err)
 {
-    char *dir = NULL;
-    int rc = 0;
-    if (!fs_exists(name))
-        rc = hf_model_find(name, &dir, err);
-    else if (!fs_is_dir(name))
-        rc = err_set(err, ERR_USAGE, "'%s' is not a model's folder", name);
+    char *model = NULL;
+    int rc = hf_model_find(name, &model, err);
     if (rc >= 0)
-        rc = chat_template_open(dir ? dir : name, file, &j->t, err);
-    free(dir);
+        rc = chat_template_open(model, file, &j->t, err);
+    free(model);
     return rc;
 }
 

@@ -5,10 +5,9 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/chat/value.h"
+#include "runner/hub/model_text.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define CONFIG_BYTES_MAX ((size_t)64 << 20)
 
 struct chat_template {
     struct jinja *plain, *with_tools; /* with_tools NULL: plain is for all */
@@ -16,53 +15,6 @@ struct chat_template {
 };
 
 /* ---- where templates come from ------------------------------------------------------ */
-
-/* NULL with nothing in err where the file is not there. Integers are read as real numbers:
- * "no limit" of model_max_length is 1e30. */
-static int read_object(const char *dir, const char *name, json_t **out, struct err *err)
-{
-    char *path = fs_join(dir, name);
-    struct buf text = BUF_INIT;
-    int rc = 0;
-    *out = NULL;
-    if (fs_exists(path) && (rc = fs_read(path, CONFIG_BYTES_MAX, &text, err)) >= 0) {
-        json_error_t e;
-        *out = json_loadb(buf_str(&text), text.len, JSON_DECODE_INT_AS_REAL, &e);
-        if (!json_is_object(*out)) {
-            rc = err_set(err, ERR_PARSE, "'%s': line %d, column %d: %s", path, e.line,
-                         e.column, *out ? "not an object" : e.text);
-            json_decref(*out);
-            *out = NULL;
-        }
-    }
-    buf_release(&text);
-    free(path);
-    return rc;
-}
-
-static void take_token(json_t *tokens, const char *name, const json_t *v)
-{
-    if (json_is_object(v))
-        v = json_object_get(v, "content");
-    if (json_is_string(v) && !json_object_get(tokens, name))
-        json_object_set(tokens, name, (json_t *)v);
-}
-
-/* Keys *_token, and what extra_special_tokens names. */
-static void take_tokens(json_t *tokens, json_t *config)
-{
-    const char *key;
-    json_t *v, *extra = json_object_get(config, "extra_special_tokens");
-    json_object_foreach(config, key, v)
-    {
-        if (str_has_suffix(key, "_token"))
-            take_token(tokens, key, v);
-    }
-    json_object_foreach(extra, key, v)
-    {
-        take_token(tokens, key, v);
-    }
-}
 
 static int parse_one(const char *text, size_t len, const char *what, struct jinja **out,
                      struct err *err)
@@ -94,7 +46,7 @@ static const json_t *named(const json_t *list, const char *name)
     return NULL;
 }
 
-/* chat_template of tokenizer_config.json. */
+/* chat_template of tokenizer_config.json, or what a GGUF file has for it. */
 static int parse_config(struct chat_template *t, const json_t *config, struct err *err)
 {
     const json_t *all = json_object_get(config, "chat_template"), *v = all;
@@ -116,41 +68,41 @@ static int parse_config(struct chat_template *t, const json_t *config, struct er
 }
 
 /* The model's own: files come before tokenizer_config.json. */
-static int parse_own(struct chat_template *t, const char *dir, const json_t *config,
+static int parse_own(struct chat_template *t, const char *model, const json_t *config,
                      struct err *err)
 {
-    char *path = fs_join(dir, "chat_template.jinja");
-    char *tools = fs_join(dir, "additional_chat_templates/tool_use.jinja");
+    char *path = fs_join(model, "chat_template.jinja");
+    char *tools = fs_join(model, "additional_chat_templates/tool_use.jinja");
     int rc =
         fs_exists(path) ? parse_file(path, &t->plain, err) : parse_config(t, config, err);
     if (rc >= 0 && fs_exists(path) && fs_exists(tools))
         rc = parse_file(tools, &t->with_tools, err);
     if (rc >= 0 && !t->plain)
         rc = err_set(err, ERR_NOINPUT,
-                     "model folder '%s': no chat template, neither chat_template.jinja "
-                     "nor in tokenizer_config.json - give one by --template",
-                     dir);
+                     fs_is_dir(model)
+                         ? "model folder '%s': no chat template, neither "
+                           "chat_template.jinja nor in tokenizer_config.json (give one "
+                           "by chat_template, --template)"
+                         : "GGUF file '%s': no tokenizer.chat_template (give one by "
+                           "chat_template, --template)",
+                     model);
     free(tools);
     free(path);
     return rc;
 }
 
-int chat_template_open(const char *dir, const char *file, struct chat_template **out,
+int chat_template_open(const char *model, const char *file, struct chat_template **out,
                        struct err *err)
 {
     struct chat_template *t = xcalloc(1, sizeof *t);
-    json_t *config = NULL, *map = NULL;
-    t->tokens = json_object();
+    struct model_text text;
     *out = NULL;
-    int rc = read_object(dir, "tokenizer_config.json", &config, err);
+    int rc = model_text_read(model, &text, err);
+    t->tokens = json_incref(text.tokens);
     if (rc >= 0)
-        rc = read_object(dir, "special_tokens_map.json", &map, err);
-    take_tokens(t->tokens, config);
-    take_tokens(t->tokens, map);
-    if (rc >= 0)
-        rc = file ? parse_file(file, &t->plain, err) : parse_own(t, dir, config, err);
-    json_decref(config);
-    json_decref(map);
+        rc = file ? parse_file(file, &t->plain, err)
+                  : parse_own(t, model, text.config, err);
+    model_text_release(&text);
     if (rc < 0)
         chat_template_free(t);
     else
@@ -163,7 +115,7 @@ int chat_template_parse(const char *text, size_t len, const json_t *tokens,
 {
     struct chat_template *t = xcalloc(1, sizeof *t);
     t->tokens = json_object();
-    take_tokens(t->tokens, (json_t *)tokens);
+    model_text_add_tokens(t->tokens, tokens);
     *out = NULL;
     int rc = jinja_parse(text, len, &t->plain, err);
     if (rc < 0)

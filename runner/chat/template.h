@@ -3,8 +3,8 @@
  *
  * As transformers' apply_chat_template (5.24): the template is chat_template.jinja in the
  * model's folder, else chat_template of tokenizer_config.json (a text, or a list of named
- * ones, of which "tool_use" is taken for rows with tools and "default" otherwise), or a
- * file of the caller's. Its variables are the special tokens by their names
+ * ones, of which "tool_use" is taken for rows with tools and "default" otherwise), that of
+ * a GGUF file, or a file of the caller's. Its variables are the special tokens by their names
  * (tokenizer_config.json, then special_tokens_map.json) and the keys of the row; tools and
  * documents are null and add_generation_prompt false unless given.
  *
@@ -21,8 +21,9 @@
 
 struct chat_template;
 
-/* `dir`: the model's folder; `file`: a template instead of the model's own, or NULL. */
-int chat_template_open(const char *dir, const char *file, struct chat_template **out,
+/* `model`: its folder or its GGUF file; `file`: a template instead of the model's own, or
+ * NULL. */
+int chat_template_open(const char *model, const char *file, struct chat_template **out,
                        struct err *err);
 /* From text; `tokens`: an object of special tokens by name, or NULL. */
 int chat_template_parse(const char *text, size_t len, const json_t *tokens,

@@ -19,5 +19,8 @@ int gguf_model_weights(struct gguf *g, const char *path, struct st **out,
                        struct err *err);
 /* What tokenizer.json would be, out of tokenizer.ggml.*. */
 int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err);
+/* Puts into an object what tokenizer_config.json would say: special tokens by name,
+ * chat_template (a text, or a list of named ones). */
+int gguf_model_text(const struct gguf *g, json_t *out, struct err *err);
 
 #endif

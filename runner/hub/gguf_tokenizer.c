@@ -398,3 +398,75 @@ int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err)
         json_decref(root);
     return trouble.code ? err_set(err, trouble.code, "%s", trouble.msg) : 0;
 }
+
+/* ---- beside the tokenizer ----------------------------------------------------------- */
+
+/* Special tokens by name; the misspelt key is llama.cpp's. */
+static const struct {
+    const char *gguf, *name;
+} token_names[] = {{"tokenizer.ggml.bos_token_id", "bos_token"},
+                   {"tokenizer.ggml.eos_token_id", "eos_token"},
+                   {"tokenizer.ggml.unknown_token_id", "unk_token"},
+                   {"tokenizer.ggml.seperator_token_id", "sep_token"},
+                   {"tokenizer.ggml.padding_token_id", "pad_token"},
+                   {"tokenizer.ggml.cls_token_id", "cls_token"},
+                   {"tokenizer.ggml.mask_token_id", "mask_token"}};
+
+static void name_tokens(const struct gguf *g, const struct words *w, json_t *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(token_names); i++) {
+        int64_t id;
+        if (gguf_int(g, token_names[i].gguf, &id) && id >= 0 && (uint64_t)id < w->count)
+            json_object_set_new(out, token_names[i].name, word(w, (uint64_t)id));
+    }
+}
+
+#define TEMPLATE_KEY      "tokenizer.chat_template"
+#define TEMPLATE_NAME_MAX 100 /* no template that anybody asks for has a longer name */
+
+/* The default one, and others that the file names in a list of their own. */
+static int name_templates(const struct gguf *g, json_t *out, struct err *err)
+{
+    const struct gguf_pair *names = find_array(g, TEMPLATE_KEY "s", 0, false);
+    json_t *own = gguf_string(g, TEMPLATE_KEY), *list = json_array();
+    int rc = 0;
+    if (!own && gguf_find(g, TEMPLATE_KEY))
+        rc = err_set(err, ERR_PARSE, "'" TEMPLATE_KEY "' is not text");
+    if (own)
+        json_array_append_new(
+            list, json_pack("{s:s, s:O}", "name", "default", "template", own));
+    const uint8_t *at = names ? names->data : NULL;
+    for (uint64_t i = 0; names && i < names->count && rc >= 0; i++) {
+        size_t n;
+        const char *name = gguf_next_string(&at, &n);
+        if (n > TEMPLATE_NAME_MAX)
+            continue;
+        char *key = xasprintf(TEMPLATE_KEY ".%.*s", (int)n, name);
+        json_t *text = gguf_string(g, key), *word = json_stringn(name, n);
+        if (text && word)
+            json_array_append_new(
+                list, json_pack("{s:O, s:O}", "name", word, "template", text));
+        json_decref(text);
+        json_decref(word);
+        free(key);
+    }
+    if (json_array_size(list) == 1 && own)
+        json_object_set(out, "chat_template", own);
+    else if (json_array_size(list))
+        json_object_set(out, "chat_template", list);
+    json_decref(own);
+    json_decref(list);
+    return rc;
+}
+
+int gguf_model_text(const struct gguf *g, json_t *out, struct err *err)
+{
+    struct words w = {0};
+    int rc = 0;
+    if (find_array(g, "tokenizer.ggml.tokens", 0, false) &&
+        (rc = read_words(g, &w, err)) >= 0)
+        name_tokens(g, &w, out);
+    free(w.text);
+    free(w.length);
+    return rc < 0 ? rc : name_templates(g, out, err);
+}

@@ -46,6 +46,16 @@ static void use_tokenizer(const struct gguf *g)
     tokenizer_free(t);
 }
 
+/* Special tokens and the chat template. */
+static void use_text(const struct gguf *g)
+{
+    struct err err = ERR_INIT;
+    json_t *text = json_object();
+    if (gguf_model_text(g, text, &err) < 0 && !err.msg[0])
+        abort();
+    json_decref(text);
+}
+
 static void use_weights(struct gguf *g)
 {
     struct err err = ERR_INIT;
@@ -77,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_tensors(g, data, size);
     use_tokenizer(g);
+    use_text(g);
     use_weights(g);
     gguf_close(g);
     return 0;

@@ -327,6 +327,61 @@ static void test_unknown(void **state)
     }
 }
 
+static void put_text(struct buf *b, const char *key, const char *text)
+{
+    put_string(b, key);
+    put(b, GGUF_STRING, 4);
+    put_string(b, text);
+}
+
+static void put_texts(struct buf *b, const char *key, const char *const *texts, size_t n)
+{
+    put_string(b, key);
+    put(b, GGUF_ARRAY, 4);
+    put(b, GGUF_STRING, 4);
+    put(b, n, 8);
+    for (size_t i = 0; i < n; i++)
+        put_string(b, texts[i]);
+}
+
+/* Special tokens by name, and chat templates: the default one, and named ones. */
+static void test_text(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"<s>", "</s>", "a"}, *const names[] = {
+                                                                  "tool_use"};
+    static const char *const want[] = {
+        "{\"bos_token\":\"<s>\",\"chat_template\":\"T\",\"eos_token\":\"</s>\"}",
+        "{\"bos_token\":\"<s>\",\"chat_template\":[{\"name\":\"default\",\"template\":"
+        "\"T\"},{\"name\":\"tool_use\",\"template\":\"U\"}],\"eos_token\":\"</s>\"}"};
+    for (size_t k = 0; k < 2; k++) {
+        struct buf b = BUF_INIT;
+        struct gguf *g;
+        struct err err = ERR_INIT;
+        put_head(&b, 3, 0, k ? 7 : 5);
+        put_texts(&b, "tokenizer.ggml.tokens", tokens, 3);
+        put_u32(&b, "tokenizer.ggml.bos_token_id", 0);
+        put_u32(&b, "tokenizer.ggml.eos_token_id", 1);
+        put_u32(&b, "tokenizer.ggml.padding_token_id", 3); /* no such token */
+        put_text(&b, "tokenizer.chat_template", "T");
+        if (k) {
+            put_texts(&b, "tokenizer.chat_templates", names, 1);
+            put_text(&b, "tokenizer.chat_template.tool_use", "U");
+        }
+        put(&b, 0, 32);
+        if (gguf_open_memory(b.data, b.len, &g, &err))
+            fail_msg("%s", err.msg);
+        json_t *out = json_object();
+        assert_int_equal(gguf_model_text(g, out, &err), 0);
+        char *text = json_dumps(out, JSON_COMPACT | JSON_SORT_KEYS);
+        assert_string_equal(text, want[k]);
+        free(text);
+        json_decref(out);
+        gguf_close(g);
+        buf_release(&b);
+    }
+}
+
 /* A folder that holds one. */
 static void test_folder(void **state)
 {
@@ -359,7 +414,7 @@ int main(void)
         cmocka_unit_test(test_blocks),    cmocka_unit_test(test_model),
         cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_text),      cmocka_unit_test(test_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
