@@ -5,7 +5,8 @@
  * blanks out of the keys, with defaults where a key is missing (do_lower_case is true);
  * the generic classes take tokenizer.json as it is. What changes the tokens and is not
  * honoured is refused by name; padding_side, clean_up_tokenization_spaces and the like
- * change none, because rows are not padded. */
+ * change none, because rows are not padded, nor do add_bos_token and add_eos_token:
+ * beside a tokenizer.json transformers drops both, whose post-processor has the word. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -161,6 +162,75 @@ static int apply_added(const json_t *config, json_t *root, struct err *err)
     return 0;
 }
 
+static int64_t id_in_model(const json_t *vocab, const char *text)
+{
+    for (size_t i = 0; i < json_array_size(vocab); i++) /* [[piece, score], ...] */
+        if (str_eq(json_string_value(json_array_get(json_array_get(vocab, i), 0)), text))
+            return (int64_t)i;
+    return json_get_int(vocab, text, -1);
+}
+
+static int64_t free_id(const json_t *vocab, const json_t *list)
+{
+    int64_t next = (int64_t)json_array_size(vocab);
+    const char *key;
+    json_t *id;
+    json_object_foreach((json_t *)vocab, key, id)
+    {
+        if (json_integer_value(id) >= next)
+            next = json_integer_value(id) + 1;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_get_int(json_array_get(list, i), "id", -1) >= next)
+            next = json_get_int(json_array_get(list, i), "id", -1) + 1;
+    return next;
+}
+
+/* A token that has a name is one as a whole wherever it stands in a text, added where
+ * tokenizer.json has it in its vocabulary alone, or not at all. */
+static void add_named(const json_t *token, json_t *root)
+{
+    static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized"};
+    const json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab");
+    json_t *list = json_object_get(root, "added_tokens"), *own;
+    const char *content = content_of(token);
+    if (!content || !*content || find_added(list, content))
+        return;
+    if (!json_is_array(list))
+        json_object_set_new(root, "added_tokens", list = json_array());
+    const int64_t known = id_in_model(vocab, content);
+    const int64_t id = known >= 0 ? known : free_id(vocab, list);
+    json_array_append_new(list, own = json_object());
+    json_object_set_new(own, "id", json_integer(id));
+    json_object_set_new(own, "content", json_string(content));
+    json_object_set_new(own, "special", json_true());
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+        json_object_set_new(own, flags[i],
+                            json_boolean(json_get_bool(token, flags[i], 0) == 1));
+}
+
+/* In transformers' order, which gives the numbers of those that are new. */
+static void apply_named(const json_t *config, json_t *root)
+{
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token",
+                                        "sep_token", "pad_token", "cls_token",
+                                        "mask_token"};
+    static const char *const lists[] = {"extra_special_tokens",
+                                        "additional_special_tokens"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        add_named(json_object_get(config, names[i]), root);
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        json_t *extra = json_object_get(config, lists[k]), *token;
+        const char *key;
+        for (size_t i = 0; i < json_array_size(extra); i++)
+            add_named(json_array_get(extra, i), root);
+        json_object_foreach(extra, key, token)
+        {
+            add_named(token, root);
+        }
+    }
+}
+
 /* --- the rest --- */
 
 static int read_input_names(struct settings *s, const json_t *config, struct err *err)
@@ -197,7 +267,11 @@ int settings_apply(struct settings *s, const json_t *config, json_t *root,
         rc = apply_normalizer(config, root, err);
     if (!rc)
         rc = apply_prefix_space(config, root, err);
-    return rc ? rc : apply_added(config, root, err);
+    if (!rc)
+        rc = apply_added(config, root, err);
+    if (!rc)
+        apply_named(config, root);
+    return rc;
 }
 
 /* The models' own classes put cls_token and sep_token around a text. */

@@ -68,3 +68,16 @@ tokenize() {
     run -2 tokenize '{"text": "a"}' "$MODEL" --max-lenght 3
     [[ "$output" == *"max"* ]]
 }
+
+@test "named special tokens are whole tokens wherever they stand, as transformers has them" {
+    # ids by transformers 5.23; add_bos_token is not its word beside a tokenizer.json
+    mkdir "$BATS_TEST_TMPDIR/q"
+    cp "$ROOT/tests/golden/tokenizers/qwen2-like/tokenizer.json" "$BATS_TEST_TMPDIR/q"
+    config() { echo "$1" >"$BATS_TEST_TMPDIR/q/tokenizer_config.json"; }
+    config '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "ing", "pad_token": "[PAD]", "unk_token": "[UNK2]", "extra_special_tokens": ["[X]"], "add_bos_token": true}'
+    run -0 tokenize '{"text": "a[PAD]ring [UNK2] [X]"}' "$BATS_TEST_TMPDIR/q"
+    [[ "$output" == '{"ids":[64,3506,81,279,220,3505,220,3507],'* ]]
+    config '{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": {"content": "ing", "lstrip": true}, "additional_special_tokens": ["[Y]"]}'
+    run -0 tokenize '{"text": "a[PAD]r ing [Y]"}' "$BATS_TEST_TMPDIR/q"
+    [[ "$output" == '{"ids":[64,58,47,32,35,60,81,279,220,3505],'* ]]
+}
