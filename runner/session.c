@@ -42,6 +42,7 @@ static int open_task(struct session *s, struct err *err)
 {
     s->goal.task = task_find(s->trial.task, err);
     s->goal.every_token = !s->training;
+    s->goal.last_token = s->arch->last_token;
     return s->goal.task
                ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err)
                : err_code(err);

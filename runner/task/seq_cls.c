@@ -80,11 +80,10 @@ static int32_t pick(const struct goal *goal, const struct example *e, int32_t fi
     const size_t targets = (size_t)goal_targets(goal);
     if (!out)
         return 1;
-    (void)tokens;
     if (targets)
         memcpy(out->targets + (size_t)out->count * targets, e->targets,
                targets * sizeof *e->targets);
-    out->rows[out->count] = first;
+    out->rows[out->count] = goal->last_token ? first + tokens - 1 : first;
     out->labels[out->count++] = e->label;
     return 1;
 }

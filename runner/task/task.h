@@ -39,6 +39,7 @@ struct goal {
     int32_t num_labels; /* classes, or numbers per picked token */
     bool every_token;   /* a language model's logits are asked for at all tokens, not only
                            where there is a label */
+    bool last_token;    /* a classifier reads a sequence's last token, else its first */
 };
 
 enum { TASK_MODULES_MAX = 4 };

@@ -28,7 +28,8 @@ struct arch {
     const char *const *unused;
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g); /* hidden states, tokens x d */
-    struct arch_head sequence_head; /* ForSequenceClassification, by one of its tokens */
+    struct arch_head sequence_head; /* ForSequenceClassification, by one of its tokens: */
+    bool last_token;                /* ... the last, else the first */
     struct arch_head language_head; /* ForCausalLM, at every token */
 };
 

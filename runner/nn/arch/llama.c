@@ -2,6 +2,7 @@
  * in no more than biases: Mistral without its window, Qwen2 without one. */
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/arch/causal_decoder.h"
+#include "runner/nn/arch/score_head.h"
 #include <stddef.h>
 
 #define DECODER(identifier, type, prefix, unused_keys, ...)                              \
@@ -17,6 +18,8 @@
         .unused = unused_keys,                                                           \
         .declare = declare_##identifier,                                                 \
         .record = decoder_record,                                                        \
+        .sequence_head = {score_head_declare, score_head_record},                        \
+        .last_token = true,                                                              \
         .language_head = {decoder_declare_language_head, decoder_record_language_head},  \
     }
 

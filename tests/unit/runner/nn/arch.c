@@ -33,6 +33,7 @@ static const struct {
     {"roberta", "xlm-roberta", 3},
     {"roberta", "camembert", 3},
     {"distilbert", "distilbert", 2},
+    {"llama-cls", "llama", 3},
 };
 
 /* DIR/NAME: the weights of a golden model, its config.json with `change` (JSON) put
