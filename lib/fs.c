@@ -96,6 +96,77 @@ static void sync_folder(const char *path)
     free(dir);
 }
 
+struct fs_writer {
+    char *path, *temp;
+    int fd, no; /* no: errno of the first failure */
+    bool made;  /* the temporary file is there */
+};
+
+static int not_written(const struct fs_writer *w, struct err *err)
+{
+    return err_set(err, ERR_IO, "cannot write '%s': %s", w->path, strerror(w->no));
+}
+
+int fs_writer_begin(const char *path, struct fs_writer **out, struct err *err)
+{
+    struct fs_writer *w = xcalloc(1, sizeof *w);
+    w->path = xstrdup(path);
+    w->temp = xasprintf("%s.tmp-XXXXXX", path);
+    *out = NULL;
+    w->fd = mkostemp(w->temp, O_CLOEXEC);
+    w->made = w->fd >= 0;
+    mode_t mask = umask(0);
+    umask(mask);
+    if (w->fd < 0 || fchmod(w->fd, 0666 & ~mask) < 0) {
+        w->no = errno;
+        int rc = not_written(w, err);
+        fs_writer_abandon(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+int fs_writer_add(struct fs_writer *w, const void *data, size_t n, struct err *err)
+{
+    if (!w->no && write_all(w->fd, data, n) < 0)
+        w->no = errno;
+    return w->no ? not_written(w, err) : 0;
+}
+
+void fs_writer_abandon(struct fs_writer *w)
+{
+    if (!w)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->made)
+        unlink(w->temp);
+    free(w->temp);
+    free(w->path);
+    free(w);
+}
+
+int fs_writer_finish(struct fs_writer *w, struct err *err)
+{
+    int rc = 0;
+    if (!w->no && fsync(w->fd) < 0)
+        w->no = errno;
+    if (close(w->fd) < 0 && !w->no)
+        w->no = errno;
+    w->fd = -1;
+    if (!w->no && rename(w->temp, w->path) < 0)
+        w->no = errno;
+    if (w->no) {
+        rc = not_written(w, err);
+    } else {
+        w->made = false;
+        sync_folder(w->path);
+    }
+    fs_writer_abandon(w);
+    return rc;
+}
+
 int fs_write_atomic(const char *path, const void *data, size_t n, struct err *err)
 {
     return fs_write_atomic_parts(path, &(struct fs_part){data, n}, 1, err);
@@ -104,37 +175,15 @@ int fs_write_atomic(const char *path, const void *data, size_t n, struct err *er
 int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t count,
                           struct err *err)
 {
-    char *temp = xasprintf("%s.tmp-XXXXXX", path);
-    int fd = mkostemp(temp, O_CLOEXEC);
-    if (fd < 0) {
-        int rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-        free(temp);
+    struct fs_writer *w;
+    int rc = fs_writer_begin(path, &w, err);
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = fs_writer_add(w, parts[i].data, parts[i].size, err);
+    if (rc) {
+        fs_writer_abandon(w);
         return rc;
     }
-    mode_t mask = umask(0);
-    umask(mask);
-    bool ok = fchmod(fd, 0666 & ~mask) == 0;
-    for (size_t i = 0; ok && i < count; i++)
-        ok = write_all(fd, parts[i].data, parts[i].size) == 0;
-    ok = ok && fsync(fd) == 0;
-    int no = errno;
-    if (close(fd) < 0 && ok) {
-        ok = false;
-        no = errno;
-    }
-    if (ok && rename(temp, path) < 0) {
-        ok = false;
-        no = errno;
-    }
-    int rc = 0;
-    if (ok) {
-        sync_folder(path);
-    } else {
-        unlink(temp);
-        rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(no));
-    }
-    free(temp);
-    return rc;
+    return fs_writer_finish(w, err);
 }
 
 int fs_rename(const char *from, const char *to, struct err *err)

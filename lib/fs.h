@@ -25,6 +25,14 @@ struct fs_part {
 };
 int fs_write_atomic_parts(const char *path, const struct fs_part *parts, size_t count,
                           struct err *err);
+/* The same for what is made piece by piece: begin, add, then finish, which renames, or
+ * abandon, which leaves nothing. The first failure stays; finish tells it and abandons.
+ * Both end the writer. */
+struct fs_writer;
+int fs_writer_begin(const char *path, struct fs_writer **out, struct err *err);
+int fs_writer_add(struct fs_writer *w, const void *data, size_t n, struct err *err);
+int fs_writer_finish(struct fs_writer *w, struct err *err);
+void fs_writer_abandon(struct fs_writer *w); /* NULL: nothing to do */
 /* read-only, shared; fs_unmap ends it */
 int fs_map(const char *path, struct fs_map *out, struct err *err);
 void fs_unmap(struct fs_map *m);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -101,6 +103,59 @@ static void failed_write_leaves_nothing(void **state)
     assert_int_equal(fs_write_atomic(path, "x", 1, &err), -ERR_IO);
     assert_int_equal(files_in(folder), 1);
     rmdir(path);
+    free(path);
+}
+
+/* Piece by piece: nothing is seen before the end, and what was there stays when it is not
+ * reached. */
+static void write_in_pieces(void **state)
+{
+    (void)state;
+    char *path = in("pieces");
+    struct err err = ERR_INIT;
+    struct buf b = BUF_INIT;
+    struct fs_writer *w;
+    for (int ends = 0; ends < 2; ends++) {
+        assert_int_equal(fs_write_atomic(path, "old", 3, &err), 0);
+        assert_int_equal(fs_writer_begin(path, &w, &err), 0);
+        assert_int_equal(fs_writer_add(w, "one ", 4, &err), 0);
+        assert_int_equal(fs_writer_add(w, "two", 3, &err), 0);
+        assert_int_equal(fs_size(path), 3);
+        if (ends)
+            assert_int_equal(fs_writer_finish(w, &err), 0);
+        else
+            fs_writer_abandon(w);
+        buf_clear(&b);
+        assert_int_equal(fs_read(path, 100, &b, &err), 0);
+        assert_string_equal(buf_str(&b), ends ? "one two" : "old");
+        assert_int_equal(files_in(folder), 1);
+    }
+    fs_writer_abandon(NULL);
+    buf_release(&b);
+    unlink(path);
+    free(path);
+}
+
+/* A full disk, as the limit of a file's size shows it: the first failure stays. */
+static void full_disk(void **state)
+{
+    (void)state;
+    char *path = in("full"), block[1000] = "";
+    struct err err = ERR_INIT;
+    struct fs_writer *w;
+    struct rlimit old, few;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    few = (struct rlimit){1500, old.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+    assert_int_equal(fs_writer_begin(path, &w, &err), 0);
+    assert_int_equal(fs_writer_add(w, block, sizeof block, &err), 0);
+    assert_int_equal(fs_writer_add(w, block, sizeof block, &err), -ERR_IO);
+    assert_int_equal(fs_writer_add(w, block, 1, NULL), -ERR_IO);
+    assert_int_equal(fs_writer_finish(w, NULL), -ERR_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_non_null(strstr(err.msg, path));
+    assert_int_equal(files_in(folder), 0);
     free(path);
 }
 
@@ -253,6 +308,8 @@ int main(void)
         cmocka_unit_test(write_and_read),
         cmocka_unit_test(write_parts),
         cmocka_unit_test(failed_write_leaves_nothing),
+        cmocka_unit_test(write_in_pieces),
+        cmocka_unit_test(full_disk),
         cmocka_unit_test(missing_input),
         cmocka_unit_test(maps),
         cmocka_unit_test(folders),
