@@ -1,7 +1,9 @@
 /* runner/hub/blocks.c - the block types as a table. */
 #include "runner/hub/blocks.h"
 #include "lib/mem.h"
+#include <math.h>
 #include <string.h>
+#include <strings.h>
 
 float half_to_float(uint16_t h)
 {
@@ -17,6 +19,27 @@ float half_to_float(uint16_t h)
         bits = sign | 255u << 23 | fraction << 13;
     memcpy(&f, &bits, sizeof f);
     return f;
+}
+
+uint16_t half_of_float(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const uint32_t size = bits & 0x7fffffff;
+    if (size > 0x7f800000) /* NaN: a quiet one */
+        return sign | 0x7e00;
+    if (size >= 0x477ff000) /* rounds to 65,536 */
+        return sign | 0x7c00;
+    if (size < 0x38800000) { /* below 2^-14, in steps of 2^-24: the sum rounds */
+        float magnitude;
+        memcpy(&magnitude, &size, sizeof size);
+        magnitude += 0.5f;
+        uint32_t sum;
+        memcpy(&sum, &magnitude, sizeof sum);
+        return (uint16_t)(sign | (sum - 0x3f000000));
+    }
+    return (uint16_t)(sign | (size - 0x38000000 + 0xfff + (size >> 13 & 1)) >> 13);
 }
 
 static uint16_t word_at(const uint8_t *p)
@@ -45,6 +68,33 @@ static void bf16(const uint8_t *p, float *out)
 {
     const uint32_t bits = (uint32_t)word_at(p) << 16;
     memcpy(out, &bits, sizeof bits);
+}
+
+static void put_word(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+static void to_f32(const float *in, uint8_t *p)
+{
+    memcpy(p, in, sizeof *in);
+}
+
+static void to_f16(const float *in, uint8_t *p)
+{
+    put_word(p, half_of_float(*in));
+}
+
+static void to_bf16(const float *in, uint8_t *p)
+{
+    uint32_t bits;
+    memcpy(&bits, in, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        bits |= 64u << 16; /* a quiet NaN */
+    else
+        bits += 0x7fff + (bits >> 16 & 1);
+    put_word(p, (uint16_t)(bits >> 16));
 }
 
 /* ---- blocks of 32: d, sometimes m, sometimes fifth bits, codes ---------------------- */
@@ -98,6 +148,17 @@ static void q8_0(const uint8_t *p, float *out)
     const float d = half_at(p);
     for (int j = 0; j < 32; j++)
         out[j] = d * (float)(int8_t)p[2 + j];
+}
+
+static void to_q8_0(const float *in, uint8_t *p)
+{
+    float most = 0;
+    for (int j = 0; j < 32; j++)
+        most = fmaxf(most, fabsf(in[j]));
+    const float d = most / 127, inverse = d != 0 ? 1 / d : 0;
+    put_word(p, half_of_float(d));
+    for (int j = 0; j < 32; j++)
+        p[2 + j] = (uint8_t)(int8_t)roundf(in[j] * inverse);
 }
 
 /* ---- K types: 256 elements in sub-blocks ------------------------------------------- */
@@ -160,18 +221,26 @@ static void q6_k(const uint8_t *p, float *out)
 }
 
 static const struct block_type types[] = {
-    {0, "F32", 1, 4, f32},        {1, "F16", 1, 2, f16},
-    {30, "BF16", 1, 2, bf16},     {8, "Q8_0", 32, 34, q8_0},
-    {2, "Q4_0", 32, 18, q4_0},    {3, "Q4_1", 32, 20, q4_1},
-    {6, "Q5_0", 32, 22, q5_0},    {7, "Q5_1", 32, 24, q5_1},
-    {12, "Q4_K", 256, 144, q4_k}, {13, "Q5_K", 256, 176, q5_k},
-    {14, "Q6_K", 256, 210, q6_k},
+    {0, "F32", 1, 4, f32, to_f32},      {1, "F16", 1, 2, f16, to_f16},
+    {30, "BF16", 1, 2, bf16, to_bf16},  {8, "Q8_0", 32, 34, q8_0, to_q8_0},
+    {2, "Q4_0", 32, 18, q4_0, NULL},    {3, "Q4_1", 32, 20, q4_1, NULL},
+    {6, "Q5_0", 32, 22, q5_0, NULL},    {7, "Q5_1", 32, 24, q5_1, NULL},
+    {12, "Q4_K", 256, 144, q4_k, NULL}, {13, "Q5_K", 256, 176, q5_k, NULL},
+    {14, "Q6_K", 256, 210, q6_k, NULL},
 };
 
 const struct block_type *block_type_find(uint32_t number)
 {
     for (size_t i = 0; i < ARRAY_LEN(types); i++)
         if (types[i].number == number)
+            return &types[i];
+    return NULL;
+}
+
+const struct block_type *block_type_named(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (!strcasecmp(types[i].name, name))
             return &types[i];
     return NULL;
 }

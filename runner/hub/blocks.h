@@ -4,7 +4,9 @@
  * `bytes` bytes: small integers with one or two half-precision scales, or, in the K types,
  * sub-blocks with scales of their own. What `unpack` gives equals gguf-py 0.19
  * (gguf/quants.py) bit for bit: everything in fp32, products and sums rounded one by one
- * (ggml-quants.c, dequantize_row_*, is the original). */
+ * (ggml-quants.c, dequantize_row_*, is the original). `pack` goes the other way, as
+ * ggml's reference quantisers do (quantize_row_q8_0_ref: d = largest / 127 in fp32, codes
+ * rounded half away from zero, d kept as half): F32, F16, BF16 and Q8_0 are written. */
 #ifndef RUNNER_HUB_BLOCKS_H
 #define RUNNER_HUB_BLOCKS_H
 
@@ -15,15 +17,19 @@ struct block_type {
     const char *name;
     int elements, bytes;
     void (*unpack)(const uint8_t *block, float *out);
+    void (*pack)(const float *in, uint8_t *block); /* NULL: nobody has written it */
 };
 
 #define BLOCK_ELEMENTS_MAX 256
 
 /* NULL: not known */
 const struct block_type *block_type_find(uint32_t number);
+const struct block_type *block_type_named(const char *name); /* upper or lower case */
 /* "F32, F16, ...", for messages */
 const char *block_type_names(void);
 /* IEEE 754 half to single: exact, subnormals and NaN payloads included. */
 float half_to_float(uint16_t h);
+/* To the nearest, ties to even; beyond 65,504 it is infinite. */
+uint16_t half_of_float(float f);
 
 #endif

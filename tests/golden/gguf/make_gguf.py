@@ -34,6 +34,25 @@ def blocks():
     finish(w)
 
 
+def packed():
+    """Numbers, and what gguf-py packs them to."""
+    own = np.random.default_rng(11)
+    x = own.normal(size=(12, 64)) * 10.0 ** own.integers(-9, 4, (12, 1))
+    x[0] = 0
+    x[1] = np.arange(64) * 127 / 63 - 63.5 # halves: away from zero
+    x[1, ::32] = 127
+    x[2, :32] = 2.0 ** -np.arange(32)      # down to halves' subnormals
+    x[3, 5:] = -0.0
+    x[4, :8] = [1 + 2.0 ** -11, 1 + 3 * 2.0 ** -11, 1 + 2.0 ** -8, 1 + 3 * 2.0 ** -8, 65504, -65504, 2.0 ** -25, 3 * 2.0 ** -25] # ties
+    x = x.astype(np.float32)
+    w = gguf.GGUFWriter("packed.gguf", "llama")
+    w.add_tensor("values", x)
+    w.add_tensor("F16", x.astype(np.float16))
+    for t in (T.BF16, T.Q8_0):
+        w.add_tensor(t.name, gguf.quants.quantize(x, t), raw_dtype=t)
+    finish(w)
+
+
 def finish(w):
     w.write_header_to_file()
     w.write_kv_data_to_file()
@@ -157,5 +176,6 @@ def cases(name, tokenizer, texts):
 
 
 blocks()
+packed()
 spm()
 byte_level()

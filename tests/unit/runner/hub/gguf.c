@@ -47,6 +47,42 @@ static void test_blocks(void **state)
     gguf_close(g);
 }
 
+/* What is written equals what gguf-py writes, bit for bit. */
+static void test_packed(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"F16", "BF16", "Q8_0"};
+    struct gguf *g;
+    struct err err = ERR_INIT;
+    assert_int_equal(gguf_open(FOLDER "packed.gguf", &g, &err), 0);
+    const struct gguf_tensor *values = gguf_find_tensor(g, "values");
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const struct gguf_tensor *t = gguf_find_tensor(g, names[i]);
+        uint8_t out[64];
+        float in[32];
+        assert_ptr_equal(t->type, block_type_named(names[i]));
+        for (int64_t b = 0; b < t->count / t->type->elements; b++) {
+            const size_t n = (size_t)t->type->elements * sizeof *in;
+            memcpy(in, values->data + (size_t)b * n, n);
+            t->type->pack(in, out);
+            if (memcmp(out, t->data + b * t->type->bytes, (size_t)t->type->bytes) != 0)
+                fail_msg("%s: block %d differs", names[i], (int)b);
+        }
+    }
+    gguf_close(g);
+}
+
+static void test_halves(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 0x10000; h++) {
+        const bool nan = (h & 0x7fff) > 0x7c00;
+        const uint16_t back = half_of_float(half_to_float((uint16_t)h));
+        if (nan ? (back & 0x7fff) <= 0x7c00 : back != h)
+            fail_msg("half %04x came back as %04x", h, back);
+    }
+}
+
 /* Row r, column c of the files' weights is r + c / 64 (of k_proj: r, to 8 bits). */
 static void check_rows(const struct hf_model *m, const char *name, int rows, int cols)
 {
@@ -411,7 +447,8 @@ static void test_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),    cmocka_unit_test(test_model),
+        cmocka_unit_test(test_blocks),    cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_halves),    cmocka_unit_test(test_model),
         cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_truncated), cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_text),      cmocka_unit_test(test_folder),
