@@ -29,7 +29,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 5
+#define BACKEND_ABI 6
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -76,8 +76,12 @@ struct op_attr {
     float smoothing; /* cross_entropy: label smoothing, 0 is off */
     uint32_t site;   /* dropout stream of this node */
     int heads, causal;
-    int kv_heads; /* attention: heads of keys and values; 0: as many */
-    int inverse;  /* rope: by minus the angle */
+    int kv_heads;  /* attention: heads of keys and values; 0: as many */
+    int window;    /* attention, causal: how many keys a query sees, itself among them; 0:
+                     all */
+    float softcap; /* attention: scores are softcap * tanh(score / softcap); 0: as they
+                      are */
+    int inverse;   /* rope: by minus the angle */
     enum act act;
     enum target_loss loss;
     enum dtype compute; /* linear* of plain weights: DT_F32, or DT_BF16 to round both
@@ -157,6 +161,13 @@ int backend_takes(const struct backend *b, enum op op, const struct op_args *sha
 static inline int op_attr_group(const struct op_attr *attr)
 {
     return attr->kv_heads ? attr->heads / attr->kv_heads : 1;
+}
+
+/* The first key that is seen by the query after which `end` keys come to an end (its own
+ * among them, virtual keys counted). */
+static inline int op_attr_first_key(const struct op_attr *attr, int end)
+{
+    return attr->window && end > attr->window ? end - attr->window : 0;
 }
 
 /* Calls the op on the backend's device. */

@@ -3,7 +3,7 @@
  * Only what grows with a product of three sizes is counted: the linear family and
  * attention. Where sequences begin is not known from shapes, so attention counts N equal
  * sequences of T / N tokens; a causal query sees half of its own sequence, and every
- * query sees all prefix keys. */
+ * query sees all prefix keys, or what a window leaves of both. */
 #include "kernels/backend.h"
 
 const struct op_info op_info[OP_COUNT] = {
@@ -12,16 +12,26 @@ const struct op_info op_info[OP_COUNT] = {
 #undef OP
 };
 
-/* QK^T and PV: 2 * 2 * T * keys * d. */
-static double attention_flops(const struct tensor *q, const struct tensor *seq,
-                              const struct tensor *prefix, int causal)
+/* Keys that one of n queries sees on the average, behind `prefix` others. */
+static double keys_seen(const struct op_attr *attr, double n, double prefix)
 {
-    double sequences = seq->rows > 1 ? seq->rows - 1 : 1;
-    double keys = q->rows / sequences;
-    if (causal)
-        keys /= 2;
-    if (prefix->data)
-        keys += prefix->rows;
+    if (!attr->causal)
+        return prefix + n;
+    if (!attr->window || attr->window >= prefix + n)
+        return prefix + n / 2;
+    if (attr->window <= prefix)
+        return attr->window;
+    const double ramp = attr->window - prefix; /* queries until the window is full */
+    return (ramp * (prefix + ramp / 2) + (n - ramp) * attr->window) / n;
+}
+
+/* QK^T and PV: 2 * 2 * T * keys * d. */
+static double attention_flops(const struct op_attr *attr, const struct tensor *q,
+                              const struct tensor *seq, const struct tensor *prefix)
+{
+    const double sequences = seq->rows > 1 ? seq->rows - 1 : 1;
+    const double keys =
+        keys_seen(attr, q->rows / sequences, prefix->data ? prefix->rows : 0);
     return 4.0 * q->rows * keys * q->cols;
 }
 
@@ -35,9 +45,9 @@ double op_flops(enum op op, const struct op_args *shapes)
     case OP_linear_dw:
         return 2.0 * in[0].rows * in[0].cols * in[1].cols;
     case OP_attention:
-        return attention_flops(&in[0], &in[3], &in[4], shapes->attr.causal);
+        return attention_flops(&shapes->attr, &in[0], &in[3], &in[4]);
     case OP_attention_bwd: /* five products for the forward's two */
-        return 2.5 * attention_flops(&in[1], &in[6], &in[7], shapes->attr.causal);
+        return 2.5 * attention_flops(&shapes->attr, &in[1], &in[6], &in[7]);
     default:
         return 0;
     }

@@ -15,20 +15,20 @@ __global__ static void attention(KERNEL_ARGS, const __grid_constant__ struct att
     if (t >= at.q.rows)
         return;
     const struct sequence s = sequence_of(at, t);
-    const int keys = visible(at, s, t);
+    const struct span keys = seen(at, s, t);
     const float *q = row(at.q, t) + column;
     float max = -INFINITY, total = 0, sum[COLUMNS] = {};
 
-    for (int begin = 0; begin < keys; begin += WARP) {
-        const int j = begin + lane, count = min(WARP, keys - begin);
+    for (int begin = keys.first; begin < keys.end; begin += WARP) {
+        const int j = begin + lane, count = min(WARP, keys.end - begin);
         float score = -INFINITY;
-        if (j < keys)
-            score = at.scale * dot(q, key_row(at, s, j, kv_column), at.dim);
+        if (j < keys.end)
+            score = capped(at, at.scale * dot(q, key_row(at, s, j, kv_column), at.dim));
         const float new_max = fmaxf(max, warp_max(score));
         const float p = expf(score - new_max), shrink = expf(max - new_max);
         total = total * shrink + p; /* of this lane */
         max = new_max;
-        weight[lane] = j < keys ? p * mask_of(at, t, head, j) : 0;
+        weight[lane] = j < keys.end ? p * mask_of(at, t, head, j) : 0;
         __syncwarp(ALL_LANES);
         for (int i = 0; i < COLUMNS; i++) {
             const int c = i * WARP + lane;

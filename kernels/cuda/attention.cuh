@@ -18,7 +18,8 @@ struct attention {
     struct tensor q, k, v, pk, pv, seq;
     int dim, prefix, causal, dropout;
     int group; /* heads of queries that share one of keys and values */
-    float scale;
+    float scale, softcap;
+    int window;
     struct mask_stream mask;
 };
 
@@ -53,10 +54,21 @@ __device__ inline const float *value_row(const struct attention &at,
     return (j < at.prefix ? row(at.pv, j) : row(at.v, s.first + j - at.prefix)) + column;
 }
 
-/* Keys 0 .. visible - 1 are seen by token t. */
-__device__ inline int visible(const struct attention &at, const struct sequence &s, int t)
+/* Keys first .. end - 1 are seen by token t. */
+struct span {
+    int first, end;
+};
+
+__device__ inline struct span seen(const struct attention &at, const struct sequence &s,
+                                   int t)
 {
-    return at.prefix + (at.causal ? t - s.first + 1 : s.tokens);
+    const int end = at.prefix + (at.causal ? t - s.first + 1 : s.tokens);
+    return {at.window && end > at.window ? end - at.window : 0, end};
+}
+
+__device__ inline float capped(const struct attention &at, float score)
+{
+    return at.softcap > 0 ? at.softcap * tanhf(score / at.softcap) : score;
 }
 
 /* Four sums side by side round less, and wait less for one another. */
@@ -106,6 +118,8 @@ static inline struct attention attention_open(const struct op_args *args, int q,
     at.group = op_attr_group(&args->attr);
     at.dropout = args->attr.p > 0;
     at.scale = args->attr.scale;
+    at.softcap = args->attr.softcap;
+    at.window = args->attr.window;
     at.mask = mask_stream(args);
     return at;
 }

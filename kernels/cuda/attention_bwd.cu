@@ -2,7 +2,8 @@
  * from the saved log-sum-exp (Dao et al. 2022). With P the probabilities, M the dropout
  * mask over 1 - p:
  *   dV = (P M)^T dO,  dS = P (M (dO V^T) - rowsum(dO O)),  dQ = scale dS K,
- *   dK = scale dS^T Q.
+ *   dK = scale dS^T Q, where scores S = c tanh(R / c) are capped with
+ *   dS (1 - (S / c)^2) for dS.
  * Sums over keys belong to a query and are made by its warp, sums over queries to a
  * key. */
 #include "kernels/cuda/attention.cuh"
@@ -21,10 +22,12 @@ __device__ static struct pair pair_of(const struct op_args &a, const struct atte
                                       const float *value, float d_sum)
 {
     const int column = head * at.dim;
-    const float score = at.scale * dot(row(at.q, t) + column, key, at.dim);
+    const float score =
+        capped(at, at.scale * dot(row(at.q, t) + column, key, at.dim));
     const float p = expf(score - row(a.in[LSE], t)[head]), m = mask_of(at, t, head, j);
     const float dp = m * dot(row(a.in[D_O], t) + column, value, at.dim);
-    return {p * m, p * (dp - d_sum)};
+    const float y = at.softcap > 0 ? score / at.softcap : 0;
+    return {p * m, p * (dp - d_sum) * (1 - y * y)};
 }
 
 /* rowsum(dO O) per token and head. */
@@ -50,14 +53,14 @@ __global__ static void query_gradient(KERNEL_ARGS,
     if (t >= at.q.rows)
         return;
     const struct sequence s = sequence_of(at, t);
-    const int keys = visible(at, s, t);
+    const struct span keys = seen(at, s, t);
     const float d_sum = d_sums[t * (int)gridDim.y + head];
     float dq[COLUMNS] = {};
 
-    for (int begin = 0; begin < keys; begin += WARP) {
-        const int j = begin + lane, count = min(WARP, keys - begin);
+    for (int begin = keys.first; begin < keys.end; begin += WARP) {
+        const int j = begin + lane, count = min(WARP, keys.end - begin);
         weight[lane] = 0;
-        if (j < keys)
+        if (j < keys.end)
             weight[lane] = pair_of(a, at, t, head, j, key_row(at, s, j, kv_column),
                                    value_row(at, s, j, kv_column), d_sum)
                                .dscore;
@@ -75,6 +78,12 @@ __global__ static void query_gradient(KERNEL_ARGS,
     for (int i = 0; i < COLUMNS; i++)
         if (i * WARP + lane < at.dim)
             put(a, 0, row(a.out[0], t) + column + i * WARP + lane, at.scale * dq[i]);
+}
+
+/* Is prefix key j still in the window of token t? */
+__device__ static bool sees_prefix(const struct attention &at, int t, int j)
+{
+    return !at.window || j >= seen(at, sequence_of(at, t), t).first;
 }
 
 /* Warp (x, y): key x, head y of keys, for all heads that it serves. Keys are all own tokens, or (of_prefix) the prefix rows,
@@ -96,7 +105,10 @@ __global__ static void key_gradient(KERNEL_ARGS,
     if (!of_prefix)
         s = sequence_of(at, x);
     const int j = of_prefix ? x : at.prefix + x - s.first;
-    const int first = at.causal && !of_prefix ? x : s.first, end = s.first + s.tokens;
+    const int first = at.causal && !of_prefix ? x : s.first;
+    const int last = s.first + s.tokens;
+    const int end =
+        at.window && !of_prefix && at.window < last - x ? x + at.window : last;
     const float *key = key_row(at, s, j, kv_column),
                 *value = value_row(at, s, j, kv_column);
     float dk[COLUMNS] = {}, dv[COLUMNS] = {};
@@ -106,7 +118,7 @@ __global__ static void key_gradient(KERNEL_ARGS,
             const int head = blockIdx.y * at.group + g, column = head * at.dim;
             const int t = begin + lane, count = min(WARP, end - begin);
             struct pair pair = {0, 0};
-            if (t < end)
+            if (t < end && (!of_prefix || sees_prefix(at, t, j)))
                 pair = pair_of(a, at, t, head, j, key, value, d_sums[t * heads + head]);
             dscore[lane] = pair.dscore;
             p[lane] = pair.masked_p;

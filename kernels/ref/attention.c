@@ -5,7 +5,8 @@
  * they are needed, and the backward pass takes probabilities from the saved log-sum-exp
  * (Dao et al. 2022). With P the probabilities, M the dropout mask over 1 - p:
  *   dV = (P M)^T dO,  dS = P (M (dO V^T) - rowsum(dO O)),  dQ = scale dS K,
- *   dK = scale dS^T Q. */
+ *   dK = scale dS^T Q;
+ * where scores S = c tanh(R / c) are capped, dR = dS (1 - (S / c)^2) is in dS's place. */
 #include "kernels/ref/ref.h"
 #include "kernels/dropout.h"
 #include <assert.h>
@@ -64,15 +65,22 @@ static const float *value(const struct head *h, int j)
            h->kv_column;
 }
 
-/* Keys 0 .. visible - 1 are seen by query i. */
-static int visible(const struct head *h, int i)
+/* Keys first .. end - 1 are seen by query i. */
+struct span {
+    int first, end;
+};
+
+static struct span seen(const struct head *h, int i)
 {
-    return h->prefix + (h->args->attr.causal ? i + 1 : h->tokens);
+    const int end = h->prefix + (h->args->attr.causal ? i + 1 : h->tokens);
+    return (struct span){op_attr_first_key(&h->args->attr, end), end};
 }
 
 static double score(const struct head *h, int i, int j)
 {
-    return h->args->attr.scale * ref_dot(token(h, h->q, i), key(h, j), h->dim);
+    const double c = h->args->attr.softcap;
+    const double s = h->args->attr.scale * ref_dot(token(h, h->q, i), key(h, j), h->dim);
+    return c > 0 ? c * tanh(s / c) : s;
 }
 
 static double mask(const struct head *h, int i, int j)
@@ -88,10 +96,11 @@ static double mask(const struct head *h, int i, int j)
 
 static double log_sum_exp(const struct head *h, int i)
 {
+    const struct span keys = seen(h, i);
     double max = -INFINITY, sum = 0;
-    for (int j = 0; j < visible(h, i); j++)
+    for (int j = keys.first; j < keys.end; j++)
         max = fmax(max, score(h, i, j));
-    for (int j = 0; j < visible(h, i); j++)
+    for (int j = keys.first; j < keys.end; j++)
         sum += exp(score(h, i, j) - max);
     return max + log(sum);
 }
@@ -112,8 +121,9 @@ static void add_scaled(double *dst, double factor, const float *src, int n)
 static void forward(const struct head *h, int i)
 {
     const struct op_args *args = h->args;
+    const struct span keys = seen(h, i);
     double sum[HEAD_DIM_MAX] = {0}, lse = log_sum_exp(h, i);
-    for (int j = 0; j < visible(h, i); j++) {
+    for (int j = keys.first; j < keys.end; j++) {
         double p = exp(score(h, i, j) - lse);
         add_scaled(sum, p * mask(h, i, j), value(h, j), h->dim);
     }
@@ -133,7 +143,8 @@ void ref_attention(const struct op_args *args)
         }
 }
 
-/* What query i and key j have to do with each other, seen from the loss. */
+/* What query i and key j have to do with each other, seen from the loss; dscore: of the
+ * score as it was before the cap. */
 struct pair {
     double masked_p, dscore;
 };
@@ -142,15 +153,18 @@ static struct pair pair_of(const struct head *h, int i, int j)
 {
     const float *d_o = token(h, &h->args->in[0], i), *o = token(h, &h->args->in[4], i);
     double lse = ref_row(&h->args->in[5], h->first + i)[h->index];
-    double p = exp(score(h, i, j) - lse), m = mask(h, i, j);
+    const double c = h->args->attr.softcap, s = score(h, i, j);
+    double p = exp(s - lse), m = mask(h, i, j);
     double dp = m * ref_dot(d_o, value(h, j), h->dim);
-    return (struct pair){p * m, p * (dp - ref_dot(d_o, o, h->dim))};
+    double dscore = p * (dp - ref_dot(d_o, o, h->dim));
+    return (struct pair){p * m, c > 0 ? dscore * (1 - (s / c) * (s / c)) : dscore};
 }
 
 static void query_gradient(const struct head *h, int i)
 {
+    const struct span keys = seen(h, i);
     double dq[HEAD_DIM_MAX] = {0};
-    for (int j = 0; j < visible(h, i); j++)
+    for (int j = keys.first; j < keys.end; j++)
         add_scaled(dq, h->args->attr.scale * pair_of(h, i, j).dscore, key(h, j), h->dim);
     put_head(h->args, 0, token(h, &h->args->out[0], i), dq, h->dim);
 }
@@ -159,7 +173,8 @@ static void query_gradient(const struct head *h, int i)
 static void add_key_gradient(const struct head *h, int j, double *dk, double *dv)
 {
     for (int i = 0; i < h->tokens; i++) {
-        if (j >= visible(h, i))
+        const struct span keys = seen(h, i);
+        if (j < keys.first || j >= keys.end)
             continue;
         struct pair pair = pair_of(h, i, j);
         add_scaled(dk, h->args->attr.scale * pair.dscore, token(h, h->q, i), h->dim);

@@ -169,6 +169,8 @@ struct attention_kind {
     int heads, kv_heads; /* of queries; of keys and values, 0: as many */
     bool causal;
     float scale, p; /* of scores; dropout of probabilities, in training */
+    int window;     /* keys that a query sees, 0: all; see ops.def */
+    float softcap;  /* of scores, 0: none */
 };
 /* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,

@@ -317,6 +317,7 @@ int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v
     const int in[] = {q, k, v, g->slots[SLOT_seq], prefix_k, prefix_v};
     const struct g_tensor s = g->tensors[q];
     const float p = g->mode == GRAPH_TRAIN ? kind->p : 0;
+    assert(!kind->window || kind->causal);
     int o = graph_like(g, q);
     /* (T, heads): with it the backward pass makes the probabilities again. */
     int lse = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, kind->heads);
@@ -326,6 +327,8 @@ int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v
                           .heads = kind->heads,
                           .kv_heads = kind->kv_heads,
                           .causal = kind->causal,
+                          .window = kind->window,
+                          .softcap = kind->softcap,
                           .site = p > 0 ? g->sites++ : 0});
     g->nodes[g->node_count - 1].out[1] = lse;
     return o;

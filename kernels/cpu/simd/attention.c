@@ -13,32 +13,46 @@ struct scratch {
     float *v_copy, *k_copy, *query, *score;
 };
 
-static size_t carve(struct scratch *s, float *base, int keys, int dim)
+static size_t carve(struct scratch *s, float *base, int keys, int seen, int dim)
 {
     const size_t copy = (size_t)keys * padded(dim), block = (size_t)NR;
     size_t used = 0;
     s->k_copy = take(base, &used, copy);
     s->v_copy = take(base, &used, copy);
     s->query = take(base, &used, block * dim);
-    s->score = take(base, &used, block * keys);
+    s->score = take(base, &used, block * seen);
     return used;
 }
 
-/* In and out: column of scores [key][NR] of W queries; probabilities come out, through
- * the mask. Returns the log of the sum per lane. */
-static void softmax(const struct op_args *args, const struct head *h,
-                    const struct mask_stream *mask, float *s, int first, int keys,
-                    float lse[W])
+/* Caps and hides; the greatest score per lane. */
+static vf final_scores(const struct op_args *args, float *s, int own, int keys)
 {
-    vf max = vf_splat(-INFINITY), sum = {0};
-    for (int j = 0; j < keys; j++) {
+    const float cap = args->attr.softcap;
+    vf max = vf_splat(-INFINITY);
+    for (int j = 0; j < keys; j++, own++) {
         vf v = vf_load(s + (size_t)j * NR);
-        if (args->attr.causal && j > h->prefix + first) {
-            v = causal_score(h, j, first, v);
+        const bool hide = is_partly_hidden(args, own);
+        if (cap > 0)
+            v = vf_tanh(v * (1 / cap)) * cap;
+        if (hide)
+            v = visible_score(args, own, v);
+        if (cap > 0 || hide)
             vf_store(s + (size_t)j * NR, v);
-        }
         max = vf_max(max, v);
     }
+    return max;
+}
+
+/* In and out: column of scores [key][NR] of W queries from `first` on, key 0 being the
+ * span's first; probabilities come out, through the mask. Returns the log of the sum per
+ * lane. */
+static void softmax(const struct op_args *args, const struct head *h,
+                    const struct mask_stream *mask, float *s, int first, struct span span,
+                    float lse[W])
+{
+    const int keys = span.end - span.first;
+    const vf max = final_scores(args, s, span.first - h->prefix - first, keys);
+    vf sum = {0};
     for (int j = 0; j < keys; j++) {
         vf p = vf_exp_bounded(vf_load(s + (size_t)j * NR) - max);
         vf_store(s + (size_t)j * NR, p);
@@ -54,7 +68,7 @@ static void softmax(const struct op_args *args, const struct head *h,
     factor *= mask->scale;
     for (int j = 0; j < keys; j += 4) {
         vu word[4];
-        mask_words(mask, h, first, j, word);
+        mask_words(mask, h, first, span.first + j, word);
         for (int i = 0; i < 4 && j + i < keys; i++) {
             float *p = s + (size_t)(j + i) * NR;
             vf_store(p, mask_apply(mask, word[i], vf_load(p) * factor));
@@ -67,7 +81,7 @@ static void forward(const struct op_args *args, int sequence, int index, float *
     const struct tensor *in = args->in, *lse = &args->out[1];
     const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
     struct scratch s;
-    carve(&s, base, h.keys, h.dim);
+    carve(&s, base, h.keys, span_max(args, h.keys), h.dim);
     const struct rows none = {0};
     const struct rows pk = h.prefix ? rows_at(&in[4], 0, h.kv_column) : none;
     const struct rows pv = h.prefix ? rows_at(&in[5], 0, h.kv_column) : none;
@@ -78,18 +92,19 @@ static void forward(const struct op_args *args, int sequence, int index, float *
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
         const int count = min_int(NR, h.tokens - q);
-        const int keys =
-            keys_seen(args, &h, q + count - 1); /* causal: of the last query */
+        const struct span span = keys_seen(args, &h, q, count);
+        const int keys = span.end - span.first;
         turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
-        scores(k, keys, s.query, count, h.dim, args->attr.scale, s.score);
+        scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
+               s.score);
         for (int i = 0; i < count; i += W) {
             float out[W];
-            softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, keys,
+            softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, span,
                     out);
             for (int l = 0; lse->data && l < left(count, i); l++)
                 row_of(lse, h.first + q + i + l)[index] = out[l];
         }
-        mix_keys(s.score, keys, count, v, h.dim,
+        mix_keys(s.score, keys, count, rows_from(v, span.first), h.dim,
                  rows_at(&args->out[0], h.first + q, h.column), adds(args, 0));
     }
 }
@@ -126,7 +141,8 @@ static size_t thread_floats(const struct op_args *args)
 {
     struct scratch s;
     const int prefix = args->in[4].data ? args->in[4].rows : 0;
-    return carve(&s, NULL, prefix + args->in[0].rows,
+    const int keys = prefix + args->in[0].rows;
+    return carve(&s, NULL, keys, span_max(args, keys),
                  args->in[0].cols / args->attr.heads);
 }
 

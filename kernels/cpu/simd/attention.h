@@ -5,7 +5,7 @@
  * a query per lane (no sums across lanes, every query for itself), dropout makes four
  * keys of W queries at a time, and the block is at once the k-major operand of P V and
  * dS K and, read along rows, that of P^T dO and dS^T Q. Scratch is per thread and grows
- * with keys, never with their square. */
+ * with keys, never with their square; the scores of a window with the window. */
 #ifndef KERNELS_CPU_SIMD_ATTENTION_H
 #define KERNELS_CPU_SIMD_ATTENTION_H
 
@@ -49,6 +49,11 @@ INLINE struct head head_at(const struct op_args *args, const struct tensor *q,
     h.column = index * h.dim;
     h.kv_column = index / op_attr_group(&args->attr) * h.dim;
     return h;
+}
+
+INLINE struct rows rows_from(struct rows r, int row)
+{
+    return (struct rows){r.p + (size_t)row * r.step, r.step};
 }
 
 /* The next part of a thread's scratch, in whole cache lines; NULL when only counting. */
@@ -157,18 +162,44 @@ static inline void par_heads(pool_fn fn, const void *ctx, size_t heads, size_t w
     pool_run(fn, (void *)ctx, heads, run > enough ? run : enough);
 }
 
-/* How many keys the queries up to `last` of the sequence see. */
-INLINE int keys_seen(const struct op_args *args, const struct head *h, int last)
+/* The keys that any of a block's queries sees: first, a multiple of 4 as the mask of
+ * dropout wants it, up to end - 1. */
+struct span {
+    int first, end;
+};
+
+INLINE struct span keys_seen(const struct op_args *args, const struct head *h, int q,
+                             int count)
 {
-    return args->attr.causal ? h->prefix + last + 1 : h->keys;
+    if (!args->attr.causal)
+        return (struct span){0, h->keys};
+    return (struct span){op_attr_first_key(&args->attr, h->prefix + q + 1) & ~3,
+                         h->prefix + q + count};
 }
 
-/* -inf where the query of a lane (first + lane) must not see the key. */
-INLINE vf causal_score(const struct head *h, int key, int first, vf s)
+/* At most so many keys at a time. */
+INLINE int span_max(const struct op_args *args, int keys)
 {
-    const vf lane = {LANES};
-    vf hidden = vf_splat((float)(key - h->prefix - first));
-    return vf_if_less(lane, hidden, vf_splat(-INFINITY), s);
+    return args->attr.window ? min_int(keys, min_int(args->attr.window, keys) + NR + 3)
+                             : keys;
+}
+
+/* What a lane's query (first + lane) sees: key `own` counted from the first lane's query
+ * is not seen yet by lanes before it, and no more by those `window` behind. */
+INLINE bool is_partly_hidden(const struct op_args *args, int own)
+{
+    const int window = args->attr.window;
+    return args->attr.causal && (own > 0 || (window && window < W - own));
+}
+
+/* -inf where the query of a lane must not see the key. */
+INLINE vf visible_score(const struct op_args *args, int own, vf s)
+{
+    const vf lane = {LANES}, hidden = vf_splat(-INFINITY);
+    s = vf_if_less(lane, vf_splat((float)own), hidden, s);
+    if (args->attr.window && args->attr.window < W - own)
+        s = vf_if_less(vf_splat((float)(own + args->attr.window - 1)), lane, hidden, s);
+    return s;
 }
 
 /* Words of the mask for keys [key & ~3, + 4) of the W queries from `first` on. */

@@ -2,7 +2,8 @@
  *
  * Probabilities come again from scores and the saved log-sum-exp (Dao et al. 2022). With
  * M the mask over 1 - p and D = rowsum(dO O):
- *   dV = (P M)^T dO,  dS = P (M (dO V^T) - D),  dQ = scale dS K,  dK = scale dS^T Q.
+ *   dV = (P M)^T dO,  dS = P (M (dO V^T) - D),  dQ = scale dS K,  dK = scale dS^T Q,
+ * where scores S = c tanh(R / c) are capped with dS (1 - (S / c)^2) for dS.
  * A thread owns one head of keys of one sequence and adds to its rows of dk and dv, head
  * by head of those that it serves, block by block of queries. The gradients of prefix keys are sums over sequences: where they are asked
  * for, a thread takes one head of keys of all sequences, in order. */
@@ -17,7 +18,8 @@ struct scratch {
     float *score, *d_score; /* P M and scale dS, turned */
 };
 
-static size_t carve(struct scratch *s, float *base, int keys, int tokens, int dim)
+static size_t carve(struct scratch *s, float *base, int keys, int seen, int tokens,
+                    int dim)
 {
     const size_t block = (size_t)NR, row = (size_t)padded(dim);
     size_t used = 0;
@@ -27,8 +29,8 @@ static size_t carve(struct scratch *s, float *base, int keys, int tokens, int di
     s->do_copy = take(base, &used, tokens * row);
     s->query = take(base, &used, block * dim);
     s->d_out = take(base, &used, block * dim);
-    s->score = take(base, &used, block * keys);
-    s->d_score = take(base, &used, block * keys);
+    s->score = take(base, &used, block * seen);
+    s->d_score = take(base, &used, block * seen);
     return used;
 }
 
@@ -55,36 +57,44 @@ static void query_numbers(const struct op_args *args, const struct head *h, int 
     }
 }
 
-/* Scores to P M, and dO V^T to scale dS, for W queries. */
+/* Scores to P M, and dO V^T to scale dS, for W queries from `first` on; key 0 is the
+ * span's first. */
 static void softmax_bwd(const struct op_args *args, const struct head *h,
                         const struct mask_stream *mask, float *s, float *ds, int first,
-                        int keys, const float *lse, const float *d)
+                        struct span span, const float *lse, const float *d)
 {
     const vf scale = vf_splat(args->attr.scale), vlse = vf_load(lse), vd_ = vf_load(d);
+    const float cap = args->attr.softcap;
+    int own = span.first - h->prefix - first;
     vu word[4];
-    for (int j = 0; j < keys; j++) {
+    for (int j = 0; j < span.end - span.first; j++, own++) {
         float *ps = s + (size_t)j * NR, *pds = ds + (size_t)j * NR;
-        vf x = vf_load(ps), dp = vf_load(pds);
-        if (args->attr.causal && j > h->prefix + first)
-            x = causal_score(h, j, first, x);
+        vf x = vf_load(ps), dp = vf_load(pds), slope = scale;
+        if (cap > 0) {
+            const vf t = vf_tanh(x * (1 / cap));
+            x = t * cap;
+            slope = scale * (1.0f - t * t);
+        }
+        if (is_partly_hidden(args, own))
+            x = visible_score(args, own, x);
         vf p = vf_exp_bounded(x - vlse), masked = p;
         if (mask) {
             if (j % 4 == 0)
-                mask_words(mask, h, first, j, word);
+                mask_words(mask, h, first, span.first + j, word);
             masked = mask_apply(mask, word[j % 4], p * mask->scale);
             dp = mask_apply(mask, word[j % 4], dp * mask->scale);
         }
         vf_store(ps, masked);
-        vf_store(pds, p * (dp - vd_) * scale);
+        vf_store(pds, p * (dp - vd_) * slope);
     }
 }
 
-/* c[key] += sum over queries of block[key][query] * right[query], keys [begin, end). */
-static void mix_queries(const float *block, int begin, int end, int count,
-                        struct rows right, int dim, struct rows c)
+/* c[key] += sum over queries of block[key][query] * right[query]. */
+static void mix_queries(const float *block, int keys, int count, struct rows right,
+                        int dim, struct rows c)
 {
     for (int col = 0; col < dim; col += NR)
-        for (int key = begin; key < end; key += MR) {
+        for (int key = 0; key < keys; key += MR) {
             const struct tile t = {
                 .a = block + (size_t)key * NR,
                 .a_step = NR,
@@ -92,26 +102,29 @@ static void mix_queries(const float *block, int begin, int end, int count,
                 .b_step = right.step,
                 .k = count,
                 .n = min_int(NR, dim - col),
-                .c = c.p + (key - begin) * c.step + col,
+                .c = c.p + key * c.step + col,
                 .ldc = c.step,
                 .scale = 1,
                 .add = 1,
             };
-            V(tile_rows)(min_int(MR, end - key), &t);
+            V(tile_rows)(min_int(MR, keys - key), &t);
         }
 }
 
 /* Virtual keys' part to one output, own keys' part to another; either may be absent. */
 static void key_gradient(const struct op_args *args, const struct head *h,
-                         const float *block, int keys, int count, struct rows right,
-                         int own, int prefix)
+                         const float *block, struct span span, int count,
+                         struct rows right, int own, int prefix)
 {
-    if (h->prefix && args->out[prefix].data)
-        mix_queries(block, 0, h->prefix, count, right, h->dim,
-                    rows_at(&args->out[prefix], 0, h->kv_column));
+    const int border = h->prefix > span.first ? h->prefix : span.first;
+    if (border > span.first && args->out[prefix].data)
+        mix_queries(block, border - span.first, count, right, h->dim,
+                    rows_at(&args->out[prefix], span.first, h->kv_column));
     if (args->out[own].data)
-        mix_queries(block, h->prefix, keys, count, right, h->dim,
-                    rows_at(&args->out[own], h->first, h->kv_column));
+        mix_queries(
+            block + (size_t)(border - span.first) * NR, span.end - border, count, right,
+            h->dim,
+            rows_at(&args->out[own], h->first + border - h->prefix, h->kv_column));
 }
 
 static void clear(const struct op_args *args, int output, int64_t first, int rows,
@@ -130,7 +143,7 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         head_at(args, &in[IN_Q], &in[IN_SEQ], &in[IN_PK], sequence, index);
     const struct rows none = {0};
     struct scratch s;
-    carve(&s, base, h.keys, h.tokens, h.dim);
+    carve(&s, base, h.keys, span_max(args, h.keys), h.tokens, h.dim);
     const struct rows pk = h.prefix ? rows_at(&in[IN_PK], 0, h.kv_column) : none;
     const struct rows pv = h.prefix ? rows_at(&in[IN_PV], 0, h.kv_column) : none;
     const struct rows k = gathered(rows_at(&in[IN_K], h.first, h.kv_column), h.tokens, pk,
@@ -148,7 +161,8 @@ static void backward(const struct op_args *args, int sequence, int index, float 
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
         const int count = min_int(NR, h.tokens - q);
-        const int keys = keys_seen(args, &h, q + count - 1);
+        const struct span span = keys_seen(args, &h, q, count);
+        const int keys = span.end - span.first;
         const struct rows q_block = {q_rows.p + q * q_rows.step, q_rows.step};
         const struct rows do_block = {do_rows.p + q * do_rows.step, do_rows.step};
         float lse[NR], d[NR];
@@ -157,17 +171,18 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         query_numbers(args, &h, q, count, lse, d);
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
-        scores(k, keys, s.query, count, h.dim, args->attr.scale, s.score);
-        scores(v, keys, s.d_out, count, h.dim, 1, s.d_score);
+        scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
+               s.score);
+        scores(rows_from(v, span.first), keys, s.d_out, count, h.dim, 1, s.d_score);
         for (int i = 0; i < count; i += W)
             softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
-                        s.d_score + i, q + i, keys, lse + i, d + i);
+                        s.d_score + i, q + i, span, lse + i, d + i);
         if (args->out[OUT_DQ].data)
-            mix_keys(s.d_score, keys, count, k, h.dim,
+            mix_keys(s.d_score, keys, count, rows_from(k, span.first), h.dim,
                      rows_at(&args->out[OUT_DQ], h.first + q, h.column),
                      adds(args, OUT_DQ));
-        key_gradient(args, &h, s.d_score, keys, count, q_block, OUT_DK, OUT_DPK);
-        key_gradient(args, &h, s.score, keys, count, do_block, OUT_DV, OUT_DPV);
+        key_gradient(args, &h, s.d_score, span, count, q_block, OUT_DK, OUT_DPK);
+        key_gradient(args, &h, s.score, span, count, do_block, OUT_DV, OUT_DPV);
     }
 }
 
@@ -223,8 +238,8 @@ static size_t thread_floats(const struct op_args *args)
 {
     struct scratch s;
     const int prefix = args->in[IN_PK].data ? args->in[IN_PK].rows : 0;
-    const int tokens = args->in[IN_Q].rows;
-    return carve(&s, NULL, prefix + tokens, tokens,
+    const int tokens = args->in[IN_Q].rows, keys = prefix + tokens;
+    return carve(&s, NULL, keys, span_max(args, keys), tokens,
                  args->in[IN_Q].cols / args->attr.heads);
 }
 

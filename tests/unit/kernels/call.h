@@ -153,6 +153,8 @@ static inline struct op_args case_args(const struct op_case *c)
                  .heads = c->H,
                  .kv_heads = c->KV,
                  .causal = c->causal,
+                 .window = c->window,
+                 .softcap = c->softcap,
                  .act = c->act,
                  .loss = c->loss,
                  .lr = 0.01f,

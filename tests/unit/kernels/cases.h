@@ -68,7 +68,8 @@ struct op_case {
     int pad;     /* extra columns of every matrix; views then start at column 1 */
     unsigned absent_in, absent_out, accumulate; /* bit i: tensor i */
     float p, smoothing;
-    int causal;
+    int causal, window;
+    float softcap;
     enum act act;
     enum target_loss loss;
     enum weight_form form;
@@ -255,6 +256,35 @@ static const struct op_case cases[] = {
     {OP_attention, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1},
     {OP_attention, .T = 40, .D = 192, .N = 3, .H = 3, .KV = 1, .causal = 1, .pad = 1,
      .p = 0.1f},
+    {OP_attention, .T = 60, .D = 12, .N = 2, .H = 2, .causal = 1, .window = 1},
+    {OP_attention, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1,
+     .window = 3},
+    {OP_attention, .T = 20, .D = 4, .N = 2, .H = 2, .P = 5, .causal = 1, .window = 3,
+     .p = 0.3f},
+    {OP_attention, .T = 150, .D = 64, .N = 2, .H = 2, .causal = 1, .window = 13,
+     .accumulate = 1},
+    {OP_attention, .T = 170, .D = 26, .N = 3, .H = 2, .P = 37, .causal = 1, .pad = 1,
+     .window = 50, .p = 0.1f},
+    {OP_attention, .T = 40, .D = 64, .N = 3, .H = 2, .causal = 1, .window = 1 << 30},
+    {OP_attention, .T = 5, .D = 6, .N = 1, .H = 2, .softcap = 0.5f},
+    {OP_attention, .T = 40, .D = 64, .N = 3, .H = 2, .P = 3, .softcap = 3, .spread = 2},
+    {OP_attention, .T = 90, .D = 40, .N = 2, .H = 2, .causal = 1, .window = 20,
+     .softcap = 50, .spread = 4},
+    {OP_attention_bwd, .T = 9, .D = 6, .N = 2, .H = 2, .causal = 1, .window = 2},
+    {OP_attention_bwd, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1,
+     .window = 3},
+    {OP_attention_bwd, .T = 20, .D = 4, .N = 2, .H = 2, .P = 5, .causal = 1, .window = 3,
+     .p = 0.3f},
+    {OP_attention_bwd, .T = 150, .D = 64, .N = 2, .H = 2, .causal = 1, .window = 13,
+     .accumulate = 7},
+    {OP_attention_bwd, .T = 170, .D = 26, .N = 3, .H = 2, .P = 37, .causal = 1, .pad = 1,
+     .window = 50, .p = 0.1f, .accumulate = 030},
+    {OP_attention_bwd, .T = 40, .D = 64, .N = 3, .H = 2, .causal = 1, .window = 1 << 30},
+    {OP_attention_bwd, .T = 5, .D = 6, .N = 1, .H = 2, .softcap = 0.5f},
+    {OP_attention_bwd, .T = 40, .D = 64, .N = 3, .H = 2, .P = 3, .softcap = 3,
+     .spread = 2},
+    {OP_attention_bwd, .T = 90, .D = 40, .N = 2, .H = 2, .causal = 1, .window = 20,
+     .softcap = 50, .spread = 4},
     {OP_attention_bwd, .T = 9, .D = 8, .N = 2, .H = 4, .KV = 2, .P = 2, .causal = 1},
     {OP_attention_bwd, .T = 40, .D = 192, .N = 3, .H = 3, .KV = 1, .causal = 1, .pad = 1,
      .p = 0.1f},

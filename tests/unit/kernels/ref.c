@@ -266,7 +266,6 @@ static void known_layernorm(void **state)
     assert_true(fabs(y[2] - 4 * rstd) < 1e-6);
 }
 
-/* Equal keys: the mean of the values seen; log-sum-exp = score + log(count). */
 /* Key 65536 + j of a head once had the mask of key j of the next head. */
 static void known_attention_columns(void **state)
 {
@@ -283,6 +282,7 @@ static void known_attention_columns(void **state)
     assert_int_not_equal(DROPOUT_COL(0, last), DROPOUT_COL(1, last - 65536));
 }
 
+/* Equal keys: the mean of the values seen; log-sum-exp = score + log(count). */
 static void known_attention(void **state)
 {
     (void)state;
@@ -303,6 +303,18 @@ static void known_attention(void **state)
     a.attr.causal = 1;
     ref->ops[OP_attention](&a);
     assert_true(fabs(o[0] - 4) < 1e-6 && fabs(o[2] - 11 / 3.0) < 1e-5);
+    a.attr.window = 2; /* the second query sees the prefix no more */
+    ref->ops[OP_attention](&a);
+    assert_true(fabs(o[0] - 4) < 1e-6 && fabs(o[2] - 2) < 1e-6 &&
+                fabs(o[4] - 8.5) < 1e-6);
+    a.attr.window = 1;
+    ref->ops[OP_attention](&a);
+    assert_true(fabs(lse[0] - 0.5) < 1e-6 && fabs(lse[2] - 2.5) < 1e-6);
+    for (int i = 0; i < 6; i++)
+        assert_true(fabs(o[i] - v[i]) < 1e-6);
+    a.attr.softcap = 0.25f;
+    ref->ops[OP_attention](&a);
+    assert_true(fabs(lse[0] - 0.25 * tanh(2)) < 1e-6);
 }
 
 static void known_cross_entropy(void **state)
