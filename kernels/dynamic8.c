@@ -60,3 +60,29 @@ const float *dynamic_map_unsigned(void)
     pthread_once(&once, fill_both);
     return unsigned_map;
 }
+
+enum { GRID = 65536 };
+
+/* The entries whose cut to the next one is below v; all in fp32, in this order. */
+static uint8_t code_at(const float *map, int point)
+{
+    const float v = (float)(2 * point) / (GRID - 1) - 1;
+    int low = 0, high = MAP - 1;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (v > (map[middle] + map[middle + 1]) * 0.5f)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return (uint8_t)low;
+}
+
+uint8_t dynamic_on_grid(const float *map, float x)
+{
+    if (isnan(x)) /* 0 times the inverse of a subnormal */
+        return 0;
+    const float place = (fminf(fmaxf(x, -1), 1) + 1) * 0.5f;
+    /* one rounding, as a fused multiply-add: the product is exact in double */
+    return code_at(map, (int)(float)((double)place * (GRID - 1) + 0.5));
+}

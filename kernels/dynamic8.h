@@ -23,6 +23,12 @@ static inline uint8_t dynamic_nearest(const float *map, float x)
     return (uint8_t)(x - map[low] > map[high] - x ? high : low);
 }
 
+/* The code of the grid point nearest to x, as bitsandbytes' CPU code has it since 0.50
+ * (csrc/cpu_ops.cpp): [-1, 1] is cut into 65,536 points, and a table has the code of each.
+ * So an x within 1.6e-5 of a cut between two codes may get the neighbour of the nearest
+ * one, and the seven entries within 1e-5 of zero, closer than the grid, are never given. */
+uint8_t dynamic_on_grid(const float *map, float x);
+
 /* For a moment that has a sign (state 1): the nearest code, but a negative number does
  * not become 0, which would turn its sign around: it takes the code below, as
  * bitsandbytes' CUDA code does. */

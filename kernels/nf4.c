@@ -29,27 +29,7 @@ static const float *table_of(enum quant_kind kind)
     return kind == QUANT_FP4 ? fp4_table : nf4_table;
 }
 
-/* ------------------------------------------------------------ the dynamic 8-bit map */
-
 enum { MAP = 256, GROUP = 256 };
-
-/* The nearest entry; of two equally near the lower one. The search takes the lowest entry
- * for -1, as bitsandbytes does. */
-static uint8_t map_nearest(const float *m, float x)
-{
-    int low = 0, high = MAP - 1;
-    if (x >= m[high])
-        return high;
-    while (high - low > 1) {
-        int middle = (low + high) / 2;
-        if (x >= m[middle])
-            low = middle;
-        else
-            high = middle;
-    }
-    float below = low ? m[low] : -1.0f;
-    return fabsf(x - m[low + 1]) < fabsf(x - below) ? low + 1 : low;
-}
 
 /* ------------------------------------------------------------------------- the layout */
 
@@ -144,8 +124,7 @@ static float largest(const float *x, size_t n)
     return max;
 }
 
-/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. Where all are equal,
- * 0 / 0 finds no entry and takes code 0, times absmax2 = 0: the offset alone. */
+/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. */
 static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
 {
     const float *m = dynamic_map_signed();
@@ -159,7 +138,8 @@ static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
         size_t count = left < GROUP ? left : GROUP;
         absmax2[g] = largest(absmax + begin, count);
         for (size_t b = begin; b < begin + count; b++)
-            codes[b] = map_nearest(m, absmax[b] / absmax2[g]);
+            codes[b] =
+                absmax2[g] > 0 ? dynamic_on_grid(m, absmax[b] * (1 / absmax2[g])) : 0;
     }
 }
 
@@ -174,14 +154,18 @@ static void cut_points(enum quant_kind kind, float cuts[15])
         cuts[i] = (table[order[i]] + table[order[i + 1]]) / 2;
 }
 
-/* Codes of one block, one per byte, as places in the ascending order. */
-static void block_places(const float *x, size_t n, float absmax, const float cuts[15],
-                         uint8_t *places)
+/* No block is scaled by less: its codes are then those of zero, or near it. */
+#define ABSMAX_MIN 1e-38f
+
+/* Codes of one block, one per byte, as places in the ascending order. The last block of a
+ * matrix, where it is short, is divided by its maximum, the others are multiplied by the
+ * inverse; so does bitsandbytes, and the last bit of a quotient may differ. */
+static void block_places(const float *x, size_t n, bool is_short, float absmax,
+                         const float cuts[15], uint8_t *places)
 {
-    float inverse = absmax > 0 ? 1 / absmax : 0;
-    int tiny = isinf(inverse);
+    const float least = absmax > ABSMAX_MIN ? absmax : ABSMAX_MIN, inverse = 1 / least;
     for (size_t i = 0; i < n; i++) {
-        float scaled = tiny ? x[i] / absmax : x[i] * inverse;
+        float scaled = is_short ? x[i] / least : x[i] * inverse;
         int place = 0;
         for (int c = 0; c < 15; c++)
             place += scaled > cuts[c];
@@ -203,8 +187,11 @@ void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block
     for (size_t b = 0; b < l.blocks; b++) {
         size_t begin = b * block, left = n - begin;
         size_t count = left < (size_t)block ? left : (size_t)block;
+        bool is_short = count < (size_t)block;
         absmax[b] = largest(src + begin, count);
-        block_places(src + begin, count, absmax[b], cuts, places);
+        if (is_short && absmax[b] < ABSMAX_MIN)
+            absmax[b] = ABSMAX_MIN;
+        block_places(src + begin, count, is_short, absmax[b], cuts, places);
         for (size_t i = 0; i < count; i++)
             codes[(begin + i) / 2] |= order[places[i]] << ((begin + i) % 2 ? 0 : 4);
     }

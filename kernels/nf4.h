@@ -3,13 +3,21 @@
  *
  * A matrix is flattened row-major and cut into blocks of `block` elements (the last may
  * be short). absmax is the block's largest magnitude in fp32; a code is the table's entry
- * nearest to x * (1 / absmax). NF4: ties take the lower code, the last cut point is
- * 0x1.b913b4p-1, an all-zero block gets code 7. Element 2i is in the high nibble of byte
- * i, 2i+1 in the low. Double quantisation: offset = fp32 mean of absmax, summed
- * as torch does; absmax - offset
- * goes through the signed dynamic 8-bit map in blocks of 256 with fp32 absmax2.
- * Dequantised: table[code] * absmax in fp32. Reference: bitsandbytes functional.py and
- * csrc; facts in QLoRA (Dettmers et al. 2023). */
+ * nearest to x * (1 / absmax), in a short block x / absmax; absmax is taken for at least
+ * 1e-38. NF4: ties take the lower code, the last cut point is 0x1.b913b4p-1, an all-zero
+ * block gets code 7. Element 2i is in the high nibble of byte i, 2i+1 in the low.
+ *
+ * Double quantisation: offset = fp32 mean of absmax, summed as torch does on one thread
+ * (on several its own last bit differs above 32,768 blocks); absmax - offset goes through
+ * the signed dynamic 8-bit map in blocks of 256 with fp32 absmax2, by the grid of
+ * bitsandbytes' CPU code (dynamic_on_grid). bitsandbytes on a GPU takes the nearest entry
+ * instead, so a base that it quantises there differs in the codes of some block maxima,
+ * by one. Here every backend has the CPU's bytes: a trial gives the same weights wherever
+ * it runs. Who needs a GPU's bytes starts from a folder that was quantised there; it is
+ * read as it is.
+ *
+ * Dequantised: table[code] * absmax in fp32. Reference: bitsandbytes 0.50 functional.py,
+ * backends/default/ops.py and csrc/cpu_ops.cpp; facts in QLoRA (Dettmers et al. 2023). */
 #ifndef KERNELS_NF4_H
 #define KERNELS_NF4_H
 
@@ -43,9 +51,9 @@ void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
 void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst);
 
 /* bitsandbytes' AVX-512 kernel (csrc/cpu_ops.cpp, 0.50) takes widths that are a multiple
- * of 16 and reads absmax[row * (cols / block) + col / block], which is the block of an
- * element only where the block divides the width: another such matrix comes back wrong
- * from it (CUDA, and the plain loop that serves all other widths, are right). Models that
+ * of 16, blocks below 2,048, and reads absmax[row * (cols / block) + col / block], which
+ * is the block of an element only where the block divides the width: another such matrix
+ * comes back wrong from it (CUDA, and the plain loop that serves all others, are right). Models that
  * were tuned with it hold such values, so they are reproduced: the caller keeps an
  * irregular matrix as the fp32 values of this round trip. */
 bool q4_is_irregular(int32_t cols, int32_t block);

@@ -6,7 +6,7 @@
 
 bool q4_is_irregular(int32_t cols, int32_t block)
 {
-    return cols % 16 == 0 && cols % block != 0;
+    return block < 2048 && cols % 16 == 0 && cols % block != 0;
 }
 
 void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind kind,

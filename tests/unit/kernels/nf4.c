@@ -239,15 +239,45 @@ static void layout_has_the_bytes(void **state)
     assert_true(l.absmax % 64 == 0 && l.absmax2 % 64 == 0 && l.offset % 64 == 0);
 }
 
+/* Below 1e-38 a block is scaled as one of 1e-38: bitsandbytes gives zeros back. The
+ * maximum itself is kept, but in a short block. */
 static void denormal_block(void **state)
 {
     (void)state;
-    float x[64] = {0x1p-140f, -0x1p-141f}, y[64];
-    char *q = mem_try_aligned(q4_layout(64, 64, 0).bytes);
-    q4_quantize(x, 64, QUANT_NF4, 64, 0, q);
-    q4_dequantize(q, 64, QUANT_NF4, 64, 0, 0, 64, y);
-    assert_true(y[0] == x[0] && y[1] < 0 && y[2] == 0 && y[63] == 0);
+    float x[80] = {0x1p-140f, -0x1p-141f}, y[80];
+    struct q4_layout l = q4_layout(80, 64, 0);
+    char *q = mem_try_aligned(l.bytes);
+    q4_quantize(x, 80, QUANT_NF4, 64, 0, q);
+    q4_dequantize(q, 80, QUANT_NF4, 64, 0, 0, 80, y);
+    assert_true(y[0] == 0 && y[1] == 0 && y[2] == 0 && y[79] == 0);
+    const float *absmax = (const float *)(q + l.absmax);
+    assert_true(absmax[0] == 0x1p-140f && absmax[1] == 1e-38f);
     mem_free_aligned(q);
+}
+
+/* Where a code begins, found by bisection on bitsandbytes 0.50.2 (CPU): the nearest entry
+ * is another on one side of most of them, and 124 to 130 are never given. */
+static void codes_of_the_grid(void **state)
+{
+    (void)state;
+    static const struct {
+        int below, code;
+        float from;
+    } cuts[] = {
+        {0, 1, -0x1.f8cdf8p-1f},    {37, 38, -0x1.dcc9dcp-2f},  {71, 72, -0x1.3d6148p-4f},
+        {122, 123, -0x1.004p-15f},  {123, 131, -0x1p-25f},      {131, 132, 0x1.ffp-16f},
+        {132, 133, 0x1.ff8p-15f},   {150, 151, 0x1.680102p-8f}, {181, 182, 0x1.31e13p-4f},
+        {245, 246, 0x1.bf31bep-1f}, {254, 255, 0x1.fe31fep-1f},
+    };
+    const float *map = dynamic_map_signed();
+    for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+        assert_int_equal(dynamic_on_grid(map, cuts[i].from), cuts[i].code);
+        assert_int_equal(dynamic_on_grid(map, nextafterf(cuts[i].from, -1)),
+                         cuts[i].below);
+    }
+    assert_int_equal(dynamic_on_grid(map, -INFINITY), 0);
+    assert_int_equal(dynamic_on_grid(map, INFINITY), 255);
+    assert_int_equal(dynamic_on_grid(map, NAN), 0);
 }
 
 /* Two rows of 96 are three blocks with maxima 1, 2, 4. In the second row the kernel reads
@@ -264,6 +294,7 @@ static void irregular_width(void **state)
     assert_true(q4_is_irregular(64, 128) && q4_is_irregular(272, 64));
     assert_false(q4_is_irregular(128, 64) || q4_is_irregular(384, 64));
     assert_false(q4_is_irregular(132, 64) || q4_is_irregular(37, 64));
+    assert_false(q4_is_irregular(272, 2048)); /* not that kernel's */
     q4_round_trip(x, 2, COLS, QUANT_NF4, 64, 0, y);
     assert_true(y[0] == 1);                   /* right: block 0 */
     assert_true(y[100] == 2);                 /* right: block 1 */
@@ -298,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(mean_in_torch_order),
         cmocka_unit_test(layout_has_the_bytes),
         cmocka_unit_test(denormal_block),
+        cmocka_unit_test(codes_of_the_grid),
         cmocka_unit_test(refusals),
         cmocka_unit_test(irregular_width),
     };
