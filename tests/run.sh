@@ -53,6 +53,7 @@ list_jobs() {
             printf 'golden/cpu\t%s\ttests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/cpu-generic\t%s\tPEFTLAB_CPU=generic tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/peft_loads\t%s\t%s tests/golden/peft_loads.py %s\n' "$B/peftlab" "${PEFT_PYTHON:-python3}" "$B/peftlab"
+            printf 'golden/gguf_lora\t%s\ttests/golden/check_gguf_lora.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/bf16\t%s\ttests/golden/bf16/check_bf16.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/bf16-generic\t%s\tPEFTLAB_CPU=generic tests/golden/bf16/check_bf16.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/ref\t%s\tPEFTLAB_BACKEND=ref tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"

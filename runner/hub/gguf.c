@@ -444,6 +444,28 @@ bool gguf_bool(const struct gguf *g, const char *key, bool preset)
     return p && p->type == GGUF_BOOL ? *p->data != 0 : preset;
 }
 
+/* Values of a type, one behind the other; they were checked when the file was opened. */
+static const uint8_t *behind_values(const uint8_t *p, enum gguf_type type, uint64_t count)
+{
+    if (scalar_bytes[type])
+        return p + count * scalar_bytes[type];
+    for (uint64_t i = 0; i < count; i++)
+        p = type == GGUF_STRING
+                ? p + 8 + little_endian(p, 8)
+                : behind_values(p + 12, (enum gguf_type)little_endian(p, 4),
+                                little_endian(p + 4, 8));
+    return p;
+}
+
+size_t gguf_pair_bytes(const struct gguf_pair *p)
+{
+    if (p->type == GGUF_STRING)
+        return (size_t)p->count;
+    return (size_t)(behind_values(p->data, p->type == GGUF_ARRAY ? p->element : p->type,
+                                  p->count) -
+                    p->data);
+}
+
 json_t *gguf_string(const struct gguf *g, const char *key)
 {
     const struct gguf_pair *p = gguf_find(g, key);

@@ -77,6 +77,8 @@ const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *nam
 bool gguf_int(const struct gguf *g, const char *key, int64_t *out);
 bool gguf_num(const struct gguf *g, const char *key, double *out);
 bool gguf_bool(const struct gguf *g, const char *key, bool preset);
+/* Of the value, from data on. */
+size_t gguf_pair_bytes(const struct gguf_pair *p);
 /* A new JSON string; NULL where the key is missing, no string, or no UTF-8. */
 json_t *gguf_string(const struct gguf *g, const char *key);
 /* Element i of an array of numbers. */

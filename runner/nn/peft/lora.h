@@ -22,6 +22,7 @@ void lora_add(float *w, const struct linear_site *s, const float *a, const float
 
 /* Does init_lora_weights take its start out of the base? */
 bool lora_moves_base(const struct trial *trial);
+bool lora_takes_out(const json_t *init_lora_weights);
 int lora_resolve(const struct trial *trial, json_t *tree, struct err *err);
 int lora_start(struct net *net, uint64_t seed, struct err *err);
 /* For struct adapter_files. */

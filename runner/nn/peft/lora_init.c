@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_taken_out(const json_t *init)
+bool lora_takes_out(const json_t *init)
 {
     const char *name = json_string_value(init);
     return name && str_in_list(name, "pissa|olora", '|');
@@ -28,7 +28,7 @@ static bool is_taken_out(const json_t *init)
 
 bool lora_moves_base(const struct trial *trial)
 {
-    return is_taken_out(trial->init_lora_weights);
+    return lora_takes_out(trial->init_lora_weights);
 }
 
 int lora_resolve(const struct trial *trial, json_t *tree, struct err *err)
@@ -42,7 +42,7 @@ int lora_resolve(const struct trial *trial, json_t *tree, struct err *err)
             err, ERR_CONFIG,
             "init_lora_weights must be true, false, gaussian, pissa or olora%s%s%s",
             name ? ", got '" : "", name ? name : "", name ? "'" : "");
-    if (!is_taken_out(init))
+    if (!lora_takes_out(init))
         return 0;
     if (!str_eq(trial->quantization, "none"))
         return err_set(
@@ -264,7 +264,7 @@ int lora_adopt(struct net *net, const char *dir, struct err *err)
     free(path);
     if (!c)
         return err_code(err);
-    const bool apart = is_taken_out(json_object_get(c, "init_lora_weights"));
+    const bool apart = lora_takes_out(json_object_get(c, "init_lora_weights"));
     json_decref(c);
     for (size_t i = 0; i < net->sites.count; i++)
         if (net->sites.items[i].rank)
