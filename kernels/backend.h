@@ -82,6 +82,7 @@ struct op_attr {
     float softcap; /* attention: scores are softcap * tanh(score / softcap); 0: as they
                       are */
     int inverse;   /* rope: by minus the angle */
+    int length;    /* rope_table: of sequences that have the first row of frequencies */
     enum act act;
     enum target_loss loss;
     enum dtype compute; /* linear* of plain weights: DT_F32, or DT_BF16 to round both
@@ -168,6 +169,13 @@ static inline int op_attr_group(const struct op_attr *attr)
 static inline int op_attr_first_key(const struct op_attr *attr, int end)
 {
     return attr->window && end > attr->window ? end - attr->window : 0;
+}
+
+/* The row of frequencies, of so many, for a sequence of n tokens. */
+static inline int op_attr_rope_row(const struct op_attr *attr, int n, int rows)
+{
+    const int beyond = n > attr->length ? n - attr->length : 0;
+    return beyond < rows ? beyond : rows - 1;
 }
 
 /* Calls the op on the backend's device. */

@@ -2,11 +2,25 @@
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
 
+/* The frequencies of the sequence that token t is in. */
+__device__ static const float *frequencies(const struct op_args &a, int t)
+{
+    const struct tensor &seq = a.in[2];
+    if (!seq.data)
+        return row(a.in[1], 0);
+    int s = 0;
+    while (index_at(seq, s + 1) <= t)
+        s++;
+    const int n = index_at(a.in[0], index_at(seq, s + 1) - 1) + 1;
+    return row(a.in[1],
+               n <= a.attr.length ? 0 : min(n - a.attr.length, (int)a.in[1].rows - 1));
+}
+
 __global__ static void rope_table(KERNEL_ARGS)
 {
     const unsigned n = a.in[1].cols;
     for_elements(a.out[0], [&](unsigned t, unsigned c) {
-        const float f = row(a.in[1], 0)[c % n];
+        const float f = frequencies(a, t)[c % n];
         const float angle = (float)index_at(a.in[0], t) * f;
         put(a, 0, row(a.out[0], t) + c,
             a.attr.scale * (c < n ? cosf(angle) : sinf(angle)));

@@ -2,11 +2,24 @@
 #include "kernels/ref/ref.h"
 #include <math.h>
 
+/* The frequencies of the sequence that token t is in. */
+static const float *frequencies(const struct op_args *args, int64_t t)
+{
+    const struct tensor *seq = &args->in[2];
+    if (!seq->data)
+        return ref_row(&args->in[1], 0);
+    int64_t s = 0;
+    while (ref_index(seq, s + 1) <= t)
+        s++;
+    const int64_t n = ref_index(&args->in[0], ref_index(seq, s + 1) - 1) + 1;
+    return ref_row(&args->in[1], op_attr_rope_row(&args->attr, (int)n, args->in[1].rows));
+}
+
 void ref_rope_table(const struct op_args *args)
 {
-    const float *f = args->in[1].data;
     const int n = args->in[1].cols;
     for (int64_t t = 0; t < args->out[0].rows; t++) {
+        const float *f = frequencies(args, t);
         float *row = ref_row(&args->out[0], t);
         for (int i = 0; i < n; i++) {
             const float angle = (float)ref_index(&args->in[0], t) * f[i];

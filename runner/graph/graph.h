@@ -159,8 +159,9 @@ int g_colscale(struct graph *g, int x, int scale, int bias);
 /* f(gate) * up */
 int g_gated_act(struct graph *g, int gate, int up, enum act act);
 /* Rotary embeddings: what all tokens' positions rotate by, times `factor`, from a row of
- * inverse frequencies; and the rotation of each head in x's columns. */
-int g_rope_table(struct graph *g, int frequencies, float factor);
+ * inverse frequencies, or the row of several that goes with a sequence's length (see
+ * ops.def); and the rotation of each head in x's columns. */
+int g_rope_table(struct graph *g, int frequencies, int32_t length, float factor);
 int g_rope(struct graph *g, int x, int table, int heads);
 /* 1 / |W + scale B A| by rows of W, a constant to the gradient (1, out); w2: |W|^2 by
  * rows. */

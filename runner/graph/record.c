@@ -254,11 +254,14 @@ int g_gated_act(struct graph *g, int gate, int up, enum act act)
                 (struct op_attr){.act = act});
 }
 
-int g_rope_table(struct graph *g, int frequencies, float factor)
+int g_rope_table(struct graph *g, int frequencies, int32_t length, float factor)
 {
-    const int in[] = {g->slots[SLOT_positions], frequencies};
+    const bool several = g->tensors[frequencies].rows > 1;
+    const int in[] = {g->slots[SLOT_positions], frequencies,
+                      several ? g->slots[SLOT_seq] : -1};
     int y = graph_new_tensor(g, DT_F32, ROWS_TOKENS, 0, 2 * g->tensors[frequencies].cols);
-    return emit(g, OP_rope_table, in, 2, y, (struct op_attr){.scale = factor});
+    return emit(g, OP_rope_table, in, 3, y,
+                (struct op_attr){.scale = factor, .length = length});
 }
 
 int g_rope(struct graph *g, int x, int table, int heads)

@@ -77,6 +77,7 @@ struct net_shape {
     bool causal;            /* a token sees those before it */
     bool rms_norm;          /* norms are RMSNorms, without biases */
     float rope_factor;      /* of sines and cosines */
+    int32_t rope_length;    /* see runner/nn/arch/rope.h */
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
 };
 

@@ -119,13 +119,27 @@ void V(gather)(const struct op_args *args)
 /* --- rotary embeddings (Su et al. 2021), halves rotated: sines and cosines are made once
  * per token for all heads and layers --- */
 
+/* The frequencies of the sequence that row r is in. */
+INLINE const float *frequencies(const struct op_args *args, size_t r)
+{
+    const struct tensor *seq = &args->in[2];
+    if (!seq->data)
+        return args->in[1].data;
+    size_t s = 0;
+    while ((size_t)index_of(seq, s + 1) <= r)
+        s++;
+    const int n = index_of(&args->in[0], index_of(seq, (int64_t)s + 1) - 1) + 1;
+    return row_of(&args->in[1], op_attr_rope_row(&args->attr, n, args->in[1].rows));
+}
+
 static void table_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
-    const float *f = args->in[1].data, scale = args->attr.scale;
+    const float scale = args->attr.scale;
     const int n = args->in[1].cols, add = adds(args, 0);
     (void)thread;
     for (size_t r = begin; r < end; r++) {
+        const float *f = frequencies(args, r);
         const float position = (float)index_of(&args->in[0], r);
         float *row = row_of(&args->out[0], r);
         for (int i = 0; i < n; i++) {

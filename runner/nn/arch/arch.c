@@ -47,8 +47,10 @@ int32_t arch_first_position(const struct arch *arch, const json_t *config)
 
 int32_t arch_positions(const struct arch *arch, const json_t *config)
 {
-    return (int32_t)json_get_int(config, "max_position_embeddings", 512) -
-           arch_first_position(arch, config);
+    return arch->positions
+               ? arch->positions(config)
+               : (int32_t)json_get_int(config, "max_position_embeddings", 512) -
+                     arch_first_position(arch, config);
 }
 
 int arch_declare_head(struct net *net, const struct arch_head *head, struct err *err)

@@ -26,6 +26,8 @@ struct arch {
     /* Keys of config.json that would change numbers and are not honoured yet: refused by
      * name where they are set. Ended by NULL; NULL: `declare` sees to it. */
     const char *const *unused;
+    /* How many tokens a sequence may have; NULL: max_position_embeddings. */
+    int32_t (*positions)(const json_t *config);
     int (*declare)(struct net *net, struct err *err);
     int (*record)(const struct net *net, struct graph *g); /* hidden states, tokens x d */
     struct arch_head sequence_head; /* ForSequenceClassification, by one of its tokens: */

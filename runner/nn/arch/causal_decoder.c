@@ -65,8 +65,8 @@ static int read_config(struct net *net, int32_t *ffn, struct err *err)
         (rc = read_int(net, "num_hidden_layers", 0, 1000, &s->layers, err)) ||
         (rc = read_int(net, "intermediate_size", 0, 1 << 20, ffn, err)) ||
         (rc = read_int(net, "vocab_size", 0, 1 << 24, &s->vocab_size, err)) ||
-        (rc = read_int(net, "max_position_embeddings", 2048, 1 << 24, &s->max_positions,
-                       err)) ||
+        (rc = read_int(net, "max_position_embeddings", ROPE_POSITIONS, 1 << 24,
+                       &s->max_positions, err)) ||
         (rc = read_heads(net, err)) ||
         (rc = model_config_act(net, "hidden_act", "silu", &s->act, err)) ||
         (rc = check_unused(net, err)))
@@ -78,6 +78,7 @@ static int read_config(struct net *net, int32_t *ffn, struct err *err)
                        isnan(net->trial->hidden_dropout_prob) ? "classifier_dropout"
                                                               : "hidden_dropout_prob",
                        net->arch->model_type);
+    s->max_positions = rope_positions(c);
     s->pad_id = -1;
     s->causal = s->rms_norm = true;
     s->norm_eps = (float)json_get_num(c, "rms_norm_eps", 1e-6);
@@ -90,18 +91,20 @@ static int read_config(struct net *net, int32_t *ffn, struct err *err)
 /* --- parameters and sites --- */
 
 /* The frequencies as a constant of the net. */
-static int declare_rope(struct net *net, struct err *err)
+static int declare_rope(struct net *net, const struct decoder *d, struct err *err)
 {
     struct rope rope;
-    int rc = rope_read(net->hf->config, net->shape.head_dim, &rope, err);
+    int rc = rope_read(net->hf->config, &d->rope, NULL, net->shape.head_dim, &rope, err);
     if (rc) {
         rope_release(&rope);
         return err_context(err, "model folder '%s': config.json: ", net->hf->dir);
     }
-    struct param *p = params_add(&net->params, ROPE, 1, 1, rope.count);
+    struct param *p =
+        params_add(&net->params, ROPE, rope.rows > 1 ? 2 : 1, rope.rows, rope.count);
     p->derived = p->added = true;
     p->given = rope.frequencies;
     net->shape.rope_factor = rope.factor;
+    net->shape.rope_length = rope.length;
     return 0;
 }
 
@@ -155,7 +158,7 @@ int decoder_declare(struct net *net, const struct decoder *d, struct err *err)
         rc = net_base_param(net, WORDS, 2, net->shape.vocab_size, net->shape.hidden, true,
                             err);
     if (!rc)
-        rc = declare_rope(net, err);
+        rc = declare_rope(net, d, err);
     for (int l = 0; l < net->shape.layers && !rc; l++)
         rc = declare_layer(net, d, l, ffn, err);
     return rc ? rc : net_norm(net, "model.norm", err);
@@ -213,7 +216,8 @@ static int record_layer(const struct net *net, struct graph *g, int l, int rope,
 int decoder_record(const struct net *net, struct graph *g)
 {
     int x = net_record_embed(net, g, g_table(g, WORDS), -1, -1);
-    const int rope = g_rope_table(g, g_param(g, ROPE), net->shape.rope_factor);
+    const int rope =
+        g_rope_table(g, g_param(g, ROPE), net->shape.rope_length, net->shape.rope_factor);
     for (int l = 0; l < net->shape.layers; l++)
         x = record_layer(net, g, l, rope, x);
     return net_record_norm(net, g, "model.norm", x);

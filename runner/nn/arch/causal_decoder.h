@@ -10,12 +10,14 @@
 #ifndef RUNNER_NN_ARCH_CAUSAL_DECODER_H
 #define RUNNER_NN_ARCH_CAUSAL_DECODER_H
 
+#include "runner/nn/arch/rope.h"
 #include "runner/nn/net.h"
 
 struct decoder {
     bool qkv_bias;       /* of q, k and v, always ... */
     bool attention_bias; /* ... or of q, k, v and o, where config.json says so */
     bool mlp_bias;       /* of the feed-forward layers, where config.json says so */
+    struct rope_family rope;
 };
 
 /* Reads config.json and the trial's dropouts into the net, declares the decoder. */

@@ -20,6 +20,7 @@
         .record = decoder_record,                                                        \
         .sequence_head = {score_head_declare, score_head_record},                        \
         .last_token = true,                                                              \
+        .positions = rope_positions,                                                     \
         .language_head = {decoder_declare_language_head, decoder_record_language_head},  \
     }
 
@@ -27,6 +28,7 @@ static const char *const window[] = {"sliding_window", NULL}, *const use_window[
                                                                   "use_sliding_window",
                                                                   NULL};
 
-DECODER(llama, "llama", "Llama", NULL, .attention_bias = true, .mlp_bias = true);
-DECODER(mistral, "mistral", "Mistral", window, .qkv_bias = false);
-DECODER(qwen2, "qwen2", "Qwen2", use_window, .qkv_bias = true);
+DECODER(llama, "llama", "Llama", NULL, .rope.theta = 10000, .attention_bias = true,
+        .mlp_bias = true);
+DECODER(mistral, "mistral", "Mistral", window, .rope.theta = 10000);
+DECODER(qwen2, "qwen2", "Qwen2", use_window, .rope.theta = 10000, .qkv_bias = true);

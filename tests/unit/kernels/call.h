@@ -155,6 +155,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .causal = c->causal,
                  .window = c->window,
                  .softcap = c->softcap,
+                 .length = c->O / 2,
                  .act = c->act,
                  .loss = c->loss,
                  .lr = 0.01f,

@@ -21,7 +21,7 @@ static void record_decoder(struct bench *t, bool checkpointing)
     record(t, GRAPH_TRAIN);
     struct graph *g = &t->graph;
     int x = g_embed(g, g_table(g, "table"), -1, -1, -1);
-    const int rope = g_rope_table(g, g_param(g, "frequencies"), 0.9f);
+    const int rope = g_rope_table(g, g_param(g, "frequencies"), 0, 0.9f);
     graph_segment(g, true);
     int h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f);
     const int q = g_rope(g, g_linear(g, h, g_param(g, "q"), -1, 1), rope, 4);

@@ -1,5 +1,6 @@
 /* tests/unit/runner/nn/rope.c - inverse frequencies and factors of rotary embeddings against
- * transformers' (tests/golden/rope), in both spellings; other types are refused by name. */
+ * transformers' (tests/golden/rope), in both spellings and for several lengths;
+ * what is wrong is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,11 @@
 #include <math.h>
 #include <string.h>
 
+static const struct rope_family llama = {.theta = 10000}, phi3 = {.theta = 10000,
+                                                                  .original_length = 4096,
+                                                                  .partial = true,
+                                                                  .only_longrope = true};
+
 static int32_t head_dim(const json_t *config)
 {
     const int64_t heads = json_get_int(config, "num_attention_heads", 1);
@@ -16,28 +22,31 @@ static int32_t head_dim(const json_t *config)
                                  json_get_int(config, "hidden_size", 0) / heads);
 }
 
-static void check_set(const json_t *set, const json_t *config)
+/* The frequencies of a sequence so long; transformers' model has the base of `dynamic` in
+ * fp32. */
+static void check_result(const char *name, const json_t *config, const json_t *result)
 {
-    const json_t *want = json_object_get(set, "inv_freq");
+    const json_t *want = json_object_get(result, "inv_freq");
+    const bool is_phi3 = !strcmp(json_get_str(config, "model_type", ""), "phi3");
+    const char *type = json_get_str(result, "rope_type", "");
+    const double limit = strcmp(type, "dynamic") ? 1e-6 : 3e-6;
+    const int32_t length = (int32_t)json_get_int(result, "length", 0);
     struct err err = ERR_INIT;
     struct rope r;
-    int rc = rope_read(config, head_dim(config), &r, &err);
-    if (!want) {
-        assert_int_equal(rc, -ERR_CONFIG);
-        assert_non_null(strstr(err.msg, json_get_str(set, "type", "")));
-        rope_release(&r);
-        return;
-    }
-    if (rc)
-        fail_msg("%s: %s", json_get_str(set, "name", ""), err.msg);
+    if (rope_read(config, is_phi3 ? &phi3 : &llama,
+                  json_get_str(result, "layer_type", NULL), head_dim(config), &r, &err))
+        fail_msg("%s: %s", name, err.msg);
     assert_int_equal(r.count, json_array_size(want));
+    const int32_t beyond = length > r.length ? length - r.length : 0;
+    const float *f =
+        r.frequencies + (size_t)(beyond < r.rows ? beyond : r.rows - 1) * (size_t)r.count;
     for (int32_t i = 0; i < r.count; i++) {
-        const double f = json_number_value(json_array_get(want, (size_t)i));
-        if (!(fabs(r.frequencies[i] - f) <= 1e-6 * fabs(f)))
-            fail_msg("%s: frequency %d is %.9g, not %.9g", json_get_str(set, "name", ""),
-                     i, (double)r.frequencies[i], f);
+        const double w = json_number_value(json_array_get(want, (size_t)i));
+        if (!(fabs(f[i] - w) <= limit * fabs(w)))
+            fail_msg("%s, %d tokens: frequency %d is %.9g, not %.9g", name, length, i,
+                     (double)f[i], w);
     }
-    assert_float_equal(r.factor, json_get_num(set, "attention_factor", 0), 1e-6);
+    assert_float_equal(r.factor, json_get_num(result, "attention_factor", 0), 1e-6);
     rope_release(&r);
 }
 
@@ -45,17 +54,20 @@ static void test_golden(void **state)
 {
     (void)state;
     struct err err = ERR_INIT;
-    json_t *root = json_read_file("tests/golden/rope/rope.json", &err), *set, *config;
-    size_t i, k, sets = 0, refused = 0;
+    json_t *root = json_read_file("tests/golden/rope/rope.json", &err), *set, *config,
+           *result;
+    size_t i, k, l, results = 0;
     assert_non_null(root);
     json_array_foreach(json_object_get(root, "sets"), i, set)
     {
         json_array_foreach(json_object_get(set, "config"), k, config)
-            check_set(set, config);
-        refused += !json_object_get(set, "inv_freq");
-        sets++;
+            json_array_foreach(json_object_get(set, "results"), l, result)
+        {
+            check_result(json_get_str(set, "name", ""), config, result);
+            results++;
+        }
     }
-    assert_true(sets > 15 && refused >= 3);
+    assert_true(results >= 90); /* 50 in one spelling */
     json_decref(root);
 }
 
@@ -74,14 +86,14 @@ static void test_bad(void **state)
         struct err err = ERR_INIT;
         struct rope r;
         json_t *c = json_parse(bad[i], strlen(bad[i]), "t", &err);
-        assert_int_equal(rope_read(c, 8, &r, &err), -ERR_PARSE);
+        assert_int_equal(rope_read(c, &llama, NULL, 8, &r, &err), -ERR_PARSE);
         assert_non_null(strstr(err.msg, "rope"));
         rope_release(&r);
         json_decref(c);
     }
     struct err err = ERR_INIT;
     struct rope r;
-    assert_int_equal(rope_read(NULL, 7, &r, &err), -ERR_PARSE);
+    assert_int_equal(rope_read(NULL, &llama, NULL, 7, &r, &err), -ERR_PARSE);
     rope_release(&r);
 }
 
