@@ -151,6 +151,9 @@ struct backend {
 /* Backends by name: "cpu", "ref", or a shared object's. NULL with a reason in `err` when
  * it is not usable here. */
 const struct backend *backend_get(const char *name, struct err *err);
+/* Of a CUDA GPU of this compute capability, which need not be here: what it takes and
+ * declines, no ops and no memory. The same bytes as the backend's own (cuda/sizes.h). */
+const struct backend *backend_planned_cuda(int major);
 /* The name of the i-th backend that there could be; NULL after the last. */
 const char *backend_name(size_t i);
 

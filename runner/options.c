@@ -217,8 +217,7 @@ void trial_key(const json_t *resolved, char key[65])
     json_decref(hashed);
 }
 
-/* `key=value`; a path that exists from here is meant from here. */
-static int apply_override(json_t *values, const char *word, struct err *err)
+int trial_override(json_t *values, const char *word, struct err *err)
 {
     const char *eq = strchr(word, '=');
     if (!eq)
@@ -258,7 +257,7 @@ int trial_given(const char *path, const char *const *overrides, size_t count,
     json_t *values = json_is_object(conf_root(conf)) ? json_copy(conf_root(conf))
                                                      : json_incref(conf_root(conf));
     for (size_t i = 0; i < count && !rc; i++)
-        rc = apply_override(values, overrides[i], err);
+        rc = trial_override(values, overrides[i], err);
     conf_free(conf);
     if (rc)
         return json_decref(values), rc;

@@ -57,6 +57,9 @@ int trial_resolve(const json_t *given, json_t **resolved, struct err *err);
 int trial_resolve_use(const json_t *given, json_t **resolved, struct err *err);
 /* SHA-256 of the canonical text without seed and without what changes no number. */
 void trial_key(const json_t *resolved, char key[65]);
+/* Puts a word `key=value` into what is given; a path that exists from here is meant from
+ * here. */
+int trial_override(json_t *given, const char *word, struct err *err);
 /* Reads a trial file and `key=value` overrides; gives what is written there and the file's
  * folder (both owned by the caller). */
 int trial_given(const char *path, const char *const *overrides, size_t count,

@@ -390,7 +390,8 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
     int rc = training ? selection_init(&selection, &s->trial, err) : 0;
     if (rc) /* before anything is read */
         return rc;
-    s->backend = backend_get(backend && *backend ? backend : "cpu", err);
+    if (!s->backend)
+        s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     if (!s->backend)
         return err_code(err);
     if ((rc = open_model(s, err)) || (rc = open_task(s, err)) ||
@@ -424,9 +425,10 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
 }
 
 int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
-                 enum assume assume, struct err *err)
+                 enum assume assume, const struct backend *on, struct err *err)
 {
-    *s = (struct session){.base_dir = base_dir, .training = true, .assume = assume};
+    *s = (struct session){
+        .base_dir = base_dir, .training = true, .assume = assume, .backend = on};
     trial_init(&s->trial, resolved);
     return open_all(s, NULL, err);
 }

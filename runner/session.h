@@ -67,9 +67,10 @@ struct session {
  * where this fails. */
 int session_open(struct session *s, const json_t *resolved, const char *base_dir,
                  const char *adapter, bool training, struct err *err);
-/* For `planned` alone: a training of which some may not be here. */
+/* For `planned` alone: a training of which some may not be here. `on`: the backend to plan
+ * for, also a table without ops (backend_planned_cuda); NULL: the one that would train. */
 int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
-                 enum assume assume, struct err *err);
+                 enum assume assume, const struct backend *on, struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);

@@ -87,17 +87,19 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     const struct extent mean =
         extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
-    const double rate = calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY;
+    const double rate = s->backend->ops[OP_linear]
+                            ? calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY
+                            : NAN;
     out->train_s = out->flops / rate;
     out->total_s = out->train_s + evaluation_flops(s) / rate;
 }
 
 int trial_predict(const json_t *resolved, const char *base_dir, enum assume assume,
-                  struct trial_prediction *out, struct err *err)
+                  const struct backend *on, struct trial_prediction *out, struct err *err)
 {
     struct session s;
     *out = (struct trial_prediction){0};
-    int rc = session_plan(&s, resolved, base_dir, assume, err);
+    int rc = session_plan(&s, resolved, base_dir, assume, on, err);
     if (!rc)
         fill_prediction(&s, out);
     session_close(&s);

@@ -6,6 +6,7 @@
 #ifndef RUNNER_TRIAL_H
 #define RUNNER_TRIAL_H
 
+#include "kernels/backend.h"
 #include "lib/err.h"
 #include "runner/data/assumed.h"
 #include "runner/memory.h"
@@ -30,12 +31,15 @@ struct trial_prediction {
     int32_t longest_row;    /* of the training rows, in tokens */
     double flops;           /* training, evaluation not counted */
     double train_s,
-        total_s; /* on this machine, from a short GEMM measurement; NaN where unknown */
+        total_s; /* on this machine, from a short GEMM measurement; NaN where unknown
+                    and where `on` is a table without ops */
 };
-/* `assume`: what may be missing. Without rows_known updates, tokens, FLOPs and seconds
- * mean nothing unless max_steps says how many updates there are. */
+/* `assume`: what may be missing; `on`: see session_plan. Without rows_known updates,
+ * tokens, FLOPs and seconds mean nothing unless max_steps says how many updates there
+ * are. */
 int trial_predict(const json_t *resolved, const char *base_dir, enum assume assume,
-                  struct trial_prediction *out, struct err *err);
+                  const struct backend *on, struct trial_prediction *out,
+                  struct err *err);
 
 struct trial_run {
     const char *out_dir;      /* the run folder */

@@ -195,7 +195,7 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
     int rc = trial_resolve(trial, &resolved, NULL);
     if (!rc)
         rc = trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
-                           &plan, NULL);
+                           NULL, &plan, NULL);
     json_decref(trial);
     json_decref(resolved);
     if (rc)

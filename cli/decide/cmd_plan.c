@@ -1,9 +1,11 @@
 /* cli/decide/cmd_plan.c - `peftlab plan`: what a trial or sweep file will take, before
  * anything runs: bytes by category, time, cost, what fits.
  *
- * Bytes come from plan_item.h; memory and time on a GPU are predicted, always: what
- * transformers and peft take there. */
+ * Bytes come from plan_item.h; time on a GPU is predicted, always, and so is what
+ * transformers and peft take there. For one base, or the largest trial of a file, on one
+ * named GPU there is more: card.h. */
 #include "cli/command.h"
+#include "cli/decide/card.h"
 #include "cli/decide/plan_file.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -21,8 +23,12 @@
 
 /* clang-format off */
 static const struct opt_def options[] = {
+    {.key = "model", .type = OPT_STRING, .metavar = "NAME",
+     .help = "no file: this base, a folder or a known name (llama-2-7b, ...), with the "
+             "keys that follow", .group = "what"},
     {.key = "gpu", .type = OPT_STRING, .metavar = "NxNAME",
-     .help = "time, cost and fit on these, as 2xa100-40 (default: every GPU known)",
+     .help = "time, cost, fit and the largest row and batch there, as rtx4090 or "
+             "2xa100-40 (default: every GPU known; with --model this machine)",
      .group = "what"},
     {.key = "gpus", .type = OPT_PATH, .metavar = "FILE",
      .help = "catalogue of GPUs (default: built in)", .group = "what"},
@@ -305,20 +311,82 @@ static void print_text(const struct plan *p)
     print_machines(p);
 }
 
+/* --- one base, one card --- */
+
+/* Of the largest trial, on the GPU that was named. */
+static int print_card(const struct plan *p, struct err *err)
+{
+    const struct plan_item *it = plan_file_largest(&p->file);
+    struct card c = {
+        .machine = &p->machines[0], .base = it->base, .base_dir = p->file.base_dir};
+    int rc = card_make(&c, it->given, err);
+    if (!rc) {
+        text_print(stdout, "\n%s", p->file.count > 1 ? "the largest: " : "");
+        card_print(&c);
+    }
+    card_release(&c);
+    return rc;
+}
+
+static int plan_base(const struct plan *p, const json_t *values, const char *const *words,
+                     size_t count, struct err *err)
+{
+    struct base base = {0};
+    struct card c = {.machine = p->machines, .base = &base, .base_dir = "."};
+    json_t *given = json_object();
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = trial_override(given, words[i], err);
+    json_object_set(given, "model", json_object_get(values, "model"));
+    if (!json_object_get(given, "train_data"))
+        json_object_set_new(given, "train_data", json_string("rows"));
+    if (!rc)
+        rc = base_find(json_get_str(values, "model", ""), ".", &base, err);
+    if (!rc) {
+        card_defaults(&base, given, &c.chosen);
+        rc = card_make(&c, given, err);
+    }
+    if (!rc && json_get_bool(values, "json", 0))
+        command_print_json(json_pack("{s:i, s:s, s:o}", "schema_version", 1, "kind",
+                                     "base", "card", card_json(&c)));
+    else if (!rc)
+        card_print(&c);
+    card_release(&c);
+    base_release(&base);
+    json_decref(given);
+    return rc;
+}
+
 /* --- the command --- */
+
+static int print_plan(const struct plan *p, const char *gpu, bool as_json,
+                      struct err *err)
+{
+    const bool card = gpu && p->file.count && !p->file.program;
+    if (as_json) {
+        print_json(p);
+        return 0;
+    }
+    print_text(p);
+    return card ? print_card(p, err) : 0;
+}
 
 static int plan(const json_t *values, const char *const *words, size_t count,
                 struct err *err)
 {
+    const bool file = !json_get_str(values, "model", NULL);
+    const char *gpu = json_get_str(values, "gpu", NULL);
     struct plan p = {.path = words[0]};
     int rc = catalog_load(json_get_str(values, "gpus", NULL),
                           json_get_str(values, "prices", NULL), &p.catalog, err);
-    if (!rc)
-        rc = choose_machines(&p, json_get_str(values, "gpu", NULL), err);
-    if (!rc)
+    if (!rc && (file || gpu))
+        rc = choose_machines(&p, gpu, err);
+    if (!rc && !file)
+        rc = plan_base(&p, values, words, count, err);
+    if (!rc && file)
         rc = plan_file_load(words, count, &p.file, err);
-    if (!rc)
-        (json_get_bool(values, "json", 0) ? print_json : print_text)(&p);
+    if (!rc && file)
+        rc = print_plan(&p, gpu, json_get_bool(values, "json", 0), err);
     plan_file_release(&p.file);
     free(p.machines);
     catalog_release(&p.catalog);
@@ -333,7 +401,7 @@ static int run(int argc, char **argv, struct err *err)
     bool done = false;
     int rc = command_parse(&cmd_plan, argc, argv, &values, words, MAX_WORDS, &count,
                            &done, err);
-    if (!rc && !done && !count)
+    if (!rc && !done && !count && !json_get_str(values, "model", NULL))
         rc = err_set(err, ERR_USAGE, "plan: no file (usage: peftlab %s)", cmd_plan.usage);
     if (!rc && !done)
         rc = plan(values, words, count, err);
@@ -343,7 +411,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_plan = {
     .name = "plan",
-    .usage = "plan FILE.yaml [key=value ...] [--gpu NxNAME] [--json]",
+    .usage = "plan FILE.yaml | --model NAME [key=value ...] [--gpu NxNAME] [--json]",
     .help = "Bytes by category, time, cost and what fits, of a trial or sweep file.",
     .group = "Trials",
     .options = &table,

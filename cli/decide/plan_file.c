@@ -35,7 +35,9 @@ static int fill(struct plan_file *p, const json_t *given, const char *base_dir,
         return err_set(err, ERR_CONFIG, "the sweep names no model that is here or known");
     int rc = name ? find_base(p, name, base_dir, &it->base, err)
                   : err_set(err, ERR_CONFIG, "'model' is missing");
-    return rc ? rc : plan_item_fill(it, given, base_dir, program, err);
+    const struct plan_how how = {base_dir, program, ASSUME_MISSING, NULL};
+    it->given = json_copy((json_t *)given);
+    return rc ? rc : plan_item_fill(it, given, &how, err);
 }
 
 /* --- files --- */
@@ -57,7 +59,7 @@ static int plan_trial(struct plan_file *p, const char *const *words, size_t coun
     if (rc)
         err_context(err, "trial file '%s': ", words[0]);
     json_decref(given);
-    free(base_dir);
+    p->base_dir = base_dir;
     return rc;
 }
 
@@ -79,9 +81,10 @@ static int plan_rows(struct plan_file *p, const struct sweep_file *f,
         const struct sweep_trial *t = &sp->trials[i];
         struct plan_item *it = &p->items[p->count++];
         struct buf label = BUF_INIT;
-        if (i && is_as_before(t, it - 1))
+        if (i && is_as_before(t, it - 1)) {
             *it = it[-1];
-        else
+            json_incref(it->given);
+        } else
             rc = fill(p, t->resolved, f->base_dir, !f->names_model, it, err);
         sweep_label(&labels, t->params, t->seed, &label);
         if (rc)
@@ -105,6 +108,8 @@ static int plan_sweep(struct plan_file *p, const char *const *words, size_t coun
     if (rc)
         return rc;
     rc = sweep_plan_make(f, &hooks, false, &sp, err);
+    p->base_dir = xstrdup(f->base_dir);
+    p->program = !f->names_model;
     if (!rc) {
         rc = plan_rows(p, f, &sp, err);
         sweep_plan_release(&sp);
@@ -142,6 +147,7 @@ void plan_file_release(struct plan_file *p)
 {
     for (size_t i = 0; i < p->count; i++) {
         json_decref(p->items[i].params);
+        json_decref(p->items[i].given);
         free(p->items[i].label);
     }
     for (size_t i = 0; i < p->base_count; i++) {
@@ -150,6 +156,7 @@ void plan_file_release(struct plan_file *p)
     }
     free(p->bases);
     free(p->items);
+    free(p->base_dir);
     *p = (struct plan_file){0};
 }
 

@@ -6,7 +6,8 @@
 #include "cli/decide/plan_item.h"
 
 struct plan_file {
-    bool sweep;
+    bool sweep, program; /* program: a user's own trains */
+    char *base_dir;
     struct plan_item *items;
     size_t count;
     struct base **bases; /* that items point to; owned */

@@ -20,8 +20,7 @@ static const char *task_of(const json_t *given, const struct base *base)
     return task ? task : base->shape.decoder ? "causal-lm" : "seq-cls";
 }
 
-/* A program's keys that a trial of ours does not have, or not with this method. */
-static int drop_foreign(json_t *given, struct err *err)
+int plan_drop_foreign(json_t *given, struct err *err)
 {
     const struct preset *preset = preset_find(json_get_str(given, "method", ""));
     const struct method *method = preset ? preset->method : method_of(given, err);
@@ -39,19 +38,14 @@ static int drop_foreign(json_t *given, struct err *err)
     return 0;
 }
 
-/* Checks every key by the option table, also where the trainer cannot train it. */
-static int resolve(const json_t *given, const struct base *base, bool program,
-                   json_t **resolved, struct err *err)
+int plan_resolve(const json_t *given, const struct base *base, bool program,
+                 json_t **resolved, struct err *err)
 {
     json_t *t = json_copy((json_t *)given);
-    int rc = program ? drop_foreign(t, err) : 0;
+    int rc = program ? plan_drop_foreign(t, err) : 0;
     if (program && !json_object_get(t, "train_data"))
         json_object_set_new(t, "train_data", json_string("rows"));
-    if (!base->trains && str_in_list(task_of(t, base), CAUSAL_LM, '|')) {
-        json_object_del(t, "task");
-        json_object_del(t, "task_type");
-    } else if (base->trains && !json_object_get(t, "task") &&
-               !json_object_get(t, "task_type"))
+    if (!json_object_get(t, "task") && !json_object_get(t, "task_type"))
         json_object_set_new(t, "task", json_string(task_of(t, base)));
     if (!rc)
         rc = trial_resolve(t, resolved, err);
@@ -129,12 +123,12 @@ static void other_stacks(struct plan_item *it)
 
 /* --- by the trainer's planner --- */
 
-static int plan_exactly(struct plan_item *it, const json_t *t, const char *base_dir,
+static int plan_exactly(struct plan_item *it, const json_t *t, const struct plan_how *how,
                         struct err *err)
 {
     struct trial_prediction p;
     struct estimate *e = &it->estimate;
-    int rc = trial_predict(t, base_dir, ASSUME_MISSING, &p, err);
+    int rc = trial_predict(t, how->base_dir, how->assume, how->on, &p, err);
     if (rc)
         return rc;
     it->exact = true;
@@ -216,7 +210,7 @@ static double count_rows(const json_t *t, const char *base_dir)
 static int count_exactly(struct plan_item *it, const json_t *t, struct err *err)
 {
     struct trial_prediction p;
-    int rc = trial_predict(t, ".", ASSUME_ROWS, &p, err);
+    int rc = trial_predict(t, ".", ASSUME_ROWS, NULL, &p, err);
     if (!rc)
         it->setup.counted = prediction_counts(&p);
     return rc;
@@ -245,16 +239,16 @@ static int plan_by_formula(struct plan_item *it, const json_t *t, const char *ta
 
 /* --- interface --- */
 
-int plan_item_fill(struct plan_item *it, const json_t *given, const char *base_dir,
-                   bool program, struct err *err)
+int plan_item_fill(struct plan_item *it, const json_t *given, const struct plan_how *how,
+                   struct err *err)
 {
     json_t *resolved = NULL;
     it->train_s = it->total_s = it->tokens = it->updates = NAN;
-    int rc = resolve(given, it->base, program, &resolved, err);
-    if (!rc && it->base->trains && !program)
-        rc = plan_exactly(it, resolved, base_dir, err);
+    int rc = plan_resolve(given, it->base, how->program, &resolved, err);
+    if (!rc && it->base->trains && !how->program)
+        rc = plan_exactly(it, resolved, how, err);
     else if (!rc)
-        rc = plan_by_formula(it, resolved, task_of(given, it->base), base_dir, err);
+        rc = plan_by_formula(it, resolved, task_of(given, it->base), how->base_dir, err);
     json_decref(resolved);
     return rc;
 }

@@ -19,6 +19,7 @@ struct plan_item {
     char *label;    /* owned */
     uint64_t seed;
     const struct base *base; /* borrowed */
+    json_t *given;           /* what the user wrote, overrides applied; owned */
     bool exact;              /* `estimate` is planned, else peft's by formula */
     struct estimate estimate;
     struct setup setup;
@@ -28,10 +29,22 @@ struct plan_item {
     bool rows_known, has_weights;
 };
 
-/* `given`: what the user wrote, overrides applied. `program`: a user's own program trains,
- * keys of its own are none of ours. */
-int plan_item_fill(struct plan_item *it, const json_t *given, const char *base_dir,
-                   bool program, struct err *err);
+struct plan_how {
+    const char *base_dir;     /* completes relative paths */
+    bool program;             /* a user's own program trains, keys of its own are none of
+                                 ours */
+    enum assume assume;       /* what may be missing */
+    const struct backend *on; /* to plan for; NULL: the one that would train here */
+};
+/* `given`: what the user wrote, overrides applied. it->base is set. */
+int plan_item_fill(struct plan_item *it, const json_t *given, const struct plan_how *how,
+                   struct err *err);
+/* The trial as the trainer resolves it, every key checked by the option table also where
+ * the trainer has not the base. New reference. */
+int plan_resolve(const json_t *given, const struct base *base, bool program,
+                 json_t **resolved, struct err *err);
+/* Takes out the keys that its method does not read, or that no trial has. */
+int plan_drop_foreign(json_t *given, struct err *err);
 
 /* Rows of a file of JSON lines; NaN with an error. */
 double count_lines(const char *path, struct err *err);

@@ -22,7 +22,7 @@ static int predict_with(enum assume assume, const json_t *resolved, const char *
                         struct sweep_prediction *out, struct err *err)
 {
     struct trial_prediction p;
-    int rc = trial_predict(resolved, base_dir, assume, &p, err);
+    int rc = trial_predict(resolved, base_dir, assume, NULL, &p, err);
     if (rc < 0)
         return rc;
     *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,

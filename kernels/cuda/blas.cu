@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include "kernels/cuda/blas.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/sizes.h"
 
 int blas_open(struct blas *blas, int major, char *reason, size_t size)
 {
-    /* as cuBLAS takes by itself: more from Hopper on */
-    blas->workspace_bytes = (size_t)(major >= 9 ? 32 : 4) << 20;
+    blas->workspace_bytes = CUDA_BLAS_BYTES(major);
     const cublasStatus_t status = cublasCreate(&blas->handle);
     if (status == CUBLAS_STATUS_SUCCESS)
         return 0;

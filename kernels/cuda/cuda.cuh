@@ -32,7 +32,4 @@ void cuda_weight_unpack(const struct weight_spec *spec, const void *src, float *
 void cuda_dequantize(const struct weight_spec *spec, const void *src, size_t begin,
                      size_t count, float *dst);
 
-/* ---- optim.cu ---- */
-size_t cuda_sumsq_bytes(const struct tensor *x);
-
 #endif

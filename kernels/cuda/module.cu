@@ -8,6 +8,7 @@
 #include <string.h>
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/sizes.h"
 
 #ifdef __CUDACC__
 #define BACKEND_NAME "cuda"
@@ -116,56 +117,17 @@ static void weight_unpack(void *device, const struct weight_spec *spec, const vo
 #include "kernels/ops.def"
 #undef OP
 
-/* Kernels count elements in 32 bits. */
-static const struct tensor *too_large(const struct tensor *t, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (t[i].data && t[i].dtype != DT_PREPARED &&
-            (int64_t)t[i].rows * t[i].cols > INT32_MAX)
-            return &t[i];
-    return NULL;
-}
-
 static bool supports(void *device, enum op op, const struct op_args *shapes, char *reason,
                      size_t size)
 {
     (void)device, (void)op;
-    if (shapes->attr.compute == DT_BF16) {
-        snprintf(reason, size,
-                 "it computes in float32 only - leave dtype out, or use backend cpu");
-        return false;
-    }
-    const struct tensor *t = too_large(shapes->in, OP_MAX_IN);
-    if (!t)
-        t = too_large(shapes->out, OP_MAX_OUT);
-    if (t)
-        snprintf(reason, size,
-                 "a tensor of %d x %d has more than 2^31 elements - try a smaller "
-                 "batch_size or max_length",
-                 t->rows, t->cols);
-    return !t;
+    return cuda_sizes_takes(shapes, reason, size);
 }
 
 static size_t workspace_bytes(void *device, enum op op, const struct op_args *shapes)
 {
     const struct cuda_device *d = (const struct cuda_device *)device;
-    const struct tensor *in = shapes->in;
-    size_t bytes = 0;
-    switch (op) {
-    case OP_linear:
-    case OP_linear_dx:
-        if (in[1].dtype == DT_PREPARED && in[1].spec->quant != QUANT_NONE)
-            bytes = (size_t)in[1].rows * in[1].cols * sizeof(float);
-        return d->blas.workspace_bytes + bytes;
-    case OP_linear_dw:
-        return d->blas.workspace_bytes;
-    case OP_attention_bwd:
-        return (size_t)in[0].rows * shapes->attr.heads * sizeof(float);
-    case OP_sumsq:
-        return cuda_sumsq_bytes(&in[0]);
-    default:
-        return 0;
-    }
+    return cuda_sizes_workspace(op, shapes, d->blas.workspace_bytes);
 }
 
 /* ---- the table ---- */

@@ -3,15 +3,11 @@
  * AdamW: Loshchilov and Hutter 2019, in the order of torch.optim.AdamW. */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/sizes.h"
 
-enum { BLOCK = 4096 };
+enum { BLOCK = CUDA_SUMSQ_BLOCK };
 
 /* ----------------------------------------------------------------- sum of squares */
-
-size_t cuda_sumsq_bytes(const struct tensor *x)
-{
-    return blocks_of((int64_t)x->rows * x->cols, BLOCK) * sizeof(double);
-}
 
 __global__ static void sumsq_blocks(const struct tensor x, double *sums)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/sizes.h"
 
 enum { GROUP = 256 };
 static const size_t UNPACK = 1 << 20; /* elements */
@@ -71,10 +72,7 @@ void cuda_dequantize(const struct weight_spec *spec, const void *src, size_t beg
 
 size_t cuda_weight_bytes(const struct weight_spec *spec)
 {
-    const size_t n = (size_t)spec->rows * spec->cols;
-    if (spec->quant == QUANT_NONE)
-        return n * sizeof(float);
-    return cuda_host->q4_layout(n, spec->block, spec->double_quant).bytes;
+    return cuda_sizes_weight(spec, cuda_host->q4_layout);
 }
 
 static int quantize(const struct weight_spec *spec, const float *src, void *dst,

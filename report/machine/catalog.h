@@ -36,6 +36,7 @@ struct gpu {
         *memory_key; /* the row's field: "memory_mib", or "memory_gb" (1e9 bytes) */
     double bandwidth_bytes_s, flops_s, watts; /* flops_s: BF16, else FP16 */
     const char *format;                       /* "BF16", "FP16" */
+    int cuda_major; /* of its CUDA compute capability; 0: not told, or no CUDA GPU */
     size_t
         unverified; /* of memory, bandwidth, rates, power: not from the vendor nor a second source */
     const json_t *row; /* fields with value, status, source */

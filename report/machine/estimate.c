@@ -11,7 +11,6 @@ const char *const estimate_names[EST_COUNT] = {
 };
 
 #define NF4_BYTES       0.516 /* per weight, double quantisation, blocks of 64 and 256 */
-#define CONTEXT_BYTES   0.6e9
 #define LOSS_CHUNK      512 /* tokens, lean stack */
 #define LOGIT_BYTES     14  /* 16-bit, fp32, log-softmax and gradient in fp32 */
 #define DECODER_LINEARS 7
@@ -307,7 +306,7 @@ void estimate(const struct model_shape *m, const struct setup *s, enum stack sta
                                      : fmin(n, LOSS_CHUNK) * m->vocab * 8 + n * m->d * b;
     out->bytes[EST_workspace] =
         2 * n * widest * b + (is_quantised(s) ? m->d * m->f * b : 0);
-    out->bytes[EST_overhead] = CONTEXT_BYTES;
+    out->bytes[EST_overhead] = ESTIMATE_CONTEXT_BYTES;
     out->flops_per_token = flops_per_token(m, s, out->trainable);
     out->peak = peak_of(s, out->bytes);
 }

@@ -40,6 +40,10 @@ enum estimate_bytes {
 };
 extern const char *const estimate_names[EST_COUNT];
 
+/* What CUDA's context and libraries hold beside what is asked for: 0.3 to 0.8 GB by
+ * driver and libraries; an estimate. */
+#define ESTIMATE_CONTEXT_BYTES 0.6e9
+
 enum stack { STACK_LEAN, STACK_PEFT, STACK_COUNT };
 
 enum targets { TARGETS_ALL, TARGETS_QV, TARGETS_MLP };

@@ -11,16 +11,19 @@
 /* Families by model_type; the first two letters of the keys differ for DistilBERT. */
 static const struct family {
     const char *types;
-    bool decoder, qkv_bias, pooler;
+    bool decoder, qkv_bias, qk_norm, pooler;
     const char *hidden, *layers, *heads, *ffn;
 } families[] = {
-    {"bert|roberta|xlm-roberta|camembert", false, false, true, "hidden_size",
-     "num_hidden_layers", "num_attention_heads", "intermediate_size"},
-    {"distilbert", false, false, false, "dim", "n_layers", "n_heads", "hidden_dim"},
-    {"llama|mistral", true, false, false, "hidden_size", "num_hidden_layers",
-     "num_attention_heads", "intermediate_size"},
-    {"qwen2", true, true, false, "hidden_size", "num_hidden_layers",
-     "num_attention_heads", "intermediate_size"},
+#define KEYS                                                                             \
+    .hidden = "hidden_size", .layers = "num_hidden_layers",                              \
+    .heads = "num_attention_heads", .ffn = "intermediate_size"
+    {"bert|roberta|xlm-roberta|camembert", .pooler = true, KEYS},
+    {"distilbert", .hidden = "dim", .layers = "n_layers", .heads = "n_heads",
+     .ffn = "hidden_dim"},
+    {"llama|mistral", .decoder = true, KEYS},
+    {"qwen2", .decoder = true, .qkv_bias = true, KEYS},
+    {"qwen3", .decoder = true, .qk_norm = true, KEYS},
+#undef KEYS
 };
 
 static const struct family *find_family(const char *type)
@@ -43,7 +46,9 @@ static void count(struct model_shape *s)
     const double embedding = s->vocab * d;
     if (s->decoder)
         s->parameters = embedding * (s->tied ? 1 : 2) + s->linear +
-                        s->layers * (2 * d + (s->qkv_bias ? s->q + 2 * s->kv : 0)) + d;
+                        s->layers * (2 * d + (s->qkv_bias ? s->q + 2 * s->kv : 0) +
+                                     (s->qk_norm ? 2 * s->head_size : 0)) +
+                        d;
     else /* biases, two norms a layer, the norm of the embeddings */
         s->parameters = embedding + (s->positions + s->types) * d + 2 * d + s->linear +
                         s->layers * (4 * d + f + d + 4 * d) + (s->pooler ? d * d + d : 0);
@@ -77,10 +82,11 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
         return err_set(
             err, ERR_CONFIG,
             "model '%.200s': its architecture '%.40s' is none whose memory can "
-            "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2)",
+            "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2, Qwen3)",
             name, type);
     out->decoder = f->decoder;
     out->qkv_bias = f->qkv_bias;
+    out->qk_norm = f->qk_norm;
     out->pooler = f->pooler;
     snprintf(out->name, sizeof out->name, "%s", name);
     snprintf(out->model_type, sizeof out->model_type, "%s", type);
@@ -95,6 +101,7 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
         number(config, "num_key_value_heads", 1 << 16, heads, name, &own);
     const double size =
         number(config, "head_dim", 1 << 16, heads > 0 ? out->d / heads : 1, name, &own);
+    out->head_size = size;
     out->q = out->decoder ? heads * size : out->d;
     out->kv = out->decoder ? groups * size : out->d;
     out->tied = out->decoder && json_get_bool(config, "tie_word_embeddings", 0);

@@ -17,8 +17,8 @@
 
 struct model_shape {
     char name[96], model_type[32]; /* known name or folder; "bert", "llama" */
-    bool decoder, tied, qkv_bias, pooler;
-    double layers, d, f, q, kv, vocab, positions, types;
+    bool decoder, tied, qkv_bias, qk_norm, pooler;
+    double layers, d, f, q, kv, head_size, vocab, positions, types;
     double layer_linear; /* weights of a layer's linear layers, biases not counted */
     double linear;       /* of all layers: what quantisation covers */
     double head;         /* of the output embedding that computes, V d; encoders 0 */

@@ -122,7 +122,40 @@ EOF
     has "1 of 2"
 }
 
+@test "one base on one card: what fits, how far, what other choices take" {
+    run -0 "$PEFTLAB" plan --model llama-2-7b --gpu rtx4090
+    has "llama-2-7b on 1 x RTX 4090, 24.0 GiB" "it fits" "by this command's choice" "overhead (estimate)" "planned" \
+        "longest row at batch_size 1" "largest batch_size of rows of 2048 tokens" "no checkpointing" "twice the rank: 32" \
+        "not quantised" "adamw_8bit" "full fine-tuning"
+    run -0 "$PEFTLAB" plan --model llama-2-7b --gpu rtx4090 rank=64 max_length=512 batch_size=1 --json
+    has '"kind": "base"' '"basis": "planned"' '"trainable_parameters": 159907840' '"fits": true' '"chosen_here"' '"difference_bytes"'
+    [ "$(numbers largest_batch | head -1)" -gt 8 ]
+    run -0 "$PEFTLAB" plan --model llama-2-7b --gpu t4 method=full
+    has "it does not fit" "no row of 64 tokens fits"
+    run -0 "$PEFTLAB" plan --model "$MODEL" num_labels=3
+    has "on this machine" "longest row at batch_size 16"
+    run -0 "$PEFTLAB" plan --model qwen3-8b --gpu rtx4090
+    has "transformers, peft" "longest row"
+    run -0 "$PEFTLAB" plan --model tinyllama --gpu mi300x
+    has "no backend for a MI300X"
+}
+
+@test "a trial file on one card: the same of its largest trial" {
+    run -0 "$PEFTLAB" plan sweep.yaml --gpu rtx4090
+    has "the largest: " "on 1 x RTX 4090" "longest row at batch_size 8: " "one thing changed each time"
+    run -0 "$PEFTLAB" plan trial.yaml --gpu rtx4090 dtype=bfloat16
+    has "it is declined" "float32 only"
+}
+
 @test "bad input" {
+    run -2 "$PEFTLAB" plan --model llama-2-7b rank
+    has "key=value"
+    run -78 "$PEFTLAB" plan --model llama-2-7b rnak=4
+    has "did you mean 'rank'?"
+    run -66 "$PEFTLAB" plan --model llama-3-7b
+    has "did you mean 'llama-"
+    run -78 "$PEFTLAB" plan --model llama-2-7b method=lora rank=0
+    has "rank"
     run -2 "$PEFTLAB" plan
     run -66 "$PEFTLAB" plan none.yaml
     run -78 "$PEFTLAB" plan trial.yaml --gpu abacus

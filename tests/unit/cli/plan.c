@@ -94,7 +94,7 @@ static void put_folder(const char *name)
     assert_int_equal(fs_mkdirs(path, NULL), 0);
     put(config, m->config, *m->config_size);
     assert_int_equal(trial_resolve(given, &resolved, &err), 0);
-    if (session_plan(&s, resolved, dir, ASSUME_MISSING, &err))
+    if (session_plan(&s, resolved, dir, ASSUME_MISSING, NULL, &err))
         fail_msg("%s", err.msg);
     put_weights(&s.net, weights);
     session_close(&s);
@@ -171,7 +171,8 @@ static void plan(const char *model, const char *options, struct outcome *o)
         json_object_del(given, "num_labels");
         json_object_set_new(given, "train_data", json_string("texts.jsonl"));
     }
-    o->rc = plan_item_fill(&o->item, given, dir, false, &o->err);
+    const struct plan_how how = {.base_dir = dir, .assume = ASSUME_MISSING};
+    o->rc = plan_item_fill(&o->item, given, &how, &o->err);
     json_decref(given);
 }
 
@@ -353,15 +354,21 @@ static const struct {
     {"bert-base-uncased", 109482240},  {"bert-base-cased", 108310272},
     {"bert-large-uncased", 335141888}, {"roberta-base", 124645632},
     {"roberta-large", 355359744},      {"xlm-roberta-base", 278043648},
-    {"tinyllama-1.1b", 1100048384},    {"llama-2-7b", 6738415616},
-    {"llama-2-13b", 13015864320},      {"llama-2-70b", 68976648192},
-    {"llama-3-8b", 8030261248},        {"llama-3.1-8b", 8030261248},
-    {"llama-3.1-70b", 70553706496},    {"llama-3.2-1b", 1235814400},
-    {"llama-3.2-3b", 3212749824},      {"mistral-7b", 7241732096},
+    {"smollm2-135m", 134515008},       {"smollm2-360m", 361821120},
+    {"smollm2-1.7b", 1711376384},      {"tinyllama-1.1b", 1100048384},
+    {"llama-2-7b", 6738415616},        {"llama-2-13b", 13015864320},
+    {"llama-2-70b", 68976648192},      {"llama-3-8b", 8030261248},
+    {"llama-3.1-8b", 8030261248},      {"llama-3.1-70b", 70553706496},
+    {"llama-3.2-1b", 1235814400},      {"llama-3.2-3b", 3212749824},
+    {"mistral-7b", 7241732096},        {"qwen2-0.5b", 494032768},
+    {"qwen2-1.5b", 1543714304},        {"qwen2-7b", 7615616512},
     {"qwen2.5-0.5b", 494032768},       {"qwen2.5-1.5b", 1543714304},
     {"qwen2.5-3b", 3085938688},        {"qwen2.5-7b", 7615616512},
     {"qwen2.5-14b", 14770033664},      {"qwen2.5-32b", 32763876352},
-    {"qwen2.5-72b", 72706203648},
+    {"qwen2.5-72b", 72706203648},      {"qwen3-0.6b", 596049920},
+    {"qwen3-1.7b", 1720574976},        {"qwen3-4b", 4022468096},
+    {"qwen3-8b", 8190735360},          {"qwen3-14b", 14768307200},
+    {"qwen3-32b", 32762123264},
 };
 
 static void published_counts(void **state)
@@ -468,7 +475,7 @@ static void no_values(void **state)
     float *values = xcalloc(768 * 768, sizeof *values);
     (void)state;
     assert_int_equal(trial_resolve(given, &resolved, &err), 0);
-    assert_int_equal(session_plan(&s, resolved, dir, ASSUME_MISSING, &err), 0);
+    assert_int_equal(session_plan(&s, resolved, dir, ASSUME_MISSING, NULL, &err), 0);
     const struct param *p = params_find(&s.net.params, "bert.pooler.dense.weight");
     assert_int_equal(param_start_values(p, 0, values, &err), -ERR_NOINPUT);
     assert_non_null(strstr(err.msg, "configuration alone"));

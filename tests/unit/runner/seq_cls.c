@@ -163,7 +163,7 @@ static void trains(const char *text, enum label_kind problem)
     struct err err = ERR_INIT;
     struct trial_prediction p;
     json_t *t = resolved(text);
-    if (trial_predict(t, dir, ASSUME_NOTHING, &p, &err) < 0)
+    if (trial_predict(t, dir, ASSUME_NOTHING, NULL, &p, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
     struct sink *sink = sink_null();

@@ -187,7 +187,7 @@ static void test_planned_is_allocated(void **state)
                 setenv("PEFTLAB_BACKEND", backends[b], 1);
                 char *text = xasprintf("%s%s", methods[m], variants[v]);
                 json_t *t = trial(text);
-                if (trial_predict(t, dir, ASSUME_NOTHING, &p, &err) < 0)
+                if (trial_predict(t, dir, ASSUME_NOTHING, NULL, &p, &err) < 0)
                     fail_msg("%s: %s", text, err.msg);
                 char *out = fs_join(dir, "run"), *file = fs_join(out, "result.json");
                 struct sink *sink = sink_null();

@@ -171,7 +171,7 @@ static void test_methods(void **state)
             struct err err = ERR_INIT;
             struct trial_prediction p;
             json_t *t = trial(families[f].type, methods[m]);
-            if (trial_predict(t, dir, ASSUME_NOTHING, &p, &err) < 0)
+            if (trial_predict(t, dir, ASSUME_NOTHING, NULL, &p, &err) < 0)
                 fail_msg("%s, %s: %s", families[f].type, methods[m], err.msg);
             open_session(&s, t);
             size_t total = 0;
