@@ -7,6 +7,7 @@
 #   make lint       layers, format, warnings
 #   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)
 #   make docs       renews the pages that are made of tables, man pages and completions in build/
+#   make peaks      published peaks of memory beside plans (docs/memory.md)
 #   make install    PREFIX=/usr/local DESTDIR=     make uninstall
 #   make deps       the packages alone                       make model      the base model alone
 # Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, V=1 (show commands), NO_INSTALL=1 (never run apt-get).

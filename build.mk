@@ -98,6 +98,12 @@ $(B)/docs.stamp: $(B)/peftlab
 	@touch $@
 docs: $(B)/docs.stamp
 	@$(B)/peftlab docs fill $(MADE_OF_TABLES)
+# The table of docs/memory.md: published peaks of memory beside plans.
+peaks: $(B)/peftlab
+	@tools/peaks.sh $< >$(B)/peaks.md
+	@awk 'FNR == NR { t = t $$0 "\n"; next } /^<!-- end/ { out = 0 } !out { print } /^<!-- made by make peaks/ { out = 1; printf "\n%s\n", t }' \
+	    $(B)/peaks.md docs/memory.md >$(B)/memory.md && mv $(B)/memory.md docs/memory.md
+.PHONY: peaks
 docs-check: $(B)/peftlab
 	@$(B)/peftlab docs check $(MADE_OF_TABLES)
 .PHONY: docs docs-check

@@ -137,8 +137,8 @@ static int read_gpu(const json_t *row, size_t i, const char *name, struct gpu *g
                               !field_ok(row, "compute_capability")
                           ? "compute_capability"
                           : NULL;
-    g->cuda_major = (int)fmax(0, json_get_num(json_object_get(row, "compute_capability"),
-                                              "value", 0));
+    g->cuda_major = (int)fmax(
+        0, json_get_num(json_object_get(row, "compute_capability"), "value", 0));
     for (size_t k = 0; k < ARRAY_LEN(needed) && !bad; k++) {
         const json_t *f = json_object_get(row, needed[k]);
         if (!field_ok(row, needed[k]))

@@ -11,8 +11,8 @@ const char *const estimate_names[EST_COUNT] = {
 };
 
 #define NF4_BYTES       0.516 /* per weight, double quantisation, blocks of 64 and 256 */
-#define LOSS_CHUNK      512 /* tokens, lean stack */
-#define LOGIT_BYTES     14  /* 16-bit, fp32, log-softmax and gradient in fp32 */
+#define LOSS_CHUNK      512   /* tokens, lean stack */
+#define LOGIT_BYTES     14    /* 16-bit, fp32, log-softmax and gradient in fp32 */
 #define DECODER_LINEARS 7
 #define ENCODER_LINEARS 6
 

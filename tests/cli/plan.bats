@@ -140,6 +140,14 @@ EOF
     has "no backend for a MI300X"
 }
 
+@test "published peaks: every row of docs/memory.md is still planned" {
+    run -0 "$ROOT/tools/peaks.sh" "$PEFTLAB"
+    [ "$(grep -c '^| Llama\|^| the same' <<<"$output")" = "$(grep -c '^| Llama\|^| the same' "$ROOT/docs/memory.md")" ]
+    ! grep -E '\| 0\.0 |\| -|\| \|' <<<"$output"
+    run -0 "$ROOT/tools/peaks.sh" "$PEFTLAB" --commands
+    has "plan --model llama-2-7b --gpu l40s method=qlora rank=64"
+}
+
 @test "a trial file on one card: the same of its largest trial" {
     run -0 "$PEFTLAB" plan sweep.yaml --gpu rtx4090
     has "the largest: " "on 1 x RTX 4090" "longest row at batch_size 8: " "one thing changed each time"
