@@ -30,8 +30,9 @@ int32_t evaluate_batch(struct session *s, const struct graph *g, int split, int6
     const struct extent e = session_load_batch(s, split, NULL, begin, end);
     graph_run(g, s->backend, &s->memory, &e, &step);
     const struct tensor t = graph_tensor(g, &s->memory, g->logits, &e);
-    s->backend->download(s->backend->device, logits, t.data,
-                         (size_t)t.rows * (size_t)t.cols * sizeof(float));
+    if (logits)
+        s->backend->download(s->backend->device, logits, t.data,
+                             (size_t)t.rows * (size_t)t.cols * sizeof(float));
     return t.rows;
 }
 
@@ -127,13 +128,21 @@ int32_t evaluation_classes(const struct evaluation *e, const struct goal *g)
     return n;
 }
 
-int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err)
+int64_t evaluate_logit_rows(const struct session *s, int split)
+{
+    const struct dataset *d = s->data[split];
+    return s->goal.labels == LABEL_token ? (int64_t)d->total_tokens
+                                         : session_picks(s, split, 0, (int64_t)d->count);
+}
+
+int evaluate_split(struct session *s, int split, struct logit_sink *logits,
+                   struct evaluation *out, struct err *err)
 {
     const struct dataset *d = s->data[split];
     const int32_t width = s->goal.num_labels;
     const double start = clock_mono_s();
     if (s->goal.labels == LABEL_token)
-        return evaluate_tokens(s, split, out, err);
+        return evaluate_tokens(s, split, logits, out, err);
     *out = (struct evaluation){.rows = (int64_t)d->count,
                                .picks = session_picks(s, split, 0, (int64_t)d->count),
                                .values = xcalloc(metric_count, sizeof *out->values)};
@@ -151,7 +160,7 @@ int evaluate_split(struct session *s, int split, struct evaluation *out, struct 
     evaluate_metrics(s, &all, out->values);
     answers_release(&all);
     out->seconds = clock_mono_s() - start;
-    return 0;
+    return logits ? logits->take(logits, out->logits, out->picks, err) : 0;
 }
 
 int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
@@ -164,11 +173,11 @@ int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_
                        d->path, e->nll);
     for (int64_t i = 0; e->logits && i < e->picks * width; i++)
         if (!isfinite(e->logits[i]))
-            return err_set(err, ERR_NAN,
-                           "%s %lld of '%s' has the logit %g: the model's weights or the "
-                           "adapter's are no numbers, or too large",
-                           e->picks == e->rows ? "row" : "labelled token",
-                           (long long)(i / width) + 1, d->path, (double)e->logits[i]);
+            return err_set(
+                err, ERR_NAN,
+                "row %lld of '%s' has the logit %g: the model's weights or the "
+                "adapter's are no numbers, or too large",
+                (long long)(i / width) + 1, d->path, (double)e->logits[i]);
     return 0;
 }
 
@@ -192,10 +201,10 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                       : s->data[SPLIT_EVAL] ? SPLIT_EVAL
                                             : SPLIT_TRAIN;
     const struct dataset *d = s->data[split];
-    float *logits = xcalloc(
-        (size_t)goal_most_picks(&s->goal, d->longest + s->net.change.prompt_rows, 1) *
-            (size_t)s->goal.num_labels,
-        sizeof *logits);
+    /* Who takes one token of a vocabulary fetches its number. */
+    float *logits = s->goal.labels == LABEL_token
+                        ? NULL
+                        : xcalloc((size_t)s->goal.num_labels, sizeof *logits);
     *out = (struct latency){.ms = xcalloc(requests + 1, sizeof *out->ms),
                             .requests = requests};
     (void)err;

@@ -7,15 +7,27 @@
 #include "runner/session.h"
 
 struct evaluation {
-    float *logits;  /* picks x num_labels; owned. NULL: a language model's, not kept */
+    float *logits;  /* picks x num_labels; owned. NULL: a language model's, never kept */
     double *values; /* metric_count values, as in metric_defs; owned */
     int64_t rows, picks;
     double nll; /* sum over a language model's labelled tokens */
     double seconds;
 };
 
-int evaluate_split(struct session *s, int split, struct evaluation *out, struct err *err);
-/* ERR_NAN where a logit is no finite number: such scores are those of no model. */
+/* Takes the logits of an evaluation, rows x num_labels, in the order of the file. */
+struct logit_sink {
+    int (*take)(struct logit_sink *sink, const float *logits, int64_t rows,
+                struct err *err);
+};
+/* logits: NULL where nobody asks for them. Of a language model those of all real tokens of
+ * all rows are handed over, chunk by chunk, where somebody does; else only labelled tokens
+ * go through its head. */
+int evaluate_split(struct session *s, int split, struct logit_sink *logits,
+                   struct evaluation *out, struct err *err);
+/* Rows of logits that a sink gets. */
+int64_t evaluate_logit_rows(const struct session *s, int split);
+/* ERR_NAN where a logit is no finite number: such scores are those of no model. Of a
+ * language model the sum of the losses says so. */
 int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_t width,
                      struct err *err);
 void evaluation_release(struct evaluation *e);
@@ -30,14 +42,14 @@ int32_t evaluation_classes(const struct evaluation *e, const struct goal *g);
 /* As many following rows as fit the budgets. */
 int64_t evaluate_batch_end(const struct session *s, const struct dataset *d,
                            int64_t begin);
-/* Runs rows [begin, end) of a split; returns the rows of logits. */
+/* Runs rows [begin, end) of a split; returns the rows of logits. logits: NULL where they
+ * are not to be fetched. */
 int32_t evaluate_batch(struct session *s, const struct graph *g, int split, int64_t begin,
                        int64_t end, float *logits);
 /* evaluate_tokens.c: the same as the functions above for a language model, whose logits
- * are looked at batch by batch and kept only where goal.every_token asks for them: those
- * of all tokens of all rows. */
-int evaluate_tokens(struct session *s, int split, struct evaluation *out,
-                    struct err *err);
+ * are looked at chunk by chunk. */
+int evaluate_tokens(struct session *s, int split, struct logit_sink *logits,
+                    struct evaluation *out, struct err *err);
 void evaluate_tokens_baseline(const struct session *s, int split, double *values);
 /* By the metrics' functions; NaN where one has no meaning. */
 void evaluate_metrics(const struct session *s, const struct metric_rows *all,

@@ -1,5 +1,5 @@
 /* runner/evaluate_tokens.c - see evaluate.h: a token has as many logits as there are words,
- * so that of most only the likelihood of the label is kept. */
+ * so that they are seen a chunk at a time and only the likelihood of the label is kept. */
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "runner/evaluate.h"
@@ -7,41 +7,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is known of the labelled tokens so far, and where kept logits go. */
+/* What is known of the labelled tokens so far, and who takes all tokens' logits. */
 struct tally {
+    struct graph_reader reader;
+    const struct session *s;
+    const struct dataset *data;
+    struct logit_sink *sink; /* NULL: nobody does */
+    float *chunk;            /* logits of one, of the sink's tokens in the end */
+    int32_t sequence;        /* of the batch, that the last token was in */
+    int64_t taken;           /* tokens, by the sink */
     float *nll;
     bool *right;
-    size_t count;
-    float *kept; /* NULL: none is */
-    size_t width;
+    size_t count, width;
+    int rc;
+    struct err *err;
 };
 
-/* Whether pick i of the batch that was just run is one of a row's own tokens, no virtual
- * one; *sequence goes along with i. */
-static bool is_own_token(const struct session *s, int32_t i, int32_t *sequence)
+/* Whether pick i of the batch is one of a row's own tokens, no virtual one; t->sequence
+ * goes along with i. */
+static bool is_own_token(struct tally *t, int32_t i)
 {
+    const struct session *s = t->s;
     const int32_t *seq = s->host_batch[SLOT_seq], row = s->host_batch[SLOT_picked][i];
-    while (row >= seq[*sequence + 1])
-        ++*sequence;
-    return row >= seq[*sequence] + s->net.change.prompt_rows;
+    while (row >= seq[t->sequence + 1])
+        t->sequence++;
+    return row >= seq[t->sequence] + s->net.change.prompt_rows;
 }
 
-static void see_batch(const struct session *s, const float *logits, int32_t rows,
-                      struct tally *t)
+static int check_finite(const struct tally *t, int64_t rows)
 {
-    int32_t sequence = 0;
+    for (int64_t i = 0; i < rows * (int64_t)t->width; i++)
+        if (!isfinite(t->chunk[i]))
+            return err_set(t->err, ERR_NAN,
+                           "token %lld of '%s' has the logit %g: the model's weights or "
+                           "the adapter's are no numbers, or too large",
+                           (long long)(t->taken + i / (int64_t)t->width) + 1,
+                           t->data->path, (double)t->chunk[i]);
+    return 0;
+}
+
+/* Virtual tokens' rows go out of the chunk; the rest is the sink's. */
+static void hand_over(struct tally *t, int32_t begin, int32_t rows)
+{
+    int64_t own = 0;
     for (int32_t i = 0; i < rows; i++) {
-        const float *z = logits + (size_t)i * t->width;
-        const int32_t label = s->host_batch[SLOT_labels][i];
-        if (label >= 0) {
-            t->nll[t->count] = token_nll(z, t->width, label, &t->right[t->count]);
-            t->count++;
-        }
-        if (!t->kept || !is_own_token(s, i, &sequence))
+        if (!is_own_token(t, begin + i))
             continue;
-        memcpy(t->kept, z, t->width * sizeof *z);
-        t->kept += t->width;
+        if (own < i)
+            memcpy(t->chunk + (size_t)own * t->width, t->chunk + (size_t)i * t->width,
+                   t->width * sizeof *t->chunk);
+        own++;
     }
+    if (!t->rc)
+        t->rc = check_finite(t, own);
+    if (!t->rc)
+        t->rc = t->sink->take(t->sink, t->chunk, own, t->err);
+    t->taken += own;
+}
+
+static void see_chunk(struct graph_reader *r, const struct tensor *logits, int32_t begin)
+{
+    struct tally *t = (struct tally *)r;
+    const struct backend *b = t->s->backend;
+    b->download(b->device, t->chunk, logits->data,
+                (size_t)logits->rows * t->width * sizeof *t->chunk);
+    for (int32_t i = 0; i < logits->rows; i++) {
+        const float *z = t->chunk + (size_t)i * t->width;
+        const int32_t label = t->s->host_batch[SLOT_labels][begin + i];
+        if (label < 0)
+            continue;
+        t->nll[t->count] = token_nll(z, t->width, label, &t->right[t->count]);
+        t->count++;
+    }
+    if (t->sink)
+        hand_over(t, begin, logits->rows);
 }
 
 static void summarise(const struct session *s, const struct tally *t,
@@ -54,41 +93,51 @@ static void summarise(const struct session *s, const struct tally *t,
         out->nll += t->nll[i];
 }
 
-int evaluate_tokens(struct session *s, int split, struct evaluation *out, struct err *err)
+static void run_rows(struct session *s, int split, int64_t rows, struct tally *t)
+{
+    s->memory.reader = &t->reader;
+    s->goal.every_token = t->sink;
+    for (int64_t b = 0, e; b < rows && !t->rc; b = e) {
+        e = evaluate_batch_end(s, t->data, b);
+        t->sequence = 0;
+        evaluate_batch(s, &s->eval_graph, split, b, e, NULL);
+    }
+    s->memory.reader = NULL;
+    s->goal.every_token = false;
+}
+
+int evaluate_tokens(struct session *s, int split, struct logit_sink *logits,
+                    struct evaluation *out, struct err *err)
 {
     const struct dataset *d = s->data[split];
     const size_t width = (size_t)s->goal.num_labels;
-    const size_t most = (size_t)s->eval_graph.budget.of[ROWS_PICKED];
+    const struct extent chunk = graph_chunk_extent(&s->eval_graph, &s->eval_graph.budget);
     const size_t picks = (size_t)session_picks(s, split, 0, (int64_t)d->count);
     const double start = clock_mono_s();
     *out = (struct evaluation){.rows = (int64_t)d->count,
                                .picks = (int64_t)picks,
                                .values = xcalloc(metric_count, sizeof *out->values)};
-    struct tally t = {.nll = xcalloc(picks + 1, sizeof *t.nll),
+    struct tally t = {.reader = {see_chunk},
+                      .s = s,
+                      .data = d,
+                      .sink = logits,
+                      .nll = xcalloc(picks + 1, sizeof *t.nll),
                       .right = xcalloc(picks + 1, sizeof *t.right),
-                      .width = width};
-    float *logits = mem_try_aligned(most * width * sizeof *logits);
-    if (s->goal.every_token) {
-        out->picks = (int64_t)d->total_tokens;
-        out->logits = mem_try_aligned(d->total_tokens * width * sizeof *logits);
-        t.kept = out->logits;
-    }
-    int rc = 0;
-    if (!logits || (s->goal.every_token && !out->logits))
-        rc = err_set(err, ERR_NOMEM, "no memory for the logits of %zu tokens of '%s'",
-                     d->total_tokens, d->path);
-    for (int64_t b = 0, e; b < out->rows && !rc; b = e) {
-        e = evaluate_batch_end(s, d, b);
-        const int32_t rows = evaluate_batch(s, &s->eval_graph, split, b, e, logits);
-        see_batch(s, logits, rows, &t);
-    }
-    if (!rc)
+                      .width = width,
+                      .err = err,
+                      .chunk = mem_try_aligned((size_t)chunk.of[ROWS_PICKED] * width *
+                                               sizeof *t.chunk)};
+    if (!t.chunk)
+        t.rc = err_set(err, ERR_NOMEM, "no memory for the logits of %d tokens",
+                       chunk.of[ROWS_PICKED]);
+    run_rows(s, split, out->rows, &t);
+    if (!t.rc)
         summarise(s, &t, out);
-    mem_free_aligned(logits);
+    mem_free_aligned(t.chunk);
     free(t.nll);
     free(t.right);
     out->seconds = clock_mono_s() - start;
-    return rc;
+    return t.rc;
 }
 
 /* --- the trivial answer: how often each word is a label in the training data --- */

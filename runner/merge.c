@@ -7,10 +7,13 @@
 #include "runner/nn/peft/method.h"
 #include "runner/run_folder.h"
 #include "runner/trial.h"
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* Without hooks in the graph the trained parameters are the base's own; a method that has
  * some must say how they are merged. */
@@ -118,13 +121,78 @@ static int check_out_dir(const struct session *s, const char *out_dir, bool over
     return overwrite ? fs_mkdirs(out_dir, err) : run_folder_check_empty(out_dir, err);
 }
 
-static int evaluate(struct session *s, struct evaluation *e, struct err *err)
+/* --- the logits before, and how the merged model's differ from them --- */
+
+/* They wait in a file that has no name: a language model's are too many for memory. */
+struct logit_compare {
+    struct logit_sink sink;
+    FILE *before;
+    size_t width;
+    struct merge_report *out;
+};
+
+static int open_compare(struct logit_compare *c, const char *out_dir, struct err *err)
 {
+    char *clean = fs_absolute(out_dir), *path = xasprintf("%s.logits-XXXXXX", clean),
+         *parent = fs_dirname(clean);
+    int rc = fs_mkdirs(parent, err);
+    const int fd = rc ? -1 : mkstemp(path);
+    c->before = fd < 0 ? NULL : fdopen(fd, "w+b");
+    if (!rc && !c->before)
+        rc = err_set(err, ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    if (fd >= 0)
+        unlink(path);
+    free(parent);
+    free(clean);
+    free(path);
+    return rc;
+}
+
+static int keep_logits(struct logit_sink *sink, const float *logits, int64_t rows,
+                       struct err *err)
+{
+    struct logit_compare *c = (struct logit_compare *)sink;
+    const size_t n = (size_t)rows * c->width;
+    return fwrite(logits, sizeof *logits, n, c->before) == n
+               ? 0
+               : err_set(err, ERR_IO, "cannot keep the logits before merging: %s",
+                         strerror(errno));
+}
+
+static int compare_logits(struct logit_sink *sink, const float *logits, int64_t rows,
+                          struct err *err)
+{
+    struct logit_compare *c = (struct logit_compare *)sink;
+    struct merge_report *out = c->out;
+    for (int64_t i = 0; i < rows * (int64_t)c->width; i++) {
+        float x;
+        if (fread(&x, sizeof x, 1, c->before) != 1)
+            return err_set(err, ERR_IO, "cannot read the logits before merging: %s",
+                           strerror(errno));
+        const double change = fabs((double)x - logits[i]);
+        out->largest_logit = fmax(out->largest_logit, fabs((double)x));
+        /* a NaN must not hide behind fmax */
+        out->largest_change =
+            change <= out->largest_change ? out->largest_change : change;
+    }
+    return 0;
+}
+
+static int evaluate(struct session *s, struct logit_compare *c, int64_t *rows,
+                    struct err *err)
+{
+    struct evaluation e = {0};
     int rc = session_allocate(s, err);
     if (rc || !s->data[SPLIT_EVAL])
         return rc;
-    rc = evaluate_split(s, SPLIT_EVAL, e, err);
-    return rc ? rc : evaluation_check(e, s->data[SPLIT_EVAL], s->goal.num_labels, err);
+    c->width = (size_t)s->goal.num_labels;
+    rc = evaluate_split(s, SPLIT_EVAL, &c->sink, &e, err);
+    if (!rc)
+        rc = evaluation_check(&e, s->data[SPLIT_EVAL], s->goal.num_labels, err);
+    if (!rc)
+        *rows = e.rows;
+    evaluation_release(&e);
+    return rc;
 }
 
 static int write_folder(const struct session *s, const char *dir,
@@ -156,14 +224,17 @@ static int write_fresh(const struct session *s, const char *out_dir,
 }
 
 static int merge_into(struct session *s, const char *out_dir, bool overwrite,
-                      struct evaluation *before, struct merge_report *out,
-                      struct err *err)
+                      struct logit_compare *c, struct merge_report *out, struct err *err)
 {
+    int64_t rows;
     int rc = check_method(s->net.method, err);
     if (!rc)
         rc = check_out_dir(s, out_dir, overwrite, err);
     if (!rc)
-        rc = evaluate(s, before, err);
+        rc = open_compare(c, out_dir, err);
+    c->sink.take = keep_logits;
+    if (!rc)
+        rc = evaluate(s, c, &rows, err);
     if (rc)
         return rc;
     return (overwrite ? write_folder : write_fresh)(s, out_dir, out, err);
@@ -188,25 +259,15 @@ static json_t *plain_trial(const json_t *resolved, const char *out_dir)
 }
 
 static int compare(const json_t *resolved, const char *base_dir, const char *out_dir,
-                   const struct evaluation *before, struct merge_report *out,
-                   struct err *err)
+                   struct logit_compare *c, struct err *err)
 {
     json_t *trial = plain_trial(resolved, out_dir);
     struct session s;
-    struct evaluation after = {0};
     int rc = session_open(&s, trial, base_dir, NULL, false, err);
+    rewind(c->before);
+    c->sink.take = compare_logits;
     if (!rc)
-        rc = evaluate(&s, &after, err);
-    const int64_t n = after.picks * s.goal.num_labels;
-    for (int64_t i = 0; i < n && !rc; i++) {
-        const double x = before->logits[i], change = fabs(x - after.logits[i]);
-        out->largest_logit = fmax(out->largest_logit, fabs(x));
-        /* a NaN must not hide behind fmax */
-        out->largest_change =
-            change <= out->largest_change ? out->largest_change : change;
-    }
-    out->rows = rc ? 0 : after.rows;
-    evaluation_release(&after);
+        rc = evaluate(&s, c, &c->out->rows, err);
     session_close(&s);
     json_decref(trial);
     return rc ? err_context(err, "merged folder: ") : 0;
@@ -217,15 +278,16 @@ int merge_folder(const json_t *resolved, const char *base_dir, const char *adapt
                  struct err *err)
 {
     struct session s;
-    struct evaluation before = {0};
+    struct logit_compare c = {.out = out};
     *out = (struct merge_report){0};
     int rc = session_open(&s, resolved, base_dir, adapter, false, err);
     if (!rc)
-        rc = merge_into(&s, out_dir, overwrite, &before, out, err);
+        rc = merge_into(&s, out_dir, overwrite, &c, out, err);
     session_close(&s);
     if (!rc)
-        rc = compare(resolved, base_dir, out_dir, &before, out, err);
-    evaluation_release(&before);
+        rc = compare(resolved, base_dir, out_dir, &c, err);
+    if (c.before)
+        fclose(c.before);
     return rc;
 }
 

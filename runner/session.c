@@ -41,7 +41,6 @@ static int open_model(struct session *s, struct err *err)
 static int open_task(struct session *s, struct err *err)
 {
     s->goal.task = task_find(s->trial.task, err);
-    s->goal.every_token = !s->training;
     s->goal.last_token = s->arch->last_token;
     return s->goal.task
                ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err)

@@ -121,13 +121,15 @@ static void log_metrics(const struct session *s, struct sink *sink, int split,
     }
 }
 
+/* logits: of eval_data; NULL: nobody wants them. */
 static int evaluate_splits(struct session *s, struct run_result *r, struct sink *sink,
-                           struct err *err)
+                           struct logit_sink *logits, struct err *err)
 {
     for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
         if (!s->data[i])
             continue;
-        int rc = evaluate_split(s, i, &r->evaluations[i], err);
+        int rc = evaluate_split(s, i, i == SPLIT_EVAL ? logits : NULL, &r->evaluations[i],
+                                err);
         if (!rc)
             rc =
                 evaluation_check(&r->evaluations[i], s->data[i], s->goal.num_labels, err);
@@ -188,7 +190,7 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
     if (!rc)
         rc = save_adapter(s, r, run->out_dir, sink, err);
     if (!rc)
-        rc = evaluate_splits(s, r, sink, err);
+        rc = evaluate_splits(s, r, sink, NULL, err);
     const size_t requests = (size_t)s->trial.latency_requests;
     if (!rc && requests)
         rc = evaluate_latency(s, &s->eval_graph, requests, &r->latency, err);
@@ -243,27 +245,43 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
 
 /* --- evaluation alone --- */
 
-static int write_logits(const struct session *s, const struct evaluation *e,
-                        const char *out_dir, struct err *err)
+/* logits.safetensors, written as they come; there in the end or not at all. */
+struct logit_file {
+    struct logit_sink sink;
+    struct fs_writer *file;
+    size_t row_bytes;
+};
+
+static int write_logits(struct logit_sink *sink, const float *logits, int64_t rows,
+                        struct err *err)
 {
-    const int64_t shape[] = {e->picks, s->goal.num_labels};
+    struct logit_file *f = (struct logit_file *)sink;
+    return fs_writer_add(f->file, logits, (size_t)rows * f->row_bytes, err);
+}
+
+static int open_logits(struct logit_file *f, const struct session *s, const char *out_dir,
+                       struct err *err)
+{
+    const int64_t shape[] = {evaluate_logit_rows(s, SPLIT_EVAL), s->goal.num_labels};
     struct st_writer *w = st_writer_new();
     char *path = fs_join(out_dir, "logits.safetensors");
-    st_writer_add(w, "logits", DT_F32, 2, shape, e->logits);
-    int rc = st_writer_save(w, path, err);
+    f->sink.take = write_logits;
+    f->row_bytes = (size_t)s->goal.num_labels * sizeof(float);
+    st_writer_add(w, "logits", DT_F32, 2, shape, NULL);
+    int rc = st_writer_begin(w, path, &f->file, err);
     st_writer_free(w);
     free(path);
     return rc;
 }
 
 static int evaluate_profiled(struct session *s, struct run_result *r, struct sink *sink,
-                             struct err *err)
+                             struct logit_sink *logits, struct err *err)
 {
     struct profile profile;
     profile_init(&profile);
     s->memory.watch = &profile.watch;
     profile_begin(&profile);
-    int rc = evaluate_splits(s, r, sink, err);
+    int rc = evaluate_splits(s, r, sink, logits, err);
     profile_end(&profile);
     s->memory.watch = NULL;
     r->profile = profile_json(&profile, s->backend);
@@ -289,10 +307,16 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
         rc = fs_mkdirs(out_dir, err);
     if (!rc)
         rc = session_allocate(&s, err);
+    struct logit_file logits = {.file = NULL};
+    if (!rc && !run->no_logits)
+        rc = open_logits(&logits, &s, out_dir, err);
     if (!rc)
-        rc = (run->profile ? evaluate_profiled : evaluate_splits)(&s, &r, sink, err);
-    if (!rc)
-        rc = write_logits(&s, &r.evaluations[SPLIT_EVAL], out_dir, err);
+        rc = (run->profile ? evaluate_profiled : evaluate_splits)(
+            &s, &r, sink, run->no_logits ? NULL : &logits.sink, err);
+    if (!rc && logits.file)
+        rc = fs_writer_finish(logits.file, err);
+    else
+        fs_writer_abandon(logits.file);
     if (!rc)
         rc = result_write(&r, &s, environment, out_dir, sink, err);
     result_release(&r);

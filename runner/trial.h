@@ -45,6 +45,7 @@ struct trial_run {
     const char *out_dir;      /* the run folder */
     const char *const *older; /* see struct train_place */
     bool profile;             /* table of ops into result.json */
+    bool no_logits;           /* an evaluation writes no logits.safetensors */
     bool overwrite;           /* the finished training of another trial may go */
     int64_t until;            /* park after that many updates; 0: to the end */
     bool evaluate_parked;     /* and evaluate before */

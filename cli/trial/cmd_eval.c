@@ -13,6 +13,9 @@ static const struct opt_def options[] = {
      .metavar = "DIR", .help = "folder for result.json and logits.safetensors"},
     {.key = "adapter", .type = OPT_PATH, .group = "input", .metavar = "DIR",
      .help = "adapter folder (default: the trial's init_adapter, or none)"},
+    {.key = "logits", .type = OPT_BOOL, .preset = "true", .group = "output",
+     .help = "write logits.safetensors (--no-logits: result.json alone; a language model "
+             "then looks at labelled tokens only)"},
     {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "time each op of the evaluation: calls, ms, GFLOP/s, shares"},
 };
@@ -34,6 +37,8 @@ static int run(int argc, char **argv, struct err *err)
     int rc = trial_command_open(&t, &cmd_eval, trial_resolve_use, argc, argv, err);
     if (!rc && !t.done) {
         const struct trial_run place = {.out_dir = json_get_str(t.values, "out", NULL),
+                                        .no_logits =
+                                            !json_get_bool(t.values, "logits", 1),
                                         .profile = json_get_bool(t.values, "profile", 0)};
         rc = trial_evaluate(t.trial, t.base_dir, json_get_str(t.values, "adapter", NULL),
                             &place, err);

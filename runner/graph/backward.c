@@ -314,6 +314,7 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
         const struct g_node n = g->nodes[i];
         if (i + 1 == g->forward_count || !has_gradient(&b, &n)) /* the loss is done */
             continue;
+        g->chunked = false;
         if (checkpointing && n.segment >= 0 && n.segment != segment) {
             size_t end = i + 1;
             while (end < g->forward_count && g->nodes[end].segment == n.segment)
@@ -321,6 +322,7 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
             recompute(&b, end, segment = n.segment);
         }
         const int dy = b.grad[n.out[0]];
+        g->chunked = n.chunked;
         assert(rules[n.op]);
         rules[n.op](&b, &n, dy);
         if (!(n.accumulate & 1)) /* what added to y leaves y's gradient to who made y */

@@ -18,6 +18,16 @@
  * stay alive: a transformation of the list, no code of its own in any op. Gradients of
  * parameters are added to; the caller zeroes them before an update.
  *
+ * A language model's logits are as wide as its vocabulary, thousands of times a label. So
+ * what stands behind graph_chunk_head - the head, the loss, and their backward pass, which
+ * follow on each other - runs on a chunk of the picked rows at a time: forward, loss and
+ * gradient of one chunk, then the next (as Liger Kernel's fused linear cross entropy, Hsu
+ * et al. 2024), and no tensor of tokens x vocabulary is ever there. Any head will do: tied,
+ * prepared, adapted. What lives within a chunk is planned with a chunk's rows; of what
+ * goes in and comes out (hidden states, labels, losses, their gradient) each chunk sees its
+ * own rows. Gradients of parameters are added chunk after chunk; nothing else depends on
+ * the chunks.
+ *
  * graph_plan drops nodes that nobody needs, finds each tensor's first and last use, and
  * gives it an offset in one activation arena (greedy by size; in-place ops share memory
  * with a dying input). The same plan serves prediction and training, so the two agree to
@@ -76,6 +86,7 @@ struct g_tensor {
     bool needs_grad;
     /* plan */
     int first, last; /* nodes that touch it */
+    bool in_chunk;   /* by nothing but nodes of a chunk: it has a chunk's rows */
     size_t offset, bytes;
 };
 
@@ -84,7 +95,8 @@ struct g_node {
     int in[OP_MAX_IN], out[OP_MAX_OUT]; /* tensor numbers, -1: absent */
     unsigned accumulate;
     struct op_attr attr;
-    int segment; /* of graph_segment; -1: none */
+    int segment;  /* of graph_segment; -1: none */
+    bool chunked; /* runs once per chunk */
 };
 
 /* Host buffers of a micro-batch, uploaded before a run: X(name, rows, added to them). */
@@ -115,6 +127,8 @@ struct graph {
     struct g_node *nodes;
     size_t node_count, node_cap;
     int segment, segments; /* current (-1: none), how many so far */
+    bool chunked;          /* what is appended runs once per chunk */
+    int32_t chunk_rows;    /* most picked rows of a chunk; graph_finish sets it where 0 */
     uint32_t sites;        /* dropout streams handed out */
     int slots[SLOT_COUNT]; /* tensor of each batch buffer */
     int *param_tensor;     /* of each parameter and form (2 i, 2 i + 1), -1: not used */
@@ -123,6 +137,7 @@ struct graph {
     int prompt;           /* the method's virtual tokens, -1: none */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
+    size_t chunk_begin, chunk_end; /* the nodes that are run once per chunk */
     size_t activation_bytes, workspace_bytes;
 };
 
@@ -182,6 +197,9 @@ int g_pick(struct graph *g, int x); /* the rows with labels */
 /* Opens a checkpointing segment; the last one is closed by segment -1. */
 void graph_segment(struct graph *g, bool open);
 
+/* What is recorded from here on works row by row on picked rows, and runs in chunks. */
+void graph_chunk_head(struct graph *g);
+
 /* The loss per row: cross entropy over labels (label smoothing as transformers'
  * LabelSmoother; class_weights: a tensor of 1 x classes, or -1), or one against
  * targets. */
@@ -218,10 +236,16 @@ struct graph_watch {
                 double seconds);
     const struct g_node *node; /* the one that ran; NULL: an op outside of a graph */
 };
+/* Sees the logits of each chunk, those of the picked rows from `begin` on, before the next
+ * takes their place. */
+struct graph_reader {
+    void (*chunk)(struct graph_reader *r, const struct tensor *logits, int32_t begin);
+};
 struct graph_memory {
     void *activations, *workspace, *batch, *state;
     size_t batch_offsets[SLOT_COUNT];
-    struct graph_watch *watch; /* usually NULL: then nothing is timed */
+    struct graph_watch *watch;   /* usually NULL: then nothing is timed */
+    struct graph_reader *reader; /* usually NULL */
 };
 /* Calls one op, watched where somebody watches. */
 void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
@@ -230,7 +254,10 @@ void graph_call(const struct backend *backend, const struct graph_memory *m, enu
 void graph_run(const struct graph *g, const struct backend *backend,
                const struct graph_memory *m, const struct extent *e,
                const struct op_step *step);
-/* View of a tensor for such a micro-batch. */
+/* The same micro-batch with no more picked rows than a chunk has. */
+struct extent graph_chunk_extent(const struct graph *g, const struct extent *e);
+/* View of a tensor for such a micro-batch. Chunked logits are there after a run where all
+ * picked rows were one chunk, else they are for a reader. */
 struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
                            const struct extent *e);
 
@@ -240,6 +267,12 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
 int graph_like(struct graph *g, int t);
 struct g_node *graph_append(struct graph *g, enum op op);
 int graph_root(const struct graph *g, int t); /* what a view is a view of */
+/* The chunk of picked rows [begin, begin + e->of[ROWS_PICKED]) that chunked nodes are at;
+ * begin is 0 for others. m NULL: no memory yet. */
+void graph_node_args(const struct graph *g, const struct graph_memory *m,
+                     const struct g_node *n, const struct extent *e, int32_t begin,
+                     struct op_args *a);
+int32_t graph_rows(const struct g_tensor *t, const struct extent *e);
 void graph_sink_gathers(struct graph *g);
 void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss);
 

@@ -1,10 +1,9 @@
 /* runner/graph/plan.c - what a graph needs: dead nodes out, lifetimes, offsets in the
  * arena, workspace, FLOPs. */
 #include "lib/mem.h"
-#include "lib/os/proc.h"
 #include "runner/graph/graph.h"
+#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 int graph_root(const struct graph *g, int t)
 {
@@ -69,15 +68,56 @@ static void find_lifetimes(struct graph *g)
         for (int k = 0; k < OP_MAX_OUT; k++)
             touch(g, g->nodes[i].out[k], (int)i);
     }
-    /* The host reads both after the run. */
-    g->tensors[graph_root(g, g->logits)].last = (int)g->node_count;
+    /* The host reads both after the run; of chunked logits those of the last chunk, and
+     * in training their gradient takes their place. */
+    const bool chunked = g->chunk_begin < g->chunk_end;
+    struct g_tensor *logits = &g->tensors[graph_root(g, g->logits)];
+    if (!chunked || g->mode != GRAPH_TRAIN)
+        logits->last = (int)(chunked ? g->chunk_end - 1 : g->node_count);
     if (g->loss >= 0)
         g->tensors[g->loss].last = (int)g->node_count;
 }
 
-static int32_t rows_at(const struct g_tensor *t, const struct extent *e)
+/* Nodes of a chunk stand together: the head and the loss are the last of the forward pass
+ * and the first of the backward pass. */
+static void find_chunk(struct graph *g)
 {
-    return t->rows + e->of[t->rows_kind];
+    g->chunk_begin = 0;
+    while (g->chunk_begin < g->node_count && !g->nodes[g->chunk_begin].chunked)
+        g->chunk_begin++;
+    g->chunk_end = g->chunk_begin;
+    while (g->chunk_end < g->node_count && g->nodes[g->chunk_end].chunked)
+        g->chunk_end++;
+    for (size_t i = g->chunk_end; i < g->node_count; i++)
+        assert(!g->nodes[i].chunked);
+}
+
+static bool is_chunked(const struct graph *g, size_t node)
+{
+    return node >= g->chunk_begin && node < g->chunk_end;
+}
+
+/* What a chunk needs of outside, and what it leaves there, is alive in all of them. A
+ * chunk writes its own rows of that, or adds to a parameter's gradient. */
+static void live_through_chunks(struct graph *g)
+{
+    const int begin = (int)g->chunk_begin, end = (int)g->chunk_end;
+    for (size_t t = 0; t < g->tensor_count && begin < end; t++) {
+        struct g_tensor *s = &g->tensors[t];
+        if (s->first < 0 || s->first >= end || s->last < begin)
+            continue;
+        s->in_chunk = s->home == HOME_ACTIVATION && s->first >= begin && s->last < end;
+        if (s->in_chunk)
+            continue;
+        s->first = s->first > begin ? begin : s->first;
+        s->last = s->last < end ? end - 1 : s->last;
+    }
+    for (int i = begin; i < end; i++)
+        for (int k = 0; k < OP_MAX_OUT; k++) {
+            const int t = g->nodes[i].out[k] < 0 ? -1 : graph_root(g, g->nodes[i].out[k]);
+            assert(t < 0 || g->tensors[t].in_chunk || outlives(g->tensors[t].home) ||
+                   g->tensors[t].rows_kind == ROWS_PICKED);
+        }
 }
 
 /* owner[t]: the tensor whose memory t uses; itself unless an in-place op took over a
@@ -92,6 +132,8 @@ static void share_in_place(struct graph *g, int *owner)
         if (a->home != HOME_ACTIVATION || y->home != HOME_ACTIVATION ||
             a->bytes != y->bytes)
             continue;
+        if (is_chunked(g, i) && !(a->in_chunk && y->in_chunk))
+            continue; /* the next chunk is still to read it */
         /* The input's memory may have been taken over before; its owner lives as long as
          * the last that uses it, which must be the node at hand. */
         struct g_tensor *o = &g->tensors[owner[n->in[0]]];
@@ -150,6 +192,7 @@ static size_t place(struct block *blocks, size_t count)
 
 static void assign_offsets(struct graph *g)
 {
+    const struct extent chunk = graph_chunk_extent(g, &g->budget);
     int *owner = xmalloc(g->tensor_count * sizeof *owner);
     struct block *blocks = xcalloc(g->tensor_count, sizeof *blocks);
     size_t count = 0;
@@ -157,8 +200,9 @@ static void assign_offsets(struct graph *g)
         struct g_tensor *s = &g->tensors[t];
         owner[t] = (int)t;
         if (s->home == HOME_ACTIVATION)
-            s->bytes = mem_round_up((size_t)rows_at(s, &g->budget) * (size_t)s->cols *
-                                    dtype_bytes(s->dtype));
+            s->bytes =
+                mem_round_up((size_t)graph_rows(s, s->in_chunk ? &chunk : &g->budget) *
+                             (size_t)s->cols * dtype_bytes(s->dtype));
     }
     share_in_place(g, owner);
     for (size_t t = 0; t < g->tensor_count; t++) {
@@ -173,63 +217,6 @@ static void assign_offsets(struct graph *g)
         g->tensors[t].offset = g->tensors[owner[t]].offset;
     free(owner);
     free(blocks);
-}
-
-static struct tensor param_view(const struct param *p, const struct g_tensor *t)
-{
-    const bool prepared = t->dtype == DT_PREPARED;
-    return (struct tensor){.data = t->home == HOME_PARAM_GRAD ? p->grad.data
-                                   : prepared                 ? p->prepared.data
-                                                              : p->value.data,
-                           .dtype = t->dtype,
-                           .rows = p->rows,
-                           .cols = p->cols,
-                           .ld = p->cols,
-                           .spec = prepared ? &p->spec : NULL};
-}
-
-struct tensor graph_tensor(const struct graph *g, const struct graph_memory *m, int t,
-                           const struct extent *e)
-{
-    static char present; /* stands for memory that is not there yet */
-    const struct g_tensor *s = &g->tensors[t];
-    struct tensor v = {NULL, s->dtype, rows_at(s, e), s->cols, s->cols, NULL};
-    switch (s->home) {
-    case HOME_ACTIVATION:
-        v.data = m ? (char *)m->activations + s->offset : NULL;
-        break;
-    case HOME_PARAM:
-    case HOME_PARAM_GRAD:
-        v = param_view(g->params->items[s->param], s);
-        break;
-    case HOME_STATE:
-        v.data = m ? (char *)m->state + g->states->items[s->state].offset : NULL;
-        break;
-    case HOME_BATCH:
-        v.data = m ? (char *)m->batch + m->batch_offsets[s->slot] : NULL;
-        break;
-    case HOME_VIEW: {
-        struct tensor p = graph_tensor(g, m, s->parent, e);
-        v.data = (char *)p.data + (size_t)s->column * dtype_bytes(p.dtype);
-        v.ld = p.ld;
-        break;
-    }
-    }
-    if (!v.data) /* when planning: an op asks by the pointer whether a tensor is given */
-        v.data = &present;
-    return v;
-}
-
-static void node_args(const struct graph *g, const struct graph_memory *m,
-                      const struct g_node *n, const struct extent *e, struct op_args *a)
-{
-    *a = (struct op_args){.accumulate = n->accumulate, .attr = n->attr};
-    for (int k = 0; k < op_info[n->op].n_in; k++)
-        if (n->in[k] >= 0)
-            a->in[k] = graph_tensor(g, m, n->in[k], e);
-    for (int k = 0; k < op_info[n->op].n_out; k++)
-        if (n->out[k] >= 0)
-            a->out[k] = graph_tensor(g, m, n->out[k], e);
 }
 
 static int check_formats(const struct graph *g, const struct backend *b, struct err *err)
@@ -251,11 +238,15 @@ int graph_plan(struct graph *g, const struct backend *backend, struct err *err)
     int rc = check_formats(g, backend, err);
     if (rc)
         return rc;
+    find_chunk(g);
     find_lifetimes(g);
+    live_through_chunks(g);
     assign_offsets(g);
+    const struct extent chunk = graph_chunk_extent(g, &g->budget);
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
-        node_args(g, NULL, &g->nodes[i], &g->budget, &a);
+        graph_node_args(g, NULL, &g->nodes[i], is_chunked(g, i) ? &chunk : &g->budget, 0,
+                        &a);
         if ((rc = backend_takes(backend, g->nodes[i].op, &a, err)))
             return rc;
         const size_t need =
@@ -271,7 +262,7 @@ double graph_flops(const struct graph *g, const struct extent *e)
     double flops = 0;
     for (size_t i = 0; i < g->node_count; i++) {
         struct op_args a;
-        node_args(g, NULL, &g->nodes[i], e, &a);
+        graph_node_args(g, NULL, &g->nodes[i], e, 0, &a);
         flops += op_flops(g->nodes[i].op, &a);
     }
     return flops;
@@ -302,35 +293,4 @@ size_t graph_batch_bytes(const struct extent *budget, int32_t targets,
                          sizeof(int32_t) * (size_t)(s == SLOT_targets ? targets : 1));
     }
     return total;
-}
-
-void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
-                struct op_args *args)
-{
-    args->workspace = m->workspace;
-    if (!m->watch) {
-        backend_call(backend, op, args);
-        return;
-    }
-    backend->sync(backend->device);
-    const double begin = clock_mono_s();
-    backend_call(backend, op, args);
-    backend->sync(backend->device);
-    m->watch->ran(m->watch, op, args, clock_mono_s() - begin);
-}
-
-void graph_run(const struct graph *g, const struct backend *backend,
-               const struct graph_memory *m, const struct extent *e,
-               const struct op_step *step)
-{
-    for (size_t i = 0; i < g->node_count; i++) {
-        struct op_args a;
-        node_args(g, m, &g->nodes[i], e, &a);
-        a.step = *step;
-        if (m->watch)
-            m->watch->node = &g->nodes[i];
-        graph_call(backend, m, g->nodes[i].op, &a);
-    }
-    if (m->watch)
-        m->watch->node = NULL;
 }

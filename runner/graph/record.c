@@ -8,6 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Logits of a chunk; a multiple of CHUNK_BLOCK rows. With SmolLM2's 49,152 words 320 rows:
+ * the weight is read so often that products take all of the time. */
+#define CHUNK_BYTES ((size_t)64 << 20)
+#define CHUNK_BLOCK 64
+
 static const struct {
     enum rows_kind kind;
     int32_t extra;
@@ -72,7 +77,8 @@ struct g_node *graph_append(struct graph *g, enum op op)
 {
     g->nodes = xgrow(g->nodes, &g->node_cap, g->node_count + 1, sizeof *g->nodes);
     struct g_node *n = &g->nodes[g->node_count++];
-    *n = (struct g_node){.op = op, .segment = g->segment, .attr = {.scale = 1}};
+    *n = (struct g_node){
+        .op = op, .segment = g->segment, .chunked = g->chunked, .attr = {.scale = 1}};
     for (int i = 0; i < OP_MAX_IN; i++)
         n->in[i] = -1;
     for (int i = 0; i < OP_MAX_OUT; i++)
@@ -355,6 +361,19 @@ void graph_segment(struct graph *g, bool open)
     g->segment = open ? g->segments++ : -1;
 }
 
+void graph_chunk_head(struct graph *g)
+{
+    g->chunked = true;
+}
+
+/* Whole blocks of what kernels take at a time. */
+static int32_t rows_of_chunk(const struct graph *g)
+{
+    const size_t row = (size_t)g->tensors[g->logits].cols * sizeof(float);
+    const int32_t rows = (int32_t)(CHUNK_BYTES / row);
+    return rows < CHUNK_BLOCK ? CHUNK_BLOCK : rows / CHUNK_BLOCK * CHUNK_BLOCK;
+}
+
 static void record_loss(struct graph *g, const struct graph_loss *loss)
 {
     const int logits = g->logits;
@@ -376,14 +395,20 @@ static void record_loss(struct graph *g, const struct graph_loss *loss)
 void graph_finish(struct graph *g, int logits, bool checkpointing,
                   const struct graph_loss *loss)
 {
+    const bool chunked = g->chunked;
     g->segment = -1;
     g->logits = logits;
+    if (!g->chunk_rows)
+        g->chunk_rows = rows_of_chunk(g);
+    g->chunked = false;
     graph_sink_gathers(g);
+    g->chunked = chunked;
     if (loss)
         record_loss(g, loss);
     g->forward_count = g->node_count;
     if (g->mode == GRAPH_TRAIN)
         graph_backward(g, checkpointing, loss);
+    g->chunked = false;
 }
 
 bool graph_needs_dx(const struct graph *g, int param)

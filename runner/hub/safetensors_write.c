@@ -100,8 +100,10 @@ static void put_header(const struct st_writer *w, struct buf *b)
         b->data[i] = (char)(n >> 8 * i & 255);
 }
 
-int st_writer_save(struct st_writer *w, const char *path, struct err *err)
+int st_writer_begin(struct st_writer *w, const char *path, struct fs_writer **out,
+                    struct err *err)
 {
+    *out = NULL;
     if (w->count)
         qsort(w->tensors, w->count, sizeof *w->tensors, by_width_then_name);
     int rc = check_tensors(w, err);
@@ -109,12 +111,20 @@ int st_writer_save(struct st_writer *w, const char *path, struct err *err)
         return rc;
     struct buf header = BUF_INIT;
     put_header(w, &header);
-    struct fs_part *parts = xcalloc(w->count + 1, sizeof *parts);
-    parts[0] = (struct fs_part){header.data, header.len};
-    for (size_t i = 0; i < w->count; i++)
-        parts[i + 1] = (struct fs_part){w->tensors[i].data, w->tensors[i].bytes};
-    rc = fs_write_atomic_parts(path, parts, w->count + 1, err);
-    free(parts);
+    if (!(rc = fs_writer_begin(path, out, err)))
+        rc = fs_writer_add(*out, header.data, header.len, err);
     buf_release(&header);
+    return rc;
+}
+
+int st_writer_save(struct st_writer *w, const char *path, struct err *err)
+{
+    struct fs_writer *file;
+    int rc = st_writer_begin(w, path, &file, err);
+    for (size_t i = 0; i < w->count && !rc; i++)
+        rc = fs_writer_add(file, w->tensors[i].data, w->tensors[i].bytes, err);
+    if (!rc)
+        return fs_writer_finish(file, err);
+    fs_writer_abandon(file);
     return rc;
 }

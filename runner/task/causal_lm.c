@@ -40,7 +40,9 @@ static int declare(struct net *net, struct err *err)
 
 static int record(const struct net *net, struct graph *g, int hidden)
 {
-    return net->arch->language_head.record(net, g, g_pick(g, hidden));
+    const int picked = g_pick(g, hidden);
+    graph_chunk_head(g);
+    return net->arch->language_head.record(net, g, picked);
 }
 
 /* The label that row t - 1 of the tokens predicts; -1: none. Behind the last there is

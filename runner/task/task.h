@@ -38,7 +38,7 @@ struct goal {
     enum label_kind labels;
     int32_t num_labels; /* classes, or numbers per picked token */
     bool every_token;   /* a language model's logits are asked for at all tokens, not only
-                           where there is a label */
+                           where there is a label; see evaluate_split */
     bool last_token;    /* a classifier reads a sequence's last token, else its first */
 };
 

@@ -138,7 +138,7 @@ static bool evaluation_due(const struct loop *l)
 static int evaluate(struct loop *l, bool parked, struct err *err)
 {
     struct evaluation e;
-    int rc = evaluate_split(l->s, SPLIT_EVAL, &e, err);
+    int rc = evaluate_split(l->s, SPLIT_EVAL, NULL, &e, err);
     if (!rc) {
         json_t *o = json_object();
         json_object_set_new(o, "step", json_integer(l->done));

@@ -57,3 +57,36 @@ END
     run -78 "$PEFTLAB" eval trial.yaml model=model eval_data=rows.jsonl --out g
     has "label 'd' is none of those"
 }
+
+@test "logits are written as they come, or not at all" {
+    trial llama-lora-qv train_data
+    "$PEFTLAB" eval trial.yaml --out e
+    "$PEFTLAB" eval trial.yaml --no-logits --out n
+    [ "$(ls e | tr '\n' ' ')" = "logits.safetensors result.json " ]
+    [ "$(ls n)" = result.json ]
+    python3 - "$GOLDEN/cases/llama-lora-qv/eval.jsonl" <<'END'
+import json, struct, sys
+tokens = sum(len(json.loads(l)["input_ids"]) for l in open(sys.argv[1]))
+data = open("e/logits.safetensors", "rb").read()
+n, = struct.unpack("<Q", data[:8])
+logits = json.loads(data[8:8 + n])["logits"]
+assert logits["shape"][0] == tokens, (logits, tokens)
+assert len(data) == 8 + n + 4 * logits["shape"][0] * logits["shape"][1]
+a, b = (json.load(open(d + "/result.json"))["eval"] for d in "en")
+assert a == b, (a, b)
+END
+    # of a model that is broken nothing half-written is left
+    cp -r "$GOLDEN/models/llama" model && chmod -R u+w model
+    python3 - <<'END'
+import json, struct
+path = "model/model.safetensors"
+data = bytearray(open(path, "rb").read())
+n, = struct.unpack("<Q", data[:8])
+at = 8 + n + json.loads(data[8:8 + n])["model.norm.weight"]["data_offsets"][0]
+data[at:at + 4] = struct.pack("<f", float("nan"))
+open(path, "wb").write(data)
+END
+    run -79 "$PEFTLAB" eval trial.yaml model=model --out b
+    has "token 1 of" "logit"
+    [ -z "$(ls b)" ]
+}

@@ -124,7 +124,7 @@ static inline double sum_of_losses(struct bench *t)
 {
     run(t);
     double sum = 0;
-    for (int i = 0; i < SEQUENCES; i++)
+    for (int i = 0; i < t->rows.of[ROWS_PICKED]; i++)
         sum += values_of(t, t->graph.loss)[i];
     return sum;
 }

@@ -145,7 +145,7 @@ static void logits_of(const char *model, const char *text, float out[LOGITS])
     struct evaluation e;
     json_t *t = trial(model, text);
     open_session(&s, t);
-    assert_int_equal(evaluate_split(&s, SPLIT_TRAIN, &e, NULL), 0);
+    assert_int_equal(evaluate_split(&s, SPLIT_TRAIN, NULL, &e, NULL), 0);
     memset(out, 0, LOGITS * sizeof *out);
     memcpy(out, e.logits, (size_t)(ROWS * s.goal.num_labels) * sizeof *out);
     evaluation_release(&e);
