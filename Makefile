@@ -66,7 +66,7 @@ SRC_cli     := $(filter-out cli/main.c,$(call sources_in,cli))
 OBJ_of       = $(patsubst %.c,$(B)/obj/%.o,$(SRC_$(1)))
 
 # kernels/cpu/simd/*.c are compiled once per instruction set; the widest usable one is chosen at run time.
-SIMD        := $(wildcard kernels/cpu/simd/*.c)
+SIMD        := $(wildcard kernels/cpu/simd/*.c kernels/cpu/simd/*/*.c)
 VARIANTS    := generic avx2 avx512 avx512bf16
 ISA_generic := -DCPU_VARIANT=generic -DCPU_WIDTH=4
 ISA_avx2    := -DCPU_VARIANT=avx2 -DCPU_WIDTH=8 -mavx2 -mfma

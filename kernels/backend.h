@@ -81,6 +81,7 @@ struct op_attr {
                      all */
     float softcap; /* attention: scores are softcap * tanh(score / softcap); 0: as they
                       are */
+    int capacity;  /* cache_store, cached_attention: keys of a sequence and head */
     int inverse;   /* rope: by minus the angle */
     int length;    /* rope_table: of sequences that have the first row of frequencies */
     enum act act;
@@ -179,6 +180,13 @@ static inline int op_attr_rope_row(const struct op_attr *attr, int n, int rows)
 {
     const int beyond = n > attr->length ? n - attr->length : 0;
     return beyond < rows ? beyond : rows - 1;
+}
+
+/* Where the keys of a head of a slot begin in a cache. */
+static inline int64_t op_attr_cache_row(const struct op_attr *attr, int slot, int kv_head)
+{
+    const int heads = attr->kv_heads ? attr->kv_heads : attr->heads;
+    return ((int64_t)slot * heads + kv_head) * attr->capacity;
 }
 
 /* Calls the op on the backend's device. */

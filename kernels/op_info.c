@@ -35,6 +35,14 @@ static double attention_flops(const struct op_attr *attr, const struct tensor *q
     return 4.0 * q->rows * keys * q->cols;
 }
 
+/* A sequence's cache is half full on the way. */
+static double cached_flops(const struct tensor *q, const struct op_attr *attr)
+{
+    const double half = attr->capacity / 2.0;
+    const bool windowed = attr->window && attr->window < half;
+    return 4.0 * q->rows * (windowed ? attr->window : half) * q->cols;
+}
+
 double op_flops(enum op op, const struct op_args *shapes)
 {
     const struct tensor *in = shapes->in, *out = shapes->out;
@@ -46,6 +54,8 @@ double op_flops(enum op op, const struct op_args *shapes)
         return 2.0 * in[0].rows * in[0].cols * in[1].cols;
     case OP_attention:
         return attention_flops(&shapes->attr, &in[0], &in[3], &in[4]);
+    case OP_cached_attention:
+        return cached_flops(&in[0], &shapes->attr);
     case OP_attention_bwd: /* five products for the forward's two */
         return 2.5 * attention_flops(&shapes->attr, &in[1], &in[6], &in[7]);
     default:

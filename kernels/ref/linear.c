@@ -1,5 +1,6 @@
 /* kernels/ref/linear.c - y = x W^T and its two gradients; bias gradient. */
 #include "kernels/ref/ref.h"
+#include "kernels/bf16.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -24,13 +25,7 @@ static int is_bf16(const struct op_args *args)
 
 static double operand(float x, int bf16)
 {
-    uint32_t bits;
-    if (!bf16 || isnan(x))
-        return x;
-    memcpy(&bits, &x, sizeof(bits));
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
-    memcpy(&x, &bits, sizeof(bits));
-    return x;
+    return bf16 ? bf16_value(bf16_from(x)) : x;
 }
 
 static double dot(const float *a, const float *b, int n, int bf16)

@@ -152,6 +152,7 @@ size_t V(linear_dx_bytes)(const struct op_args *shapes);
 size_t V(linear_dw_bytes)(const struct op_args *shapes);
 size_t V(attention_bytes)(const struct op_args *shapes);
 size_t V(attention_bwd_bytes)(const struct op_args *shapes);
+size_t V(cached_attention_bytes)(const struct op_args *shapes);
 size_t V(sumsq_bytes)(const struct op_args *shapes);
 
 /* ---- small things ---- */

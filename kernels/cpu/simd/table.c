@@ -11,6 +11,7 @@ static size_t workspace_bytes(void *device, enum op op, const struct op_args *sh
         [OP_linear_dw] = V(linear_dw_bytes),
         [OP_attention] = V(attention_bytes),
         [OP_attention_bwd] = V(attention_bwd_bytes),
+        [OP_cached_attention] = V(cached_attention_bytes),
         [OP_sumsq] = V(sumsq_bytes),
     };
     return of_op[op] ? of_op[op](shapes) : 0;

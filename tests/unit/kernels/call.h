@@ -5,6 +5,7 @@
 #define TESTS_KERNELS_CALL_H
 
 #include "tests/unit/kernels/cases.h"
+#include "kernels/bf16.h"
 #include "kernels/cpu/cpu.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
@@ -59,6 +60,10 @@ static inline int case_size(const struct op_case *c, char letter)
         return 2 * c->D;
     case 'K':
         return c->KV ? c->D / c->H * c->KV : c->D;
+    case 'F':
+        return c->D / c->H;
+    case 'C':
+        return (c->N + 1) * (c->KV ? c->KV : c->H) * c->O;
     case 'B':
         return (c->T * c->D + 255) / 256;
     default:
@@ -92,6 +97,10 @@ static inline int32_t case_index(const struct op_case *c, char content, int row,
                                     : (int32_t)rng_below(key, stream, row, c->O);
     case 'r':
         return (int32_t)rng_below(key, stream, row, c->T);
+    case 'x': /* one is free */
+        return (row + 1) % (c->N + 1);
+    case 'y':
+        return (int32_t)rng_below(key, stream, row, c->O - c->T + 1);
     case 'l': /* every fifth row has no label */
         return row % 5 == 4 ? -1 : (int32_t)rng_below(key, stream, row, c->D);
     default: /* sequences of growing length, none empty */
@@ -104,14 +113,16 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
                                                  const char *shape, uint64_t stream)
 {
     const struct philox_key key = rng_key(20240229, "kernel cases");
-    int is_index = strchr("ivrls", shape[2]) != NULL, is_double = shape[2] == 'd';
+    int is_index = strchr("ivrlsxy", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
-    int is_code = shape[2] == 'c';
-    int pad = is_index || is_double || is_code || (shape[2] == 'w' && c->form != PLAIN)
+    int is_code = shape[2] == 'c', is_half = shape[2] == 'h' && c->bf16;
+    int pad = is_index || is_double || is_code || is_half ||
+                      (shape[2] == 'w' && c->form != PLAIN)
                   ? 0
                   : c->pad;
     size_t n = (size_t)rows * (cols + pad) + (pad > 0), width = is_double ? 8
                                                                 : is_code ? 1
+                                                                : is_half ? 2
                                                                           : 4;
     if (rows == 0)
         return (struct host_tensor){.rows_letter = shape[0]};
@@ -121,6 +132,9 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
             ((int32_t *)bytes)[i] = case_index(c, shape[2], (int)i, &key, stream);
         else if (is_code)
             bytes[i] = (char)rng_below(&key, stream, i, 256);
+        else if (is_half)
+            ((uint16_t *)bytes)[i] =
+                bf16_from(case_number(c, shape[2], rng_normal(&key, stream, i)));
         else if (is_double)
             ((double *)bytes)[i] = rng_normal(&key, stream, i);
         else
@@ -129,6 +143,7 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
         .view = {.data = bytes + (pad > 0 ? width : 0),
                  .dtype = is_index    ? DT_I32
                           : is_code   ? DT_U8
+                          : is_half   ? DT_BF16
                           : is_double ? DT_F64
                                       : DT_F32,
                  .rows = rows,
@@ -142,7 +157,8 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
 
 static inline struct op_args case_args(const struct op_case *c)
 {
-    int is_attention = c->op == OP_attention || c->op == OP_attention_bwd;
+    int is_attention = c->op == OP_attention || c->op == OP_attention_bwd ||
+                       c->op == OP_cached_attention;
     return (struct op_args){
         .accumulate = c->accumulate,
         .attr = {.scale = is_attention ? (float)(1 / sqrt((double)c->D / c->H)) : 0.7f,
@@ -152,6 +168,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .site = 7,
                  .heads = c->H,
                  .kv_heads = c->KV,
+                 .capacity = c->O,
                  .causal = c->causal,
                  .window = c->window,
                  .softcap = c->softcap,
@@ -354,7 +371,8 @@ static inline const char *case_name(const struct op_case *c)
 /* Cases of what a backend declines are left out for it. */
 static inline bool case_is_taken(const struct backend *b, const struct op_case *c)
 {
-    const struct op_args a = {.attr.compute = c->bf16 ? DT_BF16 : DT_F32};
+    const bool is_cache = c->op == OP_cache_store || c->op == OP_cached_attention;
+    const struct op_args a = {.attr.compute = c->bf16 && !is_cache ? DT_BF16 : DT_F32};
     return backend_takes(b, c->op, &a, NULL) == 0;
 }
 
@@ -366,6 +384,8 @@ static inline double element(const struct host_tensor *t, const char *bytes, int
     int64_t i = r * t->view.ld + c;
     if (t->view.dtype == DT_U8)
         return ((const unsigned char *)data)[i];
+    if (t->view.dtype == DT_BF16)
+        return bf16_value(((const uint16_t *)data)[i]);
     return t->view.dtype == DT_F64 ? ((const double *)data)[i] : ((const float *)data)[i];
 }
 

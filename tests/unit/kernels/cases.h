@@ -7,13 +7,15 @@
 
 /* Shapes of an op's tensors, three letters each: rows, columns, content.
  * Sizes: T D O N P H of the case, S = N + 1, 1, 2; B blocks of 256 elements, E twice D, K
- * columns of all heads of keys.
+ * columns of all heads of keys, F of one, C rows of a cache of O keys in N + 1 slots.
  * Content:
  *   n  normal numbers             g  around one              p  positive
  *   w  a weight (prepared on demand)
  *   i  rows of a table (< O)      v  the same, and rows of a prompt (< P) as -1 - row
  *   r  rows (< T)                 l  labels (-1 .. D - 1)    s  first tokens of sequences
  *   d  one F64                    c  8-bit codes
+ *   x  slots of a cache (<= N)    y  keys that it holds already (<= O - T)
+ *   h  normal numbers, bf16 ones where the case says so
  *   t  o  e                       what the forward op leaves: stats, output, log-sum-exp */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
@@ -44,6 +46,8 @@ static const struct {
     [OP_attention] = {{"TDn", "TKn", "TKn", "S1s", "PKn", "PKn"}, {"TDn", "THn"}},
     [OP_attention_bwd] = {{"TDn", "TDn", "TKn", "TKn", "TDo", "THe", "S1s", "PKn", "PKn"},
                           {"TDn", "TKn", "TKn", "PKn", "PKn"}},
+    [OP_cache_store] = {{"TKn", "S1s", "N1x", "N1y"}, {"CFh"}},
+    [OP_cached_attention] = {{"TDn", "CFh", "CFh", "S1s", "N1x", "N1y"}, {"TDn"}},
     [OP_gather] = {{"TDn", "N1r"}, {"NDn"}},
     [OP_gather_bwd] = {{"NDn", "N1r"}, {"TDn"}},
     [OP_cross_entropy] = {{"NDn", "N1l", "1Dp"}, {"N1n"}},
@@ -307,6 +311,21 @@ static const struct op_case cases[] = {
     {OP_attention_bwd, .T = 2, .D = 4, .N = 1, .H = 2, .P = 65600, .p = .5f},
     {OP_attention_bwd, .T = 150, .D = 64, .N = 2, .H = 2, .absent_out = 2},
 
+    {OP_cache_store, .T = 1, .D = 1, .N = 1, .H = 1, .O = 1},
+    {OP_cache_store, .T = 9, .D = 12, .N = 3, .H = 4, .KV = 2, .O = 20, .pad = 1},
+    {OP_cache_store, .T = 20, .D = 128, .N = 2, .H = 2, .O = 30},
+    {OP_cache_store, .T = 20, .D = 74, .N = 2, .H = 2, .O = 30, .bf16 = 1},
+    {OP_cached_attention, .T = 1, .D = 1, .N = 1, .H = 1, .O = 1},
+    {OP_cached_attention, .T = 1, .D = 192, .N = 1, .H = 3, .KV = 1, .O = 40},
+    {OP_cached_attention, .T = 9, .D = 12, .N = 3, .H = 4, .KV = 2, .O = 20, .pad = 1},
+    {OP_cached_attention, .T = 50, .D = 192, .N = 2, .H = 6, .KV = 2, .O = 90,
+     .accumulate = 1, .spread = 2},
+    {OP_cached_attention, .T = 70, .D = 74, .N = 2, .H = 2, .O = 80, .bf16 = 1,
+     .softcap = 3},
+    {OP_cached_attention, .T = 40, .D = 64, .N = 2, .H = 4, .KV = 1, .O = 80, .window = 9,
+     .softcap = 5},
+    {OP_cached_attention, .T = 40, .D = 64, .N = 3, .H = 2, .O = 70, .window = 1,
+     .bf16 = 1},
     {OP_gather, .T = 5, .D = 3, .N = 7},
     {OP_gather, .T = 20, .D = 37, .N = 9, .pad = 3},
     {OP_gather, .T = 4, .D = 384, .N = 9, .accumulate = 1},

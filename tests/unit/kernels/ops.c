@@ -80,7 +80,8 @@ static void close_to_ref(void **state)
 /* Does the op update its outputs, so that `accumulate` has no meaning? */
 static int updates_outputs(enum op op)
 {
-    return op == OP_adamw || op == OP_adamw_8bit || op == OP_sgd || op == OP_zero;
+    return op == OP_adamw || op == OP_adamw_8bit || op == OP_sgd || op == OP_zero ||
+           op == OP_cache_store;
 }
 
 /* want = what was there + what overwriting gives. */

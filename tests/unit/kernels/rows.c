@@ -156,6 +156,58 @@ static void sequences_stand_alone(void **state)
     }
 }
 
+/* --- cached_attention: a token's bits do not depend on what else is read at a time --- */
+
+/* The token `t` of sequence n, alone in a run. */
+static struct call one_token(const struct call *call, int n, int t, int32_t bounds[2],
+                             int32_t number[2])
+{
+    const int32_t *seq = call->in[3].view.data, *slot = call->in[4].view.data,
+                  *past = call->in[5].view.data;
+    struct call s = slice(call, 'T', t, 1);
+    bounds[0] = 0;
+    bounds[1] = 1;
+    number[0] = slot[n];
+    number[1] = past[n] + t - seq[n];
+    for (int i = 3; i < 6; i++) {
+        s.in[i].bytes = (char *)(i == 3 ? bounds : number + (i - 4));
+        s.in[i].size = (i == 3 ? 2 : 1) * sizeof(int32_t);
+        s.in[i].view.data = s.in[i].bytes;
+        s.in[i].view.rows = i == 3 ? 2 : 1;
+    }
+    return s;
+}
+
+static void check_tokens(const struct call *call, const struct backend *b)
+{
+    const int32_t *seq = call->in[3].view.data;
+    struct outcome whole, part;
+    call_run(call, b, 0, &whole);
+    for (int n = 0; n < call->c->N; n++)
+        for (int t = seq[n]; t < seq[n + 1]; t++) {
+            int32_t bounds[2], number[2];
+            struct call s = one_token(call, n, t, bounds, number);
+            call_run(&s, b, 0, &part);
+            same_rows(&s, b, &part, &whole);
+            outcome_free(&part);
+        }
+    outcome_free(&whole);
+}
+
+static void cached_tokens_stand_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (cases[i].op != OP_cached_attention)
+            continue;
+        struct call call;
+        call_new(&call, &cases[i]);
+        for (int b = 0; b < backend_count; b++)
+            check_tokens(&call, backends[b]);
+        call_free(&call);
+    }
+}
+
 /* -------------------------------------------------------------------------- threads */
 
 static void threads_do_not_matter(void **state)
@@ -201,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_stand_alone),
         cmocka_unit_test(sequences_stand_alone),
+        cmocka_unit_test(cached_tokens_stand_alone),
         cmocka_unit_test(threads_do_not_matter),
     };
     backend_count = test_backends(backends);

@@ -1,4 +1,4 @@
-/* kernels/cpu/simd/optim.c - optimiser steps and the gradient's square norm.
+/* kernels/cpu/simd/optim/optim.c - optimiser steps and the gradient's square norm.
  *
  * Matrices are taken as one row of rows x cols elements where they have no gaps, so that
  * both a wide vector and a tall matrix split well; pieces are BLOCK elements long

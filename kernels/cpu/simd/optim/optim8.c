@@ -1,4 +1,4 @@
-/* kernels/cpu/simd/optim8.c - AdamW with moments in 8 bits, see ops.def. A block of 256
+/* kernels/cpu/simd/optim/optim8.c - AdamW with moments in 8 bits, see ops.def. A block of 256
  * elements is one piece of work, so its bits depend on nothing outside of it. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/dynamic8.h"
