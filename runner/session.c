@@ -330,13 +330,29 @@ static size_t norm_workspace_bytes(const struct session *s)
     return s->backend->workspace_bytes(s->backend->device, OP_sumsq, &a);
 }
 
+static struct extent larger_extent(struct extent a, const struct extent *b)
+{
+    for (int k = 0; k < ROWS_KINDS; k++)
+        a.of[k] = b->of[k] > a.of[k] ? b->of[k] : a.of[k];
+    return a;
+}
+
+/* Graphs that were recorded take turns in the same memory. */
 static int plan_graphs(struct session *s, struct err *err)
 {
-    int rc = graph_plan(&s->eval_graph, s->backend, err);
-    if (!rc && s->merged_graph.node_count)
-        rc = graph_plan(&s->merged_graph, s->backend, err);
-    if (!rc && s->training)
-        rc = graph_plan(&s->train_graph, s->backend, err);
+    struct graph *const all[] = {&s->eval_graph, &s->merged_graph, &s->train_graph,
+                                 &s->start_graph, &s->decode_graph};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(all) && !rc; i++) {
+        if (!all[i]->node_count)
+            continue;
+        rc = graph_plan(all[i], s->backend, err);
+        s->budget = larger_extent(s->budget, &all[i]->budget);
+        s->planned[MEM_activations] =
+            larger(s->planned[MEM_activations], all[i]->activation_bytes);
+        s->planned[MEM_workspace] =
+            larger(s->planned[MEM_workspace], all[i]->workspace_bytes);
+    }
     return rc;
 }
 
@@ -357,16 +373,9 @@ static int plan_memory(struct session *s, struct err *err)
         s->planned[MEM_gradients] = trainable;
         s->planned[MEM_optimizer] =
             optimizer_plan(s->optimizer, s->groups, s->group_count);
-    }
-    s->planned[MEM_activations] =
-        larger(s->train_graph.activation_bytes,
-               larger(s->eval_graph.activation_bytes, s->merged_graph.activation_bytes));
-    s->planned[MEM_workspace] =
-        larger(s->train_graph.workspace_bytes,
-               larger(s->eval_graph.workspace_bytes, s->merged_graph.workspace_bytes));
-    if (s->training)
         s->planned[MEM_workspace] =
             larger(s->planned[MEM_workspace], mem_round_up(norm_workspace_bytes(s)));
+    }
     s->planned[MEM_state] = s->net.states.bytes;
     s->scalars_offset = graph_batch_bytes(&s->budget, goal_targets(&s->goal), offsets);
     s->planned[MEM_batch] = s->scalars_offset + mem_round_up(sizeof(double));
@@ -381,19 +390,23 @@ size_t session_planned_bytes(const struct session *s)
     return total;
 }
 
-static int open_all(struct session *s, const char *adapter, struct err *err)
+static int open_base(struct session *s, struct err *err)
 {
     const char *backend = getenv("PEFTLAB_BACKEND");
+    if (!s->backend)
+        s->backend = backend_get(backend && *backend ? backend : "cpu", err);
+    int rc = s->backend ? open_model(s, err) : err_code(err);
+    return rc ? rc : open_task(s, err);
+}
+
+static int open_all(struct session *s, const char *adapter, struct err *err)
+{
     const bool training = s->training;
     struct selection selection;
     int rc = training ? selection_init(&selection, &s->trial, err) : 0;
     if (rc) /* before anything is read */
         return rc;
-    if (!s->backend)
-        s->backend = backend_get(backend && *backend ? backend : "cpu", err);
-    if (!s->backend)
-        return err_code(err);
-    if ((rc = open_model(s, err)) || (rc = open_task(s, err)) ||
+    if ((rc = open_base(s, err)) ||
         (training && (rc = selection_fits(&selection, &s->goal, err))) ||
         (rc = read_known_labels(s, adapter, err)) || (rc = open_data(s, err)))
         return rc;
@@ -430,4 +443,58 @@ int session_plan(struct session *s, const json_t *resolved, const char *base_dir
         .base_dir = base_dir, .training = true, .assume = assume, .backend = on};
     trial_init(&s->trial, resolved);
     return open_all(s, NULL, err);
+}
+
+/* --- to generate --- */
+
+static void record_decoder(struct session *s)
+{
+    const struct decode_size *d = &s->decode;
+    struct graph *start = &s->start_graph, *decode = &s->decode_graph;
+    const int32_t virtual = s->net.change.virtual_tokens;
+    graph_init(decode, &s->net.params, &s->net.states, GRAPH_DECODE,
+               extent_of_cached(d->tokens, d->sequences, d->sequences));
+    decode->capacity = d->capacity;
+    decode->chunk_rows = d->sequences; /* all logits of a run are there behind it */
+    graph_finish(decode, net_record(&s->net, decode), false, NULL);
+    graph_init(start, &s->net.params, &s->net.states, GRAPH_DECODE,
+               extent_of_cached(virtual, d->sequences, 0));
+    start->capacity = d->capacity;
+    start->chunk_rows = 1; /* it has no logits */
+    net_record_start(&s->net, start);
+    graph_finish(start, -1, false, NULL);
+}
+
+/* Frozen weights are prepared, whatever the method trained. */
+static void freeze_base(struct session *s)
+{
+    for (size_t i = 0; i < s->net.params.count; i++)
+        s->net.params.items[i]->trainable &= s->net.params.items[i]->added;
+}
+
+int session_open_decoder(struct session *s, const json_t *resolved, const char *base_dir,
+                         const char *adapter, struct err *err)
+{
+    *s = (struct session){.base_dir = base_dir, .decoding = true};
+    trial_init(&s->trial, resolved);
+    if (!adapter && !s->trial.init_adapter) /* the base alone */
+        s->trial.method = method_full.name;
+    int rc = open_base(s, err);
+    if (!rc && s->goal.labels != LABEL_token)
+        rc = err_set(err, ERR_CONFIG,
+                     "task '%s' does not write text; texts come of task causal-lm",
+                     s->goal.task->name);
+    if (rc || (rc = open_net(s, adapter, err)) || (rc = start_values(s, adapter, err)))
+        return rc;
+    s->course.seed = (uint64_t)s->trial.seed;
+    freeze_base(s);
+    return 0;
+}
+
+int session_plan_decoder(struct session *s, const struct decode_size *size,
+                         struct err *err)
+{
+    s->decode = *size;
+    record_decoder(s);
+    return plan_memory(s, err);
 }

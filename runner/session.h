@@ -20,10 +20,18 @@
 
 enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
 
+/* What texts are generated with. */
+struct decode_size {
+    int32_t sequences; /* at the same time; 0: none are generated */
+    int32_t capacity;  /* of each in tokens, virtual ones and what comes new among them */
+    int32_t tokens;    /* read in one run at most, of all of them */
+};
+
 struct session {
     struct trial trial;
     const char *base_dir;
     bool training;
+    bool decoding;      /* and nothing else: no rows, every base parameter frozen */
     enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
@@ -41,7 +49,11 @@ struct session {
     struct graph train_graph, eval_graph; /* train_graph only where `training` */
     struct graph merged_graph; /* the base alone: to measure merged weights after a
                                   training; no nodes where they cannot be put in place */
-    struct extent budget;      /* of the batch buffers, the larger of both graphs */
+    struct decode_size decode;
+    struct graph start_graph,
+        decode_graph;     /* where texts are generated: what comes before
+                                               a sequence, its tokens */
+    struct extent budget; /* of the batch buffers, the largest of all graphs */
 
     struct goal goal;     /* num_labels: once the data is known */
     float *class_weights; /* of the loss, num_labels; NULL: all 1 */
@@ -71,6 +83,13 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
  * for, also a table without ops (backend_planned_cuda); NULL: the one that would train. */
 int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
                  enum assume assume, const struct backend *on, struct err *err);
+/* To generate from a model and an adapter (NULL: init_adapter, and without that the base
+ * alone, whatever the trial's method). Reads no rows; their lengths say what is planned
+ * then. */
+int session_open_decoder(struct session *s, const json_t *resolved, const char *base_dir,
+                         const char *adapter, struct err *err);
+int session_plan_decoder(struct session *s, const struct decode_size *size,
+                         struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);
@@ -79,6 +98,9 @@ size_t session_planned_bytes(const struct session *s);
  * `order` (NULL: as they are). Returns what there is of them. */
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
                                  int64_t begin, int64_t end);
+
+/* Uploads the batch buffers as far as they are filled. */
+void session_upload(struct session *s, const struct extent *filled);
 
 /* Rows of logits that the rows [begin, end) of a split give. */
 int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t end);

@@ -156,6 +156,8 @@ void session_close(struct session *s)
     graph_release(&s->train_graph);
     graph_release(&s->eval_graph);
     graph_release(&s->merged_graph);
+    graph_release(&s->start_graph);
+    graph_release(&s->decode_graph);
     net_release(&s->net);
     free(s->groups);
     free(s->class_weights);
@@ -181,12 +183,23 @@ int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t
     return picks;
 }
 
+void session_upload(struct session *s, const struct extent *filled)
+{
+    const size_t targets = (size_t)goal_targets(&s->goal);
+    char *batch = s->arena[MEM_batch];
+    for (int i = 0; i < SLOT_COUNT; i++)
+        s->backend->upload(s->backend->device, batch + s->memory.batch_offsets[i],
+                           i == SLOT_targets ? (const void *)s->host_targets
+                                             : s->host_batch[i],
+                           (size_t)graph_slot_rows((enum batch_slot)i, filled) *
+                               sizeof(int32_t) * (i == SLOT_targets ? targets : 1));
+}
+
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
                                  int64_t begin, int64_t end)
 {
     int32_t *const *h = s->host_batch;
     const int32_t rows = (int32_t)(end - begin);
-    const size_t targets = (size_t)goal_targets(&s->goal);
     struct picks picks = {h[SLOT_picked], h[SLOT_labels], s->host_targets, 0};
     int32_t tokens = 0;
     for (int32_t r = 0; r < rows; r++) {
@@ -210,15 +223,6 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
     }
     h[SLOT_seq][rows] = tokens;
     const struct extent all = extent_of(tokens, rows, picks.count);
-    for (int i = 0; i < SLOT_COUNT; i++)
-        if (i != SLOT_targets)
-            s->backend->upload(
-                s->backend->device,
-                (char *)s->arena[MEM_batch] + s->memory.batch_offsets[i], h[i],
-                (size_t)graph_slot_rows((enum batch_slot)i, &all) * sizeof(int32_t));
-    s->backend->upload(s->backend->device,
-                       (char *)s->arena[MEM_batch] +
-                           s->memory.batch_offsets[SLOT_targets],
-                       s->host_targets, (size_t)picks.count * targets * sizeof(float));
+    session_upload(s, &all);
     return all;
 }

@@ -56,8 +56,13 @@ list_jobs() {
             printf 'golden/gguf_lora\t%s\ttests/golden/check_gguf_lora.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/bf16\t%s\ttests/golden/bf16/check_bf16.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/bf16-generic\t%s\tPEFTLAB_CPU=generic tests/golden/bf16/check_bf16.py %s\n' "$B/peftlab" "$B/peftlab"
+            printf 'golden/generation\t%s\ttests/golden/generation/run.py %s\n' "$B/peftlab" "$B/peftlab"
+            printf 'golden/generation-generic\t%s\tPEFTLAB_CPU=generic tests/golden/generation/run.py %s\n' "$B/peftlab" "$B/peftlab"
+            printf 'golden/generation-ref\t%s\tPEFTLAB_BACKEND=ref tests/golden/generation/run.py %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/ref\t%s\tPEFTLAB_BACKEND=ref tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
         fi
+        [ -z "$emul" ] || printf 'golden/generation-cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/generation/run.py %s\n' \
+            "$emul" "$B/peftlab"
         [ -z "$emul" ] || printf 'golden/cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/run.sh %s %s\n' "$emul" "$B/peftlab" \
             "bert-lora-qv bert-lora-accumulation bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head llama-lora-qv llama-prefix llama-qlora-nf4-dq-all"
         ;;

@@ -51,6 +51,7 @@ enum rows_kind {
     ROWS_TOKENS,
     ROWS_SEQUENCES,
     ROWS_PICKED, /* tokens with a label: one per sequence, or those that the loss counts */
+    ROWS_CACHED, /* sequences whose past is in state tensors: all in decoding, else none */
     ROWS_KINDS
 };
 
@@ -60,7 +61,13 @@ struct extent {
 };
 static inline struct extent extent_of(int32_t tokens, int32_t sequences, int32_t picked)
 {
-    return (struct extent){{0, tokens, sequences, picked}};
+    return (struct extent){{0, tokens, sequences, picked, 0}};
+}
+/* The same in decoding. */
+static inline struct extent extent_of_cached(int32_t tokens, int32_t sequences,
+                                             int32_t picked)
+{
+    return (struct extent){{0, tokens, sequences, picked, sequences}};
 }
 
 enum home {
@@ -106,6 +113,8 @@ struct g_node {
     X(positions, ROWS_TOKENS, 0)                                                         \
     X(type_ids, ROWS_TOKENS, 0)                                                          \
     X(seq, ROWS_SEQUENCES, 1)  /* first token of each, then the number of tokens */      \
+    X(slot, ROWS_CACHED, 0)    /* where in the cache each sequence is */                 \
+    X(past, ROWS_CACHED, 0)    /* keys of each that are there before this run */         \
     X(picked, ROWS_PICKED, 0)  /* tokens that the task has labels for, in order */       \
     X(labels, ROWS_PICKED, 0)                                                            \
     X(targets, ROWS_PICKED, 0) /* F32, as wide as the logits, or of no width */
@@ -133,8 +142,9 @@ struct graph {
     int slots[SLOT_COUNT]; /* tensor of each batch buffer */
     int *param_tensor;     /* of each parameter and form (2 i, 2 i + 1), -1: not used */
     size_t param_cap;
-    int logits, loss;     /* loss: -1 where there is none */
+    int logits, loss;     /* -1 where there are none */
     int prompt;           /* the method's virtual tokens, -1: none */
+    int32_t capacity;     /* of the cache, in keys of a sequence; set before recording */
     size_t forward_count; /* nodes of the forward pass */
     /* plan */
     size_t chunk_begin, chunk_end; /* the nodes that are run once per chunk */
@@ -191,6 +201,12 @@ struct attention_kind {
 /* prefix_k, prefix_v: fixed rows, or -1. */
 int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v,
                 const struct attention_kind *kind);
+/* In decoding: new tokens' keys or values, or what fixed rows of a prefix have in their
+ * place, into a cache of `kv_heads` (a state of rows slots * kv_heads * g.capacity); and
+ * attention over it, causal. */
+void g_cache_store(struct graph *g, int cache, int x);
+int g_cached_attention(struct graph *g, int q, int keys, int values,
+                       const struct attention_kind *kind);
 int g_gather(struct graph *g, int x, int index);
 int g_pick(struct graph *g, int x); /* the rows with labels */
 

@@ -25,7 +25,8 @@ static void drop_dead_nodes(struct graph *g)
 {
     bool *needed = xcalloc(g->tensor_count, sizeof *needed);
     bool *live = xcalloc(g->node_count + 1, sizeof *live);
-    needed[graph_root(g, g->logits)] = true;
+    if (g->logits >= 0)
+        needed[graph_root(g, g->logits)] = true;
     if (g->loss >= 0)
         needed[g->loss] = true;
     for (size_t i = g->node_count; i-- > 0;) {
@@ -71,9 +72,9 @@ static void find_lifetimes(struct graph *g)
     /* The host reads both after the run; of chunked logits those of the last chunk, and
      * in training their gradient takes their place. */
     const bool chunked = g->chunk_begin < g->chunk_end;
-    struct g_tensor *logits = &g->tensors[graph_root(g, g->logits)];
-    if (!chunked || g->mode != GRAPH_TRAIN)
-        logits->last = (int)(chunked ? g->chunk_end - 1 : g->node_count);
+    if (g->logits >= 0 && (!chunked || g->mode != GRAPH_TRAIN))
+        g->tensors[graph_root(g, g->logits)].last =
+            (int)(chunked ? g->chunk_end - 1 : g->node_count);
     if (g->loss >= 0)
         g->tensors[g->loss].last = (int)g->node_count;
 }

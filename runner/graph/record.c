@@ -343,6 +343,30 @@ int g_attention(struct graph *g, int q, int k, int v, int prefix_k, int prefix_v
     return o;
 }
 
+void g_cache_store(struct graph *g, int cache, int x)
+{
+    const int in[] = {x, g->slots[SLOT_seq], g->slots[SLOT_slot], g->slots[SLOT_past]};
+    assert(g->tensors[cache].home == HOME_STATE && g->capacity > 0);
+    emit(g, OP_cache_store, in, 4, cache,
+         (struct op_attr){.kv_heads = g->tensors[x].cols / g->tensors[cache].cols,
+                          .capacity = g->capacity});
+}
+
+int g_cached_attention(struct graph *g, int q, int keys, int values,
+                       const struct attention_kind *kind)
+{
+    const int in[] = {
+        q, keys, values, g->slots[SLOT_seq], g->slots[SLOT_slot], g->slots[SLOT_past]};
+    return emit(g, OP_cached_attention, in, 6, graph_like(g, q),
+                (struct op_attr){.scale = kind->scale,
+                                 .heads = kind->heads,
+                                 .kv_heads = kind->kv_heads,
+                                 .causal = true,
+                                 .window = kind->window,
+                                 .softcap = kind->softcap,
+                                 .capacity = g->capacity});
+}
+
 int g_gather(struct graph *g, int x, int index)
 {
     const int in[] = {x, index};

@@ -273,10 +273,56 @@ static int param_of(struct graph *g, const char *path, const char *what)
     return g_param(g, name);
 }
 
+/* --- decoding: what stays from run to run --- */
+
+static int prompt_state(const struct net *net, struct graph *g)
+{
+    return states_add(g->states, "virtual_tokens", DT_F32, net->change.prompt_rows,
+                      net->shape.hidden);
+}
+
+/* The cache of a layer's keys, or values, in all slots of the graph. */
+static int cache_of(const struct net *net, struct graph *g, int layer, const char *what)
+{
+    const int32_t heads = net->shape.kv_heads ? net->shape.kv_heads : net->shape.heads;
+    char name[64];
+    snprintf(name, sizeof name, "cache.%d.%s", layer, what);
+    return g_state(g, states_add(g->states, name, dtype_of(net->trial),
+                                 g->budget.of[ROWS_CACHED] * heads * g->capacity,
+                                 net->shape.head_dim));
+}
+
+void net_record_start(const struct net *net, struct graph *g)
+{
+    if (!net->method->prompt)
+        return;
+    g->prompt = net->method->prompt(net, g);
+    if (net->change.prompt_rows)
+        g_store(g, g_state(g, prompt_state(net, g)), g->prompt);
+    for (int l = 0; l < net->shape.layers && net->method->prefix; l++) {
+        int pk = -1, pv = -1;
+        net->method->prefix(net, g, l, &pk, &pv);
+        g_cache_store(g, cache_of(net, g, l, "keys"), pk);
+        g_cache_store(g, cache_of(net, g, l, "values"), pv);
+    }
+}
+
+static int record_cached(const struct net *net, struct graph *g, int layer, int q, int k,
+                         int v, const struct attention_kind *kind)
+{
+    const int keys = cache_of(net, g, layer, "keys"),
+              values = cache_of(net, g, layer, "values");
+    g_cache_store(g, keys, k);
+    g_cache_store(g, values, v);
+    return g_cached_attention(g, q, keys, values, kind);
+}
+
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type)
 {
-    if (net->method->prompt)
+    if (g->mode == GRAPH_DECODE)
+        g->prompt = net->change.prompt_rows ? g_state(g, prompt_state(net, g)) : -1;
+    else if (net->method->prompt)
         g->prompt = net->method->prompt(net, g);
     return g_embed(g, word, position, type, net->change.prompt_rows ? g->prompt : -1);
 }
@@ -320,14 +366,16 @@ int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
                          int v)
 {
-    int pk = -1, pv = -1;
-    if (net->method->prefix)
-        net->method->prefix(net, g, layer, &pk, &pv);
     const struct attention_kind kind = {.heads = net->shape.heads,
                                         .kv_heads = net->shape.kv_heads,
                                         .causal = net->shape.causal,
                                         .scale = 1.0f / sqrtf((float)net->shape.head_dim),
                                         .p = net->shape.attention_dropout};
+    int pk = -1, pv = -1;
+    if (g->mode == GRAPH_DECODE)
+        return record_cached(net, g, layer, q, k, v, &kind);
+    if (net->method->prefix)
+        net->method->prefix(net, g, layer, &pk, &pv);
     return g_attention(g, q, k, v, pk, pv, &kind);
 }
 

@@ -150,6 +150,10 @@ int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
  * type: -1 for none. */
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type);
+/* In decoding, before anything is read: what the method puts in front of every sequence
+ * is computed once and stays, virtual tokens as they are, virtual keys and values as the
+ * first ones of the cache of one sequence. Nothing where there is none of it. */
+void net_record_start(const struct net *net, struct graph *g);
 /* From ids to logits: the architecture, then the task's head. */
 int net_record(const struct net *net, struct graph *g);
 /* y = W x + b with what the method adds at this site. */
