@@ -39,21 +39,31 @@ static int32_t saved_labels(const char *dir, const struct task *task)
     return (int32_t)rows;
 }
 
-static int open_net(struct adapter_net *a, const char *dir, struct err *err)
+/* `dir`: the adapter's folder; NULL: there is none. */
+static int open_net(struct adapter_net *a, const char *dir, const json_t *given,
+                    struct err *err)
 {
-    struct goal goal = {.task = task_find(a->trial.task, err)};
-    int rc = goal.task ? goal.task->kind->open(&a->trial, a->hf->config, &goal, err)
-                       : err_code(err);
+    int rc = trial_resolve_use(given, &a->resolved, err);
     if (rc)
         return rc;
-    if (!goal.num_labels)
+    trial_init(&a->trial, a->resolved);
+    struct goal goal = {.task = task_find(a->trial.task, err)};
+    rc = goal.task ? goal.task->kind->open(&a->trial, a->hf->config, &goal, err)
+                   : err_code(err);
+    if (rc)
+        return rc;
+    if (!goal.num_labels && dir)
         goal.num_labels = saved_labels(dir, goal.task);
     if (!goal.num_labels)
         goal.num_labels = (int32_t)json_get_int(a->hf->config, "num_labels", 2);
-    rc = net_init(&a->net, a->hf, &a->trial, &goal, dir, false, err);
-    if (!rc && a->net.method->files->adopt)
-        rc = a->net.method->files->adopt(&a->net, dir, err);
-    return rc ? rc : adapter_load(&a->net, dir, err);
+    return net_init(&a->net, a->hf, &a->trial, &goal, dir, false, err);
+}
+
+int adapter_net_plain(struct adapter_net *a, struct hf_model *hf, const json_t *given,
+                      struct err *err)
+{
+    *a = (struct adapter_net){.hf = hf};
+    return open_net(a, NULL, given, err);
 }
 
 int adapter_net_open(struct adapter_net *a, const char *dir, const char *model,
@@ -71,13 +81,14 @@ int adapter_net_open(struct adapter_net *a, const char *dir, const char *model,
             "the base that adapter folder '%s' names (--model names another): ", dir);
     if (!rc) {
         put_task(given, a->hf->config);
-        rc = trial_resolve_use(given, &a->resolved, err);
+        rc = open_net(a, dir, given, err);
     }
+    if (!rc && a->net.method->files->adopt)
+        rc = a->net.method->files->adopt(&a->net, dir, err);
+    if (!rc)
+        rc = adapter_load(&a->net, dir, err);
     json_decref(given);
-    if (rc)
-        return rc;
-    trial_init(&a->trial, a->resolved);
-    return open_net(a, dir, err);
+    return rc;
 }
 
 void adapter_net_release(struct adapter_net *a)
@@ -87,4 +98,16 @@ void adapter_net_release(struct adapter_net *a)
     trial_release(&a->trial);
     json_decref(a->resolved);
     *a = (struct adapter_net){0};
+}
+
+int model_check(struct hf_model *hf, struct err *err)
+{
+    struct adapter_net a;
+    json_t *given = json_pack("{s:s, s:s, s:s}", "model", hf->dir, "method",
+                              method_full.name, "task", "CAUSAL_LM");
+    int rc = adapter_net_plain(&a, hf, given, err);
+    a.hf = NULL;
+    adapter_net_release(&a);
+    json_decref(given);
+    return rc;
 }

@@ -17,6 +17,13 @@ struct adapter_net {
 /* model: NULL: the one that the folder names. Release it also where this fails. */
 int adapter_net_open(struct adapter_net *a, const char *dir, const char *model,
                      struct err *err);
+/* The net of a trial as a user would write it, without an adapter's values, on a
+ * model that release closes unless `hf` is set to NULL. */
+int adapter_net_plain(struct adapter_net *a, struct hf_model *hf, const json_t *given,
+                      struct err *err);
 void adapter_net_release(struct adapter_net *a);
+
+/* Is it a causal language model whose configuration and tensors are understood here? */
+int model_check(struct hf_model *hf, struct err *err);
 
 #endif

@@ -11,7 +11,7 @@
 #include "runner/convert/adapter_net.h"
 #include "runner/convert/convert.h"
 #include "runner/hub/gguf_family.h"
-#include "runner/hub/gguf_write.h"
+#include "runner/hub/gguf/write.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/lora.h"
 #include <inttypes.h>

@@ -13,11 +13,22 @@
 #include "runner/hub/gguf.h"
 #include "runner/hub/safetensors.h"
 
+/* tokenizer.ggml.token_type */
+enum gguf_token {
+    GGUF_TOKEN_NORMAL = 1,
+    GGUF_TOKEN_UNKNOWN,
+    GGUF_TOKEN_CONTROL,
+    GGUF_TOKEN_USER_DEFINED,
+    GGUF_TOKEN_UNUSED,
+    GGUF_TOKEN_BYTE
+};
+
 int gguf_model_config(const struct gguf *g, json_t **out, struct err *err);
 /* Takes the map of g over, which can only be closed then. */
 int gguf_model_weights(struct gguf *g, const char *path, struct st **out,
                        struct err *err);
-/* What tokenizer.json would be, out of tokenizer.ggml.*. */
+/* What tokenizer.json would be, out of tokenizer.ggml.*; NULL where the file says that it has
+ * none ("no_vocab"). */
 int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err);
 /* Puts into an object what tokenizer_config.json would say: special tokens by name,
  * chat_template (a text, or a list of named ones). */

@@ -1,26 +1,17 @@
 /* runner/hub/gguf_tokenizer.c - tokenizer.ggml.* as the tokenizer.json that it was made of.
  *
- * Byte-level BPE ("gpt2") names its expression by a word, `pre` (llama.cpp's llama-vocab.cpp
- * has the list); a row of `fronts` says which parts that is. SentencePiece ("llama") has
+ * Byte-level BPE ("gpt2") names its expression by a word, `pre` (gguf/front.h). SentencePiece ("llama") has
  * scores instead of merges: the pieces joined are those that transformers' conversion makes
  * of them (convert_slow_tokenizer.py, generate_merges), the best score first. */
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/hub/gguf/front.h"
 #include "runner/hub/gguf_model.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum token_type {
-    TOKEN_NORMAL = 1,
-    TOKEN_UNKNOWN,
-    TOKEN_CONTROL,
-    TOKEN_USER_DEFINED,
-    TOKEN_UNUSED,
-    TOKEN_BYTE
-};
 
 /* The vocabulary; borrowed from the file. */
 struct words {
@@ -28,34 +19,6 @@ struct words {
     const char **text;
     size_t *length;
     const struct gguf_pair *types, *scores; /* NULL: none */
-};
-
-/* ---- front ends -------------------------------------------------------------------- */
-
-#define BYTES(regex)                                                                     \
-    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"          \
-    "\"use_regex\":" regex "}"
-#define SEQUENCE(first) "{\"type\":\"Sequence\",\"pretokenizers\":[" first "]}"
-#define SPLIT(regex)                                                                     \
-    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex                                \
-    "\"},\"behavior\":\"Isolated\",\"invert\":false}"
-/* numbers: how many numerals stand together. */
-#define WORDS_OF(numbers)                                                                \
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|"              \
-    "\\\\p{N}" numbers "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|"  \
-    "\\\\s+(?!\\\\S)|\\\\s+"
-
-static const struct front {
-    const char *pre, *pre_tokenizer;
-    bool nfc, ignore_merges, bos; /* bos: put where the file does not say */
-} fronts[] = {
-    {"gpt-2", BYTES("true"), false, false, false},
-    {"smollm",
-     SEQUENCE("{\"type\":\"Digits\",\"individual_digits\":true}," BYTES("true")), false,
-     false, false},
-    {"llama-bpe", SEQUENCE(SPLIT(WORDS_OF("{1,3}")) "," BYTES("false")), false, true,
-     true},
-    {"qwen2", SEQUENCE(SPLIT(WORDS_OF("")) "," BYTES("false")), true, false, false},
 };
 
 /* ---- vocabulary -------------------------------------------------------------------- */
@@ -89,7 +52,7 @@ static int read_words(const struct gguf *g, struct words *w, struct err *err)
 
 static int64_t type_of(const struct words *w, uint64_t id)
 {
-    return w->types ? gguf_element_int(w->types, id) : TOKEN_NORMAL;
+    return w->types ? gguf_element_int(w->types, id) : GGUF_TOKEN_NORMAL;
 }
 
 static json_t *word(const struct words *w, uint64_t id)
@@ -123,12 +86,14 @@ static json_t *added_tokens(const struct words *w)
     json_t *list = json_array();
     for (uint64_t i = 0; i < w->count; i++) {
         const int64_t type = type_of(w, i);
-        if (type != TOKEN_CONTROL && type != TOKEN_USER_DEFINED && type != TOKEN_UNKNOWN)
+        if (type != GGUF_TOKEN_CONTROL && type != GGUF_TOKEN_USER_DEFINED &&
+            type != GGUF_TOKEN_UNKNOWN)
             continue;
         json_t *one = json_object();
         json_object_set_new(one, "id", json_integer((json_int_t)i));
         json_object_set_new(one, "content", word(w, i));
-        json_object_set_new(one, "special", json_boolean(type != TOKEN_USER_DEFINED));
+        json_object_set_new(one, "special",
+                            json_boolean(type != GGUF_TOKEN_USER_DEFINED));
         json_array_append_new(list, one);
     }
     return list;
@@ -200,16 +165,11 @@ static int byte_level(const struct gguf *g, const struct words *w, json_t *root,
 {
     json_t *pre = gguf_string(g, "tokenizer.ggml.pre"), *model;
     const char *name = pre ? json_string_value(pre) : "gpt-2";
-    const struct front *f = NULL;
-    for (size_t i = 0; i < ARRAY_LEN(fronts); i++)
-        if (str_eq(fronts[i].pre, name))
-            f = &fronts[i];
+    const struct gguf_front *f = gguf_front_find(name);
     if (!f) {
         int rc =
-            err_set(err, ERR_CONFIG,
-                    "tokenizer.ggml.pre '%.50s' is not read (gpt-2, smollm, llama-bpe "
-                    "and qwen2 are)",
-                    name);
+            err_set(err, ERR_CONFIG, "tokenizer.ggml.pre '%.50s' is not read (%s are)",
+                    name, gguf_pre_names());
         json_decref(pre);
         return rc;
     }
@@ -299,7 +259,8 @@ static int make_merges(const struct words *w, json_t *model, struct err *err)
     for (uint64_t i = 0; i < w->count; i++)
         strmap_put(ids, w->text[i], w->length[i], (int64_t)i);
     for (uint64_t i = 0; i < w->count && m.n <= MERGES_MAX; i++)
-        if (type_of(w, i) == TOKEN_NORMAL || type_of(w, i) == TOKEN_USER_DEFINED)
+        if (type_of(w, i) == GGUF_TOKEN_NORMAL ||
+            type_of(w, i) == GGUF_TOKEN_USER_DEFINED)
             split_piece(w, ids, i, &m);
     strmap_free(ids);
     int rc = m.n <= MERGES_MAX
@@ -378,6 +339,13 @@ int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err)
     struct words w = {0};
     struct err trouble = ERR_INIT;
     size_t k = 0;
+    if (str_eq(json_string_value(name),
+               "no_vocab")) { /* the file says that it has none */
+        json_decref(name);
+        json_decref(root);
+        *out = NULL;
+        return 0;
+    }
     while (k < ARRAY_LEN(kinds) && !str_eq(kinds[k].model, json_string_value(name)))
         k++;
     int rc =

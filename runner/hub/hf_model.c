@@ -214,7 +214,7 @@ int hf_model_tokenizer(const char *path, struct tokenizer **out, struct err *err
     *out = NULL;
     if (gguf_is_file(path)) {
         rc = tokenizer_in_file(path, &tree, err);
-        if (rc >= 0)
+        if (rc >= 0 && tree)
             rc = tokenizer_of_tree(tree, path, out, err);
     } else if (fs_exists(file)) {
         rc = tokenizer_load(path, out, err);
@@ -228,7 +228,7 @@ int hf_model_write_tokenizer(const struct hf_model *m, const char *dir, struct e
 {
     json_t *tree;
     int rc = tokenizer_in_file(m->dir, &tree, err);
-    if (rc < 0)
+    if (rc < 0 || !tree)
         return rc;
     char *text = json_dumps(tree, JSON_COMPACT), *path = fs_join(dir, "tokenizer.json");
     rc = fs_write_atomic(path, text, strlen(text), err);

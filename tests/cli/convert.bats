@@ -138,3 +138,131 @@ TABLE
     [ "$status" -ne 0 ]
     has "the base that adapter folder '$work/adapter' names (--model names another)"
 }
+
+@test "a GGUF adapter becomes peft's folder again, byte for byte" {
+    run "$PEFTLAB" convert "$golden/gguf-lora/llama3-lora-all-linear.gguf" --model "$golden/models/llama3" --to peft --out "$work/back"
+    [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+    cmp "$work/back/adapter_model.safetensors" "$golden/cases/llama3-lora-all-linear/expected/adapter/adapter_model.safetensors"
+    to_lora "$golden/cases/llama-lora-qv/expected/adapter"
+    run "$PEFTLAB" convert "$work/x.gguf" --model "$golden/models/llama" --to peft --out "$work/qv"
+    [ "$status" -eq 0 ]
+    cmp "$work/qv/adapter_model.safetensors" "$qv/adapter_model.safetensors"
+    python3 - "$work/qv" "$qv" <<'PY'
+import json, sys
+a, b = [json.load(open(d + "/adapter_config.json")) for d in sys.argv[1:]]
+assert sorted(a.pop("target_modules")) == sorted(b.pop("target_modules")) == ["q_proj", "v_proj"]
+a.pop("base_model_name_or_path"), b.pop("base_model_name_or_path")
+assert a == b, [k for k in a if a[k] != b.get(k)]
+PY
+}
+
+@test "a GGUF adapter that does not fit is refused" {
+    to_lora "$qv"
+    mkdir "$work/none"
+    while IFS="|" read -r file model code words; do
+        run "$PEFTLAB" convert "$file" ${model:+--model "$golden/models/$model"} --to peft --out "$work/back"
+        [ "$status" -eq "$code" ] && has "$words" || return 1
+        [ ! -e "$work/back" ] && [ ! -e "$work/back.new" ]
+    done <<TABLE
+$work/x.gguf||2|does not name its base: say --model DIR
+$work/x.gguf|llama3|78|which does not fit the model
+$work/x.gguf|bert|78|for architecture 'llama', the model is of type 'bert'
+$golden/models/llama||78|is a model, not an adapter
+TABLE
+}
+
+@test "a run folder's adapter becomes peft's folder, and bottlenecks do not" {
+    mkdir "$work/run"
+    cp -r "$qv" "$work/run/adapter"
+    run "$PEFTLAB" convert "$work/run" --model "$golden/models/llama" --to peft --out "$work/peft"
+    [ "$status" -eq 0 ]
+    cmp "$work/peft/adapter_model.safetensors" "$qv/adapter_model.safetensors"
+    grep -q "\"base_model_name_or_path\": \"$golden/models/llama\"" "$work/peft/adapter_config.json"
+    run "$PEFTLAB" convert "$golden/cases/llama-adapter-houlsby/expected/adapter" --model "$golden/models/llama" --to peft --out "$work/no"
+    [ "$status" -eq 78 ]
+    has "method 'adapter' is none of peft's"
+}
+
+# Of two trials on one set of rows: equal logits, as bytes or nearly.
+logits_of() { # NAME MODEL [flag ...]
+    printf 'model: %s\ntask: causal-lm\neval_data: %s\n' "$2" "$golden/cases/llama-lora-qv/eval.jsonl" >"$work/$1.yaml"
+    [ $# -gt 2 ] && tail -n +2 "$golden/cases/llama-lora-qv/trial.yaml" | grep -E '^(method|rank|alpha|target)' >>"$work/$1.yaml" ||
+        echo 'method: full' >>"$work/$1.yaml"
+    "$PEFTLAB" eval "$work/$1.yaml" "${@:3}" --out "$work/$1" >/dev/null
+}
+
+@test "a model as GGUF computes what its folder does, to the bit in f32" {
+    run "$PEFTLAB" convert "$golden/models/llama" --to gguf --dtype f32 --out "$work/m.gguf"
+    [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+    logits_of folder "$golden/models/llama"
+    logits_of file "$work/m.gguf"
+    cmp "$work/folder/logits.safetensors" "$work/file/logits.safetensors"
+    python_on "$work/m.gguf" 'assert k["general.file_type"] == 0 and k["general.type"] == "model" and k["llama.attention.head_count_kv"] == 2, k'
+    # and back: a folder of a GGUF file
+    run "$PEFTLAB" convert "$work/m.gguf" --to merged --out "$work/again"
+    [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+    logits_of again "$work/again"
+    cmp "$work/folder/logits.safetensors" "$work/again/logits.safetensors"
+}
+
+@test "an adapter is merged on the way, into folders and GGUF bases" {
+    "$PEFTLAB" convert "$golden/models/llama" --to gguf --dtype f32 --out "$work/base.gguf"
+    logits_of adapted "$golden/models/llama" --adapter "$qv"
+    for base in "$golden/models/llama" "$work/base.gguf"; do
+        run "$PEFTLAB" convert "$qv" --model "$base" --to gguf --dtype f32 --out "$work/m.gguf" --overwrite
+        [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+        logits_of merged "$work/m.gguf"
+        run "$PEFTLAB" convert "$qv" --model "$base" --to merged --out "$work/folder" --overwrite
+        [ "$status" -eq 0 ]
+        logits_of folder "$work/folder"
+        cmp "$work/merged/logits.safetensors" "$work/folder/logits.safetensors"
+        python3 - "$work/merged/logits.safetensors" "$work/adapted/logits.safetensors" <<'PY'
+import struct, sys
+a, b = [open(p, "rb").read() for p in sys.argv[1:]]
+n = 8 + int.from_bytes(a[:8], "little")
+a, b = [struct.unpack("<%df" % (len(x[n:]) // 4), x[n:]) for x in (a, b)]
+assert max(abs(x - y) for x, y in zip(a, b)) < 1e-4 < max(map(abs, a))
+PY
+    done
+    [ -z "$(find "$work" -name '*merged-*')" ]
+}
+
+@test "the tokenizer of a GGUF file survives the way through a folder" {
+    for name in tiny-llama tiny-qwen2; do
+        "$PEFTLAB" convert "$golden/gguf/$name.gguf" --to merged --out "$work/$name"
+        "$PEFTLAB" convert "$work/$name" --to gguf --dtype f32 --out "$work/$name.gguf"
+        python3 -c '
+import json, sys
+for line in open(sys.argv[1]):
+    print(json.dumps({"text": json.loads(line)["text"]}))' "$golden/gguf/$name.jsonl" >"$work/rows.jsonl"
+        "$PEFTLAB" tokenize "$golden/gguf/$name.gguf" <"$work/rows.jsonl" >"$work/first"
+        "$PEFTLAB" tokenize "$work/$name.gguf" <"$work/rows.jsonl" >"$work/last"
+        cmp "$work/first" "$work/last"
+        # a GGUF file written again keeps its keys but for how it is stored
+        "$PEFTLAB" convert "$golden/gguf/$name.gguf" --to gguf --dtype bf16 --out "$work/$name-bf16.gguf"
+        "$PEFTLAB" tokenize "$work/$name-bf16.gguf" <"$work/rows.jsonl" >"$work/last"
+        cmp "$work/first" "$work/last"
+    done
+}
+
+@test "what llama.cpp would compute otherwise is refused by name" {
+    while IFS='|' read -r change words; do
+        rm -rf "$work/model"
+        cp -r "$golden/models/llama" "$work/model"
+        python3 - "$work/model/config.json" "$change" <<'PY'
+import json, sys
+c = json.load(open(sys.argv[1]))
+c.update(json.loads(sys.argv[2]))
+json.dump(c, open(sys.argv[1], "w"))
+PY
+        run "$PEFTLAB" convert "$work/model" --to gguf --out "$work/x.gguf"
+        [ "$status" -eq 78 ] && has "$words" || { echo "$change: $status $output"; return 1; }
+        [ ! -e "$work/x.gguf" ]
+    done <<'TABLE'
+{"hidden_act": "gelu"}|hidden_act 'gelu': llama.cpp's llama has silu
+{"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "beta_fast": 16}}|rope: beta_fast other than 32 has no key in GGUF
+{"rope_parameters": {"rope_type": "yarn", "factor": 2.0, "attention_factor": 1.5}}|rope: attention_factor of yarn
+TABLE
+    run "$PEFTLAB" convert "$golden/models/bert" --to gguf --out "$work/x.gguf"
+    [ "$status" -eq 78 ]
+}

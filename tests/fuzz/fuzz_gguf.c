@@ -31,6 +31,8 @@ static void use_tokenizer(const struct gguf *g)
     struct tokenizer *t;
     struct encoding e = {0};
     int rc = gguf_model_tokenizer(g, &tree, &err);
+    if (rc >= 0 && !tree)
+        return; /* a file without one */
     check(rc, &err, tree);
     if (rc < 0)
         return;

@@ -1,5 +1,5 @@
-/* runner/hub/gguf_write.c - see gguf_write.h. */
-#include "runner/hub/gguf_write.h"
+/* runner/hub/gguf/write.c - see write.h. */
+#include "runner/hub/gguf/write.h"
 #include "lib/mem.h"
 #include "runner/hub/gguf_family.h"
 #include <inttypes.h>
@@ -146,14 +146,24 @@ static int64_t padded(int64_t n)
     return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static void put_keys(const struct gguf_writer *w, size_t tensors, struct buf *b)
+{
+    buf_add(b, "GGUF", 4);
+    put_number(b, 3, 4);
+    put_number(b, tensors, 8);
+    put_number(b, w->pair_count, 8);
+    buf_add(b, w->pairs.data, w->pairs.len);
+}
+
+void gguf_writer_keys(const struct gguf_writer *w, struct buf *out)
+{
+    put_keys(w, 0, out);
+}
+
 static void put_header(const struct gguf_writer *w, struct buf *b)
 {
     int64_t at = 0;
-    buf_add(b, "GGUF", 4);
-    put_number(b, 3, 4);
-    put_number(b, w->count, 8);
-    put_number(b, w->pair_count, 8);
-    buf_add(b, w->pairs.data, w->pairs.len);
+    put_keys(w, w->count, b);
     for (size_t i = 0; i < w->count; i++) {
         const struct gguf_new_tensor *t = &w->tensors[i];
         put_text(b, t->name, strlen(t->name));

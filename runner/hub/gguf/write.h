@@ -1,4 +1,4 @@
-/* runner/hub/gguf_write.h - writing GGUF files (version 3, alignment 32), key by key and
+/* runner/hub/gguf/write.h - writing GGUF files (version 3, alignment 32), key by key and
  * tensor by tensor.
  *
  * Keys stand in the order in which they were set, tensors in that in which they were added;
@@ -29,6 +29,9 @@ void gguf_put_pair(struct gguf_writer *w, const struct gguf_pair *p);
 
 /* general.file_type and quantization_version, by what most matrices are. */
 void gguf_put_file_type(struct gguf_writer *w, const struct block_type *type);
+
+/* A file of the keys alone, to read back what was set. */
+void gguf_writer_keys(const struct gguf_writer *w, struct buf *out);
 
 struct gguf_new_tensor {
     char *name; /* owned by the writer */
