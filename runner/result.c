@@ -49,6 +49,15 @@ static void collect_memory(struct values *v, const struct session *s)
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 
+/* Rows that teach nothing, left out. */
+static size_t dropped_rows(const struct session *s)
+{
+    size_t n = 0;
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        n += s->data[i] ? s->data[i]->dropped : 0;
+    return n;
+}
+
 /* What holds for a part of a training as well. */
 static void collect_course(struct values *v, const struct run_result *r)
 {
@@ -222,6 +231,8 @@ int result_write(const struct run_result *r, const struct session *s,
             put(&v, key, (double)s->data[i]->count, true);
     }
     put(&v, "data/truncated_rows", (double)s->truncated_rows, true);
+    if (s->goal.task->kind->per_token)
+        put(&v, "data/dropped_rows", (double)dropped_rows(s), true);
 
     json_object_set_new(root, "schema_version", json_integer(1));
     json_object_set(root, "trial", (json_t *)s->trial.json);

@@ -28,7 +28,7 @@ static int open_model(struct session *s, struct err *err)
     const char *name = s->trial.model;
     char *path = fs_join(s->base_dir, name);
     int (*const open)(const char *, struct hf_model **, struct err *) =
-        s->assume ? hf_model_open_shape : hf_model_open;
+        s->assume || s->only_rows ? hf_model_open_shape : hf_model_open;
     int rc = open(fs_exists(path) ? path : name, &s->hf, err);
     if (!rc && !(s->arch = arch_find(s->hf->model_type, err)))
         rc = err_context(err, "model folder '%s': ", s->hf->dir);
@@ -45,6 +45,14 @@ static int open_task(struct session *s, struct err *err)
     return s->goal.task
                ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err)
                : err_code(err);
+}
+
+static int open_language(struct session *s, struct err *err)
+{
+    return s->goal.task->kind->reader == &language_rows
+               ? language_open(&s->language, &s->trial, s->base_dir, s->hf, s->tokenizer,
+                               err)
+               : language_unread(&s->trial, err);
 }
 
 /* The names of classes that go with the head which will be used: those of the adapter's
@@ -85,17 +93,6 @@ static int32_t classes_of_model(const struct session *s)
     return (int32_t)(named ? named : made_up);
 }
 
-/* The text of the model's end token. */
-static const char *end_token(const struct session *s)
-{
-    const json_t *id = json_object_get(s->hf->config, "eos_token_id");
-    if (json_is_array(id))
-        id = json_array_get(id, 0);
-    return s->tokenizer && json_is_integer(id)
-               ? tokenizer_token(s->tokenizer, (int32_t)json_integer_value(id))
-               : NULL;
-}
-
 static struct data_spec data_spec(const struct session *s)
 {
     const struct trial *t = &s->trial;
@@ -122,7 +119,8 @@ static struct data_spec data_spec(const struct session *s)
         .must_fit = s->head_is_used || !t->train_data,
         .untaught = !t->train_data,
         .reader = s->goal.task->kind->reader,
-        .eos = end_token(s),
+        .language = &s->language,
+        .keep_dropped = s->only_rows,
     };
 }
 
@@ -175,6 +173,7 @@ static int open_data(struct session *s, struct err *err)
     const char *const files[SPLIT_COUNT] = {s->trial.train_data, s->trial.eval_data,
                                             s->trial.test_data};
     const struct data_spec common = data_spec(s);
+    s->row_tokens = common.max_length;
     for (int i = 0; i < SPLIT_COUNT; i++) {
         const char *file = files[i];
         struct data_spec spec = common;
@@ -396,7 +395,9 @@ static int open_base(struct session *s, struct err *err)
     if (!s->backend)
         s->backend = backend_get(backend && *backend ? backend : "cpu", err);
     int rc = s->backend ? open_model(s, err) : err_code(err);
-    return rc ? rc : open_task(s, err);
+    if (!rc)
+        rc = open_task(s, err);
+    return rc ? rc : open_language(s, err);
 }
 
 static int open_all(struct session *s, const char *adapter, struct err *err)
@@ -497,4 +498,18 @@ int session_plan_decoder(struct session *s, const struct decode_size *size,
     s->decode = *size;
     record_decoder(s);
     return plan_memory(s, err);
+}
+
+/* --- rows alone --- */
+
+int session_open_rows(struct session *s, const json_t *resolved, const char *base_dir,
+                      struct err *err)
+{
+    *s = (struct session){.base_dir = base_dir, .training = true, .only_rows = true};
+    trial_init(&s->trial, resolved);
+    int rc = open_model(s, err);
+    if (!rc && !(rc = open_task(s, err)) && !(rc = open_language(s, err)) &&
+        !(rc = read_known_labels(s, NULL, err)))
+        rc = open_data(s, err);
+    return rc;
 }

@@ -11,6 +11,7 @@
 #include "runner/data/assumed.h"
 #include "runner/data/course.h"
 #include "runner/data/dataset.h"
+#include "runner/data/language.h"
 #include "runner/memory.h"
 #include "runner/nn/net.h"
 #include "runner/optim/groups.h"
@@ -32,6 +33,7 @@ struct session {
     const char *base_dir;
     bool training;
     bool decoding;      /* and nothing else: no rows, every base parameter frozen */
+    bool only_rows;     /* nothing but the data is opened */
     enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
@@ -39,11 +41,13 @@ struct session {
                        change while it trains; owned */
     const struct arch *arch;
     struct tokenizer *tokenizer; /* NULL: rows hold ids */
+    struct language language;    /* what rows of a language model mean */
     struct labels labels;
     struct labels known_labels; /* of the model or the adapter, see labels_of_model */
     bool head_is_used;          /* the base is evaluated with the head that it has */
     struct dataset *data[SPLIT_COUNT];
     size_t truncated_rows;
+    int32_t row_tokens; /* most that a row of text has: max_length, or the model's */
     struct net net;
     struct course course;
     struct graph train_graph, eval_graph; /* train_graph only where `training` */
@@ -90,6 +94,10 @@ int session_open_decoder(struct session *s, const json_t *resolved, const char *
                          const char *adapter, struct err *err);
 int session_plan_decoder(struct session *s, const struct decode_size *size,
                          struct err *err);
+/* For the rows of its splits alone, those that teach nothing too: of the model only
+ * configuration and tokenizer are needed. */
+int session_open_rows(struct session *s, const json_t *resolved, const char *base_dir,
+                      struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);

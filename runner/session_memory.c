@@ -166,6 +166,7 @@ void session_close(struct session *s)
             dataset_free(s->data[i]);
     labels_release(&s->labels);
     tokenizer_free(s->tokenizer);
+    language_release(&s->language);
     if (s->hf)
         hf_model_close(s->hf);
     json_decref(s->hashes);

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/evaluate.h"
 #include "runner/merge.h"
 #include "runner/nn/peft/method.h"
@@ -214,6 +215,19 @@ static void tell_method(const json_t *resolved, struct sink *sink)
     sink->ops->method(sink, &facts);
 }
 
+/* What one should know of the rows. */
+static void tell_data(const struct session *s, struct sink *sink)
+{
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        const json_t *notes = s->data[i] ? s->data[i]->notes : NULL;
+        for (size_t k = 0; k < json_array_size(notes); k++) {
+            const char *note = json_string_value(json_array_get(notes, k));
+            text_print(stderr, "peftlab: data file '%s': %s\n", s->data[i]->path, note);
+            sink->ops->event(sink, "data", note);
+        }
+    }
+}
+
 int trial_train(const json_t *resolved, const char *base_dir, const struct trial_run *run,
                 struct sink *sink, struct err *err)
 {
@@ -227,6 +241,8 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     sink->ops->environment(sink, environment);
     tell_method(resolved, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    if (!rc)
+        tell_data(&s, sink);
     if (!rc && !run->overwrite)
         rc = run_folder_check(run->out_dir, resolved, &s, err);
     if (!rc)

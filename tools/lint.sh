@@ -89,7 +89,7 @@ method_names() {
     local names word list='[^"]*[|]'
     names=$(sed -nE 's/^METHOD\((\w+)\).*/\1/p; s/^PRESET\("([^"]+)".*/\1/p' runner/nn/peft/methods.def 2>/dev/null |
         sed -E 'p; s/_/-/g' | sort -u | paste -sd'|')
-    word='^(cli/trial/(cmd_(eval|merge)|text_command)|runner/(trial|run_folder)|report/sections/(costs|service_levels))\.[ch]:.*"adapter"|^runner/convert/[a-z_]*\.c:.*"(adapter|lora)"|^runner/text/decoder\.c:.*"prefix"|^runner/data/language\.c:.*"prompt"'
+    word='^(cli/trial/(cmd_(eval|merge)|text_command)|runner/(trial|run_folder)|report/sections/(costs|service_levels))\.[ch]:.*"adapter"|^runner/convert/[a-z_]*\.c:.*"(adapter|lora)"|^runner/text/decoder\.c:.*"prefix"|^runner/data/language_rows\.c:.*"prompt"'
     [ -n "$names" ] || return 0
     printf '%s\0' "${sources[@]}" | grep -zvE '^(tests|runner/nn/peft)/' |
         xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" |
@@ -101,7 +101,7 @@ method_names() {
 # programs: rows, tokens, pages, files.
 unclean_prints() {
     local calls='(^|[^A-Za-z0-9_])(v?f?printf|f?puts|f?putc|putchar|fwrite) *[(]' \
-        raw='cli/(command|store/cmd_export|trial/cmd_(chat_template|generate|tokenize)|docs/cmd_docs)\.c'
+        raw='cli/(command|store/cmd_export|trial/cmd_(chat_template|generate|rows|tokenize)|docs/cmd_docs)\.c'
     grep -E '^cli/' <<<"$code" | grep -E "$calls" | grep -vE "^$raw:" | cut -c1-160
     printf '%s\0' "${units[@]}" | grep -zE '^(tracker|runner|sweep|report)/' |
         xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" | awk '

@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/chat/template.h"
+#include "runner/data/language.h"
 #include "runner/hub/hf_model.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,21 +27,6 @@ struct job {
     struct jinja_output output; /* reused */
     struct buf out;             /* the line to print; reused */
 };
-
-static int parse_day(const char *text, struct tm *now, struct err *err)
-{
-    const char *end;
-    *now = (struct tm){0};
-    if (strlen(text) != 10 || !(end = strptime(text, "%Y-%m-%d", now)) || *end)
-        return err_set(err, ERR_USAGE, "--now '%s' is not a day such as 2026-03-05",
-                       text);
-    int day = now->tm_mday;
-    timegm(
-        now); /* week day and day of the year; a 31st of April becomes the 1st of May */
-    return now->tm_mday == day
-               ? 0
-               : err_set(err, ERR_USAGE, "--now '%s': there is no such day", text);
-}
 
 static void put_row(struct job *j, bool spans)
 {
@@ -135,7 +121,7 @@ static int run(int argc, char **argv, struct err *err)
         rc = err_set(err, ERR_USAGE, "chat-template: which model? usage: peftlab %s",
                      cmd_chat_template.usage);
     else if ((day = json_get_str(values, "now", NULL)))
-        rc = parse_day(day, &j.now, err);
+        rc = language_parse_day(day, &j.now, err) < 0 ? err_context(err, "--now ") : 0;
     if (rc >= 0)
         rc = open_model(model, json_get_str(values, "template", NULL), &j, err);
     if (rc >= 0)

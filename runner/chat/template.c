@@ -368,3 +368,9 @@ bool chat_template_has_spans(const struct chat_template *t, const json_t *row)
 {
     return jinja_has_generation(pick(t, row));
 }
+
+bool chat_template_mentions(const struct chat_template *t, const char *name)
+{
+    return jinja_mentions(t->plain, name) ||
+           (t->with_tools && jinja_mentions(t->with_tools, name));
+}

@@ -22,7 +22,7 @@
 struct chat_template;
 
 /* `model`: its folder or its GGUF file; `file`: a template instead of the model's own, or
- * NULL. */
+ * NULL. Without a model there are no special tokens but those of the rows. */
 int chat_template_open(const char *model, const char *file, struct chat_template **out,
                        struct err *err);
 /* From text; `tokens`: an object of special tokens by name, or NULL. */
@@ -34,5 +34,8 @@ int chat_template_render(const struct chat_template *t, const json_t *row,
                          const struct tm *now, struct jinja_output *out, struct err *err);
 /* True where the template that this row gets has generation marks. */
 bool chat_template_has_spans(const struct chat_template *t, const json_t *row);
+
+/* True where its text has the name anywhere. */
+bool chat_template_mentions(const struct chat_template *t, const char *name);
 
 #endif

@@ -6,7 +6,10 @@
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include "lib/str.h"
+#include "runner/data/bins.h"
 #include "runner/data/row.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,18 +124,22 @@ static int read_rows(struct reader *r, struct dataset *d, struct err *err)
     int rc = 0;
     for (size_t i = 0; i < n && rc >= 0; i++) {
         struct example *e = &d->rows[d->count++];
-        rc = row_read(r, order ? order[i] : i, e, err);
-        if (rc == 1) { /* nothing to learn from */
+        e->row = order ? order[i] : (uint32_t)i;
+        rc = row_read(r, e->row, e, err);
+        r->left_out += rc == 1; /* nothing to learn from */
+        e->dropped = rc == 1;
+        if (rc == 1 && !r->spec->keep_dropped) {
             example_release(e);
             *e = (struct example){0};
             d->count--;
-            r->left_out++;
             continue;
         }
-        d->total_tokens += (size_t)e->n;
+        d->total_tokens += e->dropped ? 0 : (size_t)e->n;
         d->longest = e->n > d->longest ? e->n : d->longest;
     }
     free(order);
+    d->truncated = r->truncated;
+    d->dropped = r->left_out;
     if (rc >= 0 && !d->count)
         rc = err_set(err, ERR_PARSE, "data file '%s': no row has a labelled token",
                      r->path);
@@ -152,6 +159,8 @@ static int load(struct reader *r, struct labels *labels, struct dataset *d,
     rc = labels->count || reader_labels(r->spec)->row ? 0 : learn_labels(r, err);
     if (rc >= 0)
         rc = read_rows(r, d, err);
+    if (reader_labels(r->spec)->finish)
+        reader_labels(r->spec)->finish(r, d);
     label_map_release(&r->labels);
     encoding_release(&r->encoding);
     return rc;
@@ -209,6 +218,27 @@ int dataset_load(const char *path, const struct data_spec *spec,
     return rc;
 }
 
+void dataset_pack(const struct dataset *d, int32_t capacity, struct bins *out)
+{
+    int32_t *lengths = xcalloc(d->count + 1, sizeof *lengths);
+    for (size_t i = 0; i < d->count; i++)
+        lengths[i] = d->rows[i].dropped ? 0 : d->rows[i].n;
+    bins_pack(out, lengths, d->count, capacity);
+    free(lengths);
+}
+
+void dataset_note(struct dataset *d, const char *fmt, ...)
+{
+    va_list ap;
+    char text[512];
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!d->notes)
+        d->notes = json_array();
+    json_array_append_new(d->notes, json_string(text));
+}
+
 void dataset_free(struct dataset *d)
 {
     if (!d)
@@ -216,6 +246,7 @@ void dataset_free(struct dataset *d)
     for (size_t i = 0; d->rows && i < d->count; i++)
         example_release(&d->rows[i]);
     free(d->rows);
+    json_decref(d->notes);
     free(d->path);
     free(d);
 }

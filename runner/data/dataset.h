@@ -39,6 +39,9 @@ struct example {
     int32_t *ids;
     int32_t *type_ids; /* NULL: zeros */
     int32_t n;
+    int32_t cut;           /* tokens that max_length took from its end */
+    uint32_t row;          /* of the file's rows, from 0 */
+    bool dropped;          /* it teaches nothing, and is here for whoever looks at it */
     int32_t label;         /* class; 0 where there are targets */
     float *targets;        /* labels.count numbers; NULL: a class */
     int32_t *token_labels; /* class of each token, -1: none; NULL: one for all */
@@ -49,6 +52,8 @@ struct dataset {
     size_t count;
     size_t total_tokens;
     int32_t longest;
+    size_t truncated, dropped; /* rows that were cut; that teach nothing, left out */
+    json_t *notes;             /* texts: what one should know of it; NULL: nothing */
     char *path;
     char sha256[65]; /* of the file */
 };
@@ -64,13 +69,16 @@ struct label_reader {
     bool list; /* always a list: what a table's cell holds is parsed */
     int (*learn)(struct label_map *m, enum label_kind kind, const json_t *label,
                  struct err *err);
+    /* After the last row, also where one failed; NULL: nothing to do. */
+    void (*finish)(struct reader *r, struct dataset *d);
     /* The tokens are read already. */
     int (*read)(const struct label_map *m, enum label_kind kind, const json_t *label,
                 struct example *e, struct err *err);
 };
 extern const struct label_reader sequence_labels; /* one for the whole row */
-extern const struct label_reader language_rows;   /* a label per token; language.c */
+extern const struct label_reader language_rows;   /* a label per token; language.h */
 
+struct language;
 struct data_spec {
     const char *text_column, *text_pair_column,
         *label_column;   /* NULL: text, text_pair, label */
@@ -95,7 +103,8 @@ struct data_spec {
     bool must_fit;
     bool untaught; /* there are no training rows: classes by name must be the model's */
     const struct label_reader *reader; /* NULL: sequence_labels */
-    const char *eos; /* text that ends what is to be learned; NULL: there is none */
+    const struct language *language;   /* of language_rows; NULL: nothing is said */
+    bool keep_dropped;                 /* rows that teach nothing stay, marked so */
 };
 
 /* `t` may be NULL when rows hold input_ids. `labels` with count 0 is filled (training
@@ -110,6 +119,13 @@ int dataset_parse(const char *text, size_t size, const char *name,
                   struct labels *labels, struct dataset **out, size_t *truncated,
                   struct err *err);
 void dataset_free(struct dataset *d);
+
+/* Bins of rows (bins.h), by their numbers here; rows that teach nothing are in none. */
+struct bins;
+void dataset_pack(const struct dataset *d, int32_t capacity, struct bins *out);
+/* Adds a text to the notes. */
+void dataset_note(struct dataset *d, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* Order of rows in an epoch: file order when shuffle is off, else a permutation from
  * (seed, epoch). */

@@ -177,7 +177,8 @@ static int read_text(struct reader *r, const json_t *row, struct example *e,
         return rc;
     if (enc->n == 0)
         return err_set(err, ERR_PARSE, "'%s' gives no token at all", text_column(s));
-    r->truncated += enc->truncated;
+    r->truncated += enc->cut > 0;
+    e->cut = (int32_t)enc->cut;
     e->n = (int32_t)enc->n;
     e->ids = copy_ints(enc->ids, enc->n);
     for (size_t i = 0; i < enc->n; i++) {
@@ -213,8 +214,9 @@ static int set_parsed(json_t *row, const char *column, size_t number, const char
 /* Line i as an object; the columns of a table that mean numbers hold them. */
 static json_t *parse_row(const struct reader *r, size_t i, struct err *err)
 {
-    static const char *const lists[] = {"input_ids", "token_type_ids", "attention_mask",
-                                        "position_ids", "labels"};
+    static const char *const lists[] = {
+        "input_ids", "token_type_ids", "attention_mask", "position_ids",
+        "labels",    "messages",       "conversations"};
     const struct line *l = &r->lines.at[i];
     const char *text = r->lines.text + l->begin, *label = reader_label(r->spec);
     if (!r->table.count)
@@ -255,6 +257,7 @@ int row_read(struct reader *r, size_t i, struct example *e, struct err *err)
 {
     json_t *row = NULL;
     const json_t *label;
+    r->line = r->lines.at[i].number;
     int rc = row_parse(r, i, &row, &label, err);
     if (rc >= 0 && reader_labels(r->spec)->row) {
         rc = reader_labels(r->spec)->row(r, row, e, err);

@@ -24,6 +24,14 @@ struct reader {
     struct label_map labels;
     struct encoding encoding; /* reused from row to row */
     size_t truncated, left_out;
+    size_t line; /* of the row that is read */
+
+    /* Of language_rows. */
+    struct conversation *conversation; /* NULL: no row was one yet */
+    bool *learned;                     /* per token of the encoding */
+    size_t learned_cap;
+    size_t texts, split_prompts, first_split; /* rows; the line of the first */
+    bool ends_learned;                        /* in some row the end of a turn is */
 };
 
 /* Parses line i into an object (a new reference in *row, also with an error) and finds its

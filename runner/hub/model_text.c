@@ -70,6 +70,10 @@ int model_text_read(const char *model, struct model_text *out, struct err *err)
 {
     json_t *map = NULL;
     *out = (struct model_text){NULL, json_object()};
+    if (!model) {
+        out->config = json_object();
+        return 0;
+    }
     int rc = gguf_is_file(model)
                  ? read_gguf(model, &out->config, err)
                  : read_object(model, "tokenizer_config.json", &out->config, err);

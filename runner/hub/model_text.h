@@ -16,7 +16,7 @@ struct model_text {
     json_t *tokens; /* {"eos_token": "</s>", ...} */
 };
 
-/* `model`: what hf_model_find gave. Release it also after an error. */
+/* `model`: what hf_model_find gave; NULL: it says nothing. Release it also after an error. */
 int model_text_read(const char *model, struct model_text *out, struct err *err);
 void model_text_release(struct model_text *t);
 /* Adds the special tokens that an object names: keys *_token, and extra_special_tokens. A

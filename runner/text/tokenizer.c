@@ -198,6 +198,14 @@ const char *tokenizer_token(const struct tokenizer *t, int32_t id)
     return id >= 0 && (size_t)id < t->vocab.size ? t->vocab.tokens[id] : NULL;
 }
 
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id)
+{
+    for (size_t i = 0; i < t->added.n; i++)
+        if (t->added.at[i].id == id)
+            return true;
+    return false;
+}
+
 /* ---- encoding ---------------------------------------------------------------------- */
 
 /* One sequence on its way; the buffers are reused from stretch to stretch. */
@@ -276,10 +284,10 @@ static int run_sequence(struct run *r, const char *text, size_t len, struct err 
 
 /* longest_first as tokenizers does it: the longer one gives first, then both share the
  * room, the longer one getting the odd place. */
-static bool truncate_longest_first(size_t room, size_t *a, size_t *b)
+static void truncate_longest_first(size_t room, size_t *a, size_t *b)
 {
     if (*a + *b <= room)
-        return false;
+        return;
     size_t *shorter = *a > *b ? b : a, *longer = *a > *b ? a : b;
     size_t left = *shorter < room ? room - *shorter : 0;
     if (left >= *shorter && left > 0) {
@@ -288,7 +296,6 @@ static bool truncate_longest_first(size_t room, size_t *a, size_t *b)
         *shorter = room / 2;
         *longer = room / 2 + room % 2;
     }
-    return true;
 }
 
 static void put(struct encoding *e, int32_t id, int32_t type_id, int32_t begin,
@@ -304,7 +311,7 @@ static void put(struct encoding *e, int32_t id, int32_t type_id, int32_t begin,
 static void reserve(struct encoding *e, size_t need)
 {
     e->n = 0;
-    e->truncated = false;
+    e->cut = 0;
     if (need <= e->cap && e->ids)
         return;
     e->cap = need + need / 2 + 16;
@@ -321,7 +328,7 @@ static int assemble(const struct tokenizer *t, const struct tokens *s, bool pair
     const struct settings *set = &t->settings;
     size_t n[2] = {s[0].n, pair ? s[1].n : 0};
     size_t specials = add_special ? p->specials : 0;
-    bool cut = false;
+    const size_t before = n[0] + n[1];
     if (max_length > 0) {
         if ((size_t)max_length < specials)
             return err_set(err, ERR_CONFIG,
@@ -330,12 +337,12 @@ static int assemble(const struct tokenizer *t, const struct tokens *s, bool pair
                            max_length, specials);
         size_t room = (size_t)max_length - specials;
         if (pair)
-            cut = truncate_longest_first(room, &n[0], &n[1]);
-        else if ((cut = n[0] > room))
+            truncate_longest_first(room, &n[0], &n[1]);
+        else if (n[0] > room)
             n[0] = room;
     }
     reserve(out, n[0] + n[1] + specials);
-    out->truncated = cut;
+    out->cut = before - n[0] - n[1];
     for (size_t i = 0; i < p->n; i++) {
         const struct piece *piece = &p->at[i];
         if (piece->sequence < 0 && add_special)

@@ -20,7 +20,7 @@ struct encoding {
     int32_t *ids, *type_ids;
     int32_t (*offsets)[2];
     size_t n, cap;
-    bool truncated; /* max_length took tokens away */
+    size_t cut; /* tokens that max_length took away */
 };
 
 /* `path`: a tokenizer.json or a folder that holds one (then tokenizer_config.json changes
@@ -40,6 +40,8 @@ int32_t
 tokenizer_max_length(const struct tokenizer *t); /* model_max_length, or INT32_MAX */
 /* NULL when out of range */
 const char *tokenizer_token(const struct tokenizer *t, int32_t id);
+/* One that was added to the model's vocabulary, as special tokens are. */
+bool tokenizer_is_added(const struct tokenizer *t, int32_t id);
 /* pair may be NULL; max_length 0: no truncation, else longest_first on the right (or left,
  * by truncation_side). Fills
  * `out` (reused; encoding_release). */
