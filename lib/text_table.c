@@ -59,6 +59,14 @@ void text_print(FILE *f, const char *fmt, ...)
         free(text);
 }
 
+void text_highlight(FILE *f, const char *text, const char *begin, const char *end)
+{
+    const bool colour = has_colour(f);
+    fputs(colour ? "\033[32m" : begin, f);
+    text_print(f, "%s", text);
+    fputs(colour ? "\033[0m" : end, f);
+}
+
 struct text_table *text_table_new(const char *const *headings, const char *align,
                                   size_t columns)
 {

@@ -15,6 +15,9 @@
  * it by this, by a table or by a progress line. */
 void text_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The text, cleaned, in green where the stream shows colours, else between two marks. */
+void text_highlight(FILE *f, const char *text, const char *begin, const char *end);
+
 struct text_table;
 struct text_table *text_table_new(const char *const *headings, const char *align,
                                   size_t columns); /* align: "lrr" */
