@@ -270,10 +270,7 @@ static void record_graphs(struct session *s)
     const struct trial *t = &s->trial;
     const struct graph_loss loss = goal_loss(&s->goal);
     int32_t tokens = s->training ? s->course.max_tokens : EVAL_TOKENS;
-    int32_t rows = s->training ? (int32_t)(s->course.batch_rows < s->course.rows
-                                               ? s->course.batch_rows
-                                               : s->course.rows)
-                               : EVAL_ROWS;
+    int32_t rows = s->training ? s->course.max_rows : EVAL_ROWS;
     if (s->training) {
         struct graph_loss training = loss;
         graph_init(&s->train_graph, &s->net.params, NULL, GRAPH_TRAIN,
@@ -417,8 +414,10 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
     if (!s->assume)
         s->hashes = fingerprint_session(s);
     s->course.seed = (uint64_t)s->trial.seed;
-    if (training && (rc = course_plan(&s->course, &s->trial, s->data[SPLIT_TRAIN],
-                                      s->net.change.prompt_rows, err)))
+    if (training &&
+        (rc = course_plan(&s->course, &s->trial, s->data[SPLIT_TRAIN],
+                          s->net.change.prompt_rows,
+                          str_eq(s->trial.packing, "bfd") ? s->row_tokens : 0, err)))
         return rc;
     if (training && s->net.method->plan &&
         (rc = s->net.method->plan(&s->net, s->course.updates, err)))

@@ -167,6 +167,7 @@ void session_close(struct session *s)
     labels_release(&s->labels);
     tokenizer_free(s->tokenizer);
     language_release(&s->language);
+    course_release(&s->course);
     if (s->hf)
         hf_model_close(s->hf);
     json_decref(s->hashes);

@@ -84,7 +84,9 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
     out->updates_per_epoch = c->updates_per_epoch;
     out->tokens = c->tokens;
     const int64_t batches = c->updates * c->accumulation;
-    const int32_t tokens = (int32_t)(c->tokens / batches), rows = (int32_t)c->batch_rows;
+    const int32_t tokens = (int32_t)(c->tokens / batches),
+                  rows = (int32_t)(c->bins.count ? (c->samples + batches - 1) / batches
+                                                 : c->batch_units);
     const struct extent mean =
         extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
     out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;

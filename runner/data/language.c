@@ -80,7 +80,8 @@ int language_unread(const struct trial *t, struct err *err)
     const struct {
         const char *key;
         bool given;
-    } keys[] = {{"completion_only_loss", t->completion_only_loss != NULL},
+    } keys[] = {{"packing", !str_eq(t->packing, "none")},
+                {"completion_only_loss", t->completion_only_loss != NULL},
                 {"assistant_only_loss", t->assistant_only_loss},
                 {"chat_template", t->chat_template != NULL},
                 {"chat_template_date", t->chat_template_date != NULL}};

@@ -23,14 +23,13 @@ void step_init(struct step *st, struct session *s)
         .s = s,
         .schedule =
             schedule_make(t->lr_scheduler_type, t->warmup_steps, s->course.updates),
-        .order = xmalloc((size_t)s->course.rows * sizeof *st->order),
-        .epoch = -1,
         .losses = xmalloc((size_t)s->budget.of[ROWS_PICKED] * sizeof *st->losses)};
+    epoch_init(&st->epoch, &s->course);
 }
 
 void step_release(struct step *st)
 {
-    free(st->order);
+    epoch_release(&st->epoch);
     free(st->losses);
 }
 
@@ -57,26 +56,30 @@ static void zero_gradients(const struct session *s)
     }
 }
 
-/* Forward and backward over the rows [begin, end) of the epoch, in micro-batches. */
-static void accumulate(struct step *st, int64_t update, int64_t begin, int64_t end,
-                       struct update_log *log)
+/* Forward and backward over the rows of an update, in micro-batches. */
+static void accumulate(struct step *st, int64_t update, struct update_log *log)
 {
     struct session *s = st->s;
-    const double weight = class_weights_sum(s, st->order, begin, end);
+    const struct epoch *e = &st->epoch;
+    const struct stretch all = epoch_update(e, &s->course, update);
+    const double weight = class_weights_sum(s, e->rows, all.begin, all.end);
     struct op_step step = {.seed = s->course.seed,
                            .step = (uint32_t)update,
                            .loss_scale = weight > 0 ? (float)(1 / weight) : 0};
     zero_gradients(s);
-    for (int64_t b = begin; b < end; b += s->course.batch_rows) {
-        const int64_t e = b + s->course.batch_rows < end ? b + s->course.batch_rows : end;
-        const struct extent rows = session_load_batch(s, SPLIT_TRAIN, st->order, b, e);
+    for (int64_t k = 0; k < s->course.accumulation; k++) {
+        const struct stretch b = epoch_batch(e, &s->course, update, k);
+        if (b.begin == b.end)
+            break;
+        const struct extent rows =
+            session_load_batch(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         const int32_t tokens = rows.of[ROWS_TOKENS];
         graph_run(&s->train_graph, s->backend, &s->memory, &rows, &step);
         log->loss += sum_losses(st, &rows);
         log->tokens += tokens;
         step.token_base += (uint32_t)tokens;
     }
-    log->rows = end - begin;
+    log->rows = all.end - all.begin;
     log->loss = weight > 0 ? log->loss / weight : 0;
 }
 
@@ -134,14 +137,11 @@ static int not_finite(struct step *st, int64_t update, const struct update_log *
     struct session *s = st->s;
     struct update_log again = {0};
     struct finder finder;
-    const int64_t begin = update % s->course.updates_per_epoch * s->course.batch_rows *
-                          s->course.accumulation;
     struct graph_watch *before = s->memory.watch;
     finder_init(&finder, s);
     s->memory.watch = &finder.watch;
     if (!finder.found)
-        accumulate(st, update, begin, begin + course_update_rows(&s->course, update),
-                   &again);
+        accumulate(st, update, &again);
     s->memory.watch = before;
     return err_set(err, ERR_NAN,
                    "update %lld: loss %g, gradient norm %g; not finite first: %s; try a "
@@ -153,15 +153,10 @@ static int not_finite(struct step *st, int64_t update, const struct update_log *
 int step_run(struct step *st, int64_t update, struct update_log *log, struct err *err)
 {
     struct session *s = st->s;
-    const struct course *c = &s->course;
-    const int64_t begin = update % c->updates_per_epoch * c->batch_rows * c->accumulation;
-    if (st->epoch != update / c->updates_per_epoch) {
-        st->epoch = update / c->updates_per_epoch;
-        course_order(c, s->data[SPLIT_TRAIN], st->epoch, st->order);
-    }
+    epoch_seek(&st->epoch, &s->course, s->data[SPLIT_TRAIN], update);
     *log = (struct update_log){.learning_rate = s->trial.learning_rate *
                                                 schedule_factor(&st->schedule, update)};
-    accumulate(st, update, begin, begin + course_update_rows(c, update), log);
+    accumulate(st, update, log);
     if (s->net.method->penalty)
         log->loss += s->net.method->penalty(&s->net, s->backend);
     log->grad_norm = gradient_norm(s);

@@ -1,7 +1,6 @@
 /* runner/train/step.h - one update of a training.
  *
- * The rows of update u lie behind one another in the epoch's order: batch_rows x
- * accumulation of them, fewer at an epoch's end. Gradients are zeroed, the micro-batches
+ * The rows of update u lie behind one another in the epoch's order (course.h). Gradients are zeroed, the micro-batches
  * run forward and backward with a loss scaled by 1 / weight of all rows of the update
  * (class weights; plain rows weigh 1 each), so that an update is the mean over its rows
  * whatever its micro-batches are. Then the method's penalty, the global norm, the clipping
@@ -20,9 +19,8 @@
 struct step {
     struct session *s; /* borrowed */
     struct schedule schedule;
-    uint32_t *order; /* rows of the epoch */
-    int64_t epoch;   /* that `order` is of; -1: none yet */
-    float *losses;   /* of one micro-batch */
+    struct epoch epoch; /* the order of its rows */
+    float *losses;      /* of one micro-batch */
 };
 
 void step_init(struct step *st, struct session *s);

@@ -91,15 +91,20 @@ static void take_up(struct loop *l, const struct checkpoint *c)
 {
     struct sink *sink = l->place->sink;
     char text[64];
+    struct epoch epoch;
     json_t *e;
     size_t i;
     l->done = c->update;
     l->earlier_j = c->energy_j;
     l->earlier_s = c->total_s;
+    epoch_init(&epoch, &l->s->course);
     for (i = 0; i < l->trace.count; i++) {
-        l->trace.log[i].rows = course_update_rows(&l->s->course, (int64_t)i);
+        epoch_seek(&epoch, &l->s->course, l->s->data[SPLIT_TRAIN], (int64_t)i);
+        const struct stretch rows = epoch_update(&epoch, &l->s->course, (int64_t)i);
+        l->trace.log[i].rows = rows.end - rows.begin;
         report_update(l, i);
     }
+    epoch_release(&epoch);
     json_array_foreach(c->evaluations, i, e)
     {
         json_array_append(l->evaluations, e);

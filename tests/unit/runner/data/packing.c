@@ -1,5 +1,5 @@
-/* tests/unit/runner/data/packing.c - labels and bins as TRL 1.16 makes them
- * (tests/golden/packing). */
+/* tests/unit/runner/data/packing.c - labels, bins, and the course and loss of packed
+ * trainings, as TRL 1.16 makes them (tests/golden/packing). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,10 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/data/bins.h"
-#include "runner/data/dataset.h"
+#include "runner/data/course.h"
 #include "runner/data/language.h"
+#include "runner/trial.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -213,12 +215,190 @@ static void test_bins_hold(void **state)
     bins_release(&b);
 }
 
+/* --- the course --- */
+
+/* What a packed training feeds is what TRL's collator makes of the same rows: their ids
+ * one behind the other, positions that begin anew, borders; and the label of a row's
+ * first token counts for nothing. */
+static void test_collated(void **state)
+{
+    (void)state;
+    json_t *file = read_json("packing/collated.json"), *c;
+    size_t i;
+    json_array_foreach(json_object_get(file, "cases"), i, c)
+    {
+        const json_t *rows = json_object_get(c, "rows"),
+                     *ids = json_array_get(json_object_get(c, "input_ids"), 0),
+                     *ends = json_object_get(c, "cu_seq_lens_q");
+        struct buf text = BUF_INIT;
+        const struct data_spec spec = {.labels = LABEL_token, .reader = &language_rows};
+        const struct trial t = {
+            .batch_size = 8, .gradient_accumulation_steps = 1, .num_train_epochs = 1};
+        struct labels none = {0};
+        struct dataset *d;
+        struct course course = {0};
+        struct epoch e;
+        struct err err = ERR_INIT;
+        for (size_t r = 0; r < json_array_size(rows); r++) {
+            char *line = json_dumps(json_array_get(rows, r), 0);
+            buf_printf(&text, "%s\n", line);
+            free(line);
+        }
+        if (dataset_parse(buf_str(&text), text.len, "rows", &spec, NULL, &none, &d, NULL,
+                          &err) < 0 ||
+            course_plan(&course, &t, d, 0, (int32_t)json_get_int(c, "max_length", 0),
+                        &err) < 0)
+            fail_msg("%s", err.msg);
+        epoch_init(&e, &course);
+        epoch_seek(&e, &course, d, 0);
+        const struct stretch all = epoch_batch(&e, &course, 0, 0);
+        assert_int_equal(all.end - all.begin, json_array_size(ends) - 1);
+        size_t at = 0;
+        for (int64_t r = all.begin; r < all.end; r++) {
+            const struct example *x = &d->rows[e.rows[r]];
+            for (int32_t k = 0; k < x->n; k++, at++)
+                assert_int_equal(x->ids[k], json_integer_value(json_array_get(ids, at)));
+            assert_int_equal(at, json_integer_value(json_array_get(ends, (size_t)r + 1)));
+        }
+        assert_int_equal(at, course.max_tokens);
+        assert_int_equal(at, json_array_size(ids));
+        epoch_release(&e);
+        course_release(&course);
+        dataset_free(d);
+        buf_release(&text);
+    }
+    assert_true(i > 0);
+    json_decref(file);
+}
+
+/* Each epoch has every row once, bin by bin; batches are whole bins, none crosses its
+ * end, and another seed gives another order. */
+static void test_course(void **state)
+{
+    (void)state;
+    enum { ROWS = 23, CAPACITY = 10 };
+    struct example rows[ROWS] = {0};
+    const struct dataset d = {.rows = rows, .count = ROWS};
+    for (int32_t i = 0; i < ROWS; i++)
+        rows[i].n = i % 7 + 1;
+    const struct trial t = {.batch_size = 2,
+                            .gradient_accumulation_steps = 2,
+                            .num_train_epochs = 2,
+                            .shuffle = true,
+                            .seed = 3};
+    struct course c = {0};
+    struct epoch e, first;
+    assert_int_equal(course_plan(&c, &t, &d, 0, CAPACITY, NULL), 0);
+    assert_int_equal(c.units, c.bins.count);
+    assert_int_equal(c.updates, 2 * ((c.units + 3) / 4));
+    assert_int_equal(c.samples, 2 * ROWS);
+    assert_in_range(c.max_tokens, 1, 2 * CAPACITY);
+    epoch_init(&e, &c);
+    epoch_init(&first, &c);
+    epoch_seek(&first, &c, &d, 0);
+    bool seen[ROWS] = {false};
+    for (int64_t u = 0; u < c.updates; u++) {
+        if (u == c.updates_per_epoch)
+            memset(seen, 0, sizeof seen);
+        epoch_seek(&e, &c, &d, u);
+        const struct stretch all = epoch_update(&e, &c, u);
+        int64_t at = all.begin;
+        for (int64_t k = 0; k <= c.accumulation; k++) {
+            const struct stretch b = epoch_batch(&e, &c, u, k);
+            int32_t tokens = 0;
+            assert_true(k < c.accumulation || b.begin == b.end);
+            assert_true(b.begin == at || b.begin == b.end);
+            for (at = b.begin; at < b.end; at++) {
+                assert_false(seen[e.rows[at]]);
+                seen[e.rows[at]] = true;
+                tokens += rows[e.rows[at]].n;
+            }
+            assert_true(tokens <= c.max_tokens && b.end - b.begin <= c.max_rows);
+        }
+        assert_int_equal(at, all.end);
+        for (size_t i = 0; (u + 1) % c.updates_per_epoch == 0 && i < ROWS; i++)
+            assert_true(seen[i]);
+    }
+    assert_memory_not_equal(e.rows, first.rows, ROWS * sizeof *e.rows);
+    epoch_release(&e);
+    epoch_release(&first);
+    course_release(&c);
+}
+
+/* --- losses --- */
+
+/* The first three losses of a training. */
+static void train(const json_t *rows, const char *model, const char *packing,
+                  double loss[3])
+{
+    char dir[] = "/tmp/runner_packing.XXXXXX", where[4096];
+    struct buf text = BUF_INIT;
+    struct err err = ERR_INIT;
+    assert_non_null(mkdtemp(dir));
+    for (size_t r = 0; r < json_array_size(rows); r++) {
+        char *line = json_dumps(json_array_get(rows, r), 0);
+        buf_printf(&text, "%s\n", line);
+        free(line);
+    }
+    char *file = fs_join(dir, "rows.jsonl"), *trace = fs_join(dir, "out/trace.jsonl"),
+         *out = fs_join(dir, "out"), *at = xasprintf("tests/golden/models/%s", model);
+    assert_non_null(realpath(at, where));
+    assert_int_equal(fs_write_atomic(file, buf_str(&text), text.len, NULL), 0);
+    json_t *given =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:i, s:b}", "model",
+                  where, "task", "causal-lm", "method", "lora", "train_data", file,
+                  "packing", packing, "learning_rate", 0.01, "max_steps", 3, "batch_size",
+                  8, "max_length", 16, "latency_requests", 0, "shuffle", 0);
+    json_t *resolved = NULL;
+    const struct trial_run run = {.out_dir = out};
+    struct sink *sink = sink_null();
+    if (trial_resolve(given, &resolved, &err) ||
+        trial_train(resolved, dir, &run, sink, &err))
+        fail_msg("%s", err.msg);
+    sink_close(sink, NULL);
+    buf_clear(&text);
+    assert_int_equal(fs_read(trace, 1 << 20, &text, NULL), 0);
+    char *s = text.data;
+    for (size_t i = 0; i < 3; i++, s = strchr(s, '\n') + 1) {
+        json_t *line = json_parse_line(s, strcspn(s, "\n"), trace, i + 1, NULL);
+        loss[i] = json_get_num(line, "loss", 0);
+        json_decref(line);
+    }
+    json_decref(given);
+    json_decref(resolved);
+    fs_remove_tree(dir, NULL);
+    buf_release(&text);
+    free(file);
+    free(trace);
+    free(out);
+    free(at);
+}
+
+static void test_loss(void **state)
+{
+    (void)state;
+    json_t *file = read_json("packing/loss.json"), *c;
+    size_t i;
+    json_array_foreach(json_object_get(file, "cases"), i, c)
+    {
+        const double want = json_get_num(c, "loss", 0);
+        double alone[3], packed[3];
+        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "none", alone);
+        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "bfd", packed);
+        assert_true(fabs(alone[0] - want) <= 2e-5 * want);
+        for (size_t k = 0; k < 3; k++)
+            assert_true(fabs(packed[k] - alone[k]) <= 2e-6 * want);
+    }
+    assert_true(i > 0);
+    json_decref(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_bins),
-        cmocka_unit_test(test_bins_hold),
+        cmocka_unit_test(test_labels),    cmocka_unit_test(test_bins),
+        cmocka_unit_test(test_bins_hold), cmocka_unit_test(test_collated),
+        cmocka_unit_test(test_course),    cmocka_unit_test(test_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
