@@ -113,6 +113,15 @@ void session_upload(struct session *s, const struct extent *filled);
 /* Rows of logits that the rows [begin, end) of a split give. */
 int64_t session_picks(const struct session *s, int split, int64_t begin, int64_t end);
 
+/* session_data.c: opens the splits that the trial names; refuses rows that the model has
+ * no place for. */
+int session_open_data(struct session *s, struct err *err);
+int session_check_rows(const struct session *s, struct err *err);
+/* Without training data classes are those that the model or the adapter has: as many, and
+ * by the names that it has for them; a number of classes that it does not tell is told by
+ * num_labels, or by the rows. */
+int32_t session_classes_of_model(const struct session *s);
+
 /* class_weights.c: reads the trial's `class_weights` (training only) and adds them as a
  * constant of the net. */
 #define CLASS_WEIGHTS "class_weights"
