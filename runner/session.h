@@ -88,16 +88,16 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
 int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
                  enum assume assume, const struct backend *on, struct err *err);
 /* To generate from a model and an adapter (NULL: init_adapter, and without that the base
- * alone, whatever the trial's method). Reads no rows; their lengths say what is planned
- * then. */
+ * alone, whatever the trial's method). Reads no rows and plans nothing yet: their lengths
+ * give `decode`, then session_plan_memory follows. */
 int session_open_decoder(struct session *s, const json_t *resolved, const char *base_dir,
                          const char *adapter, struct err *err);
-int session_plan_decoder(struct session *s, const struct decode_size *size,
-                         struct err *err);
 /* For the rows of its splits alone, those that teach nothing too: of the model only
  * configuration and tokenizer are needed. */
 int session_open_rows(struct session *s, const json_t *resolved, const char *base_dir,
                       struct err *err);
+/* session_plan.c: records the graphs and fills `planned`. */
+int session_plan_memory(struct session *s, struct err *err);
 int session_allocate(struct session *s, struct err *err);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);

@@ -233,12 +233,13 @@ static int start(struct chat *c, struct err *err)
     const int64_t context = json_get_int(c->c.values, "context", 1);
     const int32_t most =
         generator_length(&c->c.session, generator_room(&c->c.session), 0);
-    const struct decode_size size = {.sequences = 1,
-                                     .capacity = context < most ? (int32_t)context : most,
-                                     .tokens = PIECE};
+    c->c.session.decode =
+        (struct decode_size){.sequences = 1,
+                             .capacity = context < most ? (int32_t)context : most,
+                             .tokens = PIECE};
     if (!c->c.prompter.chat)
         return err_set(err, c->c.prompter.no_chat.code, "%s", c->c.prompter.no_chat.msg);
-    int rc = session_plan_decoder(&c->c.session, &size, err);
+    int rc = session_plan_memory(&c->c.session, err);
     if (!rc)
         rc = session_allocate(&c->c.session, err);
     if (rc)

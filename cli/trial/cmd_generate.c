@@ -201,9 +201,9 @@ static void tell_speed(const struct job *j)
 static int generate(struct job *j, struct err *err)
 {
     struct generator g;
-    const struct decode_size size = size_of(j);
+    j->c.session.decode = size_of(j);
     const bool endless = json_get_bool(j->c.values, "ignore_eos", 0);
-    int rc = session_plan_decoder(&j->c.session, &size, err);
+    int rc = session_plan_memory(&j->c.session, err);
     if (!rc)
         rc = session_allocate(&j->c.session, err);
     if (rc)

@@ -70,8 +70,9 @@ static void close_source(struct opened *o)
 static void plan(struct opened *o, int32_t sequences, int32_t tokens)
 {
     struct err err = ERR_INIT;
-    const struct decode_size size = {sequences, generator_length(&o->s, 9, NEW), tokens};
-    if (session_plan_decoder(&o->s, &size, &err) || session_allocate(&o->s, &err))
+    o->s.decode =
+        (struct decode_size){sequences, generator_length(&o->s, 9, NEW), tokens};
+    if (session_plan_memory(&o->s, &err) || session_allocate(&o->s, &err))
         fail_msg("%s", err.msg);
     for (int c = 0; c < MEM_COUNT; c++)
         assert_int_equal(o->s.planned[c], o->s.allocated[c]);
