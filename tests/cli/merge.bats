@@ -91,3 +91,10 @@ close() {
     close "$work/after/logits.safetensors" "$work/plain/logits.safetensors"
     [ "$(distance "$work/after/logits.safetensors" "$work/start/logits.safetensors")" != 0.000000000 ]
 }
+
+@test "a table of embeddings that is the head too does not train as a saved module" {
+    c=$cases/llama-tied-lora-all-linear
+    run "$program" train "$c/trial.yaml" modules_to_save=embed_tokens --out "$work/run"
+    [ "$status" -eq 78 ]
+    [[ $output == *"modules_to_save: 'model.embed_tokens.weight' is the weight of 'lm_head' too (tie_word_embeddings)"* ]]
+}

@@ -1,9 +1,14 @@
 /* Fuzzes GGUF files: whatever opens lies within the input; what it gives as a model is a
- * configuration and weights that can be read, and a tokenizer that can be used. */
+ * configuration and weights that can be read, and a tokenizer that can be used; an adapter
+ * becomes a folder. */
+#include "lib/fs.h"
+#include "runner/convert/convert.h"
 #include "runner/hub/gguf_model.h"
 #include "runner/text/tokenizer.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void check(int rc, const struct err *err, const void *out)
 {
@@ -79,6 +84,24 @@ static void use_weights(struct gguf *g)
     st_close(s);
 }
 
+/* An adapter for a small model: a folder comes of it, or an error and nothing. */
+static void use_adapter(const uint8_t *data, size_t size)
+{
+    static const char base[] = "tests/golden/models/llama";
+    struct err err = ERR_INIT;
+    struct convert_report report;
+    char file[48], out[64];
+    snprintf(file, sizeof file, "/tmp/peftlab-fuzz-gguf-%d", (int)getpid());
+    snprintf(out, sizeof out, "%s.out", file);
+    if (fs_write_atomic(file, data, size, NULL) < 0)
+        abort();
+    const int rc = convert_run("peft", file, base, NULL, out, false, &report, &err);
+    if (rc < 0 ? fs_exists(out) || !err.msg[0] || err.code == ERR_BUG : !fs_is_dir(out))
+        abort();
+    fs_remove_tree(file, NULL);
+    fs_remove_tree(out, NULL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct err err = ERR_INIT;
@@ -90,6 +113,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_tensors(g, data, size);
     use_tokenizer(g);
     use_text(g);
+    json_t *type = gguf_string(g, "general.type");
+    if (type && !strcmp(json_string_value(type), "adapter"))
+        use_adapter(data, size);
+    json_decref(type);
     use_weights(g);
     gguf_close(g);
     return 0;

@@ -266,6 +266,22 @@ int targets_choose(struct net *net, struct err *err)
     return rc;
 }
 
+/* peft copies what it trains whole: of a table that is the head too one of the two would
+ * stay as it was, and whoever loads the folder would compute something else. */
+static int check_tied(const struct net *net, struct err *err)
+{
+    for (size_t i = 0; i < net->sites.count; i++) {
+        const struct linear_site *s = &net->sites.items[i];
+        const struct param *p = s->tied ? params_find(&net->params, s->tied) : NULL;
+        if (p && p->trainable && net->trial->modules_to_save)
+            return err_set(err, ERR_CONFIG,
+                           "modules_to_save: '%s' is the weight of '%s' too "
+                           "(tie_word_embeddings), which adapter folders cannot say",
+                           s->tied, s->path);
+    }
+    return 0;
+}
+
 int targets_train_saved(struct net *net, struct err *err)
 {
     json_t *saved = net->trial->modules_to_save;
@@ -279,5 +295,5 @@ int targets_train_saved(struct net *net, struct err *err)
     }
     json_decref(list);
     task_train_head(net);
-    return rc;
+    return rc ? rc : check_tied(net, err);
 }
