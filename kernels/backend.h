@@ -46,6 +46,7 @@ extern const struct op_info op_info[OP_COUNT];
 
 #define ACTS(X)                                                                          \
     X(gelu)                                                                              \
+    X(gelu_tanh)                                                                         \
     X(relu)                                                                              \
     X(tanh)                                                                              \
     X(swish)
@@ -72,6 +73,7 @@ enum target_loss {
 struct op_attr {
     float scale;     /* linear*, attention, rope_table */
     float eps;       /* layernorm, rmsnorm, adamw */
+    float offset;    /* rmsnorm: of gamma */
     float p;         /* dropout, attention */
     float smoothing; /* cross_entropy: label smoothing, 0 is off */
     uint32_t site;   /* dropout stream of this node */

@@ -20,11 +20,28 @@ __device__ static float sigmoid(float x)
     return 1 / (1 + expf(-x));
 }
 
+/* x (1 + tanh(z / 2)) / 2 = x sigmoid(z) with this z, gelu by tanh. Beyond 12 the value
+ * is x or 0 to the last bit, and the cube may overflow. */
+__device__ static float gelu_angle(float x)
+{
+    x = x > 12 ? 12 : x < -12 ? -12 : x;
+    return x * (1.5957691f + 0.07135481f * x * x);
+}
+
+__device__ static float gelu_tanh_slope(float x)
+{
+    const float z = gelu_angle(x), near = x > 12 ? 12 : x < -12 ? -12 : x;
+    return sigmoid(z) + near * (1.5957691f + 0.2140644f * near * near) * sigmoid(z) *
+                            sigmoid(-z);
+}
+
 __device__ static float act_value(enum act act, float x)
 {
     switch (act) {
     case ACT_gelu:
         return x * normal_cdf(x);
+    case ACT_gelu_tanh:
+        return x * sigmoid(gelu_angle(x));
     case ACT_relu:
         return x < 0 ? 0 : x; /* NaN passes */
     case ACT_tanh:
@@ -41,6 +58,8 @@ __device__ static float act_slope(enum act act, float x)
     switch (act) {
     case ACT_gelu:
         return normal_cdf(x) + x * normal_pdf(x);
+    case ACT_gelu_tanh:
+        return gelu_tanh_slope(x);
     case ACT_relu:
         return x > 0 ? 1 : 0;
     case ACT_tanh: {

@@ -23,6 +23,24 @@ static double gelu_slope(double x)
     return normal_cdf(x) + x * normal_pdf(x);
 }
 
+/* sqrt(2 / pi) (x + 0.044715 x^3) */
+static double gelu_angle(double x)
+{
+    return M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x);
+}
+
+static double gelu_tanh(double x)
+{
+    return x * (0.5 + 0.5 * tanh(gelu_angle(x)));
+}
+
+static double gelu_tanh_slope(double x)
+{
+    const double y = tanh(gelu_angle(x));
+    const double rise = M_2_SQRTPI * M_SQRT1_2 * (1 + 3 * 0.044715 * x * x);
+    return 0.5 + 0.5 * y + 0.5 * x * (1 - y * y) * rise;
+}
+
 static double relu(double x)
 {
     return x < 0 ? 0 : x; /* NaN passes */
@@ -58,9 +76,8 @@ static double swish_slope(double x)
 static const struct {
     double (*value)(double), (*slope)(double);
 } acts[ACT_COUNT] = {
-    [ACT_gelu] = {gelu, gelu_slope},
-    [ACT_relu] = {relu, relu_slope},
-    [ACT_tanh] = {tanh, tanh_slope},
+    [ACT_gelu] = {gelu, gelu_slope},    [ACT_gelu_tanh] = {gelu_tanh, gelu_tanh_slope},
+    [ACT_relu] = {relu, relu_slope},    [ACT_tanh] = {tanh, tanh_slope},
     [ACT_swish] = {swish, swish_slope},
 };
 

@@ -73,45 +73,70 @@ void ref_layernorm_bwd(const struct op_args *args)
             parameter_gradients(args, c);
 }
 
-void ref_rmsnorm(const struct op_args *args)
+/* Head h of row t of a tensor with heads of d columns. */
+static float *head_at(const struct tensor *x, int64_t t, int h, int d)
 {
-    const struct tensor *x = &args->in[0], *y = &args->out[0];
-    const float *gamma = args->in[1].data;
-    for (int64_t t = 0; t < x->rows; t++) {
-        const float *xt = ref_row(x, t);
-        const double square = ref_dot(xt, xt, x->cols) / x->cols;
-        const double rstd = 1 / sqrt(square + args->attr.eps);
-        for (int c = 0; c < x->cols; c++)
-            ref_put(args, 0, ref_row(y, t) + c, xt[c] * rstd * gamma[c]);
-        if (args->out[1].data)
-            ref_row(&args->out[1], t)[0] = (float)rstd;
-    }
+    return ref_row(x, t) + h * d;
 }
 
-static void rms_input_gradient(const struct op_args *args, int64_t t)
+static double factor(const struct op_args *args, const struct tensor *gamma, int c)
 {
-    const float *dy = ref_row(&args->in[0], t), *x = ref_row(&args->in[1], t);
-    const float *gamma = args->in[2].data;
-    const double rstd = ref_row(&args->in[3], t)[0];
-    const int d = args->in[1].cols;
+    return (double)ref_row(gamma, 0)[c] + args->attr.offset;
+}
+
+static void rms_head(const struct op_args *args, int64_t t, int h)
+{
+    const struct tensor *gamma = &args->in[1];
+    const int d = gamma->cols;
+    const float *x = head_at(&args->in[0], t, h, d);
+    const double rstd = 1 / sqrt(ref_dot(x, x, d) / d + args->attr.eps);
+    for (int c = 0; c < d; c++)
+        ref_put(args, 0, head_at(&args->out[0], t, h, d) + c,
+                x[c] * rstd * factor(args, gamma, c));
+    if (args->out[1].data)
+        ref_row(&args->out[1], t)[h] = (float)rstd;
+}
+
+void ref_rmsnorm(const struct op_args *args)
+{
+    const int heads = args->in[0].cols / args->in[1].cols;
+    for (int64_t t = 0; t < args->in[0].rows; t++)
+        for (int h = 0; h < heads; h++)
+            rms_head(args, t, h);
+}
+
+static void rms_input_gradient(const struct op_args *args, int64_t t, int h)
+{
+    const struct tensor *gamma = &args->in[2];
+    const int d = gamma->cols;
+    const float *dy = head_at(&args->in[0], t, h, d), *x = head_at(&args->in[1], t, h, d);
+    const double rstd = ref_row(&args->in[3], t)[h];
     double sum_gh = 0;
     for (int c = 0; c < d; c++)
-        sum_gh += (double)dy[c] * gamma[c] * x[c] * rstd;
+        sum_gh += dy[c] * factor(args, gamma, c) * x[c] * rstd;
     for (int c = 0; c < d; c++)
-        ref_put(args, 0, ref_row(&args->out[0], t) + c,
-                rstd * ((double)dy[c] * gamma[c] - x[c] * rstd * sum_gh / d));
+        ref_put(args, 0, head_at(&args->out[0], t, h, d) + c,
+                rstd * (dy[c] * factor(args, gamma, c) - x[c] * rstd * sum_gh / d));
+}
+
+static double rms_weight_gradient(const struct op_args *args, int heads, int c)
+{
+    const int d = args->in[2].cols;
+    double sum = 0;
+    for (int64_t t = 0; t < args->in[0].rows; t++)
+        for (int h = 0; h < heads; h++)
+            sum += (double)head_at(&args->in[0], t, h, d)[c] *
+                   head_at(&args->in[1], t, h, d)[c] * ref_row(&args->in[3], t)[h];
+    return sum;
 }
 
 void ref_rmsnorm_bwd(const struct op_args *args)
 {
-    const struct tensor *dy = &args->in[0], *dgamma = &args->out[1];
-    for (int64_t t = 0; args->out[0].data && t < dy->rows; t++)
-        rms_input_gradient(args, t);
-    for (int c = 0; dgamma->data && c < dy->cols; c++) {
-        double sum = 0;
-        for (int64_t t = 0; t < dy->rows; t++)
-            sum += (double)ref_row(dy, t)[c] * ref_row(&args->in[1], t)[c] *
-                   ref_row(&args->in[3], t)[0];
-        ref_put(args, 1, (float *)dgamma->data + c, sum);
-    }
+    const int d = args->in[2].cols, heads = args->in[0].cols / d;
+    for (int64_t t = 0; args->out[0].data && t < args->in[0].rows; t++)
+        for (int h = 0; h < heads; h++)
+            rms_input_gradient(args, t, h);
+    for (int c = 0; args->out[1].data && c < d; c++)
+        ref_put(args, 1, (float *)args->out[1].data + c,
+                rms_weight_gradient(args, heads, c));
 }

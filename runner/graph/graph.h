@@ -170,7 +170,8 @@ int g_rows(struct graph *g, int t, int32_t rows); /* the first rows of fixed one
 /* position, type, prompt (rows that negative ids name): -1 for none */
 int g_embed(struct graph *g, int word, int position, int type, int prompt);
 int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps);
-int g_rmsnorm(struct graph *g, int x, int gamma, float eps);
+/* by gamma + offset; a head of gamma's columns at a time */
+int g_rmsnorm(struct graph *g, int x, int gamma, float eps, float offset);
 /* bias: -1 for none */
 int g_linear(struct graph *g, int x, int weight, int bias, float scale);
 /* y += scale * x W^T */

@@ -209,14 +209,16 @@ int g_layernorm(struct graph *g, int x, int gamma, int beta, float eps)
     return y;
 }
 
-/* Its second output, 1 / rms per row, is for the backward pass. */
-int g_rmsnorm(struct graph *g, int x, int gamma, float eps)
+/* Its second output, 1 / rms per row and head, is for the backward pass. */
+int g_rmsnorm(struct graph *g, int x, int gamma, float eps, float offset)
 {
     const int in[] = {x, gamma};
     const struct g_tensor s = g->tensors[x];
+    const int32_t heads = s.cols / g->tensors[gamma].cols;
+    assert(s.cols == heads * g->tensors[gamma].cols);
     int y = graph_like(g, x);
-    int stats = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, 1);
-    emit(g, OP_rmsnorm, in, 2, y, (struct op_attr){.eps = eps});
+    int stats = graph_new_tensor(g, DT_F32, s.rows_kind, s.rows, heads);
+    emit(g, OP_rmsnorm, in, 2, y, (struct op_attr){.eps = eps, .offset = offset});
     g->nodes[g->node_count - 1].out[1] = stats;
     return y;
 }

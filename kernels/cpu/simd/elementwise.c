@@ -41,6 +41,29 @@ INLINE vf sigmoid(vf x)
     return 1.0f / (1.0f + vf_exp(-x));
 }
 
+/* The same by tanh: x (1 + tanh(z / 2)) / 2 = x sigmoid(z) with this z. Beyond 12 the
+ * value is x or 0 to the last bit, and the cube may overflow. */
+INLINE vf gelu_angle(vf x)
+{
+    x = vf_min(vf_splat(12), vf_max(vf_splat(-12), x));
+    return x * vf_fma(x * x, vf_splat(0.07135481f), vf_splat(1.5957691f));
+}
+
+INLINE vf gelu_tanh(vf x)
+{
+    return x * sigmoid(gelu_angle(x));
+}
+
+/* s + x z' s (1 - s), where 1 - s would cancel. */
+INLINE vf gelu_tanh_slope(vf x)
+{
+    const vf near = vf_min(vf_splat(12), vf_max(vf_splat(-12), x)), z = gelu_angle(x);
+    const vf e = vf_exp_bounded((vf){0} - vf_abs(z)), r = 1.0f / (1.0f + e);
+    const vf s = vf_if_less(z, (vf){0}, e * r, r);
+    const vf rise = vf_fma(near * near, vf_splat(0.2140644f), vf_splat(1.5957691f));
+    return vf_fma(near * rise, e * r * r, s);
+}
+
 INLINE vf swish(vf x)
 {
     return x * sigmoid(x);
@@ -72,14 +95,17 @@ INLINE vf swish_slope(vf x)
     }
 
 ROWS(act_gelu, gelu(va))
+ROWS(act_gelu_tanh, gelu_tanh(va))
 ROWS(act_relu, relu(va))
 ROWS(act_tanh, vf_tanh(va))
 ROWS(act_swish, swish(va))
 ROWS(act_bwd_gelu, va *gelu_slope(vb))
+ROWS(act_bwd_gelu_tanh, va *gelu_tanh_slope(vb))
 ROWS(act_bwd_relu, va *relu_slope(vb))
 ROWS(act_bwd_tanh, va *tanh_slope(vb))
 ROWS(act_bwd_swish, va *swish_slope(vb))
 ROWS(gated_gelu, gelu(va) * vb)
+ROWS(gated_gelu_tanh, gelu_tanh(va) * vb)
 ROWS(gated_relu, relu(va) * vb)
 ROWS(gated_tanh, vf_tanh(va) * vb)
 ROWS(gated_swish, swish(va) * vb)
@@ -130,6 +156,7 @@ static const pool_fn gated_fns[ACT_COUNT] = {
     }
 
 GATED_BWD(gelu, gelu, gelu_slope)
+GATED_BWD(gelu_tanh, gelu_tanh, gelu_tanh_slope)
 GATED_BWD(relu, relu, relu_slope)
 GATED_BWD(tanh, vf_tanh, tanh_slope)
 GATED_BWD(swish, swish, swish_slope)

@@ -181,72 +181,87 @@ static float mean_square(const float *x, int cols)
     return vf_sum(a + b) / (float)cols;
 }
 
+/* A row here is one head of gamma's columns: `heads` of them lie in a row of the tensors. */
+INLINE float *head_of(const struct tensor *t, size_t row, int heads, int cols)
+{
+    return row_of(t, (int64_t)(row / heads)) + row % heads * cols;
+}
+
 static void rms_forward_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
-    const float *gamma = args->in[1].data;
-    const int cols = args->in[0].cols, add = adds(args, 0);
+    const float *gamma = args->in[1].data, offset = args->attr.offset;
+    const int cols = args->in[1].cols, heads = args->in[0].cols / cols;
+    const int add = adds(args, 0);
     (void)thread;
     for (size_t r = begin; r < end; r++) {
-        const float *x = row_of(&args->in[0], r);
-        float *y = row_of(&args->out[0], r);
+        const float *x = head_of(&args->in[0], r, heads, cols);
+        float *y = head_of(&args->out[0], r, heads, cols);
         const float rstd = 1 / sqrtf(mean_square(x, cols) + args->attr.eps);
         for (int c = 0; c < cols; c += W) {
             const int n = left(cols, c);
-            vf_put(y + c, vf_get(x + c, n) * rstd * vf_get(gamma + c, n), n, add);
+            vf_put(y + c, vf_get(x + c, n) * rstd * (vf_get(gamma + c, n) + offset), n,
+                   add);
         }
         if (args->out[1].data)
-            row_of(&args->out[1], r)[0] = rstd;
+            *head_of(&args->out[1], r, heads, 1) = rstd;
     }
 }
 
 void V(rmsnorm)(const struct op_args *args)
 {
-    par(rms_forward_rows, args, args->in[0].rows, (size_t)args->in[0].cols * 2);
+    const int cols = args->in[1].cols;
+    par(rms_forward_rows, args, (size_t)args->in[0].rows * (args->in[0].cols / cols),
+        (size_t)cols * 2);
 }
 
 /* With g = dy gamma and h = x rstd: dx = rstd (g - h mean(g h)). */
 static void rms_backward_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
-    const float *gamma = args->in[2].data;
-    const int cols = args->in[0].cols, add = adds(args, 0);
+    const float *gamma = args->in[2].data, offset = args->attr.offset;
+    const int cols = args->in[2].cols, heads = args->in[0].cols / cols;
+    const int add = adds(args, 0);
     (void)thread;
     for (size_t r = begin; r < end; r++) {
-        const float *dy = row_of(&args->in[0], r), *x = row_of(&args->in[1], r);
-        const float rstd = row_of(&args->in[3], r)[0];
-        float *dx = row_of(&args->out[0], r);
+        const float *dy = head_of(&args->in[0], r, heads, cols);
+        const float *x = head_of(&args->in[1], r, heads, cols);
+        const float rstd = *head_of(&args->in[3], r, heads, 1);
+        float *dx = head_of(&args->out[0], r, heads, cols);
         vf sum = {0};
         for (int c = 0; c < cols; c += W) {
             const int n = left(cols, c);
-            vf g = vf_get(dy + c, n) * vf_get(gamma + c, n);
+            vf g = vf_get(dy + c, n) * (vf_get(gamma + c, n) + offset);
             sum = vf_fma(g, vf_get(x + c, n) * rstd, sum);
         }
         const float mean = vf_sum(sum) / (float)cols;
         for (int c = 0; c < cols; c += W) {
             const int n = left(cols, c);
-            vf g = vf_get(dy + c, n) * vf_get(gamma + c, n);
+            vf g = vf_get(dy + c, n) * (vf_get(gamma + c, n) + offset);
             vf h = vf_get(x + c, n) * rstd;
             vf_put(dx + c, vf_fma(h, vf_splat(-mean), g) * rstd, n, add);
         }
     }
 }
 
-/* Item j is columns [j W, j W + W). */
+/* Item j is columns [j W, j W + W) of gamma. */
 static void rms_weight_columns(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct op_args *args = ctx;
     const struct tensor *dy = &args->in[0], *x = &args->in[1], *stats = &args->in[3];
+    const int cols = args->in[2].cols, heads = dy->cols / cols, rows = dy->rows * heads;
     (void)thread;
     for (size_t j = begin; j < end; j++) {
-        const int c = (int)j * W, n = left(dy->cols, c);
+        const int c = (int)j * W, n = left(cols, c);
         vf gamma = {0};
-        for (int block = 0; block < dy->rows; block += ROW_BLOCK) {
-            const int stop = min_int(dy->rows, block + ROW_BLOCK);
+        for (int block = 0; block < rows; block += ROW_BLOCK) {
+            const int stop = min_int(rows, block + ROW_BLOCK);
             vf g = {0};
             for (int r = block; r < stop; r++)
-                g = vf_fma(vf_get(row_of(dy, r) + c, n),
-                           vf_get(row_of(x, r) + c, n) * row_of(stats, r)[0], g);
+                g = vf_fma(vf_get(head_of(dy, r, heads, cols) + c, n),
+                           vf_get(head_of(x, r, heads, cols) + c, n) *
+                               *head_of(stats, r, heads, 1),
+                           g);
             gamma += g;
         }
         vf_put((float *)args->out[1].data + c, gamma, n, adds(args, 1));
@@ -255,9 +270,10 @@ static void rms_weight_columns(void *ctx, size_t begin, size_t end, int thread)
 
 void V(rmsnorm_bwd)(const struct op_args *args)
 {
-    const struct tensor *dy = &args->in[0];
+    const int cols = args->in[2].cols;
+    const size_t rows = (size_t)args->in[0].rows * (args->in[0].cols / cols);
     if (args->out[0].data)
-        par(rms_backward_rows, args, dy->rows, (size_t)dy->cols * 4);
+        par(rms_backward_rows, args, rows, (size_t)cols * 4);
     if (args->out[1].data)
-        par(rms_weight_columns, args, ceil_div(dy->cols, W), (size_t)dy->rows * W * 2);
+        par(rms_weight_columns, args, ceil_div(cols, W), rows * W * 2);
 }

@@ -61,7 +61,9 @@ static inline int case_size(const struct op_case *c, char letter)
     case 'K':
         return c->KV ? c->D / c->H * c->KV : c->D;
     case 'F':
-        return c->D / c->H;
+        return c->H ? c->D / c->H : c->D;
+    case 'A':
+        return c->H ? c->H : 1;
     case 'C':
         return (c->N + 1) * (c->KV ? c->KV : c->H) * c->O;
     case 'B':
@@ -173,6 +175,7 @@ static inline struct op_args case_args(const struct op_case *c)
                  .window = c->window,
                  .softcap = c->softcap,
                  .length = c->O / 2,
+                 .offset = c->offset,
                  .act = c->act,
                  .loss = c->loss,
                  .lr = 0.01f,

@@ -7,7 +7,8 @@
 
 /* Shapes of an op's tensors, three letters each: rows, columns, content.
  * Sizes: T D O N P H of the case, S = N + 1, 1, 2; B blocks of 256 elements, E twice D, K
- * columns of all heads of keys, F of one, C rows of a cache of O keys in N + 1 slots.
+ * columns of all heads of keys, F of one, A heads (one where H is 0), C rows of a cache of
+ * O keys in N + 1 slots.
  * Content:
  *   n  normal numbers             g  around one              p  positive
  *   w  a weight (prepared on demand)
@@ -24,8 +25,8 @@ static const struct {
     [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"}, {"ODn", "ODn", "ODn", "PDn"}},
     [OP_layernorm] = {{"TDn", "1Dg", "1Dn"}, {"TDn", "T2n"}},
     [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"}, {"TDn", "1Dn", "1Dn"}},
-    [OP_rmsnorm] = {{"TDn", "1Dg"}, {"TDn", "T1n"}},
-    [OP_rmsnorm_bwd] = {{"TDn", "TDn", "1Dg", "T1t"}, {"TDn", "1Dn"}},
+    [OP_rmsnorm] = {{"TDn", "1Fg"}, {"TDn", "TAn"}},
+    [OP_rmsnorm_bwd] = {{"TDn", "TDn", "1Fg", "TAt"}, {"TDn", "1Fn"}},
     [OP_rope_table] = {{"T1i", "PDp", "S1s"}, {"TEn"}},
     [OP_rope] = {{"TDn", "TOn"}, {"TDn"}},
     [OP_linear] = {{"TDn", "ODw", "1On"}, {"TOn"}},
@@ -73,7 +74,7 @@ struct op_case {
     unsigned absent_in, absent_out, accumulate; /* bit i: tensor i */
     float p, smoothing;
     int causal, window;
-    float softcap;
+    float softcap, offset;
     enum act act;
     enum target_loss loss;
     enum weight_form form;
@@ -115,12 +116,16 @@ static const struct op_case cases[] = {
     {OP_rmsnorm, .T = 17, .D = 384, .spread = 100},
     {OP_rmsnorm, .T = 6, .D = 37, .pad = 3, .accumulate = 1},
     {OP_rmsnorm, .T = 6, .D = 64, .absent_out = 2},
+    {OP_rmsnorm, .T = 7, .D = 30, .H = 3, .offset = 1},
+    {OP_rmsnorm, .T = 23, .D = 256, .H = 4, .pad = 1, .accumulate = 1},
     {OP_rmsnorm_bwd, .T = 3, .D = 5},
     {OP_rmsnorm_bwd, .T = 130, .D = 384},
     {OP_rmsnorm_bwd, .T = 6, .D = 37, .pad = 3, .accumulate = 3},
     {OP_rmsnorm_bwd, .T = 6, .D = 33, .pad = 1, .accumulate = 2},
     {OP_rmsnorm_bwd, .T = 19, .D = 64, .absent_out = 1},
     {OP_rmsnorm_bwd, .T = 19, .D = 64, .absent_out = 2},
+    {OP_rmsnorm_bwd, .T = 7, .D = 30, .H = 3, .offset = 1},
+    {OP_rmsnorm_bwd, .T = 50, .D = 256, .H = 4, .pad = 1, .accumulate = 3},
 
     {OP_rope_table, .T = 9, .D = 4, .O = 7, .P = 1, .absent_in = 4},
     {OP_rope_table, .T = 40, .D = 33, .O = 500, .P = 1, .pad = 1, .absent_in = 4},
@@ -198,6 +203,7 @@ static const struct op_case cases[] = {
     {OP_act, .T = 5, .D = 7, .act = ACT_gelu},
     {OP_act, .T = 3, .D = 384, .act = ACT_gelu, .spread = 4},
     {OP_act, .T = 5, .D = 37, .act = ACT_gelu, .pad = 3, .accumulate = 1},
+    {OP_act, .T = 5, .D = 67, .act = ACT_gelu_tanh, .spread = 4},
     {OP_act, .T = 5, .D = 67, .act = ACT_relu},
     {OP_act, .T = 5, .D = 67, .act = ACT_tanh},
     {OP_act, .T = 5, .D = 67, .act = ACT_tanh, .spread = 30},
@@ -205,18 +211,21 @@ static const struct op_case cases[] = {
     {OP_act_bwd, .T = 5, .D = 7, .act = ACT_gelu},
     {OP_act_bwd, .T = 3, .D = 384, .act = ACT_gelu, .spread = 4},
     {OP_act_bwd, .T = 5, .D = 37, .act = ACT_gelu, .pad = 3, .accumulate = 1},
+    {OP_act_bwd, .T = 5, .D = 67, .act = ACT_gelu_tanh, .spread = 4},
     {OP_act_bwd, .T = 5, .D = 67, .act = ACT_relu},
     {OP_act_bwd, .T = 5, .D = 67, .act = ACT_tanh},
     {OP_gated_act, .T = 5, .D = 7, .act = ACT_swish},
     {OP_gated_act, .T = 5, .D = 67, .act = ACT_swish, .spread = 30},
     {OP_gated_act, .T = 40, .D = 130, .act = ACT_swish, .pad = 3, .accumulate = 1},
     {OP_gated_act, .T = 5, .D = 67, .act = ACT_gelu},
+    {OP_gated_act, .T = 5, .D = 67, .act = ACT_gelu_tanh},
     {OP_gated_act, .T = 5, .D = 67, .act = ACT_relu},
     {OP_gated_act, .T = 5, .D = 67, .act = ACT_tanh},
     {OP_gated_act_bwd, .T = 5, .D = 7, .act = ACT_swish},
     {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_swish, .spread = 30},
     {OP_gated_act_bwd, .T = 40, .D = 130, .act = ACT_swish, .pad = 3, .accumulate = 3},
     {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_gelu, .accumulate = 2},
+    {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_gelu_tanh},
     {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_relu, .absent_out = 1},
     {OP_gated_act_bwd, .T = 5, .D = 67, .act = ACT_tanh, .absent_out = 2},
     {OP_dropout, .T = 5, .D = 7, .p = 0.5f},

@@ -81,6 +81,17 @@ static double gelu_slope(double x)
     return erfc(-x * M_SQRT1_2) / 2 + x * exp(-x * x / 2) / sqrt(2 * M_PI);
 }
 
+static double gelu_tanh(double x)
+{
+    return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static double gelu_tanh_slope(double x)
+{
+    const double k = sqrt(2 / M_PI), y = tanh(k * (x + 0.044715 * x * x * x));
+    return (1 + y) / 2 + x / 2 * (1 - y * y) * k * (1 + 3 * 0.044715 * x * x);
+}
+
 static double tanh_slope(double x)
 {
     return 1 - tanh(x) * tanh(x);
@@ -97,6 +108,8 @@ static void acts_are_close(void **state)
     } all[] = {
         {OP_act, ACT_gelu, gelu, 4e-7},
         {OP_act_bwd, ACT_gelu, gelu_slope, 4e-7},
+        {OP_act, ACT_gelu_tanh, gelu_tanh, 4e-7},
+        {OP_act_bwd, ACT_gelu_tanh, gelu_tanh_slope, 4e-7},
         {OP_act, ACT_tanh, tanh, 2e-7},
         {OP_act_bwd, ACT_tanh, tanh_slope, 4e-7},
     };
@@ -150,13 +163,14 @@ static void nan_comes_through(void **state)
 static void far_gelu(void **state)
 {
     (void)state;
+    static const enum act acts[] = {ACT_gelu, ACT_gelu_tanh};
     EACH_VARIANT(b)
-    {
+    for (size_t k = 0; k < ARRAY_LEN(acts); k++) {
         float x[] = {100, -100, 1e30f, -1e30f, 0, INFINITY}, y[6];
-        run_act(b, OP_act, ACT_gelu, x, y, 6);
+        run_act(b, OP_act, acts[k], x, y, 6);
         for (int i = 0; i < 6; i++)
             assert_true(y[i] == fmaxf(x[i], 0));
-        run_act(b, OP_act_bwd, ACT_gelu, x, y, 4);
+        run_act(b, OP_act_bwd, acts[k], x, y, 4);
         for (int i = 0; i < 4; i++)
             assert_true(y[i] == (x[i] > 0));
     }

@@ -205,6 +205,8 @@ static void known_acts(void **state)
         {ACT_gelu, 0, 0},
         {ACT_gelu, 1, 0.8413447460685429},
         {ACT_gelu, -2, -0.04550026389635842},
+        {ACT_gelu_tanh, 1, 0.8411919906082768},
+        {ACT_gelu_tanh, -2, -0.04540230591222},
         {ACT_relu, 3, 3},
         {ACT_relu, -3, 0},
         {ACT_tanh, 0.5f, 0.46211715726000976},
