@@ -12,6 +12,8 @@
 static const struct family {
     const char *types;
     bool decoder, qkv_bias, qk_norm, pooler;
+    bool four_norms, tied; /* in a decoder's layer; tied where config.json says nothing */
+    int head_dim;          /* where it says nothing; 0: hidden / heads */
     const char *hidden, *layers, *heads, *ffn;
 } families[] = {
 #define KEYS                                                                             \
@@ -22,7 +24,10 @@ static const struct family {
      .ffn = "hidden_dim"},
     {"llama|mistral", .decoder = true, KEYS},
     {"qwen2", .decoder = true, .qkv_bias = true, KEYS},
-    {"qwen3", .decoder = true, .qk_norm = true, KEYS},
+    {"qwen3", .decoder = true, .qk_norm = true, .head_dim = 128, KEYS},
+    {"gemma2", .decoder = true, .four_norms = true, .tied = true, .head_dim = 256, KEYS},
+    {"gemma3_text", .decoder = true, .four_norms = true, .tied = true, .head_dim = 256,
+     .qk_norm = true, KEYS},
 #undef KEYS
 };
 
@@ -46,7 +51,8 @@ static void count(struct model_shape *s)
     const double embedding = s->vocab * d;
     if (s->decoder)
         s->parameters = embedding * (s->tied ? 1 : 2) + s->linear +
-                        s->layers * (2 * d + (s->qkv_bias ? s->q + 2 * s->kv : 0) +
+                        s->layers * ((s->four_norms ? 4 : 2) * d +
+                                     (s->qkv_bias ? s->q + 2 * s->kv : 0) +
                                      (s->qk_norm ? 2 * s->head_size : 0)) +
                         d;
     else /* biases, two norms a layer, the norm of the embeddings */
@@ -82,9 +88,11 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
         return err_set(
             err, ERR_CONFIG,
             "model '%.200s': its architecture '%.40s' is none whose memory can "
-            "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2, Qwen3)",
+            "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2, Qwen3, Gemma 2, "
+            "Gemma 3)",
             name, type);
     out->decoder = f->decoder;
+    out->four_norms = f->four_norms;
     out->qkv_bias = f->qkv_bias;
     out->qk_norm = f->qk_norm;
     out->pooler = f->pooler;
@@ -99,12 +107,15 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
     out->types = json_get_num(config, "type_vocab_size", str_eq(type, "bert") ? 2 : 0);
     const double groups =
         number(config, "num_key_value_heads", 1 << 16, heads, name, &own);
-    const double size =
-        number(config, "head_dim", 1 << 16, heads > 0 ? out->d / heads : 1, name, &own);
+    const double size = number(config, "head_dim", 1 << 16,
+                               f->head_dim ? f->head_dim
+                               : heads > 0 ? out->d / heads
+                                           : 1,
+                               name, &own);
     out->head_size = size;
     out->q = out->decoder ? heads * size : out->d;
     out->kv = out->decoder ? groups * size : out->d;
-    out->tied = out->decoder && json_get_bool(config, "tie_word_embeddings", 0);
+    out->tied = out->decoder && json_get_bool(config, "tie_word_embeddings", f->tied);
     if (own.code)
         return err_set(err, own.code, "%s", own.msg);
     count(out);

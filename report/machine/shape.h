@@ -17,7 +17,7 @@
 
 struct model_shape {
     char name[96], model_type[32]; /* known name or folder; "bert", "llama" */
-    bool decoder, tied, qkv_bias, qk_norm, pooler;
+    bool decoder, tied, qkv_bias, qk_norm, four_norms, pooler;
     double layers, d, f, q, kv, head_size, vocab, positions, types;
     double layer_linear; /* weights of a layer's linear layers, biases not counted */
     double linear;       /* of all layers: what quantisation covers */

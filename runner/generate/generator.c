@@ -36,8 +36,8 @@ int32_t generator_length(const struct session *s, int32_t prompt, int32_t most)
 int32_t generator_room(const struct session *s)
 {
     const struct net_shape *shape = &s->net.shape;
-    const bool bends = shape->rope_length && shape->rope_length < shape->max_positions;
-    return (bends ? shape->rope_length : shape->max_positions) -
+    const bool bends = shape->rope.length && shape->rope.length < shape->max_positions;
+    return (bends ? shape->rope.length : shape->max_positions) -
            s->net.change.virtual_tokens;
 }
 

@@ -117,6 +117,8 @@ void net_release(struct net *net)
     for (size_t i = 0; i < net->norms.count; i++)
         free(net->norms.items[i]);
     free(net->norms.items);
+    free(net->shape.kinds);
+    net->shape.kinds = NULL;
     net->norms.items = NULL;
     net->norms.count = 0;
     net->sites.items = NULL;
@@ -227,12 +229,12 @@ int net_tied_linear(struct net *net, const char *path, const char *table, struct
     return 0;
 }
 
-int net_norm(struct net *net, const char *path, struct err *err)
+int net_norm(struct net *net, const char *path, int32_t width, struct err *err)
 {
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
-    int rc = net_base_param(net, weight, 1, 1, net->shape.hidden, true, err);
+    int rc = net_base_param(net, weight, 1, 1, width, true, err);
     if (!rc && !net->shape.rms_norm)
-        rc = net_base_param(net, bias, 1, 1, net->shape.hidden, true, err);
+        rc = net_base_param(net, bias, 1, 1, width, true, err);
     net->norms.items = xgrow(net->norms.items, &net->norms.cap, net->norms.count + 1,
                              sizeof *net->norms.items);
     net->norms.items[net->norms.count++] = xstrdup(path);
@@ -248,7 +250,7 @@ int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
                                  net->sublayers.count + 1, sizeof *net->sublayers.items);
     net->sublayers.items[net->sublayers.count++] =
         (struct sublayer){xstrdup(path), norm ? xstrdup(norm) : NULL, layer, attention};
-    return norm ? net_norm(net, norm, err) : 0;
+    return norm ? net_norm(net, norm, net->shape.hidden, err) : 0;
 }
 
 struct linear_site *net_site(const struct net *net, const char *path)
@@ -320,11 +322,15 @@ static int record_cached(const struct net *net, struct graph *g, int layer, int 
 int net_record_embed(const struct net *net, struct graph *g, int word, int position,
                      int type)
 {
+    const float scale = net->shape.word_scale > 0 ? net->shape.word_scale : 1;
     if (g->mode == GRAPH_DECODE)
         g->prompt = net->change.prompt_rows ? g_state(g, prompt_state(net, g)) : -1;
     else if (net->method->prompt)
         g->prompt = net->method->prompt(net, g);
-    return g_embed(g, word, position, type, net->change.prompt_rows ? g->prompt : -1);
+    int prompt = net->change.prompt_rows ? g->prompt : -1;
+    if (prompt >= 0) /* virtual tokens are not scaled */
+        prompt = g_scale(g, prompt, 1 / scale);
+    return g_scale(g, g_embed(g, word, position, type, prompt), scale);
 }
 
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x)
@@ -341,9 +347,10 @@ int net_record_linear(const struct net *net, struct graph *g, const char *path, 
 int net_record_norm(const struct net *net, struct graph *g, const char *path, int x)
 {
     const int weight = param_of(g, path, "weight");
-    return net->shape.rms_norm ? g_rmsnorm(g, x, weight, net->shape.norm_eps)
-                               : g_layernorm(g, x, weight, param_of(g, path, "bias"),
-                                             net->shape.norm_eps);
+    return net->shape.rms_norm
+               ? g_rmsnorm(g, x, weight, net->shape.norm_eps, net->shape.norm_offset)
+               : g_layernorm(g, x, weight, param_of(g, path, "bias"),
+                             net->shape.norm_eps);
 }
 
 int net_record_behind(const struct net *net, struct graph *g, const struct sublayer *s,
@@ -366,11 +373,15 @@ int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool 
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
                          int v)
 {
-    const struct attention_kind kind = {.heads = net->shape.heads,
-                                        .kv_heads = net->shape.kv_heads,
-                                        .causal = net->shape.causal,
-                                        .scale = 1.0f / sqrtf((float)net->shape.head_dim),
-                                        .p = net->shape.attention_dropout};
+    const struct net_shape *s = &net->shape;
+    const struct attention_kind kind = {
+        .heads = s->heads,
+        .kv_heads = s->kv_heads,
+        .causal = s->causal,
+        .scale = s->score_scale > 0 ? s->score_scale : 1.0f / sqrtf((float)s->head_dim),
+        .window = net_window(net, layer),
+        .softcap = s->score_cap,
+        .p = s->attention_dropout};
     int pk = -1, pv = -1;
     if (g->mode == GRAPH_DECODE)
         return record_cached(net, g, layer, q, k, v, &kind);

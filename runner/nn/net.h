@@ -65,6 +65,11 @@ struct sublayer {
     bool attention; /* else feed-forward */
 };
 
+/* What differs between a decoder's layers. */
+struct layer_kind {
+    bool windowed;
+};
+
 /* What the architecture read from config.json and the trial's overrides. */
 struct net_shape {
     int32_t hidden, layers, heads, head_dim, vocab_size;
@@ -75,9 +80,18 @@ struct net_shape {
     int32_t token_types;    /* 0: no embeddings of token types */
     enum act act;           /* of the feed-forward layers */
     bool causal;            /* a token sees those before it */
-    bool rms_norm;          /* norms are RMSNorms, without biases */
-    float rope_factor;      /* of sines and cosines */
-    int32_t rope_length;    /* see runner/nn/arch/rope.h */
+    int32_t window; /* keys that a token sees in layers with a window; 0: none has */
+    struct layer_kind *kinds;   /* one for each layer; NULL: all are plain; owned */
+    float score_scale;          /* of attention's scores; 0: head_dim^-1/2 */
+    float score_cap, logit_cap; /* x becomes cap tanh(x / cap); 0: as it is */
+    float word_scale;           /* of word embeddings, not of virtual tokens; 0: 1 */
+    bool tied;         /* the language model's head is the table of word embeddings */
+    bool rms_norm;     /* norms are RMSNorms, without biases */
+    float norm_offset; /* added to their weights */
+    struct {           /* see runner/nn/arch/rope.h */
+        float factor;
+        int32_t length;
+    } rope, local_rope; /* local: of layers with a window, where they have their own */
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
 };
 
@@ -142,7 +156,7 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
 /* The language model's head as a site whose weight is the table of embeddings. */
 int net_tied_linear(struct net *net, const char *path, const char *table,
                     struct err *err);
-int net_norm(struct net *net, const char *path, struct err *err);
+int net_norm(struct net *net, const char *path, int32_t width, struct err *err);
 /* The norm behind it (NULL: none), and a sublayer; see struct sublayer. */
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,
                  bool attention, struct err *err);
@@ -175,6 +189,11 @@ static inline int32_t net_kv_width(const struct net *net)
 {
     return (net->shape.kv_heads ? net->shape.kv_heads : net->shape.heads) *
            net->shape.head_dim;
+}
+/* Keys that a token sees in this layer; 0: all before it. */
+static inline int32_t net_window(const struct net *net, int layer)
+{
+    return net->shape.kinds && net->shape.kinds[layer].windowed ? net->shape.window : 0;
 }
 struct linear_site *net_site(const struct net *net, const char *path); /* NULL: none */
 void net_train_all(struct net *net);

@@ -75,8 +75,13 @@ numbers() { # KEY of the JSON in the last output, all its whole numbers
 }
 
 @test "a base that the trainer has not is predicted by formula" {
+    mkdir both-ways
+    cat >both-ways/config.json <<EOF
+{"model_type": "gemma2", "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+ "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 32000, "use_bidirectional_attention": true}
+EOF
     cat >lm.yaml <<EOF
-model: mistralai/Mistral-7B-v0.1
+model: both-ways
 task: causal-lm
 method: qlora
 rank: 64

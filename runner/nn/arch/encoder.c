@@ -53,7 +53,7 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
             return rc;
     }
     snprintf(path, sizeof path, "%s.LayerNorm", e->embeddings);
-    return net_norm(net, path, err);
+    return net_norm(net, path, net->shape.hidden, err);
 }
 
 static int declare_layer(struct net *net, const struct encoder *e, int l, int32_t ffn,

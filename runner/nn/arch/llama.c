@@ -1,5 +1,5 @@
-/* runner/nn/arch/llama.c - Llama (Touvron et al. 2023) and the families that differ from it
- * in no more than biases: Mistral without its window, Qwen2 without one. */
+/* runner/nn/arch/llama.c - Llama (Touvron et al. 2023) and the families that are rows of its
+ * decoder; see causal_decoder.h. */
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/arch/causal_decoder.h"
 #include "runner/nn/arch/score_head.h"
@@ -11,24 +11,42 @@
     {                                                                                    \
         return decoder_declare(net, &decoder_##identifier, err);                         \
     }                                                                                    \
+    static int record_##identifier(const struct net *net, struct graph *g)               \
+    {                                                                                    \
+        return decoder_record(net, &decoder_##identifier, g);                            \
+    }                                                                                    \
     const struct arch arch_##identifier = {                                              \
         .model_type = type,                                                              \
         .class_prefix = prefix,                                                          \
         .base_prefix = "model.",                                                         \
         .unused = unused_keys,                                                           \
         .declare = declare_##identifier,                                                 \
-        .record = decoder_record,                                                        \
+        .record = record_##identifier,                                                   \
         .sequence_head = {score_head_declare, score_head_record},                        \
         .last_token = true,                                                              \
         .positions = rope_positions,                                                     \
         .language_head = {decoder_declare_language_head, decoder_record_language_head},  \
     }
 
-static const char *const window[] = {"sliding_window", NULL}, *const use_window[] = {
-                                                                  "use_sliding_window",
-                                                                  NULL};
+static const char *const bidirectional[] = {"use_bidirectional_attention", NULL};
 
 DECODER(llama, "llama", "Llama", NULL, .rope.theta = 10000, .attention_bias = true,
         .mlp_bias = true);
-DECODER(mistral, "mistral", "Mistral", window, .rope.theta = 10000);
-DECODER(qwen2, "qwen2", "Qwen2", use_window, .rope.theta = 10000, .qkv_bias = true);
+DECODER(mistral, "mistral", "Mistral", NULL, .rope.theta = 10000,
+        .window = WINDOW_EVERYWHERE);
+DECODER(qwen2, "qwen2", "Qwen2", NULL, .rope.theta = 10000, .qkv_bias = true,
+        .window = WINDOW_FROM_LAYER);
+DECODER(qwen3, "qwen3", "Qwen3", NULL, .rope.theta = 10000, .attention_bias = true,
+        .qk_norm = true, .head_dim = 128, .window = WINDOW_FROM_LAYER);
+
+#define GEMMA                                                                            \
+    .attention_bias = true, .norms_behind = true, .norm_offset = 1,                      \
+    .scaled_words = true, .tied = true, .head_dim = 256, .query_scalar = 256,            \
+    .act_key = "hidden_activation", .act = "gelu_pytorch_tanh", .caps = true,            \
+    .window = WINDOW_PATTERN
+
+DECODER(gemma2, "gemma2", "Gemma2", bidirectional, GEMMA, .rope.theta = 10000,
+        .pattern = 2, .score_cap = 50, .logit_cap = 30);
+DECODER(gemma3_text, "gemma3_text", "Gemma3", bidirectional, GEMMA, .qk_norm = true,
+        .rope.theta = 1e6, .local_rope.theta = 10000, .pattern = 6,
+        .pattern_key = "sliding_window_pattern");

@@ -25,8 +25,14 @@ int model_config_act(const struct net *net, const char *key, const char *otherwi
         const char *name;
         enum act act;
     } known[] = {
-        {"gelu", ACT_gelu}, {"gelu_python", ACT_gelu}, /* the same function, written out */
-        {"relu", ACT_relu}, {"silu", ACT_swish},       {"swish", ACT_swish},
+        {"gelu", ACT_gelu},
+        {"gelu_python", ACT_gelu}, /* the same function, written out */
+        {"gelu_new", ACT_gelu_tanh},
+        {"gelu_pytorch_tanh", ACT_gelu_tanh},
+        {"gelu_fast", ACT_gelu_tanh},
+        {"relu", ACT_relu},
+        {"silu", ACT_swish},
+        {"swish", ACT_swish},
         {"tanh", ACT_tanh},
     };
     const char *name = json_get_str(net->hf->config, key, otherwise);
@@ -37,7 +43,7 @@ int model_config_act(const struct net *net, const char *key, const char *otherwi
         }
     return err_set(err, ERR_CONFIG,
                    "model folder '%s': config.json: %s '%s' is not supported (known: "
-                   "gelu, relu, silu, tanh)",
+                   "gelu, gelu_pytorch_tanh, relu, silu, tanh)",
                    net->hf->dir, key, name);
 }
 

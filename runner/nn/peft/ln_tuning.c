@@ -1,10 +1,12 @@
 /* runner/nn/peft/ln_tuning.c - the weights and biases of normalisation layers train (Zhao
- * et al. 2024), as peft's LNTuning: target_modules names LayerNorms as elsewhere linear
- * layers; without it, all of them (peft has no default for encoders). */
+ * et al. 2024), as peft's LNTuning: target_modules names norms as elsewhere linear
+ * layers; without it, peft's choice for the family, or all where it has none (it has none
+ * for encoders). */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/nn/arch/arch.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +22,34 @@ static void train_norm(struct net *net, const char *path)
     }
 }
 
+/* peft's TRANSFORMERS_MODELS_TO_LNTUNING_TARGET_MODULES_MAPPING, of families where it is
+ * not all of them. */
+static bool is_default(const char *model_type, const char *path)
+{
+    static const struct {
+        const char *types, *names;
+    } rows[] = {
+        {"qwen2|qwen3", "post_attention_layernorm"},
+        {"gemma3_text", "input_layernorm|post_attention_layernorm|pre_feedforward_"
+                        "layernorm|post_feedforward_layernorm|norm"},
+    };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_in_list(model_type, rows[i].types, '|'))
+            return str_in_list(dot ? dot + 1 : path, rows[i].names, '|');
+    return true;
+}
+
 static int attach(struct net *net, struct err *err)
 {
     const json_t *targets = net->trial->target_modules;
     bool *hit = xcalloc(net->norms.count + 1, sizeof *hit);
     int rc = 0;
+    for (size_t i = 0; i < net->norms.count; i++)
+        hit[i] = !targets && is_default(net->arch->model_type, net->norms.items[i]);
     if (targets)
         rc = targets_match((const char *const *)net->norms.items, net->norms.count,
                            "normalisation layer", "target_modules", targets, hit, err);
-    else
-        memset(hit, true, net->norms.count * sizeof *hit);
     for (size_t i = 0; i < net->norms.count && !rc; i++)
         if (hit[i])
             train_norm(net, net->norms.items[i]);
@@ -45,11 +65,13 @@ static const char template[] =
     "\"peft_version\":\"0.21.2\",\"revision\":null,\"target_modules\":null,\"task_type\":"
     "null}";
 
-/* Last parts of the norms' paths, each once. */
+/* Last parts of the default norms' paths, each once. */
 static json_t *norm_names(const struct net *net)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < net->norms.count; i++) {
+        if (!is_default(net->arch->model_type, net->norms.items[i]))
+            continue;
         const char *dot = strrchr(net->norms.items[i], '.');
         const char *name = dot ? dot + 1 : net->norms.items[i];
         bool known = false;

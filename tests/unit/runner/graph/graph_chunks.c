@@ -32,7 +32,7 @@ static void record_head(struct bench *t, const struct head *h, int32_t chunk_row
     struct graph *g = &t->graph;
     g->chunk_rows = chunk_rows;
     int x = g_embed(g, g_table(g, "table"), -1, -1, -1);
-    x = g_pick(g, g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f));
+    x = g_pick(g, g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f, 0));
     graph_chunk_head(g);
     const int y = g_linear(g, x, g_param(g, h->weight), -1, 1);
     if (h->low_rank)

@@ -23,17 +23,17 @@ static void record_decoder(struct bench *t, bool checkpointing)
     int x = g_embed(g, g_table(g, "table"), -1, -1, -1);
     const int rope = g_rope_table(g, g_param(g, "frequencies"), 0, 0.9f);
     graph_segment(g, true);
-    int h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f);
+    int h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f, 0);
     const int q = g_rope(g, g_linear(g, h, g_param(g, "q"), -1, 1), rope, 4);
     const int k = g_rope(g, g_linear(g, h, g_param(g, "k"), -1, 1), rope, 2);
     const int v = g_linear(g, h, g_param(g, "v"), -1, 1);
     x = g_add(g, g_attention(g, q, k, v, -1, -1, &kind), x);
-    h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f);
+    h = g_rmsnorm(g, x, g_param(g, "gamma"), 1e-5f, 0);
     h = g_gated_act(g, g_linear(g, h, g_param(g, "gate"), -1, 1),
                     g_linear(g, h, g_param(g, "up"), -1, 1), ACT_swish);
     x = g_add(g, g_linear(g, h, g_param(g, "down"), -1, 1), x);
     graph_segment(g, false);
-    x = g_rmsnorm(g, g_pick(g, x), g_param(g, "gamma"), 1e-5f);
+    x = g_rmsnorm(g, g_pick(g, x), g_param(g, "gamma"), 1e-5f, 0);
     graph_finish(g, g_linear(g, x, g_param(g, "table"), -1, 1), checkpointing, &loss);
     place_params(t);
     place_graph(t);

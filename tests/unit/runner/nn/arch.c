@@ -16,7 +16,7 @@
 #include "runner/nn/peft/method.h"
 #include "runner/session.h"
 #include "runner/trial.h"
-#include <dirent.h>
+#include "tests/unit/support/golden_model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,36 +35,6 @@ static const struct {
     {"distilbert", "distilbert", 2},
     {"llama-cls", "llama", 3},
 };
-
-/* DIR/NAME: the weights of a golden model, its config.json with `change` (JSON) put
- * in. */
-static void make_model(const char *folder, const char *name, const char *change)
-{
-    struct err err = ERR_INIT;
-    char *from = xasprintf("tests/golden/models/%s", folder), *to = fs_join(dir, name);
-    char *absolute = fs_absolute(from);
-    fs_remove_tree(to, NULL);
-    assert_int_equal(fs_mkdirs(to, &err), 0);
-    DIR *d = opendir(from);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        char *file = fs_join(absolute, e->d_name), *link = fs_join(to, e->d_name);
-        if (e->d_name[0] != '.' && !str_eq(e->d_name, "config.json"))
-            assert_int_equal(symlink(file, link), 0);
-        free(file);
-        free(link);
-    }
-    closedir(d);
-    char *path = fs_join(from, "config.json"), *out = fs_join(to, "config.json");
-    json_t *config = json_read_file(path, &err),
-           *changes = json_parse(change, strlen(change), "change", &err);
-    assert_non_null(changes);
-    json_object_update(config, changes);
-    assert_int_equal(json_write_file(out, config, 2, &err), 0);
-    json_decref(config);
-    json_decref(changes);
-    free(path), free(out), free(from), free(to), free(absolute);
-}
 
 static void put_file(const char *name, const char *text)
 {
@@ -123,7 +93,7 @@ static int setup(void **state)
                            "{\"input_ids\": [5, 1, 7], \"label\": 1}\n");
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
         char *change = xasprintf("{\"model_type\": \"%s\"}", families[i].type);
-        make_model(families[i].folder, families[i].type, change);
+        golden_model(dir, families[i].folder, families[i].type, change);
         free(change);
     }
     return 0;
@@ -371,7 +341,7 @@ static void test_refused(void **state)
         {"bert", "{\"model_type\": \"t5\"}", "model_type 't5' is not supported"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        make_model(cases[i].folder, "odd", cases[i].change);
+        golden_model(dir, cases[i].folder, "odd", cases[i].change);
         open_fails("odd", "method: head", cases[i].part);
     }
     /* a row's token types must be the model's */
