@@ -81,11 +81,9 @@ static int of_folder(const char *path, const char *name, char hex[65], struct er
 static const struct {
     const char *key;
     int (*take)(const char *path, const char *name, char hex[65], struct err *err);
-} inputs[] = {{"model", of_model},
-              {"train_data", of_file},
-              {"eval_data", of_file},
-              {"test_data", of_file},
-              {"init_adapter", of_folder}};
+} inputs[] = {{"model", of_model},        {"train_data", of_file},
+              {"eval_data", of_file},     {"test_data", of_file},
+              {"chat_template", of_file}, {"init_adapter", of_folder}};
 
 int fingerprint_trial(const json_t *resolved, const char *base_dir, json_t **out,
                       struct err *err)
@@ -124,6 +122,8 @@ json_t *fingerprint_session(const struct session *s)
     for (int i = 0; i < SPLIT_COUNT; i++)
         if (s->data[i])
             json_object_set_new(o, names[i], json_string(s->data[i]->sha256));
+    if (s->language.template_file && !sha256_file(s->language.template_file, hash, NULL))
+        json_object_set_new(o, "chat_template", json_string(hash));
     char *init =
         s->trial.init_adapter ? fs_join(s->base_dir, s->trial.init_adapter) : NULL;
     if (init && fingerprint_folder(init, hash, NULL) == 0)

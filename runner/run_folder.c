@@ -29,7 +29,8 @@ static bool holds(const char *dir, const char *name)
 static const char *difference(const json_t *old, const json_t *resolved,
                               const struct session *s)
 {
-    static const char *const hashes[] = {"model", "train_data", "init_adapter"};
+    static const char *const hashes[] = {"model", "train_data", "chat_template",
+                                         "init_adapter"};
     const json_t *theirs = json_object_get(old, "trial"),
                  *had = json_object_get(json_object_get(old, "environment"), "sha256");
     char then[65], now[65];

@@ -9,6 +9,7 @@
 #include "lib/str.h"
 #include "runner/hub/gguf_model.h"
 #include "runner/hub/known.h"
+#include "runner/hub/model_text.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,6 +225,21 @@ int hf_model_tokenizer(const char *path, struct tokenizer **out, struct err *err
     return rc;
 }
 
+/* Special tokens by name and the chat template. */
+static int write_text(const struct hf_model *m, const char *dir, struct err *err)
+{
+    struct model_text text;
+    int rc = model_text_read(m->dir, &text, err);
+    char *path = fs_join(dir, "tokenizer_config.json");
+    json_object_set_new(text.config, "tokenizer_class",
+                        json_string("PreTrainedTokenizerFast"));
+    if (rc >= 0)
+        rc = json_write_file(path, text.config, 1, err);
+    free(path);
+    model_text_release(&text);
+    return rc;
+}
+
 int hf_model_write_tokenizer(const struct hf_model *m, const char *dir, struct err *err)
 {
     json_t *tree;
@@ -235,7 +251,7 @@ int hf_model_write_tokenizer(const struct hf_model *m, const char *dir, struct e
     free(text);
     free(path);
     json_decref(tree);
-    return rc;
+    return rc < 0 ? rc : write_text(m, dir, err);
 }
 
 static void add_file_print(struct buf *b, const struct st_file *f)
@@ -271,7 +287,8 @@ static int by_path(const void *a, const void *b)
 static int add_text_prints(const struct hf_model *m, struct buf *b, struct err *err)
 {
     static const char *const names[] = {"config.json", "tokenizer.json",
-                                        "tokenizer_config.json"};
+                                        "tokenizer_config.json",
+                                        "special_tokens_map.json", "chat_template.jinja"};
     char hex[SHA256_HEX];
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(names) && !rc; i++) {

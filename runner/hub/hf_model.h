@@ -32,7 +32,7 @@ void hf_model_close(struct hf_model *m);
 /* The tokenizer of what hf_model_find gave, or of a tokenizer.json; NULL where there is
  * none. */
 int hf_model_tokenizer(const char *path, struct tokenizer **out, struct err *err);
-/* Writes the tokenizer.json that belongs to a model in one file. */
+/* Writes tokenizer.json and tokenizer_config.json of a model in one file. */
 int hf_model_write_tokenizer(const struct hf_model *m, const char *dir, struct err *err);
 /* SHA-256 over config.json and, per weight file, name, size and the SHA-256 of header and
  * of 64 KiB samples: a fingerprint that is cheap for large models. */

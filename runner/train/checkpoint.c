@@ -61,7 +61,8 @@ static void layout_hash(const struct session *s, char out[SHA256_HEX])
 }
 
 /* Files that went into what a checkpoint holds; test_data does so at the end only. */
-static const char *const inputs[] = {"model", "init_adapter", "train_data", "eval_data"};
+static const char *const inputs[] = {"model", "init_adapter", "train_data", "eval_data",
+                                     "chat_template"};
 
 /* What must be equal. */
 static json_t *identity(const struct session *s, const struct pieces *p)

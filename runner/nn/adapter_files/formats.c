@@ -269,10 +269,11 @@ static int write_model_config(const struct net *net, const char *dir,
                               const char *const *label_names, struct err *err)
 {
     static const char *const tokenizer_files[] = {
-        "tokenizer.json",    "tokenizer_config.json",
-        "vocab.txt",         "special_tokens_map.json",
-        "added_tokens.json", "vocab.json",
-        "merges.txt",        "sentencepiece.bpe.model"};
+        "tokenizer.json",      "tokenizer_config.json",
+        "vocab.txt",           "special_tokens_map.json",
+        "added_tokens.json",   "vocab.json",
+        "merges.txt",          "sentencepiece.bpe.model",
+        "chat_template.jinja", "generation_config.json"};
     json_t *c = json_deep_copy(net->hf->config);
     json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
                         json_string("float32"));

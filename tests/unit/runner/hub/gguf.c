@@ -11,6 +11,7 @@
 #include "lib/mem.h"
 #include "runner/hub/gguf_model.h"
 #include "runner/hub/hf_model.h"
+#include "runner/hub/model_text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -418,6 +419,44 @@ static void test_text(void **state)
     }
 }
 
+/* What a folder made of the model gets: tokens are the same, and so are the words of the
+ * special ones. */
+static void test_written_text(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/runner_gguf.XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    static const char text[] = "the text of a row";
+    struct hf_model *m;
+    struct tokenizer *a, *b;
+    struct encoding x = {0}, y = {0};
+    struct model_text before, after;
+    struct err err = ERR_INIT;
+    assert_int_equal(hf_model_open(FOLDER "tiny-llama.gguf", &m, &err), 0);
+    if (hf_model_write_tokenizer(m, dir, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(hf_model_tokenizer(m->dir, &a, NULL), 0);
+    assert_int_equal(tokenizer_load(dir, &b, NULL), 0);
+    assert_int_equal(tokenizer_encode(a, text, strlen(text), NULL, 0, 0, true, &x, NULL),
+                     0);
+    assert_int_equal(tokenizer_encode(b, text, strlen(text), NULL, 0, 0, true, &y, NULL),
+                     0);
+    assert_int_equal(x.n, y.n);
+    assert_memory_equal(x.ids, y.ids, x.n * sizeof *x.ids);
+    assert_int_equal(model_text_read(m->dir, &before, NULL), 0);
+    assert_int_equal(model_text_read(dir, &after, NULL), 0);
+    assert_true(json_object_size(before.tokens) > 0);
+    assert_true(json_equal(before.tokens, after.tokens));
+    model_text_release(&before);
+    model_text_release(&after);
+    encoding_release(&x);
+    encoding_release(&y);
+    tokenizer_free(a);
+    tokenizer_free(b);
+    hf_model_close(m);
+    fs_remove_tree(dir, NULL);
+}
+
 /* A folder that holds one. */
 static void test_folder(void **state)
 {
@@ -447,11 +486,12 @@ static void test_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_blocks),    cmocka_unit_test(test_packed),
-        cmocka_unit_test(test_halves),    cmocka_unit_test(test_model),
-        cmocka_unit_test(test_tokenizer), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_truncated), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_text),      cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_blocks),       cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_halves),       cmocka_unit_test(test_model),
+        cmocka_unit_test(test_tokenizer),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_truncated),    cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_text),         cmocka_unit_test(test_folder),
+        cmocka_unit_test(test_written_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
