@@ -217,16 +217,14 @@ static void tell_method(const json_t *resolved, struct sink *sink)
     sink->ops->method(sink, &facts);
 }
 
-/* What one should know of the rows. */
+/* What one should know of the rows that it learns from. */
 static void tell_data(const struct session *s, struct sink *sink)
 {
-    for (int i = 0; i < SPLIT_COUNT; i++) {
-        const json_t *notes = s->data[i] ? s->data[i]->notes : NULL;
-        for (size_t k = 0; k < json_array_size(notes); k++) {
-            const char *note = json_string_value(json_array_get(notes, k));
-            text_print(stderr, "peftlab: data file '%s': %s\n", s->data[i]->path, note);
-            sink->ops->event(sink, "data", note);
-        }
+    const struct dataset *d = s->data[SPLIT_TRAIN];
+    for (size_t k = 0; k < json_array_size(d->notes); k++) {
+        const char *note = json_string_value(json_array_get(d->notes, k));
+        text_print(stderr, "peftlab: data file '%s': %s\n", d->path, note);
+        sink->ops->event(sink, "data", note);
     }
 }
 

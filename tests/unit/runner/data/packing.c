@@ -327,9 +327,10 @@ static void test_course(void **state)
 
 /* --- losses --- */
 
-/* The first three losses of a training. */
-static void train(const json_t *rows, const char *model, const char *packing,
-                  double loss[3])
+/* The three losses of a training, which parks after `until` updates and goes on from
+ * there (0: it does not). */
+static void train(const json_t *rows, const char *model, const char *packing, int batch,
+                  int64_t until, double loss[3])
 {
     char dir[] = "/tmp/runner_packing.XXXXXX", where[4096];
     struct buf text = BUF_INIT;
@@ -348,14 +349,17 @@ static void train(const json_t *rows, const char *model, const char *packing,
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:i, s:b}", "model",
                   where, "task", "causal-lm", "method", "lora", "train_data", file,
                   "packing", packing, "learning_rate", 0.01, "max_steps", 3, "batch_size",
-                  8, "max_length", 16, "latency_requests", 0, "shuffle", 0);
+                  batch, "max_length", 16, "latency_requests", 0, "shuffle", batch == 1);
     json_t *resolved = NULL;
-    const struct trial_run run = {.out_dir = out};
-    struct sink *sink = sink_null();
-    if (trial_resolve(given, &resolved, &err) ||
-        trial_train(resolved, dir, &run, sink, &err))
+    struct trial_run run = {.out_dir = out, .until = until};
+    if (trial_resolve(given, &resolved, &err))
         fail_msg("%s", err.msg);
-    sink_close(sink, NULL);
+    for (int rc = 1; rc == 1; run.until = 0) { /* 1: it parked */
+        struct sink *sink = sink_null();
+        if ((rc = trial_train(resolved, dir, &run, sink, &err)) < 0)
+            fail_msg("%s", err.msg);
+        sink_close(sink, NULL);
+    }
     buf_clear(&text);
     assert_int_equal(fs_read(trace, 1 << 20, &text, NULL), 0);
     char *s = text.data;
@@ -383,13 +387,30 @@ static void test_loss(void **state)
     {
         const double want = json_get_num(c, "loss", 0);
         double alone[3], packed[3];
-        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "none", alone);
-        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "bfd", packed);
+        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "none", 8, 0,
+              alone);
+        train(json_object_get(c, "rows"), json_get_str(c, "model", ""), "bfd", 8, 0,
+              packed);
         assert_true(fabs(alone[0] - want) <= 2e-5 * want);
         for (size_t k = 0; k < 3; k++)
             assert_true(fabs(packed[k] - alone[k]) <= 2e-6 * want);
     }
     assert_true(i > 0);
+    json_decref(file);
+}
+
+/* Shuffled bins, parked in the midst of an epoch: the same numbers as in one go. */
+static void test_resume(void **state)
+{
+    (void)state;
+    json_t *file = read_json("packing/loss.json");
+    const json_t *c = json_array_get(json_object_get(file, "cases"), 0),
+                 *rows = json_object_get(c, "rows");
+    double whole[3], parked[3];
+    train(rows, json_get_str(c, "model", ""), "bfd", 1, 0, whole);
+    train(rows, json_get_str(c, "model", ""), "bfd", 1, 1, parked);
+    assert_memory_equal(whole, parked, sizeof whole);
+    assert_true(whole[0] != whole[1]);
     json_decref(file);
 }
 
@@ -399,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_labels),    cmocka_unit_test(test_bins),
         cmocka_unit_test(test_bins_hold), cmocka_unit_test(test_collated),
         cmocka_unit_test(test_course),    cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_resume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
