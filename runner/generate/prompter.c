@@ -32,6 +32,18 @@ static void add_eos(struct prompter *p, const json_t *config)
             add_stop(p, json_integer_value(json_array_get(eos, i)));
 }
 
+/* The one that rows of text end with when it trains. */
+static void add_end_token(struct prompter *p)
+{
+    const char *eos = p->session->language.eos;
+    const struct tokenizer *t = p->session->tokenizer;
+    if (eos && t &&
+        tokenizer_encode(t, eos, strlen(eos), NULL, 0, 0, false, &p->encoding, NULL) >=
+            0 &&
+        p->encoding.n == 1)
+        add_stop(p, p->encoding.ids[0]);
+}
+
 /* A new reference; NULL: there is none. */
 static json_t *generation_config(const struct prompter *p, struct err *err)
 {
@@ -83,6 +95,10 @@ int prompter_open(struct prompter *p, const struct session *session, const char 
     *p = (struct prompter){.session = session, .no_chat = ERR_INIT};
     jinja_output_init(&p->output);
     localtime_r(&now, &p->now);
+    if (session->language.dated)
+        p->now = session->language.now;
+    if (!file)
+        file = session->language.template_file;
     int rc =
         chat_template_open(session->hf->dir, file, &p->chat, file ? err : &p->no_chat);
     if (rc < 0 && file)
@@ -93,6 +109,7 @@ int prompter_open(struct prompter *p, const struct session *session, const char 
         return err_set(err, bad.code, "%s", bad.msg);
     add_eos(p, config);
     add_eos(p, session->hf->config);
+    add_end_token(p);
     json_decref(config);
     if (p->chat && session->tokenizer)
         add_end_of_turn(p);

@@ -7,7 +7,8 @@
  *                          continue_final_message); its other keys are the template's
  *   {"input_ids": [...]}   as they are
  * End tokens are eos_token_id of generation_config.json (as transformers takes it) and of
- * config.json, and the token that the chat template puts behind what the assistant says:
+ * config.json, eos_token of tokenizer_config.json, which ends what a training's rows teach
+ * (runner/data/language.h), and the token that the chat template puts behind what the assistant says:
  * many a model ends its turn with another token than its texts. */
 #ifndef RUNNER_GENERATE_PROMPTER_H
 #define RUNNER_GENERATE_PROMPTER_H
@@ -26,7 +27,7 @@ struct prompter {
     struct jinja_output output; /* the same */
 };
 
-/* file: a chat template instead of the model's own, or NULL. To be released also after an
+/* file: a chat template instead of that of the trial, or of the model; or NULL. To be released also after an
  * error. */
 int prompter_open(struct prompter *p, const struct session *session, const char *file,
                   struct err *err);

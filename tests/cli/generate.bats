@@ -119,6 +119,27 @@ EOF
     [ "$(field finish_reason)" = length ]
 }
 
+@test "the trial's chat template, and the end token that its rows teach" {
+    printf '{{ messages[0].content }}' >own.jinja
+    printf 'model: %s\ntask: causal-lm\nmethod: lora\nchat_template: own.jinja\n' "$MODEL" >trial.yaml
+    run -0 --separate-stderr generate $'{"text": "hi"}\n'"$hello" trial.yaml --max-new-tokens 6 --json
+    [ "${lines[0]}" = "${lines[1]}" ]
+    run -0 --separate-stderr generate '{"input_ids": [9, 8, 7]}' "$MODEL" --max-new-tokens 20 --json --ignore-eos
+    local ids
+    ids=$(field ids)
+    cp -r "$MODEL" m
+    python3 - "$ids" <<'EOF'
+import json, sys
+third = json.loads(sys.argv[1])[2]
+t, c = json.load(open("m/tokenizer.json")), json.load(open("m/tokenizer_config.json"))
+names = {v: k for k, v in t["model"]["vocab"].items()} | {a["id"]: a["content"] for a in t["added_tokens"]}
+c["eos_token"] = names[third]
+json.dump(c, open("m/tokenizer_config.json", "w"))
+EOF
+    run -0 --separate-stderr generate '{"input_ids": [9, 8, 7]}' m --max-new-tokens 20 --json
+    [ "$(field finish_reason)" = stop ]
+}
+
 @test "a row that cannot be is told, the others go on" {
     local rows=$'{"text": "a"}\n{"text": ""}\n{"words": 1}\n{"input_ids": [9999]}\n{"input_ids": []}\nnot json\n{"text": 3}\n{"text": "b"}'
     run -0 --separate-stderr generate "$rows" "$MODEL" --max-new-tokens 2 --json
