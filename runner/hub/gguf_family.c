@@ -23,11 +23,56 @@ static const struct gguf_name llama_names[] = {
     {NULL, NULL, GGUF_ROWS_OWN},
 };
 
+static const struct gguf_name gpt2_names[] = {
+    {"token_embd", "transformer.wte", GGUF_ROWS_OWN},
+    {"position_embd", "transformer.wpe", GGUF_ROWS_OWN},
+    {"blk.%d.attn_norm", "transformer.h.%d.ln_1", GGUF_ROWS_OWN},
+    {"blk.%d.attn_qkv", "transformer.h.%d.attn.c_attn", GGUF_ROWS_COLUMNS},
+    {"blk.%d.attn_output", "transformer.h.%d.attn.c_proj", GGUF_ROWS_COLUMNS},
+    {"blk.%d.ffn_norm", "transformer.h.%d.ln_2", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_up", "transformer.h.%d.mlp.c_fc", GGUF_ROWS_COLUMNS},
+    {"blk.%d.ffn_down", "transformer.h.%d.mlp.c_proj", GGUF_ROWS_COLUMNS},
+    {"output_norm", "transformer.ln_f", GGUF_ROWS_OWN},
+    {"output", "lm_head", GGUF_ROWS_OWN},
+    {NULL, NULL, GGUF_ROWS_OWN},
+};
+
+static const struct gguf_config_key gpt2_keys[] = {
+    {"block_count", "n_layer", GGUF_KEY_INT, true},
+    {"context_length", "n_positions", GGUF_KEY_INT, true},
+    {"embedding_length", "n_embd", GGUF_KEY_INT, true},
+    {"feed_forward_length", "n_inner", GGUF_KEY_INT, true},
+    {"attention.head_count", "n_head", GGUF_KEY_INT, true},
+    {"attention.layer_norm_epsilon", "layer_norm_epsilon", GGUF_KEY_NUM, true},
+};
+
 static const struct gguf_family families[] = {
-    {"llama", "llama", "LlamaForCausalLM", true, llama_names},
-    {"llama", "mistral", "MistralForCausalLM", true, llama_names},
-    {"qwen2", "qwen2", "Qwen2ForCausalLM", false, llama_names},
-    {"qwen3", "qwen3", "Qwen3ForCausalLM", false, llama_names},
+    {.name = "llama",
+     .model_type = "llama",
+     .class = "LlamaForCausalLM",
+     .permuted = true,
+     .names = llama_names},
+    {.name = "llama",
+     .model_type = "mistral",
+     .class = "MistralForCausalLM",
+     .permuted = true,
+     .names = llama_names},
+    {.name = "qwen2",
+     .model_type = "qwen2",
+     .class = "Qwen2ForCausalLM",
+     .names = llama_names},
+    {.name = "qwen3",
+     .model_type = "qwen3",
+     .class = "Qwen3ForCausalLM",
+     .names = llama_names},
+    {.name = "gpt2",
+     .model_type = "gpt2",
+     .class = "GPT2LMHeadModel",
+     .names = gpt2_names,
+     .keys = gpt2_keys,
+     .key_count = ARRAY_LEN(gpt2_keys),
+     .learned_positions = true,
+     .read_only = true},
 };
 
 const struct gguf_config_key gguf_config_keys[] = {
@@ -53,7 +98,7 @@ const struct gguf_family *gguf_family_find(const char *name)
 const struct gguf_family *gguf_family_of(const char *model_type)
 {
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
-        if (str_eq(families[i].model_type, model_type))
+        if (str_eq(families[i].model_type, model_type) && !families[i].read_only)
             return &families[i];
     return NULL;
 }
@@ -69,7 +114,7 @@ const char *gguf_family_names(bool types)
         const char *name = types ? families[i].model_type : families[i].name;
         const size_t n = strlen(name);
         if ((i && !types && str_eq(name, families[i - 1].name)) ||
-            at + n + 3 > out + sizeof text[0])
+            (types && families[i].read_only) || at + n + 3 > out + sizeof text[0])
             continue;
         if (at != out) {
             memcpy(at, ", ", 2);
@@ -113,7 +158,9 @@ static char *translate(const struct gguf_family *f, const char *name, bool to_hf
         const char *rest = behind(to_hf ? n->gguf : n->hf, name, &layer);
         if (!str_eq(rest, ".weight") && !str_eq(rest, ".bias"))
             continue;
-        *rows = f->permuted ? n->rows : GGUF_ROWS_OWN;
+        const bool turns =
+            n->rows == GGUF_ROWS_COLUMNS ? str_eq(rest, ".weight") : f->permuted;
+        *rows = turns ? n->rows : GGUF_ROWS_OWN;
         return filled(to_hf ? n->hf : n->gguf, layer, rest);
     }
     return NULL;

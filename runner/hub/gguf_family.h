@@ -13,31 +13,15 @@
 #include <stddef.h>
 
 /* Whose heads the rows of a tensor stand by, where they are reordered: llama.cpp turns
- * neighbouring pairs where transformers turns halves. */
-enum gguf_rows { GGUF_ROWS_OWN, GGUF_ROWS_Q, GGUF_ROWS_K };
+ * neighbouring pairs where transformers turns halves. Or that rows are columns: the
+ * weights of GPT-2's Conv1D lie in x out in a folder. */
+enum gguf_rows { GGUF_ROWS_OWN, GGUF_ROWS_Q, GGUF_ROWS_K, GGUF_ROWS_COLUMNS };
 
 /* "%d" stands for the layer; ".weight" or ".bias" follows. */
 struct gguf_name {
     const char *gguf, *hf;
     enum gguf_rows rows;
 };
-
-struct gguf_family {
-    const char *name, *model_type, *class;
-    bool permuted;                 /* rows of q and k are reordered */
-    const struct gguf_name *names; /* ended by a row of NULLs */
-};
-
-/* By general.architecture, by config.json's model_type; NULL: not known. */
-const struct gguf_family *gguf_family_find(const char *name);
-const struct gguf_family *gguf_family_of(const char *model_type);
-/* "llama, qwen2", for messages; `types`: their model types. */
-const char *gguf_family_names(bool types);
-
-/* A tensor's name in the other world and how its rows stand; NULL: not known. free() */
-char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf,
-                      enum gguf_rows *rows);
-char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows);
 
 enum gguf_key_kind { GGUF_KEY_INT, GGUF_KEY_NUM };
 
@@ -47,6 +31,29 @@ struct gguf_config_key {
     enum gguf_key_kind kind;
     bool required;
 };
+
+struct gguf_family {
+    const char *name, *model_type, *class;
+    bool permuted;                 /* rows of q and k are reordered */
+    bool learned_positions;        /* and no RoPE; the rest too is as GPT-2 has it */
+    const struct gguf_name *names; /* ended by a row of NULLs */
+    bool read_only;                /* nobody has checked what llama.cpp makes of ours */
+    const struct gguf_config_key *keys; /* NULL: gguf_config_keys */
+    size_t key_count;
+};
+
+/* By general.architecture, by config.json's model_type (to write it); NULL: not known. */
+const struct gguf_family *gguf_family_find(const char *name);
+const struct gguf_family *gguf_family_of(const char *model_type);
+/* "llama, qwen2", for messages; `types`: the model types that are written. */
+const char *gguf_family_names(bool types);
+
+/* A tensor's name in the other world and how its rows stand; NULL: not known. free() */
+char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf,
+                      enum gguf_rows *rows);
+char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows);
+
+/* Of families that have no table of their own. */
 extern const struct gguf_config_key gguf_config_keys[];
 extern const size_t gguf_config_key_count;
 

@@ -46,6 +46,12 @@ struct key {
     char name[128];
 };
 
+static const struct gguf_config_key *keys_of(const struct gguf_family *a, size_t *count)
+{
+    *count = a->keys ? a->key_count : gguf_config_key_count;
+    return a->keys ? a->keys : gguf_config_keys;
+}
+
 static const char *own_key(const struct gguf_family *a, const char *suffix, struct key *k)
 {
     snprintf(k->name, sizeof k->name, "%s.%s", a->name, suffix);
@@ -64,12 +70,14 @@ static int known_keys_only(const struct gguf *g, const struct gguf_family *a,
                            struct err *err)
 {
     struct key k;
+    size_t count;
+    const struct gguf_config_key *keys = keys_of(a, &count);
     const size_t skip = strlen(own_key(a, "", &k));
     for (size_t i = 0; i < g->pair_count; i++) {
         const char *key = g->pairs[i].key;
         bool known = strncmp(key, k.name, skip) != 0;
-        for (size_t j = 0; j < gguf_config_key_count && !known; j++)
-            known = str_eq(key + skip, gguf_config_keys[j].gguf);
+        for (size_t j = 0; j < count && !known; j++)
+            known = str_eq(key + skip, keys[j].gguf);
         for (size_t j = 0; j < ARRAY_LEN(other_keys) && !known; j++)
             known = str_eq(key + skip, other_keys[j]);
         if (!known)
@@ -84,8 +92,10 @@ static int known_keys_only(const struct gguf *g, const struct gguf_family *a,
 static int copy_keys(const struct gguf *g, const struct gguf_family *a, json_t *c,
                      struct err *err)
 {
-    for (size_t i = 0; i < gguf_config_key_count; i++) {
-        const struct gguf_config_key *row = &gguf_config_keys[i];
+    size_t count;
+    const struct gguf_config_key *keys = keys_of(a, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct gguf_config_key *row = &keys[i];
         struct key k;
         const char *name = own_key(a, row->gguf, &k);
         int64_t n = 0;
@@ -173,9 +183,9 @@ static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t
     int rc = known_keys_only(g, a, err);
     if (!rc)
         rc = copy_keys(g, a, c, err);
-    if (!rc)
+    if (!rc && !a->learned_positions)
         rc = read_heads(g, a, c, err);
-    if (!rc)
+    if (!rc && !a->learned_positions)
         rc = read_rope_scaling(g, a, c, err);
     if (!rc && (!words || words->ndim != 2))
         rc = err_set(err, ERR_PARSE, "no tensor 'token_embd.weight'");
@@ -188,10 +198,12 @@ static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t
     }
     json_object_set_new(c, "model_type", json_string(a->model_type));
     json_object_set_new(c, "architectures", json_pack("[s]", a->class));
-    json_object_set_new(c, "hidden_act", json_string("silu"));
     json_object_set_new(c, "vocab_size", json_integer(words->shape[0]));
     json_object_set_new(c, "tie_word_embeddings",
                         json_boolean(!gguf_find_tensor(g, "output.weight")));
+    if (a->learned_positions)
+        return 0;
+    json_object_set_new(c, "hidden_act", json_string("silu"));
     json_object_set_new(c, "attention_bias",
                         json_boolean(gguf_find_tensor(g, "blk.0.attn_q.bias")));
     json_object_set_new(c, "mlp_bias",
@@ -242,7 +254,12 @@ static int take_tensor(const struct gguf_tensor *t, const json_t *config,
                               .bytes = t->bytes};
     memcpy(out->shape, t->shape, sizeof t->shape);
     snprintf(out->word, sizeof out->word, "%s", t->type->name);
-    if (rows != GGUF_ROWS_OWN) {
+    if (rows == GGUF_ROWS_COLUMNS) {
+        out->turned = true;
+        out->shape[0] = t->shape[1];
+        out->shape[1] = t->shape[0];
+        out->dtype = DT_COUNT;
+    } else if (rows != GGUF_ROWS_OWN) {
         out->heads = (int32_t)int_of(config, rows == GGUF_ROWS_Q ? "num_attention_heads"
                                                                  : "num_key_value_heads");
         if (t->shape[0] % out->heads || t->shape[0] / out->heads % 2)

@@ -435,11 +435,25 @@ static void read_blocks(const struct st_tensor *t, float *dst)
     }
 }
 
+static void read_turned(const struct st_tensor *t, float *dst)
+{
+    const int64_t rows = t->shape[0], cols = t->shape[1];
+    float *values = xmalloc((size_t)t->count * sizeof *values);
+    struct st_tensor there = *t;
+    there.shape[0] = cols;
+    there.shape[1] = rows;
+    read_blocks(&there, values);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            dst[r * cols + c] = values[c * rows + r];
+    free(values);
+}
+
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
 {
     const unsigned char *p = t->data;
     if (t->block) {
-        read_blocks(t, dst);
+        (t->turned ? read_turned : read_blocks)(t, dst);
         return 0;
     }
     switch (t->dtype) {

@@ -30,6 +30,7 @@ struct st_tensor {
      * heads its rows stand in llama.cpp's order (0: in their own). NULL otherwise. */
     const struct block_type *block;
     int32_t heads;
+    bool turned; /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
 };
 
 struct st; /* one or several mapped files */
