@@ -69,6 +69,17 @@ static float **merged_values(const struct session *s, int64_t *layers)
 
 /* --- the folder --- */
 
+static void turn_to_file(const struct param *p, float **values, int64_t shape[2])
+{
+    param_file_shape(p, shape);
+    if (!p->transposed)
+        return;
+    float *turned = xmalloc((size_t)param_size(p) * sizeof *turned);
+    param_to_file(p, *values, turned);
+    free(*values);
+    *values = turned;
+}
+
 static int check_finite(const struct param *p, const float *values, struct err *err)
 {
     for (int64_t i = 0; i < param_size(p); i++)
@@ -89,9 +100,10 @@ static int write_weights(const struct session *s, const char *out_dir,
     st_writer_meta(w, "format", "pt");
     for (size_t i = 0; i < all->count; i++) {
         const struct param *p = all->items[i];
-        const int64_t shape[] = {p->rows, p->cols};
+        int64_t shape[2];
         if (!values[i])
             continue;
+        turn_to_file(p, &values[i], shape);
         st_writer_add(w, p->name, DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
                       values[i]);
         rc = rc ? rc : check_finite(p, values[i], err);

@@ -33,8 +33,8 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     *owned = NULL;
     if (p->given)
         return p->given;
-    if (!p->round_trip && !p->less.rank && p->base && p->base->dtype == DT_F32 &&
-        (uintptr_t)p->base->data % sizeof(float) == 0)
+    if (!p->round_trip && !p->less.rank && !p->transposed && p->base &&
+        p->base->dtype == DT_F32 && (uintptr_t)p->base->data % sizeof(float) == 0)
         return p->base->data;
     *owned = mem_try_aligned((size_t)param_size(p) * sizeof(float));
     if (!*owned) {

@@ -77,6 +77,49 @@ void param_bind(struct param *p, void *arena, void *gradients)
         p->grad.data = (char *)gradients + p->offset;
 }
 
+void param_file_shape(const struct param *p, int64_t shape[2])
+{
+    const bool turned = p->column || p->transposed;
+    shape[0] = turned ? p->cols : p->rows;
+    shape[1] = turned ? p->rows : p->cols;
+}
+
+static void transpose(const float *from, int32_t rows, int32_t cols, float *to)
+{
+    for (int32_t r = 0; r < rows; r++)
+        for (int32_t c = 0; c < cols; c++)
+            to[(size_t)c * (size_t)rows + (size_t)r] =
+                from[(size_t)r * (size_t)cols + (size_t)c];
+}
+
+void param_from_file(const struct param *p, const float *from, float *to)
+{
+    if (p->transposed)
+        transpose(from, p->cols, p->rows, to);
+    else
+        memcpy(to, from, (size_t)param_size(p) * sizeof *to);
+}
+
+void param_to_file(const struct param *p, const float *from, float *to)
+{
+    if (p->transposed)
+        transpose(from, p->rows, p->cols, to);
+    else
+        memcpy(to, from, (size_t)param_size(p) * sizeof *to);
+}
+
+static int read_base(const struct param *p, float *dst, struct err *err)
+{
+    if (!p->transposed)
+        return st_read_f32(p->base, dst, err);
+    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
+    int rc = st_read_f32(p->base, values, err);
+    if (!rc)
+        param_from_file(p, values, dst);
+    free(values);
+    return rc;
+}
+
 static void fill_random(const struct param *p, uint64_t seed, float *dst)
 {
     const struct philox_key key = rng_key(seed, "init");
@@ -97,7 +140,7 @@ int param_start_values(const struct param *p, uint64_t seed, float *dst, struct 
         return 0;
     }
     if (p->base)
-        return st_read_f32(p->base, dst, err);
+        return read_base(p, dst, err);
     if (p->absent)
         return err_set(err, ERR_NOINPUT,
                        "'%s': the base is known by its configuration alone, there are no "

@@ -35,12 +35,13 @@ struct param {
     int ndim;   /* 1 or 2; 1-d is a row */
     int32_t rows, cols;
     bool trainable;
-    bool saved;     /* frozen, but in the adapter's folder too */
-    bool column;    /* a row here, [cols, 1] in files */
-    bool linear;    /* weight of a linear layer: prepared when frozen */
-    bool table;     /* its rows are looked up: plain, whatever else it is */
-    bool no_decay;  /* norm or bias, by transformers' rule */
-    float lr_ratio; /* learning rate of its group over the trial's (LoRA+), 1 */
+    bool saved;      /* frozen, but in the adapter's folder too */
+    bool column;     /* a row here, [cols, 1] in files */
+    bool transposed; /* rows x cols here, cols x rows in files (GPT-2's Conv1D) */
+    bool linear;     /* weight of a linear layer: prepared when frozen */
+    bool table;      /* its rows are looked up: plain, whatever else it is */
+    bool no_decay;   /* norm or bias, by transformers' rule */
+    float lr_ratio;  /* learning rate of its group over the trial's (LoRA+), 1 */
 
     const struct st_tensor *base; /* in the base's file; NULL: not there */
     bool absent;         /* of a base that was opened by its shape: there are no values */
@@ -80,6 +81,11 @@ static inline int64_t param_size(const struct param *p)
 {
     return (int64_t)p->rows * p->cols;
 }
+/* Its shape in files (a 1-d one's is shape[1] alone), and its values from a file's order to
+ * its own, or back; `to` may not be `from`. */
+void param_file_shape(const struct param *p, int64_t shape[2]);
+void param_from_file(const struct param *p, const float *from, float *to);
+void param_to_file(const struct param *p, const float *from, float *to);
 /* The forms that it has in memory. */
 static inline bool param_is_prepared(const struct param *p)
 {

@@ -148,32 +148,44 @@ static const struct st_tensor *find_base(const struct net *net, const char *name
     return t;
 }
 
-int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
-                   int32_t cols, bool required, struct err *err)
+static int base_param(struct net *net, const char *name, const struct param *shape,
+                      bool required, struct err *err)
 {
     const struct st_tensor *t = find_base(net, name);
+    const int ndim = shape->ndim;
+    int64_t want[2];
+    param_file_shape(shape, want);
     if (!t && required && net->hf->weights)
         return err_set(err, ERR_PARSE,
                        "model folder '%s': no tensor '%s' (is it a %s model?)",
                        net->hf->dir, name, net->arch->model_type);
-    if (t && (t->ndim != ndim || t->shape[ndim - 1] != cols ||
-              (ndim == 2 && t->shape[0] != rows)))
+    if (t && (t->ndim != ndim || t->shape[ndim - 1] != want[1] ||
+              (ndim == 2 && t->shape[0] != want[0])))
         return err_set(
             err, required ? ERR_PARSE : ERR_CONFIG,
-            "model folder '%s': tensor '%s' is [%lld%s%lld], expected [%d, %d]%s",
+            "model folder '%s': tensor '%s' is [%lld%s%lld], expected [%lld, %lld]%s",
             net->hf->dir, name, (long long)t->shape[0], t->ndim == 2 ? ", " : "x",
-            t->ndim == 2 ? (long long)t->shape[1] : 1LL, rows, cols,
+            t->ndim == 2 ? (long long)t->shape[1] : 1LL, (long long)want[0],
+            (long long)want[1],
             required ? "" : "; does num_labels fit the model's head?");
     struct param *p = params_find(&net->params, name);
     if (p)
         return err_set(err, ERR_BUG, "parameter '%s' declared twice; this is a bug",
                        name);
-    p = params_add(&net->params, name, ndim, rows, cols);
+    p = params_add(&net->params, name, ndim, shape->rows, shape->cols);
+    p->transposed = shape->transposed;
     p->base = t;
     p->absent = !net->hf->weights;
     p->init = ndim == 2 ? INIT_NORMAL : INIT_ZEROS;
     p->init_scale = net->shape.init_range;
     return 0;
+}
+
+int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
+                   int32_t cols, bool required, struct err *err)
+{
+    const struct param shape = {.ndim = ndim, .rows = rows, .cols = cols};
+    return base_param(net, name, &shape, required, err);
 }
 
 static void add_site(struct net *net, const struct linear_site *site)
@@ -187,8 +199,12 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
                enum role role, bool has_bias, struct err *err)
 {
     const bool head = role == ROLE_head || role == ROLE_pooler;
+    const struct param shape = {.ndim = 2,
+                                .rows = out,
+                                .cols = in,
+                                .transposed = net->arch->conv1d && !role_is_head(role)};
     char *weight = xasprintf("%s.weight", path), *bias = xasprintf("%s.bias", path);
-    int rc = net_base_param(net, weight, 2, out, in, !head, err);
+    int rc = base_param(net, weight, &shape, !head, err);
     if (!rc && has_bias)
         rc = net_base_param(net, bias, 1, 1, out, !head, err);
     if (!rc && role == ROLE_pooler && net->hf->weights &&
@@ -370,6 +386,14 @@ int net_record_sublayer(const struct net *net, struct graph *g, int layer, bool 
     return net_record_behind(net, g, s, g_add(g, h, residual));
 }
 
+static float score_scale(const struct net *net, int layer)
+{
+    const struct net_shape *s = &net->shape;
+    const float scale =
+        s->score_scale > 0 ? s->score_scale : 1.0f / sqrtf((float)s->head_dim);
+    return s->scores_by_layer ? scale / (float)(layer + 1) : scale;
+}
+
 int net_record_attention(const struct net *net, struct graph *g, int layer, int q, int k,
                          int v)
 {
@@ -378,7 +402,7 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
         .heads = s->heads,
         .kv_heads = s->kv_heads,
         .causal = s->causal,
-        .scale = s->score_scale > 0 ? s->score_scale : 1.0f / sqrtf((float)s->head_dim),
+        .scale = score_scale(net, layer),
         .window = net_window(net, layer),
         .softcap = s->score_cap,
         .p = s->attention_dropout};

@@ -68,6 +68,7 @@ struct sublayer {
 /* What differs between a decoder's layers. */
 struct layer_kind {
     bool windowed;
+    bool unrotated; /* no RoPE */
 };
 
 /* What the architecture read from config.json and the trial's overrides. */
@@ -83,6 +84,7 @@ struct net_shape {
     int32_t window; /* keys that a token sees in layers with a window; 0: none has */
     struct layer_kind *kinds;   /* one for each layer; NULL: all are plain; owned */
     float score_scale;          /* of attention's scores; 0: head_dim^-1/2 */
+    bool scores_by_layer;       /* ... and over the layer's number, from 1 on */
     float score_cap, logit_cap; /* x becomes cap tanh(x / cap); 0: as it is */
     float word_scale;           /* of word embeddings, not of virtual tokens; 0: 1 */
     bool tied;         /* the language model's head is the table of word embeddings */
@@ -93,6 +95,7 @@ struct net_shape {
         int32_t length;
     } rope, local_rope; /* local: of layers with a window, where they have their own */
     float norm_eps, init_range, hidden_dropout, attention_dropout, classifier_dropout;
+    float embed_dropout; /* where it is not hidden_dropout */
 };
 
 /* What the method made of this net, beyond parameters. */

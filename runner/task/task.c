@@ -38,7 +38,10 @@ const struct task *task_find(const char *name, struct err *err)
 
 char *task_class(const struct net *net)
 {
-    return xasprintf("%s%s", net->arch->class_prefix, net->goal.task->kind->class_suffix);
+    const struct task_kind *kind = net->goal.task->kind;
+    return kind == &task_causal_lm && net->arch->language_class
+               ? xstrdup(net->arch->language_class)
+               : xasprintf("%s%s", net->arch->class_prefix, kind->class_suffix);
 }
 
 static size_t count_modules(const struct task *task)

@@ -163,12 +163,24 @@ int config_compare(const char *file, const json_t *theirs, const json_t *ours,
     return 0;
 }
 
+/* peft's word for adapted weights that lie in x out. */
+static bool adapts_transposed(const struct net *net)
+{
+    for (size_t i = 0; i < net->sites.count; i++)
+        if (net->sites.items[i].rank &&
+            net_site_param(net, &net->sites.items[i], "weight")->transposed)
+            return true;
+    return false;
+}
+
 json_t *config_make(const struct net *net, enum config_use use)
 {
     const struct adapter_files *f = net->method->files;
     json_t *c = config_new(net, f->defaults);
     if (f->put_config)
         f->put_config(net, c, use);
+    if (json_object_get(c, "fan_in_fan_out") && adapts_transposed(net))
+        json_object_set_new(c, "fan_in_fan_out", json_true());
     return c;
 }
 

@@ -62,8 +62,7 @@ static char *tensor_name(const struct net *net, const struct param *p)
 /* A 1-d tensor's shape is shape[1] alone. */
 static size_t saved_shape(const struct net *net, const struct param *p, int64_t shape[2])
 {
-    shape[0] = p->column ? p->cols : p->rows;
-    shape[1] = p->column ? p->rows : p->cols;
+    param_file_shape(p, shape);
     if (net->method->files->saved)
         net->method->files->saved(net, p, shape, NULL, NULL);
     return (size_t)(shape[0] * shape[1]) * sizeof(float);
@@ -85,10 +84,13 @@ static void *saved_values(const struct net *net, const struct backend *backend,
     float *own = xmalloc(own_bytes);
     *bytes = saved_shape(net, p, shape);
     backend->download(backend->device, own, p->value.data, own_bytes);
-    if (!net->method->files->saved)
+    if (!net->method->files->saved && !p->transposed)
         return own;
     float *out = xmalloc(*bytes);
-    net->method->files->saved(net, p, shape, own, out);
+    if (p->transposed) /* one of the base's own */
+        param_to_file(p, own, out);
+    else
+        net->method->files->saved(net, p, shape, own, out);
     free(own);
     return out;
 }
@@ -172,7 +174,8 @@ static int take(const struct net *net, struct param *p, const struct st_tensor *
                 struct err *err)
 {
     const struct adapter_files *f = net->method->files;
-    int64_t shape[2] = {p->column ? p->cols : p->rows, p->column ? p->rows : p->cols};
+    int64_t shape[2];
+    param_file_shape(p, shape);
     if (f->restored)
         f->restored(net, p, shape, NULL, NULL);
     const bool fits = t->ndim == p->ndim && t->shape[t->ndim - 1] == shape[1] &&
@@ -191,7 +194,11 @@ static int take(const struct net *net, struct param *p, const struct st_tensor *
         return free(values), rc;
     free(p->given);
     p->given = values;
-    if (f->restored) {
+    if (p->transposed) {
+        p->given = xmalloc((size_t)t->count * sizeof *p->given);
+        param_from_file(p, values, p->given);
+        free(values);
+    } else if (f->restored) {
         p->given = xcalloc((size_t)param_size(p), sizeof *p->given);
         f->restored(net, p, shape, values, p->given);
         free(values);

@@ -20,9 +20,11 @@ struct arch_head {
 
 struct arch {
     const char *model_type;
-    const char *class_prefix;  /* of transformers' classes, "Bert" */
-    const char *base_prefix;   /* of the base's parameters in the task model, "bert." */
-    bool positions_behind_pad; /* positions start at pad_token_id + 1 (fairseq's way) */
+    const char *class_prefix;   /* of transformers' classes, "Bert" */
+    const char *base_prefix;    /* of the base's parameters in the task model, "bert." */
+    const char *language_class; /* of the language model, where it is not ForCausalLM */
+    bool positions_behind_pad;  /* positions start at pad_token_id + 1 (fairseq's way) */
+    bool conv1d; /* weights of linear layers, but of heads, lie in x out in files */
     /* Keys of config.json that would change numbers and are not honoured yet: refused by
      * name where they are set. Ended by NULL; NULL: `declare` sees to it. */
     const char *const *unused;

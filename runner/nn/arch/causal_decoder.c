@@ -63,8 +63,8 @@ static const struct norm_names *norm_names(const struct decoder *d)
     return d->norms_behind ? &both : &plain;
 }
 
-static int declare_layer(struct net *net, const struct decoder *d, int l, int32_t ffn,
-                         struct err *err)
+static int declare_linears(struct net *net, const struct decoder *d, int l, int32_t ffn,
+                           struct err *err)
 {
     const json_t *c = net->hf->config;
     const struct net_shape s = net->shape;
@@ -76,15 +76,38 @@ static int declare_layer(struct net *net, const struct decoder *d, int l, int32_
         int32_t out, in;
         bool bias;
         enum role role;
-    } linears[] = {
-        {"self_attn.q_proj", q, s.hidden, all || d->qkv_bias, ROLE_q},
-        {"self_attn.k_proj", kv, s.hidden, all || d->qkv_bias, ROLE_k},
-        {"self_attn.v_proj", kv, s.hidden, all || d->qkv_bias, ROLE_v},
-        {"self_attn.o_proj", s.hidden, q, all, ROLE_o},
-        {"mlp.gate_proj", ffn, s.hidden, mlp, ROLE_gate},
-        {"mlp.up_proj", ffn, s.hidden, mlp, ROLE_up},
-        {"mlp.down_proj", s.hidden, ffn, mlp, ROLE_down},
-    };
+    } apart[] =
+        {
+            {"self_attn.q_proj", q, s.hidden, all || d->qkv_bias, ROLE_q},
+            {"self_attn.k_proj", kv, s.hidden, all || d->qkv_bias, ROLE_k},
+            {"self_attn.v_proj", kv, s.hidden, all || d->qkv_bias, ROLE_v},
+            {"self_attn.o_proj", s.hidden, q, all, ROLE_o},
+            {"mlp.gate_proj", ffn, s.hidden, mlp, ROLE_gate},
+            {"mlp.up_proj", ffn, s.hidden, mlp, ROLE_up},
+            {"mlp.down_proj", s.hidden, ffn, mlp, ROLE_down},
+        },
+      fused[] =
+          {
+              {"self_attn.qkv_proj", q + 2 * kv, s.hidden, all || d->qkv_bias, ROLE_qkv},
+              {"self_attn.o_proj", s.hidden, q, all, ROLE_o},
+              {"mlp.gate_up_proj", 2 * ffn, s.hidden, mlp, ROLE_gate_up},
+              {"mlp.down_proj", s.hidden, ffn, mlp, ROLE_down},
+          },
+      *linears = d->fused ? fused : apart;
+    const size_t count = d->fused ? ARRAY_LEN(fused) : ARRAY_LEN(apart);
+    char path[PATH_SIZE];
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
+        snprintf(path, sizeof path, "model.layers.%d.%s", l, linears[i].name);
+        rc = net_linear(net, path, linears[i].out, linears[i].in, l, linears[i].role,
+                        linears[i].bias, err);
+    }
+    return rc;
+}
+
+static int declare_norms(struct net *net, const struct decoder *d, int l, struct err *err)
+{
+    const struct net_shape s = net->shape;
     static const char *const adapters[] = {"attention_adapters", "output_adapters"};
     const struct norm_names *names = norm_names(d);
     const struct {
@@ -100,11 +123,6 @@ static int declare_layer(struct net *net, const struct decoder *d, int l, int32_
     };
     char path[PATH_SIZE];
     int rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(linears) && !rc; i++) {
-        snprintf(path, sizeof path, "model.layers.%d.%s", l, linears[i].name);
-        rc = net_linear(net, path, linears[i].out, linears[i].in, l, linears[i].role,
-                        linears[i].bias, err);
-    }
     for (size_t i = 0; i < ARRAY_LEN(norms) && !rc; i++) {
         snprintf(path, sizeof path, "model.layers.%d.%s", l, norms[i].name);
         if (norms[i].name)
@@ -127,7 +145,8 @@ int decoder_declare(struct net *net, const struct decoder *d, struct err *err)
     if (!rc)
         rc = declare_ropes(net, d, err);
     for (int l = 0; l < net->shape.layers && !rc; l++)
-        rc = declare_layer(net, d, l, ffn, err);
+        if (!(rc = declare_linears(net, d, l, ffn, err)))
+            rc = declare_norms(net, d, l, err);
     return rc ? rc : net_norm(net, "model.norm", net->shape.hidden, err);
 }
 
@@ -160,24 +179,43 @@ static int record_norm(const struct net *net, struct graph *g, int l, const char
     return net_record_norm(net, g, path, x);
 }
 
+/* Rows of q, k and v, by three layers or one. */
+static void record_qkv(const struct net *net, const struct decoder *d, struct graph *g,
+                       int l, int x, int qkv[3])
+{
+    static const char *const names[] = {"self_attn.q_proj", "self_attn.k_proj",
+                                        "self_attn.v_proj"};
+    const int32_t q = net->shape.heads * net->shape.head_dim, kv = net_kv_width(net);
+    const int all = d->fused ? record_linear(net, g, l, "self_attn.qkv_proj", x) : -1;
+    for (int i = 0; i < 3; i++)
+        qkv[i] = d->fused ? g_slice(g, all, i ? q + (i - 1) * kv : 0, i ? kv : q)
+                          : record_linear(net, g, l, names[i], x);
+}
+
 static int record_attention(const struct net *net, const struct decoder *d,
                             struct graph *g, int l, int rope, int x)
 {
-    int q = record_linear(net, g, l, "self_attn.q_proj", x);
-    int k = record_linear(net, g, l, "self_attn.k_proj", x);
-    const int v = record_linear(net, g, l, "self_attn.v_proj", x);
-    q = record_norm(net, g, l, d->qk_norm ? "self_attn.q_norm" : NULL, q);
-    k = record_norm(net, g, l, d->qk_norm ? "self_attn.k_norm" : NULL, k);
-    q = g_rope(g, q, rope, net->shape.heads);
-    k = g_rope(g, k, rope, net->shape.kv_heads);
+    int qkv[3];
+    record_qkv(net, d, g, l, x, qkv);
+    int q = record_norm(net, g, l, d->qk_norm ? "self_attn.q_norm" : NULL, qkv[0]);
+    int k = record_norm(net, g, l, d->qk_norm ? "self_attn.k_norm" : NULL, qkv[1]);
+    if (!net->shape.kinds[l].unrotated) {
+        q = g_rope(g, q, rope, net->shape.heads);
+        k = g_rope(g, k, rope, net->shape.kv_heads);
+    }
     return record_linear(net, g, l, "self_attn.o_proj",
-                         net_record_attention(net, g, l, q, k, v));
+                         net_record_attention(net, g, l, q, k, qkv[2]));
 }
 
-static int record_feed_forward(const struct net *net, struct graph *g, int l, int x)
+static int record_feed_forward(const struct net *net, const struct decoder *d,
+                               struct graph *g, int l, int x)
 {
-    const int gate = record_linear(net, g, l, "mlp.gate_proj", x);
-    const int up = record_linear(net, g, l, "mlp.up_proj", x);
+    const int both = d->fused ? record_linear(net, g, l, "mlp.gate_up_proj", x) : -1;
+    const int32_t ffn = d->fused ? g->tensors[both].cols / 2 : 0;
+    const int gate = d->fused ? g_slice(g, both, 0, ffn)
+                              : record_linear(net, g, l, "mlp.gate_proj", x);
+    const int up = d->fused ? g_slice(g, both, ffn, ffn)
+                            : record_linear(net, g, l, "mlp.up_proj", x);
     return record_linear(net, g, l, "mlp.down_proj",
                          g_gated_act(g, gate, up, net->shape.act));
 }
@@ -186,15 +224,16 @@ static int record_layer(const struct net *net, const struct decoder *d, struct g
                         int l, int rope, int x)
 {
     const struct norm_names *norms = norm_names(d);
+    const float p = net->shape.hidden_dropout;
     graph_segment(g, true);
     int h = record_norm(net, g, l, norms->before[0], x);
     h = record_attention(net, d, g, l, rope, h);
-    h = record_norm(net, g, l, norms->behind[0], h);
+    h = g_dropout(g, record_norm(net, g, l, norms->behind[0], h), p);
     x = net_record_sublayer(net, g, l, true, h, x);
 
     h = record_norm(net, g, l, norms->before[1], x);
-    h = record_feed_forward(net, g, l, h);
-    h = record_norm(net, g, l, norms->behind[1], h);
+    h = record_feed_forward(net, d, g, l, h);
+    h = g_dropout(g, record_norm(net, g, l, norms->behind[1], h), p);
     x = net_record_sublayer(net, g, l, false, h, x);
     graph_segment(g, false);
     return x;

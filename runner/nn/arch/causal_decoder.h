@@ -10,6 +10,10 @@
  *
  * A family is a row of what it does otherwise:
  *   biases             Qwen2's of q, k and v; where config.json says so Llama's
+ *   fused              Phi-3 (Abdin et al. 2024): q, k and v are parts of qkv_proj, gate and
+ *                      up of gate_up_proj
+ *   residual_dropout   Phi-3: resid_pdrop on both sublayers' outputs
+ *   some_unrotated     SmolLM3 (2025): layers that no_rope_layers names have no RoPE
  *   qk_norm            Qwen3 (2025), Gemma 3: heads of q and k are normalised before RoPE
  *   window             Mistral (Jiang et al. 2023) and others: a query sees the last
  *                      sliding_window keys only, in all layers or some of them
@@ -31,6 +35,8 @@
 enum window_rule {
     WINDOW_NONE,
     WINDOW_EVERYWHERE,
+    WINDOW_IF_GIVEN,   /* the same, but none where config.json has no sliding_window */
+    WINDOW_UNROTATED,  /* those without RoPE, with use_sliding_window */
     WINDOW_FROM_LAYER, /* max_window_layers, with use_sliding_window */
     WINDOW_PATTERN,    /* all but every n-th */
 };
@@ -39,6 +45,7 @@ struct decoder {
     bool qkv_bias;       /* of q, k and v, always ... */
     bool attention_bias; /* ... or of q, k, v and o, where config.json says so */
     bool mlp_bias;       /* of the feed-forward layers, where config.json says so */
+    bool fused, residual_dropout, some_unrotated;
     bool qk_norm, norms_behind, scaled_words;
     bool tied;        /* tie_word_embeddings where config.json has none */
     int32_t head_dim; /* the same; 0: hidden_size / num_attention_heads */
@@ -46,6 +53,7 @@ struct decoder {
     int32_t pattern;         /* WINDOW_PATTERN's n ... */
     const char *pattern_key; /* ... or what config.json has under this key; NULL: none */
     float norm_offset;
+    float norm_eps;            /* where config.json has none; 0: 1e-6 */
     const char *act_key, *act; /* NULL: hidden_act, silu */
     int32_t query_scalar; /* scores times query_pre_attn_scalar^-1/2, this where there
                                   is no such key; 0: times head_dim^-1/2 */

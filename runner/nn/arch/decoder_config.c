@@ -9,7 +9,7 @@
 #include <math.h>
 
 /* What transformers takes where the keys are absent. */
-enum { USUAL_WINDOW = 4096, USUAL_FIRST_LAYER = 28 };
+enum { USUAL_WINDOW = 4096, USUAL_FIRST_LAYER = 28, USUAL_INTERVAL = 4 };
 
 static const json_t *key_of(const struct net *net, const char *key)
 {
@@ -28,12 +28,9 @@ static int read_int(const struct net *net, const char *key, int32_t otherwise,
 
 static int check_unused(const struct net *net, struct err *err)
 {
-    const char *const *unused = net->arch->unused;
-    for (size_t i = 0; unused && unused[i]; i++) {
-        const json_t *v = key_of(net, unused[i]);
-        if (!model_config_is_unused(v))
-            return model_config_refused(net, unused[i], v, "", err);
-    }
+    int rc = model_config_check_unused(net, err);
+    if (rc)
+        return rc;
     if (json_get_int(net->hf->config, "pretraining_tp", 1) > 1)
         return model_config_refused(net, "pretraining_tp", key_of(net, "pretraining_tp"),
                                     "", err);
@@ -64,8 +61,8 @@ static int read_window(struct net *net, const struct decoder *d, struct err *err
 {
     const json_t *v = key_of(net, "sliding_window");
     net->shape.window = 0;
-    if ((v && json_is_null(v)) ||
-        (d->window == WINDOW_FROM_LAYER &&
+    if ((v && json_is_null(v)) || (!v && d->window == WINDOW_IF_GIVEN) ||
+        ((d->window == WINDOW_FROM_LAYER || d->window == WINDOW_UNROTATED) &&
          json_get_bool(net->hf->config, "use_sliding_window", 0) != 1))
         return 0;
     return read_int(net, "sliding_window", USUAL_WINDOW, 1 << 30, &net->shape.window,
@@ -96,14 +93,18 @@ static int read_layer(struct net *net, const struct decoder *d, int l, int32_t n
                       struct err *err)
 {
     const int32_t window = net->shape.window;
-    const bool usual = d->window == WINDOW_EVERYWHERE   ? window > 0
+    const bool everywhere =
+        d->window == WINDOW_EVERYWHERE || d->window == WINDOW_IF_GIVEN;
+    const bool usual = everywhere                       ? window > 0
                        : d->window == WINDOW_FROM_LAYER ? window > 0 && l >= n
-                                                        : (l + 1) % n != 0;
+                       : d->window == WINDOW_UNROTATED
+                           ? window > 0 && net->shape.kinds[l].unrotated
+                           : (l + 1) % n != 0;
     bool windowed = usual;
     int rc = read_layer_type(net, l, &windowed, err);
     if (rc)
         return rc;
-    if (d->window == WINDOW_EVERYWHERE && windowed != usual)
+    if (everywhere && windowed != usual)
         return model_config_refused(net, "layer_types", key_of(net, "layer_types"),
                                     " (this family's window is in all layers or none)",
                                     err);
@@ -116,6 +117,27 @@ static int read_layer(struct net *net, const struct decoder *d, int l, int32_t n
     return 0;
 }
 
+/* no_rope_layers has a 1 for a layer that is rotated; without it every
+ * no_rope_layer_interval-th is not. */
+static int read_rotated(struct net *net, struct err *err)
+{
+    const json_t *list = key_of(net, "no_rope_layers");
+    int32_t n = USUAL_INTERVAL;
+    int rc = read_int(net, "no_rope_layer_interval", n, 1000, &n, err);
+    if (!rc && json_is_array(list) && json_array_size(list) < (size_t)net->shape.layers)
+        rc = err_set(err, ERR_PARSE,
+                     "model folder '%s': config.json: no_rope_layers must be a list of "
+                     "num_hidden_layers (%d) numbers",
+                     net->hf->dir, net->shape.layers);
+    for (int l = 0; l < net->shape.layers && !rc; l++) {
+        const json_t *v = json_array_get(list, (size_t)l);
+        if (v && !json_is_integer(v))
+            rc = model_config_refused(net, "no_rope_layers", v, " (numbers: 0, 1)", err);
+        net->shape.kinds[l].unrotated = v ? !json_integer_value(v) : (l + 1) % n == 0;
+    }
+    return rc;
+}
+
 static int read_layers(struct net *net, const struct decoder *d, struct err *err)
 {
     const bool from = d->window == WINDOW_FROM_LAYER;
@@ -123,8 +145,10 @@ static int read_layers(struct net *net, const struct decoder *d, struct err *err
     int32_t n = from ? USUAL_FIRST_LAYER : d->pattern;
     int rc = 0;
     net->shape.kinds = xcalloc((size_t)net->shape.layers, sizeof *net->shape.kinds);
-    if (d->window == WINDOW_NONE)
-        return 0;
+    if (d->some_unrotated)
+        rc = read_rotated(net, err);
+    if (rc || d->window == WINDOW_NONE)
+        return rc;
     if (key && key_of(net, key))
         rc = model_config_int(net, key, from ? 0 : 1, 1000, &n, err);
     if (!rc)
@@ -179,11 +203,30 @@ static int read_numbers(struct net *net, const struct decoder *d, struct err *er
     s->norm_offset = d->norm_offset;
     s->word_scale = d->scaled_words ? word_scale(net) : 1;
     s->tied = json_get_bool(c, "tie_word_embeddings", d->tied) == 1;
-    s->norm_eps = (float)json_get_num(c, "rms_norm_eps", 1e-6);
+    s->norm_eps =
+        (float)json_get_num(c, "rms_norm_eps", d->norm_eps > 0 ? d->norm_eps : 1e-6);
     s->init_range = (float)json_get_num(c, "initializer_range", 0.02);
     s->attention_dropout = model_config_dropout(
         net, net->trial->attention_probs_dropout_prob, "attention_dropout", 0);
+    if (d->residual_dropout)
+        s->hidden_dropout =
+            model_config_dropout(net, net->trial->hidden_dropout_prob, "resid_pdrop", 0);
     return rc;
+}
+
+static int check_dropouts(const struct net *net, const struct decoder *d, struct err *err)
+{
+    const struct trial *t = net->trial;
+    const char *wrong = !isnan(t->classifier_dropout) ? "classifier_dropout"
+                        : !isnan(t->hidden_dropout_prob) && !d->residual_dropout
+                            ? "hidden_dropout_prob"
+                            : NULL;
+    return wrong ? err_set(err, ERR_CONFIG,
+                           "'%s': the %s family has no such dropout (it has "
+                           "attention_dropout%s)",
+                           wrong, net->arch->model_type,
+                           d->residual_dropout ? " and hidden_dropout_prob" : "")
+                 : 0;
 }
 
 int decoder_read_config(struct net *net, const struct decoder *d, int32_t *ffn,
@@ -202,12 +245,6 @@ int decoder_read_config(struct net *net, const struct decoder *d, int32_t *ffn,
                                d->act ? d->act : "silu", &s->act, err)) ||
         (rc = check_unused(net, err)) || (rc = read_layers(net, d, err)))
         return rc;
-    if (!isnan(net->trial->hidden_dropout_prob) || !isnan(net->trial->classifier_dropout))
-        return err_set(err, ERR_CONFIG,
-                       "'%s': the %s family has no such dropout (it has "
-                       "attention_dropout)",
-                       isnan(net->trial->hidden_dropout_prob) ? "classifier_dropout"
-                                                              : "hidden_dropout_prob",
-                       net->arch->model_type);
-    return read_numbers(net, d, err);
+    rc = check_dropouts(net, d, err);
+    return rc ? rc : read_numbers(net, d, err);
 }

@@ -50,3 +50,12 @@ DECODER(gemma2, "gemma2", "Gemma2", bidirectional, GEMMA, .rope.theta = 10000,
 DECODER(gemma3_text, "gemma3_text", "Gemma3", bidirectional, GEMMA, .qk_norm = true,
         .rope.theta = 1e6, .local_rope.theta = 10000, .pattern = 6,
         .pattern_key = "sliding_window_pattern");
+DECODER(phi3, "phi3", "Phi3", NULL, .fused = true, .residual_dropout = true,
+        .norm_eps = 1e-5F, .window = WINDOW_IF_GIVEN,
+        .rope = {.theta = 10000,
+                 .original_length = 4096,
+                 .partial = true,
+                 .only_longrope = true});
+DECODER(smollm3, "smollm3", "SmolLM3", NULL, .rope.theta = 2e6, .attention_bias = true,
+        .mlp_bias = true, .some_unrotated = true, .tied = true,
+        .window = WINDOW_UNROTATED);

@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/nn/arch/arch.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -75,6 +76,17 @@ int model_config_refused(const struct net *net, const char *key, const json_t *v
                      quote, hint);
     free(text);
     return rc;
+}
+
+int model_config_check_unused(const struct net *net, struct err *err)
+{
+    const char *const *unused = net->arch->unused;
+    for (size_t i = 0; unused && unused[i]; i++) {
+        const json_t *v = json_object_get(net->hf->config, unused[i]);
+        if (!model_config_is_unused(v))
+            return model_config_refused(net, unused[i], v, "", err);
+    }
+    return 0;
 }
 
 int model_config_check_quantised(const struct net *net, struct err *err)

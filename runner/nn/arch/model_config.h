@@ -18,6 +18,8 @@ bool model_config_is_unused(const json_t *v);
 /* The error that a key's value is not supported; hint: behind it, or "". */
 int model_config_refused(const struct net *net, const char *key, const json_t *v,
                          const char *hint, struct err *err);
+/* Refuses by name what the family's row says is not honoured. */
+int model_config_check_unused(const struct net *net, struct err *err);
 /* Refuses a checkpoint that is quantised already. */
 int model_config_check_quantised(const struct net *net, struct err *err);
 

@@ -222,7 +222,8 @@ int prompt_check_config(const struct net *net, const char *dir, const json_t *co
 static bool is_words(const char *name)
 {
     return str_has_suffix(name, "word_embeddings.weight") ||
-           str_has_suffix(name, "embed_tokens.weight");
+           str_has_suffix(name, "embed_tokens.weight") ||
+           str_has_suffix(name, "wte.weight");
 }
 
 /* Rows of the word embeddings, drawn by the seed (peft's SAMPLE_VOCAB). */

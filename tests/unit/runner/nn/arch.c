@@ -34,6 +34,9 @@ static const struct {
     {"roberta", "camembert", 3},
     {"distilbert", "distilbert", 2},
     {"llama-cls", "llama", 3},
+    {"phi3-partial", "phi3", 3},
+    {"smollm3-list", "smollm3", 3},
+    {"gpt2", "gpt2", 3},
 };
 
 static void put_file(const char *name, const char *text)
@@ -193,6 +196,10 @@ static void test_default_targets(void **state)
         {"xlm-roberta", "query|value", "key|value|output.dense", "output.dense",
          "query|key|value|dense"},
         {"distilbert", "q_lin|v_lin", "k_lin|v_lin|lin2", "lin2", "q_lin|v_lin"},
+        {"llama", "q_proj|v_proj", "k_proj|v_proj|down_proj", "down_proj",
+         "q_proj|v_proj"},
+        {"phi3", "qkv_proj", "qkv_proj|down_proj", "down_proj", "qkv_proj"},
+        {"gpt2", "c_attn", "c_attn|mlp.c_proj", "mlp.c_proj", "c_attn"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const char *const want[] = {[MAP_lora] = rows[i].lora,
@@ -339,6 +346,18 @@ static void test_refused(void **state)
         {"roberta", "{\"position_embedding_type\": \"r\"}",
          "position_embedding_type 'r'"},
         {"bert", "{\"model_type\": \"t5\"}", "model_type 't5' is not supported"},
+        {"gpt2", "{\"add_cross_attention\": true}", "add_cross_attention true"},
+        {"gpt2", "{\"n_head\": 3}", "n_embd 32 is no multiple of n_head 3"},
+        {"gpt2", "{\"n_inner\": 100}", "c_fc.weight' is [32, 128], expected [32, 100]"},
+        {"phi3-partial", "{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}}",
+         "rope_type 'linear' is not supported (known: default, longrope)"},
+        {"phi3-partial", "{\"rope_scaling\": {\"type\": \"su\", \"short_factor\": [1]}}",
+         "short_factor must be a list of 8 numbers"},
+        {"smollm3-list", "{\"no_rope_layers\": [1, 0]}", "no_rope_layers must be a list"},
+        {"llama-cls",
+         "{\"partial_rotary_factor\": 0.5, \"rope_scaling\": {\"type\": "
+         "\"linear\", \"factor\": 2}}",
+         "partial_rotary_factor 0.5 is not supported"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         golden_model(dir, cases[i].folder, "odd", cases[i].change);
