@@ -23,6 +23,19 @@ static const struct gguf_name llama_names[] = {
     {NULL, NULL, GGUF_ROWS_OWN},
 };
 
+static const struct gguf_name phi3_names[] = {
+    {"token_embd", "model.embed_tokens", GGUF_ROWS_OWN},
+    {"blk.%d.attn_norm", "model.layers.%d.input_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.attn_qkv", "model.layers.%d.self_attn.qkv_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_output", "model.layers.%d.self_attn.o_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_norm", "model.layers.%d.post_attention_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_up", "model.layers.%d.mlp.gate_up_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_down", "model.layers.%d.mlp.down_proj", GGUF_ROWS_OWN},
+    {"output_norm", "model.norm", GGUF_ROWS_OWN},
+    {"output", "lm_head", GGUF_ROWS_OWN},
+    {NULL, NULL, GGUF_ROWS_OWN},
+};
+
 static const struct gguf_name gpt2_names[] = {
     {"token_embd", "transformer.wte", GGUF_ROWS_OWN},
     {"position_embd", "transformer.wpe", GGUF_ROWS_OWN},
@@ -46,6 +59,29 @@ static const struct gguf_config_key gpt2_keys[] = {
     {"attention.layer_norm_epsilon", "layer_norm_epsilon", GGUF_KEY_NUM, true},
 };
 
+#define DECODER_KEYS                                                                     \
+    {"block_count", "num_hidden_layers", GGUF_KEY_INT, true},                            \
+        {"context_length", "max_position_embeddings", GGUF_KEY_INT, true},               \
+        {"embedding_length", "hidden_size", GGUF_KEY_INT, true},                         \
+        {"feed_forward_length", "intermediate_size", GGUF_KEY_INT, true},                \
+        {"attention.head_count", "num_attention_heads", GGUF_KEY_INT, true},             \
+        {"attention.head_count_kv", "num_key_value_heads", GGUF_KEY_INT, false},         \
+        {"attention.layer_norm_rms_epsilon", "rms_norm_eps", GGUF_KEY_NUM, true},        \
+    {                                                                                    \
+        "rope.freq_base", "rope_theta", GGUF_KEY_NUM, false                              \
+    }
+
+const struct gguf_config_key gguf_config_keys[] = {DECODER_KEYS};
+const size_t gguf_config_key_count = ARRAY_LEN(gguf_config_keys);
+
+/* sliding_window 0: there is none */
+static const struct gguf_config_key phi3_keys[] = {
+    DECODER_KEYS,
+    {"attention.sliding_window", "sliding_window", GGUF_KEY_INT_OR_NONE, false},
+    {"rope.scaling.original_context_length", "original_max_position_embeddings",
+     GGUF_KEY_INT, false},
+};
+
 static const struct gguf_family families[] = {
     {.name = "llama",
      .model_type = "llama",
@@ -65,6 +101,19 @@ static const struct gguf_family families[] = {
      .model_type = "qwen3",
      .class = "Qwen3ForCausalLM",
      .names = llama_names},
+    {.name = "smollm3",
+     .model_type = "smollm3",
+     .class = "SmolLM3ForCausalLM",
+     .permuted = true,
+     .names = llama_names},
+    {.name = "phi3",
+     .model_type = "phi3",
+     .class = "Phi3ForCausalLM",
+     .partial_rotary = true,
+     .names = phi3_names,
+     .keys = phi3_keys,
+     .key_count = ARRAY_LEN(phi3_keys),
+     .read_only = true},
     {.name = "gpt2",
      .model_type = "gpt2",
      .class = "GPT2LMHeadModel",
@@ -74,18 +123,6 @@ static const struct gguf_family families[] = {
      .learned_positions = true,
      .read_only = true},
 };
-
-const struct gguf_config_key gguf_config_keys[] = {
-    {"block_count", "num_hidden_layers", GGUF_KEY_INT, true},
-    {"context_length", "max_position_embeddings", GGUF_KEY_INT, true},
-    {"embedding_length", "hidden_size", GGUF_KEY_INT, true},
-    {"feed_forward_length", "intermediate_size", GGUF_KEY_INT, true},
-    {"attention.head_count", "num_attention_heads", GGUF_KEY_INT, true},
-    {"attention.head_count_kv", "num_key_value_heads", GGUF_KEY_INT, false},
-    {"attention.layer_norm_rms_epsilon", "rms_norm_eps", GGUF_KEY_NUM, true},
-    {"rope.freq_base", "rope_theta", GGUF_KEY_NUM, false},
-};
-const size_t gguf_config_key_count = ARRAY_LEN(gguf_config_keys);
 
 const struct gguf_family *gguf_family_find(const char *name)
 {

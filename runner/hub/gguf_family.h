@@ -23,7 +23,11 @@ struct gguf_name {
     enum gguf_rows rows;
 };
 
-enum gguf_key_kind { GGUF_KEY_INT, GGUF_KEY_NUM };
+enum gguf_key_kind {
+    GGUF_KEY_INT,
+    GGUF_KEY_NUM,
+    GGUF_KEY_INT_OR_NONE, /* 0: null in config.json */
+};
 
 /* "ARCHITECTURE.gguf" is `json` of config.json as it stands. */
 struct gguf_config_key {
@@ -36,6 +40,7 @@ struct gguf_family {
     const char *name, *model_type, *class;
     bool permuted;                 /* rows of q and k are reordered */
     bool learned_positions;        /* and no RoPE; the rest too is as GPT-2 has it */
+    bool partial_rotary;           /* a part of each head may be rotated */
     const struct gguf_name *names; /* ended by a row of NULLs */
     bool read_only;                /* nobody has checked what llama.cpp makes of ours */
     const struct gguf_config_key *keys; /* NULL: gguf_config_keys */

@@ -30,6 +30,7 @@ static const char *const other_keys[] = {"vocab_size",
                                          "attention.value_length",
                                          "rope.dimension_count",
                                          "rope.scaling.type",
+                                         "rope.scaling.attn_factor",
                                          "rope.scaling.factor",
                                          "rope.scaling.original_context_length",
                                          "rope.scaling.finetuned"};
@@ -101,18 +102,19 @@ static int copy_keys(const struct gguf *g, const struct gguf_family *a, json_t *
         int64_t n = 0;
         double v = 0;
         const bool there = gguf_find(g, name) != NULL;
-        const bool good = row->kind == GGUF_KEY_INT
-                              ? gguf_int(g, name, &n) && n >= 1 && n <= INT32_MAX
-                              : gguf_num(g, name, &v) && v > 0 && v < 1e18;
+        const bool is_int = row->kind != GGUF_KEY_NUM;
+        const bool good = is_int ? gguf_int(g, name, &n) && n <= INT32_MAX &&
+                                       n >= (row->kind == GGUF_KEY_INT)
+                                 : gguf_num(g, name, &v) && v > 0 && v < 1e18;
         if (!there && !row->required)
             continue;
         if (!good)
             return err_set(err, ERR_PARSE, "key '%s': a %s expected", name,
-                           row->kind == GGUF_KEY_INT ? "whole number from 1 on"
-                                                     : "positive number");
+                           is_int ? "whole number from 1 on" : "positive number");
         json_object_set_new(c, row->json,
-                            row->kind == GGUF_KEY_INT ? json_integer(n)
-                                                      : json_real(six_digits(v)));
+                            !is_int ? json_real(six_digits(v))
+                            : n     ? json_integer(n)
+                                    : json_null());
     }
     return 0;
 }
@@ -131,7 +133,8 @@ static int read_heads(const struct gguf *g, const struct gguf_family *a, json_t 
         json_object_set_new(c, "num_key_value_heads", json_integer(heads));
     int64_t dim = int_of(c, "hidden_size") / heads, rotated, values;
     struct key k;
-    (void)gguf_int(g, own_key(a, "rope.dimension_count", &k), &dim);
+    if (!a->partial_rotary)
+        (void)gguf_int(g, own_key(a, "rope.dimension_count", &k), &dim);
     (void)gguf_int(g, own_key(a, "attention.key_length", &k), &dim);
     rotated = values = dim;
     (void)gguf_int(g, own_key(a, "rope.dimension_count", &k), &rotated);
@@ -139,41 +142,18 @@ static int read_heads(const struct gguf *g, const struct gguf_family *a, json_t 
     if (dim < 2 || dim % 2 || dim > INT32_MAX)
         return err_set(err, ERR_PARSE, "heads of %" PRId64 ": an even size expected",
                        dim);
-    if (rotated != dim || values != dim)
+    if (a->partial_rotary && rotated >= 2 && rotated < dim)
+        json_object_set_new(c, "partial_rotary_factor",
+                            json_real((double)rotated / (double)dim));
+    else if (rotated != dim)
+        values = 0;
+    if (values != dim)
         return err_set(err, ERR_CONFIG,
                        "heads whose keys have %" PRId64 " dimensions, of which %" PRId64
                        " are rotated, and values %" PRId64 ", are not supported",
                        dim, rotated, values);
     json_object_set_new(c, "head_dim", json_integer(dim));
     return 0;
-}
-
-static int read_rope_scaling(const struct gguf *g, const struct gguf_family *a, json_t *c,
-                             struct err *err)
-{
-    struct key k;
-    json_t *type = gguf_string(g, own_key(a, "rope.scaling.type", &k));
-    const char *name = type ? json_string_value(type) : "none";
-    double factor = 1;
-    int64_t original;
-    int rc = 0;
-    (void)gguf_num(g, own_key(a, "rope.scaling.factor", &k), &factor);
-    if (str_eq(name, "linear") || str_eq(name, "yarn")) {
-        json_t *scaling = json_object();
-        json_object_set_new(scaling, "rope_type", json_string(name));
-        json_object_set_new(scaling, "factor", json_real(six_digits(factor)));
-        if (gguf_int(g, own_key(a, "rope.scaling.original_context_length", &k),
-                     &original))
-            json_object_set_new(scaling, "original_max_position_embeddings",
-                                json_integer(original));
-        json_object_set_new(c, "rope_scaling", scaling);
-    } else if (!str_eq(name, "none")) {
-        rc = err_set(err, ERR_CONFIG, "rope.scaling.type '%.50s' is not read", name);
-    } else {
-        json_object_set_new(c, "rope_scaling", json_null());
-    }
-    json_decref(type);
-    return rc;
 }
 
 static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t *c,
@@ -186,7 +166,7 @@ static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t
     if (!rc && !a->learned_positions)
         rc = read_heads(g, a, c, err);
     if (!rc && !a->learned_positions)
-        rc = read_rope_scaling(g, a, c, err);
+        rc = gguf_rope_config(g, a, c, err);
     if (!rc && (!words || words->ndim != 2))
         rc = err_set(err, ERR_PARSE, "no tensor 'token_embd.weight'");
     if (rc)
@@ -279,11 +259,13 @@ int gguf_model_weights(struct gguf *g, const char *path, struct st **out, struct
     const struct gguf_family *a = find_family(g, err);
     int rc = a ? gguf_model_config(g, &config, err) : err_code(err);
     *out = NULL;
+    size_t count = 0;
     for (size_t i = 0; i < g->tensor_count && !rc; i++)
-        rc = take_tensor(&g->tensors[i], config, a, &found[i], err);
+        if (!gguf_rope_tensor(g->tensors[i].name))
+            rc = take_tensor(&g->tensors[i], config, a, &found[count++], err);
     if (!rc)
-        rc = st_open_found(&g->map, path, g->data_at, found, g->tensor_count, out, err);
-    for (size_t i = 0; i < g->tensor_count; i++)
+        rc = st_open_found(&g->map, path, g->data_at, found, count, out, err);
+    for (size_t i = 0; i < count; i++)
         free((char *)found[i].name);
     free(found);
     json_decref(config);
