@@ -64,6 +64,7 @@ static int read_targets(const json_t *t)
         enum targets targets;
     } known[] = {
         {"q_proj|v_proj|query|value|q_lin|v_lin", 2, TARGETS_QV},
+        {"qkv_proj|c_attn", 1, TARGETS_QV}, /* the three in one */
         {"gate_proj|up_proj|down_proj", 3, TARGETS_MLP},
         {"q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj", 7, TARGETS_ALL},
     };

@@ -28,7 +28,7 @@ static const char *targets_name(const struct advise *all, enum targets t)
 {
     if (t != TARGETS_QV)
         return "all-linear";
-    return all->request->shape.decoder ? "q_proj, v_proj" : "query, value";
+    return all->request->shape.query_value;
 }
 
 static json_t *setup_json(const struct advise *all, const struct setup *s)

@@ -58,17 +58,18 @@ static bool is_quantised(const struct setup *s)
 /* --- linear layers that a setup targets --- */
 
 /* Inputs and outputs of a layer's linears, the first `n` of them: q k v o, then gate up
- * down or the encoder's two. */
+ * down or the two of encoders and GPT-2. */
 static int linears(const struct model_shape *m, double in[DECODER_LINEARS],
                    double out[DECODER_LINEARS])
 {
     const double d = m->d, f = m->f;
     const double ins[] = {d, d, d, m->q, d, d, f};
     const double outs[] = {m->q, m->kv, m->kv, d, f, f, d};
-    int n = m->decoder ? DECODER_LINEARS : ENCODER_LINEARS;
+    const bool gated = m->decoder && !m->plain;
+    int n = gated ? DECODER_LINEARS : ENCODER_LINEARS;
     for (int i = 0; i < n; i++) {
-        in[i] = ins[m->decoder ? i : i < 5 ? i : 6];
-        out[i] = outs[m->decoder ? i : i < 5 ? i : 6];
+        in[i] = ins[gated ? i : i < 5 ? i : 6];
+        out[i] = outs[gated ? i : i < 5 ? i : 6];
     }
     return n;
 }
@@ -141,11 +142,14 @@ static double added_parameters(const struct model_shape *m, const struct setup *
     if (setup_adds(s, ADDS_vectors))
         return m->layers * over_targets(m, s->targets, 0, 1, s->rank);
     if (setup_adds(s, ADDS_norms))
-        return m->decoder ? m->layers * 2 * m->d + m->d : m->layers * 4 * m->d + 2 * m->d;
+        return m->plain     ? m->layers * 4 * m->d + 2 * m->d
+               : m->decoder ? m->layers * 2 * m->d + m->d
+                            : m->layers * 4 * m->d + 2 * m->d;
     if (setup_adds(s, ADDS_biases))
-        return m->decoder ? (m->qkv_bias ? m->layers * (m->q + 2 * m->kv) : NAN)
-                          : m->layers * (4 * m->d + m->f + m->d + 2 * m->d) + m->d +
-                                (m->pooler ? m->d : 0);
+        return m->plain     ? m->layers * (9 * m->d + m->f) + m->d
+               : m->decoder ? (m->qkv_bias ? m->layers * (m->q + 2 * m->kv) : NAN)
+                            : m->layers * (4 * m->d + m->f + m->d + 2 * m->d) + m->d +
+                                  (m->pooler ? m->d : 0);
     return setup_adds(s, ADDS_head) ? 0 : NAN;
 }
 
@@ -165,7 +169,7 @@ double estimate_trainable(const struct model_shape *m, const struct setup *s)
  * inputs of the non-linearity and of the gate's product. */
 static double peft_base(const struct model_shape *m, double b)
 {
-    return m->decoder ? 2 * 4 * m->d + b * 4 * m->q + 3 * b * m->f
+    return m->decoder ? 2 * 4 * m->d + b * 4 * m->q + (m->plain ? 1 : 3) * b * m->f
                       : 2 * b * m->d + b * 4 * m->d + b * m->f + 3 * m->d;
 }
 
@@ -207,8 +211,8 @@ static double lean_layer(const struct model_shape *m, const struct setup *s, boo
 {
     const double b = s->base_bytes;
     double keep = !m->decoder ? 6 * m->d + m->f
-                  : whole     ? 6 * m->d + 2 * m->kv + 3 * m->f
-                              : 4 * m->d + 2 * m->kv + 2 * m->f;
+                  : whole     ? 6 * m->d + 2 * m->kv + (m->plain ? 1 : 3) * m->f
+                              : 4 * m->d + 2 * m->kv + (m->plain ? 1 : 2) * m->f;
     return b * keep + (is_lora(s) ? over_targets(m, s->targets, 0, 0, b * s->rank) : 0);
 }
 

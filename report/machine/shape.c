@@ -12,9 +12,11 @@
 static const struct family {
     const char *types;
     bool decoder, qkv_bias, qk_norm, pooler;
+    bool plain;
     bool four_norms, tied; /* in a decoder's layer; tied where config.json says nothing */
     int head_dim;          /* where it says nothing; 0: hidden / heads */
-    const char *hidden, *layers, *heads, *ffn;
+    const char *hidden, *layers, *heads, *ffn, *positions; /* NULL: max_position_.. */
+    const char *query_value; /* NULL: as Llama's or BERT's */
 } families[] = {
 #define KEYS                                                                             \
     .hidden = "hidden_size", .layers = "num_hidden_layers",                              \
@@ -28,6 +30,11 @@ static const struct family {
     {"gemma2", .decoder = true, .four_norms = true, .tied = true, .head_dim = 256, KEYS},
     {"gemma3_text", .decoder = true, .four_norms = true, .tied = true, .head_dim = 256,
      .qk_norm = true, KEYS},
+    {"phi3", .decoder = true, .query_value = "qkv_proj", KEYS},
+    {"smollm3", .decoder = true, .tied = true, KEYS},
+    {"gpt2", .decoder = true, .plain = true, .tied = true, .hidden = "n_embd",
+     .layers = "n_layer", .heads = "n_head", .ffn = "n_inner", .positions = "n_positions",
+     .query_value = "c_attn"},
 #undef KEYS
 };
 
@@ -45,11 +52,14 @@ static void count(struct model_shape *s)
 {
     const double d = s->d, f = s->f;
     s->layer_linear =
-        s->decoder ? 2 * d * s->q + 2 * d * s->kv + 3 * d * f : 4 * d * d + 2 * d * f;
+        2 * d * s->q + 2 * d * s->kv + (s->decoder && !s->plain ? 3 : 2) * d * f;
     s->linear = s->layers * s->layer_linear;
     s->head = s->decoder ? s->vocab * d : 0;
     const double embedding = s->vocab * d;
-    if (s->decoder)
+    if (s->plain)
+        s->parameters = embedding * (s->tied ? 1 : 2) + s->positions * d + s->linear +
+                        s->layers * (4 * d + f + d + 4 * d) + 2 * d;
+    else if (s->decoder)
         s->parameters = embedding * (s->tied ? 1 : 2) + s->linear +
                         s->layers * ((s->four_norms ? 4 : 2) * d +
                                      (s->qkv_bias ? s->q + 2 * s->kv : 0) +
@@ -89,21 +99,27 @@ int shape_from_config(const json_t *config, const char *name, struct model_shape
             err, ERR_CONFIG,
             "model '%.200s': its architecture '%.40s' is none whose memory can "
             "be told (BERT, RoBERTa, DistilBERT, Llama, Mistral, Qwen2, Qwen3, Gemma 2, "
-            "Gemma 3)",
+            "Gemma 3, Phi-3, SmolLM3, GPT-2)",
             name, type);
     out->decoder = f->decoder;
     out->four_norms = f->four_norms;
     out->qkv_bias = f->qkv_bias;
     out->qk_norm = f->qk_norm;
     out->pooler = f->pooler;
+    out->plain = f->plain;
+    out->query_value = f->query_value ? f->query_value
+                       : f->decoder   ? "q_proj, v_proj"
+                                      : "query, value";
     snprintf(out->name, sizeof out->name, "%s", name);
     snprintf(out->model_type, sizeof out->model_type, "%s", type);
     out->d = number(config, f->hidden, 1 << 20, 0, name, &own);
     out->layers = number(config, f->layers, 10000, 0, name, &own);
     const double heads = number(config, f->heads, 1 << 16, 0, name, &own);
-    out->f = number(config, f->ffn, 1 << 22, 0, name, &own);
+    out->f = number(config, f->ffn, 1 << 22, f->plain ? 4 * out->d : 0, name, &own);
     out->vocab = number(config, "vocab_size", 1 << 24, 0, name, &own);
-    out->positions = number(config, "max_position_embeddings", 1 << 24, 512, name, &own);
+    out->positions =
+        number(config, f->positions ? f->positions : "max_position_embeddings", 1 << 24,
+               512, name, &own);
     out->types = json_get_num(config, "type_vocab_size", str_eq(type, "bert") ? 2 : 0);
     const double groups =
         number(config, "num_key_value_heads", 1 << 16, heads, name, &own);

@@ -18,6 +18,8 @@
 struct model_shape {
     char name[96], model_type[32]; /* known name or folder; "bert", "llama" */
     bool decoder, tied, qkv_bias, qk_norm, four_norms, pooler;
+    bool plain; /* a decoder as GPT-2: no gate, biases everywhere, learned positions */
+    const char *query_value; /* what the layers are called that LoRA targets by default */
     double layers, d, f, q, kv, head_size, vocab, positions, types;
     double layer_linear; /* weights of a layer's linear layers, biases not counted */
     double linear;       /* of all layers: what quantisation covers */

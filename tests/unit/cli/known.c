@@ -48,7 +48,10 @@ static const struct {
     {"qwen2.5-72b", 72706203648},      {"qwen3-0.6b", 596049920},
     {"qwen3-1.7b", 1720574976},        {"qwen3-4b", 4022468096},
     {"qwen3-8b", 8190735360},          {"qwen3-14b", 14768307200},
-    {"qwen3-32b", 32762123264},
+    {"qwen3-32b", 32762123264},        {"smollm3-3b", 3075098624},
+    {"phi-3-mini-4k", 3821079552},     {"gpt2", 124439808},
+    {"gpt2-medium", 354823168},        {"gpt2-large", 774030080},
+    {"gpt2-xl", 1557611200},
 };
 
 static void published_counts(void **state)
