@@ -34,17 +34,4 @@ int gguf_model_tokenizer(const struct gguf *g, json_t **out, struct err *err);
  * chat_template (a text, or a list of named ones). */
 int gguf_model_text(const struct gguf *g, json_t *out, struct err *err);
 
-/* --- gguf_rope.c: rotary embeddings ---
- * Linear and YaRN scaling are keys. What llama.cpp divides each frequency by lies in
- * tensors: rope_freqs.weight (of Llama 3's scaling, whose own numbers the file does not
- * have: those of the published models are tried, and where they give other frequencies the
- * divisors themselves are the configuration), rope_factors_short.weight and ..long.. of
- * LongRoPE, with rope.scaling.attn_factor. */
-/* Adds rope_scaling to a configuration in which everything else is. */
-struct gguf_family;
-int gguf_rope_config(const struct gguf *g, const struct gguf_family *f, json_t *config,
-                     struct err *err);
-/* Is the tensor one of those, and no weight? */
-bool gguf_rope_tensor(const char *name);
-
 #endif

@@ -398,14 +398,13 @@ int net_record_attention(const struct net *net, struct graph *g, int layer, int 
                          int v)
 {
     const struct net_shape *s = &net->shape;
-    const struct attention_kind kind = {
-        .heads = s->heads,
-        .kv_heads = s->kv_heads,
-        .causal = s->causal,
-        .scale = score_scale(net, layer),
-        .window = net_window(net, layer),
-        .softcap = s->score_cap,
-        .p = s->attention_dropout};
+    const struct attention_kind kind = {.heads = s->heads,
+                                        .kv_heads = s->kv_heads,
+                                        .causal = s->causal,
+                                        .scale = score_scale(net, layer),
+                                        .window = net_window(net, layer),
+                                        .softcap = s->score_cap,
+                                        .p = s->attention_dropout};
     int pk = -1, pv = -1;
     if (g->mode == GRAPH_DECODE)
         return record_cached(net, g, layer, q, k, v, &kind);

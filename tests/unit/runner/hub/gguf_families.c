@@ -9,7 +9,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/hub/gguf_model.h"
-#include "runner/hub/gguf_write.h"
+#include "runner/hub/gguf/write.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

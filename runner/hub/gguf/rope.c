@@ -1,10 +1,8 @@
-/* runner/hub/gguf_rope.c - rotary embeddings of a GGUF file as config.json has them; see
- * gguf_model.h. */
+/* runner/hub/gguf/rope.c - see rope.h. */
+#include "runner/hub/gguf/rope.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/hub/gguf_family.h"
-#include "runner/hub/gguf_model.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,77 @@
+/* runner/hub/safetensors_read.c - a tensor's values as fp32, of whatever they are. */
+#include "lib/mem.h"
+#include "runner/hub/safetensors.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows of q and k as llama.cpp has them, neighbouring pairs turned together, to halves of
+ * a head: row s d/2 + i of a head of d rows stands at 2 i + s. */
+static int64_t row_in_file(const struct st_tensor *t, int64_t row)
+{
+    const int64_t d = t->heads ? t->shape[0] / t->heads : 0;
+    return d ? row / d * d + row % d % (d / 2) * 2 + row % d / (d / 2) : row;
+}
+
+static void read_blocks(const struct st_tensor *t, float *dst)
+{
+    const struct block_type *type = t->block;
+    const int64_t rows = t->ndim > 1 || t->heads ? t->shape[0] : 1;
+    const int64_t blocks = t->count / rows / type->elements;
+    for (int64_t r = 0; r < rows; r++) {
+        const unsigned char *p = t->data;
+        p += row_in_file(t, r) * blocks * type->bytes;
+        for (int64_t b = 0; b < blocks; b++, p += type->bytes, dst += type->elements)
+            type->unpack(p, dst);
+    }
+}
+
+static void read_turned(const struct st_tensor *t, float *dst)
+{
+    const int64_t rows = t->shape[0], cols = t->shape[1];
+    float *values = xmalloc((size_t)t->count * sizeof *values);
+    struct st_tensor there = *t;
+    there.shape[0] = cols;
+    there.shape[1] = rows;
+    read_blocks(&there, values);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            dst[r * cols + c] = values[c * rows + r];
+    free(values);
+}
+
+int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
+{
+    const unsigned char *p = t->data;
+    if (t->block) {
+        (t->turned ? read_turned : read_blocks)(t, dst);
+        return 0;
+    }
+    switch (t->dtype) {
+    case DT_F32:
+        if (t->bytes)
+            memcpy(dst, p, t->bytes);
+        return 0;
+    case DT_F64:
+        for (int64_t i = 0; i < t->count; i++) {
+            double d;
+            memcpy(&d, p + 8 * i, sizeof d);
+            dst[i] = (float)d;
+        }
+        return 0;
+    case DT_F16:
+    case DT_BF16:
+        for (int64_t i = 0; i < t->count; i++) {
+            uint16_t h;
+            memcpy(&h, p + 2 * i, sizeof h);
+            uint32_t bits = (uint32_t)h << 16;
+            if (t->dtype == DT_F16)
+                dst[i] = half_to_float(h);
+            else
+                memcpy(&dst[i], &bits, sizeof bits);
+        }
+        return 0;
+    default:
+        return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
+                       t->word);
+    }
+}
