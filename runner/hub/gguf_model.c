@@ -2,7 +2,7 @@
 #include "runner/hub/gguf_model.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/hub/gguf/rope.h"
+#include "runner/hub/gguf/scaling.h"
 #include "runner/hub/gguf_family.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@ static void test_base_keys(void **state)
         {"{add_cross_attention: true}", "add_cross_attention"},
         {"{position_embedding_type: relative_key}", "position_embedding_type"},
         {"{pruned_heads: {'0': [1]}}", "pruned_heads"},
-        {"{hidden_act: gelu_new}", "hidden_act 'gelu_new'"},
+        {"{hidden_act: mish}", "hidden_act 'mish'"},
         {"{quantization_config: {quant_method: gptq, bits: 4}}", "quantised checkpoint"},
         {"{quantization_config: {load_in_8bit: true}}", "quantization_config"},
         {"{problem_type: token_thing}", "problem_type"},

@@ -1,5 +1,5 @@
-/* runner/hub/gguf/rope.c - see rope.h. */
-#include "runner/hub/gguf/rope.h"
+/* runner/hub/gguf/scaling.c - see scaling.h. */
+#include "runner/hub/gguf/scaling.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
