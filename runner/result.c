@@ -70,6 +70,10 @@ static void collect_course(struct values *v, const struct run_result *r)
     put(v, "train/flops", t->flops, true);
     put(v, "train/flops_per_s", t->flops / t->train_s, false);
     put(v, "train/resumed_from", (double)t->resumed_from, true);
+    if (t->spikes) {
+        put(v, "train/loss_spikes", (double)t->spikes, true);
+        put(v, "train/learning_rate_factor", t->rate_factor, false);
+    }
     if (!isnan(t->energy_j))
         put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
@@ -178,6 +182,27 @@ static void put_evaluations(json_t *root, const struct run_result *r,
     }
 }
 
+/* [{"step", "loss", "median", "spread", "action"}] */
+static void put_spikes(json_t *root, const struct trace *t)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < t->count; i++) {
+        const struct update_log *log = &t->log[i];
+        if (!log->spike)
+            continue;
+        json_t *o = json_object();
+        json_object_set_new(o, "step", json_integer((json_int_t)i + 1));
+        json_object_set_new(o, "loss", json_number_or_word(log->loss));
+        json_object_set_new(o, "median", json_number_or_word(log->median));
+        json_object_set_new(o, "spread", json_number_or_word(log->spread));
+        json_object_set_new(o, "action", json_string(log->spike));
+        json_array_append_new(list, o);
+    }
+    if (json_array_size(list))
+        json_object_set(root, "loss_spikes", list);
+    json_decref(list);
+}
+
 static json_t *label_list(const struct session *s)
 {
     json_t *list = json_array();
@@ -249,6 +274,7 @@ int result_write(const struct run_result *r, const struct session *s,
     if (json_object_get(root, "machine"))
         json_object_set_new(json_object_get(root, "machine"), "peak_of",
                             json_string(calibrate_peak(s->backend).how));
+    put_spikes(root, &r->training.trace);
     if (r->profile)
         json_object_set(root, "profile", r->profile);
     json_object_set_new(root, "labels", label_list(s));

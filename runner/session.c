@@ -8,6 +8,7 @@
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/selection.h"
+#include "runner/train/spike.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,10 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
         return rc;
     if (training && s->net.method->plan &&
         (rc = s->net.method->plan(&s->net, s->course.updates, err)))
+        return rc;
+    if (training &&
+        (rc = spike_fits(spike_action_find(s->trial.loss_spike),
+                         s->net.method->after_update, s->net.method->name, err)))
         return rc;
     if (training && (rc = class_weights_read(s, err)))
         return rc;

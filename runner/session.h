@@ -65,8 +65,7 @@ struct session {
     const struct optimizer *optimizer;
     struct param_group *groups;
     size_t group_count;
-    size_t trainable_floats; /* padded; load_best_model_at_end keeps as many again
-                                behind them, the best so far */
+    size_t trainable_floats; /* padded; copies (train/kept.h) lie behind them */
     size_t scalars_offset;   /* of an F64 in the batch arena */
 
     size_t planned[MEM_COUNT];

@@ -2,6 +2,7 @@
 #include "lib/mem.h"
 #include "runner/nn/peft/method.h"
 #include "runner/session.h"
+#include "runner/train/kept.h"
 
 #define EVAL_TOKENS                                                                      \
     512 /* a micro-batch of evaluation, where no row and no training batch is longer */
@@ -130,15 +131,17 @@ int session_plan_memory(struct session *s, struct err *err)
         groups_plan(s->optimizer, &s->net.params, &s->group_count, &s->trainable_floats);
     s->planned[MEM_weights] = place_weights(s);
     const size_t trainable = s->trainable_floats * sizeof(float);
-    const bool keep_best = s->training && s->trial.load_best_model_at_end;
-    s->planned[MEM_trainable] = keep_best ? 2 * trainable : trainable;
+    const struct copies copies =
+        s->training ? kept_copies(&s->trial) : (struct copies){false};
+    s->planned[MEM_trainable] = trainable * (1u + copies.best + copies.good);
     int rc = plan_graphs(s, err);
     if (rc)
         return rc;
     if (s->training) {
         s->planned[MEM_gradients] = trainable;
         s->planned[MEM_optimizer] =
-            optimizer_plan(s->optimizer, s->groups, s->group_count);
+            optimizer_plan(s->optimizer, s->groups, s->group_count) *
+            (copies.moments ? 2 : 1);
         s->planned[MEM_workspace] =
             larger(s->planned[MEM_workspace], mem_round_up(norm_workspace_bytes(s)));
     }

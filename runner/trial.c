@@ -192,6 +192,8 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
         r->profile = profile_json(&profile, s->backend);
     if (!rc)
         rc = save_adapter(s, r, run->out_dir, sink, err);
+    else if (r->training.kept_good)
+        save_adapter(s, r, run->out_dir, sink, NULL);
     if (!rc)
         rc = evaluate_splits(s, r, sink, NULL, err);
     const size_t requests = (size_t)s->trial.latency_requests;

@@ -106,7 +106,7 @@ static double clipping(const struct step *st, const struct update_log *log)
     return most > 0 ? fmin(1, most / (log->grad_norm + 1e-6)) : 1;
 }
 
-static void optimise(const struct step *st, int64_t update, const struct update_log *log)
+static void optimise(const struct step *st, int64_t applied, const struct update_log *log)
 {
     const struct session *s = st->s;
     const struct trial *t = &s->trial;
@@ -123,7 +123,7 @@ static void optimise(const struct step *st, int64_t update, const struct update_
                      .beta2 = (float)t->adam_beta2,
                      .eps = (float)t->adam_epsilon,
                      .grad_scale = (float)clip,
-                     .t = update + 1},
+                     .t = applied + 1},
         };
         s->optimizer->state(q, (char *)s->arena[MEM_optimizer] + q->state, &a);
         call(s, s->optimizer->op, &a);
@@ -131,8 +131,8 @@ static void optimise(const struct step *st, int64_t update, const struct update_
 }
 
 /* Runs the update again with each op watched, to name the first that is not finite. */
-static int not_finite(struct step *st, int64_t update, const struct update_log *log,
-                      struct err *err)
+int step_not_finite(struct step *st, int64_t update, const struct update_log *log,
+                    struct err *err)
 {
     struct session *s = st->s;
     struct update_log again = {0};
@@ -150,7 +150,7 @@ static int not_finite(struct step *st, int64_t update, const struct update_log *
                    finder.found ? finder.what : "the sum of the gradients' squares");
 }
 
-int step_run(struct step *st, int64_t update, struct update_log *log, struct err *err)
+void step_measure(struct step *st, int64_t update, struct update_log *log)
 {
     struct session *s = st->s;
     epoch_seek(&st->epoch, &s->course, s->data[SPLIT_TRAIN], update);
@@ -160,11 +160,14 @@ int step_run(struct step *st, int64_t update, struct update_log *log, struct err
     if (s->net.method->penalty)
         log->loss += s->net.method->penalty(&s->net, s->backend);
     log->grad_norm = gradient_norm(s);
-    if (!isfinite(log->loss) || !isfinite(log->grad_norm))
-        return not_finite(st, update, log, err);
-    optimise(st, update, log);
+}
+
+void step_apply(struct step *st, int64_t update, int64_t applied,
+                const struct update_log *log)
+{
+    struct session *s = st->s;
+    optimise(st, applied, log);
     if (s->net.method->after_update)
         s->net.method->after_update(&s->net, s->backend, update, clipping(st, log));
     s->backend->sync(s->backend->device);
-    return 0;
 }

@@ -3,7 +3,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/stats/basic.h"
+#include "runner/train/spike.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,13 +25,17 @@ static int parse_line(struct trace *t, const char *line, size_t len, const char 
     if (!o)
         return err_code(err);
     const bool next = json_get_int(o, "step", 0) == (int64_t)t->count + 1;
+    const struct spike_action *spike = spike_action_find(json_get_str(o, "action", NULL));
     if (next)
         *push(t) =
             (struct update_log){.loss = json_get_num(o, "loss", NAN),
                                 .grad_norm = json_get_num(o, "grad_norm", NAN),
                                 .learning_rate = json_get_num(o, "learning_rate", NAN),
                                 .tokens = json_get_int(o, "tokens", 0),
-                                .step_ms = json_get_num(o, "step_ms", 0)};
+                                .step_ms = json_get_num(o, "step_ms", 0),
+                                .spike = spike ? spike->name : NULL,
+                                .median = json_get_num(o, "median", NAN),
+                                .spread = json_get_num(o, "spread", NAN)};
     json_decref(o);
     return next ? 0
                 : err_set(err, ERR_PARSE, "'%s': line %zu is not update %zu", name,
@@ -103,8 +107,16 @@ void trace_add(struct trace *t, const struct update_log *log)
     json_put_double(&b, log->grad_norm);
     buf_str_add(&b, ", \"learning_rate\": ");
     json_put_double(&b, log->learning_rate);
-    buf_printf(&b, ", \"tokens\": %lld, \"step_ms\": %.3f}\n", (long long)log->tokens,
+    buf_printf(&b, ", \"tokens\": %lld, \"step_ms\": %.3f", (long long)log->tokens,
                log->step_ms);
+    if (log->spike) {
+        buf_printf(&b, ", \"event\": \"loss_spike\", \"action\": \"%s\", \"median\": ",
+                   log->spike);
+        json_put_double(&b, log->median);
+        buf_str_add(&b, ", \"spread\": ");
+        json_put_double(&b, log->spread);
+    }
+    buf_str_add(&b, "}\n");
     fputs(buf_str(&b), t->file);
     buf_release(&b);
 }
@@ -139,16 +151,4 @@ void trace_release(struct trace *t)
     free(t->path);
     free(t->log);
     *t = (struct trace){0};
-}
-
-bool trace_spikes(const struct trace *t, size_t i, double *mean, double *sd)
-{
-    double before[SPIKE_WINDOW];
-    if (i < SPIKE_WINDOW)
-        return false;
-    for (size_t k = 0; k < SPIKE_WINDOW; k++)
-        before[k] = t->log[i - SPIKE_WINDOW + k].loss;
-    *mean = stat_mean(before, SPIKE_WINDOW);
-    *sd = fmax(stat_sd(before, SPIKE_WINDOW), 1e-3 * fabs(*mean));
-    return t->log[i].loss > *mean + SPIKE_SD * *sd;
 }

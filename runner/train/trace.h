@@ -2,9 +2,10 @@
  * same in memory.
  *
  * The trace is the training's memory of its past: what the loop wants to know of earlier
- * updates (losses for the spike rule, times, tokens) it reads from here, so a resumed
+ * updates (losses, times, tokens, spikes) it reads from here, so a resumed
  * training needs no more than its trace up to the checkpoint to go on as if nothing had
- * happened. Lines are in order, one per update, doubles written so that they read back
+ * happened. A spike's line has {"event": "loss_spike", "action", "median", "spread"} as
+ * well. Lines are in order, one per update, doubles written so that they read back
  * exactly; step_ms alone differs between two equal trainings. */
 #ifndef RUNNER_TRAIN_TRACE_H
 #define RUNNER_TRAIN_TRACE_H
@@ -16,7 +17,9 @@
 
 struct update_log {
     double loss, grad_norm, learning_rate, step_ms;
-    int64_t tokens, rows; /* rows are not in the file */
+    int64_t tokens, rows;  /* rows are not in the file */
+    const char *spike;     /* what was done about one (spike.h), NULL: it is none */
+    double median, spread; /* of the losses before it; NaN: too few */
 };
 
 struct trace {
@@ -39,13 +42,5 @@ int trace_sync(struct trace *t, int64_t *bytes, struct err *err);
 /* Ends the file; the log stays until trace_release. */
 int trace_close(struct trace *t, struct err *err);
 void trace_release(struct trace *t);
-
-/* A loss spike: the loss of log[i] lies more than SPIKE_SD standard deviations above the
- * mean of the SPIKE_WINDOW losses before it; with fewer before it there is none. A spread
- * of 1e-3 of the mean is the least that is assumed, so that a flat course has no spikes
- * by rounding. */
-#define SPIKE_WINDOW 50
-#define SPIKE_SD     6
-bool trace_spikes(const struct trace *t, size_t i, double *mean, double *sd);
 
 #endif

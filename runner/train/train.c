@@ -8,6 +8,7 @@
 #include "runner/train/energy.h"
 #include "runner/train/kept.h"
 #include "runner/train/selection.h"
+#include "runner/train/spike.h"
 #include "runner/train/step.h"
 #include <math.h>
 #include <stdlib.h>
@@ -22,8 +23,10 @@ struct loop {
     int64_t done; /* updates */
     struct trace trace;
     struct selection selection;
+    struct spikes spikes;
     json_t *evaluations; /* [{"step", metric: value ...}] */
     struct energy energy;
+    int64_t kept_update;         /* of the good point that a spike ended with; -1 */
     double earlier_j, earlier_s; /* of the runs from which this one goes on */
 };
 
@@ -33,16 +36,15 @@ static void report_update(const struct loop *l, size_t i)
 {
     struct sink *sink = l->place->sink;
     const struct update_log *log = &l->trace.log[i];
-    double mean, sd;
+    char what[160], text[240];
     sink->ops->metric(sink, "train/loss", (int64_t)i + 1, log->loss);
     sink->ops->metric(sink, "train/grad_norm", (int64_t)i + 1, log->grad_norm);
     sink->ops->metric(sink, "train/learning_rate", (int64_t)i + 1, log->learning_rate);
-    if (!trace_spikes(&l->trace, i, &mean, &sd))
+    if (!log->spike)
         return;
-    char text[160];
-    snprintf(text, sizeof text,
-             "update %zu: loss %.6g lies %.1f sd above the mean %.6g of the last %d",
-             i + 1, log->loss, (log->loss - mean) / sd, mean, SPIKE_WINDOW);
+    spike_text(log, what, sizeof what);
+    snprintf(text, sizeof text, "update %zu: %s; loss_spike: %s", i + 1, what,
+             log->spike);
     sink->ops->event(sink, "loss_spike", text);
 }
 
@@ -99,10 +101,13 @@ static void take_up(struct loop *l, const struct checkpoint *c)
     l->earlier_s = c->total_s;
     epoch_init(&epoch, &l->s->course);
     for (i = 0; i < l->trace.count; i++) {
+        struct update_log *log = &l->trace.log[i];
         epoch_seek(&epoch, &l->s->course, l->s->data[SPLIT_TRAIN], (int64_t)i);
         const struct stretch rows = epoch_update(&epoch, &l->s->course, (int64_t)i);
-        l->trace.log[i].rows = rows.end - rows.begin;
+        log->rows = rows.end - rows.begin;
         report_update(l, i);
+        if (!spike_acts(l->spikes.action)) /* else a piece of the checkpoint */
+            spikes_applied(&l->spikes, log);
     }
     epoch_release(&epoch);
     json_array_foreach(c->evaluations, i, e)
@@ -155,7 +160,7 @@ static int evaluate(struct loop *l, bool parked, struct err *err)
                                     json_number_or_word(e.values[m]));
         json_array_append_new(l->evaluations, o);
         if (see_evaluation(l, o) && l->selection.keep)
-            kept_copy_best(&l->kept, false);
+            kept_copy(&l->kept, "best/", false);
     }
     evaluation_release(&e);
     return rc;
@@ -198,6 +203,93 @@ static int park(struct loop *l, struct err *err)
     return rc ? rc : 1;
 }
 
+/* --- an update, and what is done about a spike --- */
+
+static bool is_finite(const struct update_log *log)
+{
+    return isfinite(log->loss) && isfinite(log->grad_norm);
+}
+
+static void apply(struct loop *l, struct update_log *log)
+{
+    struct spike_state *at = &l->spikes.state;
+    step_apply(&l->step, l->done, at->applied, log);
+    spikes_applied(&l->spikes, log);
+}
+
+/* What trains has just shown a loss that is no spike. */
+static void keep_good(struct loop *l)
+{
+    struct spike_state *at = &l->spikes.state;
+    if (at->good_update >= 0 && l->done < at->good_update + SPIKE_GOOD_EVERY)
+        return;
+    kept_copy(&l->kept, "good/", false);
+    at->good_update = l->done;
+    at->good_applied = at->applied;
+}
+
+static void go_back(struct loop *l)
+{
+    struct spike_state *at = &l->spikes.state;
+    kept_copy(&l->kept, "good/", true);
+    at->applied = at->good_applied;
+}
+
+/* The training ends; with the parameters of the last good point, where there is one. */
+static int end_by_spike(struct loop *l, const struct update_log *log, struct err *err)
+{
+    const struct spike_state *at = &l->spikes.state;
+    struct err why = ERR_INIT;
+    char what[160], kept[96] = "";
+    if (!is_finite(log)) {
+        step_not_finite(&l->step, l->done, log, &why);
+    } else {
+        spike_text(log, what, sizeof what);
+        err_set(&why, ERR_FAILED, "update %lld: %s", (long long)l->done + 1, what);
+    }
+    if (at->good_update >= 0) {
+        go_back(l);
+        l->kept_update = at->good_update;
+        snprintf(kept, sizeof kept, "; the adapter before update %lld is kept",
+                 (long long)at->good_update + 1);
+    }
+    return err_set(err, why.code, "%s; loss_spike: %s%s%s", why.msg,
+                   l->spikes.action->name,
+                   at->in_a_row >= SPIKE_IN_A_ROW ? ", too many in a row" : "", kept);
+}
+
+static int on_spike(struct loop *l, struct update_log *log, struct err *err)
+{
+    const struct spike_action *a = l->spikes.action;
+    struct spike_state *at = &l->spikes.state;
+    if (!spike_acts(a) && !is_finite(log))
+        return step_not_finite(&l->step, l->done, log, err);
+    if (a->ends || (a->goes_back && at->good_update < 0) ||
+        (spike_acts(a) && at->in_a_row >= SPIKE_IN_A_ROW))
+        return end_by_spike(l, log, err);
+    if (a->halves) {
+        at->factor /= 2;
+        log->learning_rate /= 2;
+    }
+    if (a->goes_back)
+        go_back(l);
+    if (a->applies && is_finite(log))
+        apply(l, log);
+    return 0;
+}
+
+static int run_update(struct loop *l, struct update_log *log, struct err *err)
+{
+    step_measure(&l->step, l->done, log);
+    log->learning_rate *= l->spikes.state.factor;
+    if (spikes_see(&l->spikes, log))
+        return on_spike(l, log, err);
+    if (spike_acts(l->spikes.action))
+        keep_good(l);
+    apply(l, log);
+    return 0;
+}
+
 static int loop_run(struct loop *l, struct err *err)
 {
     int rc = 0;
@@ -208,7 +300,7 @@ static int loop_run(struct loop *l, struct err *err)
         const double start = clock_mono_s();
         if (l->place->profile)
             profile_begin(l->place->profile);
-        rc = step_run(&l->step, l->done, &log, err);
+        rc = run_update(l, &log, err);
         energy_tick(&l->energy);
         if (l->place->profile)
             profile_end(l->place->profile);
@@ -258,11 +350,13 @@ int train_run(struct session *s, const struct train_place *place,
                      .place = place,
                      .eval_steps = t->eval_steps,
                      .save_steps = t->save_steps,
+                     .kept_update = -1,
                      .evaluations = json_array()};
     *out = (struct train_outcome){0};
     int rc = selection_init(&l.selection, t, err);
     step_init(&l.step, s);
-    kept_init(&l.kept, s, l.selection.keep);
+    spikes_init(&l.spikes, spike_action_find(t->loss_spike));
+    kept_init(&l.kept, s, &l.spikes.state);
     if (!rc)
         rc = begin(&l, err);
     out->resumed_from = l.done;
@@ -274,12 +368,15 @@ int train_run(struct session *s, const struct train_place *place,
     out->earlier_s = l.earlier_s;
     s->memory.watch = NULL;
     if (!rc && l.selection.keep && l.selection.best_update) {
-        kept_copy_best(&l.kept, true);
+        kept_copy(&l.kept, "best/", true);
         out->best_update = l.selection.best_update;
     }
     int closed = trace_close(&l.trace, err);
     fill_outcome(&l, out);
     out->trace = l.trace;
+    out->spikes = l.spikes.state.count;
+    out->rate_factor = l.spikes.state.factor;
+    out->kept_good = l.kept_update >= 0;
     out->evaluations = l.evaluations;
     kept_release(&l.kept);
     step_release(&l.step);

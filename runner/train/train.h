@@ -5,7 +5,7 @@
  * (with class weights: the sum of weighted losses over the sum of the rows' weights, over
  * the whole update whatever its micro-batches, as torch's CrossEntropyLoss would of one
  * batch; 0 where all rows weigh nothing), grad_norm the norm before clipping,
- * learning_rate the one used.
+ * learning_rate the one used. A loss far above those before it may be acted on: spike.h.
  *
  * After an update, in this order: its line in the trace, an evaluation where one is due
  * (`eval_steps`), a checkpoint where one is due (`save_steps`) or the training was asked
@@ -42,6 +42,9 @@ struct train_outcome {
     int64_t resumed_from; /* update; 0: from the start */
     int64_t best_update;  /* whose parameters were put back at the end; 0: the last */
     bool stopped_early;
+    int64_t spikes;     /* seen (train/spike.h) */
+    double rate_factor; /* of the learning rate, after them */
+    bool kept_good;  /* a spike ended it, and the parameters are those of a good point */
     double train_s;  /* updates only: no evaluation, no loading */
     double *step_ms; /* per update; owned */
     double flops;
@@ -51,7 +54,8 @@ struct train_outcome {
     json_t *evaluations; /* list of {"step", metric: value ...} so far; owned */
 };
 
-/* 0: trained to the end. 1: parked. ERR_NAN when loss or gradient is not finite, ERR_BUSY
+/* 0: trained to the end. 1: parked. ERR_NAN when loss or gradient is not finite, ERR_FAILED
+ * when another loss spike ended it (with kept_good where there was a good point), ERR_BUSY
  * when the sink or a signal says stop (with a checkpoint written, where there is a run
  * folder). */
 int train_run(struct session *s, const struct train_place *place,

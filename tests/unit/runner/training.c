@@ -1,5 +1,5 @@
-/* tests/unit/runner/training.c - the loop around the updates: trace and its replay, loss
- * spikes, choosing the best, class weights, what is named when a number is not finite,
+/* tests/unit/runner/training.c - the loop around the updates: trace and its replay,
+ * choosing the best, class weights, what is named when a number is not finite,
  * profile, energy counters. On the tiny BERT of tests/golden. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -173,34 +173,6 @@ static void test_trace(void **state)
     trace_release(&t);
     free(text);
     free(path);
-}
-
-static void test_spikes(void **state)
-{
-    (void)state;
-    struct trace t = {0};
-    double mean, sd;
-    for (int i = 0; i < 60; i++)
-        trace_add(&t, &(struct update_log){.loss = i == 10 ? 90 : 2 + 0.1 * (i % 2)});
-    assert_false(trace_spikes(&t, 10, &mean, &sd)); /* too early to tell */
-    assert_false(trace_spikes(&t, 55, &mean, &sd));
-    trace_add(&t, &(struct update_log){.loss = 2.05 + 5 * 0.0506});
-    assert_false(trace_spikes(&t, 60, &mean, &sd)); /* the window still holds the 90 */
-    for (int i = 0; i < 60; i++)
-        trace_add(&t, &(struct update_log){.loss = 2 + 0.1 * (i % 2)});
-    trace_add(&t, &(struct update_log){.loss = 2.05 + 5.9 * 0.05051});
-    assert_false(trace_spikes(&t, t.count - 1, &mean, &sd));
-    assert_float_equal(mean, 2.05, 1e-9);
-    assert_float_equal(sd, 0.0505, 1e-4);
-    t.log[t.count - 1].loss = 2.05 + 6.1 * 0.05051;
-    assert_true(trace_spikes(&t, t.count - 1, &mean, &sd));
-    for (size_t i = 0; i < t.count; i++)
-        t.log[i].loss = 1;
-    t.log[t.count - 1].loss = 1 + 5e-3;
-    assert_false(trace_spikes(&t, t.count - 1, &mean, &sd)); /* flat: no spike by noise */
-    t.log[t.count - 1].loss = 1 + 7e-3;
-    assert_true(trace_spikes(&t, t.count - 1, &mean, &sd));
-    trace_release(&t);
 }
 
 static int choose_by(struct selection *s, const json_t *resolved, struct err *err)
@@ -460,7 +432,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trace),
-        cmocka_unit_test(test_spikes),
         cmocka_unit_test(test_selection),
         cmocka_unit_test(test_best_is_kept),
         cmocka_unit_test(test_class_weights),
