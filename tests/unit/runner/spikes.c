@@ -71,7 +71,8 @@ static void test_rule(void **state)
     assert_int_equal(s.state.count, 3);
     for (int i = 0; i < SPIKE_WINDOW; i++)
         see(&s, 1);
-    assert_false(is_spike(s, 1 + 5.9e-2)); /* flat: a hundredth of the median is nothing */
+    assert_false(
+        is_spike(s, 1 + 5.9e-2)); /* flat: a hundredth of the median is nothing */
     assert_true(is_spike(s, 1 + 6.1e-2));
     struct update_log log = {.loss = 1, .grad_norm = NAN};
     assert_true(spikes_see(&s, &log));
