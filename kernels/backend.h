@@ -139,7 +139,8 @@ struct backend {
 
     /* Frozen weights: bytes of the prepared form, making it from a plain row-major fp32
      * matrix (host memory; quantising it on the way where spec says so), and back to
-     * plain fp32 (dequantised) for merging and tests. */
+     * plain fp32 (dequantised) for merging and tests. A quantised one is the bytes of
+     * q4_layout (nf4.h) on every backend: who has them already uploads them. */
     size_t (*weight_bytes)(const struct weight_spec *spec);
     int (*weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
                           void *dst, struct err *err);

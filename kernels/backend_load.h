@@ -30,10 +30,9 @@ struct backend_host {
     int (*err_set)(struct err *err, enum err_code code, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
     const float *nf4_table, *fp4_table, *dynamic_map, *dynamic_map_unsigned;
-    struct q4_layout (*q4_layout)(size_t n, int32_t block, int double_quant);
-    int (*q4_check)(const float *src, size_t n, int32_t block, struct err *err);
-    void (*q4_quantize)(const float *src, size_t n, enum quant_kind kind, int32_t block,
-                        int double_quant, void *dst);
+    struct q4_layout (*q4_layout)(const struct weight_spec *spec);
+    int (*q4_check)(const float *src, const struct weight_spec *spec, struct err *err);
+    void (*q4_quantize)(const float *src, const struct weight_spec *spec, void *dst);
 };
 
 typedef const struct backend *(*backend_entry_fn)(const struct backend_host *host,

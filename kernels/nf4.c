@@ -1,5 +1,6 @@
 /* kernels/nf4.c - 4-bit block quantisation, see nf4.h. */
 #include "kernels/nf4.h"
+#include "kernels/half.h"
 #include "lib/mem.h"
 #include <math.h>
 #include <stdlib.h>
@@ -19,10 +20,8 @@ const float fp4_table[16] = {
     -0x1.555556p-2f, -0x1.000000p-1f, -0x1.555556p-3f, -0x1.000000p-2f};
 
 /* Codes by ascending value. Of FP4's two zeros code 8 takes the tiny positives. */
-static const uint8_t nf4_ascending[16] = {0, 1, 2,  3,  4,  5,  6,  7,
-                                          8, 9, 10, 11, 12, 13, 14, 15};
-static const uint8_t fp4_ascending[16] = {11, 10, 13, 12, 15, 14, 9, 0,
-                                          8,  1,  6,  7,  4,  5,  2, 3};
+const uint8_t nf4_ascending[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+const uint8_t fp4_ascending[16] = {11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3};
 
 static const float *table_of(enum quant_kind kind)
 {
@@ -38,8 +37,11 @@ static size_t aligned(size_t n)
     return (n + 63) & ~(size_t)63;
 }
 
-struct q4_layout q4_layout(size_t n, int32_t block, int double_quant)
+struct q4_layout q4_layout(const struct weight_spec *spec)
 {
+    const size_t n = (size_t)spec->rows * (size_t)spec->cols;
+    const size_t block = (size_t)spec->block;
+    const bool double_quant = spec->double_quant;
     struct q4_layout l = {.n = n, .blocks = (n + block - 1) / block};
     l.groups = double_quant ? (l.blocks + GROUP - 1) / GROUP : 0;
     l.absmax = aligned((n + 1) / 2);
@@ -49,8 +51,10 @@ struct q4_layout q4_layout(size_t n, int32_t block, int double_quant)
     return l;
 }
 
-int q4_check(const float *src, size_t n, int32_t block, struct err *err)
+int q4_check(const float *src, const struct weight_spec *spec, struct err *err)
 {
+    const size_t n = (size_t)spec->rows * (size_t)spec->cols;
+    const int32_t block = spec->block;
     if (block < 32 || block > 4096 || (block & (block - 1)))
         return err_set(
             err, ERR_CONFIG,
@@ -124,17 +128,22 @@ static float largest(const float *x, size_t n)
     return max;
 }
 
-/* absmax (fp32, overwritten) -> 8-bit codes, group maxima, offset. */
-static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
+void q4_keep_absmax(float *absmax, const struct weight_spec *spec, void *dst)
 {
+    const struct q4_layout l = q4_layout(spec);
     const float *m = dynamic_map_signed();
-    uint8_t *codes = (uint8_t *)dst + l->absmax;
-    float *absmax2 = (float *)(dst + l->absmax2), *offset = (float *)(dst + l->offset);
-    *offset = mean(absmax, l->blocks);
-    for (size_t b = 0; b < l->blocks; b++)
+    char *bytes = dst;
+    uint8_t *codes = (uint8_t *)bytes + l.absmax;
+    float *absmax2 = (float *)(bytes + l.absmax2), *offset = (float *)(bytes + l.offset);
+    if (!spec->double_quant) {
+        memcpy(bytes + l.absmax, absmax, l.blocks * sizeof *absmax);
+        return;
+    }
+    *offset = mean(absmax, l.blocks);
+    for (size_t b = 0; b < l.blocks; b++)
         absmax[b] -= *offset;
-    for (size_t g = 0; g < l->groups; g++) {
-        size_t begin = g * GROUP, left = l->blocks - begin;
+    for (size_t g = 0; g < l.groups; g++) {
+        size_t begin = g * GROUP, left = l.blocks - begin;
         size_t count = left < GROUP ? left : GROUP;
         absmax2[g] = largest(absmax + begin, count);
         for (size_t b = begin; b < begin + count; b++)
@@ -145,8 +154,7 @@ static void quantize_absmax(float *absmax, const struct q4_layout *l, char *dst)
 
 /* ----------------------------------------------------------------- 4 bits per element */
 
-/* Between which values an ascending code's reach ends. */
-static void cut_points(enum quant_kind kind, float cuts[15])
+void q4_cut_points(enum quant_kind kind, float cuts[15])
 {
     const float *table = table_of(kind);
     const uint8_t *order = kind == QUANT_FP4 ? fp4_ascending : nf4_ascending;
@@ -154,16 +162,14 @@ static void cut_points(enum quant_kind kind, float cuts[15])
         cuts[i] = (table[order[i]] + table[order[i + 1]]) / 2;
 }
 
-/* No block is scaled by less: its codes are then those of zero, or near it. */
-#define ABSMAX_MIN 1e-38f
-
 /* Codes of one block, one per byte, as places in the ascending order. The last block of a
  * matrix, where it is short, is divided by its maximum, the others are multiplied by the
  * inverse; so does bitsandbytes, and the last bit of a quotient may differ. */
 static void block_places(const float *x, size_t n, bool is_short, float absmax,
                          const float cuts[15], uint8_t *places)
 {
-    const float least = absmax > ABSMAX_MIN ? absmax : ABSMAX_MIN, inverse = 1 / least;
+    const float least = absmax > Q4_ABSMAX_MIN ? absmax : Q4_ABSMAX_MIN;
+    const float inverse = 1 / least;
     for (size_t i = 0; i < n; i++) {
         float scaled = is_short ? x[i] / least : x[i] * inverse;
         int place = 0;
@@ -173,33 +179,36 @@ static void block_places(const float *x, size_t n, bool is_short, float absmax,
     }
 }
 
-void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block,
-                 int double_quant, void *dst)
+void q4_quantize_blocks(const float *src, const struct weight_spec *spec, size_t begin,
+                        size_t end, float *absmax, void *dst)
 {
-    struct q4_layout l = q4_layout(n, block, double_quant);
-    const uint8_t *order = kind == QUANT_FP4 ? fp4_ascending : nf4_ascending;
-    uint8_t *codes = dst, places[4096];
-    float *absmax = (float *)((char *)dst + l.absmax), cuts[15];
-    memset(dst, 0, l.bytes);
-    if (double_quant)
-        absmax = xcalloc(l.blocks, sizeof *absmax);
-    cut_points(kind, cuts);
-    for (size_t b = 0; b < l.blocks; b++) {
-        size_t begin = b * block, left = n - begin;
-        size_t count = left < (size_t)block ? left : (size_t)block;
-        bool is_short = count < (size_t)block;
-        absmax[b] = largest(src + begin, count);
-        if (is_short && absmax[b] < ABSMAX_MIN)
-            absmax[b] = ABSMAX_MIN;
-        block_places(src + begin, count, is_short, absmax[b], cuts, places);
-        for (size_t i = 0; i < count; i++)
-            codes[(begin + i) / 2] |= order[places[i]] << ((begin + i) % 2 ? 0 : 4);
+    const size_t n = (size_t)spec->rows * (size_t)spec->cols, block = (size_t)spec->block;
+    const uint8_t *order = spec->quant == QUANT_FP4 ? fp4_ascending : nf4_ascending;
+    uint8_t *codes = dst, places[4096 + 1];
+    float cuts[15];
+    q4_cut_points(spec->quant, cuts);
+    for (size_t b = begin; b < end; b++) {
+        const size_t first = b * block, left = n - first;
+        const size_t count = left < block ? left : block;
+        const bool is_short = count < block;
+        absmax[b] = largest(src + first, count);
+        if (is_short && absmax[b] < Q4_ABSMAX_MIN)
+            absmax[b] = Q4_ABSMAX_MIN;
+        block_places(src + first, count, is_short, absmax[b], cuts, places);
+        places[count] = 7; /* where n is odd a nibble is left that stands for zero */
+        for (size_t i = 0; i < count; i += 2)
+            codes[(first + i) / 2] =
+                (uint8_t)(order[places[i]] << 4 | order[places[i + 1]]);
     }
-    if (n % 2) /* the nibble nobody reads stands for zero, as bitsandbytes pads */
-        codes[n / 2] |= kind == QUANT_FP4 ? 0 : 7;
-    if (!double_quant)
-        return;
-    quantize_absmax(absmax, &l, dst);
+}
+
+void q4_quantize(const float *src, const struct weight_spec *spec, void *dst)
+{
+    const struct q4_layout l = q4_layout(spec);
+    float *absmax = xcalloc(l.blocks, sizeof *absmax);
+    memset(dst, 0, l.bytes);
+    q4_quantize_blocks(src, spec, 0, l.blocks, absmax, dst);
+    q4_keep_absmax(absmax, spec, dst);
     free(absmax);
 }
 
@@ -213,27 +222,34 @@ static float block_absmax(const char *q, const struct q4_layout *l, int double_q
            *(const float *)(q + l->offset);
 }
 
-void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst)
+void q4_absmax(const void *q, const struct weight_spec *spec, float *dst)
 {
-    struct q4_layout l = q4_layout(n, block, double_quant);
+    const struct q4_layout l = q4_layout(spec);
     const float *m = dynamic_map_signed();
     for (size_t b = 0; b < l.blocks; b++)
-        dst[b] = block_absmax(q, &l, double_quant, m, b);
+        dst[b] = block_absmax(q, &l, spec->double_quant, m, b);
 }
 
-void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
-                   int double_quant, size_t begin, size_t count, float *dst)
+float q4_rounded(enum dtype t, float x)
 {
-    struct q4_layout l = q4_layout(n, block, double_quant);
-    const float *m = dynamic_map_signed(), *table = table_of(kind);
+    return t == DT_BF16  ? bf16_to_float(bf16_of_float(x))
+           : t == DT_F16 ? half_to_float(half_of_float(x))
+                         : x;
+}
+
+void q4_dequantize(const void *q, const struct weight_spec *spec, size_t begin,
+                   size_t count, float *dst)
+{
+    const struct q4_layout l = q4_layout(spec);
+    const float *m = dynamic_map_signed(), *table = table_of(spec->quant);
     const uint8_t *codes = q;
-    size_t end = begin + count;
+    const size_t end = begin + count, block = (size_t)spec->block;
     for (size_t i = begin; i < end;) {
         size_t b = i / block, stop = (b + 1) * block < end ? (b + 1) * block : end;
-        float absmax = block_absmax(q, &l, double_quant, m, b);
+        float absmax = block_absmax(q, &l, spec->double_quant, m, b);
         for (; i < stop; i++) {
             int code = i % 2 ? codes[i / 2] & 15 : codes[i / 2] >> 4;
-            *dst++ = table[code] * absmax;
+            *dst++ = q4_rounded(spec->rounded, table[code] * absmax);
         }
     }
 }

@@ -30,34 +30,48 @@
 
 extern const float nf4_table[16], fp4_table[16];
 
-/* Where the parts of a quantised matrix of n elements lie in one buffer (all 64-byte
- * aligned). */
+/* Of what the quantised form of a matrix says all: rows, cols, quant, block, double_quant,
+ * and what the values are rounded to. Where the parts lie in its buffer (all 64-byte
+ * aligned): every backend's prepared form of such a weight is these bytes. */
 struct q4_layout {
     size_t n, blocks, groups; /* groups of 256 blocks */
     size_t codes, absmax, absmax2, offset,
         bytes; /* byte offsets, total. absmax: U8 codes if double, else F32 */
 };
-struct q4_layout q4_layout(size_t n, int32_t block, int double_quant);
+struct q4_layout q4_layout(const struct weight_spec *spec);
 
 /* Refuses what has no 4-bit form: a block size that is no power of two in 32..4096, a
  * value that is not finite. */
-int q4_check(const float *src, size_t n, int32_t block, struct err *err);
-void q4_quantize(const float *src, size_t n, enum quant_kind kind, int32_t block,
-                 int double_quant, void *dst);
+int q4_check(const float *src, const struct weight_spec *spec, struct err *err);
+void q4_quantize(const float *src, const struct weight_spec *spec, void *dst);
+/* Its two halves: the maxima (fp32) of blocks [begin, end) and their codes, in any order
+ * of calls; then what is kept of the maxima, which are overwritten. */
+void q4_quantize_blocks(const float *src, const struct weight_spec *spec, size_t begin,
+                        size_t end, float *absmax, void *dst);
+void q4_keep_absmax(float *absmax, const struct weight_spec *spec, void *dst);
 /* Elements [begin, begin + count) as fp32. */
-void q4_dequantize(const void *q, size_t n, enum quant_kind kind, int32_t block,
-                   int double_quant, size_t begin, size_t count, float *dst);
+void q4_dequantize(const void *q, const struct weight_spec *spec, size_t begin,
+                   size_t count, float *dst);
 /* The absmax values after their own round trip. */
-void q4_absmax(const void *q, size_t n, int32_t block, int double_quant, float *dst);
+void q4_absmax(const void *q, const struct weight_spec *spec, float *dst);
+/* A value as spec->rounded holds it, to nearest, ties to even. */
+float q4_rounded(enum dtype t, float x);
+
+/* Between which values an ascending code's reach ends, and the codes in that order. */
+void q4_cut_points(enum quant_kind kind, float cuts[15]);
+extern const uint8_t nf4_ascending[16], fp4_ascending[16];
+/* No block is scaled by less: its codes are then those of zero, or near it. */
+#define Q4_ABSMAX_MIN 1e-38f
 
 /* bitsandbytes' AVX-512 kernel (csrc/cpu_ops.cpp, 0.50) takes widths that are a multiple
  * of 16, blocks below 2,048, and reads absmax[row * (cols / block) + col / block], which
  * is the block of an element only where the block divides the width: another such matrix
- * comes back wrong from it (CUDA, and the plain loop that serves all others, are right). Models that
- * were tuned with it hold such values, so they are reproduced: the caller keeps an
- * irregular matrix as the fp32 values of this round trip. */
+ * comes back wrong from it (CUDA, and the plain loop that serves all others, are right).
+ * Models that were tuned with it hold such values, so they are reproduced: the caller
+ * keeps an irregular matrix as the fp32 values of this round trip. */
 bool q4_is_irregular(int32_t cols, int32_t block);
-void q4_round_trip(const float *src, int32_t rows, int32_t cols, enum quant_kind kind,
-                   int32_t block, int double_quant, float *dst);
+void q4_round_trip(const float *src, const struct weight_spec *spec, float *dst);
+/* Its second half, from the bytes of q4_layout. */
+void q4_back(const void *q, const struct weight_spec *spec, float *dst);
 
 #endif

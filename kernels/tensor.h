@@ -46,6 +46,7 @@ struct weight_spec {
     int double_quant;   /* absmax itself in 8 bits, blocks of 256 */
     int need_dx;        /* the backward product dy W will be asked for */
     enum dtype compute; /* DT_F32, or DT_BF16: both operands of products are rounded */
+    enum dtype rounded; /* unpacked 4 bits are rounded to it (DT_BF16, DT_F16); DT_F32 */
 };
 
 struct tensor {

@@ -6,7 +6,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
-#include "runner/nn/peft/method.h"
+#include "runner/nn/specs.h"
 #include "runner/train/calibrate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -262,7 +262,7 @@ int result_write(const struct run_result *r, const struct session *s,
     json_object_set_new(root, "schema_version", json_integer(1));
     json_object_set(root, "trial", (json_t *)s->trial.json);
     struct method_facts facts;
-    method_facts_of(s->trial.json, &facts);
+    specs_method_facts(&s->net, &facts);
     json_object_set_new(root, "method", method_facts_json(&facts));
     put_evaluations(root, r, s);
     for (size_t i = 0; i < v.count; i++) {

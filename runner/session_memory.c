@@ -25,6 +25,13 @@ static void subtract(float *values, const struct param *p)
         }
 }
 
+static void round_trip(const struct param *p, float *values)
+{
+    struct weight_spec spec = p->spec;
+    spec.quant = p->round_trip;
+    q4_round_trip(values, &spec, values);
+}
+
 /* The values as fp32: straight from the mapped file where they lie aligned there, else
  * through a copy (*owned). */
 static const float *host_values(const struct param *p, uint64_t seed, float **owned,
@@ -46,8 +53,7 @@ static const float *host_values(const struct param *p, uint64_t seed, float **ow
     if (p->less.rank)
         subtract(*owned, p);
     if (p->round_trip)
-        q4_round_trip(*owned, p->rows, p->cols, p->round_trip, p->spec.block,
-                      p->spec.double_quant, *owned);
+        round_trip(p, *owned);
     return *owned;
 }
 
@@ -65,21 +71,43 @@ static void upload_values(struct session *s, const struct param *p, const float 
     }
 }
 
-static int put_param(struct session *s, struct param *p, struct err *err)
+/* What lies in 4 bits in the file goes into memory as it is: a quantised weight is the
+ * bytes of q4_layout on every backend. */
+static int put_q4(struct session *s, const struct param *p, struct err *err)
+{
+    const size_t bytes = q4_layout(&p->spec).bytes;
+    void *q = mem_try_aligned(bytes);
+    if (!q)
+        return err_set(err, ERR_NOMEM, "no memory for the values of '%s'", p->name);
+    st_q4_bytes(p->base->q4, q);
+    s->backend->upload(s->backend->device, p->prepared.data, q, bytes);
+    mem_free_aligned(q);
+    return 0;
+}
+
+static int put_values(struct session *s, struct param *p, struct err *err)
 {
     float *owned;
     const float *values = host_values(p, s->course.seed, &owned, err);
     int rc = values ? 0 : err_code(err);
-    param_bind(p, s->arena[p->trainable ? MEM_trainable : MEM_weights],
-               s->arena[MEM_gradients]);
     if (!rc && param_is_prepared(p))
         rc = s->backend->weight_prepare(s->backend->device, &p->spec, values,
                                         p->prepared.data, err);
     if (!rc && param_is_plain(p))
         upload_values(s, p, values);
+    mem_free_aligned(owned);
+    return rc;
+}
+
+static int put_param(struct session *s, struct param *p, struct err *err)
+{
+    const bool as_it_lies = p->base && p->base->q4 && !p->given &&
+                            p->spec.quant != QUANT_NONE && param_is_prepared(p);
+    param_bind(p, s->arena[p->trainable ? MEM_trainable : MEM_weights],
+               s->arena[MEM_gradients]);
+    const int rc = as_it_lies ? put_q4(s, p, err) : put_values(s, p, err);
     if (p->base)
         st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
-    mem_free_aligned(owned);
     p->derived &= !p->given || !p->trainable;
     free(p->given);
     p->given = NULL;

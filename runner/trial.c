@@ -9,6 +9,7 @@
 #include "runner/evaluate.h"
 #include "runner/merge.h"
 #include "runner/nn/peft/method.h"
+#include "runner/nn/specs.h"
 #include "runner/result.h"
 #include "runner/run_folder.h"
 #include "runner/session.h"
@@ -212,10 +213,14 @@ static void remove_checkpoints(const struct trial_run *run)
         checkpoint_remove_all(run->older[i], NULL);
 }
 
-static void tell_method(const json_t *resolved, struct sink *sink)
+/* net: once it is open, for a folder that is quantised already; or NULL */
+static void tell_method(const json_t *resolved, const struct net *net, struct sink *sink)
 {
     struct method_facts facts;
-    method_facts_of(resolved, &facts);
+    if (net)
+        specs_method_facts(net, &facts);
+    else
+        method_facts_of(resolved, &facts);
     sink->ops->method(sink, &facts);
 }
 
@@ -241,10 +246,12 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
         return rc;
     json_t *environment = proc_environment();
     sink->ops->environment(sink, environment);
-    tell_method(resolved, sink);
+    tell_method(resolved, NULL, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
     if (!rc)
         tell_data(&s, sink);
+    if (!rc && s.hf->quantised.quant != QUANT_NONE)
+        tell_method(resolved, &s.net, sink);
     if (!rc && !run->overwrite)
         rc = run_folder_check(run->out_dir, resolved, &s, err);
     if (!rc)

@@ -15,15 +15,14 @@
 /* What cuBLAS takes by itself: more from Hopper (compute capability 9) on. */
 #define CUDA_BLAS_BYTES(major) ((size_t)((major) >= 9 ? 32 : 4) << 20)
 
-typedef struct q4_layout (*q4_layout_fn)(size_t n, int32_t block, int double_quant);
+typedef struct q4_layout (*q4_layout_fn)(const struct weight_spec *spec);
 
 /* A frozen weight: fp32 as it is, 4 bits as on the host. */
 static inline size_t cuda_sizes_weight(const struct weight_spec *spec,
                                        q4_layout_fn layout)
 {
     const size_t n = (size_t)spec->rows * (size_t)spec->cols;
-    return spec->quant == QUANT_NONE ? n * sizeof(float)
-                                     : layout(n, spec->block, spec->double_quant).bytes;
+    return spec->quant == QUANT_NONE ? n * sizeof(float) : layout(spec).bytes;
 }
 
 static inline size_t cuda_sizes_sumsq(const struct tensor *x)

@@ -15,14 +15,14 @@ struct q4 {
     const uint8_t *codes, *absmax_codes;
     const float *absmax, *absmax2, *offset;
     int log2_block;
+    enum dtype rounded;
     float table[16], map[256];
 };
 
 static struct q4 q4_open(const struct weight_spec *spec, const void *data)
 {
     const char *bytes = (const char *)data;
-    const struct q4_layout l = cuda_host->q4_layout((size_t)spec->rows * spec->cols,
-                                                    spec->block, spec->double_quant);
+    const struct q4_layout l = cuda_host->q4_layout(spec);
     struct q4 q = {};
     q.codes = (const uint8_t *)bytes + l.codes;
     if (spec->double_quant)
@@ -31,6 +31,7 @@ static struct q4 q4_open(const struct weight_spec *spec, const void *data)
         q.absmax = (const float *)(bytes + l.absmax);
     q.absmax2 = (const float *)(bytes + l.absmax2);
     q.offset = (const float *)(bytes + l.offset);
+    q.rounded = spec->rounded;
     while (1 << q.log2_block < spec->block)
         q.log2_block++;
     const float *table =
@@ -52,6 +53,22 @@ __device__ static float absmax_of(const struct q4 &q, size_t block)
     return __fadd_rn(scaled, *q.offset);
 }
 
+/* To the nearest bf16 or half, ties to even, as q4_rounded. */
+__device__ static float rounded(enum dtype t, float x)
+{
+    const uint32_t bits = __float_as_uint(x), size = bits & 0x7fffffff;
+    if (t == DT_BF16)
+        return __uint_as_float((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u);
+    if (t != DT_F16)
+        return x;
+    float y = __uint_as_float((size + 0xfff + (size >> 13 & 1)) & ~0x1fffu);
+    if (size < 0x38800000) /* below 2^-14, in steps of 2^-24: the sum rounds */
+        y = __fadd_rn(__fadd_rn(__uint_as_float(size), 0.5f), -0.5f);
+    if (size >= 0x477ff000)
+        y = __uint_as_float(0x7f800000);
+    return copysignf(y, x);
+}
+
 __global__ static void dequantize(const __grid_constant__ struct q4 q, size_t begin,
                                   size_t count, float *dst)
 {
@@ -59,7 +76,8 @@ __global__ static void dequantize(const __grid_constant__ struct q4 q, size_t be
     for (size_t k = first; k < first + THREADS * EACH && k < count; k += THREADS) {
         const size_t i = begin + k;
         const int byte = q.codes[i / 2], code = i % 2 ? byte & 15 : byte >> 4;
-        dst[k] = __fmul_rn(q.table[code], absmax_of(q, i >> q.log2_block));
+        dst[k] =
+            rounded(q.rounded, __fmul_rn(q.table[code], absmax_of(q, i >> q.log2_block)));
     }
 }
 
@@ -78,8 +96,8 @@ size_t cuda_weight_bytes(const struct weight_spec *spec)
 static int quantize(const struct weight_spec *spec, const float *src, void *dst,
                     struct err *err)
 {
-    const size_t n = (size_t)spec->rows * spec->cols, bytes = cuda_weight_bytes(spec);
-    const int rc = cuda_host->q4_check(src, n, spec->block, err);
+    const size_t bytes = cuda_weight_bytes(spec);
+    const int rc = cuda_host->q4_check(src, spec, err);
     if (rc)
         return rc;
     void *q = malloc(bytes);
@@ -87,7 +105,7 @@ static int quantize(const struct weight_spec *spec, const float *src, void *dst,
         return cuda_host->err_set(err, ERR_NOMEM,
                                   "no memory to quantise a weight of %d x %d", spec->rows,
                                   spec->cols);
-    cuda_host->q4_quantize(src, n, spec->quant, spec->block, spec->double_quant, q);
+    cuda_host->q4_quantize(src, spec, q);
     cuda_must(cudaMemcpy(dst, q, bytes, cudaMemcpyHostToDevice), "weight to the device");
     free(q);
     return 0;

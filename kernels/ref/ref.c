@@ -9,7 +9,7 @@ static size_t weight_bytes(const struct weight_spec *spec)
     size_t n = (size_t)spec->rows * spec->cols;
     if (spec->quant == QUANT_NONE)
         return n * sizeof(float);
-    return q4_layout(n, spec->block, spec->double_quant).bytes;
+    return q4_layout(spec).bytes;
 }
 
 static int weight_prepare(void *device, const struct weight_spec *spec, const float *src,
@@ -21,10 +21,10 @@ static int weight_prepare(void *device, const struct weight_spec *spec, const fl
         memcpy(dst, src, n * sizeof(float));
         return 0;
     }
-    int rc = q4_check(src, n, spec->block, err);
+    int rc = q4_check(src, spec, err);
     if (rc)
         return rc;
-    q4_quantize(src, n, spec->quant, spec->block, spec->double_quant, dst);
+    q4_quantize(src, spec, dst);
     return 0;
 }
 
@@ -36,7 +36,7 @@ static void weight_unpack(void *device, const struct weight_spec *spec, const vo
     if (spec->quant == QUANT_NONE)
         memcpy(dst, src, n * sizeof(float));
     else
-        q4_dequantize(src, n, spec->quant, spec->block, spec->double_quant, 0, n, dst);
+        q4_dequantize(src, spec, 0, n, dst);
 }
 
 /* Only a quantised weight needs room: for itself, unpacked. */

@@ -110,7 +110,7 @@ void param_to_file(const struct param *p, const float *from, float *to)
 
 static int read_base(const struct param *p, float *dst, struct err *err)
 {
-    if (!p->transposed)
+    if (!p->transposed || p->base->q4) /* bitsandbytes turns before it quantises */
         return st_read_f32(p->base, dst, err);
     float *values = xmalloc((size_t)param_size(p) * sizeof *values);
     int rc = st_read_f32(p->base, values, err);

@@ -1,46 +1,10 @@
 /* runner/hub/blocks.c - the block types as a table. */
 #include "runner/hub/blocks.h"
+#include "kernels/half.h"
 #include "lib/mem.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-
-float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31,
-             fraction = h & 1023;
-    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-    float f;
-    if (exponent == 0) {
-        f = (float)fraction * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    if (exponent == 31)
-        bits = sign | 255u << 23 | fraction << 13;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-uint16_t half_of_float(float f)
-{
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
-    const uint32_t size = bits & 0x7fffffff;
-    if (size > 0x7f800000) /* NaN: a quiet one */
-        return sign | 0x7e00;
-    if (size >= 0x477ff000) /* rounds to 65,536 */
-        return sign | 0x7c00;
-    if (size < 0x38800000) { /* below 2^-14, in steps of 2^-24: the sum rounds */
-        float magnitude;
-        memcpy(&magnitude, &size, sizeof size);
-        magnitude += 0.5f;
-        uint32_t sum;
-        memcpy(&sum, &magnitude, sizeof sum);
-        return (uint16_t)(sign | (sum - 0x3f000000));
-    }
-    return (uint16_t)(sign | (size - 0x38000000 + 0xfff + (size >> 13 & 1)) >> 13);
-}
 
 static uint16_t word_at(const uint8_t *p)
 {
@@ -66,8 +30,7 @@ static void f16(const uint8_t *p, float *out)
 
 static void bf16(const uint8_t *p, float *out)
 {
-    const uint32_t bits = (uint32_t)word_at(p) << 16;
-    memcpy(out, &bits, sizeof bits);
+    *out = bf16_to_float(word_at(p));
 }
 
 static void put_word(uint8_t *p, uint16_t v)
@@ -88,13 +51,7 @@ static void to_f16(const float *in, uint8_t *p)
 
 static void to_bf16(const float *in, uint8_t *p)
 {
-    uint32_t bits;
-    memcpy(&bits, in, sizeof bits);
-    if ((bits & 0x7fffffff) > 0x7f800000)
-        bits |= 64u << 16; /* a quiet NaN */
-    else
-        bits += 0x7fff + (bits >> 16 & 1);
-    put_word(p, (uint16_t)(bits >> 16));
+    put_word(p, bf16_of_float(*in));
 }
 
 /* ---- blocks of 32: d, sometimes m, sometimes fifth bits, codes ---------------------- */

@@ -27,9 +27,5 @@ const struct block_type *block_type_find(uint32_t number);
 const struct block_type *block_type_named(const char *name); /* upper or lower case */
 /* "F32, F16, ...", for messages */
 const char *block_type_names(void);
-/* IEEE 754 half to single: exact, subnormals and NaN payloads included. */
-float half_to_float(uint16_t h);
-/* To the nearest, ties to even; beyond 65,504 it is infinite. */
-uint16_t half_of_float(float f);
 
 #endif

@@ -7,6 +7,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/hub/bitsandbytes.h"
 #include "runner/hub/gguf_model.h"
 #include "runner/hub/known.h"
 #include "runner/hub/model_text.h"
@@ -134,9 +135,32 @@ static int read_known(struct hf_model *m, const char *name, struct err *err)
     return m->config ? read_type(m, known->name, err) : err_code(err);
 }
 
-static int done_or_close(struct hf_model *m, int rc, struct hf_model **out)
+static const char *quant_words(enum quant_kind kind)
+{
+    return kind == QUANT_NF4 ? "nf4" : kind == QUANT_FP4 ? "fp4" : "no quantisation";
+}
+
+/* By its tensors where they are there, and those of what config.json says must be. */
+static int read_quantised(struct hf_model *m, struct err *err)
+{
+    struct weight_spec said;
+    int rc = bnb_config(m->config, &said, err);
+    if (!rc && !m->weights)
+        m->quantised = said;
+    else if (!rc)
+        rc = bnb_weights(m->weights, &m->quantised, err);
+    if (!rc && m->weights && m->quantised.quant != said.quant)
+        rc = err_set(err, ERR_PARSE, "config.json says %s, its tensors %s",
+                     quant_words(said.quant), quant_words(m->quantised.quant));
+    return rc ? err_context(err, "model folder '%s': ", m->dir) : 0;
+}
+
+static int done_or_close(struct hf_model *m, int rc, struct hf_model **out,
+                         struct err *err)
 {
     *out = NULL;
+    if (rc >= 0)
+        rc = read_quantised(m, err);
     if (rc < 0) {
         hf_model_close(m);
         return rc;
@@ -168,7 +192,7 @@ int hf_model_open(const char *name, struct hf_model **out, struct err *err)
         rc = open_gguf(m, err);
     else if (rc >= 0 && (rc = read_config(m, err)) >= 0)
         rc = st_open_folder(m->dir, &m->weights, err);
-    return done_or_close(m, rc, out);
+    return done_or_close(m, rc, out, err);
 }
 
 int hf_model_open_shape(const char *name, struct hf_model **out, struct err *err)
@@ -181,7 +205,7 @@ int hf_model_open_shape(const char *name, struct hf_model **out, struct err *err
         rc = open_gguf(m, err);
     else if ((rc = read_config(m, err)) >= 0 && st_in_folder(m->dir))
         rc = st_open_folder(m->dir, &m->weights, err);
-    return done_or_close(m, rc, out);
+    return done_or_close(m, rc, out, err);
 }
 
 void hf_model_close(struct hf_model *m)

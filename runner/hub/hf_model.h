@@ -18,6 +18,9 @@ struct hf_model {
     json_t *config;         /* config.json */
     const char *model_type; /* "bert"; borrowed from config */
     struct st *weights;     /* NULL: opened by its shape, and there are none */
+    /* In 4 bits already: kind, block size and double quantisation (of the first weight,
+     * each has its own; by config.json alone where there are no weights). QUANT_NONE. */
+    struct weight_spec quantised;
 };
 
 /* `name`: a folder (with config.json, or with one GGUF file), a GGUF file, or a hub id such as sentence-transformers/all-MiniLM-L6-v2 already in

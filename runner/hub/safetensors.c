@@ -368,12 +368,18 @@ bool st_in_folder(const char *dir)
     return there;
 }
 
+static void tensor_release(struct st_tensor *t)
+{
+    free((char *)t->name);
+    free((struct st_q4 *)t->q4);
+}
+
 void st_close(struct st *s)
 {
     if (!s)
         return;
     for (size_t i = 0; i < s->count; i++)
-        free((char *)s->tensors[i].name);
+        tensor_release(&s->tensors[i]);
     for (size_t i = 0; i < s->file_count; i++) {
         if (s->files[i].map.data)
             fs_unmap(&s->files[i].map);
@@ -412,6 +418,21 @@ size_t st_file_count(const struct st *s)
 const struct st_file *st_file_at(const struct st *s, size_t i)
 {
     return i < s->file_count ? &s->files[i].file : NULL;
+}
+
+void st_set_q4(struct st *s, const char *name, const struct st_q4 *q4)
+{
+    struct st_tensor *t = (struct st_tensor *)st_find(s, name);
+    struct st_q4 *own = xcalloc(1, sizeof *own);
+    *own = *q4;
+    free((struct st_q4 *)t->q4);
+    t->q4 = own;
+    t->dtype = DT_COUNT;
+    snprintf(t->word, sizeof t->word, "%s", q4->spec.quant == QUANT_NF4 ? "NF4" : "FP4");
+    t->ndim = 2;
+    t->shape[0] = q4->spec.rows;
+    t->shape[1] = q4->spec.cols;
+    t->count = t->shape[0] * t->shape[1];
 }
 
 void st_drop_pages(const struct st *s, const void *data, size_t bytes)

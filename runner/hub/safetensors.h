@@ -17,6 +17,13 @@
 
 #define ST_MAX_DIMS 8
 
+/* A matrix in 4 bits, in the parts that bitsandbytes.h finds; not aligned. */
+struct st_q4 {
+    struct weight_spec spec;
+    const void *codes, *absmax, *absmax2;
+    float offset;
+};
+
 struct st_tensor {
     const char *name;
     enum dtype dtype; /* DT_COUNT: none that can be read, but bytes of a known length */
@@ -31,6 +38,8 @@ struct st_tensor {
     const struct block_type *block;
     int32_t heads;
     bool turned; /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
+    const struct st_q4
+        *q4; /* in 4 bits; dtype is DT_COUNT, the shape that of the values */
 };
 
 struct st; /* one or several mapped files */
@@ -59,7 +68,11 @@ struct st_file {
 };
 size_t st_file_count(const struct st *s);
 const struct st_file *st_file_at(const struct st *s, size_t i);
-/* Converts F32, F64, F16, BF16 and blocks to fp32; dst has count elements. ERR_PARSE for integer
+/* What another reader found out about tensor `name`, which is there: copied. */
+void st_set_q4(struct st *s, const char *name, const struct st_q4 *q4);
+/* The bytes of q4_layout. */
+void st_q4_bytes(const struct st_q4 *q4, void *dst);
+/* Converts F32, F64, F16, BF16, blocks and 4 bits to fp32; dst has count elements. ERR_PARSE for integer
  * tensors. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
 /* These bytes of a tensor were read and are not needed soon: lets the system take their

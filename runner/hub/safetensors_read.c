@@ -1,4 +1,6 @@
 /* runner/hub/safetensors_read.c - a tensor's values as fp32, of whatever they are. */
+#include "kernels/half.h"
+#include "kernels/nf4.h"
 #include "lib/mem.h"
 #include "runner/hub/safetensors.h"
 #include <stdlib.h>
@@ -39,11 +41,33 @@ static void read_turned(const struct st_tensor *t, float *dst)
     free(values);
 }
 
+void st_q4_bytes(const struct st_q4 *q4, void *dst)
+{
+    const struct q4_layout l = q4_layout(&q4->spec);
+    const bool twice = q4->spec.double_quant;
+    char *to = dst;
+    memset(dst, 0, l.bytes);
+    memcpy(to + l.codes, q4->codes, (l.n + 1) / 2);
+    memcpy(to + l.absmax, q4->absmax, l.blocks * (twice ? 1 : sizeof(float)));
+    if (!twice)
+        return;
+    memcpy(to + l.absmax2, q4->absmax2, l.groups * sizeof(float));
+    memcpy(to + l.offset, &q4->offset, sizeof q4->offset);
+}
+
+static void read_q4(const struct st_tensor *t, float *dst)
+{
+    void *q = xmalloc(q4_layout(&t->q4->spec).bytes);
+    st_q4_bytes(t->q4, q);
+    q4_back(q, &t->q4->spec, dst);
+    free(q);
+}
+
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
 {
     const unsigned char *p = t->data;
-    if (t->block) {
-        (t->turned ? read_turned : read_blocks)(t, dst);
+    if (t->q4 || t->block) {
+        (t->q4 ? read_q4 : t->turned ? read_turned : read_blocks)(t, dst);
         return 0;
     }
     switch (t->dtype) {
@@ -63,11 +87,7 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
         for (int64_t i = 0; i < t->count; i++) {
             uint16_t h;
             memcpy(&h, p + 2 * i, sizeof h);
-            uint32_t bits = (uint32_t)h << 16;
-            if (t->dtype == DT_F16)
-                dst[i] = half_to_float(h);
-            else
-                memcpy(&dst[i], &bits, sizeof bits);
+            dst[i] = t->dtype == DT_F16 ? half_to_float(h) : bf16_to_float(h);
         }
         return 0;
     default:

@@ -1,73 +1,16 @@
 /* runner/nn/net.c - parameters and sites of a net, and how each site is recorded. */
 #include "runner/nn/net.h"
-#include "kernels/nf4.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
+#include "runner/nn/specs.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static enum quant_kind quant_of(const struct trial *trial)
-{
-    const char *q = trial->quantization;
-    return str_eq(q, "nf4") ? QUANT_NF4 : str_eq(q, "fp4") ? QUANT_FP4 : QUANT_NONE;
-}
-
-/* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
-static enum dtype dtype_of(const struct trial *trial)
-{
-    return str_eq(trial->dtype, "bfloat16") ? DT_BF16 : DT_F32;
-}
-
-/* transformers' rule for parameters without weight decay: biases and norms, by name. */
-static bool name_has_no_decay(const char *name)
-{
-    char low[512];
-    size_t n = 0;
-    for (; name[n] && n + 1 < sizeof low; n++)
-        low[n] = (char)(name[n] >= 'A' && name[n] <= 'Z' ? name[n] + 32 : name[n]);
-    low[n] = 0;
-    if (strstr(low, "bias") || strstr(low, "layernorm") || strstr(low, "rmsnorm"))
-        return true;
-    for (const char *at = strstr(low, "norm"); at; at = strstr(at + 1, "norm")) {
-        const bool starts = at == low || at[-1] == '.' || at[-1] == '_';
-        if (starts && (at[4] == 0 || at[4] == '.'))
-            return true;
-    }
-    return false;
-}
-
-/* Frozen linear weights are prepared for the backend; what is quantised is decided
- * here. */
-static void set_specs(struct net *net)
-{
-    for (size_t i = 0; i < net->params.count; i++) {
-        struct param *p = net->params.items[i];
-        p->no_decay = name_has_no_decay(p->name);
-        p->spec = (struct weight_spec){.rows = p->rows,
-                                       .cols = p->cols,
-                                       .compute = DT_F32,
-                                       .block = (int32_t)net->trial->quant_block_size,
-                                       .double_quant = net->trial->double_quant};
-    }
-    for (size_t i = 0; i < net->sites.count; i++) {
-        const bool head = role_is_head(net->sites.items[i].role);
-        struct param *p = net_site_param(net, &net->sites.items[i], "weight");
-        if (!head)
-            p->spec.compute = dtype_of(net->trial);
-        if (head || net->quant == QUANT_NONE)
-            ;
-        else if (q4_is_irregular(p->cols, p->spec.block))
-            p->round_trip = net->quant;
-        else
-            p->spec.quant = net->quant;
-    }
-}
 
 int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
              const struct goal *goal, const char *adapter, bool training, struct err *err)
@@ -76,8 +19,7 @@ int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
                         .adapter = adapter,
                         .training = training,
                         .hf = hf,
-                        .goal = *goal,
-                        .quant = quant_of(trial)};
+                        .goal = *goal};
     params_init(&net->params);
     net->arch = arch_find(hf->model_type, err);
     if (!net->arch)
@@ -85,12 +27,14 @@ int net_init(struct net *net, struct hf_model *hf, const struct trial *trial,
     net->method = method_find(trial->method, err);
     if (!net->method)
         return err_code(err);
-    int rc = net->arch->declare(net, err);
+    int rc = specs_kind(net, err);
+    if (!rc)
+        rc = net->arch->declare(net, err);
     if (!rc)
         rc = goal->task->kind->declare(net, err);
     if (rc < 0 || (rc = net->method->attach(net, err)) < 0)
         return rc;
-    set_specs(net);
+    specs_set(net);
     net->adapter = NULL;
     return 0;
 }
@@ -155,6 +99,8 @@ static int base_param(struct net *net, const char *name, const struct param *sha
     const int ndim = shape->ndim;
     int64_t want[2];
     param_file_shape(shape, want);
+    if (t && t->q4) /* bitsandbytes turns Conv1D weights before it quantises */
+        want[0] = shape->rows, want[1] = shape->cols;
     if (!t && required && net->hf->weights)
         return err_set(err, ERR_PARSE,
                        "model folder '%s': no tensor '%s' (is it a %s model?)",

@@ -7,8 +7,7 @@
 
 struct q4 V(q4_open)(const struct weight_spec *spec, const void *data)
 {
-    const struct q4_layout l =
-        q4_layout((size_t)spec->rows * spec->cols, spec->block, spec->double_quant);
+    const struct q4_layout l = q4_layout(spec);
     const uint8_t *bytes = data;
     struct q4 q = {
         .spec = spec,
@@ -37,7 +36,8 @@ INLINE float block_absmax(const struct q4 *q, size_t block)
 
 INLINE float one(const struct q4 *q, size_t i, float absmax)
 {
-    return q->table[i & 1 ? q->codes[i / 2] & 15 : q->codes[i / 2] >> 4] * absmax;
+    const int code = i & 1 ? q->codes[i / 2] & 15 : q->codes[i / 2] >> 4;
+    return q4_rounded(q->spec->rounded, q->table[code] * absmax);
 }
 
 #if CPU_WIDTH == 16
@@ -102,7 +102,14 @@ INLINE vf look_up(table_regs table, const uint8_t *codes)
 
 #endif
 
-void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
+INLINE vf rounded(enum dtype t, vf x)
+{
+    return t == DT_BF16 ? (vf)bf16_round(x) : t == DT_F16 ? half_round(x) : x;
+}
+
+/* For one `t` each, so that the loop has no question in it. */
+INLINE void range(const struct q4 *q, size_t begin, size_t count, float *dst,
+                  enum dtype t)
 {
     const table_regs table = load_table(q->table);
     const size_t size = (size_t)q->spec->block, end = begin + count;
@@ -113,8 +120,18 @@ void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
         if (i & 1 && i < stop)
             *dst++ = one(q, i++, absmax);
         for (; i + W <= stop; i += W, dst += W)
-            vf_store(dst, look_up(table, q->codes + i / 2) * absmax);
+            vf_store(dst, rounded(t, look_up(table, q->codes + i / 2) * absmax));
         for (; i < stop; i++)
             *dst++ = one(q, i, absmax);
     }
+}
+
+void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
+{
+    if (q->spec->rounded == DT_F16)
+        range(q, begin, count, dst, DT_F16);
+    else if (q->spec->rounded == DT_BF16)
+        range(q, begin, count, dst, DT_BF16);
+    else
+        range(q, begin, count, dst, DT_F32);
 }

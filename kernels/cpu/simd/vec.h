@@ -328,6 +328,18 @@ INLINE vu bf16_round(vf x)
     return ((rounded & ~nan) | ((bits | 0x400000) & nan)) & 0xffff0000u;
 }
 
+/* To the nearest half, ties to even, as fp32. */
+INLINE vf half_round(vf x)
+{
+    const vu bits = (vu)x, size = bits & 0x7fffffff;
+    const vu normal = (size + 0xfff + (size >> 13 & 1)) & ~0x1fffu;
+    /* below 2^-14, in steps of 2^-24: the sum rounds */
+    const vu low = (vu)((vf)size + 0.5f - 0.5f), is_low = (vu)(size < 0x38800000);
+    const vu is_high = (vu)(size >= 0x477ff000); /* rounds to 65,536 */
+    const vu y = (low & is_low) | (normal & ~is_low & ~is_high) | (0x7f800000 & is_high);
+    return (vf)(y | (bits & 0x80000000u));
+}
+
 /* Words of the pairs lower[i], upper[i]. */
 INLINE vf bf16_pairs(vf lower, vf upper)
 {

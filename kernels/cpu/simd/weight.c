@@ -30,8 +30,7 @@ const float *V(weight_backward_panels)(const struct weight_spec *spec, const voi
 size_t V(weight_bytes)(const struct weight_spec *spec)
 {
     if (spec->quant != QUANT_NONE)
-        return q4_layout((size_t)spec->rows * spec->cols, spec->block, spec->double_quant)
-            .bytes;
+        return q4_layout(spec).bytes;
     size_t words = panel_words(spec, spec->rows, spec->cols);
     if (spec->need_dx)
         words += panel_words(spec, spec->cols, spec->rows);
@@ -61,15 +60,14 @@ int V(weight_prepare)(void *device, const struct weight_spec *spec, const float 
                       void *dst, struct err *err)
 {
     (void)device;
-    const size_t count = (size_t)spec->rows * spec->cols;
     if (spec->compute != DT_F32 && spec->compute != DT_BF16)
         return err_set(err, ERR_CONFIG,
                        "the cpu backend computes in F32 or BF16, not in %s",
                        dtype_word(spec->compute));
     if (spec->quant != QUANT_NONE) {
-        int rc = q4_check(src, count, spec->block, err);
+        int rc = q4_check(src, spec, err);
         if (!rc)
-            q4_quantize(src, count, spec->quant, spec->block, spec->double_quant, dst);
+            q4_quantize(src, spec, dst);
         return rc;
     }
     prepare(spec, src, 0, dst);

@@ -100,6 +100,16 @@ static inline float __fmul_rn(float a, float b)
 {
     return a * b;
 }
+static inline uint32_t __float_as_uint(float x)
+{
+    return __builtin_bit_cast(uint32_t, x);
+}
+
+static inline float __uint_as_float(uint32_t bits)
+{
+    return __builtin_bit_cast(float, bits);
+}
+
 static inline float __fadd_rn(float a, float b)
 {
     return a + b;

@@ -34,7 +34,7 @@ static int check_unused(const struct net *net, struct err *err)
     if (json_get_int(net->hf->config, "pretraining_tp", 1) > 1)
         return model_config_refused(net, "pretraining_tp", key_of(net, "pretraining_tp"),
                                     "", err);
-    return model_config_check_quantised(net, err);
+    return 0;
 }
 
 static int read_heads(struct net *net, const struct decoder *d, struct err *err)

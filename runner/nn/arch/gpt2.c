@@ -60,8 +60,7 @@ static int read_config(struct net *net, int32_t *ffn, struct err *err)
     int rc;
     if ((rc = read_sizes(net, ffn, err)) ||
         (rc = model_config_act(net, "activation_function", "gelu_new", &s->act, err)) ||
-        (rc = model_config_check_unused(net, err)) ||
-        (rc = model_config_check_quantised(net, err)))
+        (rc = model_config_check_unused(net, err)))
         return rc;
     if (!isnan(t->classifier_dropout))
         return err_set(

@@ -88,20 +88,3 @@ int model_config_check_unused(const struct net *net, struct err *err)
     }
     return 0;
 }
-
-int model_config_check_quantised(const struct net *net, struct err *err)
-{
-    static const char *const keys[] = {"quantization_config", "compression_config"};
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-        const json_t *q = json_object_get(net->hf->config, keys[i]);
-        if (model_config_is_unused(q))
-            continue;
-        const json_t *method = json_object_get(q, "quant_method");
-        return model_config_refused(
-            net, keys[i], method ? method : q,
-            " (a quantised checkpoint); take the model it was made from, "
-            "with 'quantization: nf4' where memory is short",
-            err);
-    }
-    return 0;
-}

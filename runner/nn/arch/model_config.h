@@ -20,7 +20,5 @@ int model_config_refused(const struct net *net, const char *key, const json_t *v
                          const char *hint, struct err *err);
 /* Refuses by name what the family's row says is not honoured. */
 int model_config_check_unused(const struct net *net, struct err *err);
-/* Refuses a checkpoint that is quantised already. */
-int model_config_check_quantised(const struct net *net, struct err *err);
 
 #endif

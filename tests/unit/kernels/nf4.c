@@ -14,6 +14,13 @@
 #include <string.h>
 #include <cmocka.h>
 
+#define SPEC(out, in, kind, size, twice)                                                 \
+    (struct weight_spec)                                                                 \
+    {                                                                                    \
+        .rows = (out), .cols = (in), .quant = (kind), .block = (size),                   \
+        .double_quant = (twice)                                                          \
+    }
+
 static const char *folder = "tests/golden/nf4";
 
 /* Just enough of safetensors: a length, a JSON header, the bytes. */
@@ -118,13 +125,14 @@ static json_t *quant_state(const struct golden *g, enum quant_kind *kind)
 }
 
 /* Dequantising in pieces of odd sizes gives the same as all at once. */
-static void pieces_agree(const void *q, size_t n, enum quant_kind kind, int block,
-                         int double_quant, const float *whole)
+static void pieces_agree(const void *q, const struct weight_spec *spec,
+                         const float *whole)
 {
+    const size_t n = (size_t)spec->rows * spec->cols;
     float piece[61];
     for (size_t begin = 0; begin < n; begin += 61) {
         size_t count = n - begin < 61 ? n - begin : 61;
-        q4_dequantize(q, n, kind, block, double_quant, begin, count, piece);
+        q4_dequantize(q, spec, begin, count, piece);
         assert_memory_equal(piece, whole + begin, count * sizeof(float));
     }
 }
@@ -138,13 +146,16 @@ static void check_file(const char *path)
     json_t *state = quant_state(&g, &kind);
     float *source = golden_tensor(&g, "source", &bytes);
     size_t n = bytes / sizeof(float);
-    int block = json_get_int(state, "blocksize", 0);
     int double_quant = json_get_int(state, "nested_blocksize", 0) == 256;
+    struct weight_spec spec = {.quant = kind,
+                               .block = json_get_int(state, "blocksize", 0),
+                               .double_quant = double_quant};
+    golden_shape(&g, "source", &spec.rows, &spec.cols);
 
-    assert_int_equal(q4_check(source, n, block, NULL), 0);
-    struct q4_layout l = q4_layout(n, block, double_quant);
+    assert_int_equal(q4_check(source, &spec, NULL), 0);
+    struct q4_layout l = q4_layout(&spec);
     char *q = mem_try_aligned(l.bytes);
-    q4_quantize(source, n, kind, block, double_quant, q);
+    q4_quantize(source, &spec, q);
     same_bytes(&g, path, "weight", q + l.codes, (n + 1) / 2);
     same_bytes(&g, path, "weight.absmax", q + l.absmax,
                l.blocks * (double_quant ? 1 : sizeof(float)));
@@ -155,14 +166,12 @@ static void check_file(const char *path)
         assert_true(offset == json_get_num(state, "nested_offset", NAN));
     }
     float *plain = xcalloc(n, sizeof *plain), *absmax = xcalloc(l.blocks, sizeof *absmax);
-    q4_dequantize(q, n, kind, block, double_quant, 0, n, plain);
+    q4_dequantize(q, &spec, 0, n, plain);
     same_values(&g, path, "dequantized", plain, n);
-    q4_absmax(q, n, block, double_quant, absmax);
+    q4_absmax(q, &spec, absmax);
     same_values(&g, path, "absmax_float", absmax, l.blocks);
-    pieces_agree(q, n, kind, block, double_quant, plain);
-    int rows, cols;
-    golden_shape(&g, "source", &rows, &cols);
-    q4_round_trip(source, rows, cols, kind, block, double_quant, plain);
+    pieces_agree(q, &spec, plain);
+    q4_round_trip(source, &spec, plain);
     same_values(&g, path, "dequantized", plain, n);
 
     free(plain), free(absmax), free(source);
@@ -211,13 +220,14 @@ static void mean_in_torch_order(void **state)
     float *source = xcalloc(N, sizeof *source);
     for (int b = 0; b < BLOCKS; b++)
         source[b * 64 + b % 64] = b % 2 ? absmax[b] : -absmax[b];
-    struct q4_layout l = q4_layout(N, 64, 1);
+    const struct weight_spec spec = SPEC(BLOCKS, 64, QUANT_NF4, 64, 1);
+    struct q4_layout l = q4_layout(&spec);
     char *q = mem_try_aligned(l.bytes);
-    q4_quantize(source, N, QUANT_NF4, 64, 1, q);
+    q4_quantize(source, &spec, q);
     same_bytes(&g, path, "offset", q + l.offset, sizeof(float));
     same_bytes(&g, path, "codes", q + l.absmax, BLOCKS);
     same_bytes(&g, path, "absmax2", q + l.absmax2, sizeof(float));
-    q4_absmax(q, N, 64, 1, absmax);
+    q4_absmax(q, &spec, absmax);
     same_values(&g, path, "absmax_float", absmax, BLOCKS);
     free(absmax), free(source);
     mem_free_aligned(q);
@@ -228,12 +238,12 @@ static void mean_in_torch_order(void **state)
 static void layout_has_the_bytes(void **state)
 {
     (void)state;
-    struct q4_layout l = q4_layout(4096 * 4096, 64, 1);
+    struct q4_layout l = q4_layout(&SPEC(4096, 4096, QUANT_NF4, 64, 1));
     double bits = 8.0 * l.bytes / l.n;
     assert_true(bits >= 4.126953125 && bits < 4.1271);
-    l = q4_layout(4096 * 4096, 64, 0);
+    l = q4_layout(&SPEC(4096, 4096, QUANT_NF4, 64, 0));
     assert_int_equal(l.bytes, 4096 * 4096 / 2 + 4096 * 64 * 4);
-    l = q4_layout(1, 64, 1);
+    l = q4_layout(&SPEC(1, 1, QUANT_NF4, 64, 1));
     assert_int_equal(l.blocks, 1);
     assert_int_equal(l.groups, 1);
     assert_true(l.absmax % 64 == 0 && l.absmax2 % 64 == 0 && l.offset % 64 == 0);
@@ -245,10 +255,11 @@ static void denormal_block(void **state)
 {
     (void)state;
     float x[80] = {0x1p-140f, -0x1p-141f}, y[80];
-    struct q4_layout l = q4_layout(80, 64, 0);
+    const struct weight_spec spec = SPEC(1, 80, QUANT_NF4, 64, 0);
+    struct q4_layout l = q4_layout(&spec);
     char *q = mem_try_aligned(l.bytes);
-    q4_quantize(x, 80, QUANT_NF4, 64, 0, q);
-    q4_dequantize(q, 80, QUANT_NF4, 64, 0, 0, 80, y);
+    q4_quantize(x, &spec, q);
+    q4_dequantize(q, &spec, 0, 80, y);
     assert_true(y[0] == 0 && y[1] == 0 && y[2] == 0 && y[79] == 0);
     const float *absmax = (const float *)(q + l.absmax);
     assert_true(absmax[0] == 0x1p-140f && absmax[1] == 1e-38f);
@@ -295,7 +306,7 @@ static void irregular_width(void **state)
     assert_false(q4_is_irregular(128, 64) || q4_is_irregular(384, 64));
     assert_false(q4_is_irregular(132, 64) || q4_is_irregular(37, 64));
     assert_false(q4_is_irregular(272, 2048)); /* not that kernel's */
-    q4_round_trip(x, 2, COLS, QUANT_NF4, 64, 0, y);
+    q4_round_trip(x, &SPEC(2, COLS, QUANT_NF4, 64, 0), y);
     assert_true(y[0] == 1);                   /* right: block 0 */
     assert_true(y[100] == 2);                 /* right: block 1 */
     assert_true(y[130] == 2);                 /* its block is 2, the kernel reads 1 */
@@ -306,15 +317,19 @@ static void refusals(void **state)
 {
     (void)state;
     float x[64] = {0};
-    assert_int_equal(q4_check(x, 64, 64, NULL), 0);
+    struct weight_spec spec = SPEC(1, 64, QUANT_NF4, 64, 0);
+    assert_int_equal(q4_check(x, &spec, NULL), 0);
     const int blocks[] = {0, -64, 16, 48, 8192};
-    for (size_t i = 0; i < ARRAY_LEN(blocks); i++)
-        assert_int_equal(q4_check(x, 64, blocks[i], NULL), -ERR_CONFIG);
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        spec.block = blocks[i];
+        assert_int_equal(q4_check(x, &spec, NULL), -ERR_CONFIG);
+    }
+    spec.block = 64;
     const float bad[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct err err = ERR_INIT;
         x[37] = bad[i];
-        assert_int_equal(q4_check(x, 64, 64, &err), -ERR_PARSE);
+        assert_int_equal(q4_check(x, &spec, &err), -ERR_PARSE);
         assert_non_null(strstr(err.msg, "element 37"));
     }
 }

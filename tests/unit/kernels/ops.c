@@ -217,10 +217,16 @@ static void weights_unpack(void **state)
 {
     (void)state;
     static const struct weight_spec specs[] = {
-        {37, 53, QUANT_NONE, 0, 0, 0, DT_F32}, {384, 8, QUANT_NONE, 0, 0, 1, DT_F32},
-        {8, 384, QUANT_NONE, 0, 0, 1, DT_F32}, {37, 53, QUANT_NF4, 64, 0, 1, DT_F32},
-        {96, 80, QUANT_NF4, 64, 1, 1, DT_F32}, {37, 53, QUANT_NF4, 128, 1, 0, DT_F32},
-        {33, 64, QUANT_FP4, 64, 1, 1, DT_F32}, {37, 53, QUANT_NF4, 64, 1, 1, DT_BF16},
+        {37, 53, QUANT_NONE, 0, 0, 0, DT_F32, DT_F32},
+        {384, 8, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32},
+        {8, 384, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 64, 0, 1, DT_F32, DT_F32},
+        {96, 80, QUANT_NF4, 64, 1, 1, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 128, 1, 0, DT_F32, DT_F32},
+        {33, 64, QUANT_FP4, 64, 1, 1, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 64, 1, 1, DT_BF16, DT_F32},
+        {37, 53, QUANT_NF4, 64, 1, 1, DT_F32, DT_BF16},
+        {37, 53, QUANT_FP4, 32, 0, 1, DT_F32, DT_F16},
     };
     const struct philox_key key = rng_key(1, "weights");
     for (size_t s = 0; s < ARRAY_LEN(specs); s++) {
@@ -230,10 +236,9 @@ static void weights_unpack(void **state)
             w[i] = (float)rng_normal(&key, s, i);
         memcpy(want, w, bytes);
         if (specs[s].quant != QUANT_NONE) {
-            char *q = xmalloc(q4_layout(n, specs[s].block, specs[s].double_quant).bytes);
-            q4_quantize(w, n, specs[s].quant, specs[s].block, specs[s].double_quant, q);
-            q4_dequantize(q, n, specs[s].quant, specs[s].block, specs[s].double_quant, 0,
-                          n, want);
+            char *q = xmalloc(q4_layout(&specs[s]).bytes);
+            q4_quantize(w, &specs[s], q);
+            q4_dequantize(q, &specs[s], 0, n, want);
             free(q);
         }
         for (int b = 0; b < backend_count; b++) {
@@ -258,7 +263,7 @@ static void bad_weights_are_refused(void **state)
 {
     (void)state;
     float w[64 * 2] = {0};
-    struct weight_spec spec = {2, 64, QUANT_NF4, 64, 1, 0, DT_F32};
+    struct weight_spec spec = {2, 64, QUANT_NF4, 64, 1, 0, DT_F32, DT_F32};
     for (int b = 0; b < backend_count; b++) {
         void *prepared =
             backends[b]->alloc(backends[b]->device, backends[b]->weight_bytes(&spec));

@@ -9,6 +9,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "kernels/half.h"
 #include "runner/hub/gguf_model.h"
 #include "runner/hub/hf_model.h"
 #include "runner/hub/model_text.h"
