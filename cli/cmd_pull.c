@@ -6,7 +6,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
-#include "runner/hub/hub.h"
+#include "runner/hub/pull/hub.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -251,7 +251,7 @@ static int cache_of(const struct net *net, struct graph *g, int layer, const cha
     const int32_t heads = net->shape.kv_heads ? net->shape.kv_heads : net->shape.heads;
     char name[64];
     snprintf(name, sizeof name, "cache.%d.%s", layer, what);
-    return g_state(g, states_add(g->states, name, dtype_of(net->trial),
+    return g_state(g, states_add(g->states, name, specs_dtype(net),
                                  g->budget.of[ROWS_CACHED] * heads * g->capacity,
                                  net->shape.head_dim));
 }

@@ -56,10 +56,9 @@ int specs_kind(struct net *net, struct err *err)
     return check_quantised(net, err);
 }
 
-/* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
-static enum dtype dtype_of(const struct trial *trial)
+enum dtype specs_dtype(const struct net *net)
 {
-    return str_eq(trial->dtype, "bfloat16") ? DT_BF16 : DT_F32;
+    return str_eq(net->trial->dtype, "bfloat16") ? DT_BF16 : DT_F32;
 }
 
 /* transformers' rule for parameters without weight decay: biases and norms, by name. */
@@ -119,7 +118,7 @@ void specs_set(struct net *net)
         const bool head = role_is_head(net->sites.items[i].role);
         struct param *p = net_site_param(net, &net->sites.items[i], "weight");
         if (!head)
-            p->spec.compute = dtype_of(net->trial);
+            p->spec.compute = specs_dtype(net);
         set_quantisation(net, p, head);
     }
 }

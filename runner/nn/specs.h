@@ -16,6 +16,8 @@
 #include "runner/nn/net.h"
 #include "tracker/view/method_facts.h"
 
+/* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
+enum dtype specs_dtype(const struct net *net);
 /* net->quant, by folder and trial, once its method is known; an error where they
  * contradict one another. */
 int specs_kind(struct net *net, struct err *err);

@@ -1,5 +1,5 @@
 /* A hub's list of files: what is taken has paths that stay below a folder. */
-#include "runner/hub/hub.h"
+#include "runner/hub/pull/hub.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

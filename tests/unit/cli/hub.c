@@ -1,7 +1,7 @@
 /* The hub's list of files: names, digests, what is chosen. */
 #include "lib/fs.h"
 #include "lib/json.h"
-#include "runner/hub/hub.h"
+#include "runner/hub/pull/hub.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* runner/hub/hub.h - models and data sets of a Hugging Face style hub, brought into a
+/* runner/hub/pull/hub.h - models and data sets of a Hugging Face style hub, brought into a
  * folder.
  *
  * The hub is asked for the list of files of a revision (/api/models/ID/revision/REV

@@ -1,5 +1,5 @@
-/* runner/hub/hub_pull.c - bringing a revision's files into a folder; see hub.h. */
-#include "runner/hub/hub.h"
+/* runner/hub/pull/fetch.c - bringing a revision's files into a folder; see hub.h. */
+#include "runner/hub/pull/hub.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -1,5 +1,5 @@
-/* runner/hub/hub.c - the hub's list of files, names and digests; see hub.h. */
-#include "runner/hub/hub.h"
+/* runner/hub/pull/hub.c - the hub's list of files, names and digests; see hub.h. */
+#include "runner/hub/pull/hub.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
