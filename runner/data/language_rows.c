@@ -305,6 +305,10 @@ static int read_row(struct reader *r, const json_t *row, struct example *e,
 static void finish(struct reader *r, struct dataset *d)
 {
     const struct language *l = language_of(r);
+    if (r->left_out)
+        dataset_note(d,
+                     "%zu rows teach nothing and are left out (max_length %" PRId32 ")",
+                     r->left_out, r->spec->max_length);
     if (r->split_prompts)
         dataset_note(d,
                      "in %zu rows, first in line %zu, the prompt alone has other tokens "

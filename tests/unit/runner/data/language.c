@@ -92,6 +92,9 @@ static void test_left_out(void **state)
                      0);
     assert_int_equal(d->count, 1);
     assert_int_equal(d->total_tokens, 3);
+    assert_int_equal(d->dropped, 1);
+    assert_non_null(
+        strstr(json_string_value(json_array_get(d->notes, 0)), "1 rows teach nothing"));
     dataset_free(d);
     assert_true(
         parse("{\"prompt\":\"a b c a b\",\"completion\":\" c\"}\n", &d, NULL, &err) < 0);
