@@ -58,6 +58,17 @@ static int put_known(struct gguf_writer *w, const json_t *config,
     return 0;
 }
 
+/* llama.cpp's smollm3 leaves every fourth layer unrotated, whatever its file says. */
+static bool is_rotated_otherwise(const json_t *config, const struct gguf_family *f)
+{
+    const json_t *list = json_object_get(config, "no_rope_layers");
+    bool other =
+        !json_is_array(list) && json_get_int(config, "no_rope_layer_interval", 4) != 4;
+    for (size_t l = 0; l < json_array_size(list); l++)
+        other |= !json_integer_value(json_array_get(list, l)) != ((l + 1) % 4 == 0);
+    return str_eq(f->model_type, "smollm3") && other;
+}
+
 /* What llama.cpp would leave out without a word. */
 static int refuse_others(const json_t *config, const struct gguf_family *f,
                          struct err *err)
@@ -76,6 +87,12 @@ static int refuse_others(const json_t *config, const struct gguf_family *f,
                        "config.json: sliding_window %" JSON_INTEGER_FORMAT
                        ": llama.cpp's %s has none and would attend to all tokens",
                        json_integer_value(window), f->name);
+    if (is_rotated_otherwise(config, f))
+        return err_set(
+            err, ERR_CONFIG,
+            "config.json: no_rope_layers: llama.cpp's %s rotates all but every "
+            "fourth layer",
+            f->name);
     return json_get_num(config, "partial_rotary_factor", 1) != 1
                ? err_set(err, ERR_CONFIG,
                          "config.json: partial_rotary_factor has no key in GGUF files of "
