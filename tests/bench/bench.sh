@@ -3,7 +3,7 @@
 #   make bench                       all tables; medians of REPEATS runs, ours and the rival's in turns
 #   REPEATS=3 STEPS=12               runs per figure, timed steps of a fixed shape
 #   BENCH_RUN='chrt -f 10'           put in front of every run, for a machine that others use too
-#   ONLY='ops real minilm bert-base sweep' some of them      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
+#   ONLY='ops real minilm bert-base sweep scaling' some      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
 # Wants a quiet machine: the peak (rival/peak.c) is measured before and after, and both are printed. Dropout of the base is
 # off on both sides. Ratios are rates: more than 1 is faster than the rival.
 set -u
@@ -181,6 +181,7 @@ fi
 wanted real && real
 wanted minilm && shape minilm 384 6 12 1536 16 64
 wanted sweep && sweep
+wanted scaling && tests/bench/scaling.sh "$B" # not among the usual ones: BENCH_DECODER=DIR
 wanted bert-base && shape bert-base 768 12 12 3072 8 128
 say
 peak "$work/peak_after.json"
