@@ -185,6 +185,7 @@ void evaluation_release(struct evaluation *e)
 {
     mem_free_aligned(e->logits);
     free(e->values);
+    free(e->answers.texts);
     *e = (struct evaluation){0};
 }
 
@@ -192,6 +193,16 @@ static int ascending(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
+}
+
+void latency_of(struct latency *l, double *ms, size_t requests, double others)
+{
+    *l = (struct latency){.ms = ms, .requests = requests, .others_cores = others};
+    l->p50_ms = stat_quantile(ms, requests, 0.5);
+    l->p95_ms = stat_quantile(ms, requests, 0.95);
+    l->p99_ms = stat_quantile(ms, requests, 0.99);
+    l->p99_high_ms = stat_quantile_interval(ms, requests, 0.99, 0.90).high;
+    qsort(ms, requests, sizeof *ms, ascending);
 }
 
 int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
@@ -219,12 +230,7 @@ int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
             out->ms[i - WARM_UP] = 1e3 * (clock_mono_s() - begin);
     }
     free(logits);
-    out->others_cores = load_watch_others(&watch);
-    out->p50_ms = stat_quantile(out->ms, requests, 0.5);
-    out->p95_ms = stat_quantile(out->ms, requests, 0.95);
-    out->p99_ms = stat_quantile(out->ms, requests, 0.99);
-    out->p99_high_ms = stat_quantile_interval(out->ms, requests, 0.99, 0.90).high;
-    qsort(out->ms, requests, sizeof *out->ms, ascending);
+    latency_of(out, out->ms, requests, load_watch_others(&watch));
     return 0;
 }
 

@@ -6,7 +6,16 @@
 #include "runner/metric/metric.h"
 #include "runner/session.h"
 
+/* What a language model wrote to a split's rows (generate/answers.h). */
+struct answers {
+    struct metric_text *texts; /* NULL: nobody asked; owned */
+    size_t count;
+    int64_t tokens, reference_tokens, stopped; /* new ones; by an end token */
+    double seconds;
+};
+
 struct evaluation {
+    struct answers answers;
     float *logits;  /* picks x num_labels; owned. NULL: a language model's, never kept */
     double *values; /* metric_count values, as in metric_defs; owned */
     int64_t rows, picks;
@@ -71,5 +80,7 @@ struct latency {
 int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                      struct latency *out, struct err *err);
 void latency_release(struct latency *l);
+/* Takes `ms` of so many requests over; others: cores that others kept busy. */
+void latency_of(struct latency *l, double *ms, size_t requests, double others);
 
 #endif

@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "runner/evaluate.h"
+#include "runner/generate/answers.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,8 +87,12 @@ static void see_chunk(struct graph_reader *r, const struct tensor *logits, int32
 static void summarise(const struct session *s, const struct tally *t,
                       struct evaluation *out)
 {
-    const struct metric_rows all = {
-        .count = t->count, .width = t->width, .nll = t->nll, .right = t->right};
+    const struct metric_rows all = {.count = t->count,
+                                    .width = t->width,
+                                    .nll = t->nll,
+                                    .right = t->right,
+                                    .texts = out->answers.texts,
+                                    .text_count = out->answers.count};
     evaluate_metrics(s, &all, out->values);
     for (size_t i = 0; i < t->count; i++)
         out->nll += t->nll[i];
@@ -131,6 +136,8 @@ int evaluate_tokens(struct session *s, int split, struct logit_sink *logits,
         t.rc = err_set(err, ERR_NOMEM, "no memory for the logits of %d tokens",
                        chunk.of[ROWS_PICKED]);
     run_rows(s, split, out->rows, &t);
+    if (!t.rc && s->goal.generates)
+        t.rc = answers_generate(s, split, &out->answers, err);
     if (!t.rc)
         summarise(s, &t, out);
     mem_free_aligned(t.chunk);

@@ -118,6 +118,26 @@ static void collect_latency(struct values *v, const char *prefix, const struct l
         put(v, key, (double)l->requests, true);
 }
 
+/* What was written, beside how good it was. */
+static void collect_texts(struct values *v, const char *split, const struct answers *a)
+{
+    const struct {
+        const char *name;
+        double value;
+        bool whole;
+    } items[] = {
+        {"generated_rows", (double)a->count, true},
+        {"length_ratio", (double)a->tokens / (double)a->reference_tokens, false},
+        {"stopped_share", (double)a->stopped / (double)a->count, false},
+        {"generated_tokens_per_s", (double)a->tokens / a->seconds, false},
+    };
+    char key[64];
+    for (size_t i = 0; i < ARRAY_LEN(items) && (i == 0 || a->count); i++) {
+        snprintf(key, sizeof key, "%s/%s", split, items[i].name);
+        put(v, key, items[i].value, items[i].whole);
+    }
+}
+
 /* What a score is to be held against: "baseline/eval/macro_f1" beside "eval/macro_f1", and
  * how many classes the model answers at all. */
 static void collect_answers(struct values *v, const struct run_result *r,
@@ -132,13 +152,15 @@ static void collect_answers(struct values *v, const struct run_result *r,
         snprintf(key, sizeof key, "%s/classes_predicted", split_names[i]);
         if (s->goal.labels == LABEL_class)
             put(v, key, evaluation_classes(e, &s->goal), true);
+        if (e->answers.texts)
+            collect_texts(v, split_names[i], &e->answers);
         if (!s->data[SPLIT_TRAIN] || !s->data[SPLIT_TRAIN]->rows)
             continue;
         evaluate_baseline(s, i, values);
         for (size_t m = 0; m < metric_count; m++) {
             snprintf(key, sizeof key, "baseline/%s/%s", split_names[i],
                      metric_defs[m].name);
-            if (goal_has_metric(&s->goal, m))
+            if (goal_has_metric(&s->goal, m) && !goal_is_of_texts(&s->goal, m))
                 put(v, key, values[m], false);
         }
     }
@@ -245,6 +267,8 @@ int result_write(const struct run_result *r, const struct session *s,
     collect_answers(&v, r, s);
     collect_latency(&v, "", &r->latency);
     collect_latency(&v, "merged_", &r->merged_latency);
+    collect_latency(&v, "ttft_", &r->first_token);
+    collect_latency(&v, "tpot_", &r->each_token);
     put(&v, "time/eval_s", r->eval_s, false);
     if (!r->training.updates)
         put(&v, "time/total_s", clock_mono_s() - r->started_s, false);
@@ -324,4 +348,6 @@ void result_release(struct run_result *r)
         evaluation_release(&r->evaluations[i]);
     latency_release(&r->latency);
     latency_release(&r->merged_latency);
+    latency_release(&r->first_token);
+    latency_release(&r->each_token);
 }

@@ -16,6 +16,7 @@ struct run_result {
     double eval_s;
     struct latency latency;        /* requests 0: not measured */
     struct latency merged_latency; /* with the adapter worked into the base's weights */
+    struct latency first_token, each_token; /* of single answers */
     int64_t adapter_bytes;
     json_t *profile; /* of profile_json; NULL: none; owned */
 };

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/fingerprint.h"
+#include "runner/generate/answers.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/selection.h"
@@ -31,9 +32,17 @@ static int open_task(struct session *s, struct err *err)
 {
     s->goal.task = task_find(s->trial.task, err);
     s->goal.last_token = s->arch->last_token;
-    return s->goal.task
-               ? s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err)
-               : err_code(err);
+    if (!s->goal.task)
+        return err_code(err);
+    s->goal.generates = s->trial.predict_with_generate;
+    if (s->goal.generates && !s->goal.task->kind->text_metrics)
+        return err_set(err, ERR_CONFIG,
+                       "'predict_with_generate' has no meaning for task %s",
+                       s->goal.task->name);
+    if (s->trial.max_new_tokens && !s->goal.generates)
+        return err_set(err, ERR_CONFIG,
+                       "'max_new_tokens' is read with predict_with_generate: true only");
+    return s->goal.task->kind->open(&s->trial, s->hf->config, &s->goal, err);
 }
 
 static int open_language(struct session *s, struct err *err)
@@ -157,6 +166,8 @@ static int open_all(struct session *s, const char *adapter, struct err *err)
                          s->net.method->after_update, s->net.method->name, err)))
         return rc;
     if (training && (rc = class_weights_read(s, err)))
+        return rc;
+    if (s->goal.generates && (rc = answers_plan(s, err)))
         return rc;
     return session_plan_memory(s, err);
 }

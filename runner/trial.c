@@ -7,6 +7,7 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "runner/evaluate.h"
+#include "runner/generate/answers.h"
 #include "runner/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/nn/specs.h"
@@ -24,6 +25,7 @@
 /* Share of the GEMM rate that a whole step reaches (MiniLM, LoRA, one thread); only used
  * for predicted times. */
 #define STEP_EFFICIENCY 0.8
+#define MOST_ANSWERS    20 /* that latency is measured by */
 
 /* --- prediction --- */
 
@@ -174,6 +176,14 @@ static int save_adapter(struct session *s, struct run_result *r, const char *out
     return rc;
 }
 
+/* A text is many requests: fewer do. */
+static int measure_answers(struct session *s, struct run_result *r, struct err *err)
+{
+    const int64_t asked = s->trial.latency_requests;
+    return answers_latency(s, (size_t)(asked < MOST_ANSWERS ? asked : MOST_ANSWERS),
+                           &r->first_token, &r->each_token, err);
+}
+
 static int train_into(struct session *s, const struct trial_run *run, struct sink *sink,
                       struct run_result *r, struct err *err)
 {
@@ -198,6 +208,8 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
     if (!rc)
         rc = evaluate_splits(s, r, sink, NULL, err);
     const size_t requests = (size_t)s->trial.latency_requests;
+    if (!rc && requests && s->goal.generates)
+        rc = measure_answers(s, r, err);
     if (!rc && requests)
         rc = evaluate_latency(s, &s->eval_graph, requests, &r->latency, err);
     if (!rc && requests && s->merged_graph.node_count)
@@ -338,6 +350,8 @@ int trial_evaluate(const json_t *resolved, const char *base_dir, const char *ada
     if (!rc)
         rc = (run->profile ? evaluate_profiled : evaluate_splits)(
             &s, &r, sink, run->no_logits ? NULL : &logits.sink, err);
+    if (!rc && s.goal.generates)
+        rc = measure_answers(&s, &r, err);
     if (!rc && logits.file)
         rc = fs_writer_finish(logits.file, err);
     else

@@ -17,6 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A text that a model wrote, against its reference; see texts.c. */
+struct metric_text {
+    bool exact;
+    double rouge_l;
+};
+struct metric_text text_compare(const char *ours, const char *reference);
+
 struct metric_rows {
     const float *logits;   /* count x width */
     const int32_t *labels; /* classes, 0..width - 1 */
@@ -26,6 +33,9 @@ struct metric_rows {
      * its largest logit is the label */
     const float *nll;
     const bool *right;
+    /* what it wrote; NULL: nobody asked */
+    const struct metric_text *texts;
+    size_t text_count;
 };
 struct metric_def {
     const char *name, *goal, *help; /* goal: "maximize" or "minimize" */
@@ -48,6 +58,8 @@ double labels_loss(const struct metric_rows *rows);
 double tokens_accuracy(const struct metric_rows *rows);
 double tokens_loss(const struct metric_rows *rows);
 double tokens_perplexity(const struct metric_rows *rows);
+double texts_exact_match(const struct metric_rows *rows);
+double texts_rouge_l(const struct metric_rows *rows);
 /* What of a token's logits the three look at; ties go to the lower class. */
 float token_nll(const float *logits, size_t width, int32_t label, bool *right);
 

@@ -85,6 +85,7 @@ static const char *shown(enum label_kind labels)
 const struct task_kind task_causal_lm = {
     .class_suffix = "ForCausalLM",
     .metrics = "loss|perplexity|accuracy",
+    .text_metrics = "exact_match|rouge_l",
     .per_token = true,
     .labels = 1u << LABEL_token,
     .reader = &language_rows,

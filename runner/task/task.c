@@ -87,9 +87,16 @@ struct graph_loss goal_loss(const struct goal *g)
                                .class_weights = -1};
 }
 
+bool goal_is_of_texts(const struct goal *g, size_t metric)
+{
+    const char *names = g->task->kind->text_metrics;
+    return names && str_in_list(metric_defs[metric].name, names, '|');
+}
+
 bool goal_has_metric(const struct goal *g, size_t metric)
 {
     return g->task->kind->labels >> g->labels & 1 &&
            metric_defs[metric].value[g->labels] &&
-           str_in_list(metric_defs[metric].name, g->task->kind->metrics, '|');
+           (str_in_list(metric_defs[metric].name, g->task->kind->metrics, '|') ||
+            (g->generates && goal_is_of_texts(g, metric)));
 }

@@ -37,6 +37,7 @@ struct goal {
     const struct task *task;
     enum label_kind labels;
     int32_t num_labels; /* classes, or numbers per picked token */
+    bool generates;     /* it is measured by what it writes, too */
     bool every_token;   /* a language model's logits are asked for at all tokens, not only
                            where there is a label; see evaluate_split */
     bool last_token;    /* a classifier reads a sequence's last token, else its first */
@@ -58,8 +59,10 @@ struct task_kind {
     const char *saved_modules[TASK_MODULES_MAX + 1];
     const char *metrics; /* of metrics.def, "loss|accuracy"; those that have a meaning for
                             the kind of labels are reported */
-    bool per_token;      /* picks any number of a sequence's tokens, else one */
-    unsigned labels;     /* bit k: they may be of enum label_kind k */
+    const char *text_metrics; /* those of generated texts, where the trial wants them;
+                                 NULL: it writes none */
+    bool per_token;           /* picks any number of a sequence's tokens, else one */
+    unsigned labels;          /* bit k: they may be of enum label_kind k */
     const struct label_reader *reader; /* what of a row is its label */
     /* What labels are and how many, by the trial and the model's config.json (num_labels
      * stays 0 where the data says it); refuses keys of the trial that have no meaning
@@ -103,5 +106,7 @@ int32_t goal_most_picks(const struct goal *g, int32_t tokens, int32_t sequences)
 struct graph_loss goal_loss(const struct goal *g);
 /* Has the metric (of metric_defs) a meaning here? */
 bool goal_has_metric(const struct goal *g, size_t metric);
+/* Is it one of generated texts? There is no trivial answer to those. */
+bool goal_is_of_texts(const struct goal *g, size_t metric);
 
 #endif

@@ -173,3 +173,35 @@ EOF
     run -0 generate '{"input_ids": [7]}' m --max-new-tokens 1
     has "generation_config.json suggests temperature 0.6, top_p 0.9; not used"
 }
+
+@test "predict_with_generate: eval and train measure what is written" {
+    local answer
+    run -0 --separate-stderr generate '{"text": "ab"}' "$MODEL" --max-new-tokens 6 --json
+    answer=$(field ids)
+    # one row whose completion is what the model says, one that is another text, one without a prompt
+    python3 - "$answer" >rows.jsonl <<'EOF'
+import json, subprocess, os, sys
+new = json.loads(sys.argv[1])
+prompt = json.loads(subprocess.run([os.environ["PEFTLAB"], "tokenize", os.environ["MODEL"]], input='{"text": "ab"}\n', text=True, capture_output=True).stdout)["ids"]
+print(json.dumps({"input_ids": prompt + new, "labels": [-100] * len(prompt) + new}))
+print(json.dumps({"input_ids": prompt + [9, 9, 9], "labels": [-100] * len(prompt) + [9, 9, 9]}))
+print(json.dumps({"input_ids": prompt + new, "labels": prompt + new}))
+EOF
+    printf 'model: %s\ntask: causal-lm\nmethod: lora\nrank: 2\ntrain_data: rows.jsonl\neval_data: rows.jsonl\npredict_with_generate: true\nmax_new_tokens: 6\nmax_steps: 1\nlearning_rate: 0\nlatency_requests: 3\n' "$MODEL" >t.yaml
+    "$PEFTLAB" eval t.yaml --out e
+    python3 - <<'EOF'
+import json
+r = json.load(open("e/result.json"))
+e = r["eval"]
+assert e["generated_rows"] == 2 and e["exact_match"] == 0.5 and 0.5 <= e["rouge_l"] <= 1, e
+assert e["length_ratio"] == 12 / 9 and e["stopped_share"] == 0 and e["generated_tokens_per_s"] > 0, e
+assert r["latency"]["ttft_p50_ms"] > 0 and r["latency"]["tpot_p50_ms"] > 0, r["latency"]
+assert r["mem"]["state_bytes"] > 0 and r["mem"]["planned_bytes"] == r["mem"]["allocated_bytes"], r["mem"]
+EOF
+    "$PEFTLAB" train t.yaml --out r
+    python3 -c 'import json; r = json.load(open("r/result.json")); assert r["eval"]["exact_match"] == 0.5, r["eval"]; assert not any("exact" in k for k in r["baseline"]), r["baseline"]'
+    run -78 "$PEFTLAB" eval "$GOLDEN/cases/bert-lora-qv/trial.yaml" predict_with_generate=true --out b
+    has "'predict_with_generate' has no meaning for task seq-cls"
+    run -78 "$PEFTLAB" eval t.yaml predict_with_generate=false --out b
+    has "'max_new_tokens' is read with predict_with_generate: true only"
+}

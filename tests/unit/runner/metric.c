@@ -130,13 +130,49 @@ static void test_tokens(void **state)
     assert_float_equal(tokens_accuracy(&rows), 0.5, 0);
 }
 
+static void assert_text(const char *ours, const char *reference, bool exact, double rouge)
+{
+    const struct metric_text t = text_compare(ours, reference);
+    if (t.exact != exact || fabs(t.rouge_l - rouge) > 1e-12)
+        fail_msg("'%s' against '%s': exact %d, ROUGE-L %.6f", ours, reference, t.exact,
+                 t.rouge_l);
+}
+
+/* rouge_score's rougeL on the same words; case and blanks do not count. */
+static void texts(void **state)
+{
+    (void)state;
+    assert_text("the cat sat", "the cat sat", true, 1);
+    assert_text("  The\tCAT \n sat ", "the cat sat", true, 1);
+    assert_text("STRASSE \xc3\x89",
+                "stra\xc3\x9f"
+                "e \xc3\xa9",
+                true, 1);
+    assert_text("a\xc2\xa0"
+                "b",
+                "a b", true, 1);
+    assert_text("the cat", "the cat sat", false, 2 * 2.0 / 5);
+    assert_text("sat cat the", "the cat sat", false, 2 * 1.0 / 6);
+    assert_text("police killed the gunman", "police kill the gunman", false, 0.75);
+    assert_text("a b c d e f", "x a y c z f", false, 0.5);
+    assert_text("", "", true, 0);
+    assert_text("", "a", false, 0);
+    assert_text("a.", "a", false, 0);
+    assert_text("\xff", "\xff", true, 1); /* no UTF-8 */
+    const struct metric_text all[] = {{true, 1}, {false, .5}, {false, 0}};
+    const struct metric_rows rows = {.texts = all, .text_count = 3}, none = {0};
+    assert_true(fabs(texts_exact_match(&rows) - 1 / 3.0) < 1e-12);
+    assert_true(fabs(texts_rouge_l(&rows) - .5) < 1e-12);
+    assert_true(isnan(texts_exact_match(&none)) && isnan(texts_rouge_l(&none)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy),       cmocka_unit_test(test_macro_f1),
-        cmocka_unit_test(test_loss),           cmocka_unit_test(test_regression),
-        cmocka_unit_test(test_several_labels), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_tokens),
+        cmocka_unit_test(texts),           cmocka_unit_test(test_accuracy),
+        cmocka_unit_test(test_macro_f1),   cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_regression), cmocka_unit_test(test_several_labels),
+        cmocka_unit_test(test_table),      cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
