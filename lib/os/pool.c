@@ -41,6 +41,7 @@ static pthread_mutex_t run_lock = PTHREAD_MUTEX_INITIALIZER; /* one job at a tim
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_t *workers;
 static _Atomic int thread_count; /* 0: not started */
+static _Atomic int planned;      /* threads that it will have; 0: nobody asked yet */
 
 static _Thread_local int self;      /* number of this thread within the pool */
 static _Thread_local bool in_chunk; /* running a chunk of a parallel job */
@@ -125,13 +126,20 @@ static void *worker(void *number)
     return NULL;
 }
 
+/* Once told it stays: memory is planned by it before the pool starts, and the CPUs that a
+ * process may use can change meanwhile. */
 static int planned_threads(void)
 {
+    const int told = atomic_load(&planned);
+    if (told)
+        return told;
     const char *text = getenv("PEFTLAB_THREADS");
     long n = text ? strtol(text, NULL, 10) : 0;
     if (n <= 0)
         n = proc_cpu_count();
-    return n > THREADS_MAX ? THREADS_MAX : (int)n;
+    n = n > THREADS_MAX ? THREADS_MAX : n;
+    atomic_store(&planned, (int)n);
+    return (int)n;
 }
 
 int pool_size(void)
@@ -185,6 +193,7 @@ void pool_stop(void)
         free(workers);
         workers = NULL;
         atomic_store(&thread_count, 0);
+        atomic_store(&planned, 0);
     }
     pthread_mutex_unlock(&start_lock);
 }
