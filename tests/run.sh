@@ -64,7 +64,7 @@ list_jobs() {
         [ -z "$emul" ] || printf 'golden/generation-cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/generation/run.py %s\n' \
             "$emul" "$B/peftlab"
         [ -z "$emul" ] || printf 'golden/cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/run.sh %s %s\n' "$emul" "$B/peftlab" \
-            "bert-lora-qv bert-lora-accumulation bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head llama-lora-qv llama-prefix llama-qlora-nf4-dq-all qwen2-window-lora-all-linear qwen3-prefix gemma2-lora-all-linear gemma3-lora-default-targets"
+            "bert-lora-qv bert-lora-accumulation bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head llama-lora-qv llama-prefix llama-qlora-nf4-dq-all qwen2-window-lora-all-linear qwen3-prefix gemma2-lora-all-linear gemma3-lora-default-targets llama-cls-lora llama-dynamic-forward phi3-partial-lora-qkv-down gpt2-lora-all-linear"
         ;;
     esac
     case " $suites " in *" cli "*)
