@@ -155,6 +155,11 @@ static int write_model(struct job *j, struct convert_report *out, struct err *er
         return err_set(err, ERR_CONFIG,
                        "models of type '%s' have no name in GGUF here (%s have)",
                        j->hf->model_type, gguf_family_names(true));
+    if (j->family->adapters_only)
+        return err_set(err, ERR_CONFIG,
+                       "whole models of type '%s' are not written as GGUF yet (their "
+                       "adapters are: --to gguf-lora)",
+                       j->hf->model_type);
     j->w = gguf_writer_new();
     int rc = (gguf_is_file(j->text) ? copy_keys : make_keys)(j, err);
     if (!rc) {

@@ -113,7 +113,7 @@ static const struct gguf_family families[] = {
      .names = phi3_names,
      .keys = phi3_keys,
      .key_count = ARRAY_LEN(phi3_keys),
-     .read_only = true},
+     .adapters_only = true},
     {.name = "gpt2",
      .model_type = "gpt2",
      .class = "GPT2LMHeadModel",
@@ -121,7 +121,7 @@ static const struct gguf_family families[] = {
      .keys = gpt2_keys,
      .key_count = ARRAY_LEN(gpt2_keys),
      .learned_positions = true,
-     .read_only = true},
+     .adapters_only = true},
 };
 
 const struct gguf_family *gguf_family_find(const char *name)
@@ -135,7 +135,7 @@ const struct gguf_family *gguf_family_find(const char *name)
 const struct gguf_family *gguf_family_of(const char *model_type)
 {
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
-        if (str_eq(families[i].model_type, model_type) && !families[i].read_only)
+        if (str_eq(families[i].model_type, model_type))
             return &families[i];
     return NULL;
 }
@@ -151,7 +151,7 @@ const char *gguf_family_names(bool types)
         const char *name = types ? families[i].model_type : families[i].name;
         const size_t n = strlen(name);
         if ((i && !types && str_eq(name, families[i - 1].name)) ||
-            (types && families[i].read_only) || at + n + 3 > out + sizeof text[0])
+            at + n + 3 > out + sizeof text[0])
             continue;
         if (at != out) {
             memcpy(at, ", ", 2);

@@ -38,19 +38,19 @@ struct gguf_config_key {
 
 struct gguf_family {
     const char *name, *model_type, *class;
-    bool permuted;                 /* rows of q and k are reordered */
-    bool learned_positions;        /* and no RoPE; the rest too is as GPT-2 has it */
-    bool partial_rotary;           /* a part of each head may be rotated */
-    const struct gguf_name *names; /* ended by a row of NULLs */
-    bool read_only;                /* nobody has checked what llama.cpp makes of ours */
+    bool permuted;                      /* rows of q and k are reordered */
+    bool learned_positions;             /* and no RoPE; the rest too is as GPT-2 has it */
+    bool partial_rotary;                /* a part of each head may be rotated */
+    const struct gguf_name *names;      /* ended by a row of NULLs */
+    bool adapters_only;                 /* whole models are read, and not written yet */
     const struct gguf_config_key *keys; /* NULL: gguf_config_keys */
     size_t key_count;
 };
 
-/* By general.architecture, by config.json's model_type (to write it); NULL: not known. */
+/* By general.architecture, by config.json's model_type; NULL: not known. */
 const struct gguf_family *gguf_family_find(const char *name);
 const struct gguf_family *gguf_family_of(const char *model_type);
-/* "llama, qwen2", for messages; `types`: the model types that are written. */
+/* "llama, qwen2", for messages; `types`: their model types. */
 const char *gguf_family_names(bool types);
 
 /* A tensor's name in the other world and how its rows stand; NULL: not known. free() */

@@ -156,6 +156,25 @@ assert a == b, [k for k in a if a[k] != b.get(k)]
 PY
 }
 
+@test "adapters of families whose layers have other names there go and come back" {
+    while read -r case model name; do
+        rm -rf "$work"/*
+        run "$PEFTLAB" convert "$golden/cases/$case/expected/adapter" --model "$golden/models/$model" --to gguf-lora --out "$work/x.gguf"
+        [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+        grep -aq "$name.weight.lora_a" "$work/x.gguf"
+        run "$PEFTLAB" convert "$work/x.gguf" --model "$golden/models/$model" --to peft --out "$work/back"
+        [ "$status" -eq 0 ] || { echo "$output"; return 1; }
+        cmp "$work/back/adapter_model.safetensors" "$golden/cases/$case/expected/adapter/adapter_model.safetensors"
+    done <<'TABLE'
+gpt2-lora-all-linear gpt2 blk.0.attn_qkv
+phi3-partial-lora-qkv-down phi3-partial blk.0.attn_qkv
+smollm3-list-lora-qkv smollm3-list blk.0.attn_q
+TABLE
+    run "$PEFTLAB" convert "$golden/models/gpt2" --to gguf --out "$work/m.gguf"
+    [ "$status" -eq 78 ]
+    has "whole models of type 'gpt2' are not written"
+}
+
 @test "a GGUF adapter that does not fit is refused" {
     to_lora "$qv"
     mkdir "$work/none"
