@@ -117,6 +117,10 @@ TABLE
         run "$PEFTLAB" convert "$qv" --model "$golden/models/llama" --to gguf-lora --out "$work/x.gguf"
         [ "$status" -eq 74 ] || { echo "$status $output"; exit 1; }
         has "cannot write '$work/x.gguf'"
+        for to in "gguf --dtype f32" merged; do
+            run "$PEFTLAB" convert "$qv" --model "$golden/models/llama" --to $to --out "$work/x.gguf"
+            [ "$status" -eq 74 ] || { echo "$to: $status $output"; exit 1; }
+        done
     )
     [ -z "$(ls "$work")" ]
     run "$PEFTLAB" convert "$qv" --model "$golden/models/llama" --to gguf-lora --out "$work/no/such/x.gguf"
