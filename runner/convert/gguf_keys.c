@@ -4,7 +4,6 @@
 #include "lib/str.h"
 #include "runner/convert/gguf_parts.h"
 #include "runner/nn/arch/rope.h"
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,106 +16,92 @@ static const char *own_key(const struct gguf_family *f, const char *key, char na
     return name;
 }
 
-static const json_t *rope_keys(const json_t *config)
+const json_t *gguf_rope_keys(const json_t *config)
 {
-    const json_t *new = json_object_get(config, "rope_parameters");
-    return json_is_object(new) ? new : json_object_get(config, "rope_scaling");
+    const json_t *new = json_object_get(config, "rope_parameters"),
+                 *full = json_object_get(new, "full_attention");
+    return json_is_object(full)  ? full
+           : json_is_object(new) ? new
+                                 : json_object_get(config, "rope_scaling");
 }
 
-/* Keys that may stand among rope's are looked for there first; keys and values have as many
- * heads as queries where nothing is said. */
-static const json_t *find_value(const json_t *config, const char *key)
+/* Where a key is missing: what it is then, or where it stands in newer files. */
+static json_t *find_value(const json_t *config, const char *key)
 {
-    const json_t *v = json_object_get(rope_keys(config), key);
-    if (!v || !str_eq(key, "rope_theta"))
-        v = json_object_get(config, key);
+    const json_t *rope = gguf_rope_keys(config),
+                 *local = json_object_get(json_object_get(config, "rope_parameters"),
+                                          "sliding_attention");
+    json_t *v = json_object_get(config, key);
+    if (str_eq(key, "rope_theta") && json_object_get(rope, key))
+        v = json_object_get(rope, key);
+    if (str_eq(key, "rope_local_base_freq") && local)
+        v = json_object_get(local, "rope_theta");
     if ((!v || json_is_null(v)) && str_eq(key, "num_key_value_heads"))
         v = json_object_get(config, "num_attention_heads");
-    return v && !json_is_null(v) ? v : NULL;
+    if (v && !json_is_null(v))
+        return json_incref(v);
+    return str_eq(key, "n_inner") ? json_integer(4 * json_get_int(config, "n_embd", 0))
+           : str_eq(key, "original_max_position_embeddings") ? json_integer(4096)
+                                                             : NULL;
+}
+
+static int put_key(struct gguf_writer *w, const struct gguf_family *f,
+                   const struct gguf_config_key *k, const json_t *v, struct err *err)
+{
+    char name[128];
+    const bool whole = k->kind != GGUF_KEY_NUM;
+    if (!v && k->kind == GGUF_KEY_INT_OR_NONE)
+        return gguf_put_u32(w, own_key(f, k->gguf, name), 0), 0;
+    if (!v)
+        return k->required
+                   ? err_set(err, ERR_CONFIG, "config.json: '%s' is missing", k->json)
+                   : 0;
+    if (whole ? !json_is_integer(v) : !json_is_number(v))
+        return err_set(err, ERR_CONFIG, "config.json: '%s' must be a %snumber", k->json,
+                       whole ? "whole " : "");
+    own_key(f, k->gguf, name);
+    if (whole)
+        gguf_put_u32(w, name, (uint32_t)json_integer_value(v));
+    else
+        gguf_put_f32(w, name, (float)json_number_value(v));
+    return 0;
 }
 
 static int put_known(struct gguf_writer *w, const json_t *config,
                      const struct gguf_family *f, struct err *err)
 {
-    char name[128];
-    for (size_t i = 0; i < gguf_config_key_count; i++) {
-        const struct gguf_config_key *k = &gguf_config_keys[i];
-        const json_t *v = find_value(config, k->json);
-        if (!v && k->required)
-            return err_set(err, ERR_CONFIG, "config.json: '%s' is missing", k->json);
-        if (!v)
-            continue;
-        if (k->kind == GGUF_KEY_INT ? !json_is_integer(v) : !json_is_number(v))
-            return err_set(err, ERR_CONFIG, "config.json: '%s' must be a %snumber",
-                           k->json, k->kind == GGUF_KEY_INT ? "whole " : "");
-        own_key(f, k->gguf, name);
-        if (k->kind == GGUF_KEY_INT)
-            gguf_put_u32(w, name, (uint32_t)json_integer_value(v));
-        else
-            gguf_put_f32(w, name, (float)json_number_value(v));
+    size_t count;
+    const struct gguf_config_key *keys = gguf_family_keys(f, &count);
+    int rc = 0;
+    for (size_t i = 0; i < count && !rc; i++) {
+        json_t *v = str_eq(keys[i].json, "sliding_window_pattern")
+                        ? NULL
+                        : find_value(config, keys[i].json);
+        rc = put_key(w, f, &keys[i], v, err);
+        json_decref(v);
     }
-    return 0;
+    return rc;
 }
 
-/* llama.cpp's smollm3 leaves every fourth layer unrotated, whatever its file says. */
-static bool is_rotated_otherwise(const json_t *config, const struct gguf_family *f)
-{
-    const json_t *list = json_object_get(config, "no_rope_layers");
-    bool other =
-        !json_is_array(list) && json_get_int(config, "no_rope_layer_interval", 4) != 4;
-    for (size_t l = 0; l < json_array_size(list); l++)
-        other |= !json_integer_value(json_array_get(list, l)) != ((l + 1) % 4 == 0);
-    return str_eq(f->model_type, "smollm3") && other;
-}
-
-/* What llama.cpp would leave out without a word. */
-static int refuse_others(const json_t *config, const struct gguf_family *f,
-                         struct err *err)
-{
-    const char *act = json_get_str(config, "hidden_act", "silu");
-    const json_t *window = json_object_get(config, "sliding_window");
-    const bool windows =
-        json_is_integer(window) && json_get_bool(config, "use_sliding_window", 1) &&
-        json_integer_value(window) < json_get_int(config, "max_position_embeddings", 0);
-    if (!str_eq(act, "silu"))
-        return err_set(err, ERR_CONFIG,
-                       "config.json: hidden_act '%.50s': llama.cpp's %s has silu", act,
-                       f->name);
-    if (windows)
-        return err_set(err, ERR_CONFIG,
-                       "config.json: sliding_window %" JSON_INTEGER_FORMAT
-                       ": llama.cpp's %s has none and would attend to all tokens",
-                       json_integer_value(window), f->name);
-    if (is_rotated_otherwise(config, f))
-        return err_set(
-            err, ERR_CONFIG,
-            "config.json: no_rope_layers: llama.cpp's %s rotates all but every "
-            "fourth layer",
-            f->name);
-    return json_get_num(config, "partial_rotary_factor", 1) != 1
-               ? err_set(err, ERR_CONFIG,
-                         "config.json: partial_rotary_factor has no key in GGUF files of "
-                         "%s",
-                         f->name)
-               : 0;
-}
-
+/* *dim: the rotated part of a head. */
 static void put_heads(struct gguf_writer *w, const json_t *config,
                       const struct gguf_family *f, int32_t *dim)
 {
     char name[128];
     const int64_t heads = json_get_int(config, "num_attention_heads", 1);
-    const int64_t given = json_get_int(config, "head_dim", 0);
+    const int64_t given = json_get_int(config, "head_dim", f->large_layers ? 256 : 0);
+    const double part = json_get_num(gguf_rope_keys(config), "partial_rotary_factor",
+                                     json_get_num(config, "partial_rotary_factor", 1));
     *dim =
         (int32_t)(given ? given
                         : json_get_int(config, "hidden_size", 0) / (heads ? heads : 1));
+    if (f->partial_rotary)
+        *dim = (int32_t)(*dim * part);
     if (given) {
         gguf_put_u32(w, own_key(f, "attention.key_length", name), (uint32_t)given);
         gguf_put_u32(w, own_key(f, "attention.value_length", name), (uint32_t)given);
     }
     gguf_put_u32(w, own_key(f, "rope.dimension_count", name), (uint32_t)*dim);
-    gguf_put_u32(w, own_key(f, "vocab_size", name),
-                 (uint32_t)json_get_int(config, "vocab_size", 0));
 }
 
 static void put_scaling(struct gguf_writer *w, const struct gguf_family *f,
@@ -136,7 +121,7 @@ static int put_yarn(struct gguf_writer *w, const json_t *config,
         double usual;
     } fixed[] = {{"beta_fast", 32}, {"beta_slow", 1}};
     static const char *const others[] = {"attention_factor", "mscale", "mscale_all_dim"};
-    const json_t *s = rope_keys(config);
+    const json_t *s = gguf_rope_keys(config);
     const double length = json_get_num(config, "max_position_embeddings", 0);
     const double original =
         json_get_num(config, "original_max_position_embeddings",
@@ -158,60 +143,96 @@ static int put_yarn(struct gguf_writer *w, const json_t *config,
     return 0;
 }
 
-/* The frequencies' divisors, where they are neither all 1 nor all the same. */
+/* Llama 3's frequencies, as divisors of the plain ones. */
 static int take_divisors(const json_t *config, const struct gguf_family *f, int32_t dim,
-                         float **divisors, int32_t *count, struct err *err)
+                         struct divisors *out, struct err *err)
 {
     struct rope rope;
-    const double theta = json_number_value(find_value(config, "rope_theta"));
+    json_t *given = find_value(config, "rope_theta");
+    const double theta = given ? json_number_value(given) : 10000;
+    json_decref(given);
     int rc = str_eq(f->name, "llama")
                  ? rope_read(config, &(struct rope_family){.theta = 10000}, NULL, dim,
                              &rope, err)
                  : err_set(err, ERR_CONFIG,
-                           "rope: this type has no place in GGUF files "
-                           "of %s",
-                           f->name);
+                           "rope: this type has no place in GGUF files of %s", f->name);
     if (rc)
         return rc;
-    *count = rope.count;
-    *divisors = xcalloc((size_t)rope.count, sizeof **divisors);
+    *out =
+        (struct divisors){xstrdup("rope_freqs.weight"),
+                          xcalloc((size_t)rope.count, sizeof *out->values), rope.count};
     for (int32_t i = 0; i < rope.count; i++)
-        (*divisors)[i] =
-            (float)(pow(theta > 0 ? theta : 10000, -2.0 * i / dim) / rope.frequencies[i]);
+        out->values[i] = (float)(pow(theta, -2.0 * i / dim) / rope.frequencies[i]);
     rope_release(&rope);
     return 0;
 }
 
-static int put_rope(struct gguf_writer *w, const json_t *config,
-                    const struct gguf_family *f, int32_t dim, float **divisors,
-                    int32_t *count, struct err *err)
+/* Phi-3's two lists, and what sines and cosines are multiplied by. */
+static int put_longrope(struct gguf_writer *w, const json_t *config,
+                        const struct gguf_family *f, int32_t dim, struct divisors *out,
+                        struct err *err)
 {
-    const json_t *s = rope_keys(config);
+    static const struct {
+        const char *key, *tensor;
+    } lists[] = {{"short_factor", "rope_factors_short.weight"},
+                 {"long_factor", "rope_factors_long.weight"}};
+    const json_t *s = gguf_rope_keys(config);
+    const double original =
+                     json_get_num(config, "original_max_position_embeddings", 4096),
+                 times = json_get_num(config, "max_position_embeddings", 0) / original,
+                 usual = times > 1 ? sqrt(1 + log(times) / log(original)) : 1;
+    char name[128];
+    gguf_put_f32(w, own_key(f, "rope.scaling.attn_factor", name),
+                 (float)json_get_num(s, "attention_factor", usual));
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        const json_t *list = json_object_get(s, lists[i].key);
+        if (json_array_size(list) != (size_t)dim / 2)
+            return err_set(err, ERR_CONFIG, "rope: %s must have %d numbers", lists[i].key,
+                           dim / 2);
+        out[i] =
+            (struct divisors){xstrdup(lists[i].tensor),
+                              xcalloc((size_t)dim / 2, sizeof *out[i].values), dim / 2};
+        for (int32_t k = 0; k < dim / 2; k++)
+            out[i].values[k] = (float)json_number_value(json_array_get(list, (size_t)k));
+    }
+    return 0;
+}
+
+static int put_rope(struct gguf_writer *w, const json_t *config,
+                    const struct gguf_family *f, int32_t dim, struct divisors *divisors,
+                    struct err *err)
+{
+    const json_t *s = gguf_rope_keys(config);
     const char *type = json_get_str(s, "rope_type", json_get_str(s, "type", "default"));
     if (str_eq(type, "default"))
         return 0;
+    if (f->longrope)
+        return put_longrope(w, config, f, dim, divisors, err);
     if (str_eq(type, "linear"))
         return put_scaling(w, f, type, json_get_num(s, "factor", 1)), 0;
     if (str_eq(type, "yarn"))
         return put_yarn(w, config, f, err);
     if (str_eq(type, "llama3"))
-        return take_divisors(config, f, dim, divisors, count, err);
+        return take_divisors(config, f, dim, divisors, err);
     return err_set(err, ERR_CONFIG, "rope_type '%.50s' has no place in GGUF files of %s",
                    type, f->name);
 }
 
 int gguf_keys_put(struct gguf_writer *w, const json_t *config,
-                  const struct gguf_family *f, float **divisors, int32_t *count,
+                  const struct gguf_family *f, struct divisors divisors[DIVISORS_MAX],
                   struct err *err)
 {
+    char name[128];
     int32_t dim = 0;
-    *divisors = NULL;
-    *count = 0;
-    int rc = refuse_others(config, f, err);
+    int rc = gguf_limits_check(config, f, err);
     if (!rc)
         rc = put_known(w, config, f, err);
     if (rc)
         return rc;
+    gguf_put_u32(w, own_key(f, "vocab_size", name),
+                 (uint32_t)json_get_int(config, "vocab_size", 0));
+    if (f->learned_positions)
+        return 0;
     put_heads(w, config, f, &dim);
-    return put_rope(w, config, f, dim, divisors, count, err);
+    return put_rope(w, config, f, dim, divisors, err);
 }

@@ -12,7 +12,9 @@
 #include "runner/convert/convert.h"
 #include "runner/convert/gguf_parts.h"
 #include "runner/convert/merged_base.h"
+#include "runner/hub/gguf/scaling.h"
 #include "runner/hub/hf_model.h"
+#include "runner/nn/arch/arch.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +25,9 @@ struct job {
     const char *text; /* where keys and tokenizer are: the base's folder or GGUF file */
     const struct gguf_family *family;
     struct gguf_writer *w;
-    float *divisors; /* of rotary frequencies; NULL: none */
-    int32_t divisor_count;
+    struct divisors divisors[DIVISORS_MAX];
+    int32_t heads, kv_heads;
+    bool tied;
     int64_t tensors;
 };
 
@@ -50,6 +53,16 @@ static int copy_keys(struct job *j, struct err *err)
     for (size_t i = 0; i < g->pair_count; i++)
         if (!is_of_storage(g->pairs[i].key))
             gguf_put_pair(j->w, &g->pairs[i]);
+    for (size_t i = 0, n = 0; i < g->tensor_count && n < DIVISORS_MAX; i++) {
+        const struct gguf_tensor *t = &g->tensors[i];
+        if (!gguf_rope_tensor(t->name))
+            continue;
+        struct divisors *d = &j->divisors[n++];
+        *d = (struct divisors){xstrdup(t->name),
+                               xcalloc((size_t)t->count, sizeof *d->values),
+                               (int32_t)t->count};
+        memcpy(d->values, t->data, t->bytes); /* F32, as the reader sees to */
+    }
     gguf_close(g);
     return 0;
 }
@@ -63,28 +76,51 @@ static int make_keys(struct job *j, struct err *err)
     gguf_put_string(j->w, "general.type", "model", 5);
     gguf_put_string(j->w, "general.name", name, strlen(name));
     free(path);
-    int rc = gguf_keys_put(j->w, j->hf->config, j->family, &j->divisors,
-                           &j->divisor_count, err);
+    int rc = gguf_keys_put(j->w, j->hf->config, j->family, j->divisors, err);
     return rc ? rc : gguf_vocab_put(j->w, j->text, j->hf->config, err);
 }
 
 /* ---- tensors ----------------------------------------------------------------------- */
+
+static bool is_norm(const char *name)
+{
+    return str_has_suffix(name, "norm.weight");
+}
+
+/* Columns to rows. */
+static void turn(float *values, int64_t rows, int64_t cols)
+{
+    float *copy = xmalloc((size_t)(rows * cols) * sizeof *copy);
+    memcpy(copy, values, (size_t)(rows * cols) * sizeof *copy);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            values[c * rows + r] = copy[r * cols + c];
+    free(copy);
+}
 
 static int values_of(void *ctx, const struct gguf_new_tensor *t, float *out,
                      struct err *err)
 {
     struct job *j = ctx;
     const struct st_tensor *from = t->source;
-    if (!from) {
-        memcpy(out, j->divisors, (size_t)j->divisor_count * sizeof *out);
-        return 0;
-    }
+    for (size_t i = 0; i < DIVISORS_MAX; i++)
+        if (j->divisors[i].values && t->source == &j->divisors[i]) {
+            memcpy(out, j->divisors[i].values,
+                   (size_t)j->divisors[i].count * sizeof *out);
+            return 0;
+        }
     int rc = st_read_f32(from, out, err);
     st_drop_pages(j->hf->weights, from->data, from->bytes);
+    if (!rc && t->turned)
+        turn(out, from->shape[0], from->shape[1]);
+    for (int64_t i = 0;
+         !rc && j->family->norms_offset && is_norm(from->name) && i < from->count; i++)
+        out[i] += 1;
     return rc;
 }
 
-static const struct block_type *type_of(const struct job *j, const struct st_tensor *t)
+static const struct block_type *type_of(const struct job *j,
+                                        const struct gguf_new_tensor *t)
 {
     if (t->ndim < 2)
         return block_type_named("F32");
@@ -92,40 +128,54 @@ static const struct block_type *type_of(const struct job *j, const struct st_ten
                                                          : j->c->dtype;
 }
 
-/* Tensors that transformers does not read either. */
-static bool is_left_out(const struct job *j, const char *name)
+/* Tensors that transformers does not read either: tables that it makes itself, GPT-2's
+ * masks, a head that is the table of embeddings. */
+static bool is_left_out(const struct job *j, const struct st_tensor *t)
 {
-    return str_has_suffix(name, ".rotary_emb.inv_freq") ||
-           (str_eq(name, "lm_head.weight") &&
-            json_get_bool(j->hf->config, "tie_word_embeddings", 0));
+    return str_has_suffix(t->name, ".rotary_emb.inv_freq") ||
+           str_has_suffix(t->name, ".attn.masked_bias") ||
+           (str_has_suffix(t->name, ".attn.bias") && t->ndim == 4) ||
+           (str_eq(t->name, "lm_head.weight") && j->tied);
+}
+
+/* As the file has it, or with the prefix that some files leave out. */
+static char *name_of(const struct job *j, const char *hf, enum gguf_rows *rows)
+{
+    char *name = gguf_name_of_hf(j->family, hf, rows);
+    if (name)
+        return name;
+    const struct arch *arch = arch_find(j->hf->model_type, NULL);
+    char *whole = xasprintf("%s%s", arch ? arch->base_prefix : "", hf);
+    name = gguf_name_of_hf(j->family, whole, rows);
+    free(whole);
+    return name;
 }
 
 static int add_tensor(struct job *j, const struct st_tensor *t, struct err *err)
 {
     enum gguf_rows rows;
-    char *name = gguf_name_of_hf(j->family, t->name, &rows);
-    if (!name)
-        return is_left_out(j, t->name)
-                   ? 0
-                   : err_set(err, ERR_CONFIG,
-                             "tensor '%.100s' has no name in GGUF files of %s", t->name,
-                             j->family->name);
-    if (!is_left_out(j, t->name) && t->ndim <= 2) {
-        const char *key =
-            rows == GGUF_ROWS_Q ? "num_attention_heads" : "num_key_value_heads";
-        struct gguf_new_tensor out = {
-            .name = name,
-            .type = type_of(j, t),
-            .ndim = t->ndim,
-            .shape = {t->shape[0], t->ndim > 1 ? t->shape[1] : 0},
-            .source = t};
-        if (rows != GGUF_ROWS_OWN)
-            out.heads = (int32_t)json_get_int(
-                j->hf->config, key,
-                json_get_int(j->hf->config, "num_attention_heads", 0));
-        gguf_writer_add(j->w, &out);
-        j->tensors++;
+    if (is_left_out(j, t))
+        return 0;
+    char *name = name_of(j, t->name, &rows);
+    if (!name || t->ndim > 2) {
+        free(name);
+        return err_set(err, ERR_CONFIG, "tensor '%.100s' has no name in GGUF files of %s",
+                       t->name, j->family->name);
     }
+    struct gguf_new_tensor out = {.name = name,
+                                  .ndim = t->ndim,
+                                  .shape = {t->shape[0], t->ndim > 1 ? t->shape[1] : 0},
+                                  .source = t};
+    if (rows == GGUF_ROWS_COLUMNS) {
+        out.turned = true;
+        out.shape[0] = t->shape[1];
+        out.shape[1] = t->shape[0];
+    } else if (rows != GGUF_ROWS_OWN) {
+        out.heads = rows == GGUF_ROWS_Q ? j->heads : j->kv_heads;
+    }
+    out.type = type_of(j, &out);
+    gguf_writer_add(j->w, &out);
+    j->tensors++;
     free(name);
     return 0;
 }
@@ -135,12 +185,13 @@ static int add_tensors(struct job *j, struct err *err)
     int rc = 0;
     for (size_t i = 0; i < st_count(j->hf->weights) && !rc; i++)
         rc = add_tensor(j, st_at(j->hf->weights, i), err);
-    if (!rc && j->divisors) {
-        gguf_writer_add(j->w,
-                        &(struct gguf_new_tensor){.name = (char *)"rope_freqs.weight",
-                                                  .type = block_type_named("F32"),
-                                                  .ndim = 1,
-                                                  .shape = {j->divisor_count}});
+    for (size_t i = 0; i < DIVISORS_MAX && j->divisors[i].values && !rc; i++) {
+        struct divisors *d = &j->divisors[i];
+        gguf_writer_add(j->w, &(struct gguf_new_tensor){.name = d->name,
+                                                        .type = block_type_named("F32"),
+                                                        .ndim = 1,
+                                                        .shape = {d->count},
+                                                        .source = d});
         j->tensors++;
     }
     return rc;
@@ -155,11 +206,6 @@ static int write_model(struct job *j, struct convert_report *out, struct err *er
         return err_set(err, ERR_CONFIG,
                        "models of type '%s' have no name in GGUF here (%s have)",
                        j->hf->model_type, gguf_family_names(true));
-    if (j->family->adapters_only)
-        return err_set(err, ERR_CONFIG,
-                       "whole models of type '%s' are not written as GGUF yet (their "
-                       "adapters are: --to gguf-lora)",
-                       j->hf->model_type);
     j->w = gguf_writer_new();
     int rc = (gguf_is_file(j->text) ? copy_keys : make_keys)(j, err);
     if (!rc) {
@@ -170,7 +216,10 @@ static int write_model(struct job *j, struct convert_report *out, struct err *er
         rc = gguf_writer_save(j->w, j->c->out, values_of, j, &out->bytes, err);
     out->tensors = j->tensors;
     gguf_writer_free(j->w);
-    free(j->divisors);
+    for (size_t i = 0; i < DIVISORS_MAX; i++) {
+        free(j->divisors[i].values);
+        free(j->divisors[i].name);
+    }
     return rc;
 }
 
@@ -182,11 +231,11 @@ static int open_and_write(const struct convert *c, const char *model, const char
     if (rc)
         return rc;
     j.text = text ? text : j.hf->dir;
-    rc = model_check(j.hf, err);
-    if (!rc)
-        rc = write_model(&j, out, err);
+    rc = model_check(j.hf, &j.heads, &j.kv_heads, &j.tied, err);
+    if (!rc && (rc = write_model(&j, out, err)))
+        err_context(err, "model '%s': ", model);
     hf_model_close(j.hf);
-    return rc ? err_context(err, "model '%s': ", model) : 0;
+    return rc;
 }
 
 static int write_merged(const struct convert *c, struct convert_report *out,

@@ -36,6 +36,27 @@ static const struct gguf_name phi3_names[] = {
     {NULL, NULL, GGUF_ROWS_OWN},
 };
 
+static const struct gguf_name gemma_names[] = {
+    {"token_embd", "model.embed_tokens", GGUF_ROWS_OWN},
+    {"blk.%d.attn_norm", "model.layers.%d.input_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.attn_q", "model.layers.%d.self_attn.q_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_k", "model.layers.%d.self_attn.k_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_v", "model.layers.%d.self_attn.v_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_output", "model.layers.%d.self_attn.o_proj", GGUF_ROWS_OWN},
+    {"blk.%d.attn_q_norm", "model.layers.%d.self_attn.q_norm", GGUF_ROWS_OWN},
+    {"blk.%d.attn_k_norm", "model.layers.%d.self_attn.k_norm", GGUF_ROWS_OWN},
+    {"blk.%d.post_attention_norm", "model.layers.%d.post_attention_layernorm",
+     GGUF_ROWS_OWN},
+    {"blk.%d.ffn_norm", "model.layers.%d.pre_feedforward_layernorm", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_gate", "model.layers.%d.mlp.gate_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_up", "model.layers.%d.mlp.up_proj", GGUF_ROWS_OWN},
+    {"blk.%d.ffn_down", "model.layers.%d.mlp.down_proj", GGUF_ROWS_OWN},
+    {"blk.%d.post_ffw_norm", "model.layers.%d.post_feedforward_layernorm", GGUF_ROWS_OWN},
+    {"output_norm", "model.norm", GGUF_ROWS_OWN},
+    {"output", "lm_head", GGUF_ROWS_OWN},
+    {NULL, NULL, GGUF_ROWS_OWN},
+};
+
 static const struct gguf_name gpt2_names[] = {
     {"token_embd", "transformer.wte", GGUF_ROWS_OWN},
     {"position_embd", "transformer.wpe", GGUF_ROWS_OWN},
@@ -71,8 +92,16 @@ static const struct gguf_config_key gpt2_keys[] = {
         "rope.freq_base", "rope_theta", GGUF_KEY_NUM, false                              \
     }
 
-const struct gguf_config_key gguf_config_keys[] = {DECODER_KEYS};
-const size_t gguf_config_key_count = ARRAY_LEN(gguf_config_keys);
+static const struct gguf_config_key decoder_keys[] = {DECODER_KEYS};
+
+static const struct gguf_config_key gemma_keys[] = {
+    DECODER_KEYS,
+    {"rope.freq_base_swa", "rope_local_base_freq", GGUF_KEY_NUM, false},
+    {"attention.sliding_window", "sliding_window", GGUF_KEY_INT, true},
+    {"attention.sliding_window_pattern", "sliding_window_pattern", GGUF_KEY_INT, false},
+    {"attn_logit_softcapping", "attn_logit_softcapping", GGUF_KEY_NUM, false},
+    {"final_logit_softcapping", "final_logit_softcapping", GGUF_KEY_NUM, false},
+};
 
 /* sliding_window 0: there is none */
 static const struct gguf_config_key phi3_keys[] = {
@@ -113,15 +142,32 @@ static const struct gguf_family families[] = {
      .names = phi3_names,
      .keys = phi3_keys,
      .key_count = ARRAY_LEN(phi3_keys),
-     .adapters_only = true},
+     .longrope = true},
+#define GEMMA                                                                            \
+    .names = gemma_names, .keys = gemma_keys, .key_count = ARRAY_LEN(gemma_keys),        \
+    .act_key = "hidden_activation", .act = "gelu_pytorch_tanh", .norms_offset = true
+    {.name = "gemma2",
+     .model_type = "gemma2",
+     .class = "Gemma2ForCausalLM",
+     .window_pattern = 2,
+     .large_layers = 46,
+     GEMMA},
+    {.name = "gemma3",
+     .model_type = "gemma3_text",
+     .class = "Gemma3ForCausalLM",
+     .window_pattern = 6,
+     .large_layers = 62,
+     GEMMA},
+#undef GEMMA
     {.name = "gpt2",
      .model_type = "gpt2",
      .class = "GPT2LMHeadModel",
      .names = gpt2_names,
      .keys = gpt2_keys,
      .key_count = ARRAY_LEN(gpt2_keys),
-     .learned_positions = true,
-     .adapters_only = true},
+     .act_key = "activation_function",
+     .act = "gelu_new",
+     .learned_positions = true},
 };
 
 const struct gguf_family *gguf_family_find(const char *name)
@@ -211,4 +257,16 @@ char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf, enum gguf_r
 char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows)
 {
     return translate(f, hf, false, rows);
+}
+
+const struct gguf_config_key *gguf_family_keys(const struct gguf_family *f, size_t *count)
+{
+    *count = f->keys ? f->key_count : ARRAY_LEN(decoder_keys);
+    return f->keys ? f->keys : decoder_keys;
+}
+
+int64_t gguf_query_scalar(const struct gguf_family *f, int64_t layers, int64_t hidden,
+                          int64_t heads, int64_t head_dim)
+{
+    return f->large_layers && layers == f->large_layers ? hidden / heads : head_dim;
 }

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Whose heads the rows of a tensor stand by, where they are reordered: llama.cpp turns
  * neighbouring pairs where transformers turns halves. Or that rows are columns: the
@@ -38,12 +39,19 @@ struct gguf_config_key {
 
 struct gguf_family {
     const char *name, *model_type, *class;
-    bool permuted;                      /* rows of q and k are reordered */
-    bool learned_positions;             /* and no RoPE; the rest too is as GPT-2 has it */
-    bool partial_rotary;                /* a part of each head may be rotated */
-    const struct gguf_name *names;      /* ended by a row of NULLs */
-    bool adapters_only;                 /* whole models are read, and not written yet */
-    const struct gguf_config_key *keys; /* NULL: gguf_config_keys */
+    bool permuted;                 /* rows of q and k are reordered */
+    bool learned_positions;        /* and no RoPE; the rest too is as GPT-2 has it */
+    bool partial_rotary;           /* a part of each head may be rotated */
+    const struct gguf_name *names; /* ended by a row of NULLs */
+    const char *act_key,
+        *act;               /* the activation, which llama.cpp knows by the architecture;
+                                  NULL: hidden_act, silu */
+    bool norms_offset;      /* norms stand there with the 1 that is added to them */
+    int32_t window_pattern; /* all layers but every n-th have the window; 0: none has */
+    int32_t large_layers;   /* so many: scores are scaled by hidden_size / heads, and of
+                                  other numbers by a head's size; 0: always */
+    bool longrope;          /* divisors for short and long texts are taken */
+    const struct gguf_config_key *keys; /* NULL: those of most decoders */
     size_t key_count;
 };
 
@@ -58,9 +66,11 @@ char *gguf_name_to_hf(const struct gguf_family *f, const char *gguf,
                       enum gguf_rows *rows);
 char *gguf_name_of_hf(const struct gguf_family *f, const char *hf, enum gguf_rows *rows);
 
-/* Of families that have no table of their own. */
-extern const struct gguf_config_key gguf_config_keys[];
-extern const size_t gguf_config_key_count;
+const struct gguf_config_key *gguf_family_keys(const struct gguf_family *f,
+                                               size_t *count);
+/* query_pre_attn_scalar by llama.cpp's rule. */
+int64_t gguf_query_scalar(const struct gguf_family *f, int64_t layers, int64_t hidden,
+                          int64_t heads, int64_t head_dim);
 
 /* Of a head with `size` rows: the row of transformers' order that stands at row `at` in
  * llama.cpp's. */

@@ -48,12 +48,6 @@ struct key {
     char name[128];
 };
 
-static const struct gguf_config_key *keys_of(const struct gguf_family *a, size_t *count)
-{
-    *count = a->keys ? a->key_count : gguf_config_key_count;
-    return a->keys ? a->keys : gguf_config_keys;
-}
-
 static const char *own_key(const struct gguf_family *a, const char *suffix, struct key *k)
 {
     snprintf(k->name, sizeof k->name, "%s.%s", a->name, suffix);
@@ -73,7 +67,7 @@ static int known_keys_only(const struct gguf *g, const struct gguf_family *a,
 {
     struct key k;
     size_t count;
-    const struct gguf_config_key *keys = keys_of(a, &count);
+    const struct gguf_config_key *keys = gguf_family_keys(a, &count);
     const size_t skip = strlen(own_key(a, "", &k));
     for (size_t i = 0; i < g->pair_count; i++) {
         const char *key = g->pairs[i].key;
@@ -95,7 +89,7 @@ static int copy_keys(const struct gguf *g, const struct gguf_family *a, json_t *
                      struct err *err)
 {
     size_t count;
-    const struct gguf_config_key *keys = keys_of(a, &count);
+    const struct gguf_config_key *keys = gguf_family_keys(a, &count);
     for (size_t i = 0; i < count; i++) {
         const struct gguf_config_key *row = &keys[i];
         struct key k;
@@ -184,7 +178,14 @@ static int fill_config(const struct gguf *g, const struct gguf_family *a, json_t
                         json_boolean(!gguf_find_tensor(g, "output.weight")));
     if (a->learned_positions)
         return 0;
-    json_object_set_new(c, "hidden_act", json_string("silu"));
+    json_object_set_new(c, a->act_key ? a->act_key : "hidden_act",
+                        json_string(a->act ? a->act : "silu"));
+    if (a->large_layers)
+        json_object_set_new(
+            c, "query_pre_attn_scalar",
+            json_integer(gguf_query_scalar(
+                a, int_of(c, "num_hidden_layers"), int_of(c, "hidden_size"),
+                int_of(c, "num_attention_heads"), int_of(c, "head_dim"))));
     json_object_set_new(c, "attention_bias",
                         json_boolean(gguf_find_tensor(g, "blk.0.attn_q.bias")));
     json_object_set_new(c, "mlp_bias",
@@ -248,6 +249,10 @@ static int take_tensor(const struct gguf_tensor *t, const json_t *config,
                            "tensor '%.100s': %" PRId64 " rows are no %d heads", t->name,
                            t->shape[0], out->heads);
         out->dtype = DT_COUNT; /* not to be read as it lies there */
+    }
+    if (a->norms_offset && t->ndim == 1 && str_has_suffix(hf, "norm.weight")) {
+        out->offset = 1;
+        out->dtype = DT_COUNT;
     }
     out->block = out->dtype == DT_COUNT ? t->type : NULL;
     return 0;

@@ -37,7 +37,8 @@ struct st_tensor {
      * heads its rows stand in llama.cpp's order (0: in their own). NULL otherwise. */
     const struct block_type *block;
     int32_t heads;
-    bool turned; /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
+    bool turned;  /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
+    float offset; /* was added to every value: 1 on Gemma's norms */
     const struct st_q4
         *q4; /* in 4 bits; dtype is DT_COUNT, the shape that of the values */
 };

@@ -68,6 +68,8 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
     const unsigned char *p = t->data;
     if (t->q4 || t->block) {
         (t->q4 ? read_q4 : t->turned ? read_turned : read_blocks)(t, dst);
+        for (int64_t i = 0; t->offset != 0 && i < t->count; i++)
+            dst[i] -= t->offset;
         return 0;
     }
     switch (t->dtype) {

@@ -39,7 +39,8 @@ struct gguf_new_tensor {
     int ndim;
     int64_t shape[4]; /* rows first, as everywhere here */
     int32_t heads;    /* rows of so many heads are put into llama.cpp's order; 0: as is */
-    const void *source; /* of the caller */
+    const void *source; /* of the caller; */
+    bool turned;        /* whose rows are columns here */
 };
 /* Copies *t. */
 void gguf_writer_add(struct gguf_writer *w, const struct gguf_new_tensor *t);

@@ -191,9 +191,12 @@ bool prompt_optional(const char *tensor)
 
 void prompt_put_config(const struct net *net, json_t *c)
 {
+    /* of a prefix those of keys, which may be fewer */
+    const int32_t heads = net->change.prompt_rows
+                              ? net->shape.heads
+                              : prompt_token_dim(net) / net->shape.head_dim;
     json_object_set_new(c, "token_dim", json_integer(prompt_token_dim(net)));
-    json_object_set_new(c, "num_attention_heads",
-                        json_integer(prompt_token_dim(net) / net->shape.head_dim));
+    json_object_set_new(c, "num_attention_heads", json_integer(heads));
     json_object_set_new(c, "num_layers", json_integer(net->shape.layers));
     json_object_set_new(c, "num_virtual_tokens",
                         json_integer(net->change.virtual_tokens));
