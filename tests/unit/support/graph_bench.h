@@ -45,7 +45,8 @@ static inline struct param *add(struct bench *t, const char *name, int32_t rows,
     p->init = INIT_NORMAL;
     p->init_scale = 0.5f;
     p->trainable = trainable;
-    p->spec = (struct weight_spec){rows, cols, QUANT_NONE, 64, 0, 1, DT_F32};
+    p->spec = (struct weight_spec){
+        .rows = rows, .cols = cols, .block = 64, .need_dx = 1, .compute = DT_F32};
     return p;
 }
 
