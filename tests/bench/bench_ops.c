@@ -229,16 +229,27 @@ static void bench_product(const struct backend *b, const struct peak *peak,
 static const struct heads {
     int tokens, sequences, heads, dim;
     float p;
+    int window; /* causal, 0: neither */
+    float softcap;
 } attentions[] = {
-    {320, 32, 12, 32, 0}, {320, 8, 12, 32, 0},     {320, 8, 12, 32, 0.1f},
-    {1024, 8, 12, 64, 0}, {1024, 8, 12, 64, 0.1f}, {1024, 2, 12, 64, 0},
+    {320, 32, 12, 32, 0, 0, 0},    {320, 8, 12, 32, 0, 0, 0},
+    {320, 8, 12, 32, 0.1f, 0, 0},  {1024, 8, 12, 64, 0, 0, 0},
+    {1024, 8, 12, 64, 0.1f, 0, 0}, {1024, 2, 12, 64, 0, 0, 0},
+    {1024, 1, 4, 64, 0, 256, 0},   {4096, 1, 4, 64, 0, 256, 0},
+    {4096, 1, 4, 64, 0, 4096, 0},  {16384, 1, 4, 64, 0, 256, 0},
+    {4096, 1, 4, 64, 0, 256, 50},
 };
 
 static void bench_attention(const struct backend *b, const struct peak *peak,
                             const struct heads *h)
 {
     const int d = h->heads * h->dim;
-    struct op_args f = {.attr = {.scale = 0.2f, .heads = h->heads, .p = h->p}};
+    struct op_args f = {.attr = {.scale = 0.2f,
+                                 .heads = h->heads,
+                                 .p = h->p,
+                                 .causal = h->window > 0,
+                                 .window = h->window,
+                                 .softcap = h->softcap}};
     int32_t *first = mem_try_aligned((size_t)(h->sequences + 1) * sizeof(*first));
     for (int i = 0; i <= h->sequences; i++)
         first[i] = (int32_t)((int64_t)h->tokens * i / h->sequences);
@@ -247,9 +258,12 @@ static void bench_attention(const struct backend *b, const struct peak *peak,
     f.in[3] = (struct tensor){first, DT_I32, h->sequences + 1, 1, 1, NULL};
     f.out[0] = matrix(h->tokens, d);
     f.out[1] = matrix(h->tokens, h->heads);
-    char name[80];
-    snprintf(name, sizeof(name), "attention  %d x %d tokens, %d x %d, p %.1f",
-             h->sequences, h->tokens / h->sequences, h->heads, h->dim, h->p);
+    char name[80], window[40] = "";
+    if (h->window)
+        snprintf(window, sizeof(window), ", window %d%s", h->window,
+                 h->softcap > 0 ? ", cap" : "");
+    snprintf(name, sizeof(name), "attention  %d x %d tokens, %d x %d, p %.1f%s",
+             h->sequences, h->tokens / h->sequences, h->heads, h->dim, h->p, window);
     report_flops(peak, name, op_flops(OP_attention, &f), time_op(b, OP_attention, &f));
     struct op_args g = {.attr = f.attr, .in = {matrix(h->tokens, d)}};
     memcpy(g.in + 1, f.in, 3 * sizeof(f.in[0]));
