@@ -51,7 +51,9 @@ static const struct {
     {"qwen3-32b", 32762123264},        {"smollm3-3b", 3075098624},
     {"phi-3-mini-4k", 3821079552},     {"gpt2", 124439808},
     {"gpt2-medium", 354823168},        {"gpt2-large", 774030080},
-    {"gpt2-xl", 1557611200},
+    {"gpt2-xl", 1557611200},           {"gemma-2-2b", 2614341888},
+    {"gemma-2-9b", 9241705984},        {"gemma-3-270m", 268098176},
+    {"gemma-3-1b", 999885952},
 };
 
 static void published_counts(void **state)

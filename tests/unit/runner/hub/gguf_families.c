@@ -260,6 +260,52 @@ static void test_llama3(void **state)
     refused(&f, "rope_freqs.weight': 8 numbers");
 }
 
+/* Norms have 1 added there; what llama.cpp knows by the number of layers is a key. */
+static void test_gemma(void **state)
+{
+    (void)state;
+    struct file f = {"gemma3",
+                     {SIZES,
+                      {"attention.head_count_kv", 1},
+                      {"attention.key_length", 24},
+                      {"attention.value_length", 24},
+                      {"attention.sliding_window", 8}},
+                     {RMS, {"rope.freq_base", 1e6F}},
+                     {WORDS,
+                      {"blk.0.ffn_norm.weight", 0, 3, half},
+                      {"blk.0.attn_q.weight", 48, 32, NULL},
+                      {"blk.0.post_ffw_norm.weight", 0, 3, grown}}};
+    struct st *weights;
+    json_t *c = read_file(&f, &weights);
+    float values[48 * 32];
+    const struct st_tensor *t =
+        st_find(weights, "model.layers.0.pre_feedforward_layernorm.weight");
+    assert_int_equal(st_read_f32(t, values, NULL), 0);
+    assert_true(values[0] == 0 && values[1] == 0.25F && values[2] == 1);
+    t = st_find(weights, "model.layers.0.self_attn.q_proj.weight");
+    assert_int_equal(st_read_f32(t, values, NULL), 0);
+    assert_true(values[32] == 1 && values[47 * 32] == 47); /* rows in order */
+    assert_non_null(st_find(weights, "model.layers.0.post_feedforward_layernorm.weight"));
+    assert_string_equal(json_get_str(c, "model_type", ""), "gemma3_text");
+    assert_string_equal(json_get_str(c, "hidden_activation", ""), "gelu_pytorch_tanh");
+    assert_int_equal(json_get_int(c, "query_pre_attn_scalar", 0), 24);
+    assert_int_equal(json_get_int(c, "sliding_window", 0), 8);
+    assert_null(json_object_get(c, "rope_local_base_freq"));
+    st_close(weights);
+    json_decref(c);
+
+    f.keys[0].value = 62; /* the 27B */
+    f.numbers[2].key = "rope.freq_base_swa";
+    f.numbers[2].value = 5000;
+    c = read_file(&f, &weights);
+    assert_int_equal(json_get_int(c, "query_pre_attn_scalar", 0), 16);
+    assert_true(json_get_num(c, "rope_local_base_freq", 0) == 5000);
+    st_close(weights);
+    json_decref(c);
+    f.keys[8].key = NULL; /* no window */
+    refused(&f, "gemma3.attention.sliding_window");
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -276,10 +322,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gpt2),
-        cmocka_unit_test(test_smollm3),
-        cmocka_unit_test(test_phi3),
-        cmocka_unit_test(test_llama3),
+        cmocka_unit_test(test_gpt2),  cmocka_unit_test(test_smollm3),
+        cmocka_unit_test(test_phi3),  cmocka_unit_test(test_llama3),
+        cmocka_unit_test(test_gemma),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
