@@ -29,7 +29,7 @@ static const struct opt_def options[] = {
     {.key = "model", .type = OPT_STRING, .flags = OPT_REQUIRED, .metavar = "NAME",
      .help = "base model: a folder, an id, or a known name (llama-2-7b, bert-base, ...)",
      .group = "what"},
-    {.key = "task", .type = OPT_CHOICE, .choices = "seq-cls=SEQ_CLS|causal-lm=CAUSAL_LM",
+    {.key = "task", .type = OPT_CHOICE, .choices = "seq-cls=SEQ_CLS=classification|causal-lm=CAUSAL_LM=generation",
      .help = "what is learned (default: by the base)", .group = "what"},
     {.key = "rows", .type = OPT_FLOAT, .min = 1, .max = 1e12, .metavar = "N",
      .help = "training rows (default: those of --train-data)", .group = "what"},
@@ -59,7 +59,11 @@ static const struct opt_def options[] = {
     {.key = "budget", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "USD",
      .help = "of one training", .group = "limits"},
     {.key = "latency_ms", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "MS",
-     .help = "of a single request", .group = "limits"},
+     .help = "of a single request; of a language model, of each token that it writes",
+     .group = "limits"},
+    {.key = "ttft_ms", .type = OPT_FLOAT, .min = 0, .max = 1e9, .metavar = "MS",
+     .help = "language models: to the first token, behind a prompt of --seq-len tokens",
+     .group = "limits"},
     {.key = "base_untouched", .type = OPT_BOOL, .preset = "false",
      .help = "the base must stay byte-identical (certified, shared)", .group = "limits"},
     {.key = "tasks_later", .type = OPT_BOOL, .preset = "false",
@@ -122,6 +126,10 @@ static int read_limits(const json_t *v, const struct catalog *c, struct advise_r
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' is an encoder; for causal-lm take a language model",
                        r->model);
+    if (isfinite(r->ttft_ms) && !str_eq(r->task, "causal-lm"))
+        return err_set(err, ERR_USAGE,
+                       "advise: --ttft-ms is of language models; a classifier has "
+                       "--latency-ms");
     if (r->seq_len > r->shape.positions)
         return err_set(err, ERR_CONFIG,
                        "advise: '%s' has %.0f positions, --seq-len is %.0f", r->model,
@@ -144,6 +152,7 @@ static int read_request(const json_t *v, const struct catalog *c,
     r->hours = json_get_num(v, "hours", NAN);
     r->usd = json_get_num(v, "budget", NAN);
     r->latency_ms = json_get_num(v, "latency_ms", NAN);
+    r->ttft_ms = json_get_num(v, "ttft_ms", NAN);
     r->base_untouched = json_get_bool(v, "base_untouched", 0);
     r->tasks_later = json_get_bool(v, "tasks_later", 0);
     r->keep_skills = json_get_bool(v, "keep_skills", 0);
@@ -186,6 +195,18 @@ static json_t *trial_of(const struct planner *p, const struct setup *s, double l
     return t;
 }
 
+/* What this program takes on the GPU that is asked about; 0: it cannot. */
+static double peak_on_gpu(const struct advise_request *r, const json_t *resolved)
+{
+    const struct gpu *gpu = r->machine.gpu;
+    struct trial_prediction p;
+    if (!gpu || !gpu->cuda_major ||
+        trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
+                      backend_planned_cuda(gpu->cuda_major), &p, NULL))
+        return 0;
+    return (double)p.total_bytes + ESTIMATE_CONTEXT_BYTES;
+}
+
 static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out)
 {
     const struct planner *p = ctx;
@@ -196,12 +217,14 @@ static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out
     if (!rc)
         rc = trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
                            NULL, &plan, NULL);
+    const double own = rc ? 0 : peak_on_gpu(r, resolved);
     json_decref(trial);
     json_decref(resolved);
     if (rc)
         return rc;
     *out = (struct exact_plan){
         .peak = (double)plan.total_bytes,
+        .own_peak = own,
         .seconds = plan.rows_known ? plan.train_s : NAN,
         .counts = prediction_counts(&plan),
     };

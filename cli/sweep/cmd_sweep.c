@@ -18,11 +18,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PLANNED_MAJOR 8 /* compute capability of a GPU that is only planned for */
+
+/* The backend that a sweep is planned for; NULL: the one that trains here. */
+static const struct backend *planned_on;
+
 static int predict_with(enum assume assume, const json_t *resolved, const char *base_dir,
                         struct sweep_prediction *out, struct err *err)
 {
     struct trial_prediction p;
-    int rc = trial_predict(resolved, base_dir, assume, NULL, &p, err);
+    int rc = trial_predict(resolved, base_dir, assume, planned_on, &p, err);
     if (rc < 0)
         return rc;
     *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,
@@ -95,6 +100,32 @@ static int load_file(const char *const *words, size_t count, struct sweep_file *
     return sweep_file_load(words[0], words + 1, count - 1, &trial_options, f, err);
 }
 
+/* Trials, which are processes of their own, go by the environment. */
+static int use_backend(const struct sweep_file *f, struct err *err)
+{
+    struct err why = ERR_INIT;
+    if (!f->backend || f->drives_command)
+        return 0;
+    if (backend_get(f->backend, &why))
+        return setenv("PEFTLAB_BACKEND", f->backend, 1);
+    return err_set(err, why.code,
+                   "sweep '%s': executor.backend is '%s', but %s - run it where there is "
+                   "one, or take executor.backend=cpu ('sweep plan' says how long that "
+                   "takes here)",
+                   f->name, f->backend, why.msg);
+}
+
+/* A GPU that is not here is planned for all the same. */
+static int plan_backend(const struct sweep_file *f, struct err *err)
+{
+    if (f->backend && !f->drives_command && !backend_get(f->backend, NULL) &&
+        str_eq(f->backend, "cuda"))
+        planned_on = backend_planned_cuda(PLANNED_MAJOR);
+    else if (f->backend && !f->drives_command)
+        planned_on = backend_get(f->backend, err);
+    return f->backend && !f->drives_command && !planned_on ? err_code(err) : 0;
+}
+
 static int plan_command(const json_t *values, const char *const *words, size_t count,
                         struct err *err)
 {
@@ -104,7 +135,9 @@ static int plan_command(const json_t *values, const char *const *words, size_t c
     if (rc < 0)
         return rc;
     int jobs = sweep_jobs(f, (int)json_get_int(values, "jobs", 0), &threads);
-    rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
+    rc = plan_backend(f, err);
+    if (!rc)
+        rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (rc == 0) {
         if (json_get_bool(values, "json", 0))
             command_print_json(sweep_plan_json(&plan, jobs));
@@ -166,7 +199,9 @@ static int run_command(const json_t *values, const char *const *words, size_t co
     int rc = load_file(words, count, &f, err);
     if (rc < 0)
         return rc;
-    rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
+    rc = use_backend(f, err);
+    if (!rc)
+        rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
     if (rc == 0) {
         rc = run_planned(&plan, values, err);
         sweep_plan_release(&plan);
@@ -192,7 +227,9 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
     if (rc == 0) {
         json_object_set(named, "name", json_array_get(row, 0));
         json_object_set(named, "experiment", json_array_get(row, 1));
-        rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
+        rc = use_backend(f, err);
+        if (!rc)
+            rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
         if (rc == 0) {
             rc = run_in(store, &plan, named, err);
             sweep_plan_release(&plan);

@@ -99,6 +99,7 @@ static void compute(const struct advise_request *r, struct advice *a)
     estimate(&r->shape, &a->setup, STACK_LEAN, &a->estimates[STACK_LEAN]);
     estimate(&r->shape, &a->setup, STACK_PEFT, &a->estimates[STACK_PEFT]);
     a->exact = planned && !r->machine.gpu;
+    a->own_peak = planned && r->machine.gpu && plan.own_peak > 0 ? plan.own_peak : NAN;
     if (!a->exact)
         return;
     struct estimate *e = &a->estimates[STACK_PEFT];
@@ -155,14 +156,20 @@ static void set_up(const struct advise_request *r, struct advice *a)
 
 /* --- time and money --- */
 
+static struct estimate_range in_ms(struct estimate_range s)
+{
+    return (struct estimate_range){1000 * s.low, 1000 * s.base, 1000 * s.high};
+}
+
 static void latency(const struct advise_request *r, struct advice *a)
 {
-    a->request_ms = (struct estimate_range){NAN, NAN, NAN};
-    if (!r->machine.gpu)
-        return;
-    struct estimate_range s = estimate_request(&r->shape, &a->setup, r->machine.gpu,
-                                               a->candidate->served == SERVED_BESIDE);
-    a->request_ms = (struct estimate_range){1000 * s.low, 1000 * s.base, 1000 * s.high};
+    const bool beside = a->candidate->served == SERVED_BESIDE;
+    const struct gpu *gpu = r->machine.gpu;
+    a->request_ms = a->first_ms = (struct estimate_range){NAN, NAN, NAN};
+    if (gpu)
+        a->request_ms = in_ms(estimate_request(&r->shape, &a->setup, gpu, beside));
+    if (gpu && advise_is_lm(r))
+        a->first_ms = in_ms(estimate_first_token(&r->shape, &a->setup, gpu, beside));
 }
 
 static void cost(const struct advise *all, struct advice *a)

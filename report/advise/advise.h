@@ -32,7 +32,9 @@ struct candidate {
  * on any. */
 struct exact_plan {
     double bytes[EST_COUNT], peak;
-    double seconds; /* of the whole training; NaN: unknown */
+    double own_peak; /* the same by this program on the GPU that is asked about; 0: it has
+                        no backend for it, or declines */
+    double seconds;  /* of the whole training; NaN: unknown */
     struct counts counts;
 };
 
@@ -42,6 +44,7 @@ struct advise_request {
     struct model_shape shape;
     double rows, epochs, seq_len, batch, rank; /* rank NaN: chosen */
     double hours, usd, latency_ms;             /* NaN: no limit */
+    double ttft_ms; /* to the first token of a prompt of seq_len; NaN: no limit */
     bool base_untouched, tasks_later, keep_skills;
     int checkpointing;                  /* -1: where it is needed */
     struct machine machine;             /* gpu NULL: this machine */
@@ -83,6 +86,8 @@ struct advice {
     double peak;                        /* that `fit` was judged by */
     struct estimate_range seconds, usd; /* NaN: unknown */
     struct estimate_range request_ms;   /* of one, predicted; NaN: no GPU was named */
+    struct estimate_range first_ms;     /* to the first token, of a language model */
+    double own_peak; /* of this program on the GPU, planned; NaN: it cannot, or no GPU */
     double points;
     json_t *reasons, *against, *ruled_out; /* lists of sentences */
     json_t *priors;                        /* [{id, side}] */

@@ -16,8 +16,9 @@
 
 enum { MAX_TRIALS = 20000, MAX_VALUES = 400000 };
 
-/* Metrics to judge by where no sweep says one, the first that there is; `select` chooses
- * the configuration. */
+/* Metrics to judge by where no sweep says one, the first that there is; the second of
+ * each chooses the configuration. A language model is judged by its loss: the share of next
+ * tokens that are right says less of the same. */
 static const char *const metrics[][2] = {
     {"test/macro_f1", "eval/macro_f1"}, {"test/accuracy", "eval/accuracy"},
     {"eval/macro_f1", "eval/macro_f1"}, {"eval/accuracy", "eval/accuracy"},
@@ -247,7 +248,7 @@ static bool take_judge(struct store *s, struct seen_list *l, const char *score,
     return read_metric(s, score, l, offsetof(struct seen, score)) > 0;
 }
 
-static bool choose_judge(struct store *s, struct seen_list *l, struct judge *j)
+static bool choose_judge(struct store *s, bool lm, struct seen_list *l, struct judge *j)
 {
     int64_t sweep = 0;
     for (size_t i = 0; i < l->count; i++)
@@ -262,7 +263,8 @@ static bool choose_judge(struct store *s, struct seen_list *l, struct judge *j)
     }
     if (own && !found)
         found = take_judge(s, l, own, own, said, j);
-    for (size_t i = 0; i < ARRAY_LEN(metrics) && !found; i++)
+    const size_t losses = ARRAY_LEN(metrics) - 2;
+    for (size_t i = lm ? losses : 0; i < ARRAY_LEN(metrics) && !found; i++)
         found = take_judge(s, l, metrics[i][0], metrics[i][1], said, j);
     json_decref(said);
     return found;
@@ -310,7 +312,7 @@ int advise_measure(struct advise *a, struct err *err)
         keep_nearest_rows(&l, r->rows);
     if (l.count)
         qsort(l.items, l.count, sizeof *l.items, by_id);
-    if (l.count && choose_judge(r->store, &l, &judge)) {
+    if (l.count && choose_judge(r->store, advise_is_lm(r), &l, &judge)) {
         read_metric(r->store, judge.select, &l, offsetof(struct seen, select));
         read_metric(r->store, "latency/p50_ms", &l, offsetof(struct seen, latency));
         qsort(l.items, l.count, sizeof *l.items, by_configuration);

@@ -11,8 +11,9 @@
 #include <math.h>
 
 /* QLoRA pays off once the 16-bit base takes more of the device than this. */
-#define CROWDED 0.5
-#define LARGE   6.5e9 /* parameters */
+#define CROWDED    0.5
+#define LARGE      6.5e9 /* parameters */
+#define OWN_USABLE 0.95  /* of a device's memory */
 
 static bool adds(const struct advice *a, enum addition what)
 {
@@ -59,6 +60,11 @@ static void rule_memory(const struct advise *all, struct advice *a)
                 r->machine.count, need));
     else
         pro(a, 0, SAY("fits: %s of %s", need, room));
+    if (a->fit != FIT_NO && a->own_peak > OWN_USABLE * r->memory_bytes)
+        pro(a, -1,
+            SAY("not by this program there: its CUDA backend would take %s, since it "
+                "holds a base that is not quantised in fp32",
+                str_bytes(need, sizeof need, a->own_peak)));
     if (a->fit != FIT_NO && a->setup.adam8)
         pro(a, -0.5, SAY("only with 8-bit moments"));
 }
@@ -144,6 +150,25 @@ static void rule_predicted_latency(const struct advise_request *r, struct advice
         pro(a, 0,
             SAY("latency: %.3g ms %s predicted, %.3g ms allowed", a->request_ms.base,
                 what, r->latency_ms));
+}
+
+/* Of a language model the time to the first token is a limit of its own. */
+static void rule_first_token(const struct advise *all, struct advice *a)
+{
+    const struct advise_request *r = all->request;
+    const struct estimate_range *t = &a->first_ms;
+    if (!isfinite(r->ttft_ms) || !isfinite(t->base))
+        return;
+    if (t->low > r->ttft_ms)
+        advise_say(a->ruled_out,
+                   "first token: at least %.3g ms after a prompt of %.0f tokens "
+                   "predicted, %.3g ms allowed",
+                   t->low, r->seq_len, r->ttft_ms);
+    else
+        pro(a, t->base > r->ttft_ms ? -2 : 0,
+            SAY("first token%s: %.3g ms after a prompt of %.0f tokens predicted, %.3g ms "
+                "allowed",
+                t->base > r->ttft_ms ? " at risk" : "", t->base, r->seq_len, r->ttft_ms));
 }
 
 static void rule_latency(const struct advise *all, struct advice *a)
@@ -353,8 +378,8 @@ static void rule_measured(const struct advise *all, struct advice *a)
 void advise_judge(struct advise *all, struct advice *a)
 {
     static void (*const rules[])(const struct advise *, struct advice *) = {
-        rule_applies,   rule_memory,   rule_base,     rule_time,  rule_latency,
-        rule_quantised, rule_defaults, rule_measured, list_priors};
+        rule_applies,     rule_memory,    rule_base,     rule_time,     rule_latency,
+        rule_first_token, rule_quantised, rule_defaults, rule_measured, list_priors};
     a->points =
         all->request->shape.decoder ? a->candidate->lm_points : a->candidate->cls_points;
     for (size_t i = 0; i < ARRAY_LEN(rules); i++)

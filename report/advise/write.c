@@ -52,10 +52,10 @@ static json_t *memory_json(const struct advice *a)
     for (int i = 0; i < EST_COUNT; i++)
         if (e->bytes[i] > 0)
             json_object_set_new(categories, estimate_names[i], json_real(e->bytes[i]));
-    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:o}", "fit", fit_names[a->fit], "basis",
-                     a->exact ? "planned" : "predicted", "judged_bytes", a->peak,
+    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:o, s:o}", "fit", fit_names[a->fit],
+                     "basis", a->exact ? "planned" : "predicted", "judged_bytes", a->peak,
                      "lean_bytes", a->estimates[STACK_LEAN].peak, "peft_bytes", e->peak,
-                     "categories", categories);
+                     "own_bytes", number(a->own_peak), "categories", categories);
 }
 
 static json_t *measured_json(const struct measured *m)
@@ -93,8 +93,8 @@ static json_t *priors_json(const struct advise *all, const struct advice *a)
 static json_t *item_json(const struct advise *all, const struct advice *a)
 {
     const struct estimate *e = &a->estimates[STACK_PEFT];
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O, "
-                     "s:O, s:O, s:o, s:o}",
+    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+                     "s:O, s:O, s:O, s:o, s:o}",
                      "method", a->candidate->method, "served",
                      served_names[a->candidate->served], "title", a->candidate->title,
                      "points", a->points, "setup", setup_json(all, &a->setup), "memory",
@@ -103,7 +103,8 @@ static json_t *item_json(const struct advise *all, const struct advice *a)
                      number(e->adapter_bytes), "flops_per_token",
                      number(e->flops_per_token), "predicted_s", range_json(a->seconds),
                      "predicted_usd", range_json(a->usd), "predicted_request_ms",
-                     range_json(a->request_ms), "reasons", a->reasons, "against",
+                     range_json(a->request_ms), "predicted_first_token_ms",
+                     range_json(a->first_ms), "reasons", a->reasons, "against",
                      a->against, "ruled_out", a->ruled_out, "measured",
                      measured_json(&a->measured), "priors", priors_json(all, a));
 }
@@ -111,15 +112,17 @@ static json_t *item_json(const struct advise *all, const struct advice *a)
 static json_t *constraints_json(const struct advise_request *r)
 {
     return json_pack(
-        "{s:s, s:s, s:s, s:f, s:o, s:f, s:f, s:f, s:s*, s:i, s:f, s:o, s:o, s:o, s:b, "
-        "s:b, s:b}",
+        "{s:s, s:s, s:s, s:f, s:o, s:f, s:f, s:f, s:s*, s:i, s:f, s:o, s:o, s:o, s:o, "
+        "s:o, s:b, s:b, s:b}",
         "task", r->task, "model", r->model, "shape", r->shape.name, "parameters",
         r->shape.parameters, "rows", number(r->rows), "epochs", r->epochs, "max_length",
         r->seq_len, "batch_size", r->batch, "gpu",
         r->machine.gpu ? r->machine.gpu->name : NULL, "gpus", r->machine.count,
         "memory_bytes", r->memory_bytes, "hours", number(r->hours), "usd", number(r->usd),
-        "latency_ms", number(r->latency_ms), "base_untouched", r->base_untouched,
-        "tasks_later", r->tasks_later, "keep_skills", r->keep_skills);
+        "latency_ms", number(r->latency_ms), "ttft_ms", number(r->ttft_ms), "tokens",
+        number(advise_is_lm(r) ? r->rows * r->epochs * r->seq_len : NAN),
+        "base_untouched", r->base_untouched, "tasks_later", r->tasks_later, "keep_skills",
+        r->keep_skills);
 }
 
 json_t *advise_json(const struct advise *a)
@@ -238,8 +241,24 @@ static void print_memory(const struct advice *a, FILE *f)
                    str_bytes(bytes, sizeof bytes, a->estimates[STACK_LEAN].peak));
     else
         buf_str_add(&line, " (planned: these are the bytes it will take)");
+    if (isfinite(a->own_peak))
+        buf_printf(&line, "; this program, planned: %s",
+                   str_bytes(bytes, sizeof bytes, a->own_peak));
     wrap(f, "   memory  ", buf_str(&line));
     buf_release(&line);
+}
+
+/* A language model's two times; others have one, which a limit alone asks for. */
+static void print_serving(const struct advise *all, const struct advice *a, FILE *f)
+{
+    if (!isfinite(a->first_ms.base))
+        return;
+    char *text = xasprintf("one text at a time, predicted: first token %.3g .. %.3g ms "
+                           "behind a prompt of %.0f tokens, then %.3g .. %.3g ms a token",
+                           a->first_ms.low, a->first_ms.high, all->request->seq_len,
+                           a->request_ms.low, a->request_ms.high);
+    wrap(f, "   serving ", text);
+    free(text);
 }
 
 static void print_setup(const struct advise *all, const struct advice *a, FILE *f)
@@ -323,6 +342,7 @@ static void print_first(const struct advise *a, FILE *f)
     print_setup(a, x, f);
     print_sweep_setup(a, x, f);
     print_memory(x, f);
+    print_serving(a, x, f);
     print_list(f, "   +       ", x->reasons);
     print_list(f, "   -       ", x->against);
     if (!x->measured.seeds)
@@ -349,6 +369,9 @@ static void print_head(const struct advise *a, FILE *f)
                count_text(r->shape.parameters, count, sizeof count), r->task);
     if (isfinite(r->rows))
         fprintf(f, ", %.0f rows x %.3g epochs", r->rows, r->epochs);
+    if (isfinite(r->rows) && advise_is_lm(r))
+        text_print(f, " (at most %s tokens)",
+                   count_text(r->rows * r->epochs * r->seq_len, count, sizeof count));
     str_bytes(room, sizeof room, r->memory_bytes);
     if (r->machine.gpu)
         text_print(f, ", %d x %s of %s", r->machine.count, r->machine.gpu->name, room);

@@ -366,11 +366,12 @@ static double request_s(double bytes, double flops, const struct gpu *gpu, doubl
     return fmax(bytes / (gpu->bandwidth_bytes_s * reach), flops / (gpu->flops_s * share));
 }
 
-struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
-                                       const struct gpu *gpu, bool beside)
+/* A pass over so many tokens; the output embedding is computed for the last. */
+static struct estimate_range pass(const struct model_shape *m, const struct setup *s,
+                                  const struct gpu *gpu, bool beside, double tokens)
 {
-    const double tokens = is_lm(m, s) ? 1 : s->seq_len;
-    const double flops = 2 * (m->linear + (is_lm(m, s) ? m->head : 0)) * tokens;
+    const double flops = 2 * m->linear * tokens + (is_lm(m, s) ? 2 * m->head : 0) +
+                         2 * m->layers * m->q * tokens * (tokens > 1 ? tokens : 0);
     const double bytes =
         is_quantised(s) ? weight_bytes(m, s, STACK_LEAN) : 2 * base_parameters(m, s);
     const struct estimate_range one = {1, 1, 1}, *u = &small_utilisation,
@@ -386,4 +387,17 @@ struct estimate_range estimate_request(const struct model_shape *m, const struct
             request_s(bytes, flops, gpu, bandwidth.base, u->base) * q->base * a->base,
         launch_s.high +
             request_s(bytes, flops, gpu, bandwidth.high, u->high) * q->high * a->high};
+}
+
+struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
+                                       const struct gpu *gpu, bool beside)
+{
+    return pass(m, s, gpu, beside, is_lm(m, s) ? 1 : s->seq_len);
+}
+
+struct estimate_range estimate_first_token(const struct model_shape *m,
+                                           const struct setup *s, const struct gpu *gpu,
+                                           bool beside)
+{
+    return pass(m, s, gpu, beside, s->seq_len);
 }

@@ -120,5 +120,9 @@ struct estimate_range estimate_seconds(const struct setup *s, const struct estim
  * slower. `beside`: the adapter is not merged. */
 struct estimate_range estimate_request(const struct model_shape *m, const struct setup *s,
                                        const struct gpu *gpu, bool beside);
+/* Seconds to the first token of a prompt of seq_len tokens. */
+struct estimate_range estimate_first_token(const struct model_shape *m,
+                                           const struct setup *s, const struct gpu *gpu,
+                                           bool beside);
 
 #endif

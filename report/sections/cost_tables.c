@@ -57,14 +57,23 @@ static void write_energy(const struct report *r, const struct report_cell **cell
             r->sla ? sla_number(r->sla, "grid_g_per_kwh") : 475.0);
 }
 
+/* Dollars of a million tokens trained, set-up and evaluation not counted. */
+static double usd_per_mtoken(const struct run_cost *k, const struct report_cell *c)
+{
+    const double tokens = cell_spread(c, "throughput/tokens_per_s").mean * k->train_s;
+    return k->usd * (k->train_s / k->total_s) / tokens * 1e6;
+}
+
 void write_training_cost(const struct report *r, struct html *h)
 {
     const struct report_cell **cells = ordered(r);
+    const bool lm = cells[0] && trial_is_lm(cells[0]->trials[0]);
     html_table_open(h, NULL,
                     word_f("Training on this machine at %s: time measured, price assumed",
                            r->data.columns.items[r->matrix.main_column].label),
-                    "Configuration|>Set-up|>Training|>Evaluation|>Run|>Threads|>USD per "
-                    "run");
+                    word_f("Configuration|>Set-up|>Training|>Evaluation|>Run|>Threads|"
+                           ">USD per run%s",
+                           lm ? "|>Tokens/s|>USD per million tokens trained" : ""));
     for (size_t i = 0; cells[i]; i++) {
         struct run_cost k = cell_run_cost(r, cells[i]);
         html_row(h);
@@ -75,6 +84,10 @@ void write_training_cost(const struct report *r, struct html *h)
         html_number(h, "%s", word_seconds(k.total_s));
         html_number(h, "%.0f", trial_threads(cells[i]->trials[0]));
         html_number(h, "%s", word_usd(k.usd));
+        if (lm) {
+            html_number(h, "%.0f", cell_spread(cells[i], "throughput/tokens_per_s").mean);
+            html_number(h, "%s", word_usd(usd_per_mtoken(&k, cells[i])));
+        }
     }
     html_table_close(h);
     html_el(h, "p", "note",
@@ -173,6 +186,12 @@ void write_serving_cost(const struct report *r, struct html *h)
         serving_row(r, cells[i], true, daily, h);
     }
     html_table_close(h);
+    if (trial_is_lm(cells[0]->trials[0]))
+        html_el(h, "p", "note",
+                "A request is one row read in one pass, as to score a text or to come to "
+                "its first token. Each token that is written takes a pass of its own: "
+                "latency/ttft_... and latency/tpot_... of a program of yours, or "
+                "'peftlab generate', say what that takes.");
     html_el(
         h, "p", "note", "%s",
         daily ? word_f("At %.0f requests a day, peak %g times the mean; as many workers "

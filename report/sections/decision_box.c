@@ -1,12 +1,14 @@
 /* report/sections/decision_box.c - the box at the top: figures of the leader and of the
  * leanest that may be as good, service levels, what would flip it, status. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
 #include "report/sections/decision.h"
 #include <math.h>
+#include <string.h>
 
 /* ---- what would flip it ---- */
 
@@ -92,6 +94,33 @@ static void fact(struct html *h, const char *name, const char *value, const char
     html_close(h, "div");
 }
 
+/* Of a language model: what its loss means, and what a token takes where that was
+ * measured; else its latency is that of reading a row. */
+static void language_facts(const struct report *r, const struct report_cell *c,
+                           struct html *h)
+{
+    static const char *const more[][3] = {
+        {"/perplexity", "Perplexity", "e to the loss"},
+        {"/accuracy", "Next token right", "given the reference up to it"},
+        {"/exact_match", "Answers word for word", ""},
+        {"/rouge_l", "ROUGE-L of answers", ""}};
+    const char *metric = metric_of(r), *slash = strchr(metric, '/');
+    for (size_t i = 0; i < ARRAY_LEN(more) && slash; i++) {
+        const struct spread s =
+            cell_spread(c, word_f("%.*s%s", (int)(slash - metric), metric, more[i][0]));
+        if (!isnan(s.mean) && !str_has_suffix(metric, more[i][0]))
+            fact(h, more[i][1], word_f("%.4g", s.mean), more[i][2]);
+    }
+    const double first = cell_spread(c, "latency/ttft_p50_ms").mean,
+                 each = cell_spread(c, "latency/tpot_p50_ms").mean,
+                 speed = cell_spread(c, "throughput/tokens_per_s").mean;
+    if (!isnan(first))
+        fact(h, "First token p50", word_f("%s ms", word_ms(first)),
+             isnan(each) ? "" : word_f("then %s ms a token", word_ms(each)));
+    if (!isnan(speed))
+        fact(h, "Training speed", word_f("%.0f tokens/s", speed), "");
+}
+
 static void write_facts(const struct report *r, size_t group, struct html *h)
 {
     const struct report_cell *c = matrix_cell(&r->matrix, r->matrix.main_column, group);
@@ -102,18 +131,22 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
                   rss = cell_spread(c, "mem/peak_rss_bytes"),
                   p50 = cell_spread(c, "latency/p50_ms"),
                   p95 = cell_spread(c, "latency/p95_ms");
+    const bool lm = trial_is_lm(c->trials[0]);
     html_raw(h, "<dl class=\"facts\">\n");
     fact(h, metric_of(r), word_score(v->mean, delta),
          isnan(v->ci.low)
              ? word_plural(v->n_ok, "seed")
              : word_f("%s, %s", word_range(v->ci, delta), word_plural(v->n_ok, "seed")));
+    if (lm)
+        language_facts(r, c, h);
     if (!isnan(memory.mean))
         fact(h, "Peak memory", word_bytes(memory.mean),
              str_eq(r->settings.memory_key, "mem/planned_bytes")
                  ? word_f("planned; process %s", word_bytes(rss.mean))
                  : "measured");
     if (!isnan(p50.mean))
-        fact(h, "Latency p50", word_f("%s ms", word_ms(p50.mean)),
+        fact(h, lm ? "Reading a row, p50" : "Latency p50",
+             word_f("%s ms", word_ms(p50.mean)),
              word_f("p95 %s ms%s", word_ms(p95.mean),
                     cell_busy(c) ? "; timed while other work ran" : ""));
     if (!isnan(usd))

@@ -124,7 +124,7 @@ static void baseline_takeaway(const struct report *r, json_t *o)
         add_takeaway(o,
                      "The trivial answer (%s) reaches %s %s; %zu of %zu %s are shown to "
                      "be better.",
-                     trivial_name(metric_of(r)), metric_of(r),
+                     trivial_name(r), metric_of(r),
                      word_score(t.baseline, r->settings.rules.delta), t.above, v->ranked,
                      r->data.by_method ? "methods" : "groups");
     else

@@ -63,12 +63,19 @@ static void put_spread(json_t *o, const struct report_cell *c, const char *key)
 
 static json_t *cell_json(const struct report *r, const struct report_cell *c)
 {
-    static const char *const measured[] = {
-        "mem/planned_bytes",  "mem/peak_device_bytes",
-        "mem/peak_rss_bytes", "latency/p50_ms",
-        "latency/p95_ms",     "time/train_s",
-        "time/total_s",       "params/trainable",
-        "size/adapter_bytes", "throughput/samples_per_s"};
+    static const char *const measured[] = {"mem/planned_bytes",
+                                           "mem/peak_device_bytes",
+                                           "mem/peak_rss_bytes",
+                                           "latency/p50_ms",
+                                           "latency/p95_ms",
+                                           "time/train_s",
+                                           "time/total_s",
+                                           "params/trainable",
+                                           "size/adapter_bytes",
+                                           "throughput/samples_per_s",
+                                           "throughput/tokens_per_s",
+                                           "latency/ttft_p50_ms",
+                                           "latency/tpot_p50_ms"};
     double workers;
     json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:I}", "group",
                           r->data.groups.items[c->group].label, "column",

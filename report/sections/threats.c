@@ -70,7 +70,7 @@ static bool threat_not_learned(const struct report *r, struct buf *out)
             "%zu of %zu %s are not shown to be better than the trivial answer (%s: "
             "%s).",
             v->ranked - t.above, v->ranked, r->data.by_method ? "methods" : "groups",
-            trivial_name(metric_of(r)), word_score(t.baseline, r->settings.rules.delta));
+            trivial_name(r), word_score(t.baseline, r->settings.rules.delta));
     else if (t.all_same)
         buf_str_add(out, "All trials have the same score, as trials have that did not "
                          "learn: nothing that was tried changed it.");

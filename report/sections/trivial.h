@@ -31,6 +31,6 @@ bool trivial_seeds(const struct report *r, size_t column);
  * without effect. */
 bool trivial_undecides(const struct report *r, size_t column);
 /* "the mean of the training labels" */
-const char *trivial_name(const char *metric);
+const char *trivial_name(const struct report *r);
 
 #endif

@@ -91,8 +91,11 @@ const json_t *trial_value(const struct report_trial *t, const char *key);
  * first run, and of a user's program, what the sweep calls it. */
 char *trial_method(const struct report_trial *t);
 /* How many items the metric is a share of ("test/accuracy" of data/test_rows); NaN where
- * it is no share of items or their number was not recorded. */
+ * it is no share of items or their number was not recorded. A language model's accuracy is
+ * a share of tokens, which are not independent items. */
 double trial_items(const struct report_trial *t, const char *metric);
+/* It trains a language model: rows are texts, a score is a mean over their tokens. */
+bool trial_is_lm(const struct report_trial *t);
 /* Rows of the split that a metric was taken on, whatever it is; NaN: not recorded. */
 double trial_split_rows(const struct report_trial *t, const char *metric);
 bool trial_is_open(const struct report_trial *t); /* not run to an end: never a failure */

@@ -45,11 +45,17 @@ double trial_split_rows(const struct report_trial *t, const char *metric)
     return trial_metric(t, key);
 }
 
+bool trial_is_lm(const struct report_trial *t)
+{
+    const char *task = json_string_value(trial_value(t, "task"));
+    return task && str_in_list(task, "causal-lm|CAUSAL_LM", '|');
+}
+
 double trial_items(const struct report_trial *t, const char *metric)
 {
     double rows = trial_split_rows(t, metric), share = trial_metric(t, metric);
-    bool counts =
-        str_has_suffix(metric, "/accuracy") || str_has_suffix(metric, "/exact_match");
+    bool counts = (str_has_suffix(metric, "/accuracy") && !trial_is_lm(t)) ||
+                  str_has_suffix(metric, "/exact_match");
     if (!counts || !(rows >= 1) || !(share >= 0 && share <= 1) ||
         fabs(share * rows - round(share * rows)) > 1e-4)
         return NAN;

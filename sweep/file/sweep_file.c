@@ -266,6 +266,7 @@ static int read_executor(struct sweep_file *f, const json_t *v, struct err *err)
     f->parallel = (int)json_get_int(e, "parallel", 0);
     f->gpus = (int)json_get_int(e, "gpus", 0);
     f->executor = json_get_str(v, "type", "local");
+    f->backend = json_get_str(v, "backend", NULL);
     json_decref(e);
     return 0;
 }

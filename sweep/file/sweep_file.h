@@ -90,7 +90,8 @@ struct sweep_file {
     int max_retries;                            /* of lost trials */
     bool retry_preempted; /* else the next `run` goes on with them */
     const char *executor;
-    int parallel; /* 0: by the machine */
+    const char *backend; /* of the trainer's; NULL: not said */
+    int parallel;        /* 0: by the machine */
 };
 
 /* The keys of the file and of its sections, the file's own first, for documentation; NULL:

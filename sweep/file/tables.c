@@ -176,6 +176,9 @@ static const struct opt_def executor_rows[] = {
      .help = "trials at a time (default: one per core)"},
     {.key = "gpus", .type = OPT_INT, .min = 0, .max = 1024,
      .help = "GPUs that each trial holds, for the budget (default: 0)"},
+    {.key = "backend", .type = OPT_STRING, .metavar = "NAME",
+     .help = "what trials compute with: cpu, cuda, ... (default: PEFTLAB_BACKEND, then "
+             "cpu); where it is not usable the sweep does not start"},
     {.key = "template", .type = OPT_STRING,
      .help = "Slurm: batch script"},
 };

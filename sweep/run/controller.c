@@ -409,7 +409,9 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
     if (f->max_trials && (size_t)f->max_trials < c.count)
         c.count = (size_t)f->max_trials;
     c.jobs = sweep_jobs(f, o->jobs, &c.threads);
-    c.memory_bytes = (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
+    /* what a trial on a GPU is planned to take lies there, not here */
+    c.memory_bytes =
+        f->gpus ? INT64_MAX : (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
     c.children = xcalloc((size_t)c.jobs, sizeof *c.children);
     c.states = xcalloc((size_t)c.jobs, sizeof *c.states);
     sweep_labels_init(&c.labels, f, plan->space.combinations, plan->space.count,

@@ -25,6 +25,18 @@ rank() {
         "prices of A100 40GB" "Ruled out" "no biases to train"
 }
 
+@test "a decoder that is to generate: tokens, two latencies, and what this program takes on that card" {
+    run -0 "$PEFTLAB" advise --model llama-2-7b --gpu rtx4090 --task generation --rows 585
+    [ "$(rank 1)" = "QLoRA: LoRA on an NF4 base" ]
+    has "at most 898560 tokens" "this program, planned: 1" "first token" "ms a token" "not by this program there"
+    run -0 "$PEFTLAB" advise --model llama-2-7b --gpu rtx4090 --rows 585 --ttft-ms 500 --latency-ms 40 --json
+    has '"ttft_ms": 500' '"predicted_first_token_ms"' '"own_bytes": ' '"tokens": 898560'
+    run "$PEFTLAB" advise --model llama-2-7b --gpu rtx4090 --rows 585 --ttft-ms 1
+    has "first token: at least"
+    run -2 "$PEFTLAB" advise --model bert-base --rows 100 --ttft-ms 5
+    has "--latency-ms"
+}
+
 @test "the sweep file says whether all of it fits, and it does" {
     local gpu model
     for model in llama-2-7b llama-2-13b bert-large; do

@@ -216,3 +216,34 @@ until_state() {
     has "no 'model'"
     [ ! -e peftlab.db ] || [ -z "$(sql 'select 1 from sweep_view')" ]
 }
+
+@test "a sweep that asks for a GPU does not start where there is none, and is planned all the same" {
+    cd "$BATS_TEST_TMPDIR"
+    cat >gpu.yaml <<EOF
+version: 1
+name: gpu
+parameters:
+  model: {value: llama-2-7b}
+  task: {value: causal-lm}
+  train_data: {value: rows.jsonl}
+  method: {value: qlora}
+  rank: {values: [32, 64]}
+  target_modules: {value: all-linear}
+  max_length: {value: 256}
+  max_train_samples: {value: 100}
+executor: {backend: cuda, gpus: 1}
+EOF
+    export CUDA_VISIBLE_DEVICES=
+    run -69 "$PEFTLAB" sweep run gpu.yaml --store gpu.db
+    [[ "$output" == *"executor.backend is 'cuda', but backend 'cuda' is not usable here"*"executor.backend=cpu"* ]]
+    [ ! -e gpu.db ]
+    run -0 "$PEFTLAB" sweep plan gpu.yaml --json
+    [ "$(grep -c '"peak_bytes": [0-9]' <<<"$output")" -ge 2 ]
+    local on_gpu on_cpu
+    on_gpu=$(grep -o '"peak_bytes": [0-9]*' <<<"$output" | head -1)
+    run -0 "$PEFTLAB" sweep plan gpu.yaml executor.backend=cpu --json
+    on_cpu=$(grep -o '"peak_bytes": [0-9]*' <<<"$output" | head -1)
+    [ "$on_gpu" != "$on_cpu" ]
+    run -69 "$PEFTLAB" sweep plan gpu.yaml executor.backend=cdua
+    [[ "$output" == *"no backend 'cdua'"* ]]
+}

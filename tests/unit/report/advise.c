@@ -38,6 +38,7 @@ static struct advise_request ask(const char *model, const char *gpu, double rows
                                .hours = NAN,
                                .usd = NAN,
                                .latency_ms = NAN,
+                               .ttft_ms = NAN,
                                .checkpointing = -1,
                                .known_name = known_name,
                                .machine = {NULL, 1},
