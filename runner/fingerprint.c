@@ -83,7 +83,8 @@ static const struct {
     int (*take)(const char *path, const char *name, char hex[65], struct err *err);
 } inputs[] = {{"model", of_model},        {"train_data", of_file},
               {"eval_data", of_file},     {"test_data", of_file},
-              {"chat_template", of_file}, {"init_adapter", of_folder}};
+              {"general_data", of_file},  {"chat_template", of_file},
+              {"init_adapter", of_folder}};
 
 int fingerprint_trial(const json_t *resolved, const char *base_dir, json_t **out,
                       struct err *err)
@@ -113,8 +114,8 @@ int fingerprint_trial(const json_t *resolved, const char *base_dir, json_t **out
 
 json_t *fingerprint_session(const struct session *s)
 {
-    static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data",
-                                                   "test_data"};
+    static const char *const names[SPLIT_COUNT] = {"train_data", "eval_data", "test_data",
+                                                   "general_data"};
     json_t *o = json_object();
     char hash[65];
     if (hf_model_fingerprint(s->hf, hash, NULL) == 0)

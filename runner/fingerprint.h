@@ -1,6 +1,6 @@
 /* runner/fingerprint.h - hashes of what decides a trial's numbers beside its configuration.
  *
- * {"model", "train_data", "eval_data", "test_data", "init_adapter"}: SHA-256 of the files
+ * {"model", "train_data", "eval_data", "test_data", "general_data", "init_adapter"}: SHA-256 of the files
  * of data, of a model's config.json, tokenizer and weights (of large files the header and
  * samples, hf_model_fingerprint), of an adapter folder's files. A run's environment keeps them as
  * "sha256", so that a changed file can be told from the one that a trial was made with. */

@@ -4,6 +4,7 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
 #include "runner/nn/specs.h"
@@ -13,8 +14,6 @@
 #include <string.h>
 
 #define MAX_VALUES 128
-
-static const char *const split_names[SPLIT_COUNT] = {"train", "eval", "test"};
 
 struct values {
     struct {
@@ -145,7 +144,7 @@ static void collect_answers(struct values *v, const struct run_result *r,
 {
     double *values = xcalloc(metric_count + 1, sizeof *values);
     char key[64];
-    for (int i = SPLIT_EVAL; i < SPLIT_COUNT; i++) {
+    for (int i = SPLIT_EVAL; i < SPLIT_GENERAL; i++) {
         const struct evaluation *e = &r->evaluations[i];
         if (!e->rows)
             continue;
@@ -165,6 +164,20 @@ static void collect_answers(struct values *v, const struct run_result *r,
         }
     }
     free(values);
+}
+
+/* What the training cost of the rest: nats per token of general text, after and before. */
+static void collect_forgetting(struct values *v, const struct run_result *r)
+{
+    const struct evaluation *after = &r->evaluations[SPLIT_GENERAL],
+                            *before = &r->general_before;
+    size_t loss = 0;
+    while (!str_eq(metric_defs[loss].name, "loss"))
+        loss++;
+    if (!before->rows || !after->rows)
+        return;
+    put(v, "general/loss_before", before->values[loss], false);
+    put(v, "general/forgetting", after->values[loss] - before->values[loss], false);
 }
 
 /* The requests themselves, ascending: what the report simulates a queue from. */
@@ -265,6 +278,7 @@ int result_write(const struct run_result *r, const struct session *s,
         put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
             false);
     collect_answers(&v, r, s);
+    collect_forgetting(&v, r);
     collect_latency(&v, "", &r->latency);
     collect_latency(&v, "merged_", &r->merged_latency);
     collect_latency(&v, "ttft_", &r->first_token);
@@ -346,6 +360,7 @@ void result_release(struct run_result *r)
     json_decref(r->profile);
     for (int i = 0; i < SPLIT_COUNT; i++)
         evaluation_release(&r->evaluations[i]);
+    evaluation_release(&r->general_before);
     latency_release(&r->latency);
     latency_release(&r->merged_latency);
     latency_release(&r->first_token);

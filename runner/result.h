@@ -13,6 +13,7 @@ struct run_result {
     struct load_watch watch; /* since then */
     struct train_outcome training;
     struct evaluation evaluations[SPLIT_COUNT];
+    struct evaluation general_before; /* of the start point; rows 0: not measured */
     double eval_s;
     struct latency latency;        /* requests 0: not measured */
     struct latency merged_latency; /* with the adapter worked into the base's weights */

@@ -19,7 +19,9 @@
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
 
-enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_COUNT };
+/* general: texts that have nothing to do with the task; what is lost on them is forgotten */
+enum { SPLIT_TRAIN, SPLIT_EVAL, SPLIT_TEST, SPLIT_GENERAL, SPLIT_COUNT };
+extern const char *const split_names[SPLIT_COUNT]; /* "train", "eval", ... */
 
 /* What texts are generated with. */
 struct decode_size {

@@ -9,6 +9,8 @@
 /* More than any method's schedule asks for. */
 #define ENDLESS_ROWS ((int64_t)1 << 40)
 
+const char *const split_names[SPLIT_COUNT] = {"train", "eval", "test", "general"};
+
 int32_t session_classes_of_model(const struct session *s)
 {
     const size_t named = s->known_labels.count,
@@ -93,9 +95,18 @@ int session_open_data(struct session *s, struct err *err)
         return err_set(err, ERR_CONFIG,
                        "'validation_split' and 'eval_data' are both given: rows to "
                        "evaluate on come from one of them");
+    if (s->trial.general_data && !s->goal.task->kind->per_token)
+        return err_set(
+            err, ERR_CONFIG,
+            "'general_data' is text for a language model to be scored on; task "
+            "'%s' has no loss on it",
+            s->trial.task);
     const char *const files[SPLIT_COUNT] = {s->trial.train_data, s->trial.eval_data,
-                                            s->trial.test_data};
+                                            s->trial.test_data, s->trial.general_data};
     const struct data_spec common = data_spec(s);
+    struct language plain = s->language; /* of general text every token counts */
+    plain.assistant_only = false;
+    plain.completion_only = -1;
     s->row_tokens = common.max_length;
     for (int i = 0; i < SPLIT_COUNT; i++) {
         const char *file = files[i];
@@ -109,6 +120,8 @@ int session_open_data(struct session *s, struct err *err)
             continue;
         if (i == SPLIT_TRAIN)
             spec.max_samples = s->trial.max_train_samples;
+        if (i == SPLIT_GENERAL)
+            spec.language = &plain;
         int rc = open_split(s, i, &spec, file, err);
         if (rc < 0)
             return rc;

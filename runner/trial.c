@@ -121,8 +121,7 @@ static void log_metrics(const struct session *s, struct sink *sink, int split,
     for (size_t m = 0; m < metric_count; m++) {
         if (!goal_has_metric(&s->goal, m))
             continue;
-        snprintf(key, sizeof key, "%s/%s", split == SPLIT_TEST ? "test" : "eval",
-                 metric_defs[m].name);
+        snprintf(key, sizeof key, "%s/%s", split_names[split], metric_defs[m].name);
         sink->ops->metric(sink, key, step, e->values[m]);
     }
 }
@@ -184,6 +183,12 @@ static int measure_answers(struct session *s, struct run_result *r, struct err *
                            &r->first_token, &r->each_token, err);
 }
 
+/* General text is scored at the start point too, by the process that trains to the end. */
+static bool ends_here(const struct session *s, const struct trial_run *run)
+{
+    return s->data[SPLIT_GENERAL] && (!run->until || run->until >= s->course.updates);
+}
+
 static int train_into(struct session *s, const struct trial_run *run, struct sink *sink,
                       struct run_result *r, struct err *err)
 {
@@ -197,6 +202,8 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
                                       .started_s = r->started_s};
     profile_init(&profile);
     int rc = session_allocate(s, err);
+    if (!rc && ends_here(s, run))
+        rc = evaluate_split(s, SPLIT_GENERAL, NULL, &r->general_before, err);
     if (!rc)
         rc = train_run(s, &place, &r->training, err);
     if (!rc && run->profile)

@@ -202,8 +202,8 @@ static void add_choices(struct card *c)
  * length. */
 static json_t *plain(const json_t *resolved, const struct plan_item *it)
 {
-    static const char *const of_rows[] = {"eval_data", "test_data", "validation_split",
-                                          "max_train_samples"};
+    static const char *const of_rows[] = {"eval_data", "test_data", "general_data",
+                                          "validation_split", "max_train_samples"};
     json_t *t = json_copy((json_t *)resolved);
     for (size_t i = 0; i < ARRAY_LEN(of_rows); i++)
         json_object_del(t, of_rows[i]);

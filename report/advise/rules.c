@@ -427,8 +427,8 @@ void advise_watch(struct advise *all)
     if (r->base_untouched)
         advise_say(w, "keep the base's SHA-256 with every release and check it at load");
     if (r->keep_skills)
-        advise_say(w, "measure forgetting (loss on general text before and after): it "
-                      "follows the rate more than the method");
+        advise_say(w, "measure forgetting (general_data: loss on general text before and "
+                      "after): it follows the rate more than the method");
     if (r->machine.count > 1 && a->fit == FIT_YES)
         advise_say(w,
                    "%d GPUs: a copy of the base on each (data parallel), only the "

@@ -111,6 +111,11 @@ static void language_facts(const struct report *r, const struct report_cell *c,
         if (!isnan(s.mean) && !str_has_suffix(metric, more[i][0]))
             fact(h, more[i][1], word_f("%.4g", s.mean), more[i][2]);
     }
+    const struct spread forgot = cell_spread(c, "general/forgetting");
+    if (!isnan(forgot.mean))
+        fact(h, "Forgetting", word_f("%+.3f nats a token", forgot.mean),
+             word_f("general text, from %.3f",
+                    cell_spread(c, "general/loss_before").mean));
     const double first = cell_spread(c, "latency/ttft_p50_ms").mean,
                  each = cell_spread(c, "latency/tpot_p50_ms").mean,
                  speed = cell_spread(c, "throughput/tokens_per_s").mean;

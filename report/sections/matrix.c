@@ -74,6 +74,7 @@ static json_t *cell_json(const struct report *r, const struct report_cell *c)
                                            "size/adapter_bytes",
                                            "throughput/samples_per_s",
                                            "throughput/tokens_per_s",
+                                           "general/forgetting",
                                            "latency/ttft_p50_ms",
                                            "latency/tpot_p50_ms"};
     double workers;

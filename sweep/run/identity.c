@@ -11,8 +11,8 @@
 /* The keys of a configuration that name files; equal ones are looked at once. */
 static void files_of(const json_t *config, struct buf *out)
 {
-    static const char *const keys[] = {"model", "train_data", "eval_data", "test_data",
-                                       "init_adapter"};
+    static const char *const keys[] = {"model",     "train_data",   "eval_data",
+                                       "test_data", "general_data", "init_adapter"};
     buf_clear(out);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         buf_printf(out, "%s\n", json_get_str(config, keys[i], ""));

@@ -17,6 +17,7 @@ parameters:
   train_data: {value: $case/train.jsonl}
   eval_data: {value: $case/eval.jsonl}
   test_data: {value: $case/eval.jsonl}
+  general_data: {value: $case/train.jsonl}
   method: {values: [lora, qlora]}
   rank: {value: 4}
   learning_rate: {value: 1e-2}
@@ -33,7 +34,7 @@ setup() {
 }
 
 @test "its box has perplexity, the share of next tokens and tokens per second" {
-    for text in Perplexity "Next token right" "Training speed" "tokens/s" "Reading a row, p50"; do
+    for text in Perplexity "Next token right" "Training speed" "tokens/s" "Reading a row, p50" Forgetting "nats a token"; do
         grep -q "$text" r.html || { echo "no $text"; false; }
     done
 }
@@ -57,4 +58,18 @@ setup() {
 @test "advise judges its store by loss" {
     run -0 "$PEFTLAB" advise --model "$ROOT/tests/golden/models/llama" --rows 24 --seq-len 32 --store s.db --json
     has '"metric": "test/loss"'
+}
+
+@test "forgetting is the loss on general text after training less that before, which is the base's" {
+    local case=$ROOT/tests/golden/cases/llama-lora-qv model=$ROOT/tests/golden/models/llama
+    trial() { "$PEFTLAB" train "$case/trial.yaml" "model=$model" "general_data=$case/eval.jsonl" "$@" --json; }
+    number() { grep -A8 '"general"' <<<"$output" | grep "\"$1\"" | grep -o '[-0-9.e]*,\{0,1\}$' | tr -d ,; }
+    run -0 trial --out run
+    local before after forgotten
+    before=$(number loss_before) after=$(number loss) forgotten=$(number forgetting)
+    [ "$(awk "BEGIN { print ($after - ($before) - ($forgotten)) ^ 2 < 1e-20 }")" = 1 ]
+    run -0 "$PEFTLAB" eval "$case/trial.yaml" "model=$model" --out start
+    grep -q "\"loss\": $before" start/result.json
+    run -78 "$PEFTLAB" train "$ROOT/tests/golden/cases/bert-lora-clip/trial.yaml" "model=$ROOT/tests/golden/models/bert" general_data=x.jsonl --out none
+    has "general_data" "language model"
 }
