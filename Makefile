@@ -1,6 +1,7 @@
 # peftlab - see README.md. The targets that people use:
 #   make            build/peftlab
 #   make demo       installs what is missing, builds, fetches the base model, runs examples/reviews, writes report.html
+#   make demo-support   the same with examples/support: a chat model on support dialogues, then a chat with the winner
 #   make test       installs what is missing, builds, passes every test
 #   make bench      side-by-side measurements (never part of the tests)
 #   make simulate   how often verdicts err on sweeps with a known truth

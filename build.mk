@@ -22,6 +22,8 @@ model:
 
 demo:
 	@tools/demo.sh
+demo-support:
+	@tools/demo.sh support
 
 # The libraries may only just have been installed, so that the rest runs in a make of its own.
 test:
@@ -49,7 +51,7 @@ test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows
 	@export PEFTLAB_BACKEND_DIR=$(abspath $(B)) && $(B)/peftlab doctor --backend cuda && $(B)/tests/kernels_ops && \
 	    $(B)/tests/kernels_rows && PEFTLAB_BACKEND=cuda tests/golden/run.sh $(B)/peftlab
 
-.PHONY: test-cuda deps model demo test check-san lint fuzz fuzz-targets bench
+.PHONY: test-cuda deps model demo demo-support test check-san lint fuzz fuzz-targets bench
 
 print-flags:
 	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'

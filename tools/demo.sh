@@ -1,27 +1,44 @@
 #!/bin/bash
 # The whole way once: packages, program, base model, sweep over real data, report. Stopped anywhere (Ctrl-C, kill -9) and
 # started again it goes on; what is finished is not done again. NO_INSTALL=1 installs nothing.
+#   tools/demo.sh            examples/reviews: which method for a few hundred sentences
+#   tools/demo.sh support    examples/support: a chat model on support dialogues, then a chat with the winner
 set -euo pipefail
 cd "$(dirname "$0")/.."
 make=${MAKE:-make}
-store=${DEMO_STORE:-demo.db}
-runs=${DEMO_RUNS:-peftlab-runs}
-report=${DEMO_REPORT:-report.html}
+which=${1:-reviews}
+case $which in
+reviews)
+    model=minilm deps=demo takes="all-MiniLM-L6-v2 (84 MB, once)" time="about ten minutes"
+    judged=(--sla examples/reviews/sla.yaml)
+    store=${DEMO_STORE:-demo.db} runs=${DEMO_RUNS:-peftlab-runs} report=${DEMO_REPORT:-report.html}
+    ;;
+support)
+    model=smollm2 deps=demo-support takes="SmolLM2-135M-Instruct (93 MB, once)" time="some fifteen minutes"
+    judged=()
+    store=${DEMO_STORE:-support.db} runs=${DEMO_RUNS:-peftlab-runs/support} report=${DEMO_REPORT:-support.html}
+    ;;
+*)
+    echo "demo.sh: no example '$which' (reviews, support)" >&2
+    exit 2
+    ;;
+esac
 
 cat <<TEXT
-This installs the packages that are missing (with apt-get), builds build/peftlab, brings the base model all-MiniLM-L6-v2
-(84 MB, once) into models/, trains the trials of examples/reviews/sweep.yaml on this machine's CPU (about ten minutes on two
+This installs the packages that are missing (with apt-get), builds build/peftlab, brings the base model $takes
+into models/, trains the trials of examples/$which/sweep.yaml on this machine's CPU ($time on two
 cores) into $store and $runs/, and writes $report.
 
 TEXT
-tools/deps.sh build demo
+tools/deps.sh build "$deps"
 $make --no-print-directory -j"$(nproc)" all
-tools/fetch_model.sh
+tools/fetch_model.sh "$model"
 
 # A sweep in which some trial failed (status 1) still has a report; anything else ends here.
 status=0
-build/peftlab sweep run examples/reviews/sweep.yaml --store "$store" --run-dir "$runs" || status=$?
+build/peftlab sweep run "examples/$which/sweep.yaml" --store "$store" --run-dir "$runs" || status=$?
 [ "$status" -le 1 ] || exit "$status"
 echo
-build/peftlab report --store "$store" --sweep reviews --sla examples/reviews/sla.yaml -o "$report"
+build/peftlab report --store "$store" --sweep "$which" "${judged[@]}" -o "$report"
+[ "$which" != support ] || tools/demo_chat.sh "$store"
 exit "$status"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Says which Debian/Ubuntu packages are missing and installs them; silent when all are there.
-#   tools/deps.sh build|demo|test...     no word: all groups
+#   tools/deps.sh build|demo|demo-support|test...     no word: build, demo, test
 # NO_INSTALL=1 only names what is missing and fails. Everything the packages are for: docs/dependencies.md.
 set -eu
 
@@ -19,9 +19,12 @@ for group in "$@"; do
     demo)
         wanted="$wanted $demo"
         "$here/fetch_model.sh" --check || wanted="$wanted $model" ;;
+    demo-support)
+        wanted="$wanted $demo"
+        "$here/fetch_model.sh" smollm2 --check || wanted="$wanted $model" ;;
     test) wanted="$wanted $test" ;;
     *)
-        echo "deps.sh: unknown group '$group' (build, demo, test)" >&2
+        echo "deps.sh: unknown group '$group' (build, demo, demo-support, test)" >&2
         exit 2 ;;
     esac
 done

@@ -187,11 +187,11 @@ void write_serving_cost(const struct report *r, struct html *h)
     }
     html_table_close(h);
     if (trial_is_lm(cells[0]->trials[0]))
-        html_el(h, "p", "note",
-                "A request is one row read in one pass, as to score a text or to come to "
-                "its first token. Each token that is written takes a pass of its own: "
-                "latency/ttft_... and latency/tpot_... of a program of yours, or "
-                "'peftlab generate', say what that takes.");
+        html_el(
+            h, "p", "note",
+            "A request is one row read in one pass, as to score a text. Each token that "
+            "is written takes a pass of its own: the box at the top has what the first "
+            "and each further one took, where the trials measured it.");
     html_el(
         h, "p", "note", "%s",
         daily ? word_f("At %.0f requests a day, peak %g times the mean; as many workers "

