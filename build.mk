@@ -64,6 +64,11 @@ bench-ops: $(B)/bench_ops
 	@$(B)/bench_ops
 .PHONY: bench-ops
 
+# A model folder of a known shape with generated weights: build/bench_base llama-2-7b FOLDER BF16
+$(B)/bench_base: tests/bench/bench_base.c $(NEEDS_runner)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_runner) $(LDLIBS)
+
 # How often verdicts err on sweeps with a known truth (docs/statistics.md has the table).
 $(B)/simulate: $(wildcard tests/simulate/*) $(NEEDS_report)
 	@mkdir -p $(@D)

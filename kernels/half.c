@@ -2,22 +2,6 @@
 #include "kernels/half.h"
 #include <string.h>
 
-float half_to_float(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h >> 15) << 31, exponent = h >> 10 & 31,
-             fraction = h & 1023;
-    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-    float f;
-    if (exponent == 0) {
-        f = (float)fraction * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    if (exponent == 31)
-        bits = sign | 255u << 23 | fraction << 13;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
 uint16_t half_of_float(float f)
 {
     uint32_t bits;
@@ -37,14 +21,6 @@ uint16_t half_of_float(float f)
         return (uint16_t)(sign | (sum - 0x3f000000));
     }
     return (uint16_t)(sign | (size - 0x38000000 + 0xfff + (size >> 13 & 1)) >> 13);
-}
-
-float bf16_to_float(uint16_t h)
-{
-    const uint32_t bits = (uint32_t)h << 16;
-    float f;
-    memcpy(&f, &bits, sizeof f);
-    return f;
 }
 
 uint16_t bf16_of_float(float f)

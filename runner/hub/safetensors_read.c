@@ -2,6 +2,7 @@
 #include "kernels/half.h"
 #include "kernels/nf4.h"
 #include "lib/mem.h"
+#include "lib/os/pool.h"
 #include "runner/hub/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
@@ -63,37 +64,67 @@ static void read_q4(const struct st_tensor *t, float *dst)
     free(q);
 }
 
+/* Of 64 thousand numbers at a time, by all threads. */
+enum { CHUNK = 1 << 16 };
+
+struct reading {
+    const struct st_tensor *t;
+    float *dst;
+};
+
+static void read_f64(const unsigned char *p, size_t n, float *dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        double d;
+        memcpy(&d, p + 8 * i, sizeof d);
+        dst[i] = (float)d;
+    }
+}
+
+static void read_f16(const unsigned char *p, size_t n, float *dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, p + 2 * i, sizeof h);
+        dst[i] = half_to_float(h);
+    }
+}
+
+static void read_bf16(const unsigned char *p, size_t n, float *dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, p + 2 * i, sizeof h);
+        dst[i] = bf16_to_float(h);
+    }
+}
+
+static void read_piece(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct reading *r = ctx;
+    const unsigned char *p = r->t->data;
+    (void)thread;
+    p += begin * dtype_bytes(r->t->dtype);
+    if (r->t->dtype == DT_F32)
+        memcpy(r->dst + begin, p, (end - begin) * sizeof *r->dst);
+    else
+        (r->t->dtype == DT_F64   ? read_f64
+         : r->t->dtype == DT_F16 ? read_f16
+                                 : read_bf16)(p, end - begin, r->dst + begin);
+}
+
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
 {
-    const unsigned char *p = t->data;
     if (t->q4 || t->block) {
         (t->q4 ? read_q4 : t->turned ? read_turned : read_blocks)(t, dst);
         for (int64_t i = 0; t->offset != 0 && i < t->count; i++)
             dst[i] -= t->offset;
         return 0;
     }
-    switch (t->dtype) {
-    case DT_F32:
-        if (t->bytes)
-            memcpy(dst, p, t->bytes);
-        return 0;
-    case DT_F64:
-        for (int64_t i = 0; i < t->count; i++) {
-            double d;
-            memcpy(&d, p + 8 * i, sizeof d);
-            dst[i] = (float)d;
-        }
-        return 0;
-    case DT_F16:
-    case DT_BF16:
-        for (int64_t i = 0; i < t->count; i++) {
-            uint16_t h;
-            memcpy(&h, p + 2 * i, sizeof h);
-            dst[i] = t->dtype == DT_F16 ? half_to_float(h) : bf16_to_float(h);
-        }
-        return 0;
-    default:
+    if (t->dtype != DT_F32 && t->dtype != DT_F64 && t->dtype != DT_F16 &&
+        t->dtype != DT_BF16)
         return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
                        t->word);
-    }
+    pool_run(read_piece, &(struct reading){t, dst}, (size_t)t->count, CHUNK);
+    return 0;
 }

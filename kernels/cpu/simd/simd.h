@@ -99,6 +99,12 @@ struct q4 {
 struct q4 V(q4_open)(const struct weight_spec *spec, const void *data);
 void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
 
+/* ---- q4_pack.c ---- */
+
+/* q4_check and q4_quantize. */
+int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
+               struct err *err);
+
 /* ---- gemm.c ---- */
 
 /* How the right-hand side of a product is stored: ready panels (in the format of

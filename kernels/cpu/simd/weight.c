@@ -64,12 +64,8 @@ int V(weight_prepare)(void *device, const struct weight_spec *spec, const float 
         return err_set(err, ERR_CONFIG,
                        "the cpu backend computes in F32 or BF16, not in %s",
                        dtype_word(spec->compute));
-    if (spec->quant != QUANT_NONE) {
-        int rc = q4_check(src, spec, err);
-        if (!rc)
-            q4_quantize(src, spec, dst);
-        return rc;
-    }
+    if (spec->quant != QUANT_NONE)
+        return V(q4_pack)(spec, src, dst, err);
     prepare(spec, src, 0, dst);
     if (spec->need_dx)
         prepare(spec, src, 1, (float *)dst + panel_words(spec, spec->rows, spec->cols));

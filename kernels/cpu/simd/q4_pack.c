@@ -1,0 +1,103 @@
+/* kernels/cpu/simd/q4_pack.c - quantising to 4 bits, the same bytes as q4_quantize: blocks
+ * shared out among the threads, W elements at a time. A big model is read in by this. */
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/nf4.h"
+#include <stdlib.h>
+
+enum { BLOCK_MAX = 4096, CHUNK = 1024 };
+
+struct packing {
+    const struct weight_spec *spec;
+    const float *src;
+    void *dst;
+    float *absmax;
+    float cuts[15];
+    const uint8_t *order;
+    int bad; /* a value is not finite */
+};
+
+/* The largest magnitude; NaN where a value is not finite. */
+INLINE float block_max(const float *x, size_t n)
+{
+    vf most = {0}, odd = {0};
+    for (size_t i = 0; i < n; i += W) {
+        const vf v = vf_load(x + i);
+        const vf size = (vf)((vu)v & 0x7fffffffu);
+        const vu more = (vu)(size > most);
+        most = (vf)(((vu)size & more) | ((vu)most & ~more));
+        odd += v * 0.0f; /* infinity times zero is no number */
+    }
+    float max = 0, sum = 0;
+    for (int l = 0; l < W; l++) {
+        max = most[l] > max ? most[l] : max;
+        sum += odd[l];
+    }
+    return max + sum;
+}
+
+/* As kernels/nf4.c has it, of a whole block. */
+INLINE void pack_block(const struct packing *p, const float *x, size_t n, float absmax,
+                       uint8_t *codes)
+{
+    int32_t places[BLOCK_MAX];
+    const vf inverse = vf_splat(1 / (absmax > Q4_ABSMAX_MIN ? absmax : Q4_ABSMAX_MIN));
+    for (size_t i = 0; i < n; i += W) {
+        const vf scaled = vf_load(x + i) * inverse;
+        vi place = {0};
+#pragma GCC unroll 15
+        for (int c = 0; c < 15; c++)
+            place -= (vi)(scaled > p->cuts[c]);
+        memcpy(places + i, &place, sizeof(place));
+    }
+    for (size_t i = 0; i < n; i += 2)
+        codes[i / 2] = (uint8_t)(p->order[places[i]] << 4 | p->order[places[i + 1]]);
+}
+
+static void pack_blocks(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct packing *p = ctx;
+    const size_t n = (size_t)p->spec->rows * p->spec->cols, size = (size_t)p->spec->block;
+    (void)thread;
+    for (size_t b = begin; b < end; b++) {
+        const float *x = p->src + b * size;
+        if ((b + 1) * size > n) {
+            q4_quantize_blocks(p->src, p->spec, b, b + 1, p->absmax, p->dst);
+            for (size_t i = b * size; i < n; i++)
+                if (!isfinite(p->src[i]))
+                    __atomic_store_n(&p->bad, 1, __ATOMIC_RELAXED);
+            continue;
+        }
+        p->absmax[b] = block_max(x, size);
+        if (isnan(p->absmax[b]))
+            __atomic_store_n(&p->bad, 1, __ATOMIC_RELAXED);
+        pack_block(p, x, size, p->absmax[b], (uint8_t *)p->dst + b * size / 2);
+    }
+}
+
+int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
+               struct err *err)
+{
+    /* checks the block's size; the values as they pass by */
+    int rc = q4_check(src, &(struct weight_spec){.block = spec->block}, err);
+    if (rc)
+        return rc;
+    const struct q4_layout l = q4_layout(spec);
+    struct packing p = {
+        .spec = spec,
+        .src = src,
+        .dst = dst,
+        .absmax = malloc(l.blocks * sizeof(float)),
+        .order = spec->quant == QUANT_FP4 ? fp4_ascending : nf4_ascending,
+    };
+    if (!p.absmax)
+        return err_set(err, ERR_NOMEM, "no memory to quantise a weight of %d x %d",
+                       spec->rows, spec->cols);
+    q4_cut_points(spec->quant, p.cuts);
+    memset((char *)dst + l.n / 2, 0, l.bytes - l.n / 2);
+    pool_run(pack_blocks, &p, l.blocks, CHUNK);
+    rc = p.bad ? q4_check(src, spec, err) : 0;
+    if (!rc)
+        q4_keep_absmax(p.absmax, spec, dst);
+    free(p.absmax);
+    return rc;
+}
