@@ -44,7 +44,7 @@ struct weight_spec {
     enum quant_kind quant;
     int32_t block;      /* elements per absmax, 64 */
     int double_quant;   /* absmax itself in 8 bits, blocks of 256 */
-    int need_dx;        /* the backward product dy W will be asked for */
+    int dx_panels;      /* dy W will be asked for, of few rows at a time: see weight.c */
     enum dtype compute; /* DT_F32, or DT_BF16: both operands of products are rounded */
     enum dtype rounded; /* unpacked 4 bits are rounded to it (DT_BF16, DT_F16); DT_F32 */
 };

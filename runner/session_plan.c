@@ -64,14 +64,18 @@ static void record_decoder(struct session *s)
     graph_finish(start, -1, false, NULL);
 }
 
+/* Turning a weight's panels for dx costs as much as some 10 rows of the product. */
+enum { ROWS_TO_TURN = 256 };
+
 static size_t place_weights(struct session *s)
 {
+    const bool few = s->train_graph.budget.of[ROWS_TOKENS] < ROWS_TO_TURN;
     size_t at = 0;
     for (size_t i = 0; i < s->net.params.count; i++) {
         struct param *p = s->net.params.items[i];
         if (p->trainable)
             continue;
-        p->spec.need_dx = s->training && graph_needs_dx(&s->train_graph, (int)i);
+        p->spec.dx_panels = s->training && few && graph_needs_dx(&s->train_graph, (int)i);
         p->bytes = param_frozen_bytes(p, s->backend);
         p->offset = at;
         at += p->bytes;

@@ -3,18 +3,28 @@
  * One rule per op, in a table. A rule asks `into` where an input's gradient goes: the
  * first contribution to a tensor overwrites a new tensor, later ones add to it. An
  * addition passes its own gradient on without copying; `shares` counts how many tensors
- * still hold one gradient, and a shared one is copied before somebody adds to it. */
+ * still hold one gradient, and a shared one is copied before somebody adds to it.
+ *
+ * A rule asks `seen` for a tensor of the forward pass. What is cheap to make again from
+ * tensors that are kept for other rules is not kept itself: the op is appended again where
+ * its output is asked for first (Chen et al. 2016 call it dropping the results of low-cost
+ * operations). So of a norm, an activation and what enters an adapter's dropout only the
+ * input is there between the passes; the bits are the same. */
 #include "lib/mem.h"
 #include "runner/graph/graph.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { NO_MAKER = -1 };
+
 struct backward {
     struct graph *g;
+    bool checkpointing;
     size_t n;          /* tensors of the forward pass */
     int *grad;         /* per forward tensor: its gradient, -1 none yet */
     int *copy;         /* per forward tensor: its recomputed twin, or itself */
+    int *maker;        /* per forward tensor: the one node that writes it, or NO_MAKER */
     int *shares;       /* per tensor: forward tensors that hold it as their gradient */
     size_t shares_cap; /* grows with the graph */
     int *param_grad;   /* per parameter, -1: none yet */
@@ -123,10 +133,43 @@ static void emit(struct backward *b, enum op op, const int *in, int n_in, const 
     n->attr = attr;
 }
 
-/* The forward tensor as backward ops may read it. */
-static int seen(const struct backward *b, int t)
+/* What a node of the forward pass reads and writes, in its place: twins. */
+static void append_again(struct backward *b, const struct g_node *node);
+static int seen(struct backward *b, int t);
+
+/* Whether t is made anew rather than kept: by an op that costs next to nothing beside the
+ * products around it, from inputs that its own rule or another's keeps. A dropout's rule
+ * keeps nothing, attention's its output. Chunks are planned by themselves, segments
+ * are made again as a whole. */
+static bool is_made_again(const struct backward *b, int t)
 {
-    return t >= 0 && (size_t)t < b->n ? b->copy[t] : t;
+    static const bool cheap[OP_COUNT] = {[OP_layernorm] = true,
+                                         [OP_rmsnorm] = true,
+                                         [OP_act] = true,
+                                         [OP_gated_act] = true,
+                                         [OP_dropout] = true};
+    const int i = (size_t)t < b->n ? b->maker[t] : NO_MAKER;
+    if (i == NO_MAKER)
+        return false;
+    const struct g_node *n = &b->g->nodes[i];
+    if (!cheap[n->op] || n->chunked || b->g->chunked || !b->g->tensors[t].needs_grad ||
+        (b->checkpointing && n->segment >= 0))
+        return false;
+    if (n->op != OP_dropout)
+        return true;
+    const int from = b->maker[n->in[0]];
+    return (from != NO_MAKER && b->g->nodes[from].op == OP_attention) ||
+           is_made_again(b, n->in[0]);
+}
+
+/* The forward tensor as backward ops may read it. */
+static int seen(struct backward *b, int t)
+{
+    if (t < 0 || (size_t)t >= b->n)
+        return t;
+    if (b->copy[t] == t && is_made_again(b, t))
+        append_again(b, &b->g->nodes[b->maker[t]]);
+    return b->copy[t];
 }
 
 typedef void rule(struct backward *b, const struct g_node *n, int dy);
@@ -153,9 +196,10 @@ static void back_rmsnorm(struct backward *b, const struct g_node *n, int dy)
 
 static void back_linear(struct backward *b, const struct g_node *n, int dy)
 {
-    const int dx[] = {dy, n->in[1]}, dw[] = {dy, seen(b, n->in[0])};
     /* (T, out) W (out, in) for x; dy^T x for W; column sums for the bias. Of a frozen
      * weight only the first is emitted, since nobody wants the others. */
+    const int dx[] = {dy, n->in[1]},
+              dw[] = {dy, wants(b, n->in[1]) ? seen(b, n->in[0]) : n->in[0]};
     emit(b, OP_linear_dx, dx, 2, n->in, 1, 0, n->attr);
     emit(b, OP_linear_dw, dw, 2, n->in + 1, 1, 0, n->attr);
     emit(b, OP_colsum, &dy, 1, n->in + 2, 1, 0, n->attr);
@@ -250,6 +294,24 @@ static rule *const rules[OP_COUNT] = {
     [OP_gated_act] = back_gated_act,
 };
 
+static void append_again(struct backward *b, const struct g_node *node)
+{
+    struct graph *g = b->g;
+    struct g_node n = *node;
+    for (int k = 0; k < OP_MAX_IN; k++)
+        n.in[k] = seen(b, n.in[k]);
+    for (int k = 0; k < OP_MAX_OUT; k++) {
+        if (n.out[k] < 0)
+            continue;
+        if (!(n.accumulate >> k &
+              1)) /* what adds goes on with the twin that it adds to */
+            b->copy[n.out[k]] = graph_like(g, n.out[k]);
+        n.out[k] = b->copy[n.out[k]];
+    }
+    n.segment = -1;
+    *graph_append(g, n.op) = n;
+}
+
 /* Appends the forward nodes of a segment again; later rules read their outputs. */
 static void recompute(struct backward *b, size_t end, int segment)
 {
@@ -257,21 +319,8 @@ static void recompute(struct backward *b, size_t end, int segment)
     size_t begin = end;
     while (begin > 0 && g->nodes[begin - 1].segment == segment)
         begin--;
-    for (size_t i = begin; i < end; i++) {
-        struct g_node n = g->nodes[i];
-        for (int k = 0; k < OP_MAX_IN; k++)
-            n.in[k] = seen(b, n.in[k]);
-        for (int k = 0; k < OP_MAX_OUT; k++) {
-            if (n.out[k] < 0)
-                continue;
-            if (!(n.accumulate >> k &
-                  1)) /* what adds goes on with the twin that it adds to */
-                b->copy[n.out[k]] = graph_like(g, n.out[k]);
-            n.out[k] = b->copy[n.out[k]];
-        }
-        n.segment = -1;
-        *graph_append(g, n.op) = n;
-    }
+    for (size_t i = begin; i < end; i++)
+        append_again(b, &g->nodes[i]);
 }
 
 static bool has_gradient(const struct backward *b, const struct g_node *n)
@@ -279,16 +328,34 @@ static bool has_gradient(const struct backward *b, const struct g_node *n)
     return n->out[0] >= 0 && b->grad[n->out[0]] >= 0;
 }
 
-static void start(struct backward *b, struct graph *g)
+/* Where two nodes write a tensor (the second adds, or writes a part) it has no maker. */
+static void find_makers(struct backward *b)
 {
-    *b = (struct backward){.g = g, .n = g->tensor_count};
+    const struct graph *g = b->g;
+    bool *met = xcalloc(b->n + 1, sizeof *met);
+    for (size_t i = 0; i < g->forward_count; i++)
+        for (int k = 0; k < OP_MAX_OUT; k++) {
+            const int t = g->nodes[i].out[k] < 0 ? -1 : graph_root(g, g->nodes[i].out[k]);
+            if (t < 0)
+                continue;
+            b->maker[t] = met[t] || t != g->nodes[i].out[k] ? NO_MAKER : (int)i;
+            met[t] = true;
+        }
+    free(met);
+}
+
+static void start(struct backward *b, struct graph *g, bool checkpointing)
+{
+    *b = (struct backward){.g = g, .checkpointing = checkpointing, .n = g->tensor_count};
     b->grad = xmalloc(b->n * sizeof *b->grad);
     b->copy = xmalloc(b->n * sizeof *b->copy);
+    b->maker = xmalloc(b->n * sizeof *b->maker);
     b->param_grad = xmalloc((g->params->count + 1) * sizeof *b->param_grad);
     for (size_t i = 0; i < b->n; i++) {
-        b->grad[i] = -1;
+        b->grad[i] = b->maker[i] = -1;
         b->copy[i] = (int)i;
     }
+    find_makers(b);
     for (size_t i = 0; i < g->params->count; i++)
         b->param_grad[i] = -1;
 }
@@ -296,7 +363,7 @@ static void start(struct backward *b, struct graph *g)
 void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss)
 {
     struct backward b;
-    start(&b, g);
+    start(&b, g, checkpointing);
     const int labels[] = {g->logits, g->slots[SLOT_labels], loss->class_weights};
     const int targets[] = {g->logits, g->slots[SLOT_targets]};
     if (loss->against_targets)
@@ -330,6 +397,7 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
     }
     free(b.grad);
     free(b.copy);
+    free(b.maker);
     free(b.shares);
     free(b.param_grad);
 }

@@ -192,7 +192,7 @@ static struct tensor weight(const struct backend *b, const struct product *p,
         .quant = p->form == NF4 ? QUANT_NF4 : QUANT_NONE,
         .block = 64,
         .double_quant = 1,
-        .need_dx = 1,
+        .dx_panels = 1,
         .compute = DT_F32,
     };
     void *prepared = mem_try_aligned(b->weight_bytes(spec));

@@ -134,9 +134,25 @@ static void pack_panel(const struct part *p, int panel)
     const int col = panel * NR, cols = min_int(NR, g->n - col);
     const int64_t k0 = p->bf16 ? 2 * p->k0 : p->k0;
     const float *b = g->b;
+    float *dst = p->own_b + (size_t)panel * p->k * NR;
+    if (g->b_kind == B_TURNED) {
+        V(pack_turned)
+        (&(struct turned){
+            .dst = dst,
+            .panels = b,
+            .depth = p->bf16 ? (int)ceil_div(g->n, 2) : g->n,
+            .rows = g->k,
+            .col = col,
+            .cols = cols,
+            .k0 = p->k0,
+            .k = p->k,
+            .bf16 = p->bf16,
+        });
+        return;
+    }
     V(pack_panel)
     (&(struct panel){
-        .dst = p->own_b + (size_t)panel * p->k * NR,
+        .dst = dst,
         .src = g->b_kind == B_ROWS ? b + col * g->b_ld + k0 : b + k0 * g->b_ld + col,
         .ld = g->b_ld,
         .by_k = g->b_kind == B_COLS,
@@ -356,7 +372,7 @@ static struct room room_for(const struct gemm *g)
         r.a = round_up(rows * own_step(k), LINE);
     else if (left == STRIPS)
         r.a = ceil_div(rows, MR) * k * W;
-    if (g->b_kind == B_ROWS || g->b_kind == B_COLS)
+    if (g->b_kind != B_PANELS && !is_q4(g))
         r.b = ceil_div(g->n, NR) * k * NR;
     if (is_q4(g))
         r.scratch_step = k * NR + (size_t)UNPACK * NR;

@@ -93,7 +93,7 @@ static struct gemm backward(const struct op_args *args)
     if (is_quantised(w))
         g.b_kind = B_Q4_COLS;
     else if (is_prepared(w))
-        g.b_kind = B_PANELS;
+        g.b_kind = w->spec->dx_panels ? B_PANELS : B_TURNED;
     return g;
 }
 

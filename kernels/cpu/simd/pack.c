@@ -109,3 +109,42 @@ void V(pack_panel)(const struct panel *p)
             (p->by_k ? V(pack_copy) : V(pack_transpose))(dst, NR, src, p->ld, cols, p->k);
     }
 }
+
+/* ---- from panels of the transpose ---- */
+
+/* Numbers [k, k + n) of column c of B: a row in a panel of B^T, or half of a row of words. */
+INLINE vf turned_column(const struct turned *t, int c, int k, int n)
+{
+    const float *panel = t->panels + (size_t)(k / NR) * t->depth * NR + k % NR;
+    if (!t->bf16)
+        return vf_get(panel + (size_t)c * NR, n);
+    const vu words = (vu)vf_get(panel + (size_t)(c / 2) * NR, n);
+    return (vf)(c % 2 ? words & 0xffff0000u : words << 16);
+}
+
+/* Rows [k, k + n) of up to W columns from c on, n <= W, in one panel of B^T. */
+static void turn_block(const struct turned *t, int k, int n, int c, int cols, float *dst)
+{
+    vf v[W];
+    for (int r = 0; r < W; r++)
+        v[r] = r < cols ? turned_column(t, c + r, k, n) : (vf){0};
+    vf_transpose(v);
+    if (t->bf16)
+        for (int i = 0; i < n; i += 2)
+            vf_store(dst + (size_t)(i / 2) * NR, bf16_pairs(v[i], v[i + 1]));
+    else
+        for (int i = 0; i < n; i++)
+            vf_store(dst + (size_t)i * NR, v[i]);
+}
+
+void V(pack_turned)(const struct turned *t)
+{
+    const int unit = t->bf16 ? 2 : 1, begin = t->k0 * unit,
+              end = min_int(t->rows, (t->k0 + t->k) * unit);
+    for (int half = 0; half < t->cols; half += W)
+        for (int k = begin, n; k < end; k += n) {
+            n = min_int(min_int(W, NR - k % NR), end - k);
+            turn_block(t, k, n, t->col + half, left(t->cols, half),
+                       t->dst + (size_t)((k - begin) / unit) * NR + half);
+        }
+}

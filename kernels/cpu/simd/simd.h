@@ -85,6 +85,15 @@ struct panel {
 };
 void V(pack_panel)(const struct panel *p);
 
+/* The same panel, words [k0, k0 + k) of columns [col, col + cols), from ready panels of
+ * B^T, which are `depth` words long; `rows`: of B, where the last word may end half way. */
+struct turned {
+    float *dst;
+    const float *panels;
+    int depth, rows, col, cols, k0, k, bf16;
+};
+void V(pack_turned)(const struct turned *t);
+
 /* ---- q4.c ---- */
 
 /* Elements [begin, begin + count) of a 4-bit weight, the same bits as q4_dequantize. */
@@ -108,9 +117,9 @@ int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
 /* ---- gemm.c ---- */
 
 /* How the right-hand side of a product is stored: ready panels (in the format of
- * `compute`); plain n x k or k x n; 4 bits, n x k or k x n. A panel is NR columns,
- * [k][NR] floats or [k / 2][NR] words of two bf16. */
-enum b_kind { B_PANELS, B_ROWS, B_COLS, B_Q4_ROWS, B_Q4_COLS };
+ * `compute`), or those of its transpose; plain n x k or k x n; 4 bits, n x k or k x n. A
+ * panel is NR columns, [k][NR] floats or [k / 2][NR] words of two bf16. */
+enum b_kind { B_PANELS, B_TURNED, B_ROWS, B_COLS, B_Q4_ROWS, B_Q4_COLS };
 
 struct gemm {
     int m, n, k;
@@ -120,7 +129,7 @@ struct gemm {
     enum b_kind b_kind;
     const void *b;
     int64_t b_ld;                   /* plain kinds */
-    const struct weight_spec *spec; /* 4-bit kinds */
+    const struct weight_spec *spec; /* prepared kinds */
     float *c;
     int64_t ldc;
     float scale;

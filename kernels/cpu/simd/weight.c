@@ -1,7 +1,8 @@
 /* kernels/cpu/simd/weight.c - frozen weights, prepared once.
  *
- * Panels of W^T for y = x W^T and, where a gradient has to pass, panels of W for dx = dy
- * W, in fp32 or in words of two bf16; the plain matrix is not kept. 4 bits: the bytes of
+ * Panels of W^T for y = x W^T, in fp32 or in words of two bf16; the plain matrix is not
+ * kept. For dx = dy W the product turns them into panels of W, a chunk of W at a time;
+ * where rows are too few to pay for that (dx_panels) those panels are kept as well. 4 bits: the bytes of
  * q4_layout, read by both products. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/nf4.h"
@@ -32,7 +33,7 @@ size_t V(weight_bytes)(const struct weight_spec *spec)
     if (spec->quant != QUANT_NONE)
         return q4_layout(spec).bytes;
     size_t words = panel_words(spec, spec->rows, spec->cols);
-    if (spec->need_dx)
+    if (spec->dx_panels)
         words += panel_words(spec, spec->cols, spec->rows);
     return words * sizeof(float);
 }
@@ -67,7 +68,7 @@ int V(weight_prepare)(void *device, const struct weight_spec *spec, const float 
     if (spec->quant != QUANT_NONE)
         return V(q4_pack)(spec, src, dst, err);
     prepare(spec, src, 0, dst);
-    if (spec->need_dx)
+    if (spec->dx_panels)
         prepare(spec, src, 1, (float *)dst + panel_words(spec, spec->rows, spec->cols));
     return 0;
 }

@@ -280,7 +280,7 @@ static inline void call_new(struct call *call, const struct op_case *c)
                                   : QUANT_NONE,
         .block = 64,
         .double_quant = c->form == NF4_DQ,
-        .need_dx = c->op == OP_linear_dx,
+        .dx_panels = c->op == OP_linear_dx && c->T % 2,
         .compute = c->bf16 ? DT_BF16 : DT_F32,
     };
     call->args.attr.compute = call->spec.compute;

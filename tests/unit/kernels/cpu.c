@@ -265,9 +265,12 @@ static void large_products(void **state)
     float *y = numbers(2, ROWS * OUT), *alone = xmalloc(OUT * sizeof(*alone));
     float *dx = numbers(3, ROWS * IN), *dw = numbers(4, OUT * IN);
     float *dy = numbers(5, ROWS * OUT);
-    struct weight_spec spec = {.rows = OUT, .cols = IN, .need_dx = 1, .block = 64};
+    struct weight_spec spec = {.rows = OUT, .cols = IN, .block = 64};
     EACH_VARIANT(b)
-    for (int form = 0; form < 4; form++) { /* plain, panels, 4 bits, bf16 panels */
+    for (int round = 0; round < 6;
+         round++) { /* plain, panels, 4 bits, bf16 panels, both turned */
+        const int form = round < 4 ? round : round == 4 ? 1 : 3;
+        spec.dx_panels = round < 4;
         struct tensor weight = view(w, OUT, IN);
         float *plain = w;
         spec.quant = form == 2 ? QUANT_NF4 : QUANT_NONE;
