@@ -134,30 +134,46 @@ static void pack_panel(const struct part *p, int panel)
     const int col = panel * NR, cols = min_int(NR, g->n - col);
     const int64_t k0 = p->bf16 ? 2 * p->k0 : p->k0;
     const float *b = g->b;
-    float *dst = p->own_b + (size_t)panel * p->k * NR;
-    if (g->b_kind == B_TURNED) {
-        V(pack_turned)
-        (&(struct turned){
-            .dst = dst,
-            .panels = b,
-            .depth = p->bf16 ? (int)ceil_div(g->n, 2) : g->n,
-            .rows = g->k,
-            .col = col,
-            .cols = cols,
-            .k0 = p->k0,
-            .k = p->k,
-            .bf16 = p->bf16,
-        });
-        return;
-    }
     V(pack_panel)
     (&(struct panel){
-        .dst = dst,
+        .dst = p->own_b + (size_t)panel * p->k * NR,
         .src = g->b_kind == B_ROWS ? b + col * g->b_ld + k0 : b + k0 * g->b_ld + col,
         .ld = g->b_ld,
         .by_k = g->b_kind == B_COLS,
         .cols = cols,
         .k = elements(p, p->k0, p->k),
+        .bf16 = p->bf16,
+    });
+}
+
+/* Panels of B^T that the chunk's rows stand in: what is packed at a time of B_TURNED. */
+static int first_turned(const struct part *p)
+{
+    return p->k0 * (p->bf16 ? 2 : 1) / NR;
+}
+
+static int count_of_b(const struct part *p)
+{
+    if (p->g->b_kind != B_TURNED)
+        return p->panels;
+    const int end = p->k0 * (p->bf16 ? 2 : 1) + elements(p, p->k0, p->k);
+    return (int)ceil_div(end, NR) - first_turned(p);
+}
+
+static void pack_turned(const struct part *p, int item)
+{
+    const struct gemm *g = p->g;
+    const int unit = p->bf16 ? 2 : 1, begin = p->k0 * unit,
+              panel = first_turned(p) + item;
+    const int k0 = panel * NR < begin ? begin : panel * NR;
+    V(pack_turned)
+    (&(struct turned){
+        .dst = p->own_b + (size_t)((k0 - begin) / unit) * NR,
+        .step = (size_t)p->k * NR,
+        .panel = (const float *)g->b + (size_t)panel * ceil_div(g->n, unit) * NR,
+        .cols = g->n,
+        .k0 = k0,
+        .k1 = min_int((panel + 1) * NR, begin + elements(p, p->k0, p->k)),
         .bf16 = p->bf16,
     });
 }
@@ -171,7 +187,7 @@ static void pack_items(void *ctx, size_t begin, size_t end, int thread)
         if (i < strips)
             pack_strip(p, (int)i);
         else
-            pack_panel(p, (int)(i - strips));
+            (p->g->b_kind == B_TURNED ? pack_turned : pack_panel)(p, (int)(i - strips));
 }
 
 /* ---- 4-bit panels ---- */
@@ -344,7 +360,7 @@ static void run_part(struct part *p)
 {
     const struct gemm *g = p->g;
     const int packs = (p->left >= SHARED_ROWS ? p->strips : 0) +
-                      (p->own_b && p->row0 == 0 ? p->panels : 0);
+                      (p->own_b && p->row0 == 0 ? count_of_b(p) : 0);
     if (packs)
         par(pack_items, p, packs, (size_t)p->k * W);
     if (is_q4(g)) {

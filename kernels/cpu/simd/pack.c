@@ -112,19 +112,19 @@ void V(pack_panel)(const struct panel *p)
 
 /* ---- from panels of the transpose ---- */
 
-/* Numbers [k, k + n) of column c of B: a row in a panel of B^T, or half of a row of words. */
+/* Numbers [k, k + n) of column c of B: of a row, or of half a row of words. */
 INLINE vf turned_column(const struct turned *t, int c, int k, int n)
 {
-    const float *panel = t->panels + (size_t)(k / NR) * t->depth * NR + k % NR;
     if (!t->bf16)
-        return vf_get(panel + (size_t)c * NR, n);
-    const vu words = (vu)vf_get(panel + (size_t)(c / 2) * NR, n);
+        return vf_get(t->panel + (size_t)c * NR + k % NR, n);
+    const vu words = (vu)vf_get(t->panel + (size_t)(c / 2) * NR + k % NR, n);
     return (vf)(c % 2 ? words & 0xffff0000u : words << 16);
 }
 
-/* Rows [k, k + n) of up to W columns from c on, n <= W, in one panel of B^T. */
-static void turn_block(const struct turned *t, int k, int n, int c, int cols, float *dst)
+/* Rows [k, k + n) of up to W columns from c on, n <= W. */
+static void turn_block(const struct turned *t, int k, int n, int c, float *dst)
 {
+    const int cols = left(t->cols, c);
     vf v[W];
     for (int r = 0; r < W; r++)
         v[r] = r < cols ? turned_column(t, c + r, k, n) : (vf){0};
@@ -139,12 +139,11 @@ static void turn_block(const struct turned *t, int k, int n, int c, int cols, fl
 
 void V(pack_turned)(const struct turned *t)
 {
-    const int unit = t->bf16 ? 2 : 1, begin = t->k0 * unit,
-              end = min_int(t->rows, (t->k0 + t->k) * unit);
-    for (int half = 0; half < t->cols; half += W)
-        for (int k = begin, n; k < end; k += n) {
-            n = min_int(min_int(W, NR - k % NR), end - k);
-            turn_block(t, k, n, t->col + half, left(t->cols, half),
-                       t->dst + (size_t)((k - begin) / unit) * NR + half);
+    for (int c = 0; c < t->cols; c += W)
+        for (int k = t->k0, n; k < t->k1; k += n) {
+            const int row = (k - t->k0) / (t->bf16 ? 2 : 1);
+            n = min_int(W, t->k1 - k);
+            turn_block(t, k, n, c,
+                       t->dst + (size_t)(c / NR) * t->step + (size_t)row * NR + c % NR);
         }
 }

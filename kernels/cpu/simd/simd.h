@@ -85,12 +85,14 @@ struct panel {
 };
 void V(pack_panel)(const struct panel *p);
 
-/* The same panel, words [k0, k0 + k) of columns [col, col + cols), from ready panels of
- * B^T, which are `depth` words long; `rows`: of B, where the last word may end half way. */
+/* Numbers [k0, k1) along k, which stand in one panel of B^T, of all `cols` columns of B:
+ * into panels `step` apart, as pack_panel makes them. A panel of B^T is `depth` words
+ * long, and read from one end to the other. */
 struct turned {
     float *dst;
-    const float *panels;
-    int depth, rows, col, cols, k0, k, bf16;
+    size_t step;
+    const float *panel;
+    int cols, k0, k1, bf16;
 };
 void V(pack_turned)(const struct turned *t);
 
