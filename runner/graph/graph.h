@@ -13,10 +13,11 @@
  *
  * graph_backward walks the list from the end and appends each op's backward rule, pruned
  * by what needs a gradient: a frozen weight never has a dW, and nothing below the lowest
- * trainable parameter runs backward. With checkpointing, the ops of a segment
- * (graph_segment) are appended again before its backward, and only the segment's inputs
- * stay alive: a transformation of the list, no code of its own in any op. Gradients of
- * parameters are added to; the caller zeroes them before an update.
+ * trainable parameter runs backward. What is cheap to make again from what is kept (a
+ * norm, an activation) is made again where its output is read. With checkpointing, the
+ * ops of a segment (graph_segment) are appended again before its backward, and only the
+ * segment's inputs stay alive. Both are transformations of the list, no code of their own
+ * in any op. Gradients of parameters are added to; the caller zeroes them before an update.
  *
  * A language model's logits are as wide as its vocabulary, thousands of times a label. So
  * what stands behind graph_chunk_head - the head, the loss, and their backward pass, which

@@ -46,7 +46,7 @@ static inline struct param *add(struct bench *t, const char *name, int32_t rows,
     p->init_scale = 0.5f;
     p->trainable = trainable;
     p->spec = (struct weight_spec){
-        .rows = rows, .cols = cols, .block = 64, .need_dx = 1, .compute = DT_F32};
+        .rows = rows, .cols = cols, .block = 64, .dx_panels = 1, .compute = DT_F32};
     return p;
 }
 
