@@ -76,9 +76,12 @@ struct latency {
 
 /* Single requests through one of the session's graphs for evaluation, one row each, one
  * after the other, through rows of the evaluation data (or else the training data); a few
- * are run before to warm up. Tokenising is not included. */
+ * are run before to warm up. Tokenising is not included. Large models get through fewer:
+ * after 20 s, or a signal to stop, what was measured so far is it (one at least). */
 int evaluate_latency(struct session *s, const struct graph *g, size_t requests,
                      struct latency *out, struct err *err);
+/* Whether measuring that began then has gone on for long enough. */
+bool latency_is_late(double start_s);
 void latency_release(struct latency *l);
 /* Takes `ms` of so many requests over; others: cores that others kept busy. */
 void latency_of(struct latency *l, double *ms, size_t requests, double others);

@@ -413,8 +413,8 @@ void advise_watch(struct advise *all)
         advise_say(w, "paged or 8-bit AdamW: moments shrink to a quarter, and pages "
                       "move to the host at a spike of memory");
         advise_say(w,
-                   "loss spikes: clip gradients at 0.3, rate %s, warm up; at a spike "
-                   "go back to the last checkpoint and halve the rate",
+                   "loss spikes: clip gradients at 0.3, rate %s, warm up; loss_spike: "
+                   "rollback goes back to the last good point with half the rate",
                    r->shape.parameters > 3e10 ? "1e-4" : "2e-4");
         advise_say(w, "say which is served and measure that one: 4-bit base with the "
                       "adapter beside it, 16-bit base merged, or quantised again");

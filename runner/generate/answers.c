@@ -148,19 +148,21 @@ int answers_latency(struct session *s, size_t requests, struct latency *first,
     struct asked a = ask(s, split, requests);
     double *ms[] = {xcalloc(a.count + 1, sizeof(double)),
                     xcalloc(a.count + 1, sizeof(double))};
+    const double start = clock_mono_s();
+    size_t done = 0;
     int rc = 0;
     load_watch_start(&watch);
-    for (size_t i = 0; i < a.count && !rc; i++) {
-        struct generation *t = &a.texts[i];
+    for (; done < a.count && !rc && !(done && latency_is_late(start)); done++) {
+        struct generation *t = &a.texts[done];
         generator_init(&g, s, &SAMPLING_GREEDY, NULL, 0);
         rc = generator_run(&g, t, 1, NULL, NULL, err);
         generator_release(&g);
-        ms[0][i] = 1e3 * (t->first_s - t->begin_s);
-        ms[1][i] = 1e3 * (t->end_s - t->first_s) / (t->n > 1 ? t->n - 1 : 1);
+        ms[0][done] = 1e3 * (t->first_s - t->begin_s);
+        ms[1][done] = 1e3 * (t->end_s - t->first_s) / (t->n > 1 ? t->n - 1 : 1);
     }
     const double others = load_watch_others(&watch);
-    latency_of(first, ms[0], a.count, others);
-    latency_of(each, ms[1], a.count, others);
+    latency_of(first, ms[0], done, others);
+    latency_of(each, ms[1], done, others);
     release(&a);
     return rc;
 }

@@ -5,7 +5,7 @@
 #include "runner/nn/arch/score_head.h"
 #include <stddef.h>
 
-#define DECODER(identifier, type, prefix, unused_keys, ...)                              \
+#define DECODER(identifier, type, prefix, language, unused_keys, ...)                    \
     static const struct decoder decoder_##identifier = {__VA_ARGS__};                    \
     static int declare_##identifier(struct net *net, struct err *err)                    \
     {                                                                                    \
@@ -18,6 +18,7 @@
     const struct arch arch_##identifier = {                                              \
         .model_type = type,                                                              \
         .class_prefix = prefix,                                                          \
+        .language_class = language,                                                      \
         .base_prefix = "model.",                                                         \
         .unused = unused_keys,                                                           \
         .declare = declare_##identifier,                                                 \
@@ -30,13 +31,13 @@
 
 static const char *const bidirectional[] = {"use_bidirectional_attention", NULL};
 
-DECODER(llama, "llama", "Llama", NULL, .rope.theta = 10000, .attention_bias = true,
+DECODER(llama, "llama", "Llama", NULL, NULL, .rope.theta = 10000, .attention_bias = true,
         .mlp_bias = true);
-DECODER(mistral, "mistral", "Mistral", NULL, .rope.theta = 10000,
+DECODER(mistral, "mistral", "Mistral", NULL, NULL, .rope.theta = 10000,
         .window = WINDOW_EVERYWHERE);
-DECODER(qwen2, "qwen2", "Qwen2", NULL, .rope.theta = 10000, .qkv_bias = true,
+DECODER(qwen2, "qwen2", "Qwen2", NULL, NULL, .rope.theta = 10000, .qkv_bias = true,
         .window = WINDOW_FROM_LAYER);
-DECODER(qwen3, "qwen3", "Qwen3", NULL, .rope.theta = 10000, .attention_bias = true,
+DECODER(qwen3, "qwen3", "Qwen3", NULL, NULL, .rope.theta = 10000, .attention_bias = true,
         .qk_norm = true, .head_dim = 128, .window = WINDOW_FROM_LAYER);
 
 #define GEMMA                                                                            \
@@ -45,17 +46,17 @@ DECODER(qwen3, "qwen3", "Qwen3", NULL, .rope.theta = 10000, .attention_bias = tr
     .act_key = "hidden_activation", .act = "gelu_pytorch_tanh", .caps = true,            \
     .window = WINDOW_PATTERN
 
-DECODER(gemma2, "gemma2", "Gemma2", bidirectional, GEMMA, .rope.theta = 10000,
+DECODER(gemma2, "gemma2", "Gemma2", NULL, bidirectional, GEMMA, .rope.theta = 10000,
         .pattern = 2, .score_cap = 50, .logit_cap = 30);
-DECODER(gemma3_text, "gemma3_text", "Gemma3", bidirectional, GEMMA, .qk_norm = true,
-        .rope.theta = 1e6, .local_rope.theta = 10000, .pattern = 6,
-        .pattern_key = "sliding_window_pattern");
-DECODER(phi3, "phi3", "Phi3", NULL, .fused = true, .residual_dropout = true,
+DECODER(gemma3_text, "gemma3_text", "Gemma3Text", "Gemma3ForCausalLM", bidirectional,
+        GEMMA, .qk_norm = true, .rope.theta = 1e6, .local_rope.theta = 10000,
+        .pattern = 6, .pattern_key = "sliding_window_pattern");
+DECODER(phi3, "phi3", "Phi3", NULL, NULL, .fused = true, .residual_dropout = true,
         .norm_eps = 1e-5F, .window = WINDOW_IF_GIVEN,
         .rope = {.theta = 10000,
                  .original_length = 4096,
                  .partial = true,
                  .only_longrope = true});
-DECODER(smollm3, "smollm3", "SmolLM3", NULL, .rope.theta = 2e6, .attention_bias = true,
-        .mlp_bias = true, .some_unrotated = true, .tied = true,
+DECODER(smollm3, "smollm3", "SmolLM3", NULL, NULL, .rope.theta = 2e6,
+        .attention_bias = true, .mlp_bias = true, .some_unrotated = true, .tied = true,
         .window = WINDOW_UNROTATED);
