@@ -228,6 +228,23 @@ int fs_replace_folder(const char *from, const char *to, struct err *err)
     return fs_remove_tree(from, err);
 }
 
+int fs_make_folder(const char *to, fs_write_folder *write, void *ctx, struct err *err)
+{
+    char *clean = fs_absolute(to), *fresh = xasprintf("%s.new", clean);
+    int rc = fs_remove_tree(fresh, err);
+    if (!rc)
+        rc = fs_mkdirs(fresh, err);
+    if (!rc)
+        rc = write(ctx, fresh, err);
+    if (!rc)
+        rc = fs_replace_folder(fresh, clean, err);
+    if (rc)
+        fs_remove_tree(fresh, NULL);
+    free(clean);
+    free(fresh);
+    return rc;
+}
+
 int fs_map(const char *path, struct fs_map *out, struct err *err)
 {
     *out = (struct fs_map){NULL, 0};

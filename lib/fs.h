@@ -47,6 +47,9 @@ int fs_rename(const char *from, const char *to, struct err *err);
  * it first. */
 int fs_replace_folder(const char *from, const char *to, struct err *err);
 int fs_folder_recover(const char *to, struct err *err);
+/* Makes a folder whole or not at all: `write` fills "TO.new", which then takes TO's place. */
+typedef int fs_write_folder(void *ctx, const char *dir, struct err *err);
+int fs_make_folder(const char *to, fs_write_folder *write, void *ctx, struct err *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1 when it is not there */

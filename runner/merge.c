@@ -207,32 +207,19 @@ static int evaluate(struct session *s, struct logit_compare *c, int64_t *rows,
     return rc;
 }
 
-static int write_folder(const struct session *s, const char *dir,
-                        struct merge_report *out, struct err *err)
+struct merged {
+    const struct session *s;
+    struct merge_report *report;
+};
+
+static int write_folder(void *ctx, const char *dir, struct err *err)
 {
+    const struct merged *m = ctx;
+    const struct session *s = m->s;
     const char *const *labels =
         s->labels.from_strings ? (const char *const *)s->labels.names : NULL;
-    int rc = write_weights(s, dir, out, err);
+    int rc = write_weights(s, dir, m->report, err);
     return rc ? rc : model_files.write_config(&s->net, dir, labels, err);
-}
-
-/* Under another name first, so that a folder of this name is a whole model. */
-static int write_fresh(const struct session *s, const char *out_dir,
-                       struct merge_report *out, struct err *err)
-{
-    char *clean = fs_absolute(out_dir), *fresh = xasprintf("%s.new", clean);
-    int rc = fs_remove_tree(fresh, err);
-    if (!rc)
-        rc = fs_mkdirs(fresh, err);
-    if (!rc)
-        rc = write_folder(s, fresh, out, err);
-    if (!rc)
-        rc = fs_replace_folder(fresh, clean, err);
-    if (rc)
-        fs_remove_tree(fresh, NULL);
-    free(clean);
-    free(fresh);
-    return rc;
 }
 
 static int merge_into(struct session *s, const char *out_dir, bool overwrite,
@@ -249,7 +236,9 @@ static int merge_into(struct session *s, const char *out_dir, bool overwrite,
         rc = evaluate(s, c, &rows, err);
     if (rc)
         return rc;
-    return (overwrite ? write_folder : write_fresh)(s, out_dir, out, err);
+    struct merged m = {s, out};
+    return overwrite ? write_folder(&m, out_dir, err)
+                     : fs_make_folder(out_dir, write_folder, &m, err);
 }
 
 /* The trial that evaluates the merged folder: no method, no adapter. */

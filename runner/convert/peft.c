@@ -18,28 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the folder -------------------------------------------------------------------- */
-
-/* Under another name first, so that a folder of this name is whole. */
-static int write_fresh(const char *out,
-                       int (*write)(void *ctx, const char *dir, struct err *), void *ctx,
-                       struct err *err)
-{
-    char *clean = fs_absolute(out), *fresh = xasprintf("%s.new", clean);
-    int rc = fs_remove_tree(fresh, err);
-    if (!rc)
-        rc = fs_mkdirs(fresh, err);
-    if (!rc)
-        rc = write(ctx, fresh, err);
-    if (!rc)
-        rc = fs_replace_folder(fresh, clean, err);
-    if (rc)
-        fs_remove_tree(fresh, NULL);
-    free(clean);
-    free(fresh);
-    return rc;
-}
-
 /* ---- out of a folder --------------------------------------------------------------- */
 
 struct folder {
@@ -94,7 +72,7 @@ static int of_folder(const struct convert *c, struct convert_report *out, struct
         rc =
             err_set(err, ERR_CONFIG, "method '%s' is none of peft's", a.net.method->name);
     if (!rc)
-        rc = write_fresh(c->out, copy_folder, &f, err);
+        rc = fs_make_folder(c->out, copy_folder, &f, err);
     adapter_net_release(&a);
     return rc;
 }
@@ -334,7 +312,7 @@ static int of_gguf(const struct convert *c, struct convert_report *out, struct e
     for (size_t i = 0; !rc && i < f.g->tensor_count; i++)
         rc = take_tensor(&f, &f.g->tensors[i], err);
     if (!rc)
-        rc = write_fresh(c->out, write_lora, &f, err);
+        rc = fs_make_folder(c->out, write_lora, &f, err);
     f.a.hf = NULL;
     adapter_net_release(&f.a);
     hf_model_close(f.hf);

@@ -176,13 +176,16 @@ int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int l
     return rc;
 }
 
-int net_tied_linear(struct net *net, const char *path, const char *table, struct err *err)
+int net_language_head(struct net *net, const char *table, struct err *err)
 {
     struct param *p = params_find(&net->params, table);
+    if (!net->shape.tied)
+        return net_linear(net, "lm_head", net->shape.vocab_size, net->shape.hidden, -1,
+                          ROLE_lm_head, false, err);
     if (!p)
         return err_set(err, ERR_BUG, "no parameter '%s' to tie; this is a bug", table);
     p->linear = p->table = true;
-    add_site(net, &(struct linear_site){.path = xstrdup(path),
+    add_site(net, &(struct linear_site){.path = xstrdup("lm_head"),
                                         .tied = xstrdup(table),
                                         .out = p->rows,
                                         .in = p->cols,

@@ -156,9 +156,9 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
 /* path.weight and path.bias, and a site. */
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
                enum role role, bool bias, struct err *err);
-/* The language model's head as a site whose weight is the table of embeddings. */
-int net_tied_linear(struct net *net, const char *path, const char *table,
-                    struct err *err);
+/* The language model's head, lm_head: a matrix of its own or, where shape.tied, a site
+ * whose weight is the table of word embeddings. */
+int net_language_head(struct net *net, const char *table, struct err *err);
 int net_norm(struct net *net, const char *path, int32_t width, struct err *err);
 /* The norm behind it (NULL: none), and a sublayer; see struct sublayer. */
 int net_sublayer(struct net *net, const char *path, const char *norm, int layer,

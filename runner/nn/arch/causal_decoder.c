@@ -152,10 +152,7 @@ int decoder_declare(struct net *net, const struct decoder *d, struct err *err)
 
 int decoder_declare_language_head(struct net *net, struct err *err)
 {
-    if (net->shape.tied)
-        return net_tied_linear(net, "lm_head", WORDS, err);
-    return net_linear(net, "lm_head", net->shape.vocab_size, net->shape.hidden, -1,
-                      ROLE_lm_head, false, err);
+    return net_language_head(net, WORDS, err);
 }
 
 /* --- the graph --- */

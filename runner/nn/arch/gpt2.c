@@ -69,6 +69,7 @@ static int read_config(struct net *net, int32_t *ffn, struct err *err)
             "attention_dropout and hidden_dropout_prob)");
     s->pad_id = -1;
     s->causal = true;
+    s->tied = json_get_bool(c, "tie_word_embeddings", 1) == 1;
     s->norm_eps = (float)json_get_num(c, "layer_norm_epsilon", 1e-5);
     s->init_range = (float)json_get_num(c, "initializer_range", 0.02);
     s->score_scale = json_get_bool(c, "scale_attn_weights", 1) ? 0 : 1;
@@ -133,10 +134,7 @@ static int declare(struct net *net, struct err *err)
 
 static int declare_language_head(struct net *net, struct err *err)
 {
-    if (json_get_bool(net->hf->config, "tie_word_embeddings", 1))
-        return net_tied_linear(net, "lm_head", WORDS, err);
-    return net_linear(net, "lm_head", net->shape.vocab_size, net->shape.hidden, -1,
-                      ROLE_lm_head, false, err);
+    return net_language_head(net, WORDS, err);
 }
 
 /* --- the graph --- */
