@@ -52,84 +52,85 @@ static int evaluate(const char *text, json_t **out, struct err *err)
     return rc;
 }
 
+/* The right sides are Python's answers, as canonical JSON. */
+static const char *const answers[][2] = {
+    {"rank", "8"},
+    {"2*rank", "16"},
+    {"rank / 2", "4"},
+    {"rank / 3", "2.6666666666666665"},
+    {"7 // 2", "3"},
+    {"-7 // 2", "-4"},
+    {"7 // -2", "-4"},
+    {"-7 % 3", "2"},
+    {"7 % -3", "-2"},
+    {"7.5 // 2", "3"},
+    {"-7.5 % 2", "0.5"},
+    {"5.5 % -2", "-0.5"},
+    {"-2 * -3", "6"},
+    {"- - 2", "2"},
+    {"+3", "3"},
+    {"1 + 2 * 3 - 4 / 2", "5"},
+    {"(1 + 2) * 3", "9"},
+    {"10 - 3 - 2", "5"},
+    {"64 / 4 / 2", "8"},
+    {"1e3", "1000"},
+    {".5 + 5.", "5.5"},
+    {"6e-3", "0.006"},
+    {"rank == 8.0", "true"},
+    {"rank == '8'", "false"},
+    {"method == lora", "true"},
+    {"method == \"lora\"", "true"},
+    {"method != qlora", "true"},
+    {"method in [lora, qlora]", "true"},
+    {"method not in [lora, qlora]", "false"},
+    {"method not   in [full]", "true"},
+    {"method in 'lora|qlora'", "true"},
+    {"not method == full", "true"},
+    {"not (rank > 4 and flag)", "false"},
+    {"rank > 4 and rank < 9", "true"},
+    {"rank < 4 or rank >= 8", "true"},
+    {"true or false and false", "true"},
+    {"flag", "true"},
+    {"flag == True", "true"},
+    {"null == None", "true"},
+    {"names + [c]", "[\"a\",\"b\",\"c\"]"},
+    {"names == [a, b]", "true"},
+    {"names == [b, a]", "false"},
+    {"'x' + method", "\"xlora\""},
+    {"'it\\'s'", "\"it's\""},
+    {"a < b", "true"},
+    {"min(rank, 16)", "8"},
+    {"max(rank, 16, 3)", "16"},
+    {"max([1, 5, 2])", "5"},
+    {"round(2.5)", "2"},
+    {"round(3.5)", "4"},
+    {"round(-2.6)", "-3"},
+    {"round(2.675, 2)", "2.67"},
+    {"round(rank * 1.3)", "10"},
+    {"1 if method == lora else 2", "1"},
+    {"1 if method == full else 2 if rank > 8 else 3", "3"},
+    {"0.006 if method == head else 2e-4 if method in [lora, qlora] else 2e-5", "0.0002"},
+    {"9223372036854775807 + 1", "9.223372036854776e+18"},
+    {"9007199254740993 - 1", "9007199254740992"},
+    /* laziness: the other side is never looked at */
+    {"flag or 1 / 0", "true"},
+    {"not flag and 1 / 0", "false"},
+    {"1 if flag else 1 / 0", "1"},
+};
+
 static void values(void **state)
 {
-    /* The right sides are Python's answers, as canonical JSON. */
-    static const char *const rows[][2] = {
-        {"rank", "8"},
-        {"2*rank", "16"},
-        {"rank / 2", "4"},
-        {"rank / 3", "2.6666666666666665"},
-        {"7 // 2", "3"},
-        {"-7 // 2", "-4"},
-        {"7 // -2", "-4"},
-        {"-7 % 3", "2"},
-        {"7 % -3", "-2"},
-        {"7.5 // 2", "3"},
-        {"-7.5 % 2", "0.5"},
-        {"5.5 % -2", "-0.5"},
-        {"-2 * -3", "6"},
-        {"- - 2", "2"},
-        {"+3", "3"},
-        {"1 + 2 * 3 - 4 / 2", "5"},
-        {"(1 + 2) * 3", "9"},
-        {"10 - 3 - 2", "5"},
-        {"64 / 4 / 2", "8"},
-        {"1e3", "1000"},
-        {".5 + 5.", "5.5"},
-        {"6e-3", "0.006"},
-        {"rank == 8.0", "true"},
-        {"rank == '8'", "false"},
-        {"method == lora", "true"},
-        {"method == \"lora\"", "true"},
-        {"method != qlora", "true"},
-        {"method in [lora, qlora]", "true"},
-        {"method not in [lora, qlora]", "false"},
-        {"method not   in [full]", "true"},
-        {"method in 'lora|qlora'", "true"},
-        {"not method == full", "true"},
-        {"not (rank > 4 and flag)", "false"},
-        {"rank > 4 and rank < 9", "true"},
-        {"rank < 4 or rank >= 8", "true"},
-        {"true or false and false", "true"},
-        {"flag", "true"},
-        {"flag == True", "true"},
-        {"null == None", "true"},
-        {"names + [c]", "[\"a\",\"b\",\"c\"]"},
-        {"names == [a, b]", "true"},
-        {"names == [b, a]", "false"},
-        {"'x' + method", "\"xlora\""},
-        {"'it\\'s'", "\"it's\""},
-        {"a < b", "true"},
-        {"min(rank, 16)", "8"},
-        {"max(rank, 16, 3)", "16"},
-        {"max([1, 5, 2])", "5"},
-        {"round(2.5)", "2"},
-        {"round(3.5)", "4"},
-        {"round(-2.6)", "-3"},
-        {"round(2.675, 2)", "2.67"},
-        {"round(rank * 1.3)", "10"},
-        {"1 if method == lora else 2", "1"},
-        {"1 if method == full else 2 if rank > 8 else 3", "3"},
-        {"0.006 if method == head else 2e-4 if method in [lora, qlora] else 2e-5",
-         "0.0002"},
-        {"9223372036854775807 + 1", "9.223372036854776e+18"},
-        {"9007199254740993 - 1", "9007199254740992"},
-        /* laziness: the other side is never looked at */
-        {"flag or 1 / 0", "true"},
-        {"not flag and 1 / 0", "false"},
-        {"1 if flag else 1 / 0", "1"},
-    };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct err err = ERR_INIT;
         json_t *got = NULL;
         struct buf text = BUF_INIT;
-        if (evaluate(rows[i][0], &got, &err) != 0)
-            fail_msg("%s: %s", rows[i][0], err.msg);
+        if (evaluate(answers[i][0], &got, &err) != 0)
+            fail_msg("%s: %s", answers[i][0], err.msg);
         json_canonical(&text, got);
-        if (strcmp(buf_str(&text), rows[i][1]))
-            fail_msg("%s = %s, expected %s", rows[i][0], buf_str(&text), rows[i][1]);
+        if (strcmp(buf_str(&text), answers[i][1]))
+            fail_msg("%s = %s, expected %s", answers[i][0], buf_str(&text),
+                     answers[i][1]);
         buf_release(&text);
         json_decref(got);
     }

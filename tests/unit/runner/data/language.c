@@ -160,20 +160,21 @@ static char *put_template(const char *text)
     return xstrdup(path);
 }
 
+static const char two[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"c\"},{"
+                          "\"role\":\"assistant\",\"content\":\"a b\"}]}",
+                  four[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"c\"},"
+                           "{\"role\":\"assistant\",\"content\":\"a b\"},"
+                           "{\"role\":\"user\",\"content\":\"c\"},"
+                           "{\"role\":\"assistant\",\"content\":\"b\"}]}",
+                  share[] = "{\"conversations\":[{\"from\":\"user\",\"value\":\"c\"}"
+                            ",{\"from\":\"assistant\",\"value\":\"a b\"}]}",
+                  pair[] = "{\"prompt\":[{\"role\":\"user\",\"content\":\"c\"}],"
+                           "\"completion\":[{\"role\":\"assistant\",\"content\":"
+                           "\"a b\"}]}";
+
 static void test_conversations(void **state)
 {
     (void)state;
-    static const char two[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"c\"},{"
-                              "\"role\":\"assistant\",\"content\":\"a b\"}]}",
-                      four[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"c\"},"
-                               "{\"role\":\"assistant\",\"content\":\"a b\"},"
-                               "{\"role\":\"user\",\"content\":\"c\"},"
-                               "{\"role\":\"assistant\",\"content\":\"b\"}]}",
-                      share[] = "{\"conversations\":[{\"from\":\"user\",\"value\":\"c\"}"
-                                ",{\"from\":\"assistant\",\"value\":\"a b\"}]}",
-                      pair[] = "{\"prompt\":[{\"role\":\"user\",\"content\":\"c\"}],"
-                               "\"completion\":[{\"role\":\"assistant\",\"content\":"
-                               "\"a b\"}]}";
     static const struct {
         const char *row;
         int template;

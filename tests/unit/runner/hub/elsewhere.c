@@ -178,96 +178,98 @@ static void test_labels(void **state)
     "\"\xc4\xa0"                                                                         \
     "a\":2},\"merges\":[\"\xc4\xa0 a\"]}}"
 
+static const struct {
+    const char *json, *flag, *settings, *text;
+    int limit;
+    const char *want; /* tokens, or part of the error */
+} tokenizer_settings[] = {
+#define B "\"tokenizer_class\":\"BertTokenizer\""
+    {WORDPIECE, "false", "{" B "}", "One TWO good \xc3\xa9", 0,
+     "[CLS] one two good e [SEP]"}, /* the class's defaults */
+    {WORDPIECE, "false", "{\"tokenizer_class\":\"BertTokenizerFast\"}", "One", 0,
+     "[CLS] one [SEP]"},
+    {WORDPIECE, "true", "{" B ",\"do_lower_case\":false}", "One TWO \xc3\xa9", 0,
+     "[CLS] One TWO \xc3\xa9 [SEP]"},
+    {WORDPIECE, "true", "{" B ",\"strip_accents\":false}", "One \xc3\xa9", 0,
+     "[CLS] one \xc3\xa9 [SEP]"},
+    {WORDPIECE, "false", "{" B ",\"do_lower_case\":false,\"strip_accents\":true}",
+     "One \xc3\xa9", 0, "[CLS] One e [SEP]"},
+    {WORDPIECE, "true", "{" B ",\"tokenize_chinese_chars\":false}",
+     "\xe4\xbd\xa0\xe4\xbd\xa0", 0, "[CLS] \xe4\xbd\xa0\xe4\xbd\xa0 [SEP]"},
+    {WORDPIECE, "true", "{" B "}", "\xe4\xbd\xa0\xe4\xbd\xa0", 0,
+     "[CLS] \xe4\xbd\xa0 \xe4\xbd\xa0 [SEP]"},
+    /* generic classes take tokenizer.json as it is */
+    {WORDPIECE, "false",
+     "{\"tokenizer_class\":\"PreTrainedTokenizerFast\",\"do_lower_case\":true}",
+     "One TWO \xc3\xa9", 0, "[CLS] One TWO \xc3\xa9 [SEP]"},
+    {WORDPIECE, "false", "{}", "One", 0, "[CLS] One [SEP]"},
+    {WORDPIECE, "false", "{\"do_lower_case\":true}", "One", 0, "[CLS] one [SEP]"},
+    {WORDPIECE, "true", "{\"truncation_side\":\"left\"}", "one two good ugly !", 5,
+     "[CLS] good ugly ! [SEP]"},
+    {WORDPIECE, "true", "{\"truncation_side\":\"right\",\"padding_side\":\"left\"}",
+     "one two good ugly !", 5, "[CLS] one two good [SEP]"},
+    {WORDPIECE, "true",
+     "{\"added_tokens_decoder\":{\"14\":{\"content\":\"new\",\"special\":false}}}",
+     "one new good", 0, "[CLS] one new good [SEP]"},
+    {WORDPIECE, "true",
+     "{\"added_tokens_decoder\":{\"2\":{\"content\":\"[SEP]\",\"lstrip\":true}}}",
+     "one [SEP] good", 0, "[CLS] one [SEP] good [SEP]"},
+    {BYTES, "false", "{\"tokenizer_class\":\"RobertaTokenizer\"}", "a a", 0,
+     "a \xc4\xa0"
+     "a"},
+    {BYTES, "true", "{\"tokenizer_class\":\"RobertaTokenizer\"}", "a a", 0,
+     "a \xc4\xa0"
+     "a"},
+    {BYTES, "false",
+     "{\"tokenizer_class\":\"RobertaTokenizerFast\",\"add_prefix_space\":true}", "a a", 0,
+     "\xc4\xa0"
+     "a \xc4\xa0"
+     "a"},
+    {BYTES, "false",
+     "{\"tokenizer_class\":\"TokenizersBackend\",\"add_prefix_space\":true}", "a a", 0,
+     "a \xc4\xa0"
+     "a"},
+    /* refused */
+    {WORDPIECE, "true", "{\"truncation_side\":\"top\"}", "", 0, "truncation_side"},
+    {WORDPIECE, "true", "{\"split_special_tokens\":true}", "", 0, "split_special_tokens"},
+    {WORDPIECE, "true", "{" B ",\"cls_token\":\"[SEP]x\"}", "", 0, "cls_token"},
+    {WORDPIECE, "true", "{" B ",\"sep_token\":{\"content\":\"good\"}}", "", 0,
+     "sep_token"},
+    {BYTES, "false", "{" B ",\"do_lower_case\":true}", "", 0, "do_lower_case"},
+    {WORDPIECE, "true", "{\"do_lower_case\":1}", "", 0, "do_lower_case must be"},
+    {WORDPIECE, "true", "{\"added_tokens_decoder\":{\"5\":{\"content\":\"[SEP]\"}}}", "",
+     0, "added_tokens_decoder has '[SEP]' as 5"},
+    {WORDPIECE, "true", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"n\"}}}", "", 0,
+     "added_tokens_decoder"},
+    {WORDPIECE, "true", "[1]", "", 0, "an object expected"},
+    {WORDPIECE, "true", "{", "", 0, "tokenizer_config.json: line 1"},
+};
+
 static void test_tokenizer_settings(void **state)
 {
-    static const struct {
-        const char *json, *flag, *settings, *text;
-        int limit;
-        const char *want; /* tokens, or part of the error */
-    } cases[] = {
-#define B "\"tokenizer_class\":\"BertTokenizer\""
-        {WORDPIECE, "false", "{" B "}", "One TWO good \xc3\xa9", 0,
-         "[CLS] one two good e [SEP]"}, /* the class's defaults */
-        {WORDPIECE, "false", "{\"tokenizer_class\":\"BertTokenizerFast\"}", "One", 0,
-         "[CLS] one [SEP]"},
-        {WORDPIECE, "true", "{" B ",\"do_lower_case\":false}", "One TWO \xc3\xa9", 0,
-         "[CLS] One TWO \xc3\xa9 [SEP]"},
-        {WORDPIECE, "true", "{" B ",\"strip_accents\":false}", "One \xc3\xa9", 0,
-         "[CLS] one \xc3\xa9 [SEP]"},
-        {WORDPIECE, "false", "{" B ",\"do_lower_case\":false,\"strip_accents\":true}",
-         "One \xc3\xa9", 0, "[CLS] One e [SEP]"},
-        {WORDPIECE, "true", "{" B ",\"tokenize_chinese_chars\":false}",
-         "\xe4\xbd\xa0\xe4\xbd\xa0", 0, "[CLS] \xe4\xbd\xa0\xe4\xbd\xa0 [SEP]"},
-        {WORDPIECE, "true", "{" B "}", "\xe4\xbd\xa0\xe4\xbd\xa0", 0,
-         "[CLS] \xe4\xbd\xa0 \xe4\xbd\xa0 [SEP]"},
-        /* generic classes take tokenizer.json as it is */
-        {WORDPIECE, "false",
-         "{\"tokenizer_class\":\"PreTrainedTokenizerFast\",\"do_lower_case\":true}",
-         "One TWO \xc3\xa9", 0, "[CLS] One TWO \xc3\xa9 [SEP]"},
-        {WORDPIECE, "false", "{}", "One", 0, "[CLS] One [SEP]"},
-        {WORDPIECE, "false", "{\"do_lower_case\":true}", "One", 0, "[CLS] one [SEP]"},
-        {WORDPIECE, "true", "{\"truncation_side\":\"left\"}", "one two good ugly !", 5,
-         "[CLS] good ugly ! [SEP]"},
-        {WORDPIECE, "true", "{\"truncation_side\":\"right\",\"padding_side\":\"left\"}",
-         "one two good ugly !", 5, "[CLS] one two good [SEP]"},
-        {WORDPIECE, "true",
-         "{\"added_tokens_decoder\":{\"14\":{\"content\":\"new\",\"special\":false}}}",
-         "one new good", 0, "[CLS] one new good [SEP]"},
-        {WORDPIECE, "true",
-         "{\"added_tokens_decoder\":{\"2\":{\"content\":\"[SEP]\",\"lstrip\":true}}}",
-         "one [SEP] good", 0, "[CLS] one [SEP] good [SEP]"},
-        {BYTES, "false", "{\"tokenizer_class\":\"RobertaTokenizer\"}", "a a", 0,
-         "a \xc4\xa0"
-         "a"},
-        {BYTES, "true", "{\"tokenizer_class\":\"RobertaTokenizer\"}", "a a", 0,
-         "a \xc4\xa0"
-         "a"},
-        {BYTES, "false",
-         "{\"tokenizer_class\":\"RobertaTokenizerFast\",\"add_prefix_space\":true}",
-         "a a", 0,
-         "\xc4\xa0"
-         "a \xc4\xa0"
-         "a"},
-        {BYTES, "false",
-         "{\"tokenizer_class\":\"TokenizersBackend\",\"add_prefix_space\":true}", "a a",
-         0,
-         "a \xc4\xa0"
-         "a"},
-        /* refused */
-        {WORDPIECE, "true", "{\"truncation_side\":\"top\"}", "", 0, "truncation_side"},
-        {WORDPIECE, "true", "{\"split_special_tokens\":true}", "", 0,
-         "split_special_tokens"},
-        {WORDPIECE, "true", "{" B ",\"cls_token\":\"[SEP]x\"}", "", 0, "cls_token"},
-        {WORDPIECE, "true", "{" B ",\"sep_token\":{\"content\":\"good\"}}", "", 0,
-         "sep_token"},
-        {BYTES, "false", "{" B ",\"do_lower_case\":true}", "", 0, "do_lower_case"},
-        {WORDPIECE, "true", "{\"do_lower_case\":1}", "", 0, "do_lower_case must be"},
-        {WORDPIECE, "true", "{\"added_tokens_decoder\":{\"5\":{\"content\":\"[SEP]\"}}}",
-         "", 0, "added_tokens_decoder has '[SEP]' as 5"},
-        {WORDPIECE, "true", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"n\"}}}", "",
-         0, "added_tokens_decoder"},
-        {WORDPIECE, "true", "[1]", "", 0, "an object expected"},
-        {WORDPIECE, "true", "{", "", 0, "tokenizer_config.json: line 1"},
-    };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(tokenizer_settings); i++) {
         struct tokenizer *t = NULL;
         struct encoding e = {0};
         struct err err = ERR_INIT;
         struct buf got = BUF_INIT, json = BUF_INIT;
-        const char *hole = strstr(cases[i].json, "%s");
-        buf_add(&json, cases[i].json, (size_t)(hole - cases[i].json));
-        buf_printf(&json, "%s%s", cases[i].flag, hole + 2);
-        int rc = tokenizer_parse_with(buf_str(&json), json.len, cases[i].settings,
-                                      strlen(cases[i].settings), "t", &t, &err);
+        const char *hole = strstr(tokenizer_settings[i].json, "%s");
+        buf_add(&json, tokenizer_settings[i].json,
+                (size_t)(hole - tokenizer_settings[i].json));
+        buf_printf(&json, "%s%s", tokenizer_settings[i].flag, hole + 2);
+        int rc =
+            tokenizer_parse_with(buf_str(&json), json.len, tokenizer_settings[i].settings,
+                                 strlen(tokenizer_settings[i].settings), "t", &t, &err);
         if (!rc)
-            rc = tokenizer_encode(t, cases[i].text, strlen(cases[i].text), NULL, 0,
-                                  cases[i].limit, true, &e, &err);
+            rc = tokenizer_encode(t, tokenizer_settings[i].text,
+                                  strlen(tokenizer_settings[i].text), NULL, 0,
+                                  tokenizer_settings[i].limit, true, &e, &err);
         for (size_t k = 0; k < e.n; k++)
             buf_printf(&got, "%s%s", k ? " " : "", tokenizer_token(t, e.ids[k]));
-        if (rc ? !strstr(err.msg, cases[i].want) : !str_eq(buf_str(&got), cases[i].want))
-            fail_msg("%s '%s': %s", cases[i].settings, cases[i].text,
-                     rc ? err.msg : buf_str(&got));
+        if (rc ? !strstr(err.msg, tokenizer_settings[i].want)
+               : !str_eq(buf_str(&got), tokenizer_settings[i].want))
+            fail_msg("%s '%s': %s", tokenizer_settings[i].settings,
+                     tokenizer_settings[i].text, rc ? err.msg : buf_str(&got));
         encoding_release(&e);
         tokenizer_free(t);
         buf_release(&got);

@@ -78,75 +78,70 @@ static void test_adapters(void **state)
     }
 }
 
+static const struct {
+    const char *golden, *edit, *override, *part; /* part NULL: loads */
+} adapter_keys[] = {
+    /* LoRA: what changes the numbers */
+    {"bert-lora-qv", "{alpha_pattern: {query: 16}}", "{}", "alpha_pattern"},
+    {"bert-lora-qv", "{alpha_pattern: {no_such_module: 16}}", "{}", NULL},
+    {"bert-lora-qv", "{rank_pattern: {query: 2}}", "{}", "rank_pattern gives"},
+    {"bert-lora-qv", "{lora_alpha: 16}", "{}", "lora_alpha is 16, the trial says 8"},
+    {"bert-lora-qv", "{r: 8}", "{}", "r gives"},
+    {"bert-lora-qv", "{use_rslora: true}", "{}", "use_rslora"},
+    {"bert-lora-qv", "{use_dora: true}", "{}", "use_dora is true"},
+    {"bert-lora-qv", "{lora_bias: true}", "{}", "lora_bias is true"},
+    {"bert-lora-qv", "{bias: all}", "{}", "bias is \"all\""},
+    {"bert-lora-qv", "{use_qalora: true}", "{}", "use_qalora"},
+    {"bert-lora-qv", "{target_parameters: [x.weight]}", "{}", "target_parameters"},
+    {"bert-lora-qv", "{trainable_token_indices: [1]}", "{}", "trainable_token_indices"},
+    {"bert-lora-qv", "{layer_replication: [[0, 1]]}", "{}", "layer_replication"},
+    {"bert-lora-qv", "{alora_invocation_tokens: [1]}", "{}", "alora_invocation_tokens"},
+    {"bert-lora-qv", "{megatron_config: {a: 1}}", "{}", "megatron_config"},
+    {"bert-lora-qv", "{init_lora_weights: pissa}", "{}",
+     "init_lora_weights is \"pissa\""},
+    {"bert-lora-qv", "{init_lora_weights: pissa_niter_4}", "{}", "init_lora_weights"},
+    {"bert-lora-qv", "{init_lora_weights: olora}", "{}", "init_lora_weights"},
+    {"bert-lora-qv", "{init_lora_weights: loftq}", "{}", "init_lora_weights"},
+    {"bert-lora-qv", "{init_lora_weights: corda}", "{}", "init_lora_weights"},
+    {"bert-lora-qv", "{peft_type: LOHA}", "{}", "peft_type is 'LOHA'"},
+    {"bert-lora-qv", "{task_type: CAUSAL_LM}", "{}", "task_type"},
+    {"bert-lora-patterns", "{}", "{alpha_pattern: {}}", "alpha_pattern"},
+    {"bert-lora-patterns", "{}", "{rank_pattern: {}}", "rank_pattern"},
+    /* the first pattern that matches wins */
+    {"bert-lora-patterns",
+     "{alpha_pattern: {query: 16, layer.1.attention.self.value: 3}}", "{}", NULL},
+    {"bert-lora-patterns",
+     "{alpha_pattern: {value: 4, layer.1.attention.self.value: 3, query: 16}}", "{}",
+     "alpha_pattern"},
+    /* what the tensors tell is named where they do not fit */
+    {"bert-lora-layers", "{}", "{layers_to_transform: null}", "layers_to_transform is"},
+    {"bert-lora-exclude", "{}", "{exclude_modules: null}", "exclude_modules is"},
+    {"bert-lora-qv", "{}", "{target_modules: [query]}", "target_modules is"},
+    /* and what changes none */
+    {"bert-lora-qv", "{fan_in_fan_out: true, lora_dropout: 0.5, task_type: null}", "{}",
+     NULL},
+    {"bert-lora-qv", "{init_lora_weights: gaussian}", "{}", NULL},
+    {"bert-lora-qv", "{init_lora_weights: false, ensure_weight_tying: true}", "{}", NULL},
+    {"bert-lora-qv", "{loftq_config: {loftq_bits: 4}, eva_config: {rho: 2}}", "{}", NULL},
+    /* the others */
+    {"bert-dora", "{use_dora: false}", "{}", "use_dora is false"},
+    {"bert-ia3", "{fan_in_fan_out: true, init_ia3_weights: false}", "{}", NULL},
+    {"bert-vera", "{r: 3}", "{}", "r is 3"},
+    {"bert-vera", "{save_projection: false}", "{}", "save_projection"},
+    {"bert-vera", "{bias: all}", "{}", "bias"},
+    {"bert-adalora", "{lora_alpha: 3}", "{}", "lora_alpha is 3"},
+    {"bert-adalora", "{init_r: 3}", "{}", "init_r is 3"},
+    {"bert-adalora", "{tinit: 1, tfinal: 2, beta1: 0.5}", "{}", NULL},
+    {"bert-prefix", "{num_virtual_tokens: 4}", "{}", "num_virtual_tokens is 4"},
+    {"bert-prefix", "{num_attention_heads: 8}", "{}", "num_attention_heads is 8"},
+    {"bert-prefix", "{num_transformer_submodules: 2}", "{}",
+     "num_transformer_submodules"},
+    {"bert-prefix", "{token_dim: null, num_layers: null}", "{}", NULL},
+    {"bert-prompt", "{prompt_tuning_init: TEXT, prompt_tuning_init_text: a}", "{}", NULL},
+};
+
 static void test_adapter_keys(void **state)
 {
-    static const struct {
-        const char *golden, *edit, *override, *part; /* part NULL: loads */
-    } rows[] = {
-        /* LoRA: what changes the numbers */
-        {"bert-lora-qv", "{alpha_pattern: {query: 16}}", "{}", "alpha_pattern"},
-        {"bert-lora-qv", "{alpha_pattern: {no_such_module: 16}}", "{}", NULL},
-        {"bert-lora-qv", "{rank_pattern: {query: 2}}", "{}", "rank_pattern gives"},
-        {"bert-lora-qv", "{lora_alpha: 16}", "{}", "lora_alpha is 16, the trial says 8"},
-        {"bert-lora-qv", "{r: 8}", "{}", "r gives"},
-        {"bert-lora-qv", "{use_rslora: true}", "{}", "use_rslora"},
-        {"bert-lora-qv", "{use_dora: true}", "{}", "use_dora is true"},
-        {"bert-lora-qv", "{lora_bias: true}", "{}", "lora_bias is true"},
-        {"bert-lora-qv", "{bias: all}", "{}", "bias is \"all\""},
-        {"bert-lora-qv", "{use_qalora: true}", "{}", "use_qalora"},
-        {"bert-lora-qv", "{target_parameters: [x.weight]}", "{}", "target_parameters"},
-        {"bert-lora-qv", "{trainable_token_indices: [1]}", "{}",
-         "trainable_token_indices"},
-        {"bert-lora-qv", "{layer_replication: [[0, 1]]}", "{}", "layer_replication"},
-        {"bert-lora-qv", "{alora_invocation_tokens: [1]}", "{}",
-         "alora_invocation_tokens"},
-        {"bert-lora-qv", "{megatron_config: {a: 1}}", "{}", "megatron_config"},
-        {"bert-lora-qv", "{init_lora_weights: pissa}", "{}",
-         "init_lora_weights is \"pissa\""},
-        {"bert-lora-qv", "{init_lora_weights: pissa_niter_4}", "{}", "init_lora_weights"},
-        {"bert-lora-qv", "{init_lora_weights: olora}", "{}", "init_lora_weights"},
-        {"bert-lora-qv", "{init_lora_weights: loftq}", "{}", "init_lora_weights"},
-        {"bert-lora-qv", "{init_lora_weights: corda}", "{}", "init_lora_weights"},
-        {"bert-lora-qv", "{peft_type: LOHA}", "{}", "peft_type is 'LOHA'"},
-        {"bert-lora-qv", "{task_type: CAUSAL_LM}", "{}", "task_type"},
-        {"bert-lora-patterns", "{}", "{alpha_pattern: {}}", "alpha_pattern"},
-        {"bert-lora-patterns", "{}", "{rank_pattern: {}}", "rank_pattern"},
-        /* the first pattern that matches wins */
-        {"bert-lora-patterns",
-         "{alpha_pattern: {query: 16, layer.1.attention.self.value: 3}}", "{}", NULL},
-        {"bert-lora-patterns",
-         "{alpha_pattern: {value: 4, layer.1.attention.self.value: 3, query: 16}}", "{}",
-         "alpha_pattern"},
-        /* what the tensors tell is named where they do not fit */
-        {"bert-lora-layers", "{}", "{layers_to_transform: null}",
-         "layers_to_transform is"},
-        {"bert-lora-exclude", "{}", "{exclude_modules: null}", "exclude_modules is"},
-        {"bert-lora-qv", "{}", "{target_modules: [query]}", "target_modules is"},
-        /* and what changes none */
-        {"bert-lora-qv", "{fan_in_fan_out: true, lora_dropout: 0.5, task_type: null}",
-         "{}", NULL},
-        {"bert-lora-qv", "{init_lora_weights: gaussian}", "{}", NULL},
-        {"bert-lora-qv", "{init_lora_weights: false, ensure_weight_tying: true}", "{}",
-         NULL},
-        {"bert-lora-qv", "{loftq_config: {loftq_bits: 4}, eva_config: {rho: 2}}", "{}",
-         NULL},
-        /* the others */
-        {"bert-dora", "{use_dora: false}", "{}", "use_dora is false"},
-        {"bert-ia3", "{fan_in_fan_out: true, init_ia3_weights: false}", "{}", NULL},
-        {"bert-vera", "{r: 3}", "{}", "r is 3"},
-        {"bert-vera", "{save_projection: false}", "{}", "save_projection"},
-        {"bert-vera", "{bias: all}", "{}", "bias"},
-        {"bert-adalora", "{lora_alpha: 3}", "{}", "lora_alpha is 3"},
-        {"bert-adalora", "{init_r: 3}", "{}", "init_r is 3"},
-        {"bert-adalora", "{tinit: 1, tfinal: 2, beta1: 0.5}", "{}", NULL},
-        {"bert-prefix", "{num_virtual_tokens: 4}", "{}", "num_virtual_tokens is 4"},
-        {"bert-prefix", "{num_attention_heads: 8}", "{}", "num_attention_heads is 8"},
-        {"bert-prefix", "{num_transformer_submodules: 2}", "{}",
-         "num_transformer_submodules"},
-        {"bert-prefix", "{token_dim: null, num_layers: null}", "{}", NULL},
-        {"bert-prompt", "{prompt_tuning_init: TEXT, prompt_tuning_init_text: a}", "{}",
-         NULL},
-    };
     static const struct {
         const char *golden, *edit, *override, *part;
     } bottleneck[] = {
@@ -173,9 +168,10 @@ static void test_adapter_keys(void **state)
         {"bert-adapter-houlsby", "{}", "{non_linearity: silu}", NULL},
     };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char *to = adapter_of(rows[i].golden, rows[i].edit, NULL);
-        opens(rows[i].golden, rows[i].override, to, rows[i].part, rows[i].edit);
+    for (size_t i = 0; i < ARRAY_LEN(adapter_keys); i++) {
+        char *to = adapter_of(adapter_keys[i].golden, adapter_keys[i].edit, NULL);
+        opens(adapter_keys[i].golden, adapter_keys[i].override, to, adapter_keys[i].part,
+              adapter_keys[i].edit);
         free(to);
     }
     for (size_t i = 0; i < ARRAY_LEN(bottleneck); i++) {
