@@ -60,8 +60,9 @@ static int render_line(struct job *j, const struct buf *line, size_t number,
 }
 
 /* A row that fails is a line too, and the others go on. */
-static int do_line(struct job *j, const struct buf *line, size_t number, struct err *err)
+static int do_line(void *ctx, const struct buf *line, size_t number, struct err *err)
 {
+    struct job *j = ctx;
     struct err failed = ERR_INIT;
     if (!buf_overflowed(line) && row_line_blank(line))
         return 0;
@@ -75,19 +76,6 @@ static int do_line(struct job *j, const struct buf *line, size_t number, struct 
     if (fwrite(j->out.data, 1, j->out.len, stdout) != j->out.len)
         return err_set(err, ERR_IO, "cannot write the output");
     return 0;
-}
-
-static int do_input(struct job *j, struct err *err)
-{
-    struct buf line;
-    buf_init(&line, ROW_BYTES_MAX);
-    int rc = 0;
-    for (size_t number = 1; rc >= 0 && row_line(stdin, &line); number++)
-        rc = do_line(j, &line, number, err);
-    if (rc >= 0 && ferror(stdin))
-        rc = err_set(err, ERR_IO, "cannot read the input");
-    buf_release(&line);
-    return rc;
 }
 
 /* MODEL is a folder, a GGUF file, or a hub id in the models cache. */
@@ -125,7 +113,7 @@ static int run(int argc, char **argv, struct err *err)
     if (rc >= 0)
         rc = open_model(model, json_get_str(values, "template", NULL), &j, err);
     if (rc >= 0)
-        rc = do_input(&j, err);
+        rc = row_lines_each(do_line, &j, err);
     chat_template_free(j.t);
     jinja_output_release(&j.output);
     buf_release(&j.out);

@@ -44,12 +44,17 @@ struct job {
 
 /* --- rows in --- */
 
-static void add_row(struct job *j, const struct buf *line, size_t number)
+/* A row that cannot be has its message in place of a text. */
+static int add_row(void *ctx, const struct buf *line, size_t number, struct err *err)
 {
+    (void)err;
+    struct job *j = ctx;
     struct err bad = ERR_INIT;
     struct row row = {0};
     int32_t n = 0;
     json_t *tree = NULL;
+    if (!buf_overflowed(line) && row_line_blank(line))
+        return 0;
     if (buf_overflowed(line))
         err_set(&bad, ERR_PARSE, "input: line %zu: longer than %zu MiB", number,
                 ROW_BYTES_MAX >> 20);
@@ -73,17 +78,7 @@ static void add_row(struct job *j, const struct buf *line, size_t number)
                                 .stream = j->count};
     }
     j->rows[j->count++] = row;
-}
-
-static int read_rows(struct job *j, struct err *err)
-{
-    struct buf line;
-    buf_init(&line, ROW_BYTES_MAX);
-    for (size_t number = 1; row_line(stdin, &line); number++)
-        if (buf_overflowed(&line) || !row_line_blank(&line))
-            add_row(j, &line, number);
-    buf_release(&line);
-    return ferror(stdin) ? err_set(err, ERR_IO, "cannot read the input") : 0;
+    return 0;
 }
 
 /* --- texts out --- */
@@ -240,7 +235,7 @@ static int run(int argc, char **argv, struct err *err)
     int rc = text_command_open(&j.c, &cmd_generate, argc, argv, err);
     if (!rc && !j.c.done) {
         j.json = json_get_bool(j.c.values, "json", 0);
-        rc = read_rows(&j, err);
+        rc = row_lines_each(add_row, &j, err);
         if (!rc)
             print_done(&j);
         if (!rc && j.n_texts)

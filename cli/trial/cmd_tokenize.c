@@ -125,8 +125,12 @@ static int decode_row(struct job *j, const json_t *row, struct err *err)
     return rc;
 }
 
-static int do_line(struct job *j, const struct buf *line, size_t number, struct err *err)
+static int do_line(void *ctx, const struct buf *line, size_t number, struct err *err)
 {
+    struct job *j = ctx;
+    if (buf_overflowed(line))
+        return err_set(err, ERR_PARSE, "input: line %zu: longer than %zu MiB", number,
+                       ROW_BYTES_MAX >> 20);
     if (row_line_blank(line))
         return 0;
     json_t *row = json_parse_line(line->data, line->len, "input", number, err);
@@ -141,22 +145,6 @@ static int do_line(struct job *j, const struct buf *line, size_t number, struct 
         return err_set(err, ERR_PARSE, "input: line %zu: the result is too long", number);
     fwrite(j->out.data, 1, j->out.len, stdout);
     return 0;
-}
-
-static int do_input(struct job *j, struct err *err)
-{
-    struct buf line;
-    buf_init(&line, ROW_BYTES_MAX);
-    int rc = 0;
-    for (size_t number = 1; rc >= 0 && row_line(stdin, &line); number++)
-        rc = buf_overflowed(&line)
-                 ? err_set(err, ERR_PARSE, "input: line %zu: longer than %zu MiB", number,
-                           ROW_BYTES_MAX >> 20)
-                 : do_line(j, &line, number, err);
-    if (rc >= 0 && ferror(stdin))
-        rc = err_set(err, ERR_IO, "cannot read the input");
-    buf_release(&line);
-    return rc;
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -182,7 +170,7 @@ static int run(int argc, char **argv, struct err *err)
         rc = err_set(err, ERR_USAGE, "tokenize: which model? usage: peftlab %s",
                      cmd_tokenize.usage);
     else if ((rc = load(model, &j.t, err)) >= 0)
-        rc = do_input(&j, err);
+        rc = row_lines_each(do_line, &j, err);
     tokenizer_free(j.t);
     encoding_release(&j.encoding);
     buf_release(&j.out);
