@@ -64,7 +64,8 @@ static void record_decoder(struct session *s)
     graph_finish(start, -1, false, NULL);
 }
 
-/* Turning a weight's panels for dx costs as much as some 10 rows of the product. */
+/* Turning a weight's panels for dx costs as much as some 60 rows of the product in fp32,
+ * less in bf16: of a step of SmolLM2-135M on one core 3 % at 1,024 tokens, 9 % at 256. */
 enum { ROWS_TO_TURN = 256 };
 
 static size_t place_weights(struct session *s)
