@@ -33,8 +33,8 @@ static void rank_takeaway(const struct report *r, const struct grid *g, json_t *
         &g->verdict->configs[high], &g->verdict->configs[low], &r->settings.rules);
     bool more = p.p < VERDICT_ALPHA && p.diff >= delta, less = p.ci90.high < delta;
     add_takeaway(o,
-                 "From rank %g to %g, each at its best alpha and targets, %s changes by "
-                 "%s (95 %% %s): %s.",
+                 "From rank %g to %g, each at its best alpha and targets, the gain in %s "
+                 "is %s (95 %% %s): %s.",
                  g->ranks[0], g->ranks[g->rank_count - 1], metric_of(r),
                  word_change(p.diff, delta),
                  isnan(p.ci95.low) ? "unknown" : word_change_range(p.ci95, delta),
@@ -82,7 +82,7 @@ static void ladder_takeaway(const struct report *r, const struct grid *g, json_t
         &g->verdict->configs[high], &g->verdict->configs[low], &r->settings.rules);
     add_takeaway(
         o,
-        "Adapting %s rather than %s changes %s by %s (95 %% %s) for %.1f times the "
+        "Adapting %s rather than %s: the gain in %s is %s (95 %% %s) for %.1f times the "
         "trainable parameters: %s.",
         g->targets[g->target_count - 1], g->targets[0], metric_of(r),
         word_change(p.diff, delta),
@@ -154,7 +154,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     html_table_open(h, NULL,
                     word_f("Target modules of %s, each at its best rank and alpha",
                            json_get_str(n, "group", "")),
-                    "Targets|>Rank / alpha|>Score|>95 % interval|>Seeds|>Change to the "
+                    "Targets|>Rank / alpha|>Score|>95 % interval|>Seeds|>Gain on the "
                     "first (95 %)|>Trainable|>Peak memory|>Training");
     json_array_foreach(ladder, i, rung)
     {

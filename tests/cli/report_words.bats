@@ -61,3 +61,13 @@ claims() {
     run -0 "$PEFTLAB" query "select count(*) as n from trial_view" --format tsv
     [ "${lines[1]}" = $((9 + seeds + 1)) ]
 }
+
+@test "what more rank and targets buy is a gain, also where lower is better" {
+    { echo "method,rank,alpha,target_modules,seed,loss"
+      for s in 0 1 2; do
+          echo "lora,4,16,qv,$s,1.65$s"; echo "lora,16,16,qv,$s,1.64$s"; echo "lora,16,16,all-linear,$s,1.58$s"
+      done; } > t.csv
+    "$PEFTLAB" import t.csv --experiment e --params method,rank,alpha,target_modules --metrics loss
+    run -0 "$PEFTLAB" report --metric loss --goal minimize --json
+    has "the gain in loss is +0.07" "the gain in loss is +0.06"
+}
