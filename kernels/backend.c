@@ -62,6 +62,29 @@ const struct backend *backend_get(const char *name, struct err *err)
     return NULL;
 }
 
+struct matrix {
+    const float *values;
+    size_t cols;
+};
+
+static int rows_in_memory(void *ctx, int32_t first, int32_t count, float *dst,
+                          struct err *err)
+{
+    const struct matrix *m = ctx;
+    (void)err;
+    memcpy(dst, m->values + (size_t)first * m->cols,
+           (size_t)count * m->cols * sizeof *dst);
+    return 0;
+}
+
+int backend_prepare(const struct backend *b, const struct weight_spec *spec,
+                    const float *src, void *dst, struct err *err)
+{
+    struct matrix m = {src, (size_t)spec->cols};
+    return b->weight_prepare(b->device, spec, &(struct weight_rows){rows_in_memory, &m},
+                             dst, err);
+}
+
 int backend_takes(const struct backend *b, enum op op, const struct op_args *shapes,
                   struct err *err)
 {

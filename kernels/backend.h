@@ -29,7 +29,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 6
+#define BACKEND_ABI 7
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -114,6 +114,13 @@ struct op_args {
 
 typedef void (*op_fn)(const struct op_args *args);
 
+/* Where a matrix's values come from, some rows at a time and in their order, so that nobody
+ * need hold all of them in fp32. */
+struct weight_rows {
+    int (*read)(void *ctx, int32_t first, int32_t count, float *dst, struct err *err);
+    void *ctx;
+};
+
 struct backend {
     int abi;
     const char *name;     /* "ref", "cpu" */
@@ -137,13 +144,13 @@ struct backend {
     void (*download)(void *device, void *dst, const void *src, size_t bytes);
     void (*sync)(void *device);
 
-    /* Frozen weights: bytes of the prepared form, making it from a plain row-major fp32
-     * matrix (host memory; quantising it on the way where spec says so), and back to
-     * plain fp32 (dequantised) for merging and tests. A quantised one is the bytes of
-     * q4_layout (nf4.h) on every backend: who has them already uploads them. */
+    /* Frozen weights: bytes of the prepared form, making it from rows (read once each,
+     * from the first on; quantised on the way where spec says so), and back to plain fp32
+     * (dequantised) for merging and tests. A quantised one is the bytes of q4_layout
+     * (nf4.h) on every backend: who has them already uploads them. */
     size_t (*weight_bytes)(const struct weight_spec *spec);
-    int (*weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
-                          void *dst, struct err *err);
+    int (*weight_prepare)(void *device, const struct weight_spec *spec,
+                          const struct weight_rows *rows, void *dst, struct err *err);
     void (*weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
                           float *dst);
 
@@ -160,6 +167,10 @@ const struct backend *backend_get(const char *name, struct err *err);
 const struct backend *backend_planned_cuda(int major);
 /* The name of the i-th backend that there could be; NULL after the last. */
 const char *backend_name(size_t i);
+
+/* weight_prepare of a plain row-major matrix in host memory. */
+int backend_prepare(const struct backend *b, const struct weight_spec *spec,
+                    const float *src, void *dst, struct err *err);
 
 /* Asks `supports`; an error (exit code 78: trial and backend do not go together) names backend, op and reason. */
 int backend_takes(const struct backend *b, enum op op, const struct op_args *shapes,

@@ -51,20 +51,31 @@ struct q4_layout q4_layout(const struct weight_spec *spec)
     return l;
 }
 
-int q4_check(const float *src, const struct weight_spec *spec, struct err *err)
+int q4_check_block(const struct weight_spec *spec, struct err *err)
 {
-    const size_t n = (size_t)spec->rows * (size_t)spec->cols;
     const int32_t block = spec->block;
     if (block < 32 || block > 4096 || (block & (block - 1)))
         return err_set(
             err, ERR_CONFIG,
             "4-bit block of %d elements - it is a power of two from 32 to 4096", block);
-    for (size_t i = 0; i < n; i++)
+    return 0;
+}
+
+int q4_check_values(const float *src, size_t count, size_t first, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
         if (!isfinite(src[i]))
             return err_set(err, ERR_PARSE,
-                           "element %zu of the weight is %g - it has no 4-bit form", i,
-                           src[i]);
+                           "element %zu of the weight is %g - it has no 4-bit form",
+                           first + i, src[i]);
     return 0;
+}
+
+int q4_check(const float *src, const struct weight_spec *spec, struct err *err)
+{
+    const int rc = q4_check_block(spec, err);
+    return rc ? rc
+              : q4_check_values(src, (size_t)spec->rows * (size_t)spec->cols, 0, err);
 }
 
 /* ---- double quantisation ---- */
@@ -191,10 +202,11 @@ void q4_quantize_blocks(const float *src, const struct weight_spec *spec, size_t
         const size_t first = b * block, left = n - first;
         const size_t count = left < block ? left : block;
         const bool is_short = count < block;
-        absmax[b] = largest(src + first, count);
+        const float *x = src + (b - begin) * block;
+        absmax[b] = largest(x, count);
         if (is_short && absmax[b] < Q4_ABSMAX_MIN)
             absmax[b] = Q4_ABSMAX_MIN;
-        block_places(src + first, count, is_short, absmax[b], cuts, places);
+        block_places(x, count, is_short, absmax[b], cuts, places);
         places[count] = 7; /* where n is odd a nibble is left that stands for zero */
         for (size_t i = 0; i < count; i += 2)
             codes[(first + i) / 2] =

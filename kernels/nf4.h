@@ -43,9 +43,13 @@ struct q4_layout q4_layout(const struct weight_spec *spec);
 /* Refuses what has no 4-bit form: a block size that is no power of two in 32..4096, a
  * value that is not finite. */
 int q4_check(const float *src, const struct weight_spec *spec, struct err *err);
+/* Its two halves; `first` is the number of src's first element, for the message. */
+int q4_check_block(const struct weight_spec *spec, struct err *err);
+int q4_check_values(const float *src, size_t count, size_t first, struct err *err);
 void q4_quantize(const float *src, const struct weight_spec *spec, void *dst);
 /* Its two halves: the maxima (fp32) of blocks [begin, end) and their codes, in any order
- * of calls; then what is kept of the maxima, which are overwritten. */
+ * of calls, src from block `begin` on; then what is kept of the maxima, which are
+ * overwritten. */
 void q4_quantize_blocks(const float *src, const struct weight_spec *spec, size_t begin,
                         size_t end, float *absmax, void *dst);
 void q4_keep_absmax(float *absmax, const struct weight_spec *spec, void *dst);

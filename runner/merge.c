@@ -305,8 +305,7 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
     float *weight = value_of(s, w), *bias = b ? value_of(s, b) : NULL;
     int rc = 0;
     if (net->method->merge(net, s->backend, site, weight, bias)) {
-        rc = s->backend->weight_prepare(s->backend->device, &w->spec, weight,
-                                        w->prepared.data, err);
+        rc = backend_prepare(s->backend, &w->spec, weight, w->prepared.data, err);
         if (b)
             s->backend->upload(s->backend->device, b->value.data, bias,
                                (size_t)param_size(b) * sizeof *bias);

@@ -3,73 +3,11 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "runner/graph/param_values.h"
 #include "runner/nn/peft/method.h"
 #include "runner/session.h"
 #include <stdlib.h>
 #include <string.h>
-
-#define UPLOAD_PIECE ((size_t)1 << 20)
-
-/* values -= s B A */
-static void subtract(float *values, const struct param *p)
-{
-    const struct low_rank *l = &p->less;
-    for (int32_t r = 0; r < p->rows; r++)
-        for (int32_t c = 0; c < p->cols; c++) {
-            double sum = 0;
-            for (int32_t k = 0; k < l->rank; k++)
-                sum +=
-                    (double)l->b[(size_t)r * l->rank + k] * l->a[(size_t)k * p->cols + c];
-            float *v = &values[(size_t)r * p->cols + c];
-            *v = (float)(*v - l->scale * sum);
-        }
-}
-
-static void round_trip(const struct param *p, float *values)
-{
-    struct weight_spec spec = p->spec;
-    spec.quant = p->round_trip;
-    q4_round_trip(values, &spec, values);
-}
-
-/* The values as fp32: straight from the mapped file where they lie aligned there, else
- * through a copy (*owned). */
-static const float *host_values(const struct param *p, uint64_t seed, float **owned,
-                                struct err *err)
-{
-    *owned = NULL;
-    if (p->given)
-        return p->given;
-    if (!p->round_trip && !p->less.rank && !p->transposed && p->base &&
-        p->base->dtype == DT_F32 && (uintptr_t)p->base->data % sizeof(float) == 0)
-        return p->base->data;
-    *owned = mem_try_aligned((size_t)param_size(p) * sizeof(float));
-    if (!*owned) {
-        err_set(err, ERR_NOMEM, "no memory for the values of '%s'", p->name);
-        return NULL;
-    }
-    if (param_start_values(p, seed, *owned, err) < 0)
-        return NULL;
-    if (p->less.rank)
-        subtract(*owned, p);
-    if (p->round_trip)
-        round_trip(p, *owned);
-    return *owned;
-}
-
-/* In pieces, so that of a mapped embedding table no more than one lies in memory
- * twice. */
-static void upload_values(struct session *s, const struct param *p, const float *values)
-{
-    const size_t bytes = (size_t)param_size(p) * sizeof *values;
-    for (size_t at = 0, n; at < bytes; at += n) {
-        n = bytes - at < UPLOAD_PIECE ? bytes - at : UPLOAD_PIECE;
-        const char *from = (const char *)values + at;
-        s->backend->upload(s->backend->device, (char *)p->value.data + at, from, n);
-        if (p->base)
-            st_drop_pages(s->hf->weights, from, n);
-    }
-}
 
 /* What lies in 4 bits in the file goes into memory as it is: a quantised weight is the
  * bytes of q4_layout on every backend. */
@@ -82,32 +20,49 @@ static int put_q4(struct session *s, const struct param *p, struct err *err)
     st_q4_bytes(p->base->q4, q);
     s->backend->upload(s->backend->device, p->prepared.data, q, bytes);
     mem_free_aligned(q);
+    st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
     return 0;
+}
+
+static int upload_rows(struct session *s, const struct param *p,
+                       struct param_source *from, struct err *err)
+{
+    const int32_t step = param_piece_rows(p);
+    const size_t row = (size_t)p->cols * sizeof(float);
+    float *piece = xmalloc((size_t)step * row);
+    int rc = 0;
+    for (int32_t at = 0; at < p->rows && !rc; at += step) {
+        const int32_t count = p->rows - at < step ? p->rows - at : step;
+        rc = param_source_read(from, at, count, piece, err);
+        if (!rc)
+            s->backend->upload(s->backend->device,
+                               (char *)p->value.data + (size_t)at * row, piece,
+                               (size_t)count * row);
+    }
+    free(piece);
+    return rc;
 }
 
 static int put_values(struct session *s, struct param *p, struct err *err)
 {
-    float *owned;
-    const float *values = host_values(p, s->course.seed, &owned, err);
-    int rc = values ? 0 : err_code(err);
+    struct param_source from;
+    const struct weight_rows rows = {param_source_read, &from};
+    int rc = param_source_open(&from, p, s->hf->weights, s->course.seed, err);
     if (!rc && param_is_prepared(p))
-        rc = s->backend->weight_prepare(s->backend->device, &p->spec, values,
+        rc = s->backend->weight_prepare(s->backend->device, &p->spec, &rows,
                                         p->prepared.data, err);
     if (!rc && param_is_plain(p))
-        upload_values(s, p, values);
-    mem_free_aligned(owned);
+        rc = upload_rows(s, p, &from, err);
+    param_source_close(&from);
     return rc;
 }
 
+/* In pieces, so that little lies in memory twice. */
 static int put_param(struct session *s, struct param *p, struct err *err)
 {
-    const bool as_it_lies = p->base && p->base->q4 && !p->given &&
-                            p->spec.quant != QUANT_NONE && param_is_prepared(p);
     param_bind(p, s->arena[p->trainable ? MEM_trainable : MEM_weights],
                s->arena[MEM_gradients]);
-    const int rc = as_it_lies ? put_q4(s, p, err) : put_values(s, p, err);
-    if (p->base)
-        st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
+    const int rc = param_lies_quantised(p) ? put_q4(s, p, err) : put_values(s, p, err);
     p->derived &= !p->given || !p->trainable;
     free(p->given);
     p->given = NULL;

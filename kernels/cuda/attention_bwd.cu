@@ -22,8 +22,7 @@ __device__ static struct pair pair_of(const struct op_args &a, const struct atte
                                       const float *value, float d_sum)
 {
     const int column = head * at.dim;
-    const float score =
-        capped(at, at.scale * dot(row(at.q, t) + column, key, at.dim));
+    const float score = capped(at, at.scale * dot(row(at.q, t) + column, key, at.dim));
     const float p = expf(score - row(a.in[LSE], t)[head]), m = mask_of(at, t, head, j);
     const float dp = m * dot(row(a.in[D_O], t) + column, value, at.dim);
     const float y = at.softcap > 0 ? score / at.softcap : 0;

@@ -25,8 +25,8 @@ extern const struct backend_host *cuda_host;
  * which become fp32 again before each product. ---- */
 size_t cuda_weight_bytes(const struct weight_spec *spec);
 /* Both on the current device. */
-int cuda_weight_prepare(const struct weight_spec *spec, const float *src, void *dst,
-                        struct err *err);
+int cuda_weight_prepare(const struct weight_spec *spec, const struct weight_rows *rows,
+                        void *dst, struct err *err);
 void cuda_weight_unpack(const struct weight_spec *spec, const void *src, float *dst);
 /* Elements [begin, begin + count) of a 4-bit weight, on the device; begin is even. */
 void cuda_dequantize(const struct weight_spec *spec, const void *src, size_t begin,

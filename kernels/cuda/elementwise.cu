@@ -31,8 +31,8 @@ __device__ static float gelu_angle(float x)
 __device__ static float gelu_tanh_slope(float x)
 {
     const float z = gelu_angle(x), near = x > 12 ? 12 : x < -12 ? -12 : x;
-    return sigmoid(z) + near * (1.5957691f + 0.2140644f * near * near) * sigmoid(z) *
-                            sigmoid(-z);
+    return sigmoid(z) +
+           near * (1.5957691f + 0.2140644f * near * near) * sigmoid(z) * sigmoid(-z);
 }
 
 __device__ static float act_value(enum act act, float x)

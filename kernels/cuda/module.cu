@@ -92,11 +92,11 @@ static void device_sync(void *device)
     cuda_must(cudaDeviceSynchronize(), "what was queued");
 }
 
-static int weight_prepare(void *device, const struct weight_spec *spec, const float *src,
-                          void *dst, struct err *err)
+static int weight_prepare(void *device, const struct weight_spec *spec,
+                          const struct weight_rows *rows, void *dst, struct err *err)
 {
     use(device);
-    return cuda_weight_prepare(spec, src, dst, err);
+    return cuda_weight_prepare(spec, rows, dst, err);
 }
 
 static void weight_unpack(void *device, const struct weight_spec *spec, const void *src,

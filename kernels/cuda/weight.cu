@@ -93,6 +93,12 @@ size_t cuda_weight_bytes(const struct weight_spec *spec)
     return cuda_sizes_weight(spec, cuda_host->q4_layout);
 }
 
+static int no_memory(const struct weight_spec *spec, struct err *err)
+{
+    return cuda_host->err_set(err, ERR_NOMEM, "no memory to read a weight of %d x %d",
+                              spec->rows, spec->cols);
+}
+
 static int quantize(const struct weight_spec *spec, const float *src, void *dst,
                     struct err *err)
 {
@@ -102,26 +108,43 @@ static int quantize(const struct weight_spec *spec, const float *src, void *dst,
         return rc;
     void *q = malloc(bytes);
     if (!q)
-        return cuda_host->err_set(err, ERR_NOMEM,
-                                  "no memory to quantise a weight of %d x %d", spec->rows,
-                                  spec->cols);
+        return no_memory(spec, err);
     cuda_host->q4_quantize(src, spec, q);
     cuda_must(cudaMemcpy(dst, q, bytes, cudaMemcpyHostToDevice), "weight to the device");
     free(q);
     return 0;
 }
 
-int cuda_weight_prepare(const struct weight_spec *spec, const float *src, void *dst,
-                        struct err *err)
+/* Rows that are read at a time: of a weight to quantise all, of others a million
+ * elements. */
+static int32_t piece_rows(const struct weight_spec *spec)
+{
+    const int32_t few = (int32_t)(UNPACK / spec->cols) + 1;
+    return spec->quant != QUANT_NONE || few > spec->rows ? spec->rows : few;
+}
+
+int cuda_weight_prepare(const struct weight_spec *spec, const struct weight_rows *rows,
+                        void *dst, struct err *err)
 {
     if (spec->compute != DT_F32)
         return cuda_host->err_set(err, ERR_CONFIG,
                                   "the cuda backend computes in F32 only");
-    if (spec->quant != QUANT_NONE)
-        return quantize(spec, src, dst, err);
-    cuda_must(cudaMemcpy(dst, src, cuda_weight_bytes(spec), cudaMemcpyHostToDevice),
-              "weight to the device");
-    return 0;
+    const int32_t step = piece_rows(spec);
+    const size_t row = (size_t)spec->cols * sizeof(float);
+    float *piece = (float *)malloc(step * row);
+    int rc = piece ? 0 : no_memory(spec, err);
+    for (int32_t at = 0; at < spec->rows && !rc; at += step) {
+        const int32_t count = spec->rows - at < step ? spec->rows - at : step;
+        rc = rows->read(rows->ctx, at, count, piece, err);
+        if (!rc && spec->quant != QUANT_NONE)
+            rc = quantize(spec, piece, dst, err);
+        else if (!rc)
+            cuda_must(cudaMemcpy((char *)dst + at * row, piece, count * row,
+                                 cudaMemcpyHostToDevice),
+                      "weight to the device");
+    }
+    free(piece);
+    return rc;
 }
 
 /* By pieces, so that little is needed beside the weight. */

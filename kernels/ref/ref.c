@@ -2,6 +2,7 @@
 #include "kernels/ref/ref.h"
 #include "kernels/nf4.h"
 #include "lib/mem.h"
+#include <stdlib.h>
 #include <string.h>
 
 static size_t weight_bytes(const struct weight_spec *spec)
@@ -12,20 +13,20 @@ static size_t weight_bytes(const struct weight_spec *spec)
     return q4_layout(spec).bytes;
 }
 
-static int weight_prepare(void *device, const struct weight_spec *spec, const float *src,
-                          void *dst, struct err *err)
+static int weight_prepare(void *device, const struct weight_spec *spec,
+                          const struct weight_rows *rows, void *dst, struct err *err)
 {
     (void)device;
-    size_t n = (size_t)spec->rows * spec->cols;
-    if (spec->quant == QUANT_NONE) {
-        memcpy(dst, src, n * sizeof(float));
-        return 0;
-    }
-    int rc = q4_check(src, spec, err);
-    if (rc)
-        return rc;
-    q4_quantize(src, spec, dst);
-    return 0;
+    if (spec->quant == QUANT_NONE)
+        return rows->read(rows->ctx, 0, spec->rows, dst, err);
+    float *src = xmalloc((size_t)spec->rows * spec->cols * sizeof *src);
+    int rc = rows->read(rows->ctx, 0, spec->rows, src, err);
+    if (!rc)
+        rc = q4_check(src, spec, err);
+    if (!rc)
+        q4_quantize(src, spec, dst);
+    free(src);
+    return rc;
 }
 
 static void weight_unpack(void *device, const struct weight_spec *spec, const void *src,

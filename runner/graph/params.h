@@ -96,6 +96,13 @@ static inline bool param_is_plain(const struct param *p)
     return !param_is_prepared(p) || p->table;
 }
 
+/* In 4 bits, and that is how it lies in the base's file. */
+static inline bool param_lies_quantised(const struct param *p)
+{
+    return p->base && p->base->q4 && !p->given && p->spec.quant != QUANT_NONE &&
+           param_is_prepared(p);
+}
+
 /* Bytes of a frozen one in the weights arena, by its spec. */
 size_t param_frozen_bytes(const struct param *p, const struct backend *backend);
 /* Points its tensors into the arenas; `gradients` may be NULL. */

@@ -76,6 +76,11 @@ void st_q4_bytes(const struct st_q4 *q4, void *dst);
 /* Converts F32, F64, F16, BF16, blocks and 4 bits to fp32; dst has count elements. ERR_PARSE for integer
  * tensors. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
+/* Rows [first, first + count) of those that it has (a 1-d tensor is one), converted as
+ * above; what was read is dropped from memory again. */
+bool st_has_rows(const struct st_tensor *t); /* or it can be read as a whole only */
+int st_read_rows(const struct st *s, const struct st_tensor *t, int64_t first,
+                 int64_t count, float *dst, struct err *err);
 /* These bytes of a tensor were read and are not needed soon: lets the system take their
  * pages back. Bytes that lie in no mapped file are left alone. */
 void st_drop_pages(const struct st *s, const void *data, size_t bytes);

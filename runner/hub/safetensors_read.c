@@ -15,17 +15,27 @@ static int64_t row_in_file(const struct st_tensor *t, int64_t row)
     return d ? row / d * d + row % d % (d / 2) * 2 + row % d / (d / 2) : row;
 }
 
-static void read_blocks(const struct st_tensor *t, float *dst)
+static int64_t rows_of(const struct st_tensor *t)
+{
+    return t->ndim > 1 || t->heads ? t->shape[0] : 1;
+}
+
+static void read_block_rows(const struct st_tensor *t, int64_t begin, int64_t end,
+                            float *dst)
 {
     const struct block_type *type = t->block;
-    const int64_t rows = t->ndim > 1 || t->heads ? t->shape[0] : 1;
-    const int64_t blocks = t->count / rows / type->elements;
-    for (int64_t r = 0; r < rows; r++) {
+    const int64_t blocks = t->count / rows_of(t) / type->elements;
+    for (int64_t r = begin; r < end; r++) {
         const unsigned char *p = t->data;
         p += row_in_file(t, r) * blocks * type->bytes;
         for (int64_t b = 0; b < blocks; b++, p += type->bytes, dst += type->elements)
             type->unpack(p, dst);
     }
+}
+
+static void read_blocks(const struct st_tensor *t, float *dst)
+{
+    read_block_rows(t, 0, rows_of(t), dst);
 }
 
 static void read_turned(const struct st_tensor *t, float *dst)
@@ -113,18 +123,64 @@ static void read_piece(void *ctx, size_t begin, size_t end, int thread)
                                  : read_bf16)(p, end - begin, r->dst + begin);
 }
 
+static int check_numbers(const struct st_tensor *t, struct err *err)
+{
+    if (t->block || t->dtype == DT_F32 || t->dtype == DT_F64 || t->dtype == DT_F16 ||
+        t->dtype == DT_BF16)
+        return 0;
+    return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
+                   t->word);
+}
+
+static void take_offset(const struct st_tensor *t, float *dst, int64_t n)
+{
+    for (int64_t i = 0; t->offset != 0 && i < n; i++)
+        dst[i] -= t->offset;
+}
+
+/* Elements [begin, end) of numbers that stand one after the other. */
+static void read_range(const struct st_tensor *t, int64_t begin, int64_t end, float *dst)
+{
+    struct st_tensor piece = *t;
+    piece.data = (const char *)t->data + (size_t)begin * dtype_bytes(t->dtype);
+    pool_run(read_piece, &(struct reading){&piece, dst}, (size_t)(end - begin), CHUNK);
+}
+
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
 {
     if (t->q4 || t->block) {
         (t->q4 ? read_q4 : t->turned ? read_turned : read_blocks)(t, dst);
-        for (int64_t i = 0; t->offset != 0 && i < t->count; i++)
-            dst[i] -= t->offset;
+        take_offset(t, dst, t->count);
         return 0;
     }
-    if (t->dtype != DT_F32 && t->dtype != DT_F64 && t->dtype != DT_F16 &&
-        t->dtype != DT_BF16)
-        return err_set(err, ERR_PARSE, "tensor '%s': numbers expected, not %s", t->name,
-                       t->word);
-    pool_run(read_piece, &(struct reading){t, dst}, (size_t)t->count, CHUNK);
+    const int rc = check_numbers(t, err);
+    if (!rc)
+        read_range(t, 0, t->count, dst);
+    return rc;
+}
+
+bool st_has_rows(const struct st_tensor *t)
+{
+    return !t->q4 && !t->turned;
+}
+
+int st_read_rows(const struct st *s, const struct st_tensor *t, int64_t first,
+                 int64_t count, float *dst, struct err *err)
+{
+    if (t->ndim < 2)
+        return st_read_f32(t, dst, err);
+    const int64_t width = t->count / t->shape[0];
+    const size_t row_bytes = t->bytes / (size_t)t->shape[0];
+    const int rc = check_numbers(t, err);
+    if (rc)
+        return rc;
+    if (t->block) {
+        read_block_rows(t, first, first + count, dst);
+        take_offset(t, dst, count * width);
+    } else {
+        read_range(t, first * width, (first + count) * width, dst);
+    }
+    st_drop_pages(s, (const char *)t->data + row_bytes * (size_t)first,
+                  row_bytes * (size_t)count);
     return 0;
 }

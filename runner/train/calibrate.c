@@ -26,8 +26,7 @@ double calibrate_flops_per_s(const struct backend *b)
                         .attr.scale = 1};
     a.workspace = b->alloc(b->device, b->workspace_bytes(b->device, OP_linear, &a) + 64);
     double best = INFINITY;
-    if (x && y && w && a.workspace &&
-        b->weight_prepare(b->device, &spec, plain, w, NULL) == 0)
+    if (x && y && w && a.workspace && backend_prepare(b, &spec, plain, w, NULL) == 0)
         for (int i = 0; i < RUNS; i++) {
             const double begin = clock_mono_s();
             backend_call(b, OP_linear, &a);

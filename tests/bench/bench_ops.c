@@ -196,7 +196,7 @@ static struct tensor weight(const struct backend *b, const struct product *p,
         .compute = DT_F32,
     };
     void *prepared = mem_try_aligned(b->weight_bytes(spec));
-    b->weight_prepare(b->device, spec, w.data, prepared, NULL);
+    backend_prepare(b, spec, w.data, prepared, NULL);
     mem_free_aligned(w.data);
     w.data = prepared;
     w.dtype = DT_PREPARED;

@@ -8,7 +8,8 @@ enum { BLOCK_MAX = 4096, CHUNK = 1024 };
 
 struct packing {
     const struct weight_spec *spec;
-    const float *src;
+    const float *src; /* the piece: from block `first` on */
+    size_t first;
     void *dst;
     float *absmax;
     float cuts[15];
@@ -58,13 +59,12 @@ static void pack_blocks(void *ctx, size_t begin, size_t end, int thread)
     struct packing *p = ctx;
     const size_t n = (size_t)p->spec->rows * p->spec->cols, size = (size_t)p->spec->block;
     (void)thread;
-    for (size_t b = begin; b < end; b++) {
-        const float *x = p->src + b * size;
+    for (size_t b = p->first + begin; b < p->first + end; b++) {
+        const float *x = p->src + (b - p->first) * size;
         if ((b + 1) * size > n) {
-            q4_quantize_blocks(p->src, p->spec, b, b + 1, p->absmax, p->dst);
-            for (size_t i = b * size; i < n; i++)
-                if (!isfinite(p->src[i]))
-                    __atomic_store_n(&p->bad, 1, __ATOMIC_RELAXED);
+            q4_quantize_blocks(x, p->spec, b, b + 1, p->absmax, p->dst);
+            if (q4_check_values(x, n - b * size, 0, NULL))
+                __atomic_store_n(&p->bad, 1, __ATOMIC_RELAXED);
             continue;
         }
         p->absmax[b] = block_max(x, size);
@@ -74,17 +74,30 @@ static void pack_blocks(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
-               struct err *err)
+/* A piece begins with a block: `step` rows are whole ones. */
+static int pack_piece(struct packing *p, const struct weight_rows *rows, int32_t begin,
+                      int32_t count, float *piece, struct err *err)
 {
-    /* checks the block's size; the values as they pass by */
-    int rc = q4_check(src, &(struct weight_spec){.block = spec->block}, err);
+    const size_t size = (size_t)p->spec->block, cols = (size_t)p->spec->cols;
+    const size_t elements = (size_t)count * cols, first = (size_t)begin * cols;
+    int rc = rows->read(rows->ctx, begin, count, piece, err);
+    if (rc)
+        return rc;
+    p->src = piece;
+    p->first = first / size;
+    pool_run(pack_blocks, p, (elements + size - 1) / size, CHUNK);
+    return p->bad ? q4_check_values(piece, elements, first, err) : 0;
+}
+
+int V(q4_pack)(const struct weight_spec *spec, const struct weight_rows *rows,
+               int32_t step, float *piece, void *dst, struct err *err)
+{
+    int rc = q4_check_block(spec, err); /* the values as they pass by */
     if (rc)
         return rc;
     const struct q4_layout l = q4_layout(spec);
     struct packing p = {
         .spec = spec,
-        .src = src,
         .dst = dst,
         .absmax = malloc(l.blocks * sizeof(float)),
         .order = spec->quant == QUANT_FP4 ? fp4_ascending : nf4_ascending,
@@ -94,8 +107,8 @@ int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
                        spec->rows, spec->cols);
     q4_cut_points(spec->quant, p.cuts);
     memset((char *)dst + l.n / 2, 0, l.bytes - l.n / 2);
-    pool_run(pack_blocks, &p, l.blocks, CHUNK);
-    rc = p.bad ? q4_check(src, spec, err) : 0;
+    for (int32_t at = 0; at < spec->rows && !rc; at += step)
+        rc = pack_piece(&p, rows, at, min_int(step, spec->rows - at), piece, err);
     if (!rc)
         q4_keep_absmax(p.absmax, spec, dst);
     free(p.absmax);

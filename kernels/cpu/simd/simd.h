@@ -112,9 +112,9 @@ void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
 
 /* ---- q4_pack.c ---- */
 
-/* q4_check and q4_quantize. */
-int V(q4_pack)(const struct weight_spec *spec, const float *src, void *dst,
-               struct err *err);
+/* q4_check and q4_quantize, in pieces of as many rows; `piece` has room for them. */
+int V(q4_pack)(const struct weight_spec *spec, const struct weight_rows *rows,
+               int32_t step, float *piece, void *dst, struct err *err);
 
 /* ---- gemm.c ---- */
 
@@ -156,8 +156,8 @@ size_t V(narrow_bytes)(int k);
 /* ---- weight.c, workspace.c ---- */
 
 size_t V(weight_bytes)(const struct weight_spec *spec);
-int V(weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
-                      void *dst, struct err *err);
+int V(weight_prepare)(void *device, const struct weight_spec *spec,
+                      const struct weight_rows *rows, void *dst, struct err *err);
 void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
                       float *dst);
 /* Panels of W^T for y = x W^T, and of W for dx = dy W. */

@@ -6,6 +6,7 @@
  * q4_layout, read by both products. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/nf4.h"
+#include <stdlib.h>
 
 static size_t depth(const struct weight_spec *spec, int k)
 {
@@ -38,13 +39,29 @@ size_t V(weight_bytes)(const struct weight_spec *spec)
     return words * sizeof(float);
 }
 
-/* Panels of n columns from a matrix whose rows are the columns, or run along them. The
- * second half of a last panel may stay as it is: nobody reads it. */
-static void prepare(const struct weight_spec *spec, const float *src, int by_k,
-                    float *panels)
+/* Elements that are read at a time: what the threads' caches hold. */
+enum { PIECE = 1 << 20 };
+
+/* Rows of a piece: whole panels, pairs of bf16 and 4-bit blocks. */
+static int32_t piece_rows(const struct weight_spec *spec)
 {
-    const int n = by_k ? spec->cols : spec->rows, k = by_k ? spec->rows : spec->cols;
-    for (int col = 0; col < n; col += NR, panels += depth(spec, k) * NR)
+    int32_t whole = NR;
+    if (spec->quant != QUANT_NONE)
+        while (whole < spec->block && (int64_t)whole * spec->cols % spec->block)
+            whole *= 2;
+    const int32_t most = PIECE / spec->cols / whole * whole;
+    return min_int(most > whole ? most : whole, spec->rows);
+}
+
+/* Rows [row, row + count) of W into panels of W^T, whose columns they are, or of W. The
+ * second half of a last panel may stay as it is: nobody reads it. */
+static void pack_rows(const struct weight_spec *spec, const float *src, int32_t row,
+                      int32_t count, int by_k, float *panels)
+{
+    const int n = by_k ? spec->cols : count;
+    const size_t size = depth(spec, by_k ? spec->rows : spec->cols) * NR;
+    panels += by_k ? depth(spec, row) * NR : (size_t)(row / NR) * size;
+    for (int col = 0; col < n; col += NR, panels += size)
         V(pack_panel)
     (&(struct panel){
         .dst = panels,
@@ -52,25 +69,45 @@ static void prepare(const struct weight_spec *spec, const float *src, int by_k,
         .ld = spec->cols,
         .by_k = by_k,
         .cols = min_int(NR, n - col),
-        .k = k,
+        .k = by_k ? count : spec->cols,
         .bf16 = spec->compute == DT_BF16,
     });
 }
 
-int V(weight_prepare)(void *device, const struct weight_spec *spec, const float *src,
-                      void *dst, struct err *err)
+static int pack_panels(const struct weight_spec *spec, const struct weight_rows *rows,
+                       int32_t step, float *piece, float *dst, struct err *err)
+{
+    float *turned = dst + panel_words(spec, spec->rows, spec->cols);
+    for (int32_t at = 0; at < spec->rows; at += step) {
+        const int32_t count = min_int(step, spec->rows - at);
+        const int rc = rows->read(rows->ctx, at, count, piece, err);
+        if (rc)
+            return rc;
+        pack_rows(spec, piece, at, count, 0, dst);
+        if (spec->dx_panels)
+            pack_rows(spec, piece, at, count, 1, turned);
+    }
+    return 0;
+}
+
+int V(weight_prepare)(void *device, const struct weight_spec *spec,
+                      const struct weight_rows *rows, void *dst, struct err *err)
 {
     (void)device;
     if (spec->compute != DT_F32 && spec->compute != DT_BF16)
         return err_set(err, ERR_CONFIG,
                        "the cpu backend computes in F32 or BF16, not in %s",
                        dtype_word(spec->compute));
-    if (spec->quant != QUANT_NONE)
-        return V(q4_pack)(spec, src, dst, err);
-    prepare(spec, src, 0, dst);
-    if (spec->dx_panels)
-        prepare(spec, src, 1, (float *)dst + panel_words(spec, spec->rows, spec->cols));
-    return 0;
+    const int32_t step = piece_rows(spec);
+    float *piece = malloc((size_t)step * spec->cols * sizeof(*piece));
+    if (!piece)
+        return err_set(err, ERR_NOMEM, "no memory to read a weight of %d x %d",
+                       spec->rows, spec->cols);
+    const int rc = spec->quant != QUANT_NONE
+                       ? V(q4_pack)(spec, rows, step, piece, dst, err)
+                       : pack_panels(spec, rows, step, piece, dst, err);
+    free(piece);
+    return rc;
 }
 
 static float element(const struct weight_spec *spec, const float *panel, int i)

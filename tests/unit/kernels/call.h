@@ -316,7 +316,7 @@ static inline struct tensor device_weight(const struct backend *b,
     struct err err = ERR_INIT;
     *memory = b->alloc(b->device, b->weight_bytes(spec));
     assert_non_null(*memory);
-    if (b->weight_prepare(b->device, spec, (float *)t->bytes, *memory, &err))
+    if (backend_prepare(b, spec, (float *)t->bytes, *memory, &err))
         fail_msg("%s", err.msg);
     d.data = *memory;
     d.dtype = DT_PREPARED;

@@ -242,8 +242,7 @@ static void bf16_rounds_to_even(void **state)
             weight.data = b->alloc(b->device, b->weight_bytes(&spec));
             weight.dtype = DT_PREPARED;
             weight.spec = &spec;
-            assert_int_equal(b->weight_prepare(b->device, &spec, w, weight.data, NULL),
-                             0);
+            assert_int_equal(backend_prepare(b, &spec, w, weight.data, NULL), 0);
         }
         struct op_args f = {
             .attr = {.scale = 1, .compute = DT_BF16},
@@ -284,8 +283,7 @@ static void large_products(void **state)
             weight.data = b->alloc(b->device, b->weight_bytes(&spec));
             weight.dtype = DT_PREPARED;
             weight.spec = &spec;
-            assert_int_equal(b->weight_prepare(b->device, &spec, w, weight.data, NULL),
-                             0);
+            assert_int_equal(backend_prepare(b, &spec, w, weight.data, NULL), 0);
             plain = xmalloc(OUT * IN * sizeof(*plain));
             b->weight_unpack(b->device, &spec, weight.data, plain);
         }

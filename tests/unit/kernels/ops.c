@@ -246,8 +246,7 @@ static void weights_unpack(void **state)
             if (specs[s].compute == DT_BF16 && !strncmp(be->name, "cuda", 4))
                 continue;
             void *prepared = be->alloc(be->device, be->weight_bytes(&specs[s]));
-            assert_int_equal(be->weight_prepare(be->device, &specs[s], w, prepared, NULL),
-                             0);
+            assert_int_equal(backend_prepare(be, &specs[s], w, prepared, NULL), 0);
             be->weight_unpack(be->device, &specs[s], prepared, ours);
             for (size_t i = 0; i < n; i++)
                 if (ours[i] != want[i])
@@ -268,14 +267,12 @@ static void bad_weights_are_refused(void **state)
         void *prepared =
             backends[b]->alloc(backends[b]->device, backends[b]->weight_bytes(&spec));
         w[70] = NAN;
-        assert_int_equal(
-            backends[b]->weight_prepare(backends[b]->device, &spec, w, prepared, NULL),
-            -ERR_PARSE);
+        assert_int_equal(backend_prepare(backends[b], &spec, w, prepared, NULL),
+                         -ERR_PARSE);
         w[70] = 0;
         spec.block = 48;
-        assert_int_equal(
-            backends[b]->weight_prepare(backends[b]->device, &spec, w, prepared, NULL),
-            -ERR_CONFIG);
+        assert_int_equal(backend_prepare(backends[b], &spec, w, prepared, NULL),
+                         -ERR_CONFIG);
         spec.block = 64;
         backends[b]->release(backends[b]->device, prepared);
     }

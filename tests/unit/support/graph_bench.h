@@ -78,9 +78,8 @@ static inline void place_params(struct bench *t)
         if (param_is_plain(p))
             memcpy(p->value.data, values, (size_t)param_size(p) * sizeof *values);
         if (param_is_prepared(p))
-            assert_int_equal(t->b->weight_prepare(t->b->device, &p->spec, values,
-                                                  p->prepared.data, NULL),
-                             0);
+            assert_int_equal(
+                backend_prepare(t->b, &p->spec, values, p->prepared.data, NULL), 0);
     }
 }
 
