@@ -221,10 +221,10 @@ static void tell_speed(const struct chat *c)
     const int64_t behind = c->tokens - c->answers;
     if (c->answers)
         text_print(stderr,
-                   "peftlab: %lld answers, %lld tokens; first token after %.1f ms, then "
+                   "peftlab: %lld answer%s, %lld tokens; first token after %.1f ms, then "
                    "%.1f tokens/s\n",
-                   (long long)c->answers, (long long)c->tokens,
-                   1e3 * c->first_s / (double)c->answers,
+                   (long long)c->answers, c->answers == 1 ? "" : "s",
+                   (long long)c->tokens, 1e3 * c->first_s / (double)c->answers,
                    (double)behind / fmax(c->seconds, 1e-9));
 }
 

@@ -186,10 +186,11 @@ static void tell_speed(const struct job *j)
         end = fmax(end, g->end_s);
     }
     text_print(stderr,
-               "peftlab: %zu texts, %lld prompt tokens, %lld new ones in %.2f s (%.1f "
+               "peftlab: %zu text%s, %lld prompt tokens, %lld new ones in %.2f s (%.1f "
                "tokens/s); first token after %.1f ms, then %.2f ms each\n",
-               j->n_texts, (long long)prompt, (long long)new, end - begin,
-               (double)new / fmax(end - begin, 1e-9), 1e3 * reading / (double)j->n_texts,
+               j->n_texts, j->n_texts == 1 ? "" : "s", (long long)prompt, (long long)new,
+               end - begin, (double)new / fmax(end - begin, 1e-9),
+               1e3 * reading / (double)j->n_texts,
                1e3 * going_on / (double)(behind ? behind : 1));
 }
 
