@@ -3,7 +3,7 @@
 #   make demo       installs what is missing, builds, fetches the base model, runs examples/reviews, writes report.html
 #   make demo-support   the same with examples/support: a chat model on support dialogues, then a chat with the winner
 #   make test       installs what is missing, builds, passes every test
-#   make bench      side-by-side measurements (never part of the tests)
+#   make bench      side-by-side measurements (never part of the tests)   make bench-compare REF=commit   two builds in turns
 #   make simulate   how often verdicts err on sweeps with a known truth
 #   make lint       layers, format, warnings
 #   make check-san  the tests under ASan and UBSan           make fuzz       libFuzzer on every parser (clang)

@@ -45,6 +45,10 @@ fuzz:
 
 bench: $(B)/peftlab $(B)/bench_ops
 	@tests/bench/bench.sh $(B)
+# Two builds in turns: make bench-compare REF=commit
+bench-compare: $(B)/peftlab
+	@CC="$(CC)" tests/bench/compare.sh $(B)
+.PHONY: bench-compare
 
 # Where there is a GPU, first of all: the ops against ref, then trials against the Python references.
 test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows

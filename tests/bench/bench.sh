@@ -1,77 +1,48 @@
 #!/bin/bash
 # Speed of training, beside transformers + peft where they are installed (tests/bench/rival; README there).
-#   make bench                       all tables; medians of REPEATS runs, ours and the rival's in turns
-#   REPEATS=3 STEPS=12               runs per figure, timed steps of a fixed shape
+#   make bench                       the usual tables, in Markdown; ours and the rival's in turns
+#   make bench RECORD=1              and into docs/benchmarks.md, under this kind of machine
+#   REPEATS=3 STEPS=8 MINUTES=15     runs per figure (fewer, once the time is over), timed steps of a fixed shape
+#   DTYPES='fp32 bf16'               the rival's bf16 is left out where the processor has no products for it
+#   ONLY='ops real minilm bert-base decoder sweep sweep-default scaling'    some (all but the last two are usual)
+#   BENCH_MODEL=DIR BENCH_DECODER=DIR   MiniLM, SmolLM2-135M          RIVAL_PYTHON=venv/bin/python   where the rival's packages are
 #   BENCH_RUN='chrt -f 10'           put in front of every run, for a machine that others use too
-#   ONLY='ops real minilm bert-base sweep scaling' some      RIVAL_PYTHON=venv/bin/python   where the rival's packages are
-# Wants a quiet machine: the peak (rival/peak.c) is measured before and after, and both are printed. Dropout of the base is
-# off on both sides. Ratios are rates: more than 1 is faster than the rival.
+# Wants a quiet machine: the peak is measured before and after, and the spread over repeats stands beside each figure. Dropout
+# is off on both sides. Ratios are rates: more than 1 is faster than the rival; a share of memory is ours / the rival's.
 set -u
 cd "$(dirname "$0")/../.." || exit
 
 B=${1:-build}
 REPEATS=${REPEATS:-3}
-STEPS=${STEPS:-12}
-read -ra before <<<"${BENCH_RUN:-}"
-ONLY=${ONLY:-ops real minilm bert-base sweep}
-rival=tests/bench/rival
-python=${RIVAL_PYTHON:-$rival/venv/bin/python}
+STEPS=${STEPS:-8}
+MINUTES=${MINUTES:-15}
+DTYPES=${DTYPES:-fp32 bf16}
+ONLY=${ONLY:-ops real minilm bert-base decoder sweep}
 work=$B/bench
-real=$B/bench-real.yaml
-model=${BENCH_MODEL:-models/all-MiniLM-L6-v2}
 mkdir -p "$work"
-
-say() { printf '%s\n' "$*"; }
+# shellcheck source=tests/bench/lib.sh
+. tests/bench/lib.sh
+python=${RIVAL_PYTHON:-$rival/venv/bin/python}
 wanted() { case " $ONLY " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 has_rival=
 if [ -x "$(command -v "$python")" ] && "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
     has_rival=1
 else
-    say "rival: not installed (set RIVAL_PYTHON, see $rival/requirements.txt); ours alone"
+    say "rival: not installed (set RIVAL_PYTHON, see $rival/requirements.txt); ours alone" >&2
 fi
 
-# --- numbers ---
+# --- the rival's runs; RATE RSS as train (lib.sh) ---
 
-field() { # FILE KEY: the first number under that key of a JSON text
-    grep -o "\"$2\": *-\{0,1\}[0-9.e+-]*" "$1" 2>/dev/null | head -1 | sed 's/.*: *//'
-}
-median() { # numbers on standard input
-    sort -g | awk '{ v[NR] = $1 } END { if (NR) printf "%.6g", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'
-}
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a > 0 && b > 0) printf "%.2fx", a / b; else printf "-" }'; }
-mib() { awk -v b="$1" 'BEGIN { if (b > 0) printf "%.0f", b / 1048576; else printf "-" }'; }
-peak() { # FILE
-    if cc -O3 -march=native -pthread "$rival/peak.c" -o "$work/peak" 2>/dev/null; then
-        "${before[@]}" "$work/peak" >"$1" && say "peak: $(field "$1" fp32_gflops) GFLOP/s in fp32, $(field "$1" bf16_gflops) in bf16"
-    else
-        say "peak: $rival/peak.c does not build here"
-    fi
-}
-
-# --- one run each; they print RATE RSS (tokens per second, bytes) ---
-
-ours() { # TRIAL key=value...
-    local trial=$1
-    shift
-    rm -rf "$work/run"
-    "${before[@]}" "$B/peftlab" train "$trial" --out "$work/run" hidden_dropout_prob=0 attention_probs_dropout_prob=0 "$@" \
-        >"$work/ours.log" 2>&1 || { tail -1 "$work/ours.log" >&2; return 1; }
-    case $trial in # of a fixed shape, the median step
-        "$work"/*) awk -v t="$TOKENS" -v ms="$(field "$work/run/result.json" step_ms_p50)" 'BEGIN { printf "%f ", 1000 * t / ms }' ;;
-        *) printf '%s ' "$(field "$work/run/result.json" tokens_per_s)" ;;
-    esac
-    field "$work/run/result.json" peak_rss_bytes
-}
-rival_real() { # STYLE key=value...
-    local style=$1
-    shift
-    "${before[@]}" "$python" $rival/train_rival.py "$real" --style "$style" --base-dropout off "$@" \
-        >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
+rival_real() { # STYLE DTYPE
+    "${before[@]}" "$python" $rival/train_rival.py "$trial" --style "$1" --base-dropout off "dtype=$(long_dtype "$2")" \
+        num_train_epochs=2 >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
     printf '%s %s\n' "$(field "$work/rival.json" tokens_per_s)" "$(field "$work/rival.json" peak_rss_bytes)"
 }
-rival_shape() { # STYLE SHAPE DTYPE
-    "${before[@]}" "$python" $rival/step_bench.py --style "$1" --shapes "$2-qv" --dtypes "$3" --steps "$STEPS" --warmup 3 \
+rival_shape() { # SHAPE DTYPE [flag...]
+    local shape=$1 dtype=$2
+    shift 2
+    "${before[@]}" "$python" $rival/step_bench.py --style tuned --shapes "$shape" --dtypes "$dtype" --steps "$STEPS" --warmup 2 "$@" \
         >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
     awk -v t="$TOKENS" -v ms="$(field "$work/rival.json" step_ms_median)" 'BEGIN { printf "%f ", 1000 * t / ms }'
     field "$work/rival.json" peak_rss_bytes
@@ -79,109 +50,137 @@ rival_shape() { # STYLE SHAPE DTYPE
 
 # --- tables ---
 
-column() { cut -d' ' -f"$1" "$work/$2" | median; }
-
-# REPEATS runs in turns, then a line. side NAME; commands in the arrays o, t (tuned) and d (default; may be empty).
-line() { # WHAT DTYPE
-    local f
-    for f in o t d; do : >"$work/$f"; done
-    for _ in $(seq "$REPEATS"); do
-        "${o[@]}" >>"$work/o"
-        [ -z "$has_rival" ] && continue
-        "${t[@]}" >>"$work/t"
-        [ ${#d[@]} -gt 0 ] && "${d[@]}" >>"$work/d"
-    done
-    local a b c
-    a=$(column 1 o) b=$(column 1 t) c=$(column 1 d)
-    printf '%-18s %-8s %10.0f %10s %7s %10s %7s %9s %9s %7s\n' "$1" "$2" "${a:-0}" "${b:--}" "$(ratio "$a" "$b")" "${c:--}" \
-        "$(ratio "$a" "$c")" "$(mib "$(column 2 o)")" "$(mib "$(column 2 t)")" "$(ratio "$(column 2 o)" "$(column 2 t)")"
-}
 heading() {
     say
     say "$1"
-    printf '%-18s %-8s %10s %10s %7s %10s %7s %9s %9s %7s\n' "" "" "ours tok/s" tuned ratio default ratio "ours MiB" tuned share
+    say
+    say "| | dtype | runs | ours, tokens/s | spread, % | rival | spread, % | ours / rival | ours, MiB | rival | share |"
+    say "|---|---|---|---|---|---|---|---|---|---|---|"
 }
+column() { cut -d' ' -f"$1" "$work/$2"; }
+
+# REPEATS runs in turns (one at least), then a row. The commands are in the arrays o and r (the rival's; may be empty).
+row() { # WHAT DTYPE
+    local n=0
+    : >"$work/o"
+    : >"$work/r"
+    while [ $n -eq 0 ] || { [ $n -lt "$REPEATS" ] && [ $SECONDS -lt $((60 * MINUTES)) ]; }; do
+        "${o[@]}" >>"$work/o"
+        [ -n "$has_rival" ] && [ ${#r[@]} -gt 0 ] && "${r[@]}" >>"$work/r"
+        n=$((n + 1))
+    done
+    local a b
+    a=$(column 1 o | median) b=$(column 1 r | median)
+    printf '| %s | %s | %d | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$1" "$2" $n "$(whole "$a")" "$(column 1 o | spread)" \
+        "$(whole "$b")" "$(column 1 r | spread)" "$(ratio "$a" "$b")" "$(mib "$(column 2 o | median)")" "$(mib "$(column 2 r | median)")" \
+        "$(ratio "$(column 2 o | median)" "$(column 2 r | median)")"
+}
+fair() { [ "$1" = fp32 ] || bf16_products; } # is the rival's figure in this dtype worth its time?
 
 real() {
-    heading "LoRA r8 query,value on reviews/train_400, real lengths, batch 16, 2 epochs"
-    if [ ! -d "$model" ]; then
-        say "skipped: no $model (make model)"
-        return
-    fi
-    {
-        say "model: $(realpath "$model")"
-        grep -v '^model:\|_data:' examples/reviews/trial.yaml
-        say "train_data: $PWD/examples/reviews/train_400.jsonl"
-    } >"$real"
-    for dtype in float32 bfloat16; do
-        o=(ours "$real" "dtype=$dtype" num_train_epochs=2) t=(rival_real tuned "dtype=$dtype" num_train_epochs=2) d=()
-        [ $dtype = float32 ] && d=(rival_real default "dtype=$dtype" num_train_epochs=2)
-        line all-MiniLM-L6-v2 $dtype
+    heading "LoRA r8 query,value on reviews/train_400, real lengths, batch 16, 2 epochs."
+    on_reviews || return
+    local dtype
+    for dtype in $DTYPES; do
+        o=(train "$B/peftlab" "$trial" "dtype=$(long_dtype "$dtype")" num_train_epochs=2) r=()
+        fair "$dtype" && r=(rival_real tuned "$dtype")
+        row "MiniLM, tuned" "$dtype"
     done
+    case " $DTYPES " in *" fp32 "*)
+        o=(train "$B/peftlab" "$trial" num_train_epochs=2) r=(rival_real default fp32)
+        row "MiniLM, default" fp32
+        ;;
+    esac
 }
-shape() { # NAME HIDDEN LAYERS HEADS FFN BATCH LENGTH
-    heading "LoRA r8 query,value on random weights, $6 x $7 tokens, nothing padded (step_bench.py), median step"
-    if ! command -v python3 >/dev/null; then
-        say "skipped: no python3 to make the weights"
-        return
-    fi
-    TOKENS=$(($6 * $7))
-    python3 tests/bench/make_base.py "$work" "$1" "$2" "$3" "$4" "$5" "$6" "$7" "$STEPS" || return
-    for dtype in fp32 bf16; do
-        local long=float32
-        [ $dtype = bf16 ] && long=bfloat16
-        o=(ours "$work/$1.yaml" "dtype=$long") t=(rival_shape tuned "$1" "$dtype") d=()
-        line "$1" $dtype
+shape() { # NAME
+    heading "$1: LoRA r8 query,value on random weights, 1024 tokens a step, nothing padded; the median step."
+    of_shape "$1" || return
+    local dtype
+    for dtype in $DTYPES; do
+        o=(train "$B/peftlab" "$trial" "dtype=$(long_dtype "$dtype")") r=()
+        fair "$dtype" && r=(rival_shape "$1-qv" "$dtype")
+        row "$1, tuned" "$dtype"
     done
-    if "${before[@]}" "$B/peftlab" train "$work/$1.yaml" --out "$work/run" --overwrite --profile max_steps=4 >"$work/profile" 2>&1; then
+    if "${before[@]}" "$B/peftlab" train "$trial" --out "$work/run" --overwrite --profile max_steps=4 >"$work/profile" 2>&1; then
+        printf '\n```\n'
         grep -A7 '^op ' "$work/profile"
         grep '^(all)' "$work/profile"
+        printf '```\n'
     fi
+}
+decoder() {
+    heading "SmolLM2-135M: LoRA r8, 4 x 256 tokens, every one a label; the median step. The rival's fp32 products are oneDNN's."
+    of_decoder || return
+    local dtype targets
+    for dtype in $DTYPES; do
+        for targets in qv all; do
+            local keys=("dtype=$(long_dtype "$dtype")")
+            [ $targets = all ] && keys+=(target_modules=all-linear)
+            o=(train "$B/peftlab" "$trial" "${keys[@]}") r=()
+            fair "$dtype" && r=(rival_shape "smollm2-135m-$targets" "$dtype" --fp32-gemm onednn)
+            row "$targets" "$dtype"
+        done
+        o=(train "$B/peftlab" "$trial" "${keys[@]}" method=qlora) r=()
+        fair "$dtype" && r=(rival_shape smollm2-135m-all "$dtype" --qlora)
+        row "all, QLoRA" "$dtype"
+    done
 }
 
 # Twelve trials as people run them: one `sweep run` beside one process of the rival per trial, wall time of everything.
-sweep() {
-    say
-    say "a sweep of 12 LoRA trials (rank x alpha x 3 seeds) on reviews/train_400, 2 epochs, evaluation on dev: seconds of all"
-    if [ ! -d "$model" ]; then
-        say "skipped: no $model (make model)"
-        return
-    fi
-    local keys from=$PWD/examples/reviews base ours_s rival_s style begin
+sweep_files() {
+    local keys from=$PWD/examples/reviews model=${BENCH_MODEL:-models/all-MiniLM-L6-v2}
     keys=$(printf '%s\n' task=seq-cls method=lora 'target_modules=[query, value]' max_length=128 batch_size=16 num_train_epochs=2 \
         learning_rate=6.0e-3 "model=$(realpath "$model")" "train_data=$from/train_400.jsonl" "eval_data=$from/dev.jsonl")
-    base=$(sed 's/=/: /' <<<"$keys")
-    printf '%s\ngrid: {rank: [4, 8], alpha: [8, 16], seeds: [0, 1, 2]}\n' "$base" >"$work/sweep-rival.yaml"
+    printf '%s\ngrid: {rank: [4, 8], alpha: [8, 16], seeds: [0, 1, 2]}\n' "${keys//=/: }" >"$work/sweep-rival.yaml"
     {
         printf 'name: bench\nseeds: [0, 1, 2]\nparameters:\n  rank: {values: [4, 8]}\n  alpha: {values: [8, 16]}\n'
         sed 's/\([^=]*\)=\(.*\)/  \1: {value: \2}/' <<<"$keys"
         printf '  %s: {value: 0}\n' hidden_dropout_prob attention_probs_dropout_prob latency_requests # as the rival
     } >"$work/sweep.yaml"
+}
+sweep() { # STYLE
+    say
+    say "A sweep of 12 LoRA trials (rank x alpha x 3 seeds) on reviews/train_400, 2 epochs, evaluation on dev: seconds of all."
+    say
+    on_reviews || return
+    sweep_files
     rm -rf "$work/sweep.db" "$work/sweep.db-"* "$work/sweep-runs"
+    local begin ours_s rival_s=
     begin=$(date +%s.%N)
     "${before[@]}" "$B/peftlab" sweep run "$work/sweep.yaml" --store "$work/sweep.db" --run-dir "$work/sweep-runs" >"$work/sweep.log" 2>&1 ||
         { tail -1 "$work/sweep.log" >&2; return 1; }
     ours_s=$(echo "$(date +%s.%N) $begin" | awk '{ print $1 - $2 }')
-    printf '%-18s %10.1f\n' ours "$ours_s"
-    [ -n "$has_rival" ] || return 0
-    for style in tuned default; do
-        "${before[@]}" "$python" $rival/sweep_rival.py "$work/sweep-rival.yaml" --style process --train-style $style \
+    if [ -n "$has_rival" ]; then
+        "${before[@]}" "$python" $rival/sweep_rival.py "$work/sweep-rival.yaml" --style process --train-style "$1" \
             >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
         rival_s=$(field "$work/rival.json" wall_s)
-        printf '%-18s %10.1f %s\n' "$style" "$rival_s" "$(ratio "$rival_s" "$ours_s")"
-    done
+    fi
+    say "| ours | $1 | ours / rival |"
+    say "|---|---|---|"
+    printf '| %.1f | %s | %s |\n' "$ours_s" "${rival_s:--}" "$(ratio "$rival_s" "$ours_s")"
 }
 
-say "$(uname -m), $(nproc) cores, $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), load $(cut -d' ' -f1 /proc/loadavg)"
-peak "$work/peak_before.json"
-if wanted ops; then
+tables() {
+    say "$(date +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), load $(cut -d' ' -f1 /proc/loadavg) at the start, peak $(peak "$work/peak_before.json")."
+    if wanted ops; then
+        printf '\n```\n'
+        "${before[@]}" "$B/bench_ops"
+        printf '```\n'
+    fi
+    wanted real && real
+    wanted minilm && shape minilm
+    wanted bert-base && shape bert-base
+    wanted decoder && decoder
+    wanted sweep && sweep tuned
+    wanted sweep-default && sweep default
+    wanted scaling && tests/bench/scaling.sh "$B"
     say
-    "${before[@]}" "$B/bench_ops"
+    say "Peak afterwards: $(peak "$work/peak_after.json"). $((SECONDS / 60)) min $((SECONDS % 60)) s."
+}
+
+tables | tee "$work/tables.md"
+if [ -n "${RECORD:-}" ]; then
+    "$B/peftlab" doctor --json >"$work/doctor.json" 2>/dev/null
+    kind="$(word "$work/doctor.json" cpu)$(awk -F': *' '/^cpu family/ { f = $2 } /^model\t/ { m = $2 } END { if (f) printf " (family %d, model %d)", f, m }' /proc/cpuinfo)"
+    tests/bench/record.sh "$kind, $(word "$work/doctor.json" simd), $(nproc) cores" "$work/tables.md" docs/benchmarks.md
 fi
-wanted real && real
-wanted minilm && shape minilm 384 6 12 1536 16 64
-wanted sweep && sweep
-wanted scaling && tests/bench/scaling.sh "$B" # not among the usual ones: BENCH_DECODER=DIR
-wanted bert-base && shape bert-base 768 12 12 3072 8 128
-say
-peak "$work/peak_after.json"

@@ -50,7 +50,7 @@ cpu() { # the trial's CPU seconds, user and system
 cell() { # ROWS LENGTH CHECKPOINTING: MiB | CPU s | CPU ms per token | wall s
     trial "$@"
     "$B/peftlab" plan "$work/t.yaml" --json >"$work/plan.json"
-    local bytes total seconds mark= tokens=$(($1 * $2))
+    local bytes total seconds mark="" tokens=$(($1 * $2))
     bytes=$(($(field "$work/plan.json" activations) + $(field "$work/plan.json" workspace)))
     total=$(field "$work/plan.json" total_bytes)
     if [ "$total" -gt $((MOST_GIB << 30)) ]; then
