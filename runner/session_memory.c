@@ -85,6 +85,36 @@ static int check_room(const struct session *s, struct err *err)
                    str_bytes(b, sizeof b, (double)limit));
 }
 
+static int take(struct session *s, enum mem_category c, struct err *err)
+{
+    char text[32];
+    if (!s->planned[c] || s->arena[c])
+        return 0;
+    s->arena[c] = s->backend->alloc(s->backend->device, s->planned[c]);
+    if (!s->arena[c])
+        return err_set(err, ERR_NOMEM, "no %s for %s",
+                       str_bytes(text, sizeof text, (double)s->planned[c]), mem_names[c]);
+    s->allocated[c] = s->planned[c];
+    return 0;
+}
+
+/* Start values come before the memory that passes work in is there: while they are made, a
+ * matrix may lie in memory twice. */
+static int put_params(struct session *s, struct err *err)
+{
+    static const enum mem_category homes[] = {MEM_weights, MEM_trainable, MEM_gradients};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(homes) && !rc; i++)
+        rc = take(s, homes[i], err);
+    if (!rc && s->net.method->start)
+        rc = s->net.method->start(&s->net, s->course.seed, err);
+    for (size_t i = 0; i < s->net.params.count && !rc; i++)
+        rc = put_param(s, s->net.params.items[i], err);
+    if (!rc && s->net.method->derive)
+        rc = s->net.method->derive(&s->net, s->backend, err);
+    return rc;
+}
+
 int session_allocate(struct session *s, struct err *err)
 {
     int rc = s->hf->weights
@@ -94,18 +124,10 @@ int session_allocate(struct session *s, struct err *err)
                            "weights (peftlab pull fetches them)",
                            s->hf->dir);
     s->host_bytes = proc_rss_bytes();
-    for (int c = 0; c < MEM_COUNT && !rc; c++) {
-        if (!s->planned[c])
-            continue;
-        s->arena[c] = s->backend->alloc(s->backend->device, s->planned[c]);
-        char text[32];
-        if (!s->arena[c])
-            rc = err_set(err, ERR_NOMEM, "no %s for %s",
-                         str_bytes(text, sizeof text, (double)s->planned[c]),
-                         mem_names[c]);
-        else
-            s->allocated[c] = s->planned[c];
-    }
+    if (!rc)
+        rc = put_params(s, err);
+    for (int c = 0; c < MEM_COUNT && !rc; c++)
+        rc = take(s, c, err);
     if (rc)
         return rc;
     s->memory = (struct graph_memory){.activations = s->arena[MEM_activations],
@@ -119,13 +141,7 @@ int session_allocate(struct session *s, struct err *err)
     s->host_targets =
         xcalloc((size_t)s->budget.of[ROWS_PICKED] * (size_t)goal_targets(&s->goal) + 1,
                 sizeof(float));
-    if (s->net.method->start)
-        rc = s->net.method->start(&s->net, s->course.seed, err);
-    for (size_t i = 0; i < s->net.params.count && !rc; i++)
-        rc = put_param(s, s->net.params.items[i], err);
-    if (!rc && s->net.method->derive)
-        rc = s->net.method->derive(&s->net, s->backend, err);
-    return rc;
+    return 0;
 }
 
 void session_close(struct session *s)

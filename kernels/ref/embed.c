@@ -1,6 +1,7 @@
 /* kernels/ref/embed.c - rows looked up in tables, and gradients scattered back in row
  * order: embed, gather. */
 #include "kernels/ref/ref.h"
+#include "kernels/bf16.h"
 #include <assert.h>
 
 /* The table row that token t picks; NULL where the table is absent. */
@@ -27,12 +28,15 @@ static float *token_row(const struct tensor *word, const struct tensor *prompt,
 void ref_embed(const struct op_args *args)
 {
     const struct tensor *in = args->in, *y = &args->out[0];
+    const bool bf16 = in[3].dtype == DT_PREPARED && in[3].spec->compute == DT_BF16;
     for (int64_t t = 0; t < y->rows; t++) {
         const float *word = token_row(&in[3], &in[6], &in[0], t);
+        const bool rounds = bf16 && ref_index(&in[0], t) >= 0;
         const float *pos = lookup(&in[4], &in[1], t);
         const float *type = lookup(&in[5], &in[2], t);
         for (int c = 0; c < y->cols; c++) {
-            double sum = (double)word[c] + (pos ? pos[c] : 0) + (type ? type[c] : 0);
+            const double w = rounds ? bf16_value(bf16_from(word[c])) : word[c];
+            double sum = w + (pos ? pos[c] : 0) + (type ? type[c] : 0);
             ref_put(args, 0, ref_row(y, t) + c, sum);
         }
     }

@@ -159,8 +159,8 @@ void graph_release(struct graph *g);
 
 /* --- recording. Each returns the number of its output. --- */
 /* By name; the parameter must exist. g_param: as linear layers read a weight (prepared
- * where it is frozen) and everything else; g_table: the plain form, as embeddings read it.
- * A tied parameter is read by both, and its gradients add into one. */
+ * where it is frozen) and everything else; g_table: as embeddings read it (the plain form
+ * where it has one). A tied parameter is read by both, and its gradients add into one. */
 int g_param(struct graph *g, const char *name);
 int g_table(struct graph *g, const char *name);
 /* A tensor of graph.states, by number; what is stored there is read by later runs. */

@@ -4,10 +4,10 @@
  * A parameter is frozen or trainable. Frozen ones lie in the weights arena: matrices of
  * linear layers in the backend's prepared form (quantised where the trial says so),
  * everything else as plain fp32. A matrix that is both the weight of a linear layer and a
- * table whose rows are looked up (a head tied to the embeddings) lies there in both forms,
- * plain first; it is one parameter, counted once. Trainable ones have the plain form only
- * and lie one after the other in the trainable
- * arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so
+ * table whose rows are looked up (a head tied to the embeddings) is one parameter, counted
+ * once, and lies there once: rows are looked up in the prepared form; only where that is
+ * quantised the plain one stands in front of it. Trainable ones have the plain form only
+ * and lie one after the other in the trainable arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so
  * that one optimiser call serves a group; gradients and moments mirror that layout. 1-d
  * parameters have rows 1.
  *
@@ -39,7 +39,7 @@ struct param {
     bool column;     /* a row here, [cols, 1] in files */
     bool transposed; /* rows x cols here, cols x rows in files (GPT-2's Conv1D) */
     bool linear;     /* weight of a linear layer: prepared when frozen */
-    bool table;      /* its rows are looked up: plain, whatever else it is */
+    bool table;      /* its rows are looked up */
     bool no_decay;   /* norm or bias, by transformers' rule */
     float lr_ratio;  /* learning rate of its group over the trial's (LoRA+), 1 */
 
@@ -93,7 +93,7 @@ static inline bool param_is_prepared(const struct param *p)
 }
 static inline bool param_is_plain(const struct param *p)
 {
-    return !param_is_prepared(p) || p->table;
+    return !param_is_prepared(p) || (p->table && p->spec.quant != QUANT_NONE);
 }
 
 /* In 4 bits, and that is how it lies in the base's file. */

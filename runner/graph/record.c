@@ -115,9 +115,8 @@ static int param_tensor(struct graph *g, const char *name, bool plain)
         abort();
     }
     const struct param *p = g->params->items[at];
-    const bool prepared = param_is_prepared(p) && !plain;
+    const bool prepared = param_is_prepared(p) && !(plain && param_is_plain(p));
     const size_t i = 2 * (size_t)at + prepared;
-    assert(prepared || param_is_plain(p));
     if (i >= g->param_cap) {
         const size_t cap = 2 * g->params->count;
         g->param_tensor = xrealloc(g->param_tensor, cap * sizeof *g->param_tensor);

@@ -5,7 +5,7 @@
  * threads. */
 #include "kernels/cpu/simd/simd.h"
 
-enum { COLUMNS = 64 };
+enum { COLUMNS = 64, LINE = 16 };
 
 static void add_row(float *y, const float *x, int cols)
 {
@@ -25,14 +25,32 @@ static void put_row(float *y, const float *x, int cols, int add)
         memcpy(y, x, (size_t)cols * sizeof(*y));
 }
 
+struct embedding {
+    const struct op_args *args;
+    float *unpacked; /* a row for each thread, where the table is a prepared weight */
+};
+
+/* Of a table of its own, or out of a head's panels, a line a number: of a step of
+ * SmolLM2-135M 0.1 %, and 113 MB less than a second table. */
+static const float *word_of(const struct embedding *e, int32_t id, int thread)
+{
+    const struct tensor *word = &e->args->in[3];
+    if (id < 0)
+        return row_of(&e->args->in[6], -1 - id);
+    if (word->dtype != DT_PREPARED)
+        return row_of(word, id);
+    float *row = e->unpacked + (size_t)thread * round_up(word->cols, LINE);
+    V(weight_row)(word->spec, word->data, id, row);
+    return row;
+}
+
 static void embed_rows(void *ctx, size_t begin, size_t end, int thread)
 {
-    const struct op_args *args = ctx;
+    const struct embedding *e = ctx;
+    const struct op_args *args = e->args;
     const struct tensor *in = args->in, *y = &args->out[0];
-    (void)thread;
     for (size_t r = begin; r < end; r++) {
-        const int32_t id = index_of(&in[0], r);
-        const float *word = id < 0 ? row_of(&in[6], -1 - id) : row_of(&in[3], id);
+        const float *word = word_of(e, index_of(&in[0], r), thread);
         const float *pos = NULL, *type = NULL;
         if (in[4].data)
             pos = row_of(&in[4], index_of(&in[1], r));
@@ -51,9 +69,18 @@ static void embed_rows(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
+size_t V(embed_bytes)(const struct op_args *shapes)
+{
+    const struct tensor *word = &shapes->in[3];
+    return word->dtype == DT_PREPARED
+               ? (size_t)pool_size() * round_up(word->cols, LINE) * sizeof(float)
+               : 0;
+}
+
 void V(embed)(const struct op_args *args)
 {
-    par(embed_rows, args, args->out[0].rows, args->out[0].cols);
+    const struct embedding e = {args, args->workspace};
+    par(embed_rows, &e, args->out[0].rows, args->out[0].cols);
 }
 
 /* dst[index[i]] += src[i], dst zeroed first unless it is added to. Negative indices are

@@ -160,10 +160,13 @@ int V(weight_prepare)(void *device, const struct weight_spec *spec,
                       const struct weight_rows *rows, void *dst, struct err *err);
 void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
                       float *dst);
+/* A row of one that is not quantised, as products read it. */
+void V(weight_row)(const struct weight_spec *spec, const void *data, int row, float *dst);
 /* Panels of W^T for y = x W^T, and of W for dx = dy W. */
 const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data);
 const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data);
 
+size_t V(embed_bytes)(const struct op_args *shapes);
 size_t V(linear_bytes)(const struct op_args *shapes);
 size_t V(linear_dx_bytes)(const struct op_args *shapes);
 size_t V(linear_dw_bytes)(const struct op_args *shapes);

@@ -6,6 +6,7 @@ static size_t workspace_bytes(void *device, enum op op, const struct op_args *sh
 {
     (void)device;
     static size_t (*const of_op[OP_COUNT])(const struct op_args *) = {
+        [OP_embed] = V(embed_bytes),
         [OP_linear] = V(linear_bytes),
         [OP_linear_dx] = V(linear_dx_bytes),
         [OP_linear_dw] = V(linear_dw_bytes),

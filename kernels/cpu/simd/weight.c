@@ -122,6 +122,14 @@ static float element(const struct weight_spec *spec, const float *panel, int i)
     return x;
 }
 
+void V(weight_row)(const struct weight_spec *spec, const void *data, int row, float *dst)
+{
+    const size_t panel = depth(spec, spec->cols) * NR;
+    const float *column = (const float *)data + (size_t)(row / NR) * panel + row % NR;
+    for (int i = 0; i < spec->cols; i++)
+        dst[i] = element(spec, column, i);
+}
+
 void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,
                       float *dst)
 {
@@ -132,9 +140,6 @@ void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *
         V(q4_range)(&q, 0, (size_t)out * in, dst);
         return;
     }
-    const float *panels = src;
     for (int o = 0; o < out; o++)
-        for (int i = 0; i < in; i++)
-            dst[(size_t)o * in + i] = element(
-                spec, panels + (size_t)(o / NR) * depth(spec, in) * NR + o % NR, i);
+        V(weight_row)(spec, src, o, dst + (size_t)o * in);
 }

@@ -21,7 +21,7 @@
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
 } shapes[OP_COUNT] = {
-    [OP_embed] = {{"T1v", "T1i", "T1i", "ODn", "ODn", "ODn", "PDn"}, {"TDn"}},
+    [OP_embed] = {{"T1v", "T1i", "T1i", "ODw", "ODn", "ODn", "PDn"}, {"TDn"}},
     [OP_embed_bwd] = {{"TDn", "T1v", "T1i", "T1i"}, {"ODn", "ODn", "ODn", "PDn"}},
     [OP_layernorm] = {{"TDn", "1Dg", "1Dn"}, {"TDn", "T2n"}},
     [OP_layernorm_bwd] = {{"TDn", "TDn", "1Dg", "T2t"}, {"TDn", "1Dn", "1Dn"}},
@@ -90,6 +90,11 @@ static const struct op_case cases[] = {
     {OP_embed, .T = 40, .D = 67, .O = 5, .P = 4, .pad = 1, .accumulate = 1,
      .absent_in = 040},
     {OP_embed, .T = 9, .D = 35, .O = 3, .absent_in = 060, .pad = 1},
+    {OP_embed, .T = 33, .D = 67, .O = 71, .P = 3, .form = PACKED},
+    {OP_embed, .T = 20, .D = 35, .O = 3, .absent_in = 060, .accumulate = 1,
+     .form = PACKED},
+    {OP_embed, .T = 33, .D = 67, .O = 71, .P = 3, .form = PACKED, .bf16 = 1},
+    {OP_embed, .T = 40, .D = 384, .O = 50, .absent_in = 060, .form = PACKED, .bf16 = 1},
     {OP_embed_bwd, .T = 12, .D = 7, .O = 4, .P = 3},
     {OP_embed_bwd, .T = 40, .D = 67, .O = 4, .P = 3, .pad = 3, .accumulate = 9},
     {OP_embed_bwd, .T = 12, .D = 64, .O = 5, .P = 4, .absent_out = 7},
