@@ -100,6 +100,9 @@ int session_open_rows(struct session *s, const json_t *resolved, const char *bas
 /* session_plan.c: records the graphs and fills `planned`. */
 int session_plan_memory(struct session *s, struct err *err);
 int session_allocate(struct session *s, struct err *err);
+/* Rounds what trains as numbers of bf16 (adapter_dtype): in MEM_trainable the parameters,
+ * in MEM_gradients their gradients. */
+void session_round(const struct session *s, enum mem_category in);
 void session_close(struct session *s);
 size_t session_planned_bytes(const struct session *s);
 

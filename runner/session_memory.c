@@ -115,6 +115,18 @@ static int put_params(struct session *s, struct err *err)
     return rc;
 }
 
+void session_round(const struct session *s, enum mem_category in)
+{
+    for (size_t i = 0; i < s->group_count; i++) {
+        const struct param_group *g = &s->groups[i];
+        float *x = (float *)s->arena[in] + g->offset;
+        struct op_args a = {.in[0] = tensor_vector(x, DT_F32, g->count),
+                            .out[0] = tensor_vector(x, DT_F32, g->count)};
+        if (g->rounded)
+            graph_call(s->backend, &s->memory, OP_round_bf16, &a);
+    }
+}
+
 int session_allocate(struct session *s, struct err *err)
 {
     int rc = s->hf->weights
@@ -141,6 +153,7 @@ int session_allocate(struct session *s, struct err *err)
     s->host_targets =
         xcalloc((size_t)s->budget.of[ROWS_PICKED] * (size_t)goal_targets(&s->goal) + 1,
                 sizeof(float));
+    session_round(s, MEM_trainable);
     return 0;
 }
 

@@ -25,30 +25,12 @@ __device__ static int64_t cache_row(const struct op_attr &attr, int slot, int kv
     return ((int64_t)slot * heads + kv_head) * attr.capacity;
 }
 
-/* To the nearest bf16, ties to even; what is no number stays none. */
-__device__ static uint16_t to_bf16(float x)
-{
-    union {
-        float f;
-        uint32_t bits;
-    } u;
-    u.f = x;
-    if (x != x)
-        return (uint16_t)(u.bits >> 16 | 0x40);
-    return (uint16_t)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
-}
-
 __device__ static float cached(const struct tensor &cache, int64_t row, int c)
 {
-    union {
-        float f;
-        uint32_t bits;
-    } u;
     const int64_t at = row * cache.ld + c;
     if (cache.dtype != DT_BF16)
         return ((const float *)cache.data)[at];
-    u.bits = (uint32_t)((const uint16_t *)cache.data)[at] << 16;
-    return u.f;
+    return from_bf16(((const uint16_t *)cache.data)[at]);
 }
 
 __global__ static void cache_store(KERNEL_ARGS)

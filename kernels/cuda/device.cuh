@@ -63,6 +63,29 @@ __device__ inline void put(const struct op_args &a, int i, float *element, float
     *element = a.accumulate >> i & 1 ? *element + value : value;
 }
 
+/* To the nearest bf16, ties to even; what is no number stays none. */
+__device__ inline uint16_t to_bf16(float x)
+{
+    union {
+        float f;
+        uint32_t bits;
+    } u;
+    u.f = x;
+    if (x != x)
+        return (uint16_t)(u.bits >> 16 | 0x40);
+    return (uint16_t)((u.bits + 0x7fff + (u.bits >> 16 & 1)) >> 16);
+}
+
+__device__ inline float from_bf16(uint16_t x)
+{
+    union {
+        float f;
+        uint32_t bits;
+    } u;
+    u.bits = (uint32_t)x << 16;
+    return u.f;
+}
+
 /* f(r, c) for each element of t; the grid has element_blocks(t) blocks of THREADS. */
 template <class F> __device__ inline void for_elements(const struct tensor &t, F f)
 {

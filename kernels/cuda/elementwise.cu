@@ -181,6 +181,18 @@ __global__ static void copy(KERNEL_ARGS)
     });
 }
 
+__global__ static void round_bf16(KERNEL_ARGS)
+{
+    for_elements(a.out[0], [&](unsigned r, unsigned c) {
+        put(a, 0, row(a.out[0], r) + c, from_bf16(to_bf16(row(a.in[0], r)[c])));
+    });
+}
+
+void cuda_round_bf16(const struct op_args *args)
+{
+    LAUNCH(round_bf16, element_blocks(&args->out[0]), THREADS, *args);
+}
+
 void cuda_scale(const struct op_args *args)
 {
     LAUNCH(scale, element_blocks(&args->out[0]), THREADS, *args);

@@ -49,16 +49,35 @@ struct adamw_step {
     float beta1, rest1, beta2, rest2, keep, step_size, root_correction;
 };
 
+__device__ static void adamw_element(const struct adamw_step &s, float eps, float g,
+                                     float *p, float *m, float *v)
+{
+    *m = s.beta1 * *m + s.rest1 * g;
+    *v = s.beta2 * *v + s.rest2 * g * g;
+    const float denominator = sqrtf(*v) / s.root_correction + eps;
+    *p = *p * s.keep - s.step_size * *m / denominator;
+}
+
 __global__ static void adamw(KERNEL_ARGS, const struct adamw_step s)
 {
     for_elements(a.in[0], [&](unsigned r, unsigned c) {
-        float *p = row(a.out[0], r) + c, *m = row(a.out[1], r) + c;
-        float *v = row(a.out[2], r) + c;
         const float g = row(a.in[0], r)[c] * a.attr.grad_scale;
-        *m = s.beta1 * *m + s.rest1 * g;
-        *v = s.beta2 * *v + s.rest2 * g * g;
-        const float denominator = sqrtf(*v) / s.root_correction + a.attr.eps;
-        *p = *p * s.keep - s.step_size * *m / denominator;
+        adamw_element(s, a.attr.eps, g, row(a.out[0], r) + c, row(a.out[1], r) + c,
+                      row(a.out[2], r) + c);
+    });
+}
+
+/* Moments in bf16. */
+__global__ static void adamw_halves(KERNEL_ARGS, const struct adamw_step s)
+{
+    for_elements(a.in[0], [&](unsigned r, unsigned c) {
+        uint16_t *m16 = (uint16_t *)a.out[1].data + r * a.out[1].ld + c;
+        uint16_t *v16 = (uint16_t *)a.out[2].data + r * a.out[2].ld + c;
+        const float g = row(a.in[0], r)[c] * a.attr.grad_scale;
+        float m = from_bf16(*m16), v = from_bf16(*v16);
+        adamw_element(s, a.attr.eps, g, row(a.out[0], r) + c, &m, &v);
+        *m16 = to_bf16(m);
+        *v16 = to_bf16(v);
     });
 }
 
@@ -74,7 +93,10 @@ void cuda_adamw(const struct op_args *args)
     s.keep = (float)(1 - (double)at->lr * at->weight_decay);
     s.step_size = (float)(at->lr / (1 - pow(beta1, t)));
     s.root_correction = (float)sqrt(1 - pow(beta2, t));
-    LAUNCH(adamw, element_blocks(&args->in[0]), THREADS, *args, s);
+    if (args->out[1].dtype == DT_BF16)
+        LAUNCH(adamw_halves, element_blocks(&args->in[0]), THREADS, *args, s);
+    else
+        LAUNCH(adamw, element_blocks(&args->in[0]), THREADS, *args, s);
 }
 
 __global__ static void sgd(KERNEL_ARGS)

@@ -1,5 +1,7 @@
-/* kernels/ref/elementwise.c - activations (gated too), dropout, scale, add, copy, zero. */
+/* kernels/ref/elementwise.c - activations (gated too), dropout, scale, add, copy,
+ * rounding, zero. */
 #include "kernels/ref/ref.h"
+#include "kernels/bf16.h"
 #include "kernels/dropout.h"
 #include <math.h>
 
@@ -160,6 +162,14 @@ void ref_copy(const struct op_args *args)
     for (int64_t r = 0; r < y->rows; r++)
         for (int c = 0; c < y->cols; c++)
             ref_put(args, 0, ref_row(y, r) + c, ref_row(x, r)[c]);
+}
+
+void ref_round_bf16(const struct op_args *args)
+{
+    const struct tensor *x = &args->in[0], *y = &args->out[0];
+    for (int64_t r = 0; r < y->rows; r++)
+        for (int c = 0; c < y->cols; c++)
+            ref_put(args, 0, ref_row(y, r) + c, bf16_value(bf16_from(ref_row(x, r)[c])));
 }
 
 void ref_zero(const struct op_args *args)

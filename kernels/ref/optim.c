@@ -1,6 +1,7 @@
 /* kernels/ref/optim.c - optimiser steps and the gradient's square norm.
  *
  * AdamW: Loshchilov and Hutter 2019, in the order of torch.optim.AdamW. */
+#include "kernels/bf16.h"
 #include "kernels/dynamic8.h"
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -24,6 +25,20 @@ void ref_sumsq(const struct op_args *args)
     *out = ref_accumulates(args, 0) ? *out + total : total;
 }
 
+static double moment(const struct tensor *t, int64_t r, int c)
+{
+    return t->dtype == DT_BF16 ? bf16_value(((const uint16_t *)t->data)[r * t->ld + c])
+                               : ref_row(t, r)[c];
+}
+
+static void put_moment(const struct tensor *t, int64_t r, int c, double x)
+{
+    if (t->dtype == DT_BF16)
+        ((uint16_t *)t->data)[r * t->ld + c] = bf16_from((float)x);
+    else
+        ref_row(t, r)[c] = (float)x;
+}
+
 void ref_adamw(const struct op_args *args)
 {
     const struct op_attr *a = &args->attr;
@@ -33,14 +48,15 @@ void ref_adamw(const struct op_args *args)
     double root_correction = sqrt(1 - pow(beta2, (double)a->t));
     double keep = 1 - (double)a->lr * a->weight_decay;
     for (int64_t r = 0; r < g->rows; r++) {
-        float *p = ref_row(&args->out[0], r), *m = ref_row(&args->out[1], r);
-        float *v = ref_row(&args->out[2], r);
+        float *p = ref_row(&args->out[0], r);
         for (int c = 0; c < g->cols; c++) {
             double gc = (double)ref_row(g, r)[c] * a->grad_scale;
-            m[c] = (float)(beta1 * m[c] + (1 - beta1) * gc);
-            v[c] = (float)(beta2 * v[c] + (1 - beta2) * gc * gc);
-            double denominator = sqrt(v[c]) / root_correction + a->eps;
-            p[c] = (float)(p[c] * keep - step_size * m[c] / denominator);
+            double m = beta1 * moment(&args->out[1], r, c) + (1 - beta1) * gc;
+            double v = beta2 * moment(&args->out[2], r, c) + (1 - beta2) * gc * gc;
+            double denominator = sqrt(v) / root_correction + a->eps;
+            p[c] = (float)(p[c] * keep - step_size * m / denominator);
+            put_moment(&args->out[1], r, c, m);
+            put_moment(&args->out[2], r, c, v);
         }
     }
 }

@@ -254,15 +254,13 @@ static double weight_bytes(const struct model_shape *m, const struct setup *s,
 
 static void state_bytes(const struct setup *s, struct estimate *e)
 {
-    const double n = e->trainable, b = setup_adds(s, ADDS_whole) ? s->base_bytes : 4;
-    const bool pure = s->pure_bf16 && b < 4;
-    e->bytes[EST_trainable] =
-        setup_adds(s, ADDS_whole) ? (b < 4 && !pure ? 4 * n : 0) : b * n;
+    const bool whole = setup_adds(s, ADDS_whole);
+    const double n = e->trainable, b = whole ? s->base_bytes : s->bf16_adapter ? 2 : 4;
+    const bool pure = (s->pure_bf16 || !whole) && b < 4;
+    e->bytes[EST_trainable] = whole ? (b < 4 && !pure ? 4 * n : 0) : b * n;
     e->bytes[EST_gradients] = b * n;
-    e->bytes[EST_optimizer] = (s->adam8 ? 2 : pure ? 4 : 8) * n;
-    e->adapter_bytes = s->counted.adapter_bytes > 0 ? s->counted.adapter_bytes
-                       : setup_adds(s, ADDS_whole)  ? n * s->base_bytes
-                                                    : 4 * n;
+    e->bytes[EST_optimizer] = (s->adam8 ? 2 : pure && !s->adam32 ? 4 : 8) * n;
+    e->adapter_bytes = s->counted.adapter_bytes > 0 ? s->counted.adapter_bytes : b * n;
 }
 
 static double flops_per_token(const struct model_shape *m, const struct setup *s,

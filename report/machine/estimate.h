@@ -86,8 +86,10 @@ struct setup {
     bool houlsby;
     double base_bytes; /* per weight of the base: 2 bf16 or fp16, 4 fp32 */
     bool checkpointing, adam8, pure_bf16; /* pure: no fp32 masters, 16-bit moments */
-    double batch, accumulation, seq_len;  /* rows of a micro-batch, tokens of a row */
-    double labels;                        /* classes; 0: a language model */
+    bool bf16_adapter, adam32; /* what is added trains in 16 bits, with moments in 16;
+                                  adam32: bitsandbytes' AdamW, in 32 */
+    double batch, accumulation, seq_len; /* rows of a micro-batch, tokens of a row */
+    double labels;                       /* classes; 0: a language model */
     struct counts counted;
 };
 

@@ -39,8 +39,10 @@ struct param {
     bool column;     /* a row here, [cols, 1] in files */
     bool transposed; /* rows x cols here, cols x rows in files (GPT-2's Conv1D) */
     bool linear;     /* weight of a linear layer: prepared when frozen */
-    bool table;      /* its rows are looked up */
+    bool table;      /* its rows are looked up; adamw_8bit keeps its moments in 32 bits */
     bool no_decay;   /* norm or bias, by transformers' rule */
+    bool exact;      /* fp32, whatever adapter_dtype says (DoRA's magnitude) */
+    bool rounded;    /* trains as numbers of bf16, kept in fp32, with moments in bf16 */
     float lr_ratio;  /* learning rate of its group over the trial's (LoRA+), 1 */
 
     const struct st_tensor *base; /* in the base's file; NULL: not there */

@@ -134,6 +134,15 @@ int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
     return base_param(net, name, &shape, required, err);
 }
 
+int net_table(struct net *net, const char *name, int32_t rows, int32_t cols,
+              struct err *err)
+{
+    int rc = net_base_param(net, name, 2, rows, cols, true, err);
+    if (!rc)
+        params_find(&net->params, name)->table = true;
+    return rc;
+}
+
 static void add_site(struct net *net, const struct linear_site *site)
 {
     net->sites.items = xgrow(net->sites.items, &net->sites.cap, net->sites.count + 1,
@@ -184,7 +193,7 @@ int net_language_head(struct net *net, const char *table, struct err *err)
                           ROLE_lm_head, false, err);
     if (!p)
         return err_set(err, ERR_BUG, "no parameter '%s' to tie; this is a bug", table);
-    p->linear = p->table = true;
+    p->linear = true;
     add_site(net, &(struct linear_site){.path = xstrdup("lm_head"),
                                         .tied = xstrdup(table),
                                         .out = p->rows,

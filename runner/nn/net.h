@@ -153,6 +153,9 @@ void net_release(struct net *net);
  * as config.json has it. */
 int net_base_param(struct net *net, const char *name, int ndim, int32_t rows,
                    int32_t cols, bool required, struct err *err);
+/* A required one whose rows are looked up. */
+int net_table(struct net *net, const char *name, int32_t rows, int32_t cols,
+              struct err *err);
 /* path.weight and path.bias, and a site. */
 int net_linear(struct net *net, const char *path, int32_t out, int32_t in, int layer,
                enum role role, bool bias, struct err *err);

@@ -108,6 +108,8 @@ void specs_set(struct net *net)
     for (size_t i = 0; i < net->params.count; i++) {
         struct param *p = net->params.items[i];
         p->no_decay = name_has_no_decay(p->name);
+        p->rounded =
+            p->trainable && !p->exact && str_eq(net->trial->adapter_dtype, "bfloat16");
         p->spec = (struct weight_spec){.rows = p->rows,
                                        .cols = p->cols,
                                        .compute = DT_F32,

@@ -13,7 +13,15 @@ static int by_group(const void *a, const void *b)
         return x->no_decay - y->no_decay;
     if (x->lr_ratio != y->lr_ratio)
         return x->lr_ratio < y->lr_ratio ? -1 : 1;
+    if (x->rounded != y->rounded)
+        return x->rounded - y->rounded;
     return strcmp(x->name, y->name);
+}
+
+static bool is_of(const struct param_group *g, const struct param *p)
+{
+    return g->decay != p->no_decay && g->lr_ratio == p->lr_ratio &&
+           g->rounded == p->rounded;
 }
 
 /* *n of them, sorted; the caller's. */
@@ -37,8 +45,11 @@ static struct param_group *open_group(struct list *l, const struct param *p, siz
 {
     l->items = xgrow(l->items, &l->cap, l->count + 1, sizeof *l->items);
     struct param_group *g = &l->items[l->count++];
-    *g = (struct param_group){
-        .offset = at, .decay = !p->no_decay, .lr_ratio = p->lr_ratio};
+    *g = (struct param_group){.offset = at,
+                              .decay = !p->no_decay,
+                              .rounded = p->rounded,
+                              .table = p->table,
+                              .lr_ratio = p->lr_ratio};
     return g;
 }
 
@@ -47,7 +58,7 @@ static void add_param(struct list *l, const struct param *p, bool alone, size_t 
                       size_t padded, size_t elements)
 {
     struct param_group *g = l->count ? &l->items[l->count - 1] : NULL;
-    if (!g || alone || g->decay == p->no_decay || g->lr_ratio != p->lr_ratio)
+    if (!g || alone || !is_of(g, p))
         g = open_group(l, p, at);
     while (padded) {
         if (g->count == VECTOR_MAX)

@@ -22,16 +22,42 @@ static void no_state(const struct param_group *g, char *at, struct op_args *args
     (void)g, (void)at, (void)args;
 }
 
+static size_t moment_bytes(const struct param_group *g, enum dtype dtype)
+{
+    return aligned(g->count * dtype_bytes(dtype));
+}
+
+static void two_moments(const struct param_group *g, enum dtype dtype, char *at,
+                        struct op_args *args)
+{
+    args->out[1] = tensor_vector(at, dtype, g->count);
+    args->out[2] = tensor_vector(at + moment_bytes(g, dtype), dtype, g->count);
+}
+
+/* torch makes moments in the parameter's own format. */
+static enum dtype own_dtype(const struct param_group *g)
+{
+    return g->rounded ? DT_BF16 : DT_F32;
+}
+
 static size_t adam_bytes(const struct param_group *g)
 {
-    return 2 * aligned(g->count * sizeof(float));
+    return 2 * moment_bytes(g, own_dtype(g));
 }
 
 static void adam_state(const struct param_group *g, char *at, struct op_args *args)
 {
-    args->out[1] = tensor_vector(at, DT_F32, g->count);
-    args->out[2] =
-        tensor_vector(at + aligned(g->count * sizeof(float)), DT_F32, g->count);
+    two_moments(g, own_dtype(g), at, args);
+}
+
+static size_t adam32_bytes(const struct param_group *g)
+{
+    return 2 * moment_bytes(g, DT_F32);
+}
+
+static void adam32_state(const struct param_group *g, char *at, struct op_args *args)
+{
+    two_moments(g, DT_F32, at, args);
 }
 
 static size_t blocks_of(const struct param_group *g)
@@ -39,10 +65,16 @@ static size_t blocks_of(const struct param_group *g)
     return (g->count + BLOCK - 1) / BLOCK;
 }
 
+/* transformers' Trainer tells bitsandbytes to leave embeddings alone. */
+static bool is_in_8_bits(const struct param_group *g)
+{
+    return g->elements >= EIGHT_BIT_FROM && !g->table;
+}
+
 static size_t adam8_bytes(const struct param_group *g)
 {
-    if (g->elements < EIGHT_BIT_FROM)
-        return adam_bytes(g);
+    if (!is_in_8_bits(g))
+        return adam32_bytes(g);
     return 2 * aligned(g->count) + 2 * aligned(blocks_of(g) * sizeof(float));
 }
 
@@ -50,8 +82,8 @@ static void adam8_state(const struct param_group *g, char *at, struct op_args *a
 {
     const size_t codes = aligned(g->count),
                  absmax = aligned(blocks_of(g) * sizeof(float));
-    if (g->elements < EIGHT_BIT_FROM) {
-        adam_state(g, at, args);
+    if (!is_in_8_bits(g)) {
+        adam32_state(g, at, args);
         return;
     }
     args->out[1] = tensor_vector(at, DT_U8, g->count);
@@ -64,6 +96,7 @@ static const struct optimizer rows[] = {
     {"adamw", OP_adamw, false, adam_bytes, adam_state},
     {"sgd", OP_sgd, false, no_bytes, no_state},
     {"adamw_8bit", OP_adamw_8bit, true, adam8_bytes, adam8_state},
+    {"paged_adamw_32bit", OP_adamw_8bit, false, adam32_bytes, adam32_state},
 };
 
 const struct optimizer *optimizer_find(const char *name)

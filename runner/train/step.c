@@ -159,6 +159,7 @@ void step_measure(struct step *st, int64_t update, struct update_log *log)
     accumulate(st, update, log);
     if (s->net.method->penalty)
         log->loss += s->net.method->penalty(&s->net, s->backend);
+    session_round(s, MEM_gradients);
     log->grad_norm = gradient_norm(s);
 }
 
@@ -167,6 +168,7 @@ void step_apply(struct step *st, int64_t update, int64_t applied,
 {
     struct session *s = st->s;
     optimise(st, applied, log);
+    session_round(s, MEM_trainable);
     if (s->net.method->after_update)
         s->net.method->after_update(&s->net, s->backend, update, clipping(st, log));
     s->backend->sync(s->backend->device);

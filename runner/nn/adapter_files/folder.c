@@ -4,6 +4,7 @@
  * Reading is strict: every trainable parameter must be there with its shape (unless the
  * row allows a partial folder), and a tensor that belongs to nothing is an error: peft
  * would load such a folder silently and leave a random head. */
+#include "kernels/bf16.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -59,34 +60,41 @@ static char *tensor_name(const struct net *net, const struct param *p)
     return buf_detach(&b, NULL);
 }
 
-/* A 1-d tensor's shape is shape[1] alone. */
+static enum dtype saved_dtype(const struct param *p)
+{
+    return p->rounded ? DT_BF16 : DT_F32;
+}
+
+/* A 1-d tensor's shape is shape[1] alone. Returns how many values there are. */
 static size_t saved_shape(const struct net *net, const struct param *p, int64_t shape[2])
 {
     param_file_shape(p, shape);
     if (net->method->files->saved)
         net->method->files->saved(net, p, shape, NULL, NULL);
-    return (size_t)(shape[0] * shape[1]) * sizeof(float);
+    return (size_t)(shape[0] * shape[1]);
 }
 
 int64_t adapter_bytes(const struct net *net)
 {
     int64_t bytes = net->change.derived_values * (int64_t)sizeof(float), shape[2];
-    for (size_t i = 0; i < net->params.count; i++)
-        if (net->params.items[i]->trainable || net->params.items[i]->saved)
-            bytes += (int64_t)saved_shape(net, net->params.items[i], shape);
+    for (size_t i = 0; i < net->params.count; i++) {
+        const struct param *p = net->params.items[i];
+        if (p->trainable || p->saved)
+            bytes += (int64_t)(saved_shape(net, p, shape) * dtype_bytes(saved_dtype(p)));
+    }
     return bytes;
 }
 
-static void *saved_values(const struct net *net, const struct backend *backend,
-                          const struct param *p, int64_t shape[2], size_t *bytes)
+static float *saved_values(const struct net *net, const struct backend *backend,
+                           const struct param *p, int64_t shape[2], size_t *count)
 {
     const size_t own_bytes = (size_t)param_size(p) * sizeof(float);
     float *own = xmalloc(own_bytes);
-    *bytes = saved_shape(net, p, shape);
+    *count = saved_shape(net, p, shape);
     backend->download(backend->device, own, p->value.data, own_bytes);
     if (!net->method->files->saved && !p->transposed)
         return own;
-    float *out = xmalloc(*bytes);
+    float *out = xmalloc(*count * sizeof *out);
     if (p->transposed) /* one of the base's own */
         param_to_file(p, own, out);
     else
@@ -105,13 +113,22 @@ static int check_finite(const char *name, const float *values, size_t n, struct 
     return 0;
 }
 
+/* In the format that they are saved in; in place. */
+static void pack(float *values, size_t n, enum dtype dtype)
+{
+    for (size_t i = 0; i < n && dtype == DT_BF16; i++) {
+        const uint16_t half = bf16_from(values[i]);
+        memcpy((char *)values + i * sizeof half, &half, sizeof half);
+    }
+}
+
 static int save_file(const struct net *net, const struct backend *backend,
                      const char *dir, const char *file, int64_t *bytes, struct err *err)
 {
     struct st_writer *w = st_writer_new();
     const size_t count = net->params.count;
     char **names = xcalloc(count, sizeof *names);
-    void **values = xcalloc(count, sizeof *values);
+    float **values = xcalloc(count, sizeof *values);
     if (net->method->files->format_pt)
         st_writer_meta(w, "format", "pt");
     int rc = 0;
@@ -122,11 +139,13 @@ static int save_file(const struct net *net, const struct backend *backend,
         int64_t shape[2];
         size_t n;
         names[i] = tensor_name(net, p);
+        const enum dtype dtype = saved_dtype(p);
         values[i] = saved_values(net, backend, p, shape, &n);
-        st_writer_add(w, names[i], DT_F32, p->ndim, p->ndim == 1 ? shape + 1 : shape,
+        st_writer_add(w, names[i], dtype, p->ndim, p->ndim == 1 ? shape + 1 : shape,
                       values[i]);
-        *bytes += (int64_t)n;
-        rc = check_finite(names[i], values[i], n / sizeof(float), err);
+        *bytes += (int64_t)(n * dtype_bytes(dtype));
+        rc = check_finite(names[i], values[i], n, err);
+        pack(values[i], n, dtype);
     }
     const char *derived_name;
     int64_t shape[2];

@@ -140,8 +140,7 @@ int decoder_declare(struct net *net, const struct decoder *d, struct err *err)
     int32_t ffn = 0;
     int rc = decoder_read_config(net, d, &ffn, err);
     if (!rc)
-        rc = net_base_param(net, WORDS, 2, net->shape.vocab_size, net->shape.hidden, true,
-                            err);
+        rc = net_table(net, WORDS, net->shape.vocab_size, net->shape.hidden, err);
     if (!rc)
         rc = declare_ropes(net, d, err);
     for (int l = 0; l < net->shape.layers && !rc; l++)

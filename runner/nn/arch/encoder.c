@@ -47,8 +47,7 @@ static int declare_embeddings(struct net *net, const struct encoder *e, struct e
         if (tables[i].rows == 0)
             continue;
         snprintf(path, sizeof path, "%s.%s.weight", e->embeddings, tables[i].name);
-        int rc =
-            net_base_param(net, path, 2, tables[i].rows, net->shape.hidden, true, err);
+        int rc = net_table(net, path, tables[i].rows, net->shape.hidden, err);
         if (rc)
             return rc;
     }

@@ -124,9 +124,9 @@ static int declare(struct net *net, struct err *err)
     int rc = read_config(net, &ffn, err);
     const int32_t d = net->shape.hidden;
     if (!rc)
-        rc = net_base_param(net, WORDS, 2, net->shape.vocab_size, d, true, err);
+        rc = net_table(net, WORDS, net->shape.vocab_size, d, err);
     if (!rc)
-        rc = net_base_param(net, POSITIONS, 2, net->shape.max_positions, d, true, err);
+        rc = net_table(net, POSITIONS, net->shape.max_positions, d, err);
     for (int l = 0; l < net->shape.layers && !rc; l++)
         rc = declare_layer(net, l, ffn, err);
     return rc ? rc : net_norm(net, "transformer.ln_f", d, err);

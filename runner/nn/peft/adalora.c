@@ -331,7 +331,7 @@ const struct method method_adalora = {
     .learning_rate = 1e-3,
     .training_cost = 2,
     .peft_type = "ADALORA",
-    .reads = READS_QUANTISATION
+    .reads = READS_ADAPTER
     "|" READS_TARGETS
     "|layers_to_transform|alpha|lora_dropout|init_lora_weights|init_r|target_r|"
     "tinit|tfinal|deltaT|beta1|beta2|orth_reg_weight",

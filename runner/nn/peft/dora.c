@@ -24,7 +24,9 @@ void dora_attach(struct net *net, const struct linear_site *s)
 {
     char *m = xasprintf("%s." MAGNITUDE, s->path),
          *w2 = xasprintf("%s." SQUARES, s->path);
-    net_method_param(net, m, 1, 1, s->out, INIT_ZEROS, 0)->derived = true;
+    struct param *magnitude = net_method_param(net, m, 1, 1, s->out, INIT_ZEROS, 0);
+    magnitude->derived = true;
+    magnitude->exact = true; /* its updates may be smaller than bf16 can tell (TRL) */
     struct param *squares = net_method_param(net, w2, 1, 1, s->out, INIT_ZEROS, 0);
     squares->derived = true;
     squares->trainable = false;

@@ -117,7 +117,7 @@ const struct method method_ln_tuning = {
     .training_cost = 2,
     .changes_base = BASE_norms,
     .peft_type = "LN_TUNING",
-    .reads = READS_QUANTISATION "|target_modules|modules_to_save",
+    .reads = READS_ADAPTER "|target_modules|modules_to_save",
     .attach = attach,
     .files = &files,
 };

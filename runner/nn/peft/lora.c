@@ -241,7 +241,7 @@ const struct method method_lora = {
     .learning_rate = 5e-4,
     .training_cost = 2,
     .peft_type = "LORA",
-    .reads = READS_QUANTISATION
+    .reads = READS_ADAPTER
     "|" READS_TARGETS
     "|layers_to_transform|rank|alpha|lora_dropout|bias|use_rslora|use_dora|"
     "init_lora_weights|rank_pattern|alpha_pattern|loraplus_lr_ratio",

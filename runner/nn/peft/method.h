@@ -23,8 +23,8 @@
 #define METHOD_DEFAULT "lora" /* where a trial names none */
 
 /* Keys that several rows read. */
-#define READS_QUANTISATION "quantization|double_quant|quant_block_size"
-#define READS_TARGETS      "target_modules|exclude_modules|modules_to_save"
+#define READS_ADAPTER "quantization|double_quant|quant_block_size|adapter_dtype"
+#define READS_TARGETS "target_modules|exclude_modules|modules_to_save"
 
 /* Maps of peft from model_type to the names of target modules. */
 enum target_map { MAP_lora, MAP_adalora, MAP_ia3, MAP_ia3_input };

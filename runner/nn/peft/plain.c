@@ -17,7 +17,7 @@ const struct method method_head = {
     .help = "the classifier on the frozen base",
     .learning_rate = 1e-2,
     .training_cost = 1, /* the head's gradient stops at once */
-    .reads = READS_QUANTISATION,
+    .reads = READS_ADAPTER,
     .attach = attach_head,
     .files = &lora_files,
 };

@@ -90,8 +90,7 @@ const struct method method_prefix = {
     .training_cost = 2,
     .virtual_tokens = true,
     .peft_type = "PREFIX_TUNING",
-    .reads =
-        READS_QUANTISATION "|num_virtual_tokens|prefix_projection|encoder_hidden_size",
+    .reads = READS_ADAPTER "|num_virtual_tokens|prefix_projection|encoder_hidden_size",
     .attach = attach,
     .prompt = record_prompt,
     .prefix = record_prefix,

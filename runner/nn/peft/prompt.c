@@ -41,7 +41,7 @@ static void add_encoder(struct net *net, const struct prompt_encoder *e, int32_t
 {
     int32_t in = prompt_token_dim(net);
     char name[128];
-    net_method_param(net, ENCODER_EMBEDDING, 2, tokens, in, INIT_NORMAL, 1);
+    net_method_param(net, ENCODER_EMBEDDING, 2, tokens, in, INIT_NORMAL, 1)->table = true;
     for (int i = 0; i < e->layers; i++) {
         const float half_width = 1 / sqrtf((float)in);
         layer_name(name, e, i, "weight");
@@ -95,7 +95,8 @@ int prompt_attach(struct net *net, int32_t cols, const struct prompt_encoder *en
         add_encoder(net, encoder, n);
         net->change.derived_values = (int64_t)n * cols;
     } else {
-        net_method_param(net, PROMPT_EMBEDDINGS, 2, n, cols, INIT_NORMAL, 1);
+        net_method_param(net, PROMPT_EMBEDDINGS, 2, n, cols, INIT_NORMAL, 1)->table =
+            true;
     }
     task_train_head(net);
     return 0;
@@ -305,7 +306,7 @@ const struct method method_prompt = {
     .training_cost = 2,
     .virtual_tokens = true,
     .peft_type = "PROMPT_TUNING",
-    .reads = READS_QUANTISATION "|num_virtual_tokens|prompt_tuning_init",
+    .reads = READS_ADAPTER "|num_virtual_tokens|prompt_tuning_init",
     .attach = attach_prompt,
     .prompt = record_prompt,
     .no_merge = "virtual tokens are input, not weights",
@@ -381,7 +382,7 @@ const struct method method_p_tuning = {
     .training_cost = 2,
     .virtual_tokens = true,
     .peft_type = "P_TUNING",
-    .reads = READS_QUANTISATION "|num_virtual_tokens|encoder_hidden_size",
+    .reads = READS_ADAPTER "|num_virtual_tokens|encoder_hidden_size",
     .attach = attach_p_tuning,
     .prompt = record_p_tuning,
     .no_merge = "virtual tokens are input, not weights",

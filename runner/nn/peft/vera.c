@@ -164,7 +164,7 @@ const struct method method_vera = {
     .learning_rate = 5e-3,
     .training_cost = 2,
     .peft_type = "VERA",
-    .reads = READS_QUANTISATION
+    .reads = READS_ADAPTER
     "|" READS_TARGETS
     "|layers_to_transform|rank|d_initial|projection_prng_key|vera_dropout",
     .attach = attach,

@@ -80,6 +80,7 @@ static inline float case_number(const struct op_case *c, char content, double no
     case 'g':
         return (float)(1 + 0.2 * normal);
     case 'p':
+    case 'q':
         return (float)(normal * normal * spread * spread);
     case 'w':
         return (float)(normal / sqrt(c->D));
@@ -117,7 +118,7 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
     const struct philox_key key = rng_key(20240229, "kernel cases");
     int is_index = strchr("ivrlsxy", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
-    int is_code = shape[2] == 'c', is_half = shape[2] == 'h' && c->bf16;
+    int is_code = shape[2] == 'c', is_half = strchr("hq", shape[2]) && c->bf16;
     int pad = is_index || is_double || is_code || is_half ||
                       (shape[2] == 'w' && c->form != PLAIN)
                   ? 0
@@ -374,8 +375,9 @@ static inline const char *case_name(const struct op_case *c)
 /* Cases of what a backend declines are left out for it. */
 static inline bool case_is_taken(const struct backend *b, const struct op_case *c)
 {
-    const bool is_cache = c->op == OP_cache_store || c->op == OP_cached_attention;
-    const struct op_args a = {.attr.compute = c->bf16 && !is_cache ? DT_BF16 : DT_F32};
+    const bool only_stored =
+        c->op == OP_cache_store || c->op == OP_cached_attention || c->op == OP_adamw;
+    const struct op_args a = {.attr.compute = c->bf16 && !only_stored ? DT_BF16 : DT_F32};
     return backend_takes(b, c->op, &a, NULL) == 0;
 }
 

@@ -16,7 +16,7 @@
  *   r  rows (< T)                 l  labels (-1 .. D - 1)    s  first tokens of sequences
  *   d  one F64                    c  8-bit codes
  *   x  slots of a cache (<= N)    y  keys that it holds already (<= O - T)
- *   h  normal numbers, bf16 ones where the case says so
+ *   h  normal numbers, q positive ones: bf16 where the case says so
  *   t  o  e                       what the forward op leaves: stats, output, log-sum-exp */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
@@ -44,6 +44,7 @@ static const struct {
     [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"}, {"TDn", "1Dn"}},
     [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"}, {"1On"}},
     [OP_copy] = {{"TDn"}, {"TDn"}},
+    [OP_round_bf16] = {{"TDn"}, {"TDn"}},
     [OP_attention] = {{"TDn", "TKn", "TKn", "S1s", "PKn", "PKn"}, {"TDn", "THn"}},
     [OP_attention_bwd] = {{"TDn", "TDn", "TKn", "TKn", "TDo", "THe", "S1s", "PKn", "PKn"},
                           {"TDn", "TKn", "TKn", "PKn", "PKn"}},
@@ -57,7 +58,7 @@ static const struct {
     [OP_target_loss_bwd] = {{"NDn", "NDn"}, {"NDn"}},
     [OP_zero] = {{0}, {"TDn"}},
     [OP_sumsq] = {{"TDn"}, {"11d"}},
-    [OP_adamw] = {{"TDn"}, {"TDn", "TDn", "TDp"}},
+    [OP_adamw] = {{"TDn"}, {"TDn", "TDh", "TDq"}},
     [OP_adamw_8bit] = {{"TDn"}, {"TDn", "TDc", "TDc", "1Bp", "1Bp"}},
     [OP_sgd] = {{"TDn"}, {"TDn"}},
 };
@@ -78,7 +79,7 @@ struct op_case {
     enum act act;
     enum target_loss loss;
     enum weight_form form;
-    int bf16;     /* linear*: operands are rounded */
+    int bf16;     /* linear*: operands are rounded; contents h and q are bf16 */
     float spread; /* content n is this wide; 0: 1 */
 };
 
@@ -255,6 +256,9 @@ static const struct op_case cases[] = {
     {OP_colscale_bwd, .T = 70, .D = 37, .pad = 3, .accumulate = 3},
     {OP_colscale_bwd, .T = 19, .D = 64, .absent_out = 1},
     {OP_colscale_bwd, .T = 19, .D = 64, .absent_in = 2, .absent_out = 2},
+    {OP_round_bf16, .T = 5, .D = 7},
+    {OP_round_bf16, .T = 1, .D = 9001, .spread = 1e-3f},
+    {OP_round_bf16, .T = 40, .D = 130, .pad = 3, .accumulate = 1},
     {OP_copy, .T = 5, .D = 7},
     {OP_copy, .T = 40, .D = 130, .pad = 3, .accumulate = 1},
 
@@ -374,6 +378,8 @@ static const struct op_case cases[] = {
     {OP_adamw, .T = 1, .D = 1},
     {OP_adamw, .T = 1, .D = 5003, .spread = 1e-3f},
     {OP_adamw, .T = 7, .D = 37, .pad = 3},
+    {OP_adamw, .T = 1, .D = 5003, .spread = 1e-3f, .bf16 = 1},
+    {OP_adamw, .T = 7, .D = 37, .pad = 3, .bf16 = 1},
     {OP_adamw_8bit, .T = 1, .D = 5},
     {OP_adamw_8bit, .T = 9, .D = 300, .spread = 0.01f},
     {OP_sgd, .T = 1, .D = 5003},

@@ -100,12 +100,46 @@ static void test_small(void **state)
     release(&p);
 }
 
+/* Matrices in bf16 beside rows in fp32: which optimiser keeps moments of what size. */
+static void test_formats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *optimizer;
+        size_t count,
+            bytes; /* groups; of moments, for 6400 rounded floats and 80 exact */
+    } cases[] = {{"adamw", 2, 2 * (6400 * 2 + 80 * 4)},
+                 {"paged_adamw_32bit", 2, 2 * (6400 * 4 + 80 * 4)},
+                 {"adamw_8bit", 3, 2 * (4800 + 1600 * 4 + 128 + 80 * 4)},
+                 {"sgd", 2, 0}};
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        const struct optimizer *o = optimizer_find(cases[k].optimizer);
+        struct plan p = {0};
+        params_init(&p.params);
+        const int32_t sizes[] = {4800, 80, 1600};
+        for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+            const char *const names[] = {"a", "b", "c"};
+            struct param *q = params_add(&p.params, names[i], 1, 1, sizes[i]);
+            q->trainable = true;
+            q->rounded = i != 1;
+        }
+        p.groups = groups_plan(o, &p.params, &p.count, &p.floats);
+        check_cover(&p);
+        assert_int_equal(p.count, cases[k].count);
+        assert_false(p.groups[0].rounded);
+        assert_true(p.groups[1].rounded);
+        assert_int_equal(optimizer_plan(o, p.groups, p.count), cases[k].bytes);
+        release(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_one),
         cmocka_unit_test(test_small),
+        cmocka_unit_test(test_formats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

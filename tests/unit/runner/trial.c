@@ -62,6 +62,8 @@ static const char *const methods[] = {
     "method: qdora, rank: 2, target_modules: [query, dense]",
     "method: pissa, rank: 4, alpha: 8, target_modules: all-linear",
     "method: lora, rank: 4, init_lora_weights: olora, alpha_pattern: {value: 3}",
+    "method: dora, rank: 3, adapter_dtype: bfloat16, loraplus_lr_ratio: 4",
+    "method: prefix, num_virtual_tokens: 3, adapter_dtype: bfloat16",
 };
 
 static const char *const variants[] = {
@@ -69,6 +71,7 @@ static const char *const variants[] = {
     ", gradient_checkpointing: true",
     ", gradient_accumulation_steps: 3",
     ", optim: sgd, shuffle: false",
+    ", optim: paged_adamw_32bit, weight_decay: 0.1",
     ", optim: adamw_8bit, class_weights: balanced, eval_steps: 2, "
     "load_best_model_at_end: "
     "true",
@@ -325,10 +328,10 @@ static void test_gradients(void **state)
         for (size_t v = 0; v < 2; v++) {
             char *text = xasprintf(
                 "%s%s, label_smoothing_factor: 0.1%s", methods[m], variants[v],
-                strstr(methods[m], "init_lora") ? ""
-                : strstr(methods[m], "ora,")    ? ", init_lora_weights: false"
-                : strstr(methods[m], "adapter") ? ", non_linearity: gelu" /* no kink */
-                                                : "");
+                strstr(methods[m], "init_lora")  ? ""
+                : strstr(methods[m], "ora,")     ? ", init_lora_weights: false"
+                : strstr(methods[m], "adapter,") ? ", non_linearity: gelu" /* no kink */
+                                                 : "");
             check_gradients(text);
             free(text);
         }

@@ -1,8 +1,9 @@
-/* kernels/cpu/simd/optim/optim.c - optimiser steps and the gradient's square norm.
+/* kernels/cpu/simd/optim/optim.c - optimiser steps, the gradient's square norm, rounding.
  *
  * Matrices are taken as one row of rows x cols elements where they have no gaps, so that
  * both a wide vector and a tall matrix split well; pieces are BLOCK elements long
  * whatever the number of threads. */
+#include "kernels/bf16.h"
 #include "kernels/cpu/simd/simd.h"
 
 enum { BLOCK = 4096 };
@@ -125,6 +126,27 @@ static void adamw_piece(const struct adamw *w, const float *g, float *p, float *
     }
 }
 
+/* Moments in bf16: as fp32 and back. */
+static void adamw_halves(const struct adamw *w, const float *g, float *p, uint16_t *m16,
+                         uint16_t *v16, int count)
+{
+    float m[BLOCK], v[BLOCK];
+    for (int i = 0; i < count; i++) {
+        m[i] = bf16_value(m16[i]);
+        v[i] = bf16_value(v16[i]);
+    }
+    adamw_piece(w, g, p, m, v, count);
+    for (int i = 0; i < count; i++) {
+        m16[i] = bf16_from(m[i]);
+        v16[i] = bf16_from(v[i]);
+    }
+}
+
+static uint16_t *half_row(const struct tensor *t, int64_t r)
+{
+    return (uint16_t *)t->data + r * t->ld;
+}
+
 static void adamw_pieces(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct adamw *w = ctx;
@@ -133,8 +155,12 @@ static void adamw_pieces(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin; i < end; i++) {
         int64_t r, c;
         const int n = piece(&w->pieces, i, &r, &c);
-        adamw_piece(w, row_of(&w->args->in[0], r) + c, row_of(&out[0], r) + c,
-                    row_of(&out[1], r) + c, row_of(&out[2], r) + c, n);
+        const float *g = row_of(&w->args->in[0], r) + c;
+        float *p = row_of(&out[0], r) + c;
+        if (out[1].dtype == DT_BF16)
+            adamw_halves(w, g, p, half_row(&out[1], r) + c, half_row(&out[2], r) + c, n);
+        else
+            adamw_piece(w, g, p, row_of(&out[1], r) + c, row_of(&out[2], r) + c, n);
     }
 }
 
@@ -156,14 +182,14 @@ void V(adamw)(const struct op_args *args)
 
 /* ---- SGD ---- */
 
-struct sgd {
+struct by_piece {
     const struct op_args *args;
     struct pieces pieces;
 };
 
 static void sgd_pieces(void *ctx, size_t begin, size_t end, int thread)
 {
-    const struct sgd *w = ctx;
+    const struct by_piece *w = ctx;
     const struct op_attr *a = &w->args->attr;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
@@ -184,7 +210,34 @@ static void sgd_pieces(void *ctx, size_t begin, size_t end, int thread)
 void V(sgd)(const struct op_args *args)
 {
     const struct tensor *all[] = {&args->in[0], &args->out[0]};
-    const struct sgd w = {args, pieces_of(all, 2)};
+    const struct by_piece w = {args, pieces_of(all, 2)};
     par(sgd_pieces, &w, (size_t)(w.pieces.rows * w.pieces.per_row),
+        (size_t)(w.pieces.cols < BLOCK ? w.pieces.cols : BLOCK));
+}
+
+/* ---- rounding; here because gradients and parameters are one long row ---- */
+
+static void round_pieces(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct by_piece *w = ctx;
+    const int add = adds(w->args, 0);
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        int64_t r, c;
+        const int count = piece(&w->pieces, i, &r, &c);
+        const float *x = row_of(&w->args->in[0], r) + c;
+        float *y = row_of(&w->args->out[0], r) + c;
+        for (int j = 0; j < count; j += W) {
+            const int n = left(count, j);
+            vf_put(y + j, (vf)bf16_round(vf_get(x + j, n)), n, add);
+        }
+    }
+}
+
+void V(round_bf16)(const struct op_args *args)
+{
+    const struct tensor *all[] = {&args->in[0], &args->out[0]};
+    const struct by_piece w = {args, pieces_of(all, 2)};
+    par(round_pieces, &w, (size_t)(w.pieces.rows * w.pieces.per_row),
         (size_t)(w.pieces.cols < BLOCK ? w.pieces.cols : BLOCK));
 }
