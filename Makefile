@@ -70,7 +70,7 @@ OBJ_of       = $(patsubst %.c,$(B)/obj/%.o,$(SRC_$(1)))
 SIMD        := $(wildcard kernels/cpu/simd/*.c kernels/cpu/simd/*/*.c)
 VARIANTS    := generic avx2 avx512 avx512bf16
 ISA_generic := -DCPU_VARIANT=generic -DCPU_WIDTH=4
-ISA_avx2    := -DCPU_VARIANT=avx2 -DCPU_WIDTH=8 -mavx2 -mfma
+ISA_avx2    := -DCPU_VARIANT=avx2 -DCPU_WIDTH=8 -mavx2 -mfma -mf16c
 ISA_avx512  := -DCPU_VARIANT=avx512 -DCPU_WIDTH=16 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
 ISA_avx512bf16 := -DCPU_VARIANT=avx512bf16 -DCPU_WIDTH=16 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512 -mavx512bf16
 OBJ_simd    := $(foreach v,$(VARIANTS),$(patsubst %.c,$(B)/obj/%.$(v).o,$(SIMD)))

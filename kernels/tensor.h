@@ -47,6 +47,8 @@ struct weight_spec {
     int dx_panels;      /* dy W will be asked for, of few rows at a time: see weight.c */
     enum dtype compute; /* DT_F32, or DT_BF16: both operands of products are rounded */
     enum dtype rounded; /* unpacked 4 bits are rounded to it (DT_BF16, DT_F16); DT_F32 */
+    enum dtype stored;  /* of a plain one with fp32 products: all its values are such
+                           numbers (DT_BF16, DT_F16), and may be kept as these; DT_F32 */
 };
 
 struct tensor {

@@ -1,6 +1,7 @@
 /* runner/session_plan.c - the graphs of a session, and what they need. */
 #include "lib/mem.h"
 #include "runner/nn/peft/method.h"
+#include "runner/nn/specs.h"
 #include "runner/session.h"
 #include "runner/train/kept.h"
 
@@ -77,6 +78,7 @@ static size_t place_weights(struct session *s)
         if (p->trainable)
             continue;
         p->spec.dx_panels = s->training && few && graph_needs_dx(&s->train_graph, (int)i);
+        p->spec.stored = specs_stored(&s->net, p);
         p->bytes = param_frozen_bytes(p, s->backend);
         p->offset = at;
         at += p->bytes;

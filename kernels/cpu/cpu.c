@@ -14,6 +14,7 @@ static int runs_generic(void)
     return 1;
 }
 
+/* F16C, which it uses too, came before AVX2. */
 static int runs_avx2(void)
 {
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,6 +1,7 @@
 /* runner/nn/specs.c - see specs.h. */
 #include "runner/nn/specs.h"
 #include "kernels/nf4.h"
+#include "lib/json.h"
 #include "lib/str.h"
 #include "runner/nn/peft/method.h"
 #include <stdio.h>
@@ -123,6 +124,33 @@ void specs_set(struct net *net)
             p->spec.compute = specs_dtype(net);
         set_quantisation(net, p, head);
     }
+}
+
+/* A file says "BF16" whether its tensors lie there as they are or in blocks. */
+static enum dtype file_dtype(const struct st_tensor *t)
+{
+    if (t->q4 || t->offset != 0)
+        return DT_F32;
+    return str_eq(t->word, dtype_word(DT_BF16))  ? DT_BF16
+           : str_eq(t->word, dtype_word(DT_F16)) ? DT_F16
+                                                 : DT_F32;
+}
+
+/* Of a base that is known by its configuration alone, as transformers saves it. */
+static enum dtype config_dtype(const json_t *config)
+{
+    const char *old = json_get_str(config, "torch_dtype", "");
+    const char *word = json_get_str(config, "dtype", old);
+    return str_eq(word, "bfloat16") ? DT_BF16 : str_eq(word, "float16") ? DT_F16 : DT_F32;
+}
+
+enum dtype specs_stored(const struct net *net, const struct param *p)
+{
+    const bool as_in_file = (p->base || p->absent) && !p->given && !p->round_trip &&
+                            !net->change.base_moved && p->spec.quant == QUANT_NONE;
+    return as_in_file && param_is_prepared(p) && p->spec.compute == DT_F32
+               ? p->base ? file_dtype(p->base) : config_dtype(net->hf->config)
+               : DT_F32;
 }
 
 void specs_method_facts(const struct net *net, struct method_facts *out)

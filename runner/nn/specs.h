@@ -8,6 +8,9 @@
  * trains starts from its unpacked values; a method that changes the base refuses it.
  * Otherwise all linear layers but heads are as the trial says.
  *
+ * Weights that have 16 bits in the file have them in memory too (specs_stored), whatever
+ * products compute in.
+ *
  * Widths that bitsandbytes' CPU kernel gets wrong (q4_is_irregular) are kept as the fp32
  * values that it gives, from both. */
 #ifndef RUNNER_NN_SPECS_H
@@ -23,6 +26,9 @@ enum dtype specs_dtype(const struct net *net);
 int specs_kind(struct net *net, struct err *err);
 /* Once it is known what trains: `spec`, `round_trip` and `no_decay` of all parameters. */
 void specs_set(struct net *net);
+/* What a frozen weight's values are in the file, where they may lie in memory as they are there
+ * (DT_BF16, DT_F16), else DT_F32: once start values are known. Products are the same. */
+enum dtype specs_stored(const struct net *net, const struct param *p);
 /* method_facts_of, and that the folder is quantised: "lora on nf4". */
 void specs_method_facts(const struct net *net, struct method_facts *out);
 

@@ -22,8 +22,7 @@
 #include "kernels/cpu/simd/simd.h"
 
 enum {
-    KC = 384,
-    CHUNK = 4 * KC,
+    CHUNK = K_CHUNK,
     SLAB = 80 * MR,
     GROUP = 10,   /* strips of a task: a block of them fits a core's cache */
     UNPACK = 256, /* 4-bit: elements of a row unpacked before they are transposed */
@@ -38,6 +37,7 @@ enum left { IN_PLACE, TASK_ROWS, SHARED_ROWS, STRIPS };
 struct part {
     const struct gemm *g;
     int bf16;
+    enum dtype stored; /* of B's panels; DT_F32 also where they are packed here */
     int row0, rows, strips;
     int k0, k, block; /* chunk, and the step of its blocks */
     int panels;
@@ -45,11 +45,11 @@ struct part {
     float *own_a;   /* packed here, unless a task does it */
     const float *a; /* rows, `a_step` apart; or strips, [strip][k][W] */
     size_t a_step;
-    const float *b; /* panel p's row k0 at b + p * panel_step */
-    size_t panel_step;
-    float *own_b;   /* where to pack B; NULL when there is nothing to pack */
-    float *scratch; /* per thread; 4-bit: a panel and rows to transpose; TASK_ROWS */
-    size_t scratch_step;
+    const float *b;              /* panel p's row k0 at b + p * panel_step */
+    size_t panel_step, row_step; /* floats, also where panels are of 16 bits */
+    float *own_b;                /* where to pack B; NULL when there is nothing to pack */
+    float *scratch; /* per thread; 4-bit: a panel and rows to transpose; TASK_ROWS; and */
+    size_t scratch_step, wide; /* from `wide` on a block of a panel, widened */
     int row_groups, col_groups;
     struct q4 q4;
 };
@@ -57,6 +57,13 @@ struct part {
 static int is_q4(const struct gemm *g)
 {
     return g->b_kind == B_Q4_ROWS || g->b_kind == B_Q4_COLS;
+}
+
+/* DT_F32 where B's panels are not to be widened. */
+static enum dtype stored(const struct gemm *g)
+{
+    const int ready = g->b_kind == B_PANELS || g->b_kind == B_TURNED;
+    return ready && g->compute != DT_BF16 ? g->spec->stored : DT_F32;
 }
 
 /* Words along k, of which elements [0, g->k) are there. */
@@ -170,11 +177,12 @@ static void pack_turned(const struct part *p, int item)
     (&(struct turned){
         .dst = p->own_b + (size_t)((k0 - begin) / unit) * NR,
         .step = (size_t)p->k * NR,
-        .panel = (const float *)g->b + (size_t)panel * ceil_div(g->n, unit) * NR,
+        .panel = (const float *)g->b + panel * panel_floats(g->spec, g->n),
         .cols = g->n,
         .k0 = k0,
         .k1 = min_int((panel + 1) * NR, begin + elements(p, p->k0, p->k)),
         .bf16 = p->bf16,
+        .stored = stored(g),
     });
 }
 
@@ -263,7 +271,7 @@ static void multiply(const struct part *p, const struct block *a, const float *b
     const int row0 = strip_row(p, a->strip0), strips = a->strip1 - a->strip0;
     struct tile t = {
         .a_step = p->left == STRIPS ? W : a->step,
-        .b = b + (size_t)a->k * NR,
+        .b = b,
         .b_step = NR,
         .k = min_int(p->block, p->k - a->k),
         .n = min_int(NR, g->n - col),
@@ -275,7 +283,7 @@ static void multiply(const struct part *p, const struct block *a, const float *b
     for (int s = a->strip0; s < a->strip1; s++) {
         const int row = strip_row(p, s), rows = strip_row(p, s + 1) - row;
         if (next)
-            fetch(next, (size_t)t.k * NR, s - a->strip0, strips);
+            fetch(next, t.k * p->row_step, s - a->strip0, strips);
         t.c = g->c + (p->row0 + row) * g->ldc + col;
         if (p->left == STRIPS) {
             t.a = p->a + ((size_t)s * p->k + a->k) * W;
@@ -300,6 +308,18 @@ static void set_rows(const struct part *p, struct block *a, float *own)
     pack_rows(p, row, strip_row(p, a->strip1) - row, a->k, k, own, a->step);
 }
 
+/* The block's part of a panel, as a tile reads it. */
+static const float *set_panel(const struct part *p, const struct block *a,
+                              const float *panel, int thread)
+{
+    float *wide = p->scratch + thread * p->scratch_step + p->wide;
+    panel += a->k * p->row_step;
+    if (p->stored == DT_F32)
+        return panel;
+    V(widen)(p->stored, panel, min_int(p->block, p->k - a->k) * NR, wide);
+    return wide;
+}
+
 static void multiply_groups(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct part *p = ctx;
@@ -314,10 +334,10 @@ static void multiply_groups(void *ctx, size_t begin, size_t end, int thread)
             for (int j = panel0; j < panel1; j++) {
                 const float *b = p->b + j * p->panel_step, *next = NULL;
                 if (j + 1 < panel1)
-                    next = b + p->panel_step + (size_t)a.k * NR;
+                    next = b + p->panel_step + a.k * p->row_step;
                 else if (a.k + p->block < p->k)
-                    next = p->b + panel0 * p->panel_step + (size_t)(a.k + p->block) * NR;
-                multiply(p, &a, b, next, j);
+                    next = p->b + panel0 * p->panel_step + (a.k + p->block) * p->row_step;
+                multiply(p, &a, set_panel(p, &a, b, thread), next, j);
             }
         }
     }
@@ -335,7 +355,7 @@ static void multiply_q4(void *ctx, size_t begin, size_t end, int thread)
         struct block a = {.strip1 = p->strips};
         for (; a.k < p->k; a.k += p->block) {
             set_rows(p, &a, NULL);
-            multiply(p, &a, panel, NULL, (int)j);
+            multiply(p, &a, panel + (size_t)a.k * NR, NULL, (int)j);
         }
     }
 }
@@ -375,7 +395,7 @@ static void run_part(struct part *p)
 
 /* Where the parts of the workspace lie, in words. */
 struct room {
-    size_t a, b, scratch_step, all;
+    size_t a, b, wide, scratch_step, all;
 };
 
 static struct room room_for(const struct gemm *g)
@@ -394,6 +414,9 @@ static struct room room_for(const struct gemm *g)
         r.scratch_step = k * NR + (size_t)UNPACK * NR;
     else if (left == TASK_ROWS)
         r.scratch_step = (size_t)min_int(rows, GROUP * MR) * own_step(min_int(k, KC));
+    r.wide = r.scratch_step;
+    if (g->b_kind == B_PANELS && stored(g) != DT_F32)
+        r.scratch_step += (size_t)min_int(k, KC) * NR;
     r.all = r.a + r.b + r.scratch_step * (size_t)pool_size();
     return r;
 }
@@ -414,7 +437,10 @@ void V(gemm)(const struct gemm *g, void *workspace)
         .left = left_of(g),
         .own_a = workspace,
         .scratch_step = room.scratch_step,
+        .wide = room.wide,
+        .stored = g->b_kind == B_PANELS ? stored(g) : DT_F32,
     };
+    p.row_step = p.stored == DT_F32 ? NR : NR / 2;
     const int slab = p.left >= SHARED_ROWS ? even_step(g->m, SLAB) : g->m;
     p.own_b = packs_b ? p.own_a + room.a : NULL;
     p.scratch = p.own_a + room.a + room.b;
@@ -423,8 +449,8 @@ void V(gemm)(const struct gemm *g, void *workspace)
     for (p.k0 = 0; p.k0 < words; p.k0 += chunk) {
         p.k = min_int(chunk, words - p.k0);
         p.block = even_step(p.k, KC);
-        p.panel_step = (size_t)(packs_b ? p.k : words) * NR;
-        p.b = packs_b ? p.own_b : (const float *)g->b + (size_t)p.k0 * NR;
+        p.panel_step = (packs_b ? p.k : words) * p.row_step;
+        p.b = packs_b ? p.own_b : (const float *)g->b + p.k0 * p.row_step;
         for (p.row0 = 0; p.row0 < g->m; p.row0 += slab) {
             p.rows = min_int(slab, g->m - p.row0);
             p.strips = (int)ceil_div(p.rows, MR);

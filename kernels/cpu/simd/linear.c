@@ -59,6 +59,8 @@ void V(linear)(const struct op_args *args)
     struct gemm g = forward(args);
     if (g.b_kind == B_ROWS && is_narrow(&g, g.n))
         V(dot)(&g);
+    else if (V(few_takes)(&g))
+        V(few)(&g, args->workspace);
     else
         V(gemm)(&g, args->workspace);
 }
@@ -66,7 +68,8 @@ void V(linear)(const struct op_args *args)
 size_t V(linear_bytes)(const struct op_args *shapes)
 {
     struct gemm g = forward(shapes);
-    return V(gemm_bytes)(&g);
+    const size_t many = V(gemm_bytes)(&g), few = V(few_bytes)(&g);
+    return few > many ? few : many;
 }
 
 /* ---- dx = dy W ---- */

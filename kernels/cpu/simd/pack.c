@@ -1,5 +1,6 @@
 /* kernels/cpu/simd/pack.c - operands in the order in which a tile reads them. */
 #include "kernels/cpu/simd/simd.h"
+#include "kernels/half.h"
 
 void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, int rows,
                        int k)
@@ -95,8 +96,64 @@ static void pairs_copy(float *dst, const float *src, int64_t ld, int cols, int k
     }
 }
 
+/* ---- 16 bits ---- */
+
+/* Numbers that are such: what falls away is zero. */
+INLINE void narrow(enum dtype stored, vf v, uint16_t *dst)
+{
+#if CPU_WIDTH == 16
+    const __m256i x = stored == DT_F16
+                          ? _mm512_cvtps_ph((__m512)v, _MM_FROUND_TO_NEAREST_INT)
+                          : _mm512_cvtepi32_epi16((__m512i)((vu)v >> 16));
+    _mm256_storeu_si256((__m256i *)(void *)dst, x);
+#else
+    const vu upper = (vu)v >> 16;
+    for (int i = 0; i < W; i++)
+        dst[i] = stored == DT_F16 ? half_of_float(v[i]) : (uint16_t)upper[i];
+#endif
+}
+
+/* Through a piece of a panel in fp32. */
+static void pack_stored(const struct panel *p)
+{
+    enum { PIECE = 64 };
+    float piece[PIECE * NR] __attribute__((aligned(64)));
+    for (int k = 0; k < p->k; k += PIECE) {
+        struct panel part = *p;
+        uint16_t *dst = (uint16_t *)(void *)p->dst + (size_t)k * NR;
+        part.dst = piece;
+        part.src = p->src + (p->by_k ? k * p->ld : k);
+        part.k = min_int(PIECE, p->k - k);
+        part.stored = DT_F32;
+        memset(piece, 0, sizeof(piece));
+        V(pack_panel)(&part);
+        for (int i = 0; i < part.k * NR; i += W)
+            narrow(p->stored, vf_load(piece + i), dst + i);
+    }
+}
+
+INLINE vf widened(enum dtype stored, const uint16_t *src)
+{
+    return stored == DT_F16 ? vf_of_half(src) : vf_of_bf16(src);
+}
+
+void V(widen)(enum dtype stored, const void *src, int n, float *dst)
+{
+    const uint16_t *from = src;
+    if (stored == DT_F16)
+        for (int i = 0; i < n; i += W)
+            vf_store(dst + i, vf_of_half(from + i));
+    else
+        for (int i = 0; i < n; i += W)
+            vf_store(dst + i, vf_of_bf16(from + i));
+}
+
 void V(pack_panel)(const struct panel *p)
 {
+    if (p->stored != DT_F32) {
+        pack_stored(p);
+        return;
+    }
     for (int half = 0; half < 2; half++) {
         const int begin = half * W, cols = begin < p->cols ? left(p->cols, begin) : 0;
         float *dst = p->dst + begin;
@@ -115,6 +172,13 @@ void V(pack_panel)(const struct panel *p)
 /* Numbers [k, k + n) of column c of B: of a row, or of half a row of words. */
 INLINE vf turned_column(const struct turned *t, int c, int k, int n)
 {
+    if (t->stored != DT_F32) {
+        const uint16_t *halves = (const uint16_t *)(const void *)t->panel;
+        uint16_t some[W] = {0};
+        halves += (size_t)c * NR + k % NR;
+        memcpy(some, halves, (size_t)n * sizeof(*some));
+        return widened(t->stored, n == W ? halves : some);
+    }
     if (!t->bf16)
         return vf_get(t->panel + (size_t)c * NR + k % NR, n);
     const vu words = (vu)vf_get(t->panel + (size_t)(c / 2) * NR + k % NR, n);

@@ -5,7 +5,8 @@
  *   pack.c  brings operands into the order in which a tile reads them,
  *   tile.c  multiplies MR x NR in registers,
  *   gemm.c  walks over tiles and divides the work between threads.
- * narrow.c has the shapes of low-rank adapters, where one side is at most 16. */
+ * narrow.c has the shapes of low-rank adapters, where one side is at most 16; few.c those
+ * of decoding, where there are up to 8 rows. */
 #ifndef KERNELS_CPU_SIMD_SIMD_H
 #define KERNELS_CPU_SIMD_SIMD_H
 
@@ -82,8 +83,11 @@ struct panel {
     const float *src;
     int64_t ld;
     int by_k, cols, k, bf16;
+    enum dtype stored; /* DT_BF16, DT_F16: dst[k][NR] of these, which src's numbers are */
 };
 void V(pack_panel)(const struct panel *p);
+/* n numbers of such a panel, whole vectors, as fp32. */
+void V(widen)(enum dtype stored, const void *src, int n, float *dst);
 
 /* Numbers [k0, k1) along k, which stand in one panel of B^T, of all `cols` columns of B:
  * into panels `step` apart, as pack_panel makes them. A panel of B^T is `depth` words
@@ -93,6 +97,7 @@ struct turned {
     size_t step;
     const float *panel;
     int cols, k0, k1, bf16;
+    enum dtype stored; /* the panel, as above; what is made of it is fp32 */
 };
 void V(pack_turned)(const struct turned *t);
 
@@ -120,8 +125,13 @@ int V(q4_pack)(const struct weight_spec *spec, const struct weight_rows *rows,
 
 /* How the right-hand side of a product is stored: ready panels (in the format of
  * `compute`), or those of its transpose; plain n x k or k x n; 4 bits, n x k or k x n. A
- * panel is NR columns, [k][NR] floats or [k / 2][NR] words of two bf16. */
+ * panel is NR columns, [k][NR] floats (or 16 bits that are widened: weight_spec.stored) or
+ * [k / 2][NR] words of two bf16. */
 enum b_kind { B_PANELS, B_TURNED, B_ROWS, B_COLS, B_Q4_ROWS, B_Q4_COLS };
+
+/* The inner dimension (bf16: in words) is cut into chunks, these into blocks, each evenly
+ * (even_step): a block is one chain of sums, which then goes to C. */
+enum { KC = 384, K_CHUNK = 4 * KC };
 
 struct gemm {
     int m, n, k;
@@ -141,6 +151,15 @@ struct gemm {
 };
 size_t V(gemm_bytes)(const struct gemm *g); /* of workspace; looks at sizes and b_kind */
 void V(gemm)(const struct gemm *g, void *workspace);
+
+/* ---- few.c ---- */
+
+enum { FEW = W == 16 ? 8 : 4 }; /* most rows */
+
+/* The same bits as gemm, where few_takes. Workspace: few_bytes, whatever m is. */
+int V(few_takes)(const struct gemm *g);
+size_t V(few_bytes)(const struct gemm *g);
+void V(few)(const struct gemm *g, void *workspace);
 
 /* ---- narrow.c ---- */
 
@@ -162,6 +181,14 @@ void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *
                       float *dst);
 /* A row of one that is not quantised, as products read it. */
 void V(weight_row)(const struct weight_spec *spec, const void *data, int row, float *dst);
+/* Floats' room of a ready panel of k numbers a column. */
+static inline size_t panel_floats(const struct weight_spec *spec, int k)
+{
+    const size_t halves = (size_t)k * NR, words = ((size_t)k + 1) / 2 * NR;
+    if (spec->compute == DT_BF16)
+        return words;
+    return spec->stored != DT_F32 ? halves / 2 : halves;
+}
 /* Panels of W^T for y = x W^T, and of W for dx = dy W. */
 const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data);
 const float *V(weight_backward_panels)(const struct weight_spec *spec, const void *data);

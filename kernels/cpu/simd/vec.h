@@ -318,6 +318,59 @@ INLINE void vf_transpose(vf r[W])
     }
 }
 
+/* ---- numbers of 16 bits, exactly ---- */
+
+#if CPU_WIDTH == 16
+
+INLINE vf vf_of_bf16(const uint16_t *p)
+{
+    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16);
+}
+
+INLINE vf vf_of_half(const uint16_t *p)
+{
+    return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+
+#elif CPU_WIDTH == 8
+
+INLINE vf vf_of_bf16(const uint16_t *p)
+{
+    const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16);
+}
+
+INLINE vf vf_of_half(const uint16_t *p)
+{
+    return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+
+#else
+
+INLINE vu vu_of_u16(const uint16_t *p)
+{
+    vu v = {0};
+    for (int i = 0; i < W; i++)
+        v[i] = p[i];
+    return v;
+}
+
+INLINE vf vf_of_bf16(const uint16_t *p)
+{
+    return (vf)(vu_of_u16(p) << 16);
+}
+
+/* As half_to_float (kernels/half.h). */
+INLINE vf vf_of_half(const uint16_t *p)
+{
+    const vu h = vu_of_u16(p), size = (h & 0x7fff) << 13;
+    const vf x = (vf)size * 0x1p112f;
+    return (vf)((vu)x | (h >> 15) << 31 | ((vu)(size >= 0x0f800000) & 0x7f800000));
+}
+
+#endif
+
 /* ---- bf16: words of two, the first in the lower half ---- */
 
 /* To the nearest bf16, ties to even, as the upper half of fp32 bits; NaN stays NaN. */

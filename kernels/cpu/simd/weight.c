@@ -1,21 +1,17 @@
 /* kernels/cpu/simd/weight.c - frozen weights, prepared once.
  *
- * Panels of W^T for y = x W^T, in fp32 or in words of two bf16; the plain matrix is not
- * kept. For dx = dy W the product turns them into panels of W, a chunk of W at a time;
- * where rows are too few to pay for that (dx_panels) those panels are kept as well. 4 bits: the bytes of
- * q4_layout, read by both products. */
+ * Panels of W^T for y = x W^T: in fp32, in the 16 bits that its values are given in, or in
+ * words of two bf16; the plain matrix is not kept. For dx = dy W the product turns them into
+ * panels of W, a chunk of W at a time; where rows are too few to pay for that (dx_panels)
+ * those panels are kept as well. 4 bits: the bytes of q4_layout, read by both products. */
 #include "kernels/cpu/simd/simd.h"
+#include "kernels/half.h"
 #include "kernels/nf4.h"
 #include <stdlib.h>
 
-static size_t depth(const struct weight_spec *spec, int k)
-{
-    return spec->compute == DT_BF16 ? ceil_div(k, 2) : (size_t)k;
-}
-
 static size_t panel_words(const struct weight_spec *spec, int n, int k)
 {
-    return ceil_div(n, NR) * depth(spec, k) * NR;
+    return ceil_div(n, NR) * panel_floats(spec, k);
 }
 
 const float *V(weight_forward_panels)(const struct weight_spec *spec, const void *data)
@@ -59,8 +55,8 @@ static void pack_rows(const struct weight_spec *spec, const float *src, int32_t 
                       int32_t count, int by_k, float *panels)
 {
     const int n = by_k ? spec->cols : count;
-    const size_t size = depth(spec, by_k ? spec->rows : spec->cols) * NR;
-    panels += by_k ? depth(spec, row) * NR : (size_t)(row / NR) * size;
+    const size_t size = panel_floats(spec, by_k ? spec->rows : spec->cols);
+    panels += by_k ? panel_floats(spec, row) : (size_t)(row / NR) * size;
     for (int col = 0; col < n; col += NR, panels += size)
         V(pack_panel)
     (&(struct panel){
@@ -71,6 +67,7 @@ static void pack_rows(const struct weight_spec *spec, const float *src, int32_t 
         .cols = min_int(NR, n - col),
         .k = by_k ? count : spec->cols,
         .bf16 = spec->compute == DT_BF16,
+        .stored = spec->stored,
     });
 }
 
@@ -110,13 +107,19 @@ int V(weight_prepare)(void *device, const struct weight_spec *spec,
     return rc;
 }
 
-static float element(const struct weight_spec *spec, const float *panel, int i)
+static float element(const struct weight_spec *spec, const float *panel, int column,
+                     int i)
 {
+    if (spec->stored != DT_F32) {
+        const uint16_t x =
+            ((const uint16_t *)(const void *)panel)[(size_t)i * NR + column];
+        return spec->stored == DT_F16 ? half_to_float(x) : bf16_to_float(x);
+    }
     if (spec->compute != DT_BF16)
-        return panel[(size_t)i * NR];
+        return panel[(size_t)i * NR + column];
     uint32_t word;
     float x;
-    memcpy(&word, panel + (size_t)(i / 2) * NR, sizeof(word));
+    memcpy(&word, panel + (size_t)(i / 2) * NR + column, sizeof(word));
     word = i % 2 ? word & 0xffff0000u : word << 16;
     memcpy(&x, &word, sizeof(x));
     return x;
@@ -124,10 +127,10 @@ static float element(const struct weight_spec *spec, const float *panel, int i)
 
 void V(weight_row)(const struct weight_spec *spec, const void *data, int row, float *dst)
 {
-    const size_t panel = depth(spec, spec->cols) * NR;
-    const float *column = (const float *)data + (size_t)(row / NR) * panel + row % NR;
+    const float *panel =
+        (const float *)data + (size_t)(row / NR) * panel_floats(spec, spec->cols);
     for (int i = 0; i < spec->cols; i++)
-        dst[i] = element(spec, column, i);
+        dst[i] = element(spec, panel, row % NR, i);
 }
 
 void V(weight_unpack)(void *device, const struct weight_spec *spec, const void *src,

@@ -7,6 +7,7 @@
 #include "tests/unit/kernels/cases.h"
 #include "kernels/bf16.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/half.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include <math.h>
@@ -82,8 +83,12 @@ static inline float case_number(const struct op_case *c, char content, double no
     case 'p':
     case 'q':
         return (float)(normal * normal * spread * spread);
-    case 'w':
-        return (float)(normal / sqrt(c->D));
+    case 'w': {
+        const float w = (float)(normal / sqrt(c->D));
+        return c->form == AS_BF16  ? bf16_value(bf16_from(w))
+               : c->form == AS_F16 ? half_to_float(half_of_float(w))
+                                   : w;
+    }
     default:
         return (float)(normal * spread);
     }
@@ -283,6 +288,9 @@ static inline void call_new(struct call *call, const struct op_case *c)
         .double_quant = c->form == NF4_DQ,
         .dx_panels = c->op == OP_linear_dx && c->T % 2,
         .compute = c->bf16 ? DT_BF16 : DT_F32,
+        .stored = c->form == AS_BF16  ? DT_BF16
+                  : c->form == AS_F16 ? DT_F16
+                                      : DT_F32,
     };
     call->args.attr.compute = call->spec.compute;
     if (c->op == OP_rmsnorm_bwd)

@@ -63,7 +63,7 @@ static const struct {
     [OP_sgd] = {{"TDn"}, {"TDn"}},
 };
 
-enum weight_form { PLAIN, PACKED, NF4, NF4_DQ, FP4 };
+enum weight_form { PLAIN, PACKED, AS_BF16, AS_F16, NF4, NF4_DQ, FP4 };
 
 struct op_case {
     enum op op;
@@ -155,6 +155,11 @@ static const struct op_case cases[] = {
     {OP_linear, .T = 13, .D = 77, .O = 101, .form = PACKED, .pad = 3, .accumulate = 1},
     {OP_linear, .T = 9, .D = 384, .O = 8, .form = PACKED},
     {OP_linear, .T = 9, .D = 8, .O = 384, .form = PACKED},
+    {OP_linear, .T = 1, .D = 384, .O = 384, .form = AS_BF16},
+    {OP_linear, .T = 200, .D = 384, .O = 384, .form = AS_F16},
+    {OP_linear, .T = 13, .D = 77, .O = 101, .form = AS_F16, .pad = 3, .accumulate = 1},
+    {OP_linear, .T = 6, .D = 1541, .O = 50, .form = AS_BF16, .pad = 1, .accumulate = 1},
+    {OP_linear, .T = 8, .D = 770, .O = 9, .form = AS_F16, .absent_in = 4},
     {OP_linear, .T = 19, .D = 128, .O = 96, .form = NF4},
     {OP_linear, .T = 1, .D = 384, .O = 384, .form = NF4_DQ},
     {OP_linear, .T = 21, .D = 384, .O = 100, .form = NF4_DQ, .absent_in = 4},
@@ -192,6 +197,9 @@ static const struct op_case cases[] = {
     {OP_linear_dx, .T = 1, .D = 384, .O = 384, .form = PACKED},
     {OP_linear_dx, .T = 200, .D = 384, .O = 384, .form = PACKED},
     {OP_linear_dx, .T = 13, .D = 77, .O = 101, .form = PACKED, .pad = 3, .accumulate = 1},
+    {OP_linear_dx, .T = 200, .D = 384, .O = 384, .form = AS_BF16},
+    {OP_linear_dx, .T = 13, .D = 77, .O = 101, .form = AS_F16, .pad = 3, .accumulate = 1},
+    {OP_linear_dx, .T = 6, .D = 50, .O = 1541, .form = AS_BF16},
     {OP_linear_dx, .T = 19, .D = 128, .O = 96, .form = NF4},
     {OP_linear_dx, .T = 21, .D = 384, .O = 100, .form = NF4_DQ, .accumulate = 1},
     {OP_linear_dx, .T = 5, .D = 37, .O = 7, .form = NF4_DQ, .pad = 2},

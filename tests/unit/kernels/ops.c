@@ -189,6 +189,35 @@ static void outputs_are_independent(void **state)
     }
 }
 
+/* Values of 16 bits take less memory, products of them are those of fp32 bit for bit. */
+static void sixteen_bits_are_enough(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        struct call call;
+        struct outcome want, ours;
+        call_new(&call, &cases[k]);
+        struct weight_spec wide = call.spec;
+        wide.stored = DT_F32;
+        for (int b = 0; b < backend_count && call.spec.stored != DT_F32; b++) {
+            const struct backend *be = backends[b];
+            if (!strcmp(be->name, "cpu"))
+                assert_int_equal(2 * be->weight_bytes(&call.spec),
+                                 be->weight_bytes(&wide));
+            call_run(&call, be, 0, &ours);
+            struct call same = call;
+            same.spec = wide;
+            call_run(&same, be, 0, &want);
+            if (memcmp(ours.out[0], want.out[0], call.out[0].size))
+                fail_msg("%s %s: %s: other bits of a weight kept in 16 bits", be->name,
+                         be->variant, case_name(&cases[k]));
+            outcome_free(&want);
+            outcome_free(&ours);
+        }
+        call_free(&call);
+    }
+}
+
 static void every_op_has_a_case(void **state)
 {
     (void)state;
@@ -213,29 +242,42 @@ static void every_op_has_a_case(void **state)
     }
 }
 
+/* The nearest such number, odd ones among them. */
+static float sixteen_bits(float x, size_t i, enum dtype t)
+{
+    static const float odd[] = {0.0f, -0.0f, 0x1p-24f, -0x1.4p-15f, INFINITY, 65504.0f};
+    if (t == DT_F32)
+        return x;
+    if (i < ARRAY_LEN(odd) && (t == DT_F16 || i < 4))
+        return odd[i];
+    return t == DT_F16 ? half_to_float(half_of_float(x)) : bf16_value(bf16_from(x));
+}
+
 /* What a backend gives back of a prepared weight is what ref does: the weight itself, or
  * its dequantised values. */
 static void weights_unpack(void **state)
 {
     (void)state;
     static const struct weight_spec specs[] = {
-        {37, 53, QUANT_NONE, 0, 0, 0, DT_F32, DT_F32},
-        {384, 8, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32},
-        {8, 384, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32},
-        {37, 53, QUANT_NF4, 64, 0, 1, DT_F32, DT_F32},
-        {96, 80, QUANT_NF4, 64, 1, 1, DT_F32, DT_F32},
-        {37, 53, QUANT_NF4, 128, 1, 0, DT_F32, DT_F32},
-        {33, 64, QUANT_FP4, 64, 1, 1, DT_F32, DT_F32},
-        {37, 53, QUANT_NF4, 64, 1, 1, DT_BF16, DT_F32},
-        {37, 53, QUANT_NF4, 64, 1, 1, DT_F32, DT_BF16},
-        {37, 53, QUANT_FP4, 32, 0, 1, DT_F32, DT_F16},
+        {37, 53, QUANT_NONE, 0, 0, 0, DT_F32, DT_F32, DT_F32},
+        {384, 8, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32, DT_F32},
+        {8, 384, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 64, 0, 1, DT_F32, DT_F32, DT_F32},
+        {96, 80, QUANT_NF4, 64, 1, 1, DT_F32, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 128, 1, 0, DT_F32, DT_F32, DT_F32},
+        {33, 64, QUANT_FP4, 64, 1, 1, DT_F32, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 64, 1, 1, DT_BF16, DT_F32, DT_F32},
+        {37, 53, QUANT_NF4, 64, 1, 1, DT_F32, DT_BF16, DT_F32},
+        {37, 53, QUANT_FP4, 32, 0, 1, DT_F32, DT_F16, DT_F32},
+        {37, 53, QUANT_NONE, 0, 0, 0, DT_F32, DT_F32, DT_BF16},
+        {53, 37, QUANT_NONE, 0, 0, 1, DT_F32, DT_F32, DT_F16},
     };
     const struct philox_key key = rng_key(1, "weights");
     for (size_t s = 0; s < ARRAY_LEN(specs); s++) {
         size_t n = (size_t)specs[s].rows * specs[s].cols, bytes = n * sizeof(float);
         float *w = xmalloc(bytes), *want = xmalloc(bytes), *ours = xmalloc(bytes);
         for (size_t i = 0; i < n; i++)
-            w[i] = (float)rng_normal(&key, s, i);
+            w[i] = sixteen_bits((float)rng_normal(&key, s, i), i, specs[s].stored);
         memcpy(want, w, bytes);
         if (specs[s].quant != QUANT_NONE) {
             char *q = xmalloc(q4_layout(&specs[s]).bytes);
@@ -264,7 +306,7 @@ static void bad_weights_are_refused(void **state)
 {
     (void)state;
     float w[64 * 2] = {0};
-    struct weight_spec spec = {2, 64, QUANT_NF4, 64, 1, 0, DT_F32, DT_F32};
+    struct weight_spec spec = {2, 64, QUANT_NF4, 64, 1, 0, DT_F32, DT_F32, DT_F32};
     for (int b = 0; b < backend_count; b++) {
         void *prepared =
             backends[b]->alloc(backends[b]->device, backends[b]->weight_bytes(&spec));
@@ -357,6 +399,7 @@ static void dtypes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sixteen_bits_are_enough),
         cmocka_unit_test(every_op_has_a_case),
         cmocka_unit_test(close_to_ref),
         cmocka_unit_test(accumulating_adds),
