@@ -19,10 +19,21 @@ static enum dtype compute_of(const struct op_args *args, const struct tensor *w)
     return is_prepared(w) ? w->spec->compute : args->attr.compute;
 }
 
-/* One side so small that narrow.c is for it, which knows fp32 only. */
-static int is_narrow(const struct gemm *g, int side)
+/* A plain weight with a side so small that narrow.c is for it. */
+static int is_narrow(const struct gemm *g)
 {
-    return side <= NARROW && g->compute != DT_BF16;
+    return g->n <= NARROW && (g->b_kind == B_ROWS || g->b_kind == B_COLS);
+}
+
+/* Words of a row of B as V(dot) gets it: in the workspace, turned or rounded. */
+static int64_t dot_step(const struct gemm *g)
+{
+    return (int64_t)round_up(g->k, W);
+}
+
+static size_t dot_bytes(const struct gemm *g)
+{
+    return (size_t)dot_step(g) * NARROW * sizeof(float);
 }
 
 /* ---- y = x W^T ---- */
@@ -54,11 +65,21 @@ static struct gemm forward(const struct op_args *args)
     return g;
 }
 
+static void narrow_forward(struct gemm *g, float *rounded)
+{
+    if (g->compute == DT_BF16) {
+        V(bf16_copy)(rounded, dot_step(g), g->b, g->b_ld, g->n, g->k);
+        g->b = rounded;
+        g->b_ld = dot_step(g);
+    }
+    V(dot)(g);
+}
+
 void V(linear)(const struct op_args *args)
 {
     struct gemm g = forward(args);
-    if (g.b_kind == B_ROWS && is_narrow(&g, g.n))
-        V(dot)(&g);
+    if (is_narrow(&g))
+        narrow_forward(&g, args->workspace);
     else if (V(few_takes)(&g))
         V(few)(&g, args->workspace);
     else
@@ -67,7 +88,9 @@ void V(linear)(const struct op_args *args)
 
 size_t V(linear_bytes)(const struct op_args *shapes)
 {
-    struct gemm g = forward(shapes);
+    const struct gemm g = forward(shapes);
+    if (is_narrow(&g))
+        return g.compute == DT_BF16 ? dot_bytes(&g) : 0;
     const size_t many = V(gemm_bytes)(&g), few = V(few_bytes)(&g);
     return few > many ? few : many;
 }
@@ -103,11 +126,13 @@ static struct gemm backward(const struct op_args *args)
 /* A narrow W is turned into the workspace, then each dx is a dot product. */
 static void narrow_backward(struct gemm *g, float *turned)
 {
-    const int64_t ld = (int64_t)round_up(g->k, W);
+    const int64_t ld = dot_step(g);
     const float *w = g->b;
     for (int k = 0; k < g->k; k += W)
         V(pack_transpose)
     (turned + k, (size_t)ld, w + k * g->b_ld, g->b_ld, left(g->k, k), g->n);
+    if (g->compute == DT_BF16)
+        V(bf16_copy)(turned, ld, turned, ld, g->n, g->k);
     g->b = turned;
     g->b_ld = ld;
     V(dot)(g);
@@ -118,7 +143,7 @@ void V(linear_dx)(const struct op_args *args)
     struct gemm g = backward(args);
     if (g.b_kind == B_PANELS)
         g.b = V(weight_backward_panels)(g.spec, g.b);
-    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
+    if (is_narrow(&g))
         narrow_backward(&g, args->workspace);
     else
         V(gemm)(&g, args->workspace);
@@ -126,11 +151,8 @@ void V(linear_dx)(const struct op_args *args)
 
 size_t V(linear_dx_bytes)(const struct op_args *shapes)
 {
-    struct gemm g = backward(shapes);
-    size_t bytes = V(gemm_bytes)(&g);
-    if (g.b_kind == B_COLS && is_narrow(&g, g.n))
-        bytes = round_up(g.k, W) * NARROW * sizeof(float);
-    return bytes;
+    const struct gemm g = backward(shapes);
+    return is_narrow(&g) ? dot_bytes(&g) : V(gemm_bytes)(&g);
 }
 
 /* ---- dW = dy^T x ---- */
@@ -171,10 +193,10 @@ static struct gemm swapped(const struct gemm *g)
 
 void V(linear_dw)(const struct op_args *args)
 {
-    struct gemm g = gradient(args), s = swapped(&g);
-    if (is_narrow(&g, g.m))
+    const struct gemm g = gradient(args), s = swapped(&g);
+    if (g.m <= NARROW)
         V(narrow)(&g, 0, args->workspace);
-    else if (is_narrow(&s, s.m))
+    else if (g.n <= NARROW)
         V(narrow)(&s, 1, args->workspace);
     else
         V(gemm)(&g, args->workspace);
@@ -182,8 +204,7 @@ void V(linear_dw)(const struct op_args *args)
 
 size_t V(linear_dw_bytes)(const struct op_args *shapes)
 {
-    struct gemm g = gradient(shapes);
-    if (is_narrow(&g, g.m) || is_narrow(&g, g.n))
-        return V(narrow_bytes)(g.k);
-    return V(gemm_bytes)(&g);
+    const struct gemm g = gradient(shapes);
+    const int narrow = g.m <= NARROW || g.n <= NARROW;
+    return narrow ? V(narrow_bytes)(&g) : V(gemm_bytes)(&g);
 }

@@ -5,7 +5,10 @@
  * (x A^T with a small rank) takes vectors along the inner dimension straight from both
  * matrices and sums their lanes in a fixed tree. `narrow` (gradients of A and B) streams
  * the tall operand once: rows of the short side are broadcast against NR columns of the
- * long one, both already in the order that a tile reads. */
+ * long one, both already in the order that a tile reads. With bf16 the short side is
+ * rounded once, the tall one as it is read; products of such numbers are exact, so sums
+ * are fp32's. As words for V(gemm) the two cost 1.6 and 1.5 to 3 times as much (1,024 x
+ * 576, rank 8: packing what is read once). */
 #include "kernels/cpu/simd/simd.h"
 
 /* ---- dot ---- */
@@ -29,13 +32,16 @@ INLINE vf sum_lanes(const vf v[DOT_COLS], int cols)
     return sum;
 }
 
-INLINE void dot_step(int rows, int cols, const float *a, int64_t a_ld, const float *b,
-                     int64_t b_ld, int n, vf acc[DOT_ROWS][DOT_COLS])
+INLINE void dot_step(int rows, int cols, bool rounds, const float *a, int64_t a_ld,
+                     const float *b, int64_t b_ld, int n, vf acc[DOT_ROWS][DOT_COLS])
 {
     vf x[DOT_ROWS];
 #pragma GCC unroll 4
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         x[r] = n == W ? vf_load(a + r * a_ld) : vf_load_n(a + r * a_ld, n);
+        if (rounds)
+            x[r] = bf16_rounded(x[r]);
+    }
 #pragma GCC unroll 8
     for (int c = 0; c < cols; c++) {
         vf w = n == W ? vf_load(b + c * b_ld) : vf_load_n(b + c * b_ld, n);
@@ -46,7 +52,8 @@ INLINE void dot_step(int rows, int cols, const float *a, int64_t a_ld, const flo
     }
 }
 
-INLINE void dot_tile(int rows, int cols, const struct gemm *g, int64_t row, int col)
+INLINE void dot_tile(int rows, int cols, bool rounds, const struct gemm *g, int64_t row,
+                     int col)
 {
     const float *a = g->a + row * g->a_ld;
     const float *b = (const float *)g->b + col * g->b_ld;
@@ -58,9 +65,9 @@ INLINE void dot_tile(int rows, int cols, const struct gemm *g, int64_t row, int 
             acc[r][c] = (vf){0};
     int k = 0;
     for (; k + W <= g->k; k += W)
-        dot_step(rows, cols, a + k, g->a_ld, b + k, g->b_ld, W, acc);
+        dot_step(rows, cols, rounds, a + k, g->a_ld, b + k, g->b_ld, W, acc);
     if (k < g->k)
-        dot_step(rows, cols, a + k, g->a_ld, b + k, g->b_ld, g->k - k, acc);
+        dot_step(rows, cols, rounds, a + k, g->a_ld, b + k, g->b_ld, g->k - k, acc);
     vf scale = vf_splat(g->scale), bias = {0};
     if (g->bias)
         bias = vf_load_n(g->bias + col, cols);
@@ -75,7 +82,11 @@ INLINE void dot_tile(int rows, int cols, const struct gemm *g, int64_t row, int 
 #define DOT_SIZE(rows, cols)                                                             \
     static void dot_##rows##_##cols(const struct gemm *g, int64_t row, int col)          \
     {                                                                                    \
-        dot_tile(rows, cols, g, row, col);                                               \
+        dot_tile(rows, cols, false, g, row, col);                                        \
+    }                                                                                    \
+    static void dot_bf16_##rows##_##cols(const struct gemm *g, int64_t row, int col)     \
+    {                                                                                    \
+        dot_tile(rows, cols, true, g, row, col);                                         \
     }
 DOT_SIZE(3, 1)
 DOT_SIZE(3, 2)
@@ -86,23 +97,28 @@ DOT_SIZE(1, 4)
 #if CPU_WIDTH == 16
 DOT_SIZE(3, 8)
 DOT_SIZE(1, 8)
+#define DOT_SIZES(name)                                                                  \
+    {                                                                                    \
+        name##_1, name##_2, name##_4, name##_8                                           \
+    }
+#else
+#define DOT_SIZES(name)                                                                  \
+    {                                                                                    \
+        name##_1, name##_2, name##_4                                                     \
+    }
 #endif
 
-/* [three rows][log2 of the columns] */
-static void (*const dots[2][4])(const struct gemm *, int64_t, int) = {
-#if CPU_WIDTH == 16
-    {dot_1_1, dot_1_2, dot_1_4, dot_1_8},
-    {dot_3_1, dot_3_2, dot_3_4, dot_3_8},
-#else
-    {dot_1_1, dot_1_2, dot_1_4},
-    {dot_3_1, dot_3_2, dot_3_4},
-#endif
+/* [bf16][three rows][log2 of the columns] */
+static void (*const dots[2][2][4])(const struct gemm *, int64_t, int) = {
+    {DOT_SIZES(dot_1), DOT_SIZES(dot_3)},
+    {DOT_SIZES(dot_bf16_1), DOT_SIZES(dot_bf16_3)},
 };
 
 /* Item i is rows [3 i, 3 i + 3). */
 static void dot_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct gemm *g = ctx;
+    const bool bf16 = g->compute == DT_BF16;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
         const int64_t row = (int64_t)i * DOT_ROWS, rows = g->m - row;
@@ -111,10 +127,10 @@ static void dot_rows(void *ctx, size_t begin, size_t end, int thread)
             while (1 << log > g->n - col)
                 log--;
             if (rows >= DOT_ROWS)
-                dots[1][log](g, row, col);
+                dots[bf16][1][log](g, row, col);
             else
                 for (int r = 0; r < rows; r++)
-                    dots[0][log](g, row + r, col);
+                    dots[bf16][0][log](g, row + r, col);
             col += 1 << log;
         }
     }
@@ -127,12 +143,16 @@ void V(dot)(const struct gemm *g)
 
 /* ---- narrow ---- */
 
-enum { NARROW_BLOCK = 384 };
+/* A panel's rows lie far apart: they are asked for that many rows before their turn
+ * (SmolLM2-135M, all linear layers, 14 % of this op's time). */
+enum { NARROW_BLOCK = 384, AHEAD = 24 };
 
 struct narrow {
     const struct gemm *g;
     int transposed, strips;
-    float *last; /* the last panel, packed because its rows end within a vector */
+    float *last;    /* the last panel, packed because its rows end within a vector */
+    const float *a; /* of g, or a rounded copy */
+    int64_t a_ld;
 };
 
 /* Strip of C times one panel, over all rows; into C or into `turned`, [m][NR]. */
@@ -145,19 +165,21 @@ static void narrow_tile(const struct narrow *w, int strip, int panel, float *tur
     const int packed = cols % W != 0, block = even_step(g->k, NARROW_BLOCK);
     const float *b = packed ? w->last : (const float *)g->b + col;
     struct tile t = {
-        .a_step = (size_t)g->a_ld,
+        .a_step = (size_t)w->a_ld,
         .b_step = packed ? NR : (size_t)g->b_ld,
+        .ahead_step = packed ? NR : (size_t)g->b_ld,
         .n = cols,
         .c = turned ? turned + row0 * NR : g->c + row0 * g->ldc + col,
         .ldc = turned ? NR : (size_t)g->ldc,
         .scale = g->scale,
     };
     for (int k = 0; k < g->k; k += block) {
-        t.a = g->a + k * g->a_ld + row0;
+        t.a = w->a + k * w->a_ld + row0;
         t.b = b + k * t.b_step;
+        t.ahead = t.b + AHEAD * t.b_step;
         t.k = min_int(block, g->k - k);
         t.add = k > 0 || (!turned && g->add);
-        V(tile)(rows, &t);
+        (g->compute == DT_BF16 ? V(tile_rounding) : V(tile))(rows, &t);
     }
 }
 
@@ -184,14 +206,14 @@ static void narrow_panels(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-size_t V(narrow_bytes)(int k)
+size_t V(narrow_bytes)(const struct gemm *g)
 {
-    return (size_t)k * NR * sizeof(float);
+    return (size_t)g->k * (NR + (g->compute == DT_BF16 ? NARROW : 0)) * sizeof(float);
 }
 
 void V(narrow)(const struct gemm *g, int transposed, void *workspace)
 {
-    const struct narrow w = {g, transposed, (int)ceil_div(g->m, MR), workspace};
+    struct narrow w = {g, transposed, (int)ceil_div(g->m, MR), workspace, g->a, g->a_ld};
     const int panels = (int)ceil_div(g->n, NR), col = (panels - 1) * NR;
     const float *b = g->b;
     if ((g->n - col) % W)
@@ -199,5 +221,11 @@ void V(narrow)(const struct gemm *g, int transposed, void *workspace)
             V(pack_copy)
     (w.last + half * W, NR, b + col + half * W, g->b_ld, left(g->n, col + half * W),
      g->k);
+    if (g->compute == DT_BF16) {
+        float *copy = w.last + (size_t)g->k * NR;
+        V(bf16_copy)(copy, NARROW, g->a, g->a_ld, g->k, g->m);
+        w.a = copy;
+        w.a_ld = NARROW;
+    }
     par(narrow_panels, &w, panels, (size_t)g->k * NR * w.strips);
 }

@@ -52,6 +52,17 @@ INLINE vf words_at(const float *src, int n)
                       n > W ? vf_load_n(src + W, n - W) : (vf){0});
 }
 
+void V(bf16_copy)(float *dst, int64_t dst_ld, const float *src, int64_t src_ld, int rows,
+                  int cols)
+{
+    for (int i = 0; i < rows; i++)
+        for (int c = 0; c < cols; c += W) {
+            const int n = left(cols, c);
+            vf_put(dst + i * dst_ld + c, bf16_rounded(vf_get(src + i * src_ld + c, n)), n,
+                   0);
+        }
+}
+
 void V(bf16_row)(float *dst, const float *src, int k)
 {
     for (int i = 0; i < k; i += 2 * W, dst += W)

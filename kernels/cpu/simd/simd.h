@@ -53,12 +53,17 @@ struct tile {
     float scale;
     const float *bias; /* or NULL */
     int add;
+    const float
+        *ahead; /* asked for meanwhile, `ahead_step` further with every k; or NULL */
+    size_t ahead_step;
 };
 /* A[i, k] at a[k * a_step + i]. 1 <= m <= MR */
 void V(tile)(int m, const struct tile *t);
 /* A[i, k] at a[i * a_step + k] */
 void V(tile_rows)(int m, const struct tile *t);
-/* The same with words of two bf16 instead of floats, in A and B: k and k + 1. */
+/* V(tile) with B rounded to bf16, and A so already. */
+void V(tile_rounding)(int m, const struct tile *t);
+/* V(tile_rows) with words of two bf16 instead of floats, in A and B: k and k + 1. */
 void V(tile_bf16)(int m, const struct tile *t);
 
 /* ---- pack.c ---- */
@@ -70,6 +75,9 @@ void V(pack_transpose)(float *dst, size_t stride, const float *src, int64_t ld, 
 void V(pack_copy)(float *dst, size_t stride, const float *src, int64_t ld, int cols,
                   int k);
 
+/* dst[i * dst_ld + c] = src[i * src_ld + c] rounded to bf16. */
+void V(bf16_copy)(float *dst, int64_t dst_ld, const float *src, int64_t src_ld, int rows,
+                  int cols);
 /* Words of a row of k numbers, zero where k is odd. */
 void V(bf16_row)(float *dst, const float *src, int k);
 /* Words of k: dst[r * step + k / 2] from src[k * ld + r], rows <= W. */
@@ -165,12 +173,13 @@ void V(few)(const struct gemm *g, void *workspace);
 
 enum { NARROW = 16 };
 
-/* C[m, n] = [C +] scale * A[m, k] B[n, k]^T [+ bias], n <= NARROW, both along k. */
+/* C[m, n] = [C +] scale * A[m, k] B[n, k]^T [+ bias], n <= NARROW, both along k; with
+ * bf16, B is rounded already. */
 void V(dot)(const struct gemm *g);
 /* C[m, n] = [C +] scale * sum over rows k of A[k, m] B[k, n], m <= NARROW; `transposed`
  * stores C as n x m. Workspace: narrow_bytes. */
 void V(narrow)(const struct gemm *g, int transposed, void *workspace);
-size_t V(narrow_bytes)(int k);
+size_t V(narrow_bytes)(const struct gemm *g);
 
 /* ---- weight.c, workspace.c ---- */
 

@@ -6,7 +6,7 @@
 #include "kernels/cpu/simd/simd.h"
 
 /* What the left side looks like; see simd.h. */
-enum left { BY_K, BY_ROWS, BY_ROWS_BF16 };
+enum left { BY_K, BY_K_ROUNDING, BY_ROWS, BY_ROWS_BF16 };
 
 /* Row i of the left side at a[i / 3] + i % 3 * step: few enough pointers to stay in
  * registers, and what an address can add for nothing. */
@@ -28,6 +28,27 @@ INLINE void step_row(enum left kind, const void *a, vf b0, vf b1, int vectors, v
         acc[1] = vf_fma(x, b1, acc[1]);
 }
 
+/* What will be needed is asked for while there is arithmetic to hide it: a row of C with
+ * each of the first steps, and a bit of what lies ahead with every one. All at once at
+ * the start of a tile they took the places in which a core waits for its next cache, and
+ * A and B queued behind them: on 256 x 576 x 49,152, whose C is far away, one thread,
+ * 74 % of the fp32 and 76 % of the bf16 peak became 92 % and 90 %. */
+struct wanted {
+    const float *c, *end, *ahead;
+};
+
+INLINE void ask(struct wanted *w, const struct tile *t, int vectors)
+{
+    if (w->c != w->end) {
+        __builtin_prefetch(w->c, 1);
+        if (vectors > 1)
+            __builtin_prefetch(w->c + W, 1);
+        w->c += t->ldc;
+    }
+    __builtin_prefetch(w->ahead);
+    w->ahead += t->ahead_step;
+}
+
 /* The sums. */
 INLINE void multiply(int m, int vectors, enum left kind, const struct tile *t,
                      vf acc[MR][2])
@@ -35,22 +56,27 @@ INLINE void multiply(int m, int vectors, enum left kind, const struct tile *t,
     const char *a[POINTERS];
     const float *b = t->b;
     const size_t step = t->a_step * sizeof(float), b_step = t->b_step;
+    struct wanted wanted = {t->c, t->c + m * t->ldc, t->ahead ? t->ahead : b};
 #pragma GCC unroll 14
     for (int i = 0; i < m; i++)
         acc[i][0] = acc[i][1] = (vf){0};
 #pragma GCC unroll 5
     for (int i = 0; i < POINTERS; i++)
-        a[i] = (const char *)t->a + (kind == BY_K ? 0 : 3 * i * step);
+        a[i] = (const char *)t->a + (kind <= BY_K_ROUNDING ? 0 : 3 * i * step);
     for (int k = t->k; k > 0; k--) {
-        const vf b0 = vf_load(b), b1 = vectors > 1 ? vf_load(b + W) : b0;
+        vf b0 = vf_load(b), b1 = vectors > 1 ? vf_load(b + W) : b0;
+        if (kind == BY_K_ROUNDING)
+            b0 = bf16_rounded(b0), b1 = bf16_rounded(b1);
+        ask(&wanted, t, vectors);
 #pragma GCC unroll 14
         for (int i = 0; i < m; i++)
             step_row(kind,
-                     kind == BY_K ? a[0] + i * sizeof(float) : a[i / 3] + i % 3 * step,
+                     kind <= BY_K_ROUNDING ? a[0] + i * sizeof(float)
+                                           : a[i / 3] + i % 3 * step,
                      b0, b1, vectors, acc[i]);
 #pragma GCC unroll 5
         for (int i = 0; i < POINTERS; i++)
-            a[i] += kind == BY_K ? step : sizeof(float);
+            a[i] += kind <= BY_K_ROUNDING ? step : sizeof(float);
         b += b_step;
     }
 }
@@ -77,12 +103,6 @@ INLINE void finish(const struct tile *t, float *c, const float *bias, vf sum, in
 INLINE void run(int m, int vectors, enum left kind, const struct tile *t)
 {
     vf acc[MR][2];
-#pragma GCC unroll 14
-    for (int i = 0; i < m; i++) { /* C is wanted at the end; it may be far away */
-        __builtin_prefetch(t->c + (size_t)i * t->ldc, 1);
-        if (vectors > 1)
-            __builtin_prefetch(t->c + (size_t)i * t->ldc + W, 1);
-    }
     multiply(m, vectors, kind, t, acc);
     const float *bias = t->bias;
     const int last = t->n - (vectors - 1) * W;
@@ -136,6 +156,8 @@ INLINE void run(int m, int vectors, enum left kind, const struct tile *t)
 #define X(m)                                                                             \
     TILE(m, by_k_narrow, 1, BY_K)                                                        \
     TILE(m, by_k_wide, 2, BY_K)                                                          \
+    TILE(m, rounding_narrow, 1, BY_K_ROUNDING)                                           \
+    TILE(m, rounding_wide, 2, BY_K_ROUNDING)                                             \
     TILE(m, rows_narrow, 1, BY_ROWS)                                                     \
     TILE(m, rows_wide, 2, BY_ROWS)                                                       \
     TILE(m, bf16_narrow, 1, BY_ROWS_BF16)                                                \
@@ -143,10 +165,10 @@ INLINE void run(int m, int vectors, enum left kind, const struct tile *t)
 HEIGHTS(X)
 #undef X
 
-static void (*const tiles[MR][6])(const struct tile *) = {
+static void (*const tiles[MR][8])(const struct tile *) = {
 #define X(m)                                                                             \
-    {by_k_narrow_##m, by_k_wide_##m,   rows_narrow_##m,                                  \
-     rows_wide_##m,   bf16_narrow_##m, bf16_wide_##m},
+    {by_k_narrow_##m, by_k_wide_##m, rounding_narrow_##m, rounding_wide_##m,             \
+     rows_narrow_##m, rows_wide_##m, bf16_narrow_##m,     bf16_wide_##m},
     HEIGHTS(X)
 #undef X
 };
@@ -156,12 +178,17 @@ void V(tile)(int m, const struct tile *t)
     tiles[m - 1][t->n > W](t);
 }
 
-void V(tile_rows)(int m, const struct tile *t)
+void V(tile_rounding)(int m, const struct tile *t)
 {
     tiles[m - 1][2 + (t->n > W)](t);
 }
 
-void V(tile_bf16)(int m, const struct tile *t)
+void V(tile_rows)(int m, const struct tile *t)
 {
     tiles[m - 1][4 + (t->n > W)](t);
+}
+
+void V(tile_bf16)(int m, const struct tile *t)
+{
+    tiles[m - 1][6 + (t->n > W)](t);
 }

@@ -412,6 +412,13 @@ INLINE vf bf16_words(vf a, vf b)
     return (vf)_mm512_cvtne2ps_pbh((__m512)b, (__m512)a);
 }
 
+/* To the nearest bf16, as fp32. */
+INLINE vf bf16_rounded(vf x)
+{
+    const __m256bh half = _mm512_cvtneps_pbh((__m512)x);
+    return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)half), 16);
+}
+
 /* Both products of each word, added to c. */
 INLINE vf bf16_fma(vf a, vf b, vf c)
 {
@@ -423,6 +430,11 @@ INLINE vf bf16_fma(vf a, vf b, vf c)
 INLINE vf bf16_words(vf a, vf b)
 {
     return bf16_pairs(vec_even(a, b), vec_odd(a, b));
+}
+
+INLINE vf bf16_rounded(vf x)
+{
+    return (vf)bf16_round(x);
 }
 
 INLINE vf bf16_fma(vf a, vf b, vf c)
