@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include "runner/run_folder.h"
 #include "runner/trial.h"
@@ -227,6 +228,11 @@ static int merge_into(struct session *s, const char *out_dir, bool overwrite,
 {
     int64_t rows;
     int rc = check_method(s->net.method, err);
+    if (!rc && s->arch->text_root)
+        rc = err_set(err, ERR_CONFIG,
+                     "model '%s': a merged folder would lack the part for pictures; "
+                     "merge_and_unload of peft keeps both",
+                     s->hf->dir);
     if (!rc)
         rc = check_out_dir(s, out_dir, overwrite, err);
     if (!rc)

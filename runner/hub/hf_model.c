@@ -11,6 +11,7 @@
 #include "runner/hub/gguf_model.h"
 #include "runner/hub/known.h"
 #include "runner/hub/model_text.h"
+#include "runner/hub/text_part.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,12 @@ static int read_config(struct hf_model *m, struct err *err)
         rc = err_code(err);
     else
         rc = read_type(m, path, err);
+    json_t *inner = rc ? NULL : text_part_config(m->config);
+    if (inner) {
+        json_decref(m->config);
+        m->config = inner;
+        rc = read_type(m, path, err);
+    }
     free(path);
     return rc;
 }

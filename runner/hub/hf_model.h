@@ -15,7 +15,7 @@
 
 struct hf_model {
     char *dir;              /* or the GGUF file, or the name that it is known by */
-    json_t *config;         /* config.json */
+    json_t *config;         /* config.json; see also text_part.h */
     const char *model_type; /* "bert"; borrowed from config */
     struct st *weights;     /* NULL: opened by its shape, and there are none */
     /* In 4 bits already: kind, block size and double quantisation (of the first weight,

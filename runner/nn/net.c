@@ -70,6 +70,21 @@ void net_release(struct net *net)
     net->sites.count = net->sublayers.count = 0;
 }
 
+/* In files of the hub a class for pictures too has its language model, head and all,
+ * under a name of its own. */
+static const struct st_tensor *find_inside(const struct net *net, const char *name)
+{
+    const char *root = net->arch->text_root, *in_files = net->arch->text_root_in_files;
+    const size_t n = root ? strlen(root) : 0;
+    char *full = !root ? NULL
+                 : str_has_prefix(name, root)
+                     ? xasprintf("%s%s", in_files, name + n)
+                     : xasprintf("%.*s.%s", (int)strcspn(in_files, "."), in_files, name);
+    const struct st_tensor *t = full ? st_find(net->hf->weights, full) : NULL;
+    free(full);
+    return t;
+}
+
 /* The tensor of a base parameter: as named, without the prefix of the task model, or with
  * the old names of LayerNorm's parameters (bert-base-uncased has gamma and beta). */
 static const struct st_tensor *find_base(const struct net *net, const char *name)
@@ -78,6 +93,8 @@ static const struct st_tensor *find_base(const struct net *net, const char *name
         return NULL;
     const struct st_tensor *t = st_find(net->hf->weights, name);
     const char *bare = name;
+    if (!t)
+        t = find_inside(net, name);
     if (!t && str_has_prefix(name, net->arch->base_prefix))
         t = st_find(net->hf->weights, bare = name + strlen(net->arch->base_prefix));
     const char *dot = strrchr(name, '.');

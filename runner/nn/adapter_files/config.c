@@ -92,6 +92,8 @@ json_t *config_targets(const struct net *net)
     json_t *given = net->trial->target_modules;
     const bool all =
         json_is_string(given) && !strcasecmp(json_string_value(given), "all-linear");
+    if (net->arch->text_root) /* names would hit the part for pictures as well */
+        return targets_chosen(net);
     if (given && !all)
         return json_incref(given);
     if (!all)

@@ -20,8 +20,12 @@ struct arch_head {
 
 struct arch {
     const char *model_type;
-    const char *class_prefix;   /* of transformers' classes, "Bert" */
-    const char *base_prefix;    /* of the base's parameters in the task model, "bert." */
+    const char *class_prefix; /* of transformers' classes, "Bert" */
+    const char *base_prefix;  /* of the base's parameters in the task model, "bert." */
+    /* Where the language model stands inside of a class for pictures too: among its
+     * modules, and in the hub's files; and the model_type that it has alone. NULL: it is
+     * no such class. */
+    const char *text_root, *text_root_in_files, *text_type;
     const char *language_class; /* of the language model, where it is not ForCausalLM */
     bool positions_behind_pad;  /* positions start at pad_token_id + 1 (fairseq's way) */
     bool conv1d; /* weights of linear layers, but of heads, lie in x out in files */
@@ -39,6 +43,12 @@ struct arch {
 
 const struct arch *arch_find(const char *model_type,
                              struct err *err); /* names the known ones when it is not */
+
+/* The model_type that maps of names go by. */
+static inline const char *arch_text_type(const struct arch *arch)
+{
+    return arch->text_type ? arch->text_type : arch->model_type;
+}
 
 /* False where one of `unused` is set. */
 bool arch_takes(const struct arch *arch, const json_t *config);

@@ -3,14 +3,41 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/arch/rope.h"
+#include "runner/nn/peft/method.h"
 #include <stdio.h>
 
 #define PATH_SIZE  160
-#define WORDS      "model.embed_tokens.weight"
 #define ROPE       "model.rotary_emb.inv_freq"
 #define LOCAL_ROPE "model.rotary_emb_local.inv_freq"
+
+/* --- names --- */
+
+static const char *root(const struct net *net)
+{
+    return net->arch->text_root ? net->arch->text_root : "model";
+}
+
+static const char *words(const struct net *net, char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s.embed_tokens.weight", root(net));
+    return path;
+}
+
+static const char *last_norm(const struct net *net, char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s.norm", root(net));
+    return path;
+}
+
+static const char *in_layer(const struct net *net, int l, const char *name,
+                            char path[PATH_SIZE])
+{
+    snprintf(path, PATH_SIZE, "%s.layers.%d.%s", root(net), l, name);
+    return path;
+}
 
 /* --- parameters and sites --- */
 
@@ -98,9 +125,8 @@ static int declare_linears(struct net *net, const struct decoder *d, int l, int3
     char path[PATH_SIZE];
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++) {
-        snprintf(path, sizeof path, "model.layers.%d.%s", l, linears[i].name);
-        rc = net_linear(net, path, linears[i].out, linears[i].in, l, linears[i].role,
-                        linears[i].bias, err);
+        rc = net_linear(net, in_layer(net, l, linears[i].name, path), linears[i].out,
+                        linears[i].in, l, linears[i].role, linears[i].bias, err);
     }
     return rc;
 }
@@ -124,34 +150,58 @@ static int declare_norms(struct net *net, const struct decoder *d, int l, struct
     char path[PATH_SIZE];
     int rc = 0;
     for (size_t i = 0; i < ARRAY_LEN(norms) && !rc; i++) {
-        snprintf(path, sizeof path, "model.layers.%d.%s", l, norms[i].name);
         if (norms[i].name)
-            rc = net_norm(net, path, norms[i].width, err);
+            rc =
+                net_norm(net, in_layer(net, l, norms[i].name, path), norms[i].width, err);
     }
     for (size_t i = 0; i < ARRAY_LEN(adapters) && !rc; i++) {
-        snprintf(path, sizeof path, "model.layers.%d.%s", l, adapters[i]);
-        rc = net_sublayer(net, path, NULL, l, i == 0, err);
+        rc = net_sublayer(net, in_layer(net, l, adapters[i], path), NULL, l, i == 0, err);
     }
     return rc;
+}
+
+/* Of a class for pictures too. */
+static int use_language_model(const struct net *net, struct err *err)
+{
+    if (!net->arch->text_root || !net->hf->weights)
+        return 0;
+    if (net->training && net->method == &method_full)
+        return err_set(
+            err, ERR_CONFIG,
+            "model folder '%s': method 'full' would save its language model "
+            "without the part for pictures; an adapter goes with both (method: "
+            "lora)",
+            net->hf->dir);
+    text_print(
+        stderr,
+        "peftlab: model folder '%s': of a model of texts and pictures the language "
+        "model is used\n",
+        net->hf->dir);
+    return 0;
 }
 
 int decoder_declare(struct net *net, const struct decoder *d, struct err *err)
 {
     int32_t ffn = 0;
-    int rc = decoder_read_config(net, d, &ffn, err);
+    char path[PATH_SIZE];
+    int rc = use_language_model(net, err);
     if (!rc)
-        rc = net_table(net, WORDS, net->shape.vocab_size, net->shape.hidden, err);
+        rc = decoder_read_config(net, d, &ffn, err);
+    if (!rc)
+        rc = net_table(net, words(net, path), net->shape.vocab_size, net->shape.hidden,
+                       err);
     if (!rc)
         rc = declare_ropes(net, d, err);
     for (int l = 0; l < net->shape.layers && !rc; l++)
         if (!(rc = declare_linears(net, d, l, ffn, err)))
             rc = declare_norms(net, d, l, err);
-    return rc ? rc : net_norm(net, "model.norm", net->shape.hidden, err);
+    return rc ? rc : net_norm(net, last_norm(net, path), net->shape.hidden, err);
 }
 
 int decoder_declare_language_head(struct net *net, struct err *err)
 {
-    return net_language_head(net, WORDS, err);
+    char path[PATH_SIZE];
+    return net_language_head(net, words(net, path), err);
 }
 
 /* --- the graph --- */
@@ -160,8 +210,7 @@ static int record_linear(const struct net *net, struct graph *g, int l, const ch
                          int x)
 {
     char path[PATH_SIZE];
-    snprintf(path, sizeof path, "model.layers.%d.%s", l, name);
-    return net_record_linear(net, g, path, x);
+    return net_record_linear(net, g, in_layer(net, l, name, path), x);
 }
 
 /* name NULL: x itself */
@@ -171,8 +220,7 @@ static int record_norm(const struct net *net, struct graph *g, int l, const char
     char path[PATH_SIZE];
     if (!name)
         return x;
-    snprintf(path, sizeof path, "model.layers.%d.%s", l, name);
-    return net_record_norm(net, g, path, x);
+    return net_record_norm(net, g, in_layer(net, l, name, path), x);
 }
 
 /* Rows of q, k and v, by three layers or one. */
@@ -237,7 +285,8 @@ static int record_layer(const struct net *net, const struct decoder *d, struct g
 
 int decoder_record(const struct net *net, const struct decoder *d, struct graph *g)
 {
-    int x = net_record_embed(net, g, g_table(g, WORDS), -1, -1);
+    char path[PATH_SIZE];
+    int x = net_record_embed(net, g, g_table(g, words(net, path)), -1, -1);
     const struct net_shape *s = &net->shape;
     const int rope = g_rope_table(g, g_param(g, ROPE), s->rope.length, s->rope.factor);
     const int local = d->local_rope.theta > 0
@@ -246,7 +295,7 @@ int decoder_record(const struct net *net, const struct decoder *d, struct graph 
                           : rope;
     for (int l = 0; l < s->layers; l++)
         x = record_layer(net, d, g, l, net_window(net, l) ? local : rope, x);
-    return net_record_norm(net, g, "model.norm", x);
+    return net_record_norm(net, g, last_norm(net, path), x);
 }
 
 int decoder_record_language_head(const struct net *net, struct graph *g, int picked)

@@ -5,7 +5,11 @@
 #include "runner/nn/arch/score_head.h"
 #include <stddef.h>
 
+/* roots: where the language model stands in a class for pictures too. */
 #define DECODER(identifier, type, prefix, language, unused_keys, ...)                    \
+    DECODER_IN((), identifier, type, prefix, language, unused_keys, __VA_ARGS__)
+#define IN(...) __VA_ARGS__
+#define DECODER_IN(roots, identifier, type, prefix, language, unused_keys, ...)          \
     static const struct decoder decoder_##identifier = {__VA_ARGS__};                    \
     static int declare_##identifier(struct net *net, struct err *err)                    \
     {                                                                                    \
@@ -16,7 +20,7 @@
         return decoder_record(net, &decoder_##identifier, g);                            \
     }                                                                                    \
     const struct arch arch_##identifier = {                                              \
-        .model_type = type,                                                              \
+        IN roots.model_type = type,                                                      \
         .class_prefix = prefix,                                                          \
         .language_class = language,                                                      \
         .base_prefix = "model.",                                                         \
@@ -48,9 +52,17 @@ DECODER(qwen3, "qwen3", "Qwen3", NULL, NULL, .rope.theta = 10000, .attention_bia
 
 DECODER(gemma2, "gemma2", "Gemma2", NULL, bidirectional, GEMMA, .rope.theta = 10000,
         .pattern = 2, .score_cap = 50, .logit_cap = 30);
+
+#define GEMMA3                                                                           \
+    GEMMA, .qk_norm = true, .rope.theta = 1e6, .local_rope.theta = 10000, .pattern = 6,  \
+           .pattern_key = "sliding_window_pattern"
+
 DECODER(gemma3_text, "gemma3_text", "Gemma3Text", "Gemma3ForCausalLM", bidirectional,
-        GEMMA, .qk_norm = true, .rope.theta = 1e6, .local_rope.theta = 10000,
-        .pattern = 6, .pattern_key = "sliding_window_pattern");
+        GEMMA3);
+DECODER_IN((.text_root = "model.language_model",
+            .text_root_in_files = "language_model.model", .text_type = "gemma3_text", ),
+           gemma3, "gemma3", "Gemma3", "Gemma3ForConditionalGeneration", bidirectional,
+           GEMMA3);
 DECODER(phi3, "phi3", "Phi3", NULL, NULL, .fused = true, .residual_dropout = true,
         .norm_eps = 1e-5F, .window = WINDOW_IF_GIVEN,
         .rope = {.theta = 10000,

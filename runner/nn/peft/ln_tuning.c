@@ -46,7 +46,7 @@ static int attach(struct net *net, struct err *err)
     bool *hit = xcalloc(net->norms.count + 1, sizeof *hit);
     int rc = 0;
     for (size_t i = 0; i < net->norms.count; i++)
-        hit[i] = !targets && is_default(net->arch->model_type, net->norms.items[i]);
+        hit[i] = !targets && is_default(arch_text_type(net->arch), net->norms.items[i]);
     if (targets)
         rc = targets_match((const char *const *)net->norms.items, net->norms.count,
                            "normalisation layer", "target_modules", targets, hit, err);
@@ -70,7 +70,7 @@ static json_t *norm_names(const struct net *net)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < net->norms.count; i++) {
-        if (!is_default(net->arch->model_type, net->norms.items[i]))
+        if (!is_default(arch_text_type(net->arch), net->norms.items[i]))
             continue;
         const char *dot = strrchr(net->norms.items[i], '.');
         const char *name = dot ? dot + 1 : net->norms.items[i];

@@ -108,7 +108,7 @@ bool targets_is_default(const struct net *net, enum target_map map,
     size_t i = 0;
     while (defaults[i].map != map ||
            (defaults[i].model_type &&
-            !str_eq(defaults[i].model_type, net->arch->model_type)))
+            !str_eq(defaults[i].model_type, arch_text_type(net->arch))))
         i++;
     return defaults[i].roles >> site->role & 1;
 }
@@ -172,7 +172,7 @@ json_t *targets_chosen(const struct net *net)
     for (size_t i = 0; i < net->sites.count; i++)
         if (net->sites.items[i].rank)
             json_array_append_new(paths, json_string(net->sites.items[i].path));
-    if (json_array_size(paths) < MANY_TARGETS)
+    if (json_array_size(paths) < MANY_TARGETS || net->arch->text_root)
         return paths;
     json_decref(paths);
     return short_names(net, NULL);
