@@ -47,7 +47,7 @@ lines_as_json() { # of stdin
 
 @test "a conversation that is too long says so, /reset helps" {
     run -0 talk $'a rather long message that fills all of the room\n/reset\nhi' --context 30
-    has "there is room for 30: /reset begins anew" "1 answers"
+    has "there is room for 30: /reset begins anew" "1 answer, "
 }
 
 @test "a model without a template" {
@@ -69,6 +69,6 @@ lines_as_json() { # of stdin
     printf '/reset\n/quit\n' >&7
     exec 7>&-
     wait $pid
-    grep -q '1 answers' err
+    grep -q "1 answer, " err
     ! grep -q '190000 tokens' err
 }

@@ -43,7 +43,7 @@ hello='{"messages": [{"role": "user", "content": "hi"}]}'
     text=$(field text)
     run -0 --separate-stderr generate '{"text": "ab"}' "$MODEL" --max-new-tokens 5
     [ "$output" = "$text" ]
-    [[ "$stderr" == *"1 texts, 2 prompt tokens, 5 new ones in "*" tokens/s"* ]]
+    [[ "$stderr" == *"1 text, 2 prompt tokens, 5 new ones in "*" tokens/s"* ]]
 }
 
 @test "a text ends with generation_config.json's, config.json's and the template's end tokens" {
