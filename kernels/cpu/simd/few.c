@@ -2,7 +2,8 @@
  *
  * What takes the time is reading the weight once, so nothing else may: panels are read
  * where they lie, two side by side where there are so few rows that one would wait for its
- * own sums, what comes next is asked for meanwhile, and no row is copied. Sums are
+ * own sums, what comes next is asked for meanwhile, and no row is copied. 4-bit weights are
+ * unpacked a piece at a time, which stays in the core's first cache. Sums are
  * gemm.c's, bit for bit: the same chain of multiply-adds over the same blocks of k. */
 #include "kernels/cpu/simd/simd.h"
 
@@ -10,6 +11,8 @@ enum {
     WIDE = 3,     /* most rows that take two panels at a time */
     AHEAD = 2048, /* bytes that are asked for beforehand */
     LINE = 64,
+    PIECE = 128, /* 4 bits: elements of a row unpacked at a time */
+    SCRATCH = 2 * PIECE * NR,
     VECTORS = 2 * FEW > 4 * WIDE ? 2 * FEW : 4 * WIDE, /* of sums, at most */
 };
 
@@ -127,6 +130,8 @@ struct few {
     size_t a_step;
     int words; /* along k */
     int panels, together;
+    struct q4 q4;
+    float *scratch; /* 4 bits: pieces of panels, for each thread */
 };
 
 /* Vector v of row i of C, from column `col` on. */
@@ -178,24 +183,57 @@ static void add_sums(const struct place *p, const float *sums, int first)
     }
 }
 
+static int is_q4(const struct gemm *g)
+{
+    return g->b_kind == B_Q4_ROWS;
+}
+
+/* Where the panels' words [k, ..) lie, and how many of them do: all up to `end`, or of 4
+ * bits a piece. */
+static void place_b(const struct few *f, int panel, int panels, int k, int end,
+                    float *scratch, struct strip *s)
+{
+    const struct gemm *g = f->g;
+    const size_t row = row_bytes(f->form), step = row * (size_t)f->words;
+    s->k = end - k;
+    s->b = (const char *)g->b + (size_t)panel * step + (size_t)k * row;
+    s->b_step = step;
+    if (!is_q4(g))
+        return;
+    const int unit = f->form == FORM_WORDS ? 2 : 1, piece = PIECE / unit;
+    s->k = min_int(end, (k / piece + 1) * piece) - k;
+    s->b = (const char *)scratch;
+    s->b_step = (size_t)piece * row;
+    for (int i = 0; i < panels; i++)
+        V(q4_panel)
+    (&(struct q4_panel){.q = &f->q4,
+                        .row = (panel + i) * NR,
+                        .rows = min_int(NR, g->n - (panel + i) * NR),
+                        .k0 = k * unit,
+                        .k = min_int(s->k * unit, g->k - k * unit),
+                        .bf16 = unit == 2,
+                        .next_row = NR * f->together,
+                        .dst = scratch + i * piece * NR});
+}
+
 /* Panels [panel, panel + panels). */
-static void run_panels(const struct few *f, int panel, int panels)
+static void run_panels(const struct few *f, int panel, int panels, float *scratch)
 {
     float sums[VECTORS * W], values[VECTORS * W];
     const struct gemm *g = f->g;
-    const size_t row = row_bytes(f->form), step = row * (size_t)f->words;
     const struct place p = {f, panel * NR, panels, values};
-    struct strip s = {.a_step = f->a_step, .b_step = step, .sums = sums};
+    struct strip s = {.a_step = f->a_step, .sums = sums};
     const int chunk = even_step(f->words, K_CHUNK);
     begin(&p);
     for (int k0 = 0; k0 < f->words; k0 += chunk) {
         const int k1 = min_int(k0 + chunk, f->words), block = even_step(k1 - k0, KC);
         for (int k = k0; k < k1; k += block) {
             memset(sums, 0, sizeof(sums));
-            s.a = f->a + k;
-            s.b = (const char *)g->b + (size_t)panel * step + (size_t)k * row;
-            s.k = min_int(block, k1 - k);
-            strips[f->form][panels - 1][g->m - 1](&s);
+            for (int at = k, to = min_int(k + block, k1); at < to; at += s.k) {
+                s.a = f->a + at;
+                place_b(f, panel, panels, at, to, scratch, &s);
+                strips[f->form][panels - 1][g->m - 1](&s);
+            }
             add_sums(&p, sums, k == 0);
         }
     }
@@ -205,42 +243,48 @@ static void run_panels(const struct few *f, int panel, int panels)
 static void run_items(void *ctx, size_t from, size_t to, int thread)
 {
     const struct few *f = ctx;
-    (void)thread;
+    float *scratch = f->scratch + thread * SCRATCH;
     for (size_t i = from; i < to; i++) {
         const int panel = (int)i * f->together, rest = f->panels - panel;
-        run_panels(f, panel, min_int(f->together, rest));
+        run_panels(f, panel, min_int(f->together, rest), scratch);
     }
 }
 
 int V(few_takes)(const struct gemm *g)
 {
-    return g->m <= FEW && g->b_kind == B_PANELS;
+    return g->m <= FEW && (g->b_kind == B_PANELS || (is_q4(g) && V(q4_fits)(g->spec)));
 }
 
 size_t V(few_bytes)(const struct gemm *g)
 {
-    return g->compute == DT_BF16 ? FEW * round_up(ceil_div(g->k, 2), W) * sizeof(float)
-                                 : 0;
+    const size_t rows = FEW * round_up(ceil_div(g->k, 2), 2 * NR);
+    const size_t pieces = (size_t)pool_size() * SCRATCH;
+    return ((g->compute == DT_BF16 ? rows : 0) + (is_q4(g) ? pieces : 0)) * sizeof(float);
 }
 
 void V(few)(const struct gemm *g, void *workspace)
 {
     struct few f = {
         .g = g,
-        .form = g->spec->stored == DT_BF16  ? FORM_BF16
-                : g->spec->stored == DT_F16 ? FORM_F16
-                                            : FORM_F32,
+        .form = is_q4(g)                     ? FORM_F32
+                : g->spec->stored == DT_BF16 ? FORM_BF16
+                : g->spec->stored == DT_F16  ? FORM_F16
+                                             : FORM_F32,
         .a = g->a,
         .a_step = (size_t)g->a_ld,
         .words = g->k,
         .panels = (int)ceil_div(g->n, NR),
         .together = g->m <= WIDE ? 2 : 1,
     };
+    f.scratch = workspace;
+    if (is_q4(g))
+        f.q4 = V(q4_open)(g->spec, g->b);
     if (g->compute == DT_BF16) {
         f.form = FORM_WORDS;
         f.words = (int)ceil_div(g->k, 2);
         f.a = workspace;
-        f.a_step = round_up(f.words, W);
+        f.a_step = round_up(f.words, 2 * NR);
+        f.scratch += FEW * f.a_step;
         for (int i = 0; i < g->m; i++)
             V(bf16_row)((float *)workspace + i * f.a_step, g->a + i * g->a_ld, g->k);
     }

@@ -221,6 +221,18 @@ static void unpack_rows(const struct part *p, int panel, float *dst, float *rows
     const struct gemm *g = p->g;
     const int col = panel * NR, cols = min_int(NR, g->n - col);
     const int k0 = p->bf16 ? 2 * p->k0 : p->k0, all = elements(p, p->k0, p->k);
+    if (V(q4_fits)(g->spec)) {
+        V(q4_panel)
+        (&(struct q4_panel){.q = &p->q4,
+                            .row = col,
+                            .rows = cols,
+                            .k0 = k0,
+                            .k = all,
+                            .bf16 = p->bf16,
+                            .next_row = NR,
+                            .dst = dst});
+        return;
+    }
     for (int k = 0; k < all; k += UNPACK) {
         const int count = min_int(UNPACK, all - k);
         for (int r = 0; r < cols; r++)

@@ -1,4 +1,5 @@
-/* kernels/cpu/simd/q4.c - 4-bit codes to fp32, W at a time.
+/* kernels/cpu/simd/q4.c - 4-bit codes to fp32, W at a time: along a row, or as columns of a
+ * panel. For the latter words of eight codes are turned, not numbers: an eighth of the work.
  *
  * The 16 values sit in registers and a lane permutation looks them up (AVX-512: one;
  * AVX2: two and a choice). kernels/nf4.h fixes the layout: high nibble first. */
@@ -134,4 +135,139 @@ void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst)
         range(q, begin, count, dst, DT_BF16);
     else
         range(q, begin, count, dst, DT_F32);
+}
+
+/* ---- panels ---- */
+
+/* One value per lane: the lowest 4 bits of each. */
+INLINE vf look_up_lanes(const table_regs *table, vu codes)
+{
+#if CPU_WIDTH == 16
+    return (vf)_mm512_permutexvar_ps((__m512i)codes, *table);
+#elif CPU_WIDTH == 8
+    const __m256 a = _mm256_permutevar8x32_ps(table->lower, (__m256i)codes);
+    const __m256 b = _mm256_permutevar8x32_ps(table->upper, (__m256i)codes);
+    return (vf)_mm256_blendv_ps(a, b, (__m256)(codes << 28));
+#else
+    vf v;
+    for (int i = 0; i < W; i++)
+        v[i] = (*table)[codes[i] & 15];
+    return v;
+#endif
+}
+
+/* bf16_pairs; where the processor rounds, it takes for zero what its products do. */
+INLINE vf word_pairs(vf lower, vf upper)
+{
+#ifdef __AVX512BF16__
+    const __m512i turn = _mm512_add_epi32(
+        _mm512_set1_epi32(0x00100000),
+        _mm512_mullo_epi32((__m512i)(vi){LANES}, _mm512_set1_epi32(0x00010001)));
+    return (vf)_mm512_permutexvar_epi16(turn, (__m512i)bf16_words(lower, upper));
+#else
+    return bf16_pairs(lower, upper);
+#endif
+}
+
+/* Half a panel, W columns: rows [row, row + rows) of the weight. */
+struct half {
+    const struct q4_panel *p;
+    int row, rows;
+    float *dst;
+    table_regs table;
+};
+
+static vf absmax_of(const struct half *h, int block)
+{
+    const struct q4 *q = h->p->q;
+    const size_t blocks = (size_t)q->spec->cols >> q->block_log2;
+    float a[W] = {0};
+    for (int r = 0; r < h->rows; r++)
+        a[r] = block_absmax(q, (h->row + r) * blocks + (size_t)block);
+    return vf_load(a);
+}
+
+/* Of the elements [k, k + 8) of each row, which stand in a lane of `codes`, those from
+ * `begin` to `end`: the high nibble of a byte comes first. */
+INLINE void eight(const struct half *h, vu codes, vf absmax, int k, int begin, int end,
+                  enum dtype t)
+{
+    const struct q4_panel *p = h->p;
+    vf v[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++)
+        v[i] = rounded(t, look_up_lanes(&h->table, codes >> 4 * (i ^ 1)) * absmax);
+    float *dst = h->dst + (int64_t)(p->bf16 ? (k - p->k0) / 2 : k - p->k0) * NR;
+    if (p->bf16)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            if (2 * i >= begin && 2 * i < end)
+                vf_store(dst + i * NR,
+                         word_pairs(v[2 * i], 2 * i + 1 < end ? v[2 * i + 1] : (vf){0}));
+    if (!p->bf16)
+#pragma GCC unroll 8
+        for (int i = 0; i < 8; i++)
+            if (i >= begin && i < end)
+                vf_store(dst + i * NR, v[i]);
+}
+
+/* Codes of 8 W elements a row, from k on, turned: element 8 i and on of each row in v[i]. */
+INLINE void load_codes(const struct half *h, int k, int words, vf v[W])
+{
+    enum { AHEAD = 512 };
+    const size_t row_bytes = (size_t)h->p->q->spec->cols / 2;
+    const uint8_t *at = h->p->q->codes + h->row * row_bytes + k / 2;
+    /* behind a row's end: the panel that is next */
+    const size_t ahead = (size_t)k / 2 + AHEAD < row_bytes
+                             ? AHEAD
+                             : AHEAD + (size_t)(h->p->next_row - 1) * row_bytes;
+    for (int r = 0; r < W; r++, at += row_bytes) {
+        v[r] = r < h->rows ? vf_get((const float *)(const void *)at, words) : (vf){0};
+        __builtin_prefetch(at + ahead, 0, 3);
+    }
+    vf_transpose(v);
+}
+
+INLINE void half_panel(const struct half *h, enum dtype t)
+{
+    const struct q4_panel *p = h->p;
+    const int end = p->k0 + p->k, log = p->q->block_log2;
+    int block = -1;
+    vf absmax = {0};
+    for (int k = p->k0 & ~7; k < end; k += 8 * W) {
+        vf v[W];
+        const int words = min_int(W, (end - k + 7) / 8);
+        load_codes(h, k, words, v);
+        for (int i = 0; i < words; i++) {
+            const int at = k + 8 * i;
+            if (at >> log != block)
+                absmax = absmax_of(h, block = at >> log);
+            if (at >= p->k0 && at + 8 <= end)
+                eight(h, (vu)v[i], absmax, at, 0, 8, t);
+            else
+                eight(h, (vu)v[i], absmax, at, p->k0 - at, end - at, t);
+        }
+    }
+}
+
+int V(q4_fits)(const struct weight_spec *spec)
+{
+    return spec->cols % spec->block == 0;
+}
+
+void V(q4_panel)(const struct q4_panel *p)
+{
+    for (int i = 0; i < 2 && i * W < p->rows; i++) {
+        const struct half h = {.p = p,
+                               .row = p->row + i * W,
+                               .rows = min_int(W, p->rows - i * W),
+                               .dst = p->dst + i * W,
+                               .table = load_table(p->q->table)};
+        if (p->q->spec->rounded == DT_F16)
+            half_panel(&h, DT_F16);
+        else if (p->q->spec->rounded == DT_BF16)
+            half_panel(&h, DT_BF16);
+        else
+            half_panel(&h, DT_F32);
+    }
 }

@@ -123,6 +123,18 @@ struct q4 {
 struct q4 V(q4_open)(const struct weight_spec *spec, const void *data);
 void V(q4_range)(const struct q4 *q, size_t begin, size_t count, float *dst);
 
+/* Elements [k0, k0 + k) of `rows` <= NR rows from `row` on as columns of a panel,
+ * dst[k][NR]; bf16: in words, k0 is even. Of weights that fit: no block goes over the end
+ * of a row. */
+struct q4_panel {
+    const struct q4 *q;
+    int row, rows, k0, k, bf16;
+    int next_row; /* how many rows on the panel lies that is asked for beforehand */
+    float *dst;
+};
+int V(q4_fits)(const struct weight_spec *spec);
+void V(q4_panel)(const struct q4_panel *p);
+
 /* ---- q4_pack.c ---- */
 
 /* q4_check and q4_quantize, in pieces of as many rows; `piece` has room for them. */

@@ -165,6 +165,9 @@ static const struct op_case cases[] = {
     {OP_linear, .T = 21, .D = 384, .O = 100, .form = NF4_DQ, .absent_in = 4},
     {OP_linear, .T = 5, .D = 37, .O = 7, .form = NF4_DQ, .pad = 2, .accumulate = 1},
     {OP_linear, .T = 5, .D = 64, .O = 33, .form = FP4},
+    {OP_linear, .T = 19, .D = 4160, .O = 70, .form = NF4_DQ}, /* cut at odd places */
+    {OP_linear, .T = 8, .D = 1600, .O = 33, .form = NF4, .pad = 1, .accumulate = 1},
+    {OP_linear, .T = 15, .D = 1600, .O = 70, .form = FP4, .bf16 = 1, .absent_in = 4},
     {OP_linear, .T = 1, .D = 1, .O = 1, .bf16 = 1},
     {OP_linear, .T = 1, .D = 384, .O = 384, .form = PACKED, .bf16 = 1},
     {OP_linear, .T = 200, .D = 384, .O = 384, .form = PACKED, .bf16 = 1},
