@@ -2,6 +2,7 @@
 #include "runner/run_folder.h"
 #include "lib/fs.h"
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/result.h"
 #include "runner/trial.h"
@@ -83,18 +84,40 @@ int run_folder_check_evaluation(const char *dir, struct err *err)
                     : 0;
 }
 
-int run_folder_check_empty(const char *dir, struct err *err)
+/* What stands in the way of replacing the folder; NULL: nothing. Allocated. */
+static char *in_the_way(const char *dir, folder_file_fn *known)
 {
     DIR *d = opendir(dir);
     const struct dirent *e;
-    bool empty = true;
-    while (d && empty && (e = readdir(d)))
-        empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
+    char *found = NULL;
+    while (d && !found && (e = readdir(d))) {
+        char *path = fs_join(dir, e->d_name);
+        const bool own = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+                         (known && known(e->d_name) && !fs_is_dir(path));
+        if (!own)
+            found = xstrdup(e->d_name);
+        free(path);
+    }
     if (d)
         closedir(d);
-    return empty ? 0
-                 : err_set(err, ERR_CONFIG,
-                           "'%s' is not empty: give another --out, or --overwrite to "
-                           "replace the model in it",
-                           dir);
+    return found;
+}
+
+int run_folder_check_replaced(const char *dir, folder_file_fn *known, bool overwrite,
+                              struct err *err)
+{
+    char *found = in_the_way(dir, overwrite ? known : NULL);
+    int rc = 0;
+    if (found && overwrite)
+        rc = err_set(err, ERR_CONFIG,
+                     "'%s' would be replaced as a whole, and holds '%s', which is not of "
+                     "what is written there: give another --out, or take it away",
+                     dir, found);
+    else if (found)
+        rc = err_set(err, ERR_CONFIG,
+                     "'%s' is not empty: give another --out, or --overwrite to replace "
+                     "the model in it",
+                     dir);
+    free(found);
+    return rc;
 }

@@ -17,7 +17,11 @@ int run_folder_check(const char *dir, const json_t *resolved, const struct sessi
                      struct err *err);
 /* For results of an evaluation: a training's must not be replaced by them. */
 int run_folder_check_evaluation(const char *dir, struct err *err);
-/* For a model folder: nothing may be there. */
-int run_folder_check_empty(const char *dir, struct err *err);
+/* For a folder that is made as a whole (fs_make_folder): nothing may be there; with
+ * `overwrite` files that such a folder has by these names, and no others: nobody's own
+ * files go with them. */
+typedef bool folder_file_fn(const char *name);
+int run_folder_check_replaced(const char *dir, folder_file_fn *known, bool overwrite,
+                              struct err *err);
 
 #endif

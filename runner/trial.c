@@ -8,7 +8,7 @@
 #include "lib/text_table.h"
 #include "runner/evaluate.h"
 #include "runner/generate/answers.h"
-#include "runner/merge.h"
+#include "runner/merge/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/nn/specs.h"
 #include "runner/result.h"

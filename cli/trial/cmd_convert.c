@@ -25,7 +25,7 @@ static const struct opt_def rows[] = {
     {.key = "model", .type = OPT_PATH, .group = "input", .metavar = "MODEL",
      .help = "the adapter's base: folder, GGUF file or name (default: the one that it names)"},
     {.key = "dtype", .type = OPT_STRING, .group = "output", .metavar = "TYPE",
-     .help = "numbers of matrices, where the target has a choice: f32, f16, bf16, q8_0"},
+     .help = "numbers of matrices, where the target has a choice: base (as they are), f32, f16, bf16, q8_0"},
     {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
      .metavar = "PATH", .help = "file or folder to write"},
     {.key = "overwrite", .type = OPT_BOOL, .preset = "false", .group = "output",

@@ -99,22 +99,3 @@ void adapter_net_release(struct adapter_net *a)
     json_decref(a->resolved);
     *a = (struct adapter_net){0};
 }
-
-int model_check(struct hf_model *hf, int32_t *heads, int32_t *kv_heads, bool *tied,
-                struct err *err)
-{
-    struct adapter_net a;
-    json_t *given = json_pack("{s:s, s:s, s:s}", "model", hf->dir, "method",
-                              method_full.name, "task", "CAUSAL_LM");
-    int rc = adapter_net_plain(&a, hf, given, err);
-    const struct net_shape *shape = &a.net.shape;
-    *heads = shape->heads;
-    *kv_heads = shape->kv_heads ? shape->kv_heads : shape->heads;
-    *tied = false;
-    for (size_t i = 0; i < a.net.sites.count; i++)
-        *tied |= a.net.sites.items[i].tied != NULL;
-    a.hf = NULL;
-    adapter_net_release(&a);
-    json_decref(given);
-    return rc;
-}

@@ -23,9 +23,4 @@ int adapter_net_plain(struct adapter_net *a, struct hf_model *hf, const json_t *
                       struct err *err);
 void adapter_net_release(struct adapter_net *a);
 
-/* Is it a causal language model whose configuration and tensors are understood here? Tells
- * its heads, and whether its head is the table of embeddings. */
-int model_check(struct hf_model *hf, int32_t *heads, int32_t *kv_heads, bool *tied,
-                struct err *err);
-
 #endif

@@ -14,6 +14,7 @@
 #include "runner/hub/gguf.h"
 #include "runner/hub/gguf_family.h"
 #include "runner/nn/adapter_files/formats.h"
+#include "runner/run_folder.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,14 @@ static int copy_folder(void *ctx, const char *dir, struct err *err)
     return config_write(dir, "adapter_config.json", config, err);
 }
 
+static int make_folder(const struct convert *c, fs_write_folder *write, void *ctx,
+                       struct err *err)
+{
+    const int rc =
+        run_folder_check_replaced(c->out, adapter_folder_has, c->overwrite, err);
+    return rc ? rc : fs_make_folder(c->out, write, ctx, err);
+}
+
 static int of_folder(const struct convert *c, struct convert_report *out, struct err *err)
 {
     struct adapter_net a;
@@ -72,7 +81,7 @@ static int of_folder(const struct convert *c, struct convert_report *out, struct
         rc =
             err_set(err, ERR_CONFIG, "method '%s' is none of peft's", a.net.method->name);
     if (!rc)
-        rc = fs_make_folder(c->out, copy_folder, &f, err);
+        rc = make_folder(c, copy_folder, &f, err);
     adapter_net_release(&a);
     return rc;
 }
@@ -312,7 +321,7 @@ static int of_gguf(const struct convert *c, struct convert_report *out, struct e
     for (size_t i = 0; !rc && i < f.g->tensor_count; i++)
         rc = take_tensor(&f, &f.g->tensors[i], err);
     if (!rc)
-        rc = fs_make_folder(c->out, write_lora, &f, err);
+        rc = make_folder(c, write_lora, &f, err);
     f.a.hf = NULL;
     adapter_net_release(&f.a);
     hf_model_close(f.hf);

@@ -8,26 +8,23 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/convert/adapter_net.h"
 #include "runner/convert/convert.h"
 #include "runner/convert/gguf_parts.h"
-#include "runner/convert/merged_base.h"
+#include "runner/convert/merged_trial.h"
 #include "runner/hub/gguf/scaling.h"
 #include "runner/hub/hf_model.h"
+#include "runner/merge/merged.h"
 #include "runner/nn/arch/arch.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct job {
     const struct convert *c;
-    struct hf_model *hf;
-    const char *text; /* where keys and tokenizer are: the base's folder or GGUF file */
+    const struct hf_model *hf;
+    struct merged *m;
     const struct gguf_family *family;
     struct gguf_writer *w;
     struct divisors divisors[DIVISORS_MAX];
-    int32_t heads, kv_heads;
-    bool tied;
     int64_t tensors;
 };
 
@@ -47,7 +44,7 @@ static bool is_of_storage(const char *key)
 static int copy_keys(struct job *j, struct err *err)
 {
     struct gguf *g;
-    int rc = gguf_open(j->text, &g, err);
+    int rc = gguf_open(j->hf->dir, &g, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < g->pair_count; i++)
@@ -69,7 +66,7 @@ static int copy_keys(struct job *j, struct err *err)
 
 static int make_keys(struct job *j, struct err *err)
 {
-    char *path = fs_absolute(j->text);
+    char *path = fs_absolute(j->hf->dir);
     const char *name = strrchr(path, '/') + 1;
     gguf_put_string(j->w, "general.architecture", j->family->name,
                     strlen(j->family->name));
@@ -77,7 +74,7 @@ static int make_keys(struct job *j, struct err *err)
     gguf_put_string(j->w, "general.name", name, strlen(name));
     free(path);
     int rc = gguf_keys_put(j->w, j->hf->config, j->family, j->divisors, err);
-    return rc ? rc : gguf_vocab_put(j->w, j->text, j->hf->config, err);
+    return rc ? rc : gguf_vocab_put(j->w, j->hf->dir, j->hf->config, err);
 }
 
 /* ---- tensors ----------------------------------------------------------------------- */
@@ -98,23 +95,36 @@ static void turn(float *values, int64_t rows, int64_t cols)
     free(copy);
 }
 
+struct taking {
+    float *out;
+    size_t at;
+};
+
+static int take(void *ctx, const float *values, size_t count, struct err *err)
+{
+    struct taking *t = ctx;
+    (void)err;
+    memcpy(t->out + t->at, values, count * sizeof *values);
+    t->at += count;
+    return 0;
+}
+
 static int values_of(void *ctx, const struct gguf_new_tensor *t, float *out,
                      struct err *err)
 {
     struct job *j = ctx;
-    const struct st_tensor *from = t->source;
+    const struct param *p = t->source;
     for (size_t i = 0; i < DIVISORS_MAX; i++)
         if (j->divisors[i].values && t->source == &j->divisors[i]) {
             memcpy(out, j->divisors[i].values,
                    (size_t)j->divisors[i].count * sizeof *out);
             return 0;
         }
-    int rc = st_read_f32(from, out, err);
-    st_drop_pages(j->hf->weights, from->data, from->bytes);
+    int rc = merged_read(j->m, p, take, &(struct taking){out, 0}, err);
     if (!rc && t->turned)
-        turn(out, from->shape[0], from->shape[1]);
+        turn(out, t->shape[1], t->shape[0]);
     for (int64_t i = 0;
-         !rc && j->family->norms_offset && is_norm(from->name) && i < from->count; i++)
+         !rc && j->family->norms_offset && is_norm(p->name) && i < param_size(p); i++)
         out[i] += 1;
     return rc;
 }
@@ -126,16 +136,6 @@ static const struct block_type *type_of(const struct job *j,
         return block_type_named("F32");
     return t->shape[t->ndim - 1] % j->c->dtype->elements ? block_type_named("F16")
                                                          : j->c->dtype;
-}
-
-/* Tensors that transformers does not read either: tables that it makes itself, GPT-2's
- * masks, a head that is the table of embeddings. */
-static bool is_left_out(const struct job *j, const struct st_tensor *t)
-{
-    return str_has_suffix(t->name, ".rotary_emb.inv_freq") ||
-           str_has_suffix(t->name, ".attn.masked_bias") ||
-           (str_has_suffix(t->name, ".attn.bias") && t->ndim == 4) ||
-           (str_eq(t->name, "lm_head.weight") && j->tied);
 }
 
 /* As the file has it, or with the prefix that some files leave out. */
@@ -151,27 +151,32 @@ static char *name_of(const struct job *j, const char *hf, enum gguf_rows *rows)
     return name;
 }
 
-static int add_tensor(struct job *j, const struct st_tensor *t, struct err *err)
+static int no_name(const struct job *j, const char *tensor, struct err *err)
 {
+    return err_set(err, ERR_CONFIG, "tensor '%.100s' has no name in GGUF files of %s",
+                   tensor, j->family->name);
+}
+
+static int add_tensor(struct job *j, const struct param *p, struct err *err)
+{
+    const struct net_shape *net = &j->m->s->net.shape;
     enum gguf_rows rows;
-    if (is_left_out(j, t))
-        return 0;
-    char *name = name_of(j, t->name, &rows);
-    if (!name || t->ndim > 2) {
-        free(name);
-        return err_set(err, ERR_CONFIG, "tensor '%.100s' has no name in GGUF files of %s",
-                       t->name, j->family->name);
-    }
-    struct gguf_new_tensor out = {.name = name,
-                                  .ndim = t->ndim,
-                                  .shape = {t->shape[0], t->ndim > 1 ? t->shape[1] : 0},
-                                  .source = t};
+    int64_t shape[2];
+    char *name = name_of(j, p->name, &rows);
+    if (!name)
+        return no_name(j, p->name, err);
+    param_file_shape(p, shape);
+    struct gguf_new_tensor out = {
+        .name = name,
+        .ndim = p->ndim,
+        .shape = {shape[p->ndim == 1], p->ndim > 1 ? shape[1] : 0},
+        .source = p};
     if (rows == GGUF_ROWS_COLUMNS) {
         out.turned = true;
-        out.shape[0] = t->shape[1];
-        out.shape[1] = t->shape[0];
+        out.shape[0] = shape[1];
+        out.shape[1] = shape[0];
     } else if (rows != GGUF_ROWS_OWN) {
-        out.heads = rows == GGUF_ROWS_Q ? j->heads : j->kv_heads;
+        out.heads = rows == GGUF_ROWS_Q || !net->kv_heads ? net->heads : net->kv_heads;
     }
     out.type = type_of(j, &out);
     gguf_writer_add(j->w, &out);
@@ -180,11 +185,42 @@ static int add_tensor(struct job *j, const struct st_tensor *t, struct err *err)
     return 0;
 }
 
+/* Tensors that transformers does not read either: tables that it makes itself, GPT-2's
+ * masks, a head that is the table of embeddings. And parts of what is in 4 bits. */
+static bool is_left_out(const struct job *j, const struct st_tensor *t)
+{
+    const char *weight = strstr(t->name, ".weight.");
+    if (weight) {
+        char *whole = xstrndup(t->name, (size_t)(weight - t->name) + strlen(".weight"));
+        const struct st_tensor *of = st_find(j->hf->weights, whole);
+        free(whole);
+        if (of && of->q4)
+            return true;
+    }
+    return str_has_suffix(t->name, ".rotary_emb.inv_freq") ||
+           str_has_suffix(t->name, ".attn.masked_bias") ||
+           (str_has_suffix(t->name, ".attn.bias") && t->ndim == 4) ||
+           (str_eq(t->name, "lm_head.weight") && j->m->s->net.shape.tied);
+}
+
+/* Whoever loads the file must not miss what the base's own has. */
+static int check_unread(const struct job *j, const struct st_tensor *t, struct err *err)
+{
+    const struct param *p;
+    for (size_t i = 0; (p = merged_at(j->m, i)); i++)
+        if (p->base == t)
+            return 0;
+    return is_left_out(j, t) ? 0 : no_name(j, t->name, err);
+}
+
 static int add_tensors(struct job *j, struct err *err)
 {
     int rc = 0;
+    const struct param *p;
     for (size_t i = 0; i < st_count(j->hf->weights) && !rc; i++)
-        rc = add_tensor(j, st_at(j->hf->weights, i), err);
+        rc = check_unread(j, st_at(j->hf->weights, i), err);
+    for (size_t i = 0; (p = merged_at(j->m, i)) && !rc; i++)
+        rc = add_tensor(j, p, err);
     for (size_t i = 0; i < DIVISORS_MAX && j->divisors[i].values && !rc; i++) {
         struct divisors *d = &j->divisors[i];
         gguf_writer_add(j->w, &(struct gguf_new_tensor){.name = d->name,
@@ -207,7 +243,7 @@ static int write_model(struct job *j, struct convert_report *out, struct err *er
                        "models of type '%s' have no name in GGUF here (%s have)",
                        j->hf->model_type, gguf_family_names(true));
     j->w = gguf_writer_new();
-    int rc = (gguf_is_file(j->text) ? copy_keys : make_keys)(j, err);
+    int rc = (gguf_is_file(j->hf->dir) ? copy_keys : make_keys)(j, err);
     if (!rc) {
         gguf_put_file_type(j->w, j->c->dtype);
         rc = add_tensors(j, err);
@@ -223,43 +259,22 @@ static int write_model(struct job *j, struct convert_report *out, struct err *er
     return rc;
 }
 
-static int open_and_write(const struct convert *c, const char *model, const char *text,
-                          struct convert_report *out, struct err *err)
-{
-    struct job j = {.c = c};
-    int rc = hf_model_open(model, &j.hf, err);
-    if (rc)
-        return rc;
-    j.text = text ? text : j.hf->dir;
-    rc = model_check(j.hf, &j.heads, &j.kv_heads, &j.tied, err);
-    if (!rc && (rc = write_model(&j, out, err)))
-        err_context(err, "model '%s': ", model);
-    hf_model_close(j.hf);
-    return rc;
-}
-
-static int write_merged(const struct convert *c, struct convert_report *out,
-                        struct err *err)
-{
-    struct merge_report merged;
-    char *dir = xasprintf("%s.merged-%d", c->out, (int)getpid()), *base = NULL;
-    int rc = merged_base_write(c, dir, &base, &merged, err);
-    if (!rc) {
-        rc = open_and_write(c, dir, base, out, err);
-        fs_remove_tree(dir, NULL);
-    }
-    free(dir);
-    free(base);
-    return rc;
-}
-
 int convert_gguf(const struct convert *c, struct convert_report *out, struct err *err)
 {
-    if (c->kind == FROM_GGUF_LORA)
-        return err_set(err, ERR_CONFIG,
-                       "'%s' is an adapter in a GGUF file: make a folder of it first "
-                       "(--to peft), which is merged then",
-                       c->path);
-    return c->kind == FROM_ADAPTER ? write_merged(c, out, err)
-                                   : open_and_write(c, c->path, NULL, out, err);
+    struct session s;
+    struct merged m;
+    struct job j = {.c = c, .m = &m};
+    json_t *resolved;
+    int rc = merged_trial(c, &resolved, err);
+    if (rc)
+        return rc;
+    rc = session_open(&s, resolved, ".", merged_adapter(c), false, err);
+    if (!rc)
+        rc = merged_open(&m, &s, err);
+    j.hf = s.hf;
+    if (!rc && (rc = write_model(&j, out, err)))
+        err_context(err, "model '%s': ", s.hf->dir);
+    session_close(&s);
+    json_decref(resolved);
+    return rc;
 }

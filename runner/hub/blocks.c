@@ -202,6 +202,14 @@ const struct block_type *block_type_named(const char *name)
     return NULL;
 }
 
+enum dtype block_type_dtype(const struct block_type *t)
+{
+    return t->elements > 1  ? DT_COUNT
+           : t->number == 0 ? DT_F32
+           : t->number == 1 ? DT_F16
+                            : DT_BF16;
+}
+
 const char *block_type_names(void)
 {
     return "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K";

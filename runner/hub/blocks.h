@@ -10,6 +10,7 @@
 #ifndef RUNNER_HUB_BLOCKS_H
 #define RUNNER_HUB_BLOCKS_H
 
+#include "kernels/tensor.h"
 #include <stdint.h>
 
 struct block_type {
@@ -27,5 +28,8 @@ const struct block_type *block_type_find(uint32_t number);
 const struct block_type *block_type_named(const char *name); /* upper or lower case */
 /* "F32, F16, ...", for messages */
 const char *block_type_names(void);
+
+/* Of plain numbers; DT_COUNT: of blocks. */
+enum dtype block_type_dtype(const struct block_type *t);
 
 #endif

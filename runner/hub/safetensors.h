@@ -93,8 +93,14 @@ void st_writer_meta(struct st_writer *w, const char *key, const char *value);
 void st_writer_add(struct st_writer *w, const char *name, enum dtype dtype, int ndim,
                    const int64_t *shape, const void *data);
 int st_writer_save(struct st_writer *w, const char *path, struct err *err);
-/* For data that are made piece by piece (NULL in st_writer_add): writes the header alone;
- * the caller adds the tensors' bytes, in the order above, and finishes the file. */
+/* The same for tensors that are made one at a time: `write` adds all bytes of the one that
+ * st_writer_add got `data` for. Whole or not there. */
+typedef int st_write_fn(void *ctx, const void *data, struct fs_writer *out,
+                        struct err *err);
+int st_writer_make(struct st_writer *w, const char *path, st_write_fn *write, void *ctx,
+                   struct err *err);
+/* Writes the header alone; the caller adds the tensors' bytes, in the order above, and
+ * finishes the file. */
 int st_writer_begin(struct st_writer *w, const char *path, struct fs_writer **out,
                     struct err *err);
 void st_writer_free(struct st_writer *w);

@@ -117,14 +117,23 @@ int st_writer_begin(struct st_writer *w, const char *path, struct fs_writer **ou
     return rc;
 }
 
-int st_writer_save(struct st_writer *w, const char *path, struct err *err)
+int st_writer_make(struct st_writer *w, const char *path, st_write_fn *write, void *ctx,
+                   struct err *err)
 {
     struct fs_writer *file;
     int rc = st_writer_begin(w, path, &file, err);
-    for (size_t i = 0; i < w->count && !rc; i++)
-        rc = fs_writer_add(file, w->tensors[i].data, w->tensors[i].bytes, err);
+    for (size_t i = 0; i < w->count && !rc; i++) {
+        const struct st_tensor *t = &w->tensors[i];
+        rc = write ? write(ctx, t->data, file, err)
+                   : fs_writer_add(file, t->data, t->bytes, err);
+    }
     if (!rc)
         return fs_writer_finish(file, err);
     fs_writer_abandon(file);
     return rc;
+}
+
+int st_writer_save(struct st_writer *w, const char *path, struct err *err)
+{
+    return st_writer_make(w, path, NULL, NULL, err);
 }

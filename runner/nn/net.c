@@ -453,8 +453,11 @@ struct param *net_site_param(const struct net *net, const struct linear_site *s,
 
 float *net_download(const struct backend *backend, const struct param *p)
 {
-    float *values = xmalloc((size_t)param_size(p) * sizeof *values);
-    backend->download(backend->device, values, p->value.data,
-                      (size_t)param_size(p) * sizeof *values);
+    const size_t bytes = (size_t)param_size(p) * sizeof(float);
+    float *values = xmalloc(bytes);
+    if (p->value.data)
+        backend->download(backend->device, values, p->value.data, bytes);
+    else
+        memcpy(values, p->given, bytes);
     return values;
 }

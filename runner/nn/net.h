@@ -212,7 +212,8 @@ bool net_in_modules(const char *path, const char *const *suffixes, size_t count)
 /* "<path of the site>.<what>"; NULL: there is none. */
 struct param *net_site_param(const struct net *net, const struct linear_site *s,
                              const char *what);
-/* A copy of the present values; the caller's. */
+/* A copy of the present values, where they have no memory of those that a folder gave; the
+ * caller's. */
 float *net_download(const struct backend *backend, const struct param *p);
 struct param *net_method_param(struct net *net, const char *name, int ndim, int32_t rows,
                                int32_t cols, enum init_kind init, float scale);

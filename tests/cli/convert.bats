@@ -233,9 +233,9 @@ logits_of() { # NAME MODEL [flag ...]
         run "$PEFTLAB" convert "$qv" --model "$base" --to gguf --dtype f32 --out "$work/m.gguf" --overwrite
         [ "$status" -eq 0 ] || { echo "$output"; return 1; }
         logits_of merged "$work/m.gguf"
-        run "$PEFTLAB" convert "$qv" --model "$base" --to merged --out "$work/folder" --overwrite
+        run "$PEFTLAB" convert "$qv" --model "$base" --to merged --out "$work/whole" --overwrite
         [ "$status" -eq 0 ]
-        logits_of folder "$work/folder"
+        logits_of folder "$work/whole"
         cmp "$work/merged/logits.safetensors" "$work/folder/logits.safetensors"
         python3 - "$work/merged/logits.safetensors" "$work/adapted/logits.safetensors" <<'PY'
 import struct, sys

@@ -98,3 +98,79 @@ close() {
     [ "$status" -eq 78 ]
     [[ $output == *"modules_to_save: 'model.embed_tokens.weight' is the weight of 'lm_head' too (tie_word_embeddings)"* ]]
 }
+
+# sha256 of all files of a folder, with their names
+state_of() { (cd "$1" && find . -type f -exec sha256sum {} + | sort -k2); }
+
+@test "a merge that is killed leaves the old folder as it was, and the next one the new folder" {
+    c=$cases/bert-lora-qv
+    "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" --out "$work/merged"
+    state_of "$work/merged" >"$work/old"
+    size=$(stat -c %s "$work/merged/model.safetensors")
+    for kib in 1 $((size / 2048)) $((size / 1024 - 1)); do
+        # the kernel ends it where the file grows over the limit
+        run bash -c "ulimit -c 0 -f $kib; exec \"\$0\" \"\$@\"" "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" \
+            --out "$work/merged" --overwrite --dtype f32
+        [ "$status" -ne 0 ]
+        diff "$work/old" <(state_of "$work/merged")
+    done
+    "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" --out "$work/merged" --overwrite --dtype bf16
+    ! diff -q "$work/old" <(state_of "$work/merged")
+    [ "$(ls "$work")" = "merged
+old" ]
+}
+
+@test "merge --overwrite takes nobody's own files away" {
+    c=$cases/bert-lora-qv
+    mkdir "$work/merged"
+    echo mine >"$work/merged/notes.md"
+    run "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" --out "$work/merged" --overwrite
+    [ "$status" -eq 78 ]
+    [[ $output == *"would be replaced as a whole, and holds 'notes.md'"* ]]
+    [ "$(cat "$work/merged/notes.md")" = mine ]
+}
+
+@test "weights are written in other numbers, and in shards with an index" {
+    c=$cases/llama-lora-qv
+    for dtype in f32 f16 bf16; do
+        "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" --out "$work/$dtype" --dtype $dtype --shard-size 1e-4
+        "$program" merge "$c/trial.yaml" --adapter "$c/expected/adapter" --out "$work/one-$dtype" --dtype $dtype
+    done
+    python3 - "$work" <<'PY'
+import json, os, struct, sys
+
+def tensors(folder):
+    index = os.path.join(folder, "model.safetensors.index.json")
+    files = {"model.safetensors"}
+    if os.path.exists(index):
+        index = json.load(open(index))
+        files = set(index["weight_map"].values())
+    out = {}
+    for name in sorted(files):
+        data = open(os.path.join(folder, name), "rb").read()
+        n = struct.unpack("<Q", data[:8])[0]
+        head = json.loads(data[8:8 + n])
+        head.pop("__metadata__")
+        for k, v in head.items():
+            a, b = v["data_offsets"]
+            out[k] = (v["dtype"], v["shape"], data[8 + n + a:8 + n + b])
+            assert index.__class__ is str or index["weight_map"][k] == name
+    if index.__class__ is dict:
+        assert index["metadata"]["total_size"] == sum(len(v[2]) for v in out.values())
+        assert len(files) > 2 and all("-of-%05d." % len(files) in f for f in files), files
+    return out
+
+for dtype, word in ("f32", "float32"), ("f16", "float16"), ("bf16", "bfloat16"):
+    a, b = tensors(sys.argv[1] + "/" + dtype), tensors(sys.argv[1] + "/one-" + dtype)
+    assert a == b and {v[0] for v in a.values()} == {dtype.upper()}
+    c = json.load(open(sys.argv[1] + "/" + dtype + "/config.json"))
+    assert c.get("dtype", c.get("torch_dtype")) == word, c
+f32, bf16 = tensors(sys.argv[1] + "/f32"), tensors(sys.argv[1] + "/bf16")
+for k, (_, _, data) in f32.items():  # to the nearest, ties to even
+    for i in range(0, len(data), 4 * 97):
+        u = struct.unpack_from("<I", data, i)[0]
+        want = (u + 0x7fff + (u >> 16 & 1)) >> 16
+        assert struct.unpack_from("<H", bf16[k][2], i // 2)[0] == want, k
+PY
+    [ "$(ls "$work/one-f32")" = "$(ls "$work/one-bf16")" ]
+}

@@ -8,6 +8,7 @@
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/graph/param_values.h"
 #include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
@@ -108,8 +109,8 @@ static int check_finite(const char *name, const float *values, size_t n, struct 
 {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(values[i]))
-            return err_set(err, ERR_NAN, "tensor '%s' holds %g (value %zu of %zu)", name,
-                           (double)values[i], i + 1, n);
+            return err_set(err, ERR_NAN, "tensor '%s' holds %g (value %zu)", name,
+                           (double)values[i], i + 1);
     return 0;
 }
 
@@ -122,52 +123,103 @@ static void pack(float *values, size_t n, enum dtype dtype)
     }
 }
 
+static int add_values(const char *name, float *values, size_t n, enum dtype dtype,
+                      struct fs_writer *out, struct err *err)
+{
+    const int rc = check_finite(name, values, n, err);
+    if (rc)
+        return rc;
+    pack(values, n, dtype);
+    return fs_writer_add(out, values, n * dtype_bytes(dtype), err);
+}
+
+/* What is saved as it is, rows at a time. */
+static int save_rows(const struct backend *b, const struct param *p,
+                     struct fs_writer *out, struct err *err)
+{
+    const int32_t step = param_piece_rows(p);
+    const size_t row = (size_t)p->cols * sizeof(float);
+    float *piece = xmalloc((size_t)step * row);
+    int rc = 0;
+    for (int32_t at = 0; at < p->rows && !rc; at += step) {
+        const int32_t count = p->rows - at < step ? p->rows - at : step;
+        b->download(b->device, piece, (const char *)p->value.data + (size_t)at * row,
+                    (size_t)count * row);
+        rc = add_values(p->name, piece, (size_t)count * (size_t)p->cols, saved_dtype(p),
+                        out, err);
+    }
+    free(piece);
+    return rc;
+}
+
+struct saving {
+    const struct net *net;
+    const struct backend *backend;
+};
+
+/* A tensor at a time, so that no second copy of all is in memory. */
+static int save_tensor(void *ctx, const void *data, struct fs_writer *out,
+                       struct err *err)
+{
+    const struct saving *s = ctx;
+    const struct param *p = data;
+    int64_t shape[2];
+    size_t count;
+    float *values;
+    char *name;
+    if (p && !s->net->method->files->saved && !p->transposed)
+        return save_rows(s->backend, p, out, err);
+    if (p) {
+        name = tensor_name(s->net, p);
+        values = saved_values(s->net, s->backend, p, shape, &count);
+    } else {
+        const char *derived;
+        values = s->net->method->files->derived(s->net, s->backend, &derived, shape);
+        count = (size_t)(shape[0] * shape[1]);
+        name = xstrdup(derived);
+    }
+    const int rc = add_values(name, values, count, p ? saved_dtype(p) : DT_F32, out, err);
+    free(values);
+    free(name);
+    return rc;
+}
+
+static void add_derived(const struct saving *s, struct st_writer *w, int64_t *bytes)
+{
+    const char *name;
+    int64_t shape[2];
+    float *values = s->net->method->files->derived(s->net, s->backend, &name, shape);
+    if (values) {
+        st_writer_add(w, name, DT_F32, 2, shape, NULL);
+        *bytes += shape[0] * shape[1] * (int64_t)sizeof *values;
+    }
+    free(values);
+}
+
 static int save_file(const struct net *net, const struct backend *backend,
                      const char *dir, const char *file, int64_t *bytes, struct err *err)
 {
+    struct saving s = {net, backend};
     struct st_writer *w = st_writer_new();
-    const size_t count = net->params.count;
-    char **names = xcalloc(count, sizeof *names);
-    float **values = xcalloc(count, sizeof *values);
     if (net->method->files->format_pt)
         st_writer_meta(w, "format", "pt");
-    int rc = 0;
-    for (size_t i = 0; i < count && !rc; i++) {
+    for (size_t i = 0; i < net->params.count; i++) {
         const struct param *p = net->params.items[i];
+        const enum dtype dtype = saved_dtype(p);
+        int64_t shape[2];
         if (!in_file(net, p, file))
             continue;
-        int64_t shape[2];
-        size_t n;
-        names[i] = tensor_name(net, p);
-        const enum dtype dtype = saved_dtype(p);
-        values[i] = saved_values(net, backend, p, shape, &n);
-        st_writer_add(w, names[i], dtype, p->ndim, p->ndim == 1 ? shape + 1 : shape,
-                      values[i]);
-        *bytes += (int64_t)(n * dtype_bytes(dtype));
-        rc = check_finite(names[i], values[i], n, err);
-        pack(values[i], n, dtype);
+        char *name = tensor_name(net, p);
+        *bytes += (int64_t)(saved_shape(net, p, shape) * dtype_bytes(dtype));
+        st_writer_add(w, name, dtype, p->ndim, p->ndim == 1 ? shape + 1 : shape, p);
+        free(name);
     }
-    const char *derived_name;
-    int64_t shape[2];
-    float *derived = NULL;
     if (net->method->files->derived && str_eq(file, net->method->files->tensors))
-        derived = net->method->files->derived(net, backend, &derived_name, shape);
-    if (derived) {
-        st_writer_add(w, derived_name, DT_F32, 2, shape, derived);
-        *bytes += shape[0] * shape[1] * (int64_t)sizeof(float);
-    }
+        add_derived(&s, w, bytes);
     char *path = fs_join(dir, file);
-    if (!rc)
-        rc = st_writer_save(w, path, err);
+    const int rc = st_writer_make(w, path, save_tensor, &s, err);
     free(path);
     st_writer_free(w);
-    free(derived);
-    for (size_t i = 0; i < count; i++) {
-        free(names[i]);
-        free(values[i]);
-    }
-    free(names);
-    free(values);
     return rc;
 }
 
@@ -189,8 +241,8 @@ int adapter_save(const struct net *net, const struct backend *backend, const cha
     return rc || !f->write_config ? rc : f->write_config(net, dir, label_names, err);
 }
 
-static int take(const struct net *net, struct param *p, const struct st_tensor *t,
-                struct err *err)
+static int take(const struct net *net, struct param *p, const struct st *file,
+                const struct st_tensor *t, struct err *err)
 {
     const struct adapter_files *f = net->method->files;
     int64_t shape[2];
@@ -207,6 +259,7 @@ static int take(const struct net *net, struct param *p, const struct st_tensor *
             (long long)shape[1]);
     float *values = xmalloc((size_t)t->count * sizeof *values);
     int rc = st_read_f32(t, values, err);
+    st_drop_pages(file, t->data, t->bytes);
     if (!rc)
         rc = check_finite(t->name, values, (size_t)t->count, err);
     if (rc < 0)
@@ -244,7 +297,7 @@ static int load_file(struct net *net, const char *dir, const char *file, struct 
         const struct st_tensor *t = st_find(s, name);
         strmap_put(used, name, strlen(name), 1);
         if (t)
-            rc = take(net, p, t, err);
+            rc = take(net, p, s, t, err);
         else if (!f->partial)
             rc = err_set(err, ERR_CONFIG,
                          "%s has no tensor '%s'; was it made by another method or with "

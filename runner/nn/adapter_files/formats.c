@@ -265,18 +265,44 @@ static int copy_file(const char *from, const char *to, const char *name, struct 
     return rc;
 }
 
-static int write_model_config(const struct net *net, const char *dir,
-                              const char *const *label_names, struct err *err)
+/* Of a model's folder, beside weights and config.json. */
+static const char *const tokenizer_files[] = {
+    "tokenizer.json",      "tokenizer_config.json",
+    "vocab.txt",           "special_tokens_map.json",
+    "added_tokens.json",   "vocab.json",
+    "merges.txt",          "sentencepiece.bpe.model",
+    "chat_template.jinja", "generation_config.json"};
+
+bool model_folder_has(const char *name)
 {
-    static const char *const tokenizer_files[] = {
-        "tokenizer.json",      "tokenizer_config.json",
-        "vocab.txt",           "special_tokens_map.json",
-        "added_tokens.json",   "vocab.json",
-        "merges.txt",          "sentencepiece.bpe.model",
-        "chat_template.jinja", "generation_config.json"};
+    for (size_t i = 0; i < ARRAY_LEN(tokenizer_files); i++)
+        if (str_eq(name, tokenizer_files[i]))
+            return true;
+    return str_eq(name, "config.json") || str_eq(name, "model.safetensors.index.json") ||
+           (str_has_prefix(name, "model") && str_has_suffix(name, ".safetensors"));
+}
+
+bool adapter_folder_has(const char *name)
+{
+    return str_in_list(name,
+                       "adapter_config.json|adapter_model.safetensors|"
+                       "adapter.safetensors|model_head.safetensors|head_config.json|"
+                       "README.md",
+                       '|');
+}
+
+static const char *torch_word(enum dtype dtype)
+{
+    return dtype == DT_F16 ? "float16" : dtype == DT_BF16 ? "bfloat16" : "float32";
+}
+
+int model_folder_files(const struct net *net, const char *dir,
+                       const char *const *label_names, enum dtype dtype, struct err *err)
+{
     json_t *c = json_deep_copy(net->hf->config);
     json_object_set_new(c, json_object_get(c, "dtype") ? "dtype" : "torch_dtype",
-                        json_string("float32"));
+                        json_string(torch_word(dtype)));
+    json_object_del(c, "quantization_config");
     char *class = task_class(net);
     json_object_set_new(c, "architectures", json_pack("[s]", class));
     free(class);
@@ -287,6 +313,12 @@ static int write_model_config(const struct net *net, const char *dir,
     if (!rc && net->hf->weights && !fs_is_dir(net->hf->dir))
         rc = hf_model_write_tokenizer(net->hf, dir, err);
     return rc;
+}
+
+static int write_model_config(const struct net *net, const char *dir,
+                              const char *const *label_names, struct err *err)
+{
+    return model_folder_files(net, dir, label_names, DT_F32, err);
 }
 
 /* The folder's config.json where it would make other numbers of the same tensors. */

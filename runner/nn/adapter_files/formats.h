@@ -22,6 +22,14 @@ int config_write(const char *dir, const char *file, json_t *value, struct err *e
  * found; the default as the names of peft's map. */
 json_t *config_targets(const struct net *net);
 
+/* What a model's folder holds beside its weights: config.json for weights of these numbers,
+ * the tokenizer's files as the base has them. */
+int model_folder_files(const struct net *net, const char *dir,
+                       const char *const *label_names, enum dtype dtype, struct err *err);
+
+bool model_folder_has(const char *name);   /* a file by that name */
+bool adapter_folder_has(const char *name); /* the same of an adapter's folder */
+
 /* Python's libraries write 16, not 16.0. */
 json_t *config_number(double x);
 

@@ -130,7 +130,7 @@ static bool merge(const struct net *net, const struct backend *backend,
                   const struct linear_site *s, float *weight, float *bias)
 {
     (void)bias;
-    if (!s->rank)
+    if (!s->rank || !weight)
         return false;
     float *a = net_download(backend, net_site_param(net, s, "lora_A")),
           *b = net_download(backend, net_site_param(net, s, "lora_B")),

@@ -88,7 +88,7 @@ static bool merge(const struct net *net, const struct backend *backend,
     if (!s->rank)
         return false;
     float *l = net_download(backend, net_site_param(net, s, "ia3_l"));
-    for (int32_t r = 0; r < s->out; r++)
+    for (int32_t r = 0; r < s->out && weight; r++)
         for (int32_t c = 0; c < s->in; c++)
             weight[(size_t)r * s->in + c] *= l[s->scales_input ? c : r];
     for (int32_t r = 0; r < s->out && bias && !s->scales_input; r++)

@@ -7,6 +7,7 @@
 #include "runner/nn/peft/lora.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/os/pool.h"
 #include "lib/regex.h"
 #include "lib/str.h"
 #include <math.h>
@@ -185,27 +186,42 @@ void lora_record_onto(struct graph *g, const struct linear_site *s, int x, int y
     g_linear_onto(g, y, g_linear(g, x, g_param(g, a), -1, 1), g_param(g, b), s->scale);
 }
 
-void lora_add(float *w, const struct linear_site *s, const float *a, const float *b)
+struct sum {
+    float *w;
+    const struct linear_site *s;
+    const float *a, *b;
+};
+
+static void add_rows(void *ctx, size_t begin, size_t end, int thread)
 {
+    const struct sum *sum = ctx;
+    const struct linear_site *s = sum->s;
     double *row = xmalloc((size_t)s->in * sizeof *row);
-    for (int32_t r = 0; r < s->out; r++) {
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        float *w = sum->w + r * (size_t)s->in;
         memset(row, 0, (size_t)s->in * sizeof *row);
         for (int32_t k = 0; k < s->rank; k++) {
-            const double f = (double)s->scale * b[(size_t)r * s->rank + k];
+            const double f = (double)s->scale * sum->b[r * (size_t)s->rank + (size_t)k];
             for (int32_t c = 0; c < s->in; c++)
-                row[c] += f * a[(size_t)k * s->in + c];
+                row[c] += f * sum->a[(size_t)k * s->in + c];
         }
         for (int32_t c = 0; c < s->in; c++)
-            w[(size_t)r * s->in + c] = (float)(w[(size_t)r * s->in + c] + row[c]);
+            w[c] = (float)(w[c] + row[c]);
     }
     free(row);
+}
+
+void lora_add(float *w, const struct linear_site *s, const float *a, const float *b)
+{
+    pool_run(add_rows, &(struct sum){w, s, a, b}, (size_t)s->out, 16);
 }
 
 static bool merge(const struct net *net, const struct backend *backend,
                   const struct linear_site *s, float *weight, float *bias)
 {
     (void)bias;
-    if (!s->rank)
+    if (!s->rank || !weight)
         return false;
     float *a = net_download(backend, net_site_param(net, s, "lora_A.weight")),
           *b = net_download(backend, net_site_param(net, s, "lora_B.weight"));

@@ -68,8 +68,8 @@ struct method {
     /* The virtual tokens, one a row; recorded first, kept in graph.prompt. */
     int (*prompt)(const struct net *net, struct graph *g);
     void (*prefix)(const struct net *net, struct graph *g, int layer, int *k, int *v);
-    /* Works the adapter of a site into plain values of its weight (out x in) and bias
-     * (NULL: it has none); false: the site is as it was. NULL: the trained parameters are
+    /* Works the adapter of a site into plain values of its weight (out x in) and bias; of
+     * what is NULL nothing is asked. false: the site is as it was. NULL: the trained parameters are
      * the base's own. Methods that cannot be merged say why in `no_merge`. */
     bool (*merge)(const struct net *net, const struct backend *backend,
                   const struct linear_site *site, float *weight, float *bias);

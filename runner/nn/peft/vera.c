@@ -91,7 +91,7 @@ static bool merge(const struct net *net, const struct backend *backend,
                   const struct linear_site *s, float *weight, float *bias)
 {
     (void)bias;
-    if (!s->rank)
+    if (!s->rank || !weight)
         return false;
     const struct param *pa = params_find(&net->params, VERA_A),
                        *pb = params_find(&net->params, VERA_B);

@@ -11,7 +11,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/evaluate.h"
-#include "runner/merge.h"
+#include "runner/merge/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <math.h>
@@ -91,9 +91,16 @@ static void check(const char *model, const char *task, const char *method)
         fail_msg("%s: %s", what, err.msg);
     check_back(t, adapter, what);
     if (method_of(t, NULL)->no_merge)
-        assert_int_equal(merge_folder(t, dir, adapter, merged, true, &r, &err),
+        assert_int_equal(merge_folder(t, dir, adapter,
+                                      &(struct merge_target){.out = merged,
+                                                             .dtype = DT_COUNT,
+                                                             .overwrite = true},
+                                      &r, &err),
                          -ERR_CONFIG);
-    else if (merge_folder(t, dir, adapter, merged, true, &r, &err) < 0)
+    else if (merge_folder(t, dir, adapter,
+                          &(struct merge_target){
+                              .out = merged, .dtype = DT_COUNT, .overwrite = true},
+                          &r, &err) < 0)
         fail_msg("%s: %s", what, err.msg);
     else if (!(r.largest_change < 2e-5 * fmax(1, r.largest_logit)) || r.rows != 5)
         fail_msg("%s: logits change by %g", what, r.largest_change);

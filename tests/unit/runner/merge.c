@@ -10,7 +10,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/merge.h"
+#include "runner/merge/merge.h"
 #include "runner/nn/peft/method.h"
 #include "runner/trial.h"
 #include <math.h>
@@ -116,7 +116,10 @@ static void check_folder(const char *text)
          *merged = fs_join(dir, "merged"), *file = fs_join(run, "result.json");
     assert_int_equal(fs_remove_tree(run, NULL), 0);
     train(t, run);
-    if (merge_folder(t, dir, adapter, merged, true, &r, &err) < 0)
+    if (merge_folder(
+            t, dir, adapter,
+            &(struct merge_target){.out = merged, .dtype = DT_COUNT, .overwrite = true},
+            &r, &err) < 0)
         fail_msg("%s: %s", text, err.msg);
     assert_int_equal(r.rows, 12);
     assert_true(r.largest_logit > 0.05);
@@ -217,7 +220,11 @@ static void test_refusals(void **state)
         json_t *t = trial(others[i]);
         assert_int_equal(fs_remove_tree(run, NULL), 0);
         train(t, run);
-        assert_int_equal(merge_folder(t, dir, adapter, merged, true, &r, &err),
+        assert_int_equal(merge_folder(t, dir, adapter,
+                                      &(struct merge_target){.out = merged,
+                                                             .dtype = DT_COUNT,
+                                                             .overwrite = true},
+                                      &r, &err),
                          -ERR_CONFIG);
         assert_non_null(strstr(err.msg, "cannot be merged"));
         assert_false(fs_exists(merged));
@@ -228,7 +235,11 @@ static void test_refusals(void **state)
     assert_int_equal(fs_remove_tree(run, NULL), 0);
     train(t, run);
     assert_int_equal(
-        merge_folder(t, dir, adapter, "tests/golden/models/bert", true, &r, &err),
+        merge_folder(t, dir, adapter,
+                     &(struct merge_target){.out = "tests/golden/models/bert",
+                                            .dtype = DT_COUNT,
+                                            .overwrite = true},
+                     &r, &err),
         -ERR_CONFIG);
     assert_non_null(strstr(err.msg, "own folder"));
     json_decref(t);

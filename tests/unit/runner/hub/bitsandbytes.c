@@ -4,6 +4,7 @@
 #include "kernels/nf4.h"
 #include "runner/evaluate.h"
 #include "runner/hub/bitsandbytes.h"
+#include "runner/merge/merge.h"
 #include "tests/unit/runner/hub/elsewhere.h"
 #include <glob.h>
 
@@ -207,6 +208,44 @@ static void same_as_quantised_here(void **state)
     }
 }
 
+/* Merged it is dequantised, into what it was quantised from or into what is asked for. */
+static void merged(void **state)
+{
+    static const struct {
+        struct format format;
+        const char *dtype;
+        enum dtype written;
+    } rows[] = {
+        {{QUANT_NF4, 64, 1, "float32"}, NULL, DT_F32},
+        {{QUANT_FP4, 32, 0, "bfloat16"}, NULL, DT_BF16},
+        {{QUANT_NF4, 64, 1, "float16"}, "f32", DT_F32},
+    };
+    (void)state;
+    char *out = fs_join(dir, "merged"), *file = fs_join(out, "config.json");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err err = ERR_INIT;
+        struct merge_report r;
+        char *m = make_folder(&rows[i].format), *model = xasprintf("{model: '%s'}", m);
+        json_t *t = trial_of("llama-lora-qv", model);
+        const struct merge_target to = {
+            .out = out, .dtype = merge_dtype(rows[i].dtype), .overwrite = true};
+        if (merge_folder(t, GOLDEN "cases/llama-lora-qv",
+                         GOLDEN "cases/llama-lora-qv/expected/adapter", &to, &r, &err))
+            fail_msg("%zu: %s", i, err.msg);
+        assert_true(r.dtype == rows[i].written && r.layers > 0 && r.rows > 0);
+        if (r.dtype == DT_F32 && !(r.largest_change < 1e-4 * r.largest_logit))
+            fail_msg("%zu: logits change by %g", i, r.largest_change);
+        json_t *config = json_read_file(file, NULL);
+        assert_true(config && !json_object_get(config, "quantization_config"));
+        json_decref(config);
+        json_decref(t);
+        free(model);
+        free(m);
+    }
+    free(file);
+    free(out);
+}
+
 /* --- what is said beside it --- */
 
 static void test_trials(void **state)
@@ -334,8 +373,11 @@ static void test_states(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_of_bitsandbytes), cmocka_unit_test(same_as_quantised_here),
-        cmocka_unit_test(test_trials),           cmocka_unit_test(test_configs),
+        cmocka_unit_test(bytes_of_bitsandbytes),
+        cmocka_unit_test(same_as_quantised_here),
+        cmocka_unit_test(merged),
+        cmocka_unit_test(test_trials),
+        cmocka_unit_test(test_configs),
         cmocka_unit_test(test_states),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
