@@ -13,7 +13,7 @@
 #include "runner/convert/merged_trial.h"
 #include "runner/hub/gguf/scaling.h"
 #include "runner/hub/hf_model.h"
-#include "runner/merge/merged.h"
+#include "runner/merge/merged_model.h"
 #include "runner/nn/arch/arch.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* runner/merge/merge.h - an adapter worked into the base's weights, which then need no
  * method any more.
  *
- * Merging is done in fp32 (sums in double) on the base as the adapter saw it (merged.h): a
+ * Merging is done in fp32 (sums in double) on the base as the adapter saw it (merged_model.h): a
  * quantised base with its dequantised values, so that the merged model differs from the
  * unmerged one by rounding only; peft would quantise the sum again. Written is one tensor
  * at a time, each in its base's numbers or in those asked for; the model is never in memory

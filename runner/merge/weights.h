@@ -8,7 +8,7 @@
 #define RUNNER_MERGE_WEIGHTS_H
 
 #include "runner/merge/merge.h"
-#include "runner/merge/merged.h"
+#include "runner/merge/merged_model.h"
 
 /* Fills tensors, bytes, files and dtype of the report. */
 int merged_write(struct merged *m, const char *dir, const struct merge_target *to,

@@ -1,4 +1,4 @@
-/* runner/merge/merged.h - a base with its adapter worked in, one tensor at a time: what
+/* runner/merge/merged_model.h - a base with its adapter worked in, one tensor at a time: what
  * merged folders and GGUF files are written from.
  *
  * The values are those of the base as the adapter saw it: of a base that is quantised, in
@@ -6,8 +6,8 @@
  * in that. To them goes what the method's row adds (method.h, merge), in fp32 with sums in
  * double. The session need not have its memory: of the base a tensor is read when it is
  * asked for, and of the adapter what its folder gave lies in memory. */
-#ifndef RUNNER_MERGE_MERGED_H
-#define RUNNER_MERGE_MERGED_H
+#ifndef RUNNER_MERGE_MERGED_MODEL_H
+#define RUNNER_MERGE_MERGED_MODEL_H
 
 #include "runner/session.h"
 

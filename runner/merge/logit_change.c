@@ -1,5 +1,5 @@
-/* runner/merge/compare.c - see compare.h. */
-#include "runner/merge/compare.h"
+/* runner/merge/logit_change.c - see logit_change.h. */
+#include "runner/merge/logit_change.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -1,11 +1,11 @@
-/* runner/merge/compare.h - the logits of a merged folder beside those of the base with its
+/* runner/merge/logit_change.h - the logits of a merged folder beside those of the base with its
  * adapter.
  *
  * Two evaluations of eval_data, one after the other: neither model need be in memory with
  * the other. The first one's logits wait in a file that has no name, beside the folder: a
  * language model's are too many for memory. */
-#ifndef RUNNER_MERGE_COMPARE_H
-#define RUNNER_MERGE_COMPARE_H
+#ifndef RUNNER_MERGE_LOGIT_CHANGE_H
+#define RUNNER_MERGE_LOGIT_CHANGE_H
 
 #include "runner/merge/merge.h"
 

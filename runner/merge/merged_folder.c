@@ -1,7 +1,7 @@
-/* runner/merge/folder.c - see merge.h: the merged folder. */
+/* runner/merge/merged_folder.c - see merge.h: the merged folder. */
 #include "lib/fs.h"
 #include "lib/str.h"
-#include "runner/merge/compare.h"
+#include "runner/merge/logit_change.h"
 #include "runner/merge/weights.h"
 #include "runner/nn/adapter_files/formats.h"
 #include "runner/nn/arch/arch.h"

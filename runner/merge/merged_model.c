@@ -1,5 +1,5 @@
-/* runner/merge/merged.c - see merged.h. */
-#include "runner/merge/merged.h"
+/* runner/merge/merged_model.c - see merged_model.h. */
+#include "runner/merge/merged_model.h"
 #include "kernels/half.h"
 #include "lib/mem.h"
 #include "runner/graph/param_values.h"
