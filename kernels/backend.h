@@ -3,8 +3,8 @@
  *
  * A backend is a table of function pointers generated from ops.def, so a missing op does
  * not compile. `ref` is naive C with double arithmetic and judges the others; `cpu` picks
- * its widest usable variant at run time (PEFTLAB_CPU = generic | avx2 | avx512 |
- * avx512bf16 forces one); CUDA and its host emulation come as shared objects with the
+ * its widest usable variant at run time (PEFTLAB_CPU forces one by the names of
+ * lib/os/isa.def); CUDA and its host emulation come as shared objects with the
  * same table. Ops never allocate: what they need beyond outputs is `workspace`, whose
  * size they tell beforehand for the largest shapes.
  *

@@ -9,8 +9,8 @@
 
 #include "kernels/backend.h"
 
-/* The widest variant that this machine can run; PEFTLAB_CPU=generic|avx2|avx512|
- * avx512bf16 forces one. NULL when the forced one is unknown or cannot run here:
+/* The widest variant that this machine can run; PEFTLAB_CPU=NAME, a name of
+ * lib/os/isa.def, forces one. NULL when the forced one is unknown or cannot run here:
  * cpu_backend_reason() then says why. */
 const struct backend *cpu_backend(void);
 /* A variant by name; NULL when there is none such or this machine lacks it. */

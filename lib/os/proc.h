@@ -50,5 +50,8 @@ int64_t clock_mono_ms(void);
 /* Environment fingerprint: program version, CPU model, SIMD level, cores, memory, kernel,
  * host (new reference). */
 json_t *proc_environment(void);
+/* The processor's name by the text of /proc/cpuinfo; `machine` where it says none. Caller
+ * frees. */
+char *proc_cpu_model(const char *cpuinfo, const char *machine);
 
 #endif

@@ -1,6 +1,7 @@
 /* lib/os/proc_info.c - see proc.h: facts from /proc, the cgroup and the CPU. */
 #include "lib/fs.h"
 #include "lib/mem.h"
+#include "lib/os/isa.h"
 #include "lib/os/pool.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
@@ -182,27 +183,46 @@ const char *proc_host(void)
     return names.host;
 }
 
-/* The names of kernels/cpu's variants. */
-static const char *simd_level(void)
+/* Arm's processors have numbers; the names are those of the kernel and of lscpu. */
+static const struct {
+    unsigned implementer, part;
+    const char *name;
+} arm_parts[] = {
+    {0x41, 0xd03, "Cortex-A53"},  {0x41, 0xd05, "Cortex-A55"},
+    {0x41, 0xd08, "Cortex-A72"},  {0x41, 0xd0b, "Cortex-A76"},
+    {0x41, 0xd0c, "Neoverse N1"}, {0x41, 0xd40, "Neoverse V1"},
+    {0x41, 0xd49, "Neoverse N2"}, {0x41, 0xd4f, "Neoverse V2"},
+    {0x41, 0xd84, "Neoverse V3"}, {0x41, 0xd8e, "Neoverse N3"},
+    {0xc0, 0xac3, "Ampere-1"},    {0xc0, 0xac4, "Ampere-1a"},
+};
+
+/* The number of a line, as it stands there in hexadecimal; 0: no such line. */
+static unsigned number_line(const char *text, const char *name)
 {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return __builtin_cpu_supports("avx512bf16") ? "avx512bf16" : "avx512";
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return "avx2";
-#endif
-    return "generic";
+    const char *value = line_value(text, name);
+    return value ? (unsigned)strtoul(value, NULL, 16) : 0;
+}
+
+char *proc_cpu_model(const char *cpuinfo, const char *machine)
+{
+    const char *model = line_value(cpuinfo, "model name");
+    if (model)
+        return str_clean(model, strcspn(model, "\n"));
+    const unsigned implementer = number_line(cpuinfo, "CPU implementer");
+    const unsigned part = number_line(cpuinfo, "CPU part");
+    for (size_t i = 0; i < ARRAY_LEN(arm_parts); i++)
+        if (arm_parts[i].implementer == implementer && arm_parts[i].part == part)
+            return xstrdup(arm_parts[i].name);
+    return implementer
+               ? xasprintf("%s implementer 0x%x part 0x%x", machine, implementer, part)
+               : xstrdup(machine);
 }
 
 static json_t *cpu_model(const char *machine)
 {
-    char *text = read_text("/proc/cpuinfo");
-    const char *model = line_value(text, "model name");
-    char *clean = model ? str_clean(model, strcspn(model, "\n")) : NULL;
-    json_t *v = json_string(clean ? clean : machine);
-    free(clean);
+    char *text = read_text("/proc/cpuinfo"), *name = proc_cpu_model(text, machine);
+    json_t *v = json_string(name);
+    free(name);
     free(text);
     return v;
 }
@@ -215,7 +235,7 @@ json_t *proc_environment(void)
     char *kernel = xasprintf("%s %s %s", u.sysname, u.release, u.machine);
     json_object_set_new(e, "peftlab_version", json_string(PEFTLAB_VERSION));
     json_object_set_new(e, "cpu", cpu_model(u.machine));
-    json_object_set_new(e, "simd", json_string(simd_level()));
+    json_object_set_new(e, "simd", json_string(isa_name(isa_widest())));
     json_object_set_new(e, "cores", json_integer(proc_cpu_count()));
     json_object_set_new(e, "memory_bytes", json_integer(proc_memory_limit_bytes()));
     json_object_set_new(e, "kernel", json_string(kernel));

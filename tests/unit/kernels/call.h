@@ -9,6 +9,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/half.h"
 #include "lib/mem.h"
+#include "lib/os/isa.h"
 #include "lib/rng.h"
 #include <math.h>
 #include <setjmp.h>
@@ -405,11 +406,10 @@ static inline double element(const struct host_tensor *t, const char *bytes, int
 /* Every backend that can run here. */
 static inline int test_backends(const struct backend **list)
 {
-    static const char *const variants[] = {"generic", "avx2", "avx512", "avx512bf16"};
     int n = 0;
     list[n++] = backend_get("ref", NULL);
-    for (size_t i = 0; i < ARRAY_LEN(variants); i++) {
-        const struct backend *b = cpu_backend_variant(variants[i]);
+    for (int isa = ISA_COUNT - 1; isa >= 0; isa--) {
+        const struct backend *b = cpu_backend_variant(isa_name((enum isa)isa));
         if (b)
             list[n++] = b;
     }

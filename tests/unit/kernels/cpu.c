@@ -3,6 +3,7 @@
  * variant. Ops against ref are in ops.c. */
 #include "kernels/cpu/cpu.h"
 #include "lib/mem.h"
+#include "lib/os/isa.h"
 #include "lib/os/pool.h"
 #include "lib/rng.h"
 #include <math.h>
@@ -16,11 +17,11 @@
 #define CPU_WIDTH 4
 #include "kernels/cpu/simd/vmath.h"
 
-static const char *const names[] = {"generic", "avx2", "avx512", "avx512bf16"};
-
+/* Narrow ones first. */
 #define EACH_VARIANT(b)                                                                  \
-    for (size_t v_ = 0; v_ < ARRAY_LEN(names); v_++)                                     \
-        for (const struct backend *b = cpu_backend_variant(names[v_]); b; b = NULL)
+    for (int v_ = ISA_COUNT - 1; v_ >= 0; v_--)                                          \
+        for (const struct backend *b = cpu_backend_variant(isa_name((enum isa)v_)); b;   \
+             b = NULL)
 
 /* ---- functions ---- */
 
@@ -348,7 +349,7 @@ static void choice_of_variant(void **state)
     assert_null(cpu_backend());
     assert_non_null(strstr(cpu_backend_reason(), "'sse9'"));
     unsetenv("PEFTLAB_CPU");
-    const struct backend *widest = NULL; /* names go from narrow to wide */
+    const struct backend *widest = NULL;
     EACH_VARIANT(b)
     {
         widest = b;

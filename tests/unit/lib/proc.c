@@ -203,6 +203,27 @@ static void machine_facts(void **state)
     assert_true(proc_alive(getpid(), proc_start_ticks(getpid())));
 }
 
+static void names_of_processors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cpuinfo, *name;
+    } all[] = {
+        {"processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: fpu\n", "AMD EPYC"},
+        {"processor\t: 0\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: "
+         "0x3\nCPU part\t: 0xd0c\n",
+         "Neoverse N1"},
+        {"CPU implementer\t: 0x61\nCPU part\t: 0x22\n",
+         "aarch64 implementer 0x61 part 0x22"},
+        {"", "aarch64"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        char *name = proc_cpu_model(all[i].cpuinfo, "aarch64");
+        assert_string_equal(name, all[i].name);
+        free(name);
+    }
+}
+
 static void environment(void **state)
 {
     (void)state;
@@ -233,11 +254,17 @@ static void clocks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(run_collects_output), cmocka_unit_test(run_does_not_deadlock),
-        cmocka_unit_test(run_failures),        cmocka_unit_test(spawn_logs_and_inherits),
-        cmocka_unit_test(kill_a_group),        cmocka_unit_test(die_with_parent),
-        cmocka_unit_test(signals_are_counted), cmocka_unit_test(machine_facts),
-        cmocka_unit_test(environment),         cmocka_unit_test(clocks),
+        cmocka_unit_test(run_collects_output),
+        cmocka_unit_test(run_does_not_deadlock),
+        cmocka_unit_test(run_failures),
+        cmocka_unit_test(spawn_logs_and_inherits),
+        cmocka_unit_test(kill_a_group),
+        cmocka_unit_test(die_with_parent),
+        cmocka_unit_test(signals_are_counted),
+        cmocka_unit_test(machine_facts),
+        cmocka_unit_test(names_of_processors),
+        cmocka_unit_test(environment),
+        cmocka_unit_test(clocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
