@@ -11,12 +11,14 @@
 #   make peaks      published peaks of memory beside plans (docs/memory.md)
 #   make install    PREFIX=/usr/local DESTDIR=     make uninstall
 #   make deps       the packages alone                       make model      the base model alone
-# Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, V=1 (show commands), NO_INSTALL=1 (never run apt-get).
+#   make check-arm  the program for 64-bit Arm by a cross compiler, and its tests under qemu (docs/arm.md)
+# Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, ARM=1 (for 64-bit Arm), V=1 (show commands), NO_INSTALL=1 (never run apt-get).
 
 B      ?= build
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
+PKG_CONFIG ?= pkg-config
 V      ?=
 Q      := $(if $(V),,@)
 
@@ -25,9 +27,9 @@ WARN    := $(if $(WERROR),-Werror )-Wall -Wextra -Wshadow -Wstrict-prototypes -W
 VERSION  := 0.1.0
 RELEASED := 2026-11-28
 # Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
-PKG_LIBS  = $(eval PKG_LIBS := $(or $(shell pkg-config --libs $(PKGS) 2>/dev/null),$(error libraries or \
+PKG_LIBS  = $(eval PKG_LIBS := $(or $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null),$(error libraries or \
             pkg-config are missing: run 'make deps' (it names them and installs them))))$(PKG_LIBS)
-PKG_FLAGS = $(eval PKG_FLAGS := $(if $(PKG_LIBS),$(shell pkg-config --cflags $(PKGS))))$(PKG_FLAGS)
+PKG_FLAGS = $(eval PKG_FLAGS := $(if $(PKG_LIBS),$(shell $(PKG_CONFIG) --cflags $(PKGS))))$(PKG_FLAGS)
 
 CPPFLAGS += -I. -D_GNU_SOURCE -DPEFTLAB_VERSION=\"$(VERSION)\" -DPEFTLAB_RELEASED=\"$(RELEASED)\"
 OPT     ?= -O2
@@ -54,6 +56,16 @@ CFLAGS  += -fsanitize=thread
 LDFLAGS += -fsanitize=thread
 endif
 
+# 64-bit Arm on another machine: Debian's cross compiler, and its libraries in a folder (tools/arm_root.sh).
+ifdef ARM
+B        := build/arm
+ARM_ROOT := $(abspath $(B)/root)
+CC       := $(CCACHE) aarch64-linux-gnu-gcc --sysroot=$(ARM_ROOT)
+AR       := aarch64-linux-gnu-ar
+CXX      := false
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(ARM_ROOT) PKG_CONFIG_LIBDIR=$(ARM_ROOT)/usr/lib/aarch64-linux-gnu/pkgconfig pkg-config
+endif
+
 # Each layer is one archive; who may link what follows the design (lib <- kernels <- runner -> tracker, ...).
 LAYERS  := lib kernels tracker runner sweep report cli
 sources_in   = $(sort $(wildcard $(addsuffix /*.c,$(1) $(1)/* $(1)/*/*)))
@@ -68,11 +80,19 @@ OBJ_of       = $(patsubst %.c,$(B)/obj/%.o,$(SRC_$(1)))
 
 # kernels/cpu/simd/*.c are compiled once per instruction set; the widest usable one is chosen at run time.
 SIMD        := $(wildcard kernels/cpu/simd/*.c kernels/cpu/simd/*/*.c)
-VARIANTS    := generic avx2 avx512 avx512bf16
-ISA_generic := -DCPU_VARIANT=generic -DCPU_WIDTH=4
+# generic has the same bits everywhere: no product is fused with a sum, on processors that could either.
+MACHINE     := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+VARIANTS_x86_64  := avx2 avx512 avx512bf16
+VARIANTS_aarch64 := neon neonbf16
+VARIANTS    := generic $(VARIANTS_$(MACHINE))
+ISA_generic := -DCPU_VARIANT=generic -DCPU_WIDTH=4 -ffp-contract=off
 ISA_avx2    := -DCPU_VARIANT=avx2 -DCPU_WIDTH=8 -mavx2 -mfma -mf16c
 ISA_avx512  := -DCPU_VARIANT=avx512 -DCPU_WIDTH=16 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512
 ISA_avx512bf16 := -DCPU_VARIANT=avx512bf16 -DCPU_WIDTH=16 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512 -mavx512bf16
+# Arm's GCC orders instructions before it gives out registers: so many loads come first that sums of a tile go to the stack.
+NEON        := -DCPU_WIDTH=4 -DCPU_NEON -fno-schedule-insns
+ISA_neon    := -DCPU_VARIANT=neon $(NEON)
+ISA_neonbf16 := -DCPU_VARIANT=neonbf16 $(NEON) -march=armv8.2-a+bf16
 OBJ_simd    := $(foreach v,$(VARIANTS),$(patsubst %.c,$(B)/obj/%.$(v).o,$(SIMD)))
 
 all: $(B)/peftlab
@@ -87,7 +107,7 @@ LIB_cli     := $(B)/libcli.a
 
 define archive_rule
 $$(LIB_$(1)): $$(call OBJ_of,$(1)) $(if $(filter kernels,$(1)),$$(OBJ_simd))
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
 

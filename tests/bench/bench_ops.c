@@ -48,19 +48,29 @@ enum { PEAK_STEPS = 50000, PEAK_CHAINS = 12 };
         _Pragma("GCC unroll 12") for (int i = 0; i < PEAK_CHAINS; i++) sum += a[i][0];   \
         return sum;                                                                      \
     }
+#ifdef __aarch64__
+PEAK(neon, "+simd", 4)
+#else
 PEAK(generic, "sse2", 4)
 PEAK(avx2, "avx2,fma", 8)
 PEAK(avx512, "avx512f,fma", 16)
+#endif
 
 static const struct peak {
     const char *variant;
     double (*loop)(void);
     int lanes;
 } peaks[] = {
+#ifdef __aarch64__
+    {"neonbf16", peak_neon, 4},
+    {"neon", peak_neon, 4},
+    {"generic", peak_neon, 4},
+#else
     {"avx512bf16", peak_avx512, 16},
     {"avx512", peak_avx512, 16},
     {"avx2", peak_avx2, 8},
     {"generic", peak_generic, 4},
+#endif
 };
 
 static void run_peak(void *ctx, size_t begin, size_t end, int thread)

@@ -51,7 +51,7 @@ struct part {
     int panels;
     enum left left;
     float *own_a;   /* packed here, unless a task does it */
-    const float *a; /* rows, `a_step` apart; or strips, [strip][k][W] */
+    const float *a; /* rows, `a_step` apart; or strips, [strip][k][STRIP_STEP] */
     size_t a_step;
     const float *b;              /* panel p's row k0 at b + p * panel_step */
     size_t panel_step, row_step; /* floats, also where panels are of 16 bits */
@@ -143,11 +143,14 @@ static void pack_strip(const struct part *p, int strip)
 {
     const struct gemm *g = p->g;
     const int begin = strip_row(p, strip), rows = strip_row(p, strip + 1) - begin;
-    if (p->left == STRIPS)
-        V(pack_copy)
-    (p->own_a + (size_t)strip * p->k * W, W, g->a + p->k0 * g->a_ld + p->row0 + begin,
-     g->a_ld, rows, p->k);
-    else pack_rows(p, begin, rows, 0, p->k, p->own_a + begin * p->a_step, p->a_step);
+    if (p->left != STRIPS) {
+        pack_rows(p, begin, rows, 0, p->k, p->own_a + begin * p->a_step, p->a_step);
+        return;
+    }
+    float *dst = p->own_a + (size_t)strip * p->k * STRIP_STEP;
+    const float *src = g->a + p->k0 * g->a_ld + p->row0 + begin;
+    for (int r = 0; r < rows; r += W)
+        V(pack_copy)(dst + r, STRIP_STEP, src + r, g->a_ld, left(rows, r), p->k);
 }
 
 static void pack_panel(const struct part *p, int panel)
@@ -284,7 +287,7 @@ struct block {
 static const float *strip_at(const struct part *p, const struct block *a, int strip,
                              int row)
 {
-    return p->left == STRIPS ? p->a + (size_t)strip * p->k * W
+    return p->left == STRIPS ? p->a + (size_t)strip * p->k * STRIP_STEP
                              : a->rows + (row - a->row0) * a->step;
 }
 
@@ -296,7 +299,7 @@ static void multiply_strip(const struct part *p, const float *at, int rows,
         t->k = min_int(p->block, p->k - k);
         t->b = b + (size_t)k * NR;
         t->add = p->g->add || p->k0 + k;
-        t->a = at + (p->left == STRIPS ? (size_t)k * W : (size_t)k);
+        t->a = at + (p->left == STRIPS ? (size_t)k * STRIP_STEP : (size_t)k);
         if (p->left == STRIPS)
             V(tile)(rows, t);
         else
@@ -336,7 +339,7 @@ static void multiply(const struct part *p, const struct block *a, const float *b
 static struct block block_of(const struct part *p, int strip0, int strip1, float *own)
 {
     const int row0 = strip_row(p, strip0);
-    struct block a = {p->a, W, row0, strip0, strip1};
+    struct block a = {p->a, STRIP_STEP, row0, strip0, strip1};
     if (p->left == TASK_ROWS) {
         a.rows = own;
         a.step = own_step(p->k);
@@ -437,7 +440,7 @@ static struct room room_for(const struct gemm *g)
     if (left == SHARED_ROWS)
         r.a = round_up(rows * own_step(k), LINE);
     else if (left == STRIPS)
-        r.a = ceil_div(rows, MR) * k * W;
+        r.a = ceil_div(rows, MR) * k * STRIP_STEP;
     if (g->b_kind != B_PANELS && !is_q4(g))
         r.b = ceil_div(g->n, NR) * k * NR;
     if (is_q4(g))

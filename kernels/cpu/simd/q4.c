@@ -2,7 +2,8 @@
  * panel. For the latter words of eight codes are turned, not numbers: an eighth of the work.
  *
  * The 16 values sit in registers and a lane permutation looks them up (AVX-512: one;
- * AVX2: two and a choice). kernels/nf4.h fixes the layout: high nibble first. */
+ * AVX2: two and a choice; NEON: one for each byte of 16 values, which then go together).
+ * kernels/nf4.h fixes the layout: high nibble first. */
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/nf4.h"
 
@@ -41,6 +42,13 @@ INLINE float one(const struct q4 *q, size_t i, float absmax)
     return q4_rounded(q->spec->rounded, q->table[code] * absmax);
 }
 
+/* look_up: VECTORS of them from the codes that follow one another. */
+#ifdef CPU_NEON
+enum { VECTORS = 4 };
+#else
+enum { VECTORS = 1 };
+#endif
+
 #if CPU_WIDTH == 16
 
 typedef __m512 table_regs;
@@ -50,12 +58,12 @@ INLINE table_regs load_table(const float *table)
     return _mm512_loadu_ps(table);
 }
 
-INLINE vf look_up(table_regs table, const uint8_t *codes)
+INLINE void look_up(table_regs table, const uint8_t *codes, vf v[VECTORS])
 {
     __m128i x = _mm_loadl_epi64((const __m128i *)(const void *)codes);
     __m128i low = _mm_set1_epi8(15), high = _mm_and_si128(_mm_srli_epi16(x, 4), low);
     __m128i nibbles = _mm_unpacklo_epi8(high, _mm_and_si128(x, low));
-    return (vf)_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(nibbles), table);
+    v[0] = (vf)_mm512_permutexvar_ps(_mm512_cvtepu8_epi32(nibbles), table);
 }
 
 #elif CPU_WIDTH == 8
@@ -69,7 +77,7 @@ INLINE table_regs load_table(const float *table)
     return (table_regs){_mm256_loadu_ps(table), _mm256_loadu_ps(table + 8)};
 }
 
-INLINE vf look_up(table_regs table, const uint8_t *codes)
+INLINE void look_up(table_regs table, const uint8_t *codes, vf v[VECTORS])
 {
     int32_t four;
     memcpy(&four, codes, sizeof(four));
@@ -79,7 +87,39 @@ INLINE vf look_up(table_regs table, const uint8_t *codes)
     __m256 a = _mm256_permutevar8x32_ps(table.lower, index);
     __m256 b = _mm256_permutevar8x32_ps(table.upper, index);
     /* The index's bit 3, moved to the sign, chooses. */
-    return (vf)_mm256_blendv_ps(a, b, (__m256)_mm256_slli_epi32(index, 28));
+    v[0] = (vf)_mm256_blendv_ps(a, b, (__m256)_mm256_slli_epi32(index, 28));
+}
+
+#elif defined(CPU_NEON)
+
+typedef struct {
+    uint8x16x4_t bytes; /* all first bytes, all second ones, .. */
+    uint8x16x4_t values;
+} table_regs;
+
+INLINE table_regs load_table(const float *table)
+{
+    const uint8_t *bytes = (const uint8_t *)table;
+    return (table_regs){vld4q_u8(bytes), vld1q_u8_x4(bytes)};
+}
+
+INLINE void look_up(table_regs table, const uint8_t *codes, vf v[VECTORS])
+{
+    const uint8x8_t x = vld1_u8(codes), high = vshr_n_u8(x, 4),
+                    low = vand_u8(x, vdup_n_u8(15));
+    const uint8x16_t index = vcombine_u8(vzip1_u8(high, low), vzip2_u8(high, low));
+    const uint8x16_t a = vqtbl1q_u8(table.bytes.val[0], index),
+                     b = vqtbl1q_u8(table.bytes.val[1], index);
+    const uint8x16_t c = vqtbl1q_u8(table.bytes.val[2], index),
+                     d = vqtbl1q_u8(table.bytes.val[3], index);
+    const uint16x8_t lower[2] = {(uint16x8_t)vzip1q_u8(a, b),
+                                 (uint16x8_t)vzip2q_u8(a, b)};
+    const uint16x8_t upper[2] = {(uint16x8_t)vzip1q_u8(c, d),
+                                 (uint16x8_t)vzip2q_u8(c, d)};
+    for (int i = 0; i < 2; i++) {
+        v[2 * i] = (vf)vzip1q_u16(lower[i], upper[i]);
+        v[2 * i + 1] = (vf)vzip2q_u16(lower[i], upper[i]);
+    }
 }
 
 #else
@@ -91,14 +131,12 @@ INLINE table_regs load_table(const float *table)
     return table;
 }
 
-INLINE vf look_up(table_regs table, const uint8_t *codes)
+INLINE void look_up(table_regs table, const uint8_t *codes, vf v[VECTORS])
 {
-    vf v;
     for (int i = 0; i < W / 2; i++) {
-        v[2 * i] = table[codes[i] >> 4];
-        v[2 * i + 1] = table[codes[i] & 15];
+        v[0][2 * i] = table[codes[i] >> 4];
+        v[0][2 * i + 1] = table[codes[i] & 15];
     }
-    return v;
 }
 
 #endif
@@ -120,8 +158,13 @@ INLINE void range(const struct q4 *q, size_t begin, size_t count, float *dst,
         const float absmax = block_absmax(q, block);
         if (i & 1 && i < stop)
             *dst++ = one(q, i++, absmax);
-        for (; i + W <= stop; i += W, dst += W)
-            vf_store(dst, rounded(t, look_up(table, q->codes + i / 2) * absmax));
+        for (; i + VECTORS * W <= stop; i += VECTORS * W, dst += VECTORS * W) {
+            vf v[VECTORS];
+            look_up(table, q->codes + i / 2, v);
+#pragma GCC unroll 4
+            for (int k = 0; k < VECTORS; k++)
+                vf_store(dst + k * W, rounded(t, v[k] * absmax));
+        }
         for (; i < stop; i++)
             *dst++ = one(q, i, absmax);
     }
@@ -148,6 +191,9 @@ INLINE vf look_up_lanes(const table_regs *table, vu codes)
     const __m256 a = _mm256_permutevar8x32_ps(table->lower, (__m256i)codes);
     const __m256 b = _mm256_permutevar8x32_ps(table->upper, (__m256i)codes);
     return (vf)_mm256_blendv_ps(a, b, (__m256)(codes << 28));
+#elif defined(CPU_NEON)
+    const vu bytes = (codes & 15) * 0x04040404u + 0x03020100u;
+    return (vf)vqtbl4q_u8(table->values, (uint8x16_t)bytes);
 #else
     vf v;
     for (int i = 0; i < W; i++)

@@ -19,16 +19,17 @@
 #define V(name)               V_EXPAND(name, CPU_VARIANT)
 
 /* The register tile: MR rows of NR = 2 W columns; accumulators, two vectors of B and a
- * broadcast fill the register file (32, 16 and 16 registers). Rows of A are packed W
- * apart. */
-#if CPU_WIDTH == 16
+ * broadcast fill the register file (AVX-512 and NEON have 32 registers, the others 16).
+ * Rows of A are packed STRIP_STEP apart. */
+#if CPU_WIDTH == 16 || defined(CPU_NEON)
 #define MR 14
 #elif CPU_WIDTH == 8
 #define MR 6
 #else
 #define MR 4
 #endif
-#define NR (2 * W)
+#define NR         (2 * W)
+#define STRIP_STEP ((MR + W - 1) / W * W)
 
 /* One op per line of ops.def. */
 #define OP(name, n_in, n_out, in_place) void V(name)(const struct op_args *args);

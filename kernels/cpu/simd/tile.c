@@ -5,6 +5,71 @@
  * chain of operations wherever it lies (Goto and van de Geijn 2008 for the scheme). */
 #include "kernels/cpu/simd/simd.h"
 
+/* ---- a number or a word of a product's left side, for all lanes of the right one ---- */
+
+#ifdef CPU_NEON
+
+/* It stays alone and products take it from lane 0: to load it into all lanes would take
+ * a turn of the units that multiply (LD1R in Arm's guide to the Neoverse N1: one of L,
+ * one of V). GCC 12 keeps it so where the other lane is said to be 0. */
+typedef float32x2_t vf_one;
+
+INLINE vf_one vf_one_load(const void *p)
+{
+    return (float32x2_t){*(const float *)p, 0};
+}
+
+INLINE vf_one bf16_one_load(const void *p)
+{
+    return vf_one_load(p);
+}
+
+INLINE vf vf_fma_one(vf_one a, vf b, vf c)
+{
+    return (vf)vfmaq_lane_f32((float32x4_t)c, (float32x4_t)b, a, 0);
+}
+
+INLINE vf bf16_fma_one(vf_one a, vf b, vf c)
+{
+#ifdef __ARM_FEATURE_BF16_VECTOR_ARITHMETIC
+    return (vf)vbfdotq_lane_f32((float32x4_t)c, vreinterpretq_bf16_f32((float32x4_t)b),
+                                vreinterpret_bf16_f32(a), 0);
+#else
+    const uint32x2_t bits = vreinterpret_u32_f32(a), upper = vdup_n_u32(0xffff0000u);
+    c = vf_fma_one(vreinterpret_f32_u32(vand_u32(bits, upper)), (vf)((vu)b & 0xffff0000u),
+                   c);
+    return vf_fma_one(vreinterpret_f32_u32(vshl_n_u32(bits, 16)), (vf)((vu)b << 16), c);
+#endif
+}
+
+#else
+
+typedef vf vf_one;
+
+INLINE vf_one vf_one_load(const void *p)
+{
+    return vf_splat(*(const float *)p);
+}
+
+INLINE vf_one bf16_one_load(const void *p)
+{
+    return bf16_splat(p);
+}
+
+INLINE vf vf_fma_one(vf_one a, vf b, vf c)
+{
+    return vf_fma(a, b, c);
+}
+
+INLINE vf bf16_fma_one(vf_one a, vf b, vf c)
+{
+    return bf16_fma(a, b, c);
+}
+
+#endif
+
+/* ---- the tile ---- */
+
 /* What the left side looks like; see simd.h. */
 enum left { BY_K, BY_K_ROUNDING, BY_ROWS, BY_ROWS_BF16 };
 
@@ -16,16 +81,16 @@ enum { POINTERS = (MR + 2) / 3 };
 INLINE void step_row(enum left kind, const void *a, vf b0, vf b1, int vectors, vf acc[2])
 {
     if (kind == BY_ROWS_BF16) {
-        const vf x = bf16_splat(a);
-        acc[0] = bf16_fma(x, b0, acc[0]);
+        const vf_one x = bf16_one_load(a);
+        acc[0] = bf16_fma_one(x, b0, acc[0]);
         if (vectors > 1)
-            acc[1] = bf16_fma(x, b1, acc[1]);
+            acc[1] = bf16_fma_one(x, b1, acc[1]);
         return;
     }
-    const vf x = vf_splat(*(const float *)a);
-    acc[0] = vf_fma(x, b0, acc[0]);
+    const vf_one x = vf_one_load(a);
+    acc[0] = vf_fma_one(x, b0, acc[0]);
     if (vectors > 1)
-        acc[1] = vf_fma(x, b1, acc[1]);
+        acc[1] = vf_fma_one(x, b1, acc[1]);
 }
 
 /* What will be needed is asked for while there is arithmetic to hide it: a row of C with

@@ -18,6 +18,9 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
+#ifdef CPU_NEON
+#include <arm_neon.h>
+#endif
 
 #define W CPU_WIDTH
 
@@ -43,6 +46,8 @@ INLINE vf vf_splat(float x)
 #define vf_keep(v) __asm__("" : "+v"(v))
 #elif defined(__x86_64__) || defined(__i386__)
 #define vf_keep(v) __asm__("" : "+x"(v))
+#elif defined(CPU_NEON)
+#define vf_keep(v) __asm__("" : "+w"(v))
 #else
 #define vf_keep(v) (void)(v)
 #endif
@@ -132,7 +137,11 @@ INLINE vu64 vu_mul_even(vu64 a, vu64 b)
 
 INLINE vf vf_bits(vi mask, vf x, vf y)
 {
+#ifdef CPU_NEON
+    return (vf)vbslq_f32((uint32x4_t)mask, (float32x4_t)x, (float32x4_t)y);
+#else
     return (vf)((mask & (vi)x) | (~mask & (vi)y));
+#endif
 }
 
 INLINE vf vf_if_less(vf a, vf b, vf x, vf y)
@@ -194,6 +203,10 @@ INLINE vu64 vu_mul_even(vu64 a, vu64 b)
 {
     return (vu64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
 }
+
+#elif defined(CPU_NEON)
+
+#include "kernels/cpu/simd/vec/neon.h"
 
 #else
 
@@ -274,7 +287,11 @@ INLINE vu64 vu_mul_even(vu64 a, vu64 b)
 /* Sums of neighbours: a0+a1, a2+a3, .., b0+b1, .. */
 INLINE vf vf_pairs(vf a, vf b)
 {
+#ifdef CPU_NEON
+    return (vf)vpaddq_f32((float32x4_t)a, (float32x4_t)b);
+#else
     return vec_even(a, b) + vec_odd(a, b);
+#endif
 }
 
 /* Always the same tree, so a sum's bits depend on its elements' places only. */
@@ -346,7 +363,7 @@ INLINE vf vf_of_half(const uint16_t *p)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-#else
+#elif !defined(CPU_NEON)
 
 INLINE vu vu_of_u16(const uint16_t *p)
 {
@@ -425,7 +442,7 @@ INLINE vf bf16_fma(vf a, vf b, vf c)
     return (vf)_mm512_dpbf16_ps((__m512)c, (__m512bh)a, (__m512bh)b);
 }
 
-#else
+#elif !defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 
 INLINE vf bf16_words(vf a, vf b)
 {
