@@ -34,6 +34,13 @@ check-san:
 	@tools/deps.sh build test
 	@SUITES="unit fuzz golden" SAN=1 tests/run.sh
 
+# The program for 64-bit Arm by Debian's cross compiler, and its tests under qemu (docs/arm.md); no part of `make test`.
+arm-root:
+	@tools/deps.sh build test arm
+	@tools/arm_root.sh build/arm/root
+check-arm: arm-root
+	@ARM=1 SUITES="unit golden" JOB_SECONDS=3600 tests/run.sh
+
 lint:
 	@tools/lint.sh
 
@@ -55,7 +62,7 @@ test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows
 	@export PEFTLAB_BACKEND_DIR=$(abspath $(B)) && $(B)/peftlab doctor --backend cuda && $(B)/tests/kernels_ops && \
 	    $(B)/tests/kernels_rows && PEFTLAB_BACKEND=cuda tests/golden/run.sh $(B)/peftlab
 
-.PHONY: test-cuda deps model demo demo-support test check-san lint fuzz fuzz-targets bench
+.PHONY: test-cuda deps model demo demo-support test check-san arm-root check-arm lint fuzz fuzz-targets bench
 
 print-flags:
 	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'

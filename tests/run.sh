@@ -2,7 +2,7 @@
 # Builds and passes every test; ends with the line `N passed, N failed, N skipped` and fails if any failed.
 #   tests/run.sh                  all suites: unit cli golden fuzz lint
 #   SUITES="unit lint"            only these            ONLY=regex     only jobs whose name matches (unit/lib_json)
-#   B=folder SAN=1 TSAN=1         as for make           JOBS=2         jobs at the same time
+#   B=folder SAN=1 TSAN=1 ARM=1   as for make           JOBS=2         jobs at the same time
 #   JOB_SECONDS=600               limit of one job; it grows with the load of the machine (tests/limit.sh)
 #
 # While files are compiled a line every ten seconds says how many are left; as jobs end, a line each: number, outcome, time.
@@ -21,6 +21,8 @@ if [ -n "${SAN:-}" ]; then
     B=build/san flags=(SAN=1)
 elif [ -n "${TSAN:-}" ]; then
     B=build/tsan flags=(TSAN=1)
+elif [ -n "${ARM:-}" ]; then
+    B=build/arm flags=(ARM=1)
 else
     flags=("B=$B")
 fi
@@ -49,6 +51,17 @@ list_jobs() {
         if [ -n "${SAN:-}${TSAN:-}" ]; then
             printf 'golden/cpu\t%s\ttests/golden/run.sh %s %s\n' "$B/peftlab" "$B/peftlab" \
                 "bert-lora-all-linear bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-full bert-head"
+        elif [ -n "${ARM:-}" ]; then # what differs there: the variants, and what the compiler makes of the rest
+            for f in neon generic; do
+                printf 'golden/%s\t%s\tPEFTLAB_CPU=%s tests/golden/run.sh %s\n' "$f" "$B/peftlab" "$f" "$B/peftlab"
+                printf 'golden/generation-%s\t%s\tPEFTLAB_CPU=%s tests/golden/generation/run.py %s\n' "$f" "$B/peftlab" "$f" "$B/peftlab"
+            done
+            printf 'golden/neonbf16\t%s\tPEFTLAB_CPU=neonbf16 tests/golden/run.sh %s %s\n' "$B/peftlab" "$B/peftlab" \
+                "bert-lora-all-linear bert-qlora-nf4 bert-full llama-lora-qv gpt2-lora-all-linear qwen2-window-lora-all-linear"
+            for f in neon neonbf16; do
+                printf 'golden/bf16-%s\t%s\tPEFTLAB_CPU=%s tests/golden/bf16/check_bf16.py %s\n' "$f" "$B/peftlab" "$f" "$B/peftlab"
+            done
+            printf 'golden/gguf_lora\t%s\ttests/golden/check_gguf_lora.py %s\n' "$B/peftlab" "$B/peftlab"
         else
             printf 'golden/cpu\t%s\ttests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
             printf 'golden/cpu-generic\t%s\tPEFTLAB_CPU=generic tests/golden/run.sh %s\n' "$B/peftlab" "$B/peftlab"
@@ -98,6 +111,16 @@ list_jobs() {
     esac
 }
 list_jobs | awk -F'\t' -v only="$only" '$1 ~ only' >"$logs/jobs"
+
+# What is built for Arm runs under qemu: unit tests directly, the program (also from within tests) by a script.
+if [ -n "${ARM:-}" ]; then
+    export QEMU_LD_PREFIX=$PWD/$B/root PEFTLAB=$PWD/$B/qemu/peftlab
+    mkdir -p "$B/qemu"
+    printf '#!/bin/sh\nexec qemu-aarch64-static %s "$@"\n' "'$PWD/$B/peftlab'" >"$PEFTLAB"
+    chmod +x "$PEFTLAB"
+    awk -F'\t' -v OFS='\t' -v b="$B" '{ gsub(b "/tests/", "qemu-aarch64-static &", $3); gsub(b "/peftlab", b "/qemu/peftlab", $3); print }' \
+        "$logs/jobs" >"$logs/jobs.arm" && mv "$logs/jobs.arm" "$logs/jobs"
+fi
 
 # ---- build ----
 make_() {
