@@ -70,6 +70,11 @@ INLINE vf bf16_words(vf a, vf b)
     return (vf)vreinterpretq_f32_bf16(vcvtq_high_bf16_f32(low, (float32x4_t)b));
 }
 
+INLINE vf bf16_rounded(vf x)
+{
+    return (vf)vshll_n_u16(vreinterpret_u16_bf16(vcvt_bf16_f32((float32x4_t)x)), 16);
+}
+
 INLINE vf bf16_fma(vf a, vf b, vf c)
 {
     return (vf)vbfdotq_f32((float32x4_t)c, vreinterpretq_bf16_f32((float32x4_t)a),
