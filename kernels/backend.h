@@ -15,7 +15,7 @@
  * A backend may decline: `supports` says before anything runs whether an op with these
  * attributes, formats and sizes can run, and if not, why. Who plans (graph_plan) asks for
  * every node, and names backend, op and reason. Activations have a format of the set
- * `activations`; fp32 is always in it.
+ * `activations`: fp32 is always in it, what else there is comes and goes by `copy`.
  *
  * An op gets fully resolved views; shapes are the caller's promise (checked by the graph
  * when it is recorded, and by asserts here). Ops return nothing: on a device they are

@@ -25,6 +25,7 @@ static void record_graphs(struct session *s)
         struct graph_loss training = loss;
         graph_init(&s->train_graph, &s->net.params, NULL, GRAPH_TRAIN,
                    extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows)));
+        s->train_graph.kept = specs_dtype(&s->net);
         training.label_smoothing = (float)t->label_smoothing_factor;
         if (s->class_weights)
             training.class_weights = g_param(&s->train_graph, CLASS_WEIGHTS);

@@ -176,8 +176,15 @@ __global__ static void add(KERNEL_ARGS)
 
 __global__ static void copy(KERNEL_ARGS)
 {
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c, row(a.in[0], r)[c]);
+    const struct tensor &x = a.in[0], &y = a.out[0];
+    for_elements(y, [&](unsigned r, unsigned c) {
+        const float v = x.dtype == DT_BF16
+                            ? from_bf16(((const uint16_t *)x.data)[r * x.ld + c])
+                            : row(x, r)[c];
+        if (y.dtype == DT_BF16)
+            ((uint16_t *)y.data)[r * y.ld + c] = to_bf16(v);
+        else
+            put(a, 0, row(y, r) + c, v);
     });
 }
 

@@ -145,7 +145,7 @@ static void fill_table(void)
     backend.name = BACKEND_NAME;
     backend.variant = variant;
     backend.device = &device;
-    backend.activations = 1u << DT_F32;
+    backend.activations = 1u << DT_F32 | 1u << DT_BF16;
     backend.supports = supports;
     backend.workspace_bytes = workspace_bytes;
     backend.alloc = device_alloc;

@@ -160,8 +160,15 @@ void ref_copy(const struct op_args *args)
 {
     const struct tensor *x = &args->in[0], *y = &args->out[0];
     for (int64_t r = 0; r < y->rows; r++)
-        for (int c = 0; c < y->cols; c++)
-            ref_put(args, 0, ref_row(y, r) + c, ref_row(x, r)[c]);
+        for (int c = 0; c < y->cols; c++) {
+            const float v = x->dtype == DT_BF16
+                                ? bf16_value(((const uint16_t *)x->data)[r * x->ld + c])
+                                : ref_row(x, r)[c];
+            if (y->dtype == DT_BF16)
+                ((uint16_t *)y->data)[r * y->ld + c] = bf16_from(v);
+            else
+                ref_put(args, 0, ref_row(y, r) + c, v);
+        }
 }
 
 void ref_round_bf16(const struct op_args *args)

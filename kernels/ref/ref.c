@@ -78,7 +78,7 @@ static const struct backend backend = {
     .abi = BACKEND_ABI,
     .name = "ref",
     .variant = "",
-    .activations = 1u << DT_F32,
+    .activations = 1u << DT_F32 | 1u << DT_BF16,
     .ops =
         {
 #define OP(name, n_in, n_out, in_place) [OP_##name] = ref_##name,

@@ -9,7 +9,9 @@
  * tensors that are kept for other rules is not kept itself: the op is appended again where
  * its output is asked for first (Chen et al. 2016 call it dropping the results of low-cost
  * operations). So of a norm, an activation and what enters an adapter's dropout only the
- * input is there between the passes; the bits are the same. */
+ * input is there between the passes; the bits are the same.
+ *
+ * Everything else that is asked for is kept, as it is or in bf16 (graph.h). */
 #include "lib/mem.h"
 #include "runner/graph/graph.h"
 #include <assert.h>
@@ -24,6 +26,7 @@ struct backward {
     size_t n;          /* tensors of the forward pass */
     int *grad;         /* per forward tensor: its gradient, -1 none yet */
     int *copy;         /* per forward tensor: its recomputed twin, or itself */
+    int *narrow;       /* per forward tensor: what keeps it in bf16, -1: nothing */
     int *maker;        /* per forward tensor: the one node that writes it, or NO_MAKER */
     int *shares;       /* per tensor: forward tensors that hold it as their gradient */
     size_t shares_cap; /* grows with the graph */
@@ -81,6 +84,13 @@ static int into_view(struct backward *b, int t, bool *add)
     return v;
 }
 
+static void append_copy(struct graph *g, int from, int to)
+{
+    struct g_node *n = graph_append(g, OP_copy);
+    n->in[0] = from;
+    n->out[0] = to;
+}
+
 /* Where the gradient of `t` is to be written; *add: to be added to what is there. */
 static int into(struct backward *b, int t, bool *add)
 {
@@ -98,9 +108,7 @@ static int into(struct backward *b, int t, bool *add)
         const int old = b->grad[t];
         --*shares_of(b, old);
         set_grad(b, t, graph_like(g, t));
-        struct g_node *n = graph_append(g, OP_copy);
-        n->in[0] = old;
-        n->out[0] = b->grad[t];
+        append_copy(g, old, b->grad[t]);
     }
     return b->grad[t];
 }
@@ -162,13 +170,46 @@ static bool is_made_again(const struct backward *b, int t)
            is_made_again(b, n->in[0]);
 }
 
+/* What grows with tokens and carries a gradient: no statistics, no angles. */
+static bool is_kept_narrow(const struct backward *b, int t)
+{
+    const struct g_tensor *s = &b->g->tensors[t];
+    return b->g->kept != DT_F32 && !b->g->chunked && s->home == HOME_ACTIVATION &&
+           s->needs_grad && s->rows_kind != ROWS_FIXED;
+}
+
+/* The copy that it comes from is put into the forward pass at the end, see keep_narrow. */
+static void widen(struct backward *b, int t)
+{
+    b->narrow[t] = graph_like(b->g, t);
+    b->g->tensors[b->narrow[t]].dtype = b->g->kept;
+    b->copy[t] = graph_like(b->g, t);
+    append_copy(b->g, b->narrow[t], b->copy[t]);
+}
+
+/* A view of what its parent became. */
+static int seen_view(struct backward *b, int t)
+{
+    const struct g_tensor s = b->g->tensors[t];
+    const int parent = seen(b, s.parent);
+    if (parent == s.parent)
+        return t;
+    const int v = g_slice(b->g, parent, s.column, s.cols);
+    b->g->tensors[v].rows = s.rows;
+    return v;
+}
+
 /* The forward tensor as backward ops may read it. */
 static int seen(struct backward *b, int t)
 {
     if (t < 0 || (size_t)t >= b->n)
         return t;
+    if (b->g->tensors[t].home == HOME_VIEW)
+        return seen_view(b, t);
     if (b->copy[t] == t && is_made_again(b, t))
         append_again(b, &b->g->nodes[b->maker[t]]);
+    else if (b->copy[t] == t && is_kept_narrow(b, t))
+        widen(b, t);
     return b->copy[t];
 }
 
@@ -344,15 +385,41 @@ static void find_makers(struct backward *b)
     free(met);
 }
 
+/* Puts each copy behind the last node that writes what it keeps: there that is in the
+ * cache, and an op that reads it last may still work in its place. */
+static void keep_narrow(struct backward *b)
+{
+    struct graph *g = b->g;
+    const struct g_node *nodes = g->nodes;
+    const size_t count = g->node_count, forward = g->forward_count;
+    int *last = xmalloc((b->n + 1) * sizeof *last);
+    for (size_t i = 0; i < forward; i++)
+        if (nodes[i].out[0] >= 0)
+            last[graph_root(g, nodes[i].out[0])] = (int)i;
+    g->nodes = NULL;
+    g->node_count = g->node_cap = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int t = nodes[i].out[0] >= 0 ? graph_root(g, nodes[i].out[0]) : -1;
+        *graph_append(g, nodes[i].op) = nodes[i];
+        if (i < forward && t >= 0 && b->narrow[t] >= 0 && last[t] == (int)i)
+            append_copy(g, t, b->narrow[t]);
+        if (i + 1 == forward)
+            g->forward_count = g->node_count;
+    }
+    free(last);
+    free((void *)nodes);
+}
+
 static void start(struct backward *b, struct graph *g, bool checkpointing)
 {
     *b = (struct backward){.g = g, .checkpointing = checkpointing, .n = g->tensor_count};
     b->grad = xmalloc(b->n * sizeof *b->grad);
     b->copy = xmalloc(b->n * sizeof *b->copy);
+    b->narrow = xmalloc(b->n * sizeof *b->narrow);
     b->maker = xmalloc(b->n * sizeof *b->maker);
     b->param_grad = xmalloc((g->params->count + 1) * sizeof *b->param_grad);
     for (size_t i = 0; i < b->n; i++) {
-        b->grad[i] = b->maker[i] = -1;
+        b->grad[i] = b->maker[i] = b->narrow[i] = -1;
         b->copy[i] = (int)i;
     }
     find_makers(b);
@@ -395,8 +462,11 @@ void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss
         if (!(n.accumulate & 1)) /* what added to y leaves y's gradient to who made y */
             --*shares_of(&b, dy);
     }
+    g->chunked = false;
+    keep_narrow(&b);
     free(b.grad);
     free(b.copy);
+    free(b.narrow);
     free(b.maker);
     free(b.shares);
     free(b.param_grad);

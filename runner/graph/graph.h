@@ -19,6 +19,15 @@
  * segment's inputs stay alive. Both are transformations of the list, no code of their own
  * in any op. Gradients of parameters are added to; the caller zeroes them before an update.
  *
+ * What is kept between the passes is most of a training step's memory. Where `kept` is
+ * DT_BF16 (dtype bfloat16) it is kept in half the bytes: a copy rounded to bf16 is made
+ * where a tensor is ready, and made wide again where the backward pass first asks for it.
+ * The forward pass reads what it made, unrounded, so that nothing adds up from layer to
+ * layer, as it does where the residual stream itself is bf16; the backward pass sees every
+ * tensor rounded once. Segments' inputs are kept so too. What has no gradient (statistics
+ * of norms and softmax, angles of rotary embeddings) and what lives within a chunk stays
+ * fp32. Of the ops `copy` alone knows of it.
+ *
  * A language model's logits are as wide as its vocabulary, thousands of times a label. So
  * what stands behind graph_chunk_head - the head, the loss, and their backward pass, which
  * follow on each other - runs on a chunk of the picked rows at a time: forward, loss and
@@ -138,6 +147,7 @@ struct graph {
     size_t node_count, node_cap;
     int segment, segments; /* current (-1: none), how many so far */
     bool chunked;          /* what is appended runs once per chunk */
+    enum dtype kept;       /* what the backward pass reads; set before graph_finish */
     int32_t chunk_rows;    /* most picked rows of a chunk; graph_finish sets it where 0 */
     uint32_t sites;        /* dropout streams handed out */
     int slots[SLOT_COUNT]; /* tensor of each batch buffer */

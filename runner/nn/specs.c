@@ -120,7 +120,7 @@ void specs_set(struct net *net)
     for (size_t i = 0; i < net->sites.count; i++) {
         const bool head = role_is_head(net->sites.items[i].role);
         struct param *p = net_site_param(net, &net->sites.items[i], "weight");
-        if (!head)
+        if (net->sites.items[i].role != ROLE_head)
             p->spec.compute = specs_dtype(net);
         set_quantisation(net, p, head);
     }

@@ -1,5 +1,6 @@
 /* kernels/cpu/simd/elementwise.c - act, gated_act, dropout, scale, add, copy, zero. Work is divided
  * by rows. */
+#include "kernels/bf16.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/philox.h"
 #include "kernels/cpu/simd/vmath.h"
@@ -203,9 +204,45 @@ void V(scale)(const struct op_args *args)
     by_rows(scale_rows, args, 1);
 }
 
+static uint16_t *half_row(const struct tensor *t, size_t r)
+{
+    return (uint16_t *)t->data + r * t->ld;
+}
+
+/* A row of an odd number does not begin with a word. */
+static void narrow_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const int cols = args->out[0].cols, words = cols % 2 ? 0 : cols;
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const float *x = row_of(&args->in[0], r);
+        uint16_t *y = half_row(&args->out[0], r);
+        V(bf16_row)((float *)(void *)y, x, words);
+        for (int c = words; c < cols; c++)
+            y[c] = bf16_from(x[c]);
+    }
+}
+
+static void widen_rows(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct op_args *args = ctx;
+    const int cols = args->out[0].cols, add = adds(args, 0);
+    (void)thread;
+    for (size_t r = begin; r < end; r++) {
+        const uint16_t *x = half_row(&args->in[0], r);
+        float *y = row_of(&args->out[0], r);
+        for (int c = 0; c < cols; c += W) {
+            const int n = left(cols, c);
+            vf_put(y + c, bf16_widen(x + c, n), n, add);
+        }
+    }
+}
+
 void V(copy)(const struct op_args *args)
 {
-    by_rows(copy_rows, args, 1);
+    const bool to = args->out[0].dtype == DT_BF16, from = args->in[0].dtype == DT_BF16;
+    by_rows(to ? narrow_rows : from ? widen_rows : copy_rows, args, 1);
 }
 
 static void zero_rows(void *ctx, size_t begin, size_t end, int thread)

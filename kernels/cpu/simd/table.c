@@ -50,7 +50,7 @@ const struct backend V(table) = {
     .abi = BACKEND_ABI,
     .name = "cpu",
     .variant = V_NAME(CPU_VARIANT),
-    .activations = 1u << DT_F32,
+    .activations = 1u << DT_F32 | 1u << DT_BF16,
     .ops =
         {
 #define OP(name, n_in, n_out, in_place) [OP_##name] = V(name),

@@ -416,6 +416,15 @@ INLINE vf bf16_pairs(vf lower, vf upper)
     return (vf)(bf16_round(lower) >> 16 | bf16_round(upper));
 }
 
+/* n <= W single ones; zero beyond. */
+INLINE vf bf16_widen(const uint16_t *x, int n)
+{
+    typedef uint16_t vh __attribute__((vector_size(2 * W)));
+    vh half = {0};
+    memcpy(&half, x, n == W ? sizeof(half) : (size_t)n * sizeof(*x));
+    return (vf)(__builtin_convertvector(half, vu) << 16);
+}
+
 INLINE vf bf16_splat(const void *word)
 {
     return (vf)(*(const uint32_t *)word - (vu){0});

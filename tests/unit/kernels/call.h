@@ -124,7 +124,8 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
     const struct philox_key key = rng_key(20240229, "kernel cases");
     int is_index = strchr("ivrlsxy", shape[2]) != NULL, is_double = shape[2] == 'd';
     int rows = case_size(c, shape[0]), cols = case_size(c, shape[1]);
-    int is_code = shape[2] == 'c', is_half = strchr("hq", shape[2]) && c->bf16;
+    int is_code = shape[2] == 'c', is_half = (strchr("hq", shape[2]) && c->bf16 == 1) ||
+                                             (shape[2] == 'k' && c->bf16 == 2);
     int pad = is_index || is_double || is_code || is_half ||
                       (shape[2] == 'w' && c->form != PLAIN)
                   ? 0
@@ -384,8 +385,8 @@ static inline const char *case_name(const struct op_case *c)
 /* Cases of what a backend declines are left out for it. */
 static inline bool case_is_taken(const struct backend *b, const struct op_case *c)
 {
-    const bool only_stored =
-        c->op == OP_cache_store || c->op == OP_cached_attention || c->op == OP_adamw;
+    const bool only_stored = c->op == OP_cache_store || c->op == OP_cached_attention ||
+                             c->op == OP_adamw || c->op == OP_copy;
     const struct op_args a = {.attr.compute = c->bf16 && !only_stored ? DT_BF16 : DT_F32};
     return backend_takes(b, c->op, &a, NULL) == 0;
 }

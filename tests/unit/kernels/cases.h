@@ -16,7 +16,8 @@
  *   r  rows (< T)                 l  labels (-1 .. D - 1)    s  first tokens of sequences
  *   d  one F64                    c  8-bit codes
  *   x  slots of a cache (<= N)    y  keys that it holds already (<= O - T)
- *   h  normal numbers, q positive ones: bf16 where the case says so
+ *   h  normal numbers, q positive ones: bf16 where the case says so (bf16 1); k  where it
+ *      says 2
  *   t  o  e                       what the forward op leaves: stats, output, log-sum-exp */
 static const struct {
     const char *in[OP_MAX_IN], *out[OP_MAX_OUT];
@@ -43,7 +44,7 @@ static const struct {
     [OP_colscale] = {{"TDn", "1Dg", "1Dn"}, {"TDn"}},
     [OP_colscale_bwd] = {{"TDn", "TDn", "1Dg"}, {"TDn", "1Dn"}},
     [OP_dora_norm] = {{"1Og", "TOw", "TTw", "OTn"}, {"1On"}},
-    [OP_copy] = {{"TDn"}, {"TDn"}},
+    [OP_copy] = {{"TDh"}, {"TDk"}},
     [OP_round_bf16] = {{"TDn"}, {"TDn"}},
     [OP_attention] = {{"TDn", "TKn", "TKn", "S1s", "PKn", "PKn"}, {"TDn", "THn"}},
     [OP_attention_bwd] = {{"TDn", "TDn", "TKn", "TKn", "TDo", "THe", "S1s", "PKn", "PKn"},
@@ -79,7 +80,7 @@ struct op_case {
     enum act act;
     enum target_loss loss;
     enum weight_form form;
-    int bf16;     /* linear*: operands are rounded; contents h and q are bf16 */
+    int bf16;     /* linear*: operands are rounded; contents h, q and k are bf16 */
     float spread; /* content n is this wide; 0: 1 */
 };
 
@@ -270,6 +271,10 @@ static const struct op_case cases[] = {
     {OP_round_bf16, .T = 5, .D = 7},
     {OP_round_bf16, .T = 1, .D = 9001, .spread = 1e-3f},
     {OP_round_bf16, .T = 40, .D = 130, .pad = 3, .accumulate = 1},
+    {OP_copy, .T = 33, .D = 96, .pad = 2, .bf16 = 1},
+    {OP_copy, .T = 7, .D = 35, .accumulate = 1, .bf16 = 1},
+    {OP_copy, .T = 33, .D = 96, .pad = 2, .bf16 = 2},
+    {OP_copy, .T = 7, .D = 35, .bf16 = 2},
     {OP_copy, .T = 5, .D = 7},
     {OP_copy, .T = 40, .D = 130, .pad = 3, .accumulate = 1},
 

@@ -68,9 +68,10 @@ static void same_rows(const struct call *s, const struct backend *b,
         const struct host_tensor *t = &s->out[i];
         if (!t->view.data || !(strchr("TN", t->rows_letter)))
             continue;
+        const int64_t width = (int64_t)dtype_bytes(t->view.dtype);
         for (int64_t r = 0; r < t->view.rows; r++) {
-            int64_t at = (char *)t->view.data - t->bytes + r * t->view.ld * 4;
-            if (memcmp(part->out[i] + at, whole->out[i] + at, t->view.cols * 4))
+            int64_t at = (char *)t->view.data - t->bytes + r * t->view.ld * width;
+            if (memcmp(part->out[i] + at, whole->out[i] + at, t->view.cols * width))
                 fail_msg("%s %s: %s: row %d of out[%d] has other bits alone", b->name,
                          b->variant, case_name(s->c), (int)r, i);
         }

@@ -71,8 +71,8 @@ static inline void place_params(struct bench *t)
     t->gradients = t->b->alloc(t->b->device, trained);
     for (size_t i = 0; i < t->params.count; i++) {
         struct param *p = t->params.items[i];
-        float values[VOCABULARY * WIDE];
-        assert_true(param_size(p) <= VOCABULARY * WIDE);
+        float values[VOCABULARY * 2 * WIDE];
+        assert_true(param_size(p) <= (int64_t)ARRAY_LEN(values));
         assert_int_equal(param_start_values(p, 1, values, NULL), 0);
         param_bind(p, p->trainable ? t->trainable : t->weights, t->gradients);
         if (param_is_plain(p))
