@@ -27,7 +27,7 @@ const struct backend *backend_planned_cuda(int major)
 #define TABLE(i)                                                                         \
     {                                                                                    \
         .abi = BACKEND_ABI, .name = "cuda", .variant = "planned", .device = &blas[i],    \
-        .activations = 1u << DT_F32 | 1u << DT_BF16, .supports = supports,                               \
+        .activations = 1u << DT_F32 | 1u << DT_BF16, .supports = supports,               \
         .workspace_bytes = workspace_bytes, .weight_bytes = weight_bytes,                \
     }
     static const struct backend tables[] = {TABLE(0), TABLE(1)};
