@@ -144,7 +144,7 @@ EMUL_FLAGS  := -std=gnu++17 -g -O2 -Wall -Wextra -Werror -ffp-contract=off -fPIC
                $(if $(SAN),-fsanitize=undefined -fno-sanitize-recover=undefined)
 # What these two can be made of here: g++ on x86-64 (the fibers' switch), nvcc.
 EMUL_SO     := $(if $(TSAN)$(FUZZ),,$(if $(findstring x86_64-linux,$(shell $(CXX) -dumpmachine 2>/dev/null)),$(B)/peftlab_cuda_emul.so))
-CUDA_SO     := $(if $(SAN)$(TSAN)$(FUZZ),,$(if $(wildcard $(NVCC)),$(B)/peftlab_cuda.so))
+CUDA_SO     := $(if $(SAN)$(TSAN)$(FUZZ)$(ARM),,$(if $(wildcard $(NVCC)),$(B)/peftlab_cuda.so))
 
 $(B)/obj/%.nvcc.o: %.cu
 	@mkdir -p $(@D)
