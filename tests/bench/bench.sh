@@ -6,6 +6,7 @@
 #   DTYPES='fp32 bf16'               the rival's bf16 is left out where the processor has no products for it
 #   ONLY='ops real minilm bert-base decoder sweep sweep-default scaling'    some (all but the last two are usual)
 #   BENCH_MODEL=DIR BENCH_DECODER=DIR   MiniLM, SmolLM2-135M          RIVAL_PYTHON=venv/bin/python   where the rival's packages are
+#   FP32_GEMM='mkl' or 'onednn'      the rival's library of fp32 products (default: the faster one of what was measured, see gemm)
 #   BENCH_RUN='chrt -f 10'           put in front of every run, for a machine that others use too
 # Wants a quiet machine: the peak is measured before and after, and the spread over repeats stands beside each figure. Dropout
 # is off on both sides. Ratios are rates: more than 1 is faster than the rival; a share of memory is ours / the rival's.
@@ -32,17 +33,24 @@ else
     say "rival: not installed (set RIVAL_PYTHON, see $rival/requirements.txt); ours alone" >&2
 fi
 
+gemm() { # real | shape: on AMD's processors MKL is slow at large products, and oneDNN where shapes change
+    local library=mkl
+    [ "$1" = shape ] && ! grep -q GenuineIntel /proc/cpuinfo && library=onednn
+    say "${FP32_GEMM:-$library}"
+}
+
 # --- the rival's runs; RATE RSS as train (lib.sh) ---
 
 rival_real() { # STYLE DTYPE
-    "${before[@]}" "$python" $rival/train_rival.py "$trial" --style "$1" --base-dropout off "dtype=$(long_dtype "$2")" \
+    "${before[@]}" "$python" $rival/train_rival.py "$trial" --style "$1" --base-dropout off --fp32-gemm "$(gemm real)" "dtype=$(long_dtype "$2")" \
         num_train_epochs=2 >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
     printf '%s %s\n' "$(field "$work/rival.json" tokens_per_s)" "$(field "$work/rival.json" peak_rss_bytes)"
 }
 rival_shape() { # SHAPE DTYPE [flag...]
     local shape=$1 dtype=$2
     shift 2
-    "${before[@]}" "$python" $rival/step_bench.py --style tuned --shapes "$shape" --dtypes "$dtype" --steps "$STEPS" --warmup 2 "$@" \
+    "${before[@]}" "$python" $rival/step_bench.py --style tuned --shapes "$shape" --dtypes "$dtype" --steps "$STEPS" --warmup 2 \
+        --fp32-gemm "$(gemm shape)" "$@" \
         >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
     awk -v t="$TOKENS" -v ms="$(field "$work/rival.json" step_ms_median)" 'BEGIN { printf "%f ", 1000 * t / ms }'
     field "$work/rival.json" peak_rss_bytes
@@ -109,7 +117,7 @@ shape() { # NAME
     fi
 }
 decoder() {
-    heading "SmolLM2-135M: LoRA r8, 4 x 256 tokens, every one a label; the median step. The rival's fp32 products are oneDNN's."
+    heading "SmolLM2-135M: LoRA r8, 4 x 256 tokens, every one a label; the median step."
     of_decoder || return
     local dtype targets
     for dtype in $DTYPES; do
@@ -117,7 +125,7 @@ decoder() {
             local keys=("dtype=$(long_dtype "$dtype")")
             [ $targets = all ] && keys+=(target_modules=all-linear)
             o=(train "$B/peftlab" "$trial" "${keys[@]}") r=()
-            fair "$dtype" && r=(rival_shape "smollm2-135m-$targets" "$dtype" --fp32-gemm onednn)
+            fair "$dtype" && r=(rival_shape "smollm2-135m-$targets" "$dtype")
             row "$targets" "$dtype"
         done
         o=(train "$B/peftlab" "$trial" "${keys[@]}" method=qlora) r=()
@@ -151,7 +159,7 @@ sweep() { # STYLE
         { tail -1 "$work/sweep.log" >&2; return 1; }
     ours_s=$(echo "$(date +%s.%N) $begin" | awk '{ print $1 - $2 }')
     if [ -n "$has_rival" ]; then
-        "${before[@]}" "$python" $rival/sweep_rival.py "$work/sweep-rival.yaml" --style process --train-style "$1" \
+        "${before[@]}" "$python" $rival/sweep_rival.py "$work/sweep-rival.yaml" --style process --train-style "$1" --fp32-gemm "$(gemm real)" \
             >"$work/rival.json" 2>"$work/rival.log" || { tail -1 "$work/rival.log" >&2; return 1; }
         rival_s=$(field "$work/rival.json" wall_s)
     fi
@@ -161,7 +169,7 @@ sweep() { # STYLE
 }
 
 tables() {
-    say "$(date +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), load $(cut -d' ' -f1 /proc/loadavg) at the start, peak $(peak "$work/peak_before.json")."
+    say "$(date +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), load $(cut -d' ' -f1 /proc/loadavg) at the start, peak $(peak "$work/peak_before.json"). The rival's fp32 products: $(gemm real) on real lengths, $(gemm shape) on fixed shapes."
     if wanted ops; then
         printf '\n```\n'
         "${before[@]}" "$B/bench_ops"
