@@ -27,7 +27,15 @@ static inline float bf16_to_float(uint16_t h)
     return f;
 }
 
+static inline uint16_t bf16_of_float(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000) /* NaN: a quiet one */
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
 uint16_t half_of_float(float f);
-uint16_t bf16_of_float(float f);
 
 #endif

@@ -1,6 +1,6 @@
 /* kernels/ref/cached.c - keys and values that stay from run to run, and attention over
  * them; see ops.def for where they lie. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/ref/ref.h"
 #include <assert.h>
 #include <math.h>
@@ -10,7 +10,7 @@ enum { HEAD_DIM_MAX = 512 };
 static double cached(const struct tensor *cache, int64_t row, int c)
 {
     const int64_t at = row * cache->ld + c;
-    return cache->dtype == DT_BF16 ? bf16_value(((const uint16_t *)cache->data)[at])
+    return cache->dtype == DT_BF16 ? bf16_to_float(((const uint16_t *)cache->data)[at])
                                    : ((const float *)cache->data)[at];
 }
 
@@ -18,7 +18,7 @@ static void store_row(const struct tensor *cache, int64_t row, const float *x)
 {
     for (int c = 0; c < cache->cols; c++)
         if (cache->dtype == DT_BF16)
-            ((uint16_t *)cache->data)[row * cache->ld + c] = bf16_from(x[c]);
+            ((uint16_t *)cache->data)[row * cache->ld + c] = bf16_of_float(x[c]);
         else
             ref_row(cache, row)[c] = x[c];
 }

@@ -1,7 +1,7 @@
 /* kernels/ref/elementwise.c - activations (gated too), dropout, scale, add, copy,
  * rounding, zero. */
 #include "kernels/ref/ref.h"
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/dropout.h"
 #include <math.h>
 
@@ -161,11 +161,12 @@ void ref_copy(const struct op_args *args)
     const struct tensor *x = &args->in[0], *y = &args->out[0];
     for (int64_t r = 0; r < y->rows; r++)
         for (int c = 0; c < y->cols; c++) {
-            const float v = x->dtype == DT_BF16
-                                ? bf16_value(((const uint16_t *)x->data)[r * x->ld + c])
-                                : ref_row(x, r)[c];
+            const float v =
+                x->dtype == DT_BF16
+                    ? bf16_to_float(((const uint16_t *)x->data)[r * x->ld + c])
+                    : ref_row(x, r)[c];
             if (y->dtype == DT_BF16)
-                ((uint16_t *)y->data)[r * y->ld + c] = bf16_from(v);
+                ((uint16_t *)y->data)[r * y->ld + c] = bf16_of_float(v);
             else
                 ref_put(args, 0, ref_row(y, r) + c, v);
         }
@@ -176,7 +177,8 @@ void ref_round_bf16(const struct op_args *args)
     const struct tensor *x = &args->in[0], *y = &args->out[0];
     for (int64_t r = 0; r < y->rows; r++)
         for (int c = 0; c < y->cols; c++)
-            ref_put(args, 0, ref_row(y, r) + c, bf16_value(bf16_from(ref_row(x, r)[c])));
+            ref_put(args, 0, ref_row(y, r) + c,
+                    bf16_to_float(bf16_of_float(ref_row(x, r)[c])));
 }
 
 void ref_zero(const struct op_args *args)

@@ -1,7 +1,7 @@
 /* kernels/ref/embed.c - rows looked up in tables, and gradients scattered back in row
  * order: embed, gather. */
 #include "kernels/ref/ref.h"
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include <assert.h>
 
 /* The table row that token t picks; NULL where the table is absent. */
@@ -35,7 +35,7 @@ void ref_embed(const struct op_args *args)
         const float *pos = lookup(&in[4], &in[1], t);
         const float *type = lookup(&in[5], &in[2], t);
         for (int c = 0; c < y->cols; c++) {
-            const double w = rounds ? bf16_value(bf16_from(word[c])) : word[c];
+            const double w = rounds ? bf16_to_float(bf16_of_float(word[c])) : word[c];
             double sum = w + (pos ? pos[c] : 0) + (type ? type[c] : 0);
             ref_put(args, 0, ref_row(y, t) + c, sum);
         }

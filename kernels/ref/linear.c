@@ -1,6 +1,6 @@
 /* kernels/ref/linear.c - y = x W^T and its two gradients; bias gradient. */
 #include "kernels/ref/ref.h"
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -25,7 +25,7 @@ static int is_bf16(const struct op_args *args)
 
 static double operand(float x, int bf16)
 {
-    return bf16 ? bf16_value(bf16_from(x)) : x;
+    return bf16 ? bf16_to_float(bf16_of_float(x)) : x;
 }
 
 static double dot(const float *a, const float *b, int n, int bf16)

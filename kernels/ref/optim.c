@@ -1,7 +1,7 @@
 /* kernels/ref/optim.c - optimiser steps and the gradient's square norm.
  *
  * AdamW: Loshchilov and Hutter 2019, in the order of torch.optim.AdamW. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/dynamic8.h"
 #include "kernels/ref/ref.h"
 #include <math.h>
@@ -27,14 +27,14 @@ void ref_sumsq(const struct op_args *args)
 
 static double moment(const struct tensor *t, int64_t r, int c)
 {
-    return t->dtype == DT_BF16 ? bf16_value(((const uint16_t *)t->data)[r * t->ld + c])
+    return t->dtype == DT_BF16 ? bf16_to_float(((const uint16_t *)t->data)[r * t->ld + c])
                                : ref_row(t, r)[c];
 }
 
 static void put_moment(const struct tensor *t, int64_t r, int c, double x)
 {
     if (t->dtype == DT_BF16)
-        ((uint16_t *)t->data)[r * t->ld + c] = bf16_from((float)x);
+        ((uint16_t *)t->data)[r * t->ld + c] = bf16_of_float((float)x);
     else
         ref_row(t, r)[c] = (float)x;
 }

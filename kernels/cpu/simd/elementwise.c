@@ -1,6 +1,6 @@
 /* kernels/cpu/simd/elementwise.c - act, gated_act, dropout, scale, add, copy, zero. Work is divided
  * by rows. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/philox.h"
 #include "kernels/cpu/simd/vmath.h"
@@ -220,7 +220,7 @@ static void narrow_rows(void *ctx, size_t begin, size_t end, int thread)
         uint16_t *y = half_row(&args->out[0], r);
         V(bf16_row)((float *)(void *)y, x, words);
         for (int c = words; c < cols; c++)
-            y[c] = bf16_from(x[c]);
+            y[c] = bf16_of_float(x[c]);
     }
 }
 

@@ -4,7 +4,7 @@
  * Reading is strict: every trainable parameter must be there with its shape (unless the
  * row allows a partial folder), and a tensor that belongs to nothing is an error: peft
  * would load such a folder silently and leave a random head. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -118,7 +118,7 @@ static int check_finite(const char *name, const float *values, size_t n, struct 
 static void pack(float *values, size_t n, enum dtype dtype)
 {
     for (size_t i = 0; i < n && dtype == DT_BF16; i++) {
-        const uint16_t half = bf16_from(values[i]);
+        const uint16_t half = bf16_of_float(values[i]);
         memcpy((char *)values + i * sizeof half, &half, sizeof half);
     }
 }

@@ -1,5 +1,5 @@
 /* runner/nn/arch/decoder_config.c - what a causal decoder reads from config.json. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -180,7 +180,8 @@ static int read_cap(const struct net *net, const char *key, float otherwise, flo
 static float word_scale(const struct net *net)
 {
     const float scale = sqrtf((float)net->shape.hidden);
-    return str_eq(net->trial->dtype, "bfloat16") ? bf16_value(bf16_from(scale)) : scale;
+    return str_eq(net->trial->dtype, "bfloat16") ? bf16_to_float(bf16_of_float(scale))
+                                                 : scale;
 }
 
 static int read_numbers(struct net *net, const struct decoder *d, struct err *err)

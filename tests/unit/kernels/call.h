@@ -5,7 +5,6 @@
 #define TESTS_KERNELS_CALL_H
 
 #include "tests/unit/kernels/cases.h"
-#include "kernels/bf16.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/half.h"
 #include "lib/mem.h"
@@ -86,7 +85,7 @@ static inline float case_number(const struct op_case *c, char content, double no
         return (float)(normal * normal * spread * spread);
     case 'w': {
         const float w = (float)(normal / sqrt(c->D));
-        return c->form == AS_BF16  ? bf16_value(bf16_from(w))
+        return c->form == AS_BF16  ? bf16_to_float(bf16_of_float(w))
                : c->form == AS_F16 ? half_to_float(half_of_float(w))
                                    : w;
     }
@@ -144,7 +143,7 @@ static inline struct host_tensor host_tensor_new(const struct op_case *c,
             bytes[i] = (char)rng_below(&key, stream, i, 256);
         else if (is_half)
             ((uint16_t *)bytes)[i] =
-                bf16_from(case_number(c, shape[2], rng_normal(&key, stream, i)));
+                bf16_of_float(case_number(c, shape[2], rng_normal(&key, stream, i)));
         else if (is_double)
             ((double *)bytes)[i] = rng_normal(&key, stream, i);
         else
@@ -400,7 +399,7 @@ static inline double element(const struct host_tensor *t, const char *bytes, int
     if (t->view.dtype == DT_U8)
         return ((const unsigned char *)data)[i];
     if (t->view.dtype == DT_BF16)
-        return bf16_value(((const uint16_t *)data)[i]);
+        return bf16_to_float(((const uint16_t *)data)[i]);
     return t->view.dtype == DT_F64 ? ((const double *)data)[i] : ((const float *)data)[i];
 }
 

@@ -250,7 +250,8 @@ static float sixteen_bits(float x, size_t i, enum dtype t)
         return x;
     if (i < ARRAY_LEN(odd) && (t == DT_F16 || i < 4))
         return odd[i];
-    return t == DT_F16 ? half_to_float(half_of_float(x)) : bf16_value(bf16_from(x));
+    return t == DT_F16 ? half_to_float(half_of_float(x))
+                       : bf16_to_float(bf16_of_float(x));
 }
 
 /* What a backend gives back of a prepared weight is what ref does: the weight itself, or

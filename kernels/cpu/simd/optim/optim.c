@@ -3,7 +3,7 @@
  * Matrices are taken as one row of rows x cols elements where they have no gaps, so that
  * both a wide vector and a tall matrix split well; pieces are BLOCK elements long
  * whatever the number of threads. */
-#include "kernels/bf16.h"
+#include "kernels/half.h"
 #include "kernels/cpu/simd/simd.h"
 
 enum { BLOCK = 4096 };
@@ -132,13 +132,13 @@ static void adamw_halves(const struct adamw *w, const float *g, float *p, uint16
 {
     float m[BLOCK], v[BLOCK];
     for (int i = 0; i < count; i++) {
-        m[i] = bf16_value(m16[i]);
-        v[i] = bf16_value(v16[i]);
+        m[i] = bf16_to_float(m16[i]);
+        v[i] = bf16_to_float(v16[i]);
     }
     adamw_piece(w, g, p, m, v, count);
     for (int i = 0; i < count; i++) {
-        m16[i] = bf16_from(m[i]);
-        v16[i] = bf16_from(v[i]);
+        m16[i] = bf16_of_float(m[i]);
+        v16[i] = bf16_of_float(v[i]);
     }
 }
 
