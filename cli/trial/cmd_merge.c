@@ -40,6 +40,8 @@ static void print_json(const char *out, const struct merge_report *r)
     json_object_set_new(o, "dtype", json_string(dtype_word(r->dtype)));
     json_object_set_new(o, "layers", json_integer(r->layers));
     json_object_set_new(o, "rows", json_integer(r->rows));
+    if (*r->not_compared)
+        json_object_set_new(o, "not_compared", json_string(r->not_compared));
     json_object_set_new(o, "largest_change",
                         r->rows ? json_number_or_word(r->largest_change) : json_null());
     json_object_set_new(o, "largest_logit",

@@ -7,9 +7,9 @@
  * table whose rows are looked up (a head tied to the embeddings) is one parameter, counted
  * once, and lies there once: rows are looked up in the prepared form; only where that is
  * quantised the plain one stands in front of it. Trainable ones have the plain form only
- * and lie one after the other in the trainable arena, each padded with zeros to 64 bytes, in the order of their optimiser group, so
- * that one optimiser call serves a group; gradients and moments mirror that layout. 1-d
- * parameters have rows 1.
+ * and lie one after the other in the trainable arena, each padded with zeros to 64 bytes,
+ * in the order of their optimiser group, so that one optimiser call serves a group;
+ * gradients and moments mirror that layout. 1-d parameters have rows 1.
  *
  * Start values come from the base's file (`base`), from an adapter folder, or from a
  * random initialiser that is a pure function of (seed, name, element). */

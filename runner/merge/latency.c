@@ -1,18 +1,15 @@
 /* runner/merge/latency.c - merged weights where they lie, and what a request takes then. */
 #include "lib/mem.h"
-#include "lib/str.h"
 #include "runner/merge/merge.h"
 #include "runner/nn/peft/method.h"
 #include <stdlib.h>
 
 static float *value_of(const struct session *s, const struct param *p)
 {
+    if (!param_is_prepared(p))
+        return net_download(s->backend, p);
     float *values = xmalloc((size_t)param_size(p) * sizeof *values);
-    if (param_is_prepared(p))
-        s->backend->weight_unpack(s->backend->device, &p->spec, p->prepared.data, values);
-    else
-        s->backend->download(s->backend->device, values, p->value.data,
-                             (size_t)param_size(p) * sizeof *values);
+    s->backend->weight_unpack(s->backend->device, &p->spec, p->prepared.data, values);
     return values;
 }
 
@@ -20,10 +17,8 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
                           struct err *err)
 {
     const struct net *net = &s->net;
-    char *name = xasprintf("%s.weight", site->path),
-         *bias_name = xasprintf("%s.bias", site->path);
-    const struct param *w = params_find(&net->params, name),
-                       *b = params_find(&net->params, bias_name);
+    const struct param *w = net_site_param(net, site, "weight"),
+                       *b = net_site_param(net, site, "bias");
     float *weight = value_of(s, w), *bias = b ? value_of(s, b) : NULL;
     int rc = 0;
     if (net->method->merge(net, s->backend, site, weight, bias)) {
@@ -34,8 +29,6 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
     }
     free(weight);
     free(bias);
-    free(name);
-    free(bias_name);
     return rc;
 }
 

@@ -109,15 +109,16 @@ static int check_finite(const char *name, const float *values, size_t n, struct 
 {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(values[i]))
-            return err_set(err, ERR_NAN, "tensor '%s' holds %g (value %zu)", name,
-                           (double)values[i], i + 1);
+            return err_set(err, ERR_NAN, "tensor '%s' holds %g", name, (double)values[i]);
     return 0;
 }
 
 /* In the format that they are saved in; in place. */
 static void pack(float *values, size_t n, enum dtype dtype)
 {
-    for (size_t i = 0; i < n && dtype == DT_BF16; i++) {
+    if (dtype != DT_BF16)
+        return;
+    for (size_t i = 0; i < n; i++) {
         const uint16_t half = bf16_of_float(values[i]);
         memcpy((char *)values + i * sizeof half, &half, sizeof half);
     }

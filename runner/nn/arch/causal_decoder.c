@@ -165,13 +165,11 @@ static int use_language_model(const struct net *net, struct err *err)
 {
     if (!net->arch->text_root || !net->hf->weights)
         return 0;
-    if (net->training && net->method == &method_full)
-        return err_set(
-            err, ERR_CONFIG,
-            "model folder '%s': method 'full' would save its language model "
-            "without the part for pictures; an adapter goes with both (method: "
-            "lora)",
-            net->hf->dir);
+    if (net->training && net->method->changes_base == BASE_all)
+        return err_set(err, ERR_CONFIG,
+                       "model folder '%s': method '%s' would save its language model "
+                       "without the part for pictures; an adapter goes with both",
+                       net->hf->dir, net->method->name);
     text_print(
         stderr,
         "peftlab: model folder '%s': of a model of texts and pictures the language "
