@@ -3,6 +3,8 @@
 #include "tests/unit/support/golden_rows.h"
 
 #include "lib/stats/anova.h"
+#include "lib/stats/pooled.h"
+#include "lib/stats/range.h"
 #include "lib/stats/rankings.h"
 
 /* ---- distributions ---- */
@@ -62,6 +64,17 @@ static void try_binomial(const json_t *in, json_t *out)
         put(out, "value", stat_binom_cdf(count(in, "k"), n, p));
     else
         put(out, "value", stat_binom_sf(count(in, "k"), n, p));
+}
+
+static void try_range(const json_t *in, json_t *out)
+{
+    struct stat_range r;
+    const json_t *df = json_object_get(in, "df");
+    stat_range_init(&r, count(in, "k"));
+    if (str_eq(json_get_str(in, "fn", ""), "range_sf"))
+        put(out, "value", stat_range_sf(&r, num(in, "q"), value_of(df)));
+    else
+        put(out, "value", stat_range_quantile(&r, num(in, "tail"), value_of(df)));
 }
 
 /* ---- intervals ---- */
@@ -237,7 +250,28 @@ static void try_anova(const json_t *in, json_t *out)
     anova_release(&a);
 }
 
+static void try_pooled(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "cells"), configs = count(in, "configs");
+    double *table = list(in, "cells");
+    struct stat_cell *cells = keep(xcalloc(n + 1, sizeof *cells));
+    for (size_t i = 0; i < n; i++)
+        cells[i] = (struct stat_cell){(size_t)table[3 * i], (size_t)table[3 * i + 1],
+                                      table[3 * i + 2]};
+    struct stat_pooled p;
+    stat_pooled_init(&p, cells, n, configs, json_is_true(json_object_get(in, "paired")));
+    put(out, "variance", p.variance);
+    put(out, "df", p.df);
+    put_list(out, "own", p.own, configs);
+    put_list(out, "own_df", p.own_df, configs);
+    for (size_t i = 0; i < configs; i++)
+        assert_true(p.own[i] > p.variance ? p.used[i] == p.own[i]
+                                          : p.used[i] == p.variance || !(p.df > 0));
+    stat_pooled_release(&p);
+}
+
 const struct handler handlers[] = {
+    {"pooled", try_pooled},
     {"norm_cdf", try_continuous},
     {"norm_sf", try_continuous},
     {"norm_ppf", try_continuous},
@@ -249,6 +283,8 @@ const struct handler handlers[] = {
     {"beta_cdf", try_continuous},
     {"binom_cdf", try_binomial},
     {"binom_sf", try_binomial},
+    {"range_sf", try_range},
+    {"range_quantile", try_range},
     {"mean_t_interval", try_t_interval},
     {"wilson", try_wilson},
     {"clustered_se", try_clustered_se},
@@ -268,9 +304,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         {"distributions", golden, NULL, NULL, (void *)"distributions.json"},
+        {"range", golden, NULL, NULL, (void *)"range.json"},
         {"intervals", golden, NULL, NULL, (void *)"intervals.json"},
         {"comparisons", golden, NULL, NULL, (void *)"comparisons.json"},
         {"multiple", golden, NULL, NULL, (void *)"multiple.json"},
+        {"pooled", golden, NULL, NULL, (void *)"pooled.json"},
         {"anova", golden, NULL, NULL, (void *)"anova.json"},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
