@@ -6,6 +6,7 @@
 #include "lib/stats/pooled.h"
 #include "lib/stats/range.h"
 #include "lib/stats/rankings.h"
+#include "lib/stats/regret.h"
 
 /* ---- distributions ---- */
 
@@ -270,6 +271,25 @@ static void try_pooled(const json_t *in, json_t *out)
     stat_pooled_release(&p);
 }
 
+static void try_regret(const json_t *in, json_t *out)
+{
+    size_t n = length(in, "mean");
+    double *mean = list(in, "mean"), *se = list(in, "se"), *df = list(in, "df");
+    struct stat_arm *arms = keep(xcalloc(n, sizeof *arms));
+    struct stat_regret *r = keep(xcalloc(n, sizeof *r));
+    double *expected = keep(xcalloc(n, sizeof *expected)),
+           *chance = keep(xcalloc(n, sizeof *chance));
+    for (size_t i = 0; i < n; i++)
+        arms[i] = (struct stat_arm){mean[i], se[i], df[i]};
+    stat_regret(arms, n, num(in, "delta"), r);
+    for (size_t i = 0; i < n; i++) {
+        expected[i] = r[i].expected;
+        chance[i] = r[i].chance;
+    }
+    put_list(out, "expected", expected, n);
+    put_list(out, "chance", chance, n);
+}
+
 const struct handler handlers[] = {
     {"pooled", try_pooled},
     {"norm_cdf", try_continuous},
@@ -297,6 +317,7 @@ const struct handler handlers[] = {
     {"holm", try_holm},
     {"friedman", try_friedman},
     {"anova", try_anova},
+    {"regret", try_regret},
     {NULL, NULL},
 };
 
@@ -310,6 +331,7 @@ int main(void)
         {"multiple", golden, NULL, NULL, (void *)"multiple.json"},
         {"pooled", golden, NULL, NULL, (void *)"pooled.json"},
         {"anova", golden, NULL, NULL, (void *)"anova.json"},
+        {"regret", golden, NULL, NULL, (void *)"regret.json"},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
