@@ -37,8 +37,7 @@ int32_t evaluate_batch(struct session *s, const struct graph *g, int split, int6
     return t.rows;
 }
 
-/* The labels of a split's picks, beside no logits yet; release by answers_release. */
-static struct metric_rows answers_of(const struct session *s, int split)
+struct metric_rows evaluate_labels(const struct session *s, int split)
 {
     const struct dataset *d = s->data[split];
     const size_t n = (size_t)session_picks(s, split, 0, (int64_t)d->count);
@@ -56,7 +55,7 @@ static struct metric_rows answers_of(const struct session *s, int split)
                                 .width = (size_t)s->goal.num_labels};
 }
 
-static void answers_release(struct metric_rows *a)
+void evaluate_labels_release(struct metric_rows *a)
 {
     free((int32_t *)a->labels);
     free((float *)a->targets);
@@ -76,7 +75,7 @@ void evaluate_metrics(const struct session *s, const struct metric_rows *all,
 static void constant_logits(const struct session *s, float *logits)
 {
     const size_t width = (size_t)s->goal.num_labels;
-    struct metric_rows train = answers_of(s, SPLIT_TRAIN);
+    struct metric_rows train = evaluate_labels(s, SPLIT_TRAIN);
     double *sum = xcalloc(width + 1, sizeof *sum);
     for (size_t i = 0; i < train.count; i++) {
         if (s->goal.labels == LABEL_class)
@@ -91,7 +90,7 @@ static void constant_logits(const struct session *s, float *logits)
                                                     : (float)log(share);
     }
     free(sum);
-    answers_release(&train);
+    evaluate_labels_release(&train);
 }
 
 void evaluate_baseline(const struct session *s, int split, double *values)
@@ -100,7 +99,7 @@ void evaluate_baseline(const struct session *s, int split, double *values)
         evaluate_tokens_baseline(s, split, values);
         return;
     }
-    struct metric_rows all = answers_of(s, split);
+    struct metric_rows all = evaluate_labels(s, split);
     float *logits = xcalloc((all.count + 1) * all.width, sizeof *logits);
     constant_logits(s, logits + all.count * all.width);
     for (size_t i = 0; i < all.count; i++)
@@ -109,7 +108,7 @@ void evaluate_baseline(const struct session *s, int split, double *values)
     all.logits = logits;
     evaluate_metrics(s, &all, values);
     free(logits);
-    answers_release(&all);
+    evaluate_labels_release(&all);
 }
 
 int32_t evaluation_classes(const struct evaluation *e, const struct goal *g)
@@ -118,10 +117,7 @@ int32_t evaluation_classes(const struct evaluation *e, const struct goal *g)
     bool *seen = xcalloc(width + 1, sizeof *seen);
     int32_t n = 0;
     for (int64_t i = 0; g->labels == LABEL_class && i < e->picks; i++) {
-        const float *row = e->logits + (size_t)i * width;
-        size_t best = 0;
-        for (size_t c = 1; c < width; c++)
-            best = row[c] > row[best] ? c : best;
+        const size_t best = metric_class(e->logits + (size_t)i * width, width);
         n += !seen[best];
         seen[best] = true;
     }
@@ -156,10 +152,10 @@ int evaluate_split(struct session *s, int split, struct logit_sink *logits,
         done +=
             evaluate_batch(s, &s->eval_graph, split, b, e, out->logits + done * width);
     }
-    struct metric_rows all = answers_of(s, split);
+    struct metric_rows all = evaluate_labels(s, split);
     all.logits = out->logits;
     evaluate_metrics(s, &all, out->values);
-    answers_release(&all);
+    evaluate_labels_release(&all);
     out->seconds = clock_mono_s() - start;
     return logits ? logits->take(logits, out->logits, out->picks, err) : 0;
 }
@@ -185,6 +181,8 @@ int evaluation_check(const struct evaluation *e, const struct dataset *d, int32_
 void evaluation_release(struct evaluation *e)
 {
     mem_free_aligned(e->logits);
+    free(e->token_nll);
+    free(e->token_right);
     free(e->values);
     free(e->answers.texts);
     *e = (struct evaluation){0};

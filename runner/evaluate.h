@@ -16,8 +16,11 @@ struct answers {
 
 struct evaluation {
     struct answers answers;
-    float *logits;  /* picks x num_labels; owned. NULL: a language model's, never kept */
-    double *values; /* metric_count values, as in metric_defs; owned */
+    float *logits; /* picks x num_labels; owned. NULL: a language model's, never kept */
+    float
+        *token_nll; /* of a language model's labelled tokens, in the order of the file */
+    bool *token_right; /* whether each one's largest logit is the label; both owned */
+    double *values;    /* metric_count values, as in metric_defs; owned */
     int64_t rows, picks;
     double nll; /* sum over a language model's labelled tokens */
     double seconds;
@@ -44,6 +47,9 @@ void evaluation_release(struct evaluation *e);
  * frequencies (so the majority class), the means or the labels' shares of the training
  * data. A score that is not above it has learned nothing. */
 void evaluate_baseline(const struct session *s, int split, double *values);
+/* The labels of a split's picks, beside no logits yet; release by evaluate_labels_release. */
+struct metric_rows evaluate_labels(const struct session *s, int split);
+void evaluate_labels_release(struct metric_rows *a);
 /* How many different classes the logits answer; 0: they are no classes. One, for all rows:
  * the model has collapsed. */
 int32_t evaluation_classes(const struct evaluation *e, const struct goal *g);

@@ -141,8 +141,8 @@ int evaluate_tokens(struct session *s, int split, struct logit_sink *logits,
     if (!t.rc)
         summarise(s, &t, out);
     mem_free_aligned(t.chunk);
-    free(t.nll);
-    free(t.right);
+    out->token_nll = t.nll;
+    out->token_right = t.right;
     out->seconds = clock_mono_s() - start;
     return t.rc;
 }

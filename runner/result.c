@@ -8,6 +8,7 @@
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
 #include "runner/nn/specs.h"
+#include "runner/row_file.h"
 #include "runner/train/calibrate.h"
 #include <math.h>
 #include <stdlib.h>
@@ -264,6 +265,16 @@ static json_t *others_load(const struct run_result *r)
     return o;
 }
 
+static int write_rows(const struct run_result *r, const struct session *s,
+                      const char *out_dir, struct sink *sink, struct err *err)
+{
+    int rc = 0;
+    for (int i = SPLIT_EVAL; i < SPLIT_GENERAL && !rc; i++)
+        if (r->evaluations[i].rows)
+            rc = row_file_write(s, i, &r->evaluations[i], out_dir, sink, err);
+    return rc;
+}
+
 int result_write(const struct run_result *r, const struct session *s,
                  const json_t *environment, const char *out_dir, struct sink *sink,
                  struct err *err)
@@ -323,7 +334,9 @@ int result_write(const struct run_result *r, const struct session *s,
     json_object_set_new(root, "environment", full);
     sink->ops->environment(sink, full);
     char *path = fs_join(out_dir, "result.json");
-    int rc = json_write_file(path, root, 1, err);
+    int rc = write_rows(r, s, out_dir, sink, err);
+    if (!rc)
+        rc = json_write_file(path, root, 1, err);
     free(path);
     json_decref(root);
     return rc;

@@ -22,7 +22,7 @@ struct run_result {
     json_t *profile; /* of profile_json; NULL: none; owned */
 };
 
-/* Writes out_dir/result.json and logs the same numbers as summary values. */
+/* Writes what each row got (row_file.h), then out_dir/result.json, and logs the same numbers as summary values. */
 int result_write(const struct run_result *r, const struct session *s,
                  const json_t *environment, const char *out_dir, struct sink *sink,
                  struct err *err);

@@ -61,6 +61,7 @@ struct asked {
     struct generation *texts;
     int32_t (*references)[2]; /* begin and end in the row */
     const struct example **rows;
+    uint32_t *numbers; /* of these rows in the split */
     size_t count;
 };
 
@@ -70,13 +71,15 @@ static struct asked ask(const struct session *s, int split, size_t most)
     const int32_t room = generator_room(s);
     struct asked a = {.texts = xcalloc(d->count + 1, sizeof *a.texts),
                       .references = xcalloc(d->count + 1, sizeof *a.references),
-                      .rows = xcalloc(d->count + 1, sizeof *a.rows)};
+                      .rows = xcalloc(d->count + 1, sizeof *a.rows),
+                      .numbers = xcalloc(d->count + 1, sizeof *a.numbers)};
     for (size_t i = 0; i < d->count && a.count < most; i++) {
         int32_t begin, end;
         if (!answers_reference(&d->rows[i], &begin, &end) || begin >= room)
             continue;
         const int64_t new = most_new(s);
         a.rows[a.count] = &d->rows[i];
+        a.numbers[a.count] = (uint32_t)i;
         a.references[a.count][0] = begin;
         a.references[a.count][1] = end;
         a.texts[a.count++] = (struct generation){
@@ -95,6 +98,7 @@ static void release(struct asked *a)
     free(a->texts);
     free(a->references);
     free(a->rows);
+    free(a->numbers);
 }
 
 static void compare(const struct session *s, const struct asked *a, struct answers *out)
@@ -109,6 +113,7 @@ static void compare(const struct session *s, const struct asked *a, struct answe
         tokenizer_decode(s->tokenizer, a->rows[i]->ids + begin, (size_t)(end - begin),
                          true, &theirs, NULL);
         out->texts[i] = text_compare(buf_str(&ours), buf_str(&theirs));
+        out->texts[i].row = a->numbers[i];
         out->tokens += g->n;
         out->reference_tokens += end - begin;
         out->stopped += g->stopped;

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static size_t predicted(const float *logits, size_t classes)
+size_t metric_class(const float *logits, size_t classes)
 {
     size_t best = 0;
     for (size_t c = 1; c < classes; c++)
@@ -18,7 +18,7 @@ double classes_accuracy(const struct metric_rows *r)
 {
     size_t right = 0;
     for (size_t i = 0; i < r->count; i++)
-        right += predicted(r->logits + i * r->width, r->width) == (size_t)r->labels[i];
+        right += metric_class(r->logits + i * r->width, r->width) == (size_t)r->labels[i];
     return r->count ? (double)right / (double)r->count : NAN;
 }
 
@@ -28,7 +28,7 @@ double classes_macro_f1(const struct metric_rows *r)
     size_t *hit = xcalloc(r->width + 1, sizeof *hit);   /* TP */
     size_t *seen = xcalloc(r->width + 1, sizeof *seen); /* 2 TP + FP + FN */
     for (size_t i = 0; i < r->count; i++) {
-        size_t p = predicted(r->logits + i * r->width, r->width);
+        size_t p = metric_class(r->logits + i * r->width, r->width);
         size_t y = (size_t)r->labels[i];
         hit[p] += p == y;
         seen[p]++;
@@ -51,7 +51,7 @@ double classes_loss(const struct metric_rows *r)
     double total = 0;
     for (size_t i = 0; i < r->count; i++) {
         const float *z = r->logits + i * r->width;
-        double top = z[predicted(z, r->width)], sum = 0;
+        double top = z[metric_class(z, r->width)], sum = 0;
         for (size_t c = 0; c < r->width; c++)
             sum += exp(z[c] - top);
         total += top + log(sum) - z[r->labels[i]];
@@ -63,7 +63,7 @@ double classes_loss(const struct metric_rows *r)
 
 float token_nll(const float *z, size_t width, int32_t label, bool *right)
 {
-    const size_t best = predicted(z, width);
+    const size_t best = metric_class(z, width);
     double sum = 0;
     for (size_t c = 0; c < width; c++)
         sum += exp((double)z[c] - z[best]);

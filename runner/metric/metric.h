@@ -21,8 +21,12 @@
 struct metric_text {
     bool exact;
     double rouge_l;
+    uint32_t row; /* of the split, that was asked */
 };
 struct metric_text text_compare(const char *ours, const char *reference);
+
+/* The class that a row's logits say; ties go to the lower one. */
+size_t metric_class(const float *logits, size_t classes);
 
 struct metric_rows {
     const float *logits;   /* count x width */

@@ -7,6 +7,7 @@
  * that has six bytes or more or is not in the trie, per character: the text of its
  * SHORTEST prefix in the trie takes the place of all of it. That looks wrong for a letter
  * with a mark that are two characters, but is what the reference does. */
+#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "runner/text/pipeline.h"
@@ -117,32 +118,6 @@ static void apply(const void *config, struct text *t, struct err *err)
     free(r.at);
 }
 
-static int base64_value(char c)
-{
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* Bytes written, or -1. */
-static int64_t decode_base64(const char *s, size_t n, unsigned char *out)
-{
-    size_t done = 0;
-    uint32_t bits = 0;
-    while (n && s[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        const int v = base64_value(s[i]);
-        if (v < 0)
-            return -1;
-        bits = bits << 6 | (uint32_t)v;
-        if (i % 4)
-            out[done++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
-    }
-    return (int64_t)done;
-}
-
 static void release(void *config)
 {
     struct precompiled *p = config;
@@ -157,7 +132,7 @@ int precompiled_normalizer(const json_t *json, struct normalizer *out, struct er
     struct precompiled *p = xcalloc(1, sizeof *p);
     *out = (struct normalizer){p, apply, release};
     p->data = xmalloc(length + 1);
-    const int64_t bytes = decode_base64(json_string_value(map), length, p->data);
+    const int64_t bytes = base64_decode(json_string_value(map), length, p->data);
     size_t units = 0;
     for (int i = 3; i >= 0 && bytes >= 4; i--)
         units = units << 8 | p->data[i];

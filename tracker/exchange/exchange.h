@@ -16,7 +16,10 @@
  *              "ended_ms", "until_step", "owner_host", "environment", "method_facts",
  *              "summary": {key: value}, "series": {key: [[step, value], ...]},
  *              "events": [[at_ms, kind, text], ...],
- *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms"}]}]}
+ *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms", "content"}]}]}
+ *
+ * "content": base64 of what the store keeps of an artifact "rows/..." (what each test row
+ * got), so that a report says the same there; other copies stay where they are.
  *
  * Of a trial only experiment, seed, state and params must be there. Values that are no
  * numbers are the words "NaN", "Infinity", "-Infinity".
@@ -30,6 +33,8 @@
 #define TRACKER_EXCHANGE_EXCHANGE_H
 
 #include "tracker/store/store.h"
+
+enum { EXCHANGE_MAX_CONTENT = 4 << 20 }; /* bytes of an artifact that go along */
 
 /* Gives each object to `line` in the order above, all of one moment. 0: all of them. */
 typedef int exchange_line(void *ctx, const json_t *object, struct err *err);

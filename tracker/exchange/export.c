@@ -1,10 +1,13 @@
 /* tracker/exchange/export.c - trials out of a store; see exchange.h. */
+#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "tracker/exchange/exchange.h"
 #include "tracker/store/store_priv.h"
+#include "tracker/store/upkeep.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { EXPERIMENTS, SWEEPS, TRIALS, TAGS, RUNS, SUMMARY, SERIES, EVENTS, ARTIFACTS };
@@ -43,8 +46,9 @@ static const char *const sql[] = {
     [SERIES] = ("SELECT name, step, " VALUE " FROM metric JOIN metric_key ON "
                 "metric_key.id = metric.key WHERE run = ?1 ORDER BY name, step"),
     [EVENTS] = "SELECT at_ms, kind, text FROM event WHERE run = ?1 ORDER BY id",
-    [ARTIFACTS] = ("SELECT name, path, bytes, sha256, at_ms FROM artifact WHERE run = ?1 "
-                   "ORDER BY name"),
+    [ARTIFACTS] =
+        ("SELECT name, path, bytes, sha256, at_ms, stored FROM artifact WHERE run = ?1 "
+         "ORDER BY name"),
 };
 static const char json_columns[] = "file|budget|config|params|environment|method_facts";
 
@@ -147,15 +151,37 @@ static int add_parts(struct store *s, json_t *object, const struct part *parts,
     return rc;
 }
 
+/* Of copies those that reports read go along; what else was kept (a diff of somebody's
+ * folder) stays at home. */
+static void add_content(struct store *s, json_t *artifact)
+{
+    struct buf content;
+    buf_init(&content, EXCHANGE_MAX_CONTENT);
+    const char *sha256 = json_get_str(artifact, "sha256", "");
+    if (json_get_int(artifact, "stored", 0) &&
+        str_has_prefix(json_get_str(artifact, "name", ""), "rows/") &&
+        store_kept_content(s, sha256, EXCHANGE_MAX_CONTENT, &content, NULL) == 0) {
+        char *text = base64_encode(buf_str(&content), content.len);
+        json_object_set_new(artifact, "content", json_string(text));
+        free(text);
+    }
+    json_object_del(artifact, "stored");
+    buf_release(&content);
+}
+
 static int complete_trial(struct store *s, json_t *trial, struct err *err)
 {
-    json_t *run;
-    size_t i;
+    json_t *run, *artifact;
+    size_t i, k;
     int rc = add_parts(s, trial, trial_parts, ARRAY_LEN(trial_parts), err);
     json_array_foreach(json_object_get(trial, "runs"), i, run)
     {
         if (rc == 0)
             rc = add_parts(s, run, run_parts, ARRAY_LEN(run_parts), err);
+        json_array_foreach(json_object_get(run, "artifacts"), k, artifact)
+        {
+            add_content(s, artifact);
+        }
     }
     return rc;
 }

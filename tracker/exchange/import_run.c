@@ -1,9 +1,12 @@
 /* tracker/exchange/import_run.c - runs, their values, events and artifacts, into a
  * store. */
+#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/exchange/exchange.h"
 #include "tracker/exchange/import_parts.h"
+#include "tracker/store/upkeep.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +33,7 @@ static const char *const sql[] = {
               "metric_key.id = run_summary.key WHERE run = ?1 AND name = ?2",
     [EVENT_ADD] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
     [ARTIFACT_ADD] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
-                      "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
+                      "at_ms, stored) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
 };
 
 static const struct field run_fields[] = {
@@ -43,11 +46,9 @@ static const struct field run_fields[] = {
     {"method_facts", OBJECT, false}, {"summary", OBJECT, false},
     {"series", OBJECT, false},       {"events", LIST, false},
     {"artifacts", LIST, false}};
-static const struct field artifact_fields[] = {{"name", TEXT, true},
-                                               {"path", TEXT, true},
-                                               {"bytes", COUNT, false},
-                                               {"sha256", TEXT, false},
-                                               {"at_ms", COUNT, false}};
+static const struct field artifact_fields[] = {
+    {"name", TEXT, true},    {"path", TEXT, true},    {"bytes", COUNT, false},
+    {"sha256", TEXT, false}, {"at_ms", COUNT, false}, {"content", TEXT, false}};
 
 static int differs(const char *key, double have, double value, struct err *err)
 {
@@ -157,18 +158,45 @@ static int add_event(struct store *s, int64_t run, const json_t *e, struct err *
     return rc < 0 ? rc : 0;
 }
 
+/* Puts what came along among the store's copies; *path stays NULL where nothing did. */
+static int keep_content(struct store *s, const json_t *a, char **path, struct err *err)
+{
+    const char *text = import_text(a, "content");
+    const size_t n = text ? strlen(text) : 0;
+    char sha256[SHA256_HEX];
+    if (!text)
+        return 0;
+    unsigned char *bytes = xmalloc(n + 1);
+    const int64_t size =
+        n / 4 * 3 > EXCHANGE_MAX_CONTENT + 3 ? -1 : base64_decode(text, n, bytes);
+    if (size >= 0)
+        sha256_hex(bytes, (size_t)size, sha256);
+    int rc =
+        size < 0 || !str_eq(sha256, import_text(a, "sha256"))
+            ? err_set(err, ERR_PARSE,
+                      "'content' of the artifact '%.100s' is not what its sha256 says",
+                      import_text(a, "name"))
+            : store_keep_content(s, bytes, (size_t)size, sha256, path, err);
+    free(bytes);
+    return rc;
+}
+
 static int add_artifact(struct store *s, int64_t run, const json_t *a, struct err *err)
 {
+    char *copy = NULL;
     int rc = CHECK(a, artifact_fields, "artifact", err);
     if (rc == 0)
         rc = store_check_name("the artifact", import_text(a, "name"), err);
     if (rc == 0)
+        rc = keep_content(s, a, &copy, err);
+    if (rc == 0)
         rc = store_exec(s, sql[ARTIFACT_ADD],
                         ARGS(A_INT(run), A_TEXT(import_text(a, "name")),
-                             A_TEXT(import_text(a, "path")), import_count(a, "bytes"),
-                             A_TEXT(import_text(a, "sha256")),
-                             A_INT(json_get_int(a, "at_ms", 0))),
+                             A_TEXT(copy ? copy : import_text(a, "path")),
+                             import_count(a, "bytes"), A_TEXT(import_text(a, "sha256")),
+                             A_INT(json_get_int(a, "at_ms", 0)), A_INT(copy != NULL)),
                         err);
+    free(copy);
     return rc < 0 ? rc : 0;
 }
 

@@ -14,9 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STORED, IS_NAMED, SUPERSEDED };
+enum { IS_NAMED, SUPERSEDED };
 static const char *const sql[] = {
-    [STORED] = "UPDATE artifact SET stored = 1 WHERE run = ?1 AND name = ?2",
     [IS_NAMED] = "SELECT 1 FROM artifact WHERE sha256 = ?1 AND stored = 1",
     [SUPERSEDED] =
         "SELECT run.run_dir, run.trial, run.attempt, run.state FROM run JOIN trial ON "
@@ -26,32 +25,6 @@ static const char *const sql[] = {
         "NOT IN ('waiting', 'running', 'preempted') AND NOT EXISTS (SELECT 1 FROM run AS "
         "other WHERE other.run_dir = run.run_dir AND other.id <> run.id) ORDER BY run.id",
 };
-
-/* ---- copies of artifacts ---- */
-
-static char *copies_folder(const struct store *s)
-{
-    return xasprintf("%s.artifacts", s->path);
-}
-
-int store_keep_artifact(struct store *s, int64_t run, const char *name, const void *data,
-                        size_t n, struct err *err)
-{
-    char sha256[SHA256_HEX];
-    sha256_hex(data, n, sha256);
-    char *root = copies_folder(s), *dir = xasprintf("%s/%.2s", root, sha256),
-         *path = xasprintf("%s/%s", dir, sha256);
-    int rc = fs_exists(path) ? 0 : fs_mkdirs(dir, err);
-    if (rc == 0 && !fs_exists(path))
-        rc = fs_write_atomic(path, data, n, err);
-    if (rc == 0)
-        rc = store_log_artifact(s, run, name, path, (int64_t)n, sha256, err);
-    if (rc == 0 && (rc = store_begin(s, err)) == 0)
-        rc = store_end(s, store_exec(s, sql[STORED], ARGS(A_INT(run), A_TEXT(name)), err),
-                       err);
-    free(root), free(dir), free(path);
-    return rc < 0 ? rc : 0;
-}
 
 /* ---- backup ---- */
 
@@ -90,6 +63,8 @@ int store_backup(struct store *s, const char *path, struct err *err)
         store_script(s, "PRAGMA query_only = ON", NULL);
     if (rc >= 0)
         rc = check_copy(part, err);
+    if (rc >= 0)
+        rc = store_copy_artifacts(s, path, err);
     if (rc >= 0)
         rc = fs_rename(part, path, err);
     if (rc < 0)
@@ -205,7 +180,7 @@ static int look_at_copies(struct store *s, const char *dir, json_t *list, struct
 
 static int find_copies(struct store *s, json_t *list, struct err *err)
 {
-    char *root = copies_folder(s);
+    char *root = store_copies_folder(s);
     DIR *d = opendir(root);
     int rc = 0;
     for (struct dirent *e; d && rc == 0 && (e = readdir(d));)

@@ -8,13 +8,24 @@
 #define TRACKER_STORE_UPKEEP_H
 
 #include "lib/buf.h"
+#include "lib/hash.h"
 #include "tracker/store/store.h"
 
 /* Writes bytes into the folder of copies and logs them as an artifact of a living run. */
 int store_keep_artifact(struct store *s, int64_t run, const char *name, const void *data,
                         size_t n, struct err *err);
-/* A whole copy of one moment, while others go on writing; checked, then renamed to
- * `path`, which must not exist. */
+/* The copy alone, for who logs it by himself: its SHA-256 and, newly allocated, its path. */
+int store_keep_content(struct store *s, const void *data, size_t n,
+                       char sha256[SHA256_HEX], char **path, struct err *err);
+/* A copy by its SHA-256, which is checked: ERR_NOINPUT where it is gone (a store that was
+ * copied without its folder), ERR_PARSE where it holds something else. */
+int store_kept_content(const struct store *s, const char *sha256, size_t max,
+                       struct buf *out, struct err *err);
+/* All copies that runs name, as far as they are there, into those of another store. */
+int store_copy_artifacts(struct store *s, const char *other_store, struct err *err);
+char *store_copies_folder(const struct store *s); /* caller frees */
+/* A whole copy of one moment, while others go on writing, with its copies of artifacts;
+ * checked, then renamed to `path`, which must not exist. */
 int store_backup(struct store *s, const char *path, struct err *err);
 
 /* {"file", "bytes", "log_bytes", "version", "experiments", "sweeps", "trials", "runs",

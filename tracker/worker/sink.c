@@ -65,8 +65,8 @@ static int null_close(struct sink *s, struct err *err)
 struct sink *sink_null(void)
 {
     static const struct sink_ops ops = {null_metric, null_event,    null_environment,
-                                        null_method, null_artifact, null_alive,
-                                        null_close};
+                                        null_method, null_artifact, null_artifact,
+                                        null_alive,  null_close};
     struct sink *s = xcalloc(1, sizeof *s);
     s->ops = &ops;
     return s;
@@ -206,6 +206,22 @@ static void local_artifact(struct sink *s, const char *name, const char *path)
         check(l, &e, false);
 }
 
+static void local_keep(struct sink *s, const char *name, const char *path)
+{
+    enum { MAX_BYTES = 1 << 28 };
+    struct local *l = (struct local *)s;
+    struct err e = ERR_INIT;
+    struct buf content;
+    buf_init(&content, MAX_BYTES);
+    int rc = l->lost ? 0 : fs_read(path, MAX_BYTES, &content, &e);
+    if (!l->lost && rc == 0)
+        rc = store_keep_artifact(l->store, l->run, name, buf_str(&content), content.len,
+                                 &e);
+    if (rc < 0)
+        check(l, &e, false);
+    buf_release(&content);
+}
+
 /* Three heartbeats fit into a lease, so that one may come late. They bring the numbers
  * along, by which a controller judges the trial while it runs. */
 static double beat_s(const struct local *l)
@@ -245,8 +261,8 @@ static int local_close(struct sink *s, struct err *err)
 struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
 {
     static const struct sink_ops ops = {local_metric, local_event,    local_environment,
-                                        local_method, local_artifact, local_alive,
-                                        local_close};
+                                        local_method, local_artifact, local_keep,
+                                        local_alive,  local_close};
     struct local *l = xcalloc(1, sizeof *l);
     l->base.ops = &ops;
     l->store = store;

@@ -21,6 +21,8 @@ struct sink_ops {
     void (*environment)(struct sink *s, const json_t *environment);
     void (*method)(struct sink *s, const struct method_facts *facts); /* of the trial */
     void (*artifact)(struct sink *s, const char *name, const char *path);
+    /* The same of a small file, of which the store keeps a copy. */
+    void (*keep)(struct sink *s, const char *name, const char *path);
     bool (*alive)(struct sink *s); /* called once per update: heartbeats when due; false:
                                       stop (asked to, or lease lost) */
     int (*close)(struct sink *s, struct err *err);

@@ -95,6 +95,7 @@ static const struct sink_ops see_ops = {.metric = see_metric,
                                         .method = see_method,
                                         .environment = see_json,
                                         .artifact = see_artifact,
+                                        .keep = see_artifact,
                                         .alive = see_alive};
 
 static json_t *train(const char *text, const char *name, bool profile)

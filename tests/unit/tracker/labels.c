@@ -2,6 +2,7 @@
  * user's folder, time limit of queries, backup. */
 #include "lib/os/git.h"
 #include "tests/unit/tracker/fixture.h"
+#include "tracker/exchange/exchange.h"
 #include "tracker/store/labels.h"
 #include "tracker/store/upkeep.h"
 
@@ -44,6 +45,56 @@ static void same_content_is_kept_once(void **state)
     json_t *garbage = store_garbage(f->store, NULL);
     assert_int_equal(json_array_size(garbage), 0);
     json_decref(garbage);
+}
+
+static int take_line(void *ctx, const json_t *object, struct err *err)
+{
+    return import_object(ctx, object, err);
+}
+
+/* A backup has the copies, an export those of "rows/..." alone; what was changed is told. */
+static void copies_travel(void **state)
+{
+    struct fixture *f = *state;
+    add_trials(f->store, new_sweep(f->store, "a"), 1);
+    struct run_claim c = claim_one(f->store, 1, 60000);
+    OK(store_keep_artifact(f->store, c.run, "rows/test", "abc", 3, err));
+    OK(store_keep_artifact(f->store, c.run, "git-diff", "secret", 6, err));
+    OK(store_run_finish(f->store, c.run, TRIAL_complete, 0, NULL, err));
+    char *copy = fs_join(f->dir, "copy.db"), *other = fs_join(f->dir, "other.db"), *path,
+         sha256[SHA256_HEX];
+    struct store *s = NULL;
+    struct buf b = BUF_INIT;
+    OK(store_backup(f->store, copy, err));
+    OK(store_open(copy, 0, &s, err));
+    sha256_hex("secret", 6, sha256);
+    OK(store_kept_content(s, sha256, 100, &b, err));
+    assert_string_equal(buf_str(&b), "secret");
+    store_close(s);
+
+    struct import in;
+    OK(store_open(other, STORE_CREATE, &s, err));
+    OK(import_begin(&in, s, err));
+    OK(import_end(&in, store_export(f->store, 0, 0, take_line, &in, NULL), err));
+    sha256_hex("abc", 3, sha256);
+    buf_clear(&b);
+    OK(store_kept_content(s, sha256, 100, &b, err));
+    assert_string_equal(buf_str(&b), "abc");
+    assert_int_equal(query_int(s, "SELECT count(*) FROM artifact"), 2);
+    assert_int_equal(query_int(s, "SELECT sum(stored) FROM artifact"), 1);
+    OK(store_keep_content(s, "abc", 3, sha256, &path, err));
+    OK(fs_write_atomic(path, "abd", 3, err));
+    buf_clear(&b);
+    FAILS(store_kept_content(s, sha256, 100, &b, err), ERR_PARSE, "has changed since");
+    FAILS(store_kept_content(s, "../../etc/passwd", 100, &b, err), ERR_PARSE,
+          "no SHA-256");
+    sha256_hex("secret", 6, sha256);
+    FAILS(store_kept_content(s, sha256, 100, &b, err), ERR_NOINPUT, "");
+    buf_release(&b);
+    store_close(s);
+    free(path);
+    free(copy);
+    free(other);
 }
 
 static void folder_under_git_is_recorded(void **state)
@@ -166,8 +217,11 @@ static void backup_is_whole_while_others_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(tags_are_set_replaced_and_taken_away), T(same_content_is_kept_once),
-        T(folder_under_git_is_recorded),         T(long_queries_end),
+        T(tags_are_set_replaced_and_taken_away),
+        T(same_content_is_kept_once),
+        T(copies_travel),
+        T(folder_under_git_is_recorded),
+        T(long_queries_end),
         T(backup_is_whole_while_others_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
