@@ -215,3 +215,47 @@ char *str_clean(const char *s, size_t len)
     }
     return buf_detach(&out, NULL);
 }
+
+/* ---- base64 ---- */
+
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+char *str_base64_encode(const void *data, size_t n)
+{
+    const unsigned char *b = data;
+    char *text = xmalloc((n + 2) / 3 * 4 + 1), *at = text;
+    for (size_t i = 0; i < n; i += 3) {
+        const size_t left = n - i;
+        const uint32_t bits = (uint32_t)b[i] << 16 |
+                              (left > 1 ? (uint32_t)b[i + 1] << 8 : 0) |
+                              (left > 2 ? b[i + 2] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *at++ = k <= left ? base64_digits[bits >> (18 - 6 * k) & 63] : '=';
+    }
+    *at = '\0';
+    return text;
+}
+
+static int base64_value(char c)
+{
+    const char *at = c ? strchr(base64_digits, c) : NULL;
+    return at ? (int)(at - base64_digits) : -1;
+}
+
+int64_t str_base64_decode(const char *s, size_t n, unsigned char *out)
+{
+    size_t done = 0;
+    uint32_t bits = 0;
+    while (n && s[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        const int v = base64_value(s[i]);
+        if (v < 0)
+            return -1;
+        bits = bits << 6 | (uint32_t)v;
+        if (i % 4)
+            out[done++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
+    }
+    return (int64_t)done;
+}

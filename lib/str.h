@@ -1,4 +1,5 @@
-/* lib/str.h - small string helpers: nearest name, suffix, human units, UTF-8 width. */
+/* lib/str.h - small string helpers: nearest name, suffix, human units, UTF-8
+ * width, base64. */
 #ifndef LIB_STR_H
 #define LIB_STR_H
 
@@ -29,6 +30,11 @@ size_t str_width(const char *utf8);
 char *str_clean(const char *s, size_t len);
 /* The same in place, with a '?' for every byte that may not stay. */
 void str_clean_here(char *s);
+/* Bytes as text and back (base64, RFC 4648, with padding); newly allocated. */
+char *str_base64_encode(const void *data, size_t n);
+/* The bytes of n characters, at most 3 n / 4; padding may be missing. Returns how many, or
+ * -1 where a character is none of the alphabet. */
+int64_t str_base64_decode(const char *s, size_t n, unsigned char *out);
 /* Is the code point one that they replace? */
 bool str_is_control(int32_t c);
 

@@ -115,11 +115,11 @@ bool row_file_collect(const struct session *s, int split, const struct evaluatio
     if (!row_results_init(out, e->answers.texts ? ROW_texts : kinds[s->goal.labels],
                           tokens ? 1 : (size_t)s->goal.num_labels, d->count))
         return false;
-    uint32_t *numbers = xcalloc(d->count + 1, sizeof *numbers);
+    uint32_t *lines = xcalloc(d->count + 1, sizeof *lines);
     for (size_t i = 0; i < d->count; i++)
-        numbers[i] = d->rows[i].row;
-    row_results_identify(out, d->sha256, numbers);
-    free(numbers);
+        lines[i] = d->rows[i].line;
+    row_results_identify(out, d->sha256, lines);
+    free(lines);
     (tokens ? collect_tokens : collect_logits)(s, split, e, out);
     return true;
 }

@@ -10,11 +10,12 @@
 /* clang-format off */
 static const struct opt_def options[] = {
     {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
-     .metavar = "DIR", .help = "folder for result.json and logits.safetensors"},
+     .metavar = "DIR", .help = "folder for result.json, rows_eval.bin (what each row got) "
+             "and logits.safetensors"},
     {.key = "adapter", .type = OPT_PATH, .group = "input", .metavar = "DIR",
      .help = "adapter folder (default: the trial's init_adapter, or none)"},
     {.key = "logits", .type = OPT_BOOL, .preset = "true", .group = "output",
-     .help = "write logits.safetensors (--no-logits: result.json alone; a language model "
+     .help = "write logits.safetensors (--no-logits: not; a language model "
              "then looks at labelled tokens only)"},
     {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "time each op of the evaluation: calls, ms, GFLOP/s, shares"},

@@ -14,7 +14,8 @@
 /* clang-format off */
 static const struct opt_def options[] = {
     {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
-     .metavar = "DIR", .help = "run folder: trace.jsonl, adapter/, result.json"},
+     .metavar = "DIR", .help = "run folder: trace.jsonl, adapter/, result.json, rows_*.bin (what each "
+                               "row of eval_data and test_data got)"},
     {.key = "profile", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "time each op of the updates: calls, ms, GFLOP/s, shares"},
     {.key = "overwrite", .type = OPT_BOOL, .preset = "false", .group = "output",

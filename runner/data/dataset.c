@@ -125,6 +125,7 @@ static int read_rows(struct reader *r, struct dataset *d, struct err *err)
     for (size_t i = 0; i < n && rc >= 0; i++) {
         struct example *e = &d->rows[d->count++];
         e->row = order ? order[i] : (uint32_t)i;
+        e->line = (uint32_t)r->lines.at[e->row].number;
         rc = row_read(r, e->row, e, err);
         r->left_out += rc == 1; /* nothing to learn from */
         e->dropped = rc == 1;

@@ -40,7 +40,8 @@ struct example {
     int32_t *type_ids; /* NULL: zeros */
     int32_t n;
     int32_t cut;           /* tokens that max_length took from its end */
-    uint32_t row;          /* of the file's rows, from 0 */
+    uint32_t row;          /* of the file's rows (of its side of a split), from 0 */
+    uint32_t line;         /* of the file, from 1: where it begins */
     bool dropped;          /* it teaches nothing, and is here for whoever looks at it */
     int32_t label;         /* class; 0 where there are targets */
     float *targets;        /* labels.count numbers; NULL: a class */

@@ -7,9 +7,9 @@
  * that has six bytes or more or is not in the trie, per character: the text of its
  * SHORTEST prefix in the trie takes the place of all of it. That looks wrong for a letter
  * with a mark that are two characters, but is what the reference does. */
-#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "runner/text/pipeline.h"
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +132,7 @@ int precompiled_normalizer(const json_t *json, struct normalizer *out, struct er
     struct precompiled *p = xcalloc(1, sizeof *p);
     *out = (struct normalizer){p, apply, release};
     p->data = xmalloc(length + 1);
-    const int64_t bytes = base64_decode(json_string_value(map), length, p->data);
+    const int64_t bytes = str_base64_decode(json_string_value(map), length, p->data);
     size_t units = 0;
     for (int i = 3; i >= 0 && bytes >= 4; i--)
         units = units << 8 | p->data[i];

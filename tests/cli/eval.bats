@@ -62,8 +62,9 @@ END
     trial llama-lora-qv train_data
     "$PEFTLAB" eval trial.yaml --out e
     "$PEFTLAB" eval trial.yaml --no-logits --out n
-    [ "$(ls e | tr '\n' ' ')" = "logits.safetensors result.json " ]
-    [ "$(ls n)" = result.json ]
+    [ "$(ls e | tr '\n' ' ')" = "logits.safetensors result.json rows_eval.bin " ]
+    [ "$(ls n | tr '\n' ' ')" = "result.json rows_eval.bin " ]
+    cmp e/rows_eval.bin n/rows_eval.bin
     python3 - "$GOLDEN/cases/llama-lora-qv/eval.jsonl" <<'END'
 import json, struct, sys
 tokens = sum(len(json.loads(l)["input_ids"]) for l in open(sys.argv[1]))

@@ -1,5 +1,4 @@
 /* tracker/exchange/export.c - trials out of a store; see exchange.h. */
-#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -161,7 +160,7 @@ static void add_content(struct store *s, json_t *artifact)
     if (json_get_int(artifact, "stored", 0) &&
         str_has_prefix(json_get_str(artifact, "name", ""), "rows/") &&
         store_kept_content(s, sha256, EXCHANGE_MAX_CONTENT, &content, NULL) == 0) {
-        char *text = base64_encode(buf_str(&content), content.len);
+        char *text = str_base64_encode(buf_str(&content), content.len);
         json_object_set_new(artifact, "content", json_string(text));
         free(text);
     }

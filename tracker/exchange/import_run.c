@@ -1,6 +1,5 @@
 /* tracker/exchange/import_run.c - runs, their values, events and artifacts, into a
  * store. */
-#include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -168,7 +167,7 @@ static int keep_content(struct store *s, const json_t *a, char **path, struct er
         return 0;
     unsigned char *bytes = xmalloc(n + 1);
     const int64_t size =
-        n / 4 * 3 > EXCHANGE_MAX_CONTENT + 3 ? -1 : base64_decode(text, n, bytes);
+        n / 4 * 3 > EXCHANGE_MAX_CONTENT + 3 ? -1 : str_base64_decode(text, n, bytes);
     if (size >= 0)
         sha256_hex(bytes, (size_t)size, sha256);
     int rc =

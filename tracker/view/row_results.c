@@ -71,12 +71,12 @@ void row_results_release(struct row_results *r)
 }
 
 void row_results_identify(struct row_results *r, const char *data_sha256,
-                          const uint32_t *numbers)
+                          const uint32_t *lines)
 {
     struct buf b = BUF_INIT;
     buf_printf(&b, "%s\n", data_sha256);
     for (size_t i = 0; i < r->count; i++)
-        buf_printf(&b, "%u\n", numbers[i]);
+        buf_printf(&b, "%u\n", lines[i]);
     sha256_hex(buf_str(&b), b.len, r->rows_sha256);
     memcpy(r->data_sha256, data_sha256, SHA256_HEX);
     buf_release(&b);

@@ -60,9 +60,9 @@ struct row_results {
 bool row_results_init(struct row_results *r, enum row_kind kind, size_t width,
                       size_t count);
 void row_results_release(struct row_results *r);
-/* Sets both hashes: the rows are those with these numbers (from 0) of the file. */
+/* Sets both hashes: the rows are those in these lines of the file. */
 void row_results_identify(struct row_results *r, const char *data_sha256,
-                          const uint32_t *numbers);
+                          const uint32_t *lines);
 /* Bytes of one row in a column; 0: the kind has no such column. */
 size_t row_column_bytes(enum row_kind kind, size_t width, enum row_column column);
 

@@ -159,7 +159,7 @@ static void texts(void **state)
     assert_text("", "a", false, 0);
     assert_text("a.", "a", false, 0);
     assert_text("\xff", "\xff", true, 1); /* no UTF-8 */
-    const struct metric_text all[] = {{true, 1}, {false, .5}, {false, 0}};
+    const struct metric_text all[] = {{true, 1, 0}, {false, .5, 1}, {false, 0, 2}};
     const struct metric_rows rows = {.texts = all, .text_count = 3}, none = {0};
     assert_true(fabs(texts_exact_match(&rows) - 1 / 3.0) < 1e-12);
     assert_true(fabs(texts_rouge_l(&rows) - .5) < 1e-12);
