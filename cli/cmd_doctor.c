@@ -10,6 +10,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "runner/cache/cache.h"
 #include "tracker/store/upkeep.h"
 #include <curl/curl.h>
 #include <openssl/crypto.h>
@@ -94,6 +95,7 @@ static json_t *examine(void)
     json_object_set_new(all, "machine", proc_environment());
     json_object_set_new(all, "libraries", libraries());
     json_object_set_new(all, "programs", programs());
+    json_object_set_new(all, "cache", cache_facts());
     return all;
 }
 
@@ -158,6 +160,7 @@ static int run(int argc, char **argv, struct err *err)
         print_section(all, "machine");
         print_section(all, "libraries");
         print_section(all, "programs");
+        print_section(all, "cache");
         if (json_object_get(all, "store"))
             print_section(all, "store");
     }

@@ -245,9 +245,35 @@ int fs_make_folder(const char *to, fs_write_folder *write, void *ctx, struct err
     return rc;
 }
 
+static int64_t in_ns(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct fs_stamp stamp_of(const struct stat *st)
+{
+    return (struct fs_stamp){st->st_dev, st->st_ino, st->st_size, in_ns(st->st_mtim),
+                             in_ns(st->st_ctim)};
+}
+
+bool fs_stamp(const char *path, struct fs_stamp *out)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return false;
+    *out = stamp_of(&st);
+    return true;
+}
+
+bool fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+}
+
 int fs_map(const char *path, struct fs_map *out, struct err *err)
 {
-    *out = (struct fs_map){NULL, 0};
+    *out = (struct fs_map){0};
     struct stat st;
     int fd = open_input(path, &st, err);
     if (fd < 0)
@@ -260,10 +286,10 @@ int fs_map(const char *path, struct fs_map *out, struct err *err)
         if (p == MAP_FAILED)
             rc = err_set(err, ERR_IO, "cannot map '%s': %s", path, strerror(errno));
         else
-            *out = (struct fs_map){p, (size_t)st.st_size};
+            *out = (struct fs_map){p, (size_t)st.st_size, stamp_of(&st)};
     } else {
         /* An empty file cannot be mapped; data is still not NULL. */
-        *out = (struct fs_map){(const unsigned char *)"", 0};
+        *out = (struct fs_map){(const unsigned char *)"", 0, stamp_of(&st)};
     }
     close(fd);
     return rc;
@@ -273,7 +299,7 @@ void fs_unmap(struct fs_map *m)
 {
     if (m->data && m->size)
         munmap((void *)m->data, m->size);
-    *m = (struct fs_map){NULL, 0};
+    *m = (struct fs_map){0};
 }
 
 int fs_mkdirs(const char *path, struct err *err)

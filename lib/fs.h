@@ -8,9 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the system says of a file; each change of its content changes it, except within the
+ * grain of the file system's clock. */
+struct fs_stamp {
+    uint64_t device, inode;
+    int64_t size, modified_ns, changed_ns; /* since 1970 */
+};
+
 struct fs_map {
     const unsigned char *data;
     size_t size;
+    struct fs_stamp stamp; /* of the file when it was opened */
 };
 
 /* ERR_NOINPUT when it is not there */
@@ -50,6 +58,8 @@ int fs_folder_recover(const char *to, struct err *err);
 /* Makes a folder whole or not at all: `write` fills "TO.new", which then takes TO's place. */
 typedef int fs_write_folder(void *ctx, const char *dir, struct err *err);
 int fs_make_folder(const char *to, fs_write_folder *write, void *ctx, struct err *err);
+bool fs_stamp(const char *path, struct fs_stamp *out); /* false: it is not there */
+bool fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* -1 when it is not there */

@@ -43,6 +43,7 @@ static void collect_memory(struct values *v, const struct session *s)
         put(v, key, (double)s->allocated[c], true);
         allocated += s->allocated[c];
     }
+    put(v, "mem/shared_bytes", (double)s->shared_bytes, true);
     put(v, "mem/planned_bytes", (double)session_planned_bytes(s), true);
     put(v, "mem/allocated_bytes", (double)allocated, true);
     put(v, "mem/host_bytes", (double)s->host_bytes, true);

@@ -8,6 +8,7 @@
 #ifndef RUNNER_SESSION_H
 #define RUNNER_SESSION_H
 
+#include "runner/cache/cache.h"
 #include "runner/data/assumed.h"
 #include "runner/data/course.h"
 #include "runner/data/dataset.h"
@@ -28,6 +29,17 @@ struct decode_size {
     int32_t sequences; /* at the same time; 0: none are generated */
     int32_t capacity;  /* of each in tokens, virtual ones and what comes new among them */
     int32_t tokens;    /* read in one run at most, of all of them */
+};
+
+/* Of the frozen weights those that lie in the cache (runner/cache), not in the arena: packed
+ * once, mapped by all that train on the same base. On the host only, and what follows from
+ * the base alone; bytes are the same either way. */
+struct weights {
+    struct cache *cache;
+    char *sources;               /* what all keys begin with */
+    char **keys;                 /* of a parameter; NULL: it is not among them */
+    struct cache_entry *entries; /* of a parameter */
+    size_t outside;              /* bytes of all that are not in the arena */
 };
 
 struct session {
@@ -73,7 +85,9 @@ struct session {
     size_t planned[MEM_COUNT];
     void *arena[MEM_COUNT];
     size_t allocated[MEM_COUNT];
-    int64_t host_bytes; /* resident before that: program, tokenizer, rows */
+    struct weights weights;
+    size_t shared_bytes; /* of allocated[MEM_weights]: mapped, by others too */
+    int64_t host_bytes;  /* resident before that: program, tokenizer, rows */
     struct graph_memory memory;
     int32_t *host_batch[SLOT_COUNT];
     float *host_targets;
@@ -100,6 +114,12 @@ int session_open_rows(struct session *s, const json_t *resolved, const char *bas
 /* session_plan.c: records the graphs and fills `planned`. */
 int session_plan_memory(struct session *s, struct err *err);
 int session_allocate(struct session *s, struct err *err);
+/* session_weights.c: decides which weights are taken from the cache, once it is known what
+ * they start from; puts a parameter into memory; before a frozen one is written to; end. */
+void session_share_weights(struct session *s);
+int session_put_param(struct session *s, size_t i, struct err *err);
+int session_own_param(struct session *s, const struct param *p, struct err *err);
+void session_release_weights(struct session *s);
 /* Rounds what trains as numbers of bf16 (adapter_dtype): in MEM_trainable the parameters,
  * in MEM_gradients their gradients. */
 void session_round(const struct session *s, enum mem_category in);

@@ -1,73 +1,11 @@
 /* runner/session_memory.c - taking the planned memory, start values, micro-batches. */
-#include "kernels/nf4.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include "runner/graph/param_values.h"
 #include "runner/nn/peft/method.h"
 #include "runner/session.h"
 #include <stdlib.h>
 #include <string.h>
-
-/* What lies in 4 bits in the file goes into memory as it is: a quantised weight is the
- * bytes of q4_layout on every backend. */
-static int put_q4(struct session *s, const struct param *p, struct err *err)
-{
-    const size_t bytes = q4_layout(&p->spec).bytes;
-    void *q = mem_try_aligned(bytes);
-    if (!q)
-        return err_set(err, ERR_NOMEM, "no memory for the values of '%s'", p->name);
-    st_q4_bytes(p->base->q4, q);
-    s->backend->upload(s->backend->device, p->prepared.data, q, bytes);
-    mem_free_aligned(q);
-    st_drop_pages(s->hf->weights, p->base->data, p->base->bytes);
-    return 0;
-}
-
-static int upload_rows(struct session *s, const struct param *p,
-                       struct param_source *from, struct err *err)
-{
-    const int32_t step = param_piece_rows(p);
-    const size_t row = (size_t)p->cols * sizeof(float);
-    float *piece = xmalloc((size_t)step * row);
-    int rc = 0;
-    for (int32_t at = 0; at < p->rows && !rc; at += step) {
-        const int32_t count = p->rows - at < step ? p->rows - at : step;
-        rc = param_source_read(from, at, count, piece, err);
-        if (!rc)
-            s->backend->upload(s->backend->device,
-                               (char *)p->value.data + (size_t)at * row, piece,
-                               (size_t)count * row);
-    }
-    free(piece);
-    return rc;
-}
-
-static int put_values(struct session *s, struct param *p, struct err *err)
-{
-    struct param_source from;
-    const struct weight_rows rows = {param_source_read, &from};
-    int rc = param_source_open(&from, p, s->hf->weights, s->course.seed, err);
-    if (!rc && param_is_prepared(p))
-        rc = s->backend->weight_prepare(s->backend->device, &p->spec, &rows,
-                                        p->prepared.data, err);
-    if (!rc && param_is_plain(p))
-        rc = upload_rows(s, p, &from, err);
-    param_source_close(&from);
-    return rc;
-}
-
-/* In pieces, so that little lies in memory twice. */
-static int put_param(struct session *s, struct param *p, struct err *err)
-{
-    param_bind(p, s->arena[p->trainable ? MEM_trainable : MEM_weights],
-               s->arena[MEM_gradients]);
-    const int rc = param_lies_quantised(p) ? put_q4(s, p, err) : put_values(s, p, err);
-    p->derived &= !p->given || !p->trainable;
-    free(p->given);
-    p->given = NULL;
-    return rc;
-}
 
 /* Says no before the kernel's out-of-memory killer does. */
 static int check_room(const struct session *s, struct err *err)
@@ -88,13 +26,14 @@ static int check_room(const struct session *s, struct err *err)
 static int take(struct session *s, enum mem_category c, struct err *err)
 {
     char text[32];
-    if (!s->planned[c] || s->arena[c])
+    const size_t bytes = s->planned[c] - (c == MEM_weights ? s->weights.outside : 0);
+    if (!bytes || s->arena[c])
         return 0;
-    s->arena[c] = s->backend->alloc(s->backend->device, s->planned[c]);
+    s->arena[c] = s->backend->alloc(s->backend->device, bytes);
     if (!s->arena[c])
         return err_set(err, ERR_NOMEM, "no %s for %s",
-                       str_bytes(text, sizeof text, (double)s->planned[c]), mem_names[c]);
-    s->allocated[c] = s->planned[c];
+                       str_bytes(text, sizeof text, (double)bytes), mem_names[c]);
+    s->allocated[c] += bytes;
     return 0;
 }
 
@@ -103,13 +42,14 @@ static int take(struct session *s, enum mem_category c, struct err *err)
 static int put_params(struct session *s, struct err *err)
 {
     static const enum mem_category homes[] = {MEM_weights, MEM_trainable, MEM_gradients};
-    int rc = 0;
+    int rc =
+        s->net.method->start ? s->net.method->start(&s->net, s->course.seed, err) : 0;
+    if (!rc)
+        session_share_weights(s);
     for (size_t i = 0; i < ARRAY_LEN(homes) && !rc; i++)
         rc = take(s, homes[i], err);
-    if (!rc && s->net.method->start)
-        rc = s->net.method->start(&s->net, s->course.seed, err);
     for (size_t i = 0; i < s->net.params.count && !rc; i++)
-        rc = put_param(s, s->net.params.items[i], err);
+        rc = session_put_param(s, i, err);
     if (!rc && s->net.method->derive)
         rc = s->net.method->derive(&s->net, s->backend, err);
     return rc;
@@ -162,6 +102,7 @@ void session_close(struct session *s)
     for (int c = 0; c < MEM_COUNT; c++)
         if (s->arena[c])
             s->backend->release(s->backend->device, s->arena[c]);
+    session_release_weights(s);
     for (int i = 0; i < SLOT_COUNT; i++)
         free(s->host_batch[i]);
     free(s->host_targets);

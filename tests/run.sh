@@ -33,6 +33,8 @@ export PEFTLAB_BACKEND_DIR=$PWD/$B
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 unset PEFTLAB_STORE PEFTLAB_MODELS PEFTLAB_BACKEND PEFTLAB_CPU PEFTLAB_THREADS MAKEFLAGS MAKELEVEL MFLAGS
 logs=$B/test-logs
+export PEFTLAB_CACHE=$PWD/$logs/cache # goes with the logs
+case $B in /*) PEFTLAB_CACHE=$logs/cache ;; esac
 echo "tests: suites $suites${ONLY:+, only jobs that match '$ONLY'}; logs in $logs"
 rm -rf "$logs"
 mkdir -p "$logs"

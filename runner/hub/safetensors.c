@@ -191,6 +191,7 @@ static int add_mapped(struct st *s, const char *path, struct err *err)
         return rc;
     m->file.data = m->map.data;
     m->file.size = m->map.size;
+    m->file.stamp = m->map.stamp;
     rc = read_header(s, &m->file, err);
     return rc < 0 ? err_context(err, "weights '%s': ", path) : 0;
 }
@@ -254,6 +255,7 @@ int st_open_found(struct fs_map *map, const char *path, size_t header_bytes,
     *map = (struct fs_map){0};
     m->file.data = m->map.data;
     m->file.size = m->map.size;
+    m->file.stamp = m->map.stamp;
     m->file.header_bytes = header_bytes;
     s->tensors = xgrow(NULL, &s->cap, count + 1, sizeof *s->tensors);
     for (size_t i = 0; i < count; i++) {

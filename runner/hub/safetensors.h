@@ -66,6 +66,7 @@ struct st_file {
     const char *path;
     const void *data;
     size_t size, header_bytes; /* header_bytes: where the tensors' data begin */
+    struct fs_stamp stamp;     /* all 0: memory, not a file */
 };
 size_t st_file_count(const struct st *s);
 const struct st_file *st_file_at(const struct st *s, size_t i);

@@ -21,7 +21,9 @@ static int merge_in_place(struct session *s, const struct linear_site *site,
                        *b = net_site_param(net, site, "bias");
     float *weight = value_of(s, w), *bias = b ? value_of(s, b) : NULL;
     int rc = 0;
-    if (net->method->merge(net, s->backend, site, weight, bias)) {
+    if (net->method->merge(net, s->backend, site, weight, bias) &&
+        !(rc = session_own_param(s, w, err)) &&
+        !(rc = b ? session_own_param(s, b, err) : 0)) {
         rc = backend_prepare(s->backend, &w->spec, weight, w->prepared.data, err);
         if (b)
             s->backend->upload(s->backend->device, b->value.data, bias,

@@ -1,5 +1,7 @@
 # What the command line's tests share; `load common` at the head of a file.
 
+export PEFTLAB_CACHE=${PEFTLAB_CACHE:-off} # tests/run.sh gives them one of their own; never the user's
+
 # ROOT and PEFTLAB, for setup_file.
 find_program() {
     ROOT=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
