@@ -1,10 +1,7 @@
 /* cli/decide/cmd_advise.c - `peftlab advise`: which method under these constraints, and
- * why.
- *
- * Of a base whose architecture the trainer knows, here or known by name, memory on this
- * machine is planned by the trainer itself, and its counts go into what is predicted by
- * formula: GPUs, other bases, time (report/machine/estimate.h). */
+ * why. */
 #include "cli/command.h"
+#include "cli/decide/adviser.h"
 #include "cli/decide/plan_item.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -12,17 +9,11 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
-#include "report/advise/advise.h"
-#include "runner/hub/known.h"
-#include "runner/nn/peft/method.h"
-#include "runner/task/task.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_METHODS = 64 };
 
 /* clang-format off */
 static const struct opt_def options[] = {
@@ -162,93 +153,7 @@ static int read_request(const json_t *v, const struct catalog *c,
     return read_limits(v, c, r, err);
 }
 
-/* --- the trainer's own plan --- */
-
-struct planner {
-    const struct advise_request *request;
-    const struct base *base;
-};
-
-/* Without a file the rows are assumed, all of `length` tokens. */
-static json_t *trial_of(const struct planner *p, const struct setup *s, double length)
-{
-    const struct advise_request *r = p->request;
-    json_t *t = json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:s, s:f}", "model",
-        p->base->dir ? p->base->dir : p->base->name, "task", r->task, "method", s->method,
-        "train_data", r->train_data ? r->train_data : "rows", "batch_size", (int)s->batch,
-        "gradient_accumulation_steps", (int)s->accumulation, "max_length", (int)length,
-        "gradient_checkpointing", s->checkpointing, "optim",
-        s->adam8 ? "adamw_8bit" : "adamw", "num_train_epochs", r->epochs);
-    if (!r->train_data) {
-        if (str_eq(r->task, TASK_DEFAULT))
-            json_object_set_new(t, "num_labels", json_integer(2));
-        if (r->rows >= 1)
-            json_object_set_new(t, "max_train_samples",
-                                json_integer((json_int_t)r->rows));
-    }
-    if (method_reads(method_behind(s->method), "rank")) {
-        json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
-        if (s->targets == TARGETS_ALL)
-            json_object_set_new(t, "target_modules", json_string("all-linear"));
-    }
-    return t;
-}
-
-/* What this program takes on the GPU that is asked about; 0: it cannot. */
-static double peak_on_gpu(const struct advise_request *r, const json_t *resolved)
-{
-    const struct gpu *gpu = r->machine.gpu;
-    struct trial_prediction p;
-    if (!gpu || !gpu->cuda_major ||
-        trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
-                      backend_planned_cuda(gpu->cuda_major), &p, NULL))
-        return 0;
-    return (double)p.total_bytes + ESTIMATE_CONTEXT_BYTES;
-}
-
-static int plan_exactly(void *ctx, const struct setup *s, struct exact_plan *out)
-{
-    const struct planner *p = ctx;
-    const struct advise_request *r = p->request;
-    struct trial_prediction plan;
-    json_t *resolved = NULL, *trial = trial_of(p, s, r->seq_len);
-    int rc = trial_resolve(trial, &resolved, NULL);
-    if (!rc)
-        rc = trial_predict(resolved, ".", r->train_data ? ASSUME_MISSING : ASSUME_ROWS,
-                           NULL, &plan, NULL);
-    const double own = rc ? 0 : peak_on_gpu(r, resolved);
-    json_decref(trial);
-    json_decref(resolved);
-    if (rc)
-        return rc;
-    *out = (struct exact_plan){
-        .peak = (double)plan.total_bytes,
-        .own_peak = own,
-        .seconds = plan.rows_known ? plan.train_s : NAN,
-        .counts = prediction_counts(&plan),
-    };
-    prediction_bytes(&plan, out->bytes);
-    return 0;
-}
-
-static const char *known_name(const char *path)
-{
-    const struct known_model *m = known_model_find(path);
-    return m ? m->name : NULL;
-}
-
 /* --- the command --- */
-
-static int open_evidence(const json_t *values, struct store **s, struct err *err)
-{
-    char *path = store_default_path(json_get_str(values, "store", NULL));
-    int rc = json_get_str(values, "store", NULL) || fs_exists(path)
-                 ? store_open(path, STORE_READ_ONLY, s, err)
-                 : 0;
-    free(path);
-    return rc;
-}
 
 static int write_sweep(const struct advise *a, const char *path, struct err *err)
 {
@@ -284,15 +189,11 @@ static void from_file(const char **path, const char *write, char **owned)
 }
 
 static int make_and_answer(const json_t *values, struct advise_request *r,
-                           struct planner *planner, struct err *err)
+                           struct err *err)
 {
     const char *write = json_get_str(values, "write", NULL);
     char *owned[3] = {NULL, NULL, NULL};
     struct advise a;
-    if (r->trains) {
-        r->exact = plan_exactly;
-        r->ctx = planner;
-    }
     int rc = advise_make(r, &a, err);
     if (rc)
         return rc;
@@ -309,40 +210,19 @@ static int make_and_answer(const json_t *values, struct advise_request *r,
 
 static int advise(const json_t *values, struct err *err)
 {
-    struct catalog catalog = {0};
-    struct priors priors = {0};
-    struct store *store = NULL;
-    struct base base = {0};
-    struct method_facts methods[MAX_METHODS];
-    struct advise_request r = {.model = json_get_str(values, "model", NULL),
-                               .known_name = known_name,
-                               .catalog = &catalog,
-                               .priors = &priors,
-                               .methods = methods,
-                               .method_count = method_facts_all(methods, MAX_METHODS)};
-    struct planner planner = {.request = &r, .base = &base};
-    if (!r.model)
+    const char *model = json_get_str(values, "model", NULL);
+    struct adviser a;
+    if (!model)
         return err_set(err, ERR_USAGE, "advise: --model is missing (usage: peftlab %s)",
                        cmd_advise.usage);
-    int rc = catalog_load(json_get_str(values, "gpus", NULL),
-                          json_get_str(values, "prices", NULL), &catalog, err);
+    int rc = adviser_open(&a, model, json_get_str(values, "gpus", NULL),
+                          json_get_str(values, "prices", NULL),
+                          json_get_str(values, "store", NULL), err);
     if (!rc)
-        rc = priors_load(&priors, err);
+        rc = read_request(values, &a.catalog, &a.request, err);
     if (!rc)
-        rc = base_find(r.model, ".", &base, err);
-    r.shape = base.shape;
-    r.trains = base.trains;
-    if (!rc)
-        rc = read_request(values, &catalog, &r, err);
-    if (!rc)
-        rc = open_evidence(values, &store, err);
-    r.store = store;
-    if (!rc)
-        rc = make_and_answer(values, &r, &planner, err);
-    store_close(store);
-    catalog_release(&catalog);
-    priors_release(&priors);
-    base_release(&base);
+        rc = make_and_answer(values, &a.request, err);
+    adviser_close(&a);
     return rc;
 }
 
