@@ -30,6 +30,13 @@ static json_t *trial_of(const struct adviser *p, const struct setup *s, double l
             json_object_set_new(t, "max_train_samples",
                                 json_integer((json_int_t)r->rows));
     }
+    const struct sweep_subject *about = &r->subject;
+    json_t *columns =
+        json_pack("{s:s*, s:s*, s:s*, s:s*}", "text_column", about->text_column,
+                  "text_pair_column", about->text_pair_column, "label_column",
+                  about->label_column, "problem_type", about->problem_type);
+    json_object_update(t, columns);
+    json_decref(columns);
     if (method_reads(method_behind(s->method), "rank")) {
         json_object_set_new(t, "rank", json_integer((json_int_t)s->rank));
         if (s->targets == TARGETS_ALL)

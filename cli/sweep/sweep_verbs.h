@@ -10,8 +10,8 @@
 extern const struct command_verb sweep_verb_status, sweep_verb_stop, sweep_verb_retire,
     sweep_verb_clone;
 
-/* What sweep/ has to ask the trainer. */
-extern const struct sweep_hooks sweep_trainer;
+/* What sweep/ has to ask the trainer; to plan without weights. */
+extern const struct sweep_hooks sweep_trainer, sweep_planner;
 
 int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
                      struct err *err);

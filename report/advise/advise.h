@@ -38,6 +38,23 @@ struct exact_plan {
     struct counts counts;
 };
 
+/* How large the first sweep may be; 0: three methods, their three rates, two ranks, three
+ * seeds. */
+struct sweep_size {
+    int methods, rates, ranks, seeds;
+};
+
+/* What the first sweep is about beside its methods. All may be NULL: a placeholder, or
+ * what a trial takes by itself. */
+struct sweep_subject {
+    const char *name;          /* a plain word */
+    const char *metric, *goal; /* "eval/macro_f1", "maximize" */
+    const char *test_data, *text_column, *text_pair_column, *label_column, *problem_type;
+    double
+        validation_split; /* of the training rows, where there is no eval_data; 0: none */
+    const char *remark;   /* a comment at its head, lines that begin with # */
+};
+
 struct advise_request {
     const char *task;  /* "seq-cls" or "causal-lm" */
     const char *model; /* as the user named it */
@@ -51,6 +68,8 @@ struct advise_request {
     double memory_bytes;                /* of one device */
     double usd_per_hour;                /* of this machine, where no GPU is named */
     const char *train_data, *eval_data; /* for the sweep file; NULL: placeholders */
+    struct sweep_subject subject;
+    struct sweep_size size;
     const struct catalog *catalog;
     const struct priors *priors;
     const struct method_facts *methods; /* the trainer's rows */
@@ -119,6 +138,8 @@ void advise_print(const struct advise *a, FILE *f);
 /* The first sweep to run: for what trains here a sweep of trials, else one that drives
  * the user's own program. YAML text, caller frees; NULL: everything is ruled out. */
 char *advise_sweep(const struct advise *a);
+/* The rates that it tries of a method: 0 the lowest, 1, 2. */
+double advise_rate(const struct advise *a, const char *method, int which);
 /* The setup that its trials share, which is leaner than the first method's where others
  * or another rank need more. Something must be open. */
 struct setup advise_sweep_setup(const struct advise *a);

@@ -121,8 +121,12 @@ extern const char *const look_part_names[LOOK_PARTS]; /* "train", "dev", "test" 
  * seed. parts: room for f->count. */
 void look_deal(const struct look_file *f, const struct look_guess *g, size_t most,
                uint64_t seed, enum look_part *parts);
+/* Would a trial refuse the file as it is: are there rows that it cannot use, or labels of
+ * several types? */
+bool look_needs_copy(const struct look_file *f, const struct look_guess *g);
 /* The rows of a part as JSON lines, under the names that a trial expects (text, text_pair,
- * label); all other columns are kept. */
+ * label), labels of one type; all other columns are kept. parts NULL: all that can be
+ * used. */
 int look_write_part(const struct look_file *f, const struct look_guess *g,
                     const enum look_part *parts, enum look_part part, const char *path,
                     struct err *err);

@@ -156,9 +156,36 @@ static void rename_key(json_t *row, const char *from, const char *to)
     json_object_del(row, from);
 }
 
+/* Classes are all texts or all integers. */
+static bool is_mixed(const struct look_file *f, const struct look_guess *g)
+{
+    const struct look_column *c = look_column(f, g->roles.label);
+    return c && g->kind == LOOK_KIND_classes && c->types[LOOK_text] != c->filled &&
+           c->types[LOOK_whole] != c->filled;
+}
+
+bool look_needs_copy(const struct look_file *f, const struct look_guess *g)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!look_is_whole(f, g, i))
+            return true;
+    return is_mixed(f, g);
+}
+
+static void label_as_text(json_t *row)
+{
+    const json_t *label = json_object_get(row, "label");
+    struct buf text = BUF_INIT;
+    if (json_is_string(label))
+        return;
+    json_canonical(&text, label);
+    json_object_set_new(row, "label", json_string(buf_str(&text)));
+    buf_release(&text);
+}
+
 /* What a trial reads without being told names. */
 static json_t *as_trial_row(const struct look_file *f, const struct look_guess *g,
-                            size_t i)
+                            bool mixed, size_t i)
 {
     json_t *row = json_copy(f->rows[i]);
     if (g->kind == LOOK_KIND_messages || g->kind == LOOK_KIND_completions)
@@ -166,31 +193,39 @@ static json_t *as_trial_row(const struct look_file *f, const struct look_guess *
     rename_key(row, g->roles.text, "text");
     rename_key(row, g->roles.pair, "text_pair");
     rename_key(row, g->roles.label, "label");
+    if (mixed)
+        label_as_text(row);
     return row;
+}
+
+static bool belongs(const struct look_file *f, const struct look_guess *g,
+                    const enum look_part *parts, enum look_part part, size_t i)
+{
+    return parts ? parts[i] == part : look_is_whole(f, g, i);
 }
 
 int look_write_part(const struct look_file *f, const struct look_guess *g,
                     const enum look_part *parts, enum look_part part, const char *path,
                     struct err *err)
 {
+    const bool mixed = is_mixed(f, g);
     struct fs_writer *w;
     int rc = fs_writer_begin(path, &w, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < f->count && !rc; i++) {
         struct buf line = BUF_INIT;
-        if (parts[i] != part)
+        if (!belongs(f, g, parts, part, i))
             continue;
-        json_t *row = as_trial_row(f, g, i);
+        json_t *row = as_trial_row(f, g, mixed, i);
         json_write(&line, row, 0);
         buf_char(&line, '\n');
         rc = fs_writer_add(w, buf_str(&line), line.len, err);
         json_decref(row);
         buf_release(&line);
     }
-    if (rc) {
-        fs_writer_abandon(w);
-        return rc;
-    }
-    return fs_writer_finish(w, err);
+    if (!rc)
+        return fs_writer_finish(w, err);
+    fs_writer_abandon(w);
+    return rc;
 }
