@@ -6,6 +6,7 @@
 #include "lib/text_table.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { VALUES_SHOWN = 8 };
 
@@ -17,9 +18,12 @@ static const struct look_file *train_file(const struct init *i)
 static void tell_classes(const struct look_column *c)
 {
     struct buf b = BUF_INIT;
-    for (size_t k = 0; k < c->value_count && k < VALUES_SHOWN; k++)
-        buf_printf(&b, "%s%.40s (%zu)", k ? ", " : "", c->values[k].text,
+    for (size_t k = 0; k < c->value_count && k < VALUES_SHOWN; k++) {
+        const char *text = c->values[k].text;
+        const int quoted = text[0] == '"', n = (int)strlen(text) - 2 * quoted;
+        buf_printf(&b, "%s%.*s (%zu)", k ? ", " : "", n < 40 ? n : 40, text + quoted,
                    c->values[k].rows);
+    }
     text_print(stdout, "  %zu%s values: %s%s\n", c->value_count,
                c->many ? " or more" : "", buf_str(&b),
                c->value_count > VALUES_SHOWN ? ", ..." : "");
@@ -58,24 +62,29 @@ static void tell_lengths(const struct init *i)
                    i->max_length);
 }
 
+static void tell_left_out(const char *where, size_t n)
+{
+    if (n)
+        text_print(stdout, "  ! %s%zu %s a text or a label and %s left out\n", where, n,
+                   n == 1 ? "row lacks" : "rows lack", n == 1 ? "is" : "are");
+}
+
 static void tell_same(const struct init *i, enum look_part p)
 {
     const struct look_same *s = &i->same[p];
-    const struct init_part *part = &i->parts[p];
-    const size_t left = i->dealt ? 0 : part->rows.count - part->count;
-    if (left)
-        text_print(stdout, "  ! %s: %zu rows lack a text or a label and are left out\n",
-                   look_part_names[p], left);
     if (s->twice)
-        text_print(stdout, "  ! %s: %zu rows have the text of an earlier one%s\n",
-                   look_part_names[p], s->twice, s->disagree ? ", and" : "");
-    if (s->disagree)
-        text_print(stdout, "    %zu of them with another label: nothing can learn both\n",
-                   s->disagree);
+        text_print(stdout, "  ! %s: %zu %s the text of an earlier one",
+                   look_part_names[p], s->twice, s->twice == 1 ? "row has" : "rows have");
+    if (s->disagree && s->disagree < s->twice)
+        text_print(stdout, ", %zu of them", s->disagree);
+    if (s->twice)
+        text_print(stdout, "%s\n",
+                   s->disagree ? ", with another label: nothing can learn both" : "");
     if (s->in_other)
-        text_print(stdout,
-                   "  ! %s: %zu rows are among the training rows: they measure memory\n",
-                   look_part_names[p], s->in_other);
+        text_print(stdout, "  ! %s: %zu %s among the training rows: %s memory\n",
+                   look_part_names[p], s->in_other,
+                   s->in_other == 1 ? "row is" : "rows are",
+                   s->in_other == 1 ? "it measures" : "they measure");
 }
 
 static void tell_parts(const struct init *i)
@@ -91,9 +100,14 @@ static void tell_parts(const struct init *i)
                    ? " (dealt from the one file: labels in equal shares, equal texts "
                      "together)"
                    : "");
-    if (i->dealt && f->count > init_rows(i, 0) + init_rows(i, 1) + init_rows(i, 2))
-        text_print(stdout, "  ! %zu rows lack a text or a label and are left out\n",
-                   f->count - init_rows(i, 0) - init_rows(i, 1) - init_rows(i, 2));
+    if (i->dealt)
+        tell_left_out("", f->count - init_rows(i, LOOK_TRAIN) - init_rows(i, LOOK_EVAL) -
+                              init_rows(i, LOOK_TEST));
+    for (int p = 0; p < LOOK_PARTS && !i->dealt; p++) {
+        char where[16];
+        snprintf(where, sizeof where, "%s: ", look_part_names[p]);
+        tell_left_out(where, i->parts[p].rows.count - i->parts[p].count);
+    }
     if (!init_rows(i, LOOK_TEST))
         text_print(
             stdout,

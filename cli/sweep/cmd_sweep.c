@@ -55,7 +55,7 @@ static int predict_missing(const json_t *resolved, const char *base_dir,
 const struct sweep_hooks sweep_trainer = {&trial_options, trial_resolve, trial_key,
                                           predict, fingerprint_trial};
 const struct sweep_hooks sweep_planner = {&trial_options, trial_resolve, trial_key,
-                                                 predict_missing, NULL};
+                                          predict_missing, NULL};
 
 #define JOBS_OPTION                                                                      \
     {                                                                                    \

@@ -62,7 +62,10 @@ struct look_file {
     size_t column_count;
 };
 
+/* Release it also where these fail. look_parse: from memory; `name` stands for the file. */
 int look_read(const char *path, struct look_file *out, struct err *err);
+int look_parse(const char *text, size_t size, const char *name, struct look_file *out,
+               struct err *err);
 void look_release(struct look_file *f);
 /* NULL: there is none of that name. */
 const struct look_column *look_column(const struct look_file *f, const char *name);

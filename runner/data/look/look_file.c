@@ -98,12 +98,15 @@ static enum look_type type_of(const json_t *v)
     }
 }
 
+/* Columns beyond TABLE_COLUMNS_MAX are not looked at. */
 static size_t column_index(struct counting *c, const char *name)
 {
     struct look_file *f = c->file;
     int64_t at;
     if (strmap_get(c->columns, name, strlen(name), &at))
         return (size_t)at;
+    if (f->column_count == TABLE_COLUMNS_MAX)
+        return TABLE_COLUMNS_MAX;
     f->columns = xrealloc(f->columns, (f->column_count + 1) * sizeof *f->columns);
     c->values = xrealloc(c->values, (f->column_count + 1) * sizeof(struct strmap *));
     c->values[f->column_count] = strmap_new();
@@ -136,6 +139,8 @@ static void count_cell(struct counting *all, const char *name, const json_t *v)
     if (!is_filled(v))
         return;
     const size_t at = column_index(all, name);
+    if (at == TABLE_COLUMNS_MAX)
+        return;
     struct look_column *c = &all->file->columns[at];
     c->filled++;
     c->types[type_of(v)]++;
@@ -200,19 +205,27 @@ static int read_text(struct look_file *f, const char *text, size_t size, struct 
     return rc;
 }
 
+int look_parse(const char *text, size_t size, const char *name, struct look_file *out,
+               struct err *err)
+{
+    *out = (struct look_file){.path = xstrdup(name)};
+    int rc = read_text(out, text, size, err);
+    if (!rc)
+        count_columns(out);
+    return rc;
+}
+
 int look_read(const char *path, struct look_file *out, struct err *err)
 {
     struct fs_map map;
-    *out = (struct look_file){.path = xstrdup(path)};
+    *out = (struct look_file){0};
     int rc = fs_exists(path)
                  ? fs_map(path, &map, err)
                  : err_set(err, ERR_NOINPUT, "data file '%s': not there", path);
     if (rc)
         return rc;
-    rc = read_text(out, (const char *)map.data, map.size, err);
+    rc = look_parse((const char *)map.data, map.size, path, out, err);
     fs_unmap(&map);
-    if (!rc)
-        count_columns(out);
     return rc;
 }
 
