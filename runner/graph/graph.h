@@ -269,11 +269,21 @@ struct graph_watch {
 struct graph_reader {
     void (*chunk)(struct graph_reader *r, const struct tensor *logits, int32_t begin);
 };
+/* A run at the cut of a graph (cut.h). With `there` the nodes that it leaves out are not
+ * run and `move` puts tensor `k` of those at the cut in place; else all are run, and it
+ * takes the tensor out, once it is whole. */
+struct graph_cut;
+struct graph_reuse {
+    const struct graph_cut *cut;
+    bool there;
+    void (*move)(struct graph_reuse *r, size_t k, const struct tensor *t);
+};
 struct graph_memory {
     void *activations, *workspace, *batch, *state;
     size_t batch_offsets[SLOT_COUNT];
     struct graph_watch *watch;   /* usually NULL: then nothing is timed */
     struct graph_reader *reader; /* usually NULL */
+    struct graph_reuse *reuse;   /* usually NULL */
 };
 /* Calls one op, watched where somebody watches. */
 void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,

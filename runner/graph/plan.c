@@ -42,11 +42,14 @@ static void drop_dead_nodes(struct graph *g)
             if (n->in[k] >= 0)
                 needed[graph_root(g, n->in[k])] = true;
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < g->node_count; i++)
+    size_t kept = 0, forward = 0;
+    for (size_t i = 0; i < g->node_count; i++) {
         if (live[i])
             g->nodes[kept++] = g->nodes[i];
+        forward = i < g->forward_count ? kept : forward;
+    }
     g->node_count = kept;
+    g->forward_count = forward;
     free(needed);
     free(live);
 }

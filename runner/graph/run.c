@@ -1,6 +1,6 @@
 /* runner/graph/run.c - tensors as views of a micro-batch's memory, and running the nodes. */
 #include "lib/os/proc.h"
-#include "runner/graph/graph.h"
+#include "runner/graph/cut.h"
 
 int32_t graph_rows(const struct g_tensor *t, const struct extent *e)
 {
@@ -131,12 +131,30 @@ static void run_chunks(const struct graph *g, const struct backend *backend,
     }
 }
 
+/* The nodes in front of the chunks, those before the cut among them. */
+static void run_front(const struct graph *g, const struct backend *backend,
+                      const struct graph_memory *m, const struct extent *e,
+                      const struct op_step *step)
+{
+    static const struct graph_cut none = {NULL, NULL, 0};
+    struct graph_reuse *r = m->reuse;
+    const struct graph_cut *cut = r ? r->cut : &none;
+    size_t k = 0;
+    for (size_t i = 0; i < g->chunk_begin; i++) {
+        if (!(r && r->there && cut->skip[i]))
+            run_node(g, i, backend, m, e, 0, step);
+        for (; k < cut->count && cut->kept[k].node == i; k++) {
+            const struct tensor t = tensor_at(g, m, cut->kept[k].tensor, e, 0);
+            r->move(r, k, &t);
+        }
+    }
+}
+
 void graph_run(const struct graph *g, const struct backend *backend,
                const struct graph_memory *m, const struct extent *e,
                const struct op_step *step)
 {
-    for (size_t i = 0; i < g->chunk_begin; i++)
-        run_node(g, i, backend, m, e, 0, step);
+    run_front(g, backend, m, e, step);
     if (g->chunk_begin < g->chunk_end)
         run_chunks(g, backend, m, e, step);
     for (size_t i = g->chunk_end; i < g->node_count; i++)
