@@ -4,6 +4,7 @@
 #include "lib/os/load.h"
 #include "lib/os/proc.h"
 #include "lib/stats/basic.h"
+#include "runner/features.h"
 #include "runner/metric/metric.h"
 #include <math.h>
 #include <stdlib.h>
@@ -149,8 +150,10 @@ int evaluate_split(struct session *s, int split, struct logit_sink *logits,
     int64_t done = 0;
     for (int64_t b = 0, e; b < out->rows; b = e) {
         e = evaluate_batch_end(s, d, b);
+        features_begin(s, split, NULL, b, e);
         done +=
             evaluate_batch(s, &s->eval_graph, split, b, e, out->logits + done * width);
+        features_end(s);
     }
     struct metric_rows all = evaluate_labels(s, split);
     all.logits = out->logits;

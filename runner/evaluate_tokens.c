@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "runner/evaluate.h"
+#include "runner/features.h"
 #include "runner/generate/answers.h"
 #include <math.h>
 #include <stdlib.h>
@@ -105,7 +106,9 @@ static void run_rows(struct session *s, int split, int64_t rows, struct tally *t
     for (int64_t b = 0, e; b < rows && !t->rc; b = e) {
         e = evaluate_batch_end(s, t->data, b);
         t->sequence = 0;
+        features_begin(s, split, NULL, b, e);
         evaluate_batch(s, &s->eval_graph, split, b, e, NULL);
+        features_end(s);
     }
     s->memory.reader = NULL;
     s->goal.every_token = false;

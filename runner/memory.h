@@ -10,7 +10,8 @@
     X(activations, "tensors of the graph, forward and backward")                         \
     X(state, "tensors that live from run to run (the key-value cache)")                  \
     X(workspace, "scratch of the hungriest op")                                          \
-    X(batch, "ids, positions, boundaries and labels of one micro-batch")
+    X(batch, "ids, positions, boundaries and labels of one micro-batch")                 \
+    X(features, "what frozen layers gave for each row, computed once")
 enum mem_category {
 #define X(name, help) MEM_##name,
     MEM_CATEGORIES(X)

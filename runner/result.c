@@ -69,6 +69,10 @@ static void collect_course(struct values *v, const struct run_result *r)
     put(v, "train/updates", (double)t->updates, true);
     put(v, "train/tokens", (double)t->tokens, true);
     put(v, "train/flops", t->flops, true);
+    if (t->reused_tokens) {
+        put(v, "train/reused_tokens", (double)t->reused_tokens, true);
+        put(v, "train/reused_flops", t->reused_flops, true);
+    }
     put(v, "train/flops_per_s", t->flops / t->train_s, false);
     put(v, "train/resumed_from", (double)t->resumed_from, true);
     if (t->spikes) {

@@ -91,6 +91,7 @@ struct session {
     struct graph_memory memory;
     int32_t *host_batch[SLOT_COUNT];
     float *host_targets;
+    struct features *features[SPLIT_COUNT]; /* features.h; NULL: a split has none */
 };
 
 /* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:

@@ -2,18 +2,21 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
+#include "runner/features.h"
 #include "runner/nn/peft/method.h"
 #include "runner/session.h"
 #include <stdlib.h>
 #include <string.h>
 
 /* Says no before the kernel's out-of-memory killer does. */
-static int check_room(const struct session *s, struct err *err)
+static int check_room(struct session *s, struct err *err)
 {
     const size_t need = session_planned_bytes(s);
     const int64_t limit = proc_memory_limit_bytes();
     if (limit <= 0 || need <= (size_t)limit)
         return 0;
+    if (features_give_up(s))
+        return check_room(s, err);
     char a[32], b[32];
     return err_set(err, ERR_NOMEM,
                    "the trial needs %s, this machine allows %s; try a smaller batch_size "
@@ -30,6 +33,8 @@ static int take(struct session *s, enum mem_category c, struct err *err)
     if (!bytes || s->arena[c])
         return 0;
     s->arena[c] = s->backend->alloc(s->backend->device, bytes);
+    if (!s->arena[c] && c == MEM_features && features_give_up(s))
+        return 0;
     if (!s->arena[c])
         return err_set(err, ERR_NOMEM, "no %s for %s",
                        str_bytes(text, sizeof text, (double)bytes), mem_names[c]);
@@ -106,6 +111,7 @@ void session_close(struct session *s)
     for (int i = 0; i < SLOT_COUNT; i++)
         free(s->host_batch[i]);
     free(s->host_targets);
+    features_release(s);
     graph_release(&s->train_graph);
     graph_release(&s->eval_graph);
     graph_release(&s->merged_graph);

@@ -1,5 +1,6 @@
 /* runner/session_plan.c - the graphs of a session, and what they need. */
 #include "lib/mem.h"
+#include "runner/features.h"
 #include "runner/nn/peft/method.h"
 #include "runner/nn/specs.h"
 #include "runner/session.h"
@@ -156,6 +157,7 @@ int session_plan_memory(struct session *s, struct err *err)
     s->planned[MEM_state] = s->net.states.bytes;
     s->scalars_offset = graph_batch_bytes(&s->budget, goal_targets(&s->goal), offsets);
     s->planned[MEM_batch] = s->scalars_offset + mem_round_up(sizeof(double));
+    features_plan(s);
     return 0;
 }
 

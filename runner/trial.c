@@ -7,6 +7,7 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "runner/evaluate.h"
+#include "runner/features.h"
 #include "runner/generate/answers.h"
 #include "runner/merge/merge.h"
 #include "runner/nn/peft/method.h"
@@ -44,6 +45,16 @@ static double evaluation_flops(const struct session *s)
         flops += (double)parts * graph_flops(&s->eval_graph, &part);
     }
     return flops;
+}
+
+/* Of a mean micro-batch: from the second epoch on the rows are there. */
+static double reused_flops(const struct session *s, const struct extent *mean)
+{
+    const struct dataset *d = s->data[SPLIT_TRAIN];
+    const double first =
+        (double)d->total_tokens + (double)s->net.change.prompt_rows * (double)d->count;
+    const double share = 1 - first / (double)s->course.tokens;
+    return share > 0 ? share * features_flops(s, mean) : 0;
 }
 
 static int64_t base_parameters(const struct net *net)
@@ -92,7 +103,8 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
                                                  : c->batch_units);
     const struct extent mean =
         extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
-    out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
+    out->flops =
+        (graph_flops(&s->train_graph, &mean) - reused_flops(s, &mean)) * (double)batches;
     const double rate = s->backend->ops[OP_linear]
                             ? calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY
                             : NAN;

@@ -81,7 +81,8 @@ void prediction_bytes(const struct trial_prediction *p, double bytes[EST_COUNT])
         [MEM_weights] = EST_weights,         [MEM_trainable] = EST_trainable,
         [MEM_gradients] = EST_gradients,     [MEM_optimizer] = EST_optimizer,
         [MEM_activations] = EST_activations, [MEM_workspace] = EST_workspace,
-        [MEM_batch] = EST_workspace,         [MEM_state] = EST_activations};
+        [MEM_batch] = EST_workspace,         [MEM_state] = EST_activations,
+        [MEM_features] = EST_activations};
     for (int i = 0; i < EST_COUNT; i++)
         bytes[i] = 0;
     for (int i = 0; i < MEM_COUNT; i++)

@@ -51,6 +51,15 @@ static void print_summary(const json_t *r, const char *out)
     text_print(stdout, "%.1f samples/s, %.0f tokens/s, planned memory %.1f MiB\n",
                json_get_num(t, "samples_per_s", 0), json_get_num(t, "tokens_per_s", 0),
                json_get_num(mem, "planned_bytes", 0) / 1048576.0);
+    const json_t *course = json_object_get(r, "train");
+    const double reused = json_get_num(course, "reused_tokens", 0);
+    if (reused > 0)
+        text_print(stdout,
+                   "frozen layers ran once per row (cache_features): not for %.0f %% of "
+                   "the tokens, %.0f %% of the work left out\n",
+                   100 * reused / json_get_num(course, "tokens", 1),
+                   100 / (1 + json_get_num(course, "flops", 0) /
+                                  json_get_num(course, "reused_flops", 1)));
     if (json_object_get(r, "profile"))
         profile_print(r, stdout);
 }

@@ -25,7 +25,9 @@ double forward_flops(const struct report *r)
         const struct report_trial *t = &r->data.trials[i];
         double rows =
             trial_metric(t, "throughput/samples_per_s") * trial_metric(t, "time/train_s");
-        double flops = trial_metric(t, "train/flops") / rows / training_factor(t);
+        double reused = trial_metric(t, "train/reused_flops");
+        double all = trial_metric(t, "train/flops") + (isnan(reused) ? 0 : reused);
+        double flops = all / rows / training_factor(t);
         if (isfinite(flops) && flops > 0)
             least = fmin(least, flops);
     }

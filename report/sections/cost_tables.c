@@ -68,6 +68,7 @@ void write_training_cost(const struct report *r, struct html *h)
 {
     const struct report_cell **cells = ordered(r);
     const bool lm = cells[0] && trial_is_lm(cells[0]->trials[0]);
+    bool reused = false;
     html_table_open(h, NULL,
                     word_f("Training on this machine at %s: time measured, price assumed",
                            r->data.columns.items[r->matrix.main_column].label),
@@ -76,6 +77,7 @@ void write_training_cost(const struct report *r, struct html *h)
                            lm ? "|>Tokens/s|>USD per million tokens trained" : ""));
     for (size_t i = 0; cells[i]; i++) {
         struct run_cost k = cell_run_cost(r, cells[i]);
+        reused |= !isnan(cell_spread(cells[i], "train/reused_tokens").mean);
         html_row(h);
         html_head_cell(h, "%s", cell_name(r, cells[i]));
         html_number(h, "%s", word_seconds(k.setup_s));
@@ -97,6 +99,12 @@ void write_training_cost(const struct report *r, struct html *h)
             "catalogue; of one without a price the "
             "cost is not known.",
             word_usd(r->options.core_usd_per_hour));
+    if (reused)
+        html_el(
+            h, "p", "note",
+            "Where layers below what trains give a row the same numbers in each epoch, "
+            "they ran once per row (cache_features): more epochs cost less than in "
+            "proportion.");
     write_energy(r, cells, h);
     free(cells);
 }

@@ -123,7 +123,10 @@ static void language_facts(const struct report *r, const struct report_cell *c,
         fact(h, "First token p50", word_f("%s ms", word_ms(first)),
              isnan(each) ? "" : word_f("then %s ms a token", word_ms(each)));
     if (!isnan(speed))
-        fact(h, "Training speed", word_f("%.0f tokens/s", speed), "");
+        fact(h, "Training speed", word_f("%.0f tokens/s", speed),
+             isnan(cell_spread(c, "train/reused_tokens").mean)
+                 ? ""
+                 : "frozen layers once per row, not in each epoch");
 }
 
 static void write_facts(const struct report *r, size_t group, struct html *h)

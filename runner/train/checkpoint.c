@@ -144,6 +144,7 @@ static int write_manifest(const char *dir, const char *state, const struct sessi
     json_object_set(m, "evaluations", c->evaluations);
     json_object_set_new(m, "energy_j", json_number_or_word(c->energy_j));
     json_object_set_new(m, "total_s", json_number_or_word(c->total_s));
+    json_object_set_new(m, "reused_tokens", json_integer(c->reused_tokens));
     json_object_set_new(m, "sha256", json_string(hash));
     rc = json_write_file(path, m, 1, err);
     json_decref(m);
@@ -258,7 +259,8 @@ static int check_sound(const char *dir, const char *run_dir, const json_t *m,
     *c = (struct checkpoint){.update = json_get_int(m, "update", -1),
                              .trace_bytes = json_get_int(m, "trace_bytes", -1),
                              .energy_j = json_get_num(m, "energy_j", NAN),
-                             .total_s = json_get_num(m, "total_s", 0)};
+                             .total_s = json_get_num(m, "total_s", 0),
+                             .reused_tokens = json_get_int(m, "reused_tokens", 0)};
     int rc = 0;
     if (fs_size(state) != (int64_t)bytes)
         rc = err_set(err, ERR_PARSE, "'%s' has %lld bytes instead of %zu", state,

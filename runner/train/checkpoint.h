@@ -33,12 +33,13 @@ void pieces_add(struct pieces *p, const char *name, void *data, size_t bytes,
 void pieces_release(struct pieces *p);
 
 struct checkpoint {
-    int64_t update;      /* that many were done */
-    int64_t trace_bytes; /* of RUN/trace.jsonl */
-    json_t *evaluations; /* list of {"step", metrics}; owned */
-    double energy_j;     /* measured up to here; NaN: unknown */
-    double total_s;      /* that the runs up to here took, loading included */
-    char *run_dir;       /* where it was found; owned */
+    int64_t update;        /* that many were done */
+    int64_t trace_bytes;   /* of RUN/trace.jsonl */
+    json_t *evaluations;   /* list of {"step", metrics}; owned */
+    double energy_j;       /* measured up to here; NaN: unknown */
+    double total_s;        /* that the runs up to here took, loading included */
+    int64_t reused_tokens; /* of the updates up to here (runner/features.h) */
+    char *run_dir;         /* where it was found; owned */
 };
 
 /* Writes one and removes all but the newest `keep`. run_dir is not looked at in *c. */

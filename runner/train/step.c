@@ -1,6 +1,7 @@
 /* runner/train/step.c - see step.h. */
 #include "runner/train/step.h"
 #include "lib/mem.h"
+#include "runner/features.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/finder.h"
 #include <math.h>
@@ -74,7 +75,10 @@ static void accumulate(struct step *st, int64_t update, struct update_log *log)
         const struct extent rows =
             session_load_batch(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         const int32_t tokens = rows.of[ROWS_TOKENS];
+        features_begin(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         graph_run(&s->train_graph, s->backend, &s->memory, &rows, &step);
+        if (features_end(s))
+            log->reused_tokens += tokens;
         log->loss += sum_losses(st, &rows);
         log->tokens += tokens;
         step.token_base += (uint32_t)tokens;
@@ -139,6 +143,7 @@ int step_not_finite(struct step *st, int64_t update, const struct update_log *lo
     struct finder finder;
     struct graph_watch *before = s->memory.watch;
     finder_init(&finder, s);
+    features_forget(s, SPLIT_TRAIN);
     s->memory.watch = &finder.watch;
     if (!finder.found)
         accumulate(st, update, &again);

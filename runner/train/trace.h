@@ -17,7 +17,8 @@
 
 struct update_log {
     double loss, grad_norm, learning_rate, step_ms;
-    int64_t tokens, rows;  /* rows are not in the file */
+    int64_t tokens, rows;  /* rows are not in the file, nor those of the tokens */
+    int64_t reused_tokens; /* ... that did not go through all layers (features.h) */
     const char *spike;     /* what was done about one (spike.h), NULL: it is none */
     double median, spread; /* of the losses before it; NaN: too few */
 };

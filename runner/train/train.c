@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "runner/evaluate.h"
+#include "runner/features.h"
 #include "runner/metric/metric.h"
 #include "runner/train/energy.h"
 #include "runner/train/kept.h"
@@ -28,6 +29,7 @@ struct loop {
     struct energy energy;
     int64_t kept_update;         /* of the good point that a spike ended with; -1 */
     double earlier_j, earlier_s; /* of the runs from which this one goes on */
+    int64_t earlier_reused;
 };
 
 /* --- what is told --- */
@@ -71,6 +73,15 @@ static bool see_evaluation(struct loop *l, const json_t *e)
 
 /* --- checkpoints --- */
 
+/* Tokens, with the slices before. */
+static int64_t reused(const struct loop *l)
+{
+    int64_t tokens = l->earlier_reused;
+    for (size_t i = 0; i < l->trace.count; i++)
+        tokens += l->trace.log[i].reused_tokens; /* 0 where the log is of before */
+    return tokens;
+}
+
 /* So far, with the slices before; NaN where one of them could not be measured. */
 static double joules(struct loop *l)
 {
@@ -84,6 +95,7 @@ static int save(struct loop *l, struct err *err)
     if (!l->place->run_dir)
         return 0;
     c.energy_j = joules(l);
+    c.reused_tokens = reused(l);
     c.total_s = l->earlier_s + clock_mono_s() - l->place->started_s;
     int rc = trace_sync(&l->trace, &c.trace_bytes, err);
     return rc ? rc : kept_save(&l->kept, &c, l->place->run_dir, err);
@@ -99,6 +111,7 @@ static void take_up(struct loop *l, const struct checkpoint *c)
     l->done = c->update;
     l->earlier_j = c->energy_j;
     l->earlier_s = c->total_s;
+    l->earlier_reused = c->reused_tokens;
     epoch_init(&epoch, &l->s->course);
     for (i = 0; i < l->trace.count; i++) {
         struct update_log *log = &l->trace.log[i];
@@ -339,7 +352,11 @@ static void fill_outcome(struct loop *l, struct train_outcome *out)
     const int32_t tokens = (int32_t)(out->tokens / batches);
     const struct extent mean =
         extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
-    out->flops = graph_flops(&s->train_graph, &mean) * (double)batches;
+    out->reused_tokens = reused(l);
+    out->reused_flops = features_flops(s, &mean) * (double)batches *
+                        (double)out->reused_tokens / (double)out->tokens;
+    out->flops =
+        graph_flops(&s->train_graph, &mean) * (double)batches - out->reused_flops;
 }
 
 int train_run(struct session *s, const struct train_place *place,

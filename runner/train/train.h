@@ -39,15 +39,16 @@ struct train_place {
 struct train_outcome {
     struct trace trace; /* of every update, those before a resume too */
     int64_t updates, tokens, samples;
-    int64_t resumed_from; /* update; 0: from the start */
-    int64_t best_update;  /* whose parameters were put back at the end; 0: the last */
+    int64_t reused_tokens; /* of these, not through layers that gave the same before */
+    int64_t resumed_from;  /* update; 0: from the start */
+    int64_t best_update;   /* whose parameters were put back at the end; 0: the last */
     bool stopped_early;
     int64_t spikes;     /* seen (train/spike.h) */
     double rate_factor; /* of the learning rate, after them */
     bool kept_good;  /* a spike ended it, and the parameters are those of a good point */
     double train_s;  /* updates only: no evaluation, no loading */
     double *step_ms; /* per update; owned */
-    double flops;
+    double flops, reused_flops; /* done; and left out, for those tokens */
     double energy_j;  /* of the updates, evaluations between them and what else ran here;
                          of all slices; NaN where it could not be read in any */
     double earlier_s; /* what the runs before, from which this one goes on, took */

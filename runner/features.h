@@ -1,0 +1,48 @@
+/* runner/features.h - what frozen layers give for the rows of a split, computed once.
+ *
+ * Where a graph has a cut (runner/graph/cut.h) that leaves out a tenth of its work or more,
+ * and a split goes through it more than once - training rows in further epochs, evaluation
+ * data at each evaluation, general text before and after - the tensors at the cut are kept
+ * for each row the first time, and put in place from then on. Every number stays what it
+ * was, to the bit; in training only where no dropout lies below the cut.
+ *
+ * They lie in a memory category of their own, planned before anything runs. The trial's
+ * `cache_features` says whether: `auto` where they take no more than FEATURES_SMALL, or
+ * than the activations where those are more; `on` whatever they take; `off` never. Of a
+ * split all rows are kept or none: batches are drawn anew in each epoch, and one whose rows
+ * are not all there runs whole (and keeps them), as after a resume, where they start empty.
+ *
+ * Whoever measures a single request, or writes text, computes everything. FLOPs count what
+ * was done; tokens and rows of a training count as they always do, and beside them stands
+ * how many did not go through the layers below the cut (train/reused_tokens). */
+#ifndef RUNNER_FEATURES_H
+#define RUNNER_FEATURES_H
+
+#include "runner/graph/graph.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FEATURES_SMALL ((size_t)256 << 20) /* bytes */
+
+struct session;
+
+/* Decides by the planned graphs, and plans MEM_features. */
+void features_plan(struct session *s);
+/* Does without, where there is no room for them and the trial does not insist. True where
+ * there were some. */
+bool features_give_up(struct session *s);
+void features_release(struct session *s);
+
+/* Around one run of the split's graph over rows [begin, end) through `order` (NULL: as they
+ * are); nothing where the split has none. */
+void features_begin(struct session *s, int split, const uint32_t *order, int64_t begin,
+                    int64_t end);
+/* True where the rows were there, and what they are made of was not run. */
+bool features_end(struct session *s);
+/* From now on the split's rows are computed again. */
+void features_forget(struct session *s, int split);
+
+/* FLOPs that a micro-batch of the training saves where its rows are there. */
+double features_flops(const struct session *s, const struct extent *e);
+
+#endif
