@@ -190,7 +190,8 @@ void text_table_print_tsv(struct text_table *t, FILE *f)
 
 /* ---- Progress ---- */
 
-#define BAR 24
+#define BAR       24 /* columns, fewer where the text behind it needs them */
+#define BAR_LEAST 8
 
 struct progress {
     FILE *f;
@@ -210,25 +211,36 @@ struct progress *progress_new(FILE *f, const char *label)
     return p;
 }
 
+/* What stands behind the bar. */
+static void put_numbers(const struct progress *p, struct buf *out)
+{
+    char left[32];
+    buf_printf(out, "] %.0f/%.0f", p->done, p->total);
+    if (p->seconds_left >= 0)
+        buf_printf(out, ", %s left", str_duration(left, sizeof left, p->seconds_left));
+    if (*p->extra)
+        buf_printf(out, ", %s", p->extra);
+}
+
 static void draw(const struct progress *p)
 {
-    struct buf line = BUF_INIT;
+    struct buf line = BUF_INIT, numbers = BUF_INIT;
+    const size_t limit = terminal_width(p->f) - 1;
     double share = p->total > 0 ? p->done / p->total : 0;
     share = share < 0 ? 0 : share > 1 ? 1 : share;
+    put_numbers(p, &numbers);
     buf_printf(&line, "%s [", p->label);
-    for (int i = 0; i < BAR; i++)
-        buf_char(&line, i < (int)(share * BAR + 0.5) ? '#' : '-');
-    buf_printf(&line, "] %.0f/%.0f", p->done, p->total);
-    if (p->seconds_left >= 0) {
-        char left[32];
-        buf_printf(&line, ", %s left", str_duration(left, sizeof left, p->seconds_left));
-    }
-    if (*p->extra)
-        buf_printf(&line, ", %s", p->extra);
+    const size_t text = str_width(buf_str(&line)) + str_width(buf_str(&numbers));
+    const size_t room = limit > text ? limit - text : 0;
+    const int bar = (int)(room > BAR ? BAR : room < BAR_LEAST ? BAR_LEAST : room);
+    for (int i = 0; i < bar; i++)
+        buf_char(&line, i < (int)(share * bar + 0.5) ? '#' : '-');
+    buf_str_add(&line, buf_str(&numbers));
     fputs("\r\033[K", p->f);
-    print_line(&line, terminal_width(p->f) - 1, p->f);
+    print_line(&line, limit, p->f);
     fflush(p->f);
     buf_release(&line);
+    buf_release(&numbers);
 }
 
 void progress_set(struct progress *p, double done, double total, double seconds_left,

@@ -1,4 +1,5 @@
 /* cli/trial/cmd_train.c - `peftlab train`: one trial file into one run folder. */
+#include "cli/trial/shown.h"
 #include "cli/trial/trial_command.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -82,7 +83,7 @@ static int train(const struct trial_command *t, struct err *err)
                                     .profile = json_get_bool(t->values, "profile", 0),
                                     .overwrite =
                                         json_get_bool(t->values, "overwrite", 0)};
-    struct sink *sink = sink_null();
+    struct sink *sink = sink_shown(sink_null(), stderr);
     proc_catch_signals();
     int rc = trial_train(t->trial, t->base_dir, &place, sink, err);
     sink_close(sink, NULL);

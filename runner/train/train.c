@@ -50,6 +50,27 @@ static void report_update(const struct loop *l, size_t i)
     sink->ops->event(sink, "loss_spike", text);
 }
 
+/* By the updates of late, that speed may change. */
+static void report_progress(const struct loop *l)
+{
+    enum { LATE = 20 };
+    const size_t n = l->trace.count, from = n > LATE ? n - LATE : 0;
+    double ms = 0, tokens = 0;
+    for (size_t i = from; i < n; i++) {
+        ms += l->trace.log[i].step_ms;
+        tokens += (double)l->trace.log[i].tokens;
+    }
+    const int64_t all = l->s->course.updates;
+    const struct sink_progress p = {
+        .done = l->done,
+        .total = all,
+        .loss = n ? l->trace.log[n - 1].loss : NAN,
+        .tokens_per_s = ms > 0 ? 1e3 * tokens / ms : NAN,
+        .seconds_left =
+            ms > 0 ? 1e-3 * ms / (double)(n - from) * (double)(all - l->done) : NAN};
+    l->place->sink->ops->progress(l->place->sink, &p);
+}
+
 /* Sees one evaluation: new, or of before a resume. True where it is the best so far; one
  * made because the training parked ("parked") never is. */
 static bool see_evaluation(struct loop *l, const json_t *e)
@@ -323,6 +344,7 @@ static int loop_run(struct loop *l, struct err *err)
         if (rc)
             break;
         l->done++;
+        report_progress(l);
         if (evaluation_due(l))
             rc = evaluate(l, false, err);
         if (!rc)

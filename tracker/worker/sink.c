@@ -29,6 +29,12 @@ static void null_metric(struct sink *s, const char *key, int64_t step, double va
     (void)s, (void)key, (void)step, (void)value;
 }
 
+/* Also of the store, which has its steps and times. */
+static void null_progress(struct sink *s, const struct sink_progress *p)
+{
+    (void)s, (void)p;
+}
+
 static void null_event(struct sink *s, const char *kind, const char *text)
 {
     (void)s, (void)kind, (void)text;
@@ -64,9 +70,9 @@ static int null_close(struct sink *s, struct err *err)
 
 struct sink *sink_null(void)
 {
-    static const struct sink_ops ops = {null_metric, null_event,    null_environment,
-                                        null_method, null_artifact, null_artifact,
-                                        null_alive,  null_close};
+    static const struct sink_ops ops = {null_metric,      null_progress, null_event,
+                                        null_environment, null_method,   null_artifact,
+                                        null_artifact,    null_alive,    null_close};
     struct sink *s = xcalloc(1, sizeof *s);
     s->ops = &ops;
     return s;
@@ -260,9 +266,9 @@ static int local_close(struct sink *s, struct err *err)
 
 struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
 {
-    static const struct sink_ops ops = {local_metric, local_event,    local_environment,
-                                        local_method, local_artifact, local_keep,
-                                        local_alive,  local_close};
+    static const struct sink_ops ops = {local_metric,      null_progress, local_event,
+                                        local_environment, local_method,  local_artifact,
+                                        local_keep,        local_alive,   local_close};
     struct local *l = xcalloc(1, sizeof *l);
     l->base.ops = &ops;
     l->store = store;

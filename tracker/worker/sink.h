@@ -13,10 +13,18 @@
 #include "tracker/view/method_facts.h"
 #include <jansson.h>
 
+/* How far a training is, after an update. */
+struct sink_progress {
+    int64_t done, total; /* updates */
+    double loss;
+    double tokens_per_s, seconds_left; /* by the updates of late; NaN: not known yet */
+};
+
 struct sink;
 struct sink_ops {
     /* Step -1: summary */
     void (*metric)(struct sink *s, const char *key, int64_t step, double value);
+    void (*progress)(struct sink *s, const struct sink_progress *p);
     void (*event)(struct sink *s, const char *kind, const char *text);
     void (*environment)(struct sink *s, const json_t *environment);
     void (*method)(struct sink *s, const struct method_facts *facts); /* of the trial */

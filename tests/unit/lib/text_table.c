@@ -109,10 +109,22 @@ static void progress_on_a_terminal(void **state)
     if (!f)
         skip();
     struct progress *p = progress_new(f, "sweep");
-    progress_set(p, 5, 20, 90, "best 0.91");
+    progress_set(p, 5, 20, 90, NULL);
     char *text = shown(f, master);
+    assert_string_equal(text,
+                        "\r\033[Ksweep [######------------------] 5/20, 1 min 30 s left");
+    free(text);
+    /* the bar makes room for the text, then the text is cut */
+    progress_set(p, 5, 20, 90, "best 0.91");
+    text = shown(f, master);
     assert_string_equal(
-        text, "\r\033[Ksweep [######------------------] 5/20, 1 min 30 s left, be\u2026");
+        text, "\r\033[Ksweep [#####-------------] 5/20, 1 min 30 s left, best 0.91");
+    assert_int_equal(str_width(text + 4), 59);
+    free(text);
+    progress_set(p, 5, 20, 90, "the best of them has 0.91");
+    text = shown(f, master);
+    assert_string_equal(
+        text, "\r\033[Ksweep [##------] 5/20, 1 min 30 s left, the best of them h\u2026");
     assert_int_equal(str_width(text + 4), 59);
     free(text);
     progress_note(p, "trial 6: done");
