@@ -161,14 +161,15 @@ json_t *init_json(const struct init *i)
     for (int p = 0; p < LOOK_PARTS; p++)
         if (init_rows(i, p))
             json_object_set_new(parts, look_part_names[p], part_json(i, p));
-    return json_pack(
-        "{s:s, s:s, s:s*, s:s*, s:s*, s:o, s:o, s:s, s:b, s:i, s:i, s:i, s:i, s:s, s:I, "
-        "s:o}",
-        "name", i->name, "kind", kinds[i->guess.kind], "text_column", r->text,
-        "text_pair_column", r->pair, "label_column", r->label, "labels", labels_json(i),
-        "splits", parts, "model", i->model, "model_is_here", i->model_is_here,
-        "tokens_median", i->lengths.median, "tokens_p95", i->lengths.p95,
-        "tokens_longest", i->lengths.longest, "max_length", i->max_length, "folder",
-        i->out, "trials", (json_int_t)i->trials, "predicted_s",
-        isnan(i->seconds) ? json_null() : json_real(i->seconds));
+    return json_pack("{s:i, s:s, s:s, s:s*, s:s*, s:s*, s:o, s:o, s:s, s:b, s:i, s:i, "
+                     "s:i, s:i, s:s, s:I, "
+                     "s:o}",
+                     "schema_version", 1, "name", i->name, "kind", kinds[i->guess.kind],
+                     "text_column", r->text, "text_pair_column", r->pair, "label_column",
+                     r->label, "labels", labels_json(i), "splits", parts, "model",
+                     i->model, "model_is_here", i->model_is_here, "tokens_median",
+                     i->lengths.median, "tokens_p95", i->lengths.p95, "tokens_longest",
+                     i->lengths.longest, "max_length", i->max_length, "folder", i->out,
+                     "trials", (json_int_t)i->trials, "predicted_s",
+                     isnan(i->seconds) ? json_null() : json_real(i->seconds));
 }
