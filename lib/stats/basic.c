@@ -110,37 +110,6 @@ struct stat_interval stat_wilson(size_t hits, size_t n, double level)
                                   hits == n ? 1 : fmin(1, middle + half)};
 }
 
-struct member {
-    size_t cluster;
-    double off;
-};
-
-static int by_cluster(const void *a, const void *b)
-{
-    const struct member *x = a, *y = b;
-    return (x->cluster > y->cluster) - (x->cluster < y->cluster);
-}
-
-double stat_clustered_se(const double *x, const size_t *cluster, size_t n)
-{
-    if (n == 0)
-        return NAN;
-    struct member *m = xmalloc(n * sizeof *m);
-    double mean = stat_mean(x, n), sum = 0, square = 0;
-    for (size_t i = 0; i < n; i++)
-        m[i] = (struct member){cluster[i], x[i] - mean};
-    qsort(m, n, sizeof *m, by_cluster);
-    for (size_t i = 0; i < n; i++) {
-        sum += m[i].off;
-        if (i + 1 == n || m[i + 1].cluster != m[i].cluster) {
-            square += sum * sum;
-            sum = 0;
-        }
-    }
-    free(m);
-    return sqrt(square) / (double)n;
-}
-
 /* x_(k) with P(Bin(n, q) <= k - 1) >= confidence is an upper bound: the least such k. */
 static size_t upper_rank(size_t n, double q, double confidence)
 {
@@ -200,7 +169,6 @@ static struct stat_test no_test(size_t n, double diff)
                               .p = NAN,
                               .ci = {NAN, NAN},
                               .p_tost = NAN,
-                              .dz = NAN,
                               .n = n};
 }
 
@@ -227,9 +195,6 @@ struct stat_test stat_paired_t(const double *a, const double *b, size_t n, doubl
     if (sd > 0) {
         r.se = sd / sqrt((double)n);
         complete_test(&r, delta);
-        /* Hedges' factor; it is 0 at df = 1 by 1 - 3 / (4 df - 1), which says that two
-         * pairs carry no effect size. */
-        r.dz = r.df > 1 ? r.diff / sd * (1 - 3 / (4 * r.df - 1)) : NAN;
     }
     free(d);
     return r;
@@ -253,28 +218,6 @@ struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_
 double stat_mcnemar_p(size_t b, size_t c)
 {
     return fmin(1, 2 * stat_binom_cdf(b < c ? b : c, b + c, 0.5));
-}
-
-double stat_sign_flip_p(const double *d, size_t n)
-{
-    if (n == 0 || n > 16)
-        return NAN;
-    double observed = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        observed += d[i];
-        size += fabs(d[i]);
-    }
-    if (isnan(observed))
-        return NAN;
-    size_t extreme = 0;
-    for (uint32_t signs = 0; signs < 1u << n; signs++) {
-        double sum = 0;
-        for (size_t i = 0; i < n; i++)
-            sum += signs >> i & 1 ? -d[i] : d[i];
-        /* Equal sums differ by their order of rounding. */
-        extreme += fabs(sum) >= fabs(observed) - 1e-9 * size;
-    }
-    return (double)extreme / (double)(1u << n);
 }
 
 struct p_value {

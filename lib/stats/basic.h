@@ -1,7 +1,7 @@
 /* lib/stats/basic.h - the statistics that verdicts rest on: summaries, intervals, tests
  * of two configurations, adjustments. Subjects of their own: dist.h (distributions),
- * rankings.h (several configurations), anova.h, importance.h, fronts.h, knee.h,
- * bootstrap.h, sizes.h; docs/statistics.md lists all.
+ * crossed.h (seeds and rows), pooled.h, range.h, regret.h, anova.h, importance.h,
+ * fronts.h, knee.h, bootstrap.h; docs/statistics.md lists all.
  *
  * Formulas: reference report-and-cost 2.2. No global state; what sorts works on a copy.
  * Degenerate input gives NaN for what cannot be known, never a made-up number: a spread
@@ -27,9 +27,6 @@ struct stat_interval {
 /* Two-sided intervals with the given level (.95). */
 struct stat_interval stat_t_interval(const double *x, size_t n, double level);
 struct stat_interval stat_wilson(size_t hits, size_t n, double level);
-/* Standard error of a mean over items that come in clusters (questions about one text):
- * sqrt(sum over clusters of (sum of x - mean)^2) / n; cluster[i] may be any numbers. */
-double stat_clustered_se(const double *x, const size_t *cluster, size_t n);
 /* Which order statistics bound the q-quantile, each with the confidence: x_(lower) from
  * below, x_(upper) from above, counted from 1; 0: the sample cannot carry it. */
 void stat_quantile_ranks(size_t n, double q, double confidence, size_t *lower,
@@ -46,7 +43,6 @@ struct stat_test {
     double se, df, t, p;     /* two-sided */
     struct stat_interval ci; /* 95 % of diff */
     double p_tost; /* equivalence within (-delta, delta): larger of both one-sided p */
-    double dz;     /* effect size with Hedges' factor, paired only */
     size_t n;
 };
 struct stat_test stat_paired_t(const double *a, const double *b, size_t n, double delta);
@@ -54,7 +50,6 @@ struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_
                               double delta);
 /* Exact McNemar test on b and c discordant items: min(1, 2 P(Bin(b + c, 1/2) <= min)). */
 double stat_mcnemar_p(size_t b, size_t c);
-double stat_sign_flip_p(const double *d, size_t n); /* exact, n <= 16 */
 /* NaN entries are left out and stay NaN */
 void stat_holm(const double *p, double *adjusted, size_t n);
 

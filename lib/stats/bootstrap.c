@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* ---- two levels ---- */
-
 static double drawn_mean(const struct stat_sample *s, const struct philox_key *key,
                          uint64_t stream)
 {
@@ -15,42 +13,6 @@ static double drawn_mean(const struct stat_sample *s, const struct philox_key *k
         sum += s->x[rng_below(key, stream, i, s->n)];
     return sum / (double)s->n;
 }
-
-static double plain_mean(const struct stat_sample *seeds, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += stat_mean(seeds[i].x, seeds[i].n);
-    return sum / (double)count;
-}
-
-struct bootstrap stat_bootstrap_seeds(const struct stat_sample *seeds, size_t count,
-                                      double level, size_t draws, uint64_t seed)
-{
-    struct bootstrap out = {plain_mean(seeds, count), NAN, {NAN, NAN}, {NAN, NAN}};
-    if (count < 2 || draws < 2 || isnan(out.mean))
-        return out;
-    struct philox_key outer = rng_key(seed, "bootstrap seeds");
-    struct philox_key inner = rng_key(seed, "bootstrap items");
-    double *means = xmalloc(draws * sizeof *means);
-    for (uint64_t b = 0; b < draws; b++) {
-        double sum = 0;
-        for (uint64_t i = 0; i < count; i++) {
-            const struct stat_sample *s = &seeds[rng_below(&outer, b, i, count)];
-            sum += drawn_mean(s, &inner, b << 20 | i);
-        }
-        means[b] = sum / (double)count;
-    }
-    out.se = stat_sd(means, draws);
-    out.percentile = (struct stat_interval){stat_quantile(means, draws, (1 - level) / 2),
-                                            stat_quantile(means, draws, (1 + level) / 2)};
-    out.basic = (struct stat_interval){2 * out.mean - out.percentile.high,
-                                       2 * out.mean - out.percentile.low};
-    free(means);
-    return out;
-}
-
-/* ---- ranks ---- */
 
 /* Share of places 1..most that are `above` + 1 .. above + ties, evenly among the tied. */
 static double share_of_top(double above, double ties, double most)

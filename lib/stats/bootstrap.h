@@ -1,8 +1,7 @@
-/* lib/stats/bootstrap.h - what resampling the runs says: two-level intervals and the
- * stability of ranks.
+/* lib/stats/bootstrap.h - what resampling the runs says: the stability of ranks.
  *
- * Percentile intervals are too short below about 8 seeds (coverage .75 at 3, .85 at 5:
- * reference 2.2); callers use the t interval there and print which. Random numbers are
+ * Below about 8 seeds drawing them again says little (percentile intervals cover .75 at 3
+ * seeds, .85 at 5: reference 2.2). Random numbers are
  * Philox with (seed, purpose), so that a report has the same bytes each time; print the
  * seed. */
 #ifndef LIB_STATS_BOOTSTRAP_H
@@ -13,25 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BOOTSTRAP_SEED       20261124
-#define BOOTSTRAP_DRAWS      10000
-#define BOOTSTRAP_LEAST_RUNS 8 /* below it: the t interval */
+#define BOOTSTRAP_SEED 20261124
 
-/* A sample; for two levels one per seed, over its items. */
 struct stat_sample {
     const double *x;
     size_t n;
 };
-
-struct bootstrap {
-    double mean; /* of the seeds' means */
-    double se;   /* sd over draws */
-    struct stat_interval basic, percentile;
-};
-/* Seeds are drawn, then items within each drawn seed (differences of paired items make a
- * paired interval). NaN with fewer than two seeds or an empty one. */
-struct bootstrap stat_bootstrap_seeds(const struct stat_sample *seeds, size_t count,
-                                      double level, size_t draws, uint64_t seed);
 
 struct rank_stability {
     double first, top3;      /* probabilities; a tie for a place shares it */

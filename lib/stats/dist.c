@@ -278,30 +278,3 @@ double stat_binom_sf(size_t k, size_t n, double p)
         return 0;
     return betainc((double)k + 1, (double)(n - k), p, 1 - p);
 }
-
-/* ---- Noncentral t ---- */
-
-double stat_t_power(double noncentrality, double df, double alpha)
-{
-    if (!(df > 0) || !(alpha > 0 && alpha < 1) || isnan(noncentrality))
-        return NAN;
-    double t = -stat_t_quantile(alpha / 2, df);
-    /* s = sqrt(chi2 / df) has density 2 (df/2)^(df/2) / Gamma(df/2) s^(df-1) e^(-df
-     * s^2/2) and a standard deviation near 1 / sqrt(2 df); Simpson's rule over 10 of
-     * them. */
-    double reach = 10 / sqrt(2 * df), low = fmax(0, 1 - reach), high = 1 + reach;
-    double log_front = df < 20 ? log(2) + df / 2 * log(df / 2) - log_gamma(df / 2)
-                               : log(2) + df / 2 + 0.5 * log(df / 2 / (2 * M_PI)) -
-                                     stirling_rest(df / 2);
-    const int steps = 2000;
-    double step = (high - low) / steps, sum = 0;
-    for (int i = 0; i <= steps; i++) {
-        double s = low + i * step, weight = i == 0 || i == steps ? 1 : i % 2 ? 4 : 2;
-        double power = s > 0 || df > 1 ? (df - 1) * log(s) : 0;
-        double density = exp(log_front + power - df * s * s / 2);
-        sum += weight * density *
-               (stat_normal_cdf(noncentrality - t * s) +
-                stat_normal_cdf(-noncentrality - t * s));
-    }
-    return sum * step / 3;
-}

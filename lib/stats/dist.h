@@ -21,8 +21,4 @@ double stat_f_sf(double x, double df1, double df2);
 double stat_binom_cdf(size_t k, size_t n, double p);
 double stat_binom_sf(size_t k, size_t n, double p);
 
-/* P(|T| > the two-sided critical value) where T has a noncentral t distribution: the
- * power of a t test. Integrated over the standard deviation, both tails. */
-double stat_t_power(double noncentrality, double df, double alpha);
-
 #endif

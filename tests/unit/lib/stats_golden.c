@@ -3,9 +3,9 @@
 #include "tests/unit/support/golden_rows.h"
 
 #include "lib/stats/anova.h"
+#include "lib/stats/crossed.h"
 #include "lib/stats/pooled.h"
 #include "lib/stats/range.h"
-#include "lib/stats/rankings.h"
 #include "lib/stats/regret.h"
 
 /* ---- distributions ---- */
@@ -98,17 +98,6 @@ static void try_wilson(const json_t *in, json_t *out)
     put_interval(out, "low", "high", i);
 }
 
-static void try_clustered_se(const json_t *in, json_t *out)
-{
-    size_t n = length(in, "x"), *own = keep(xcalloc(n + 1, sizeof *own));
-    double *x = list(in, "x");
-    for (size_t i = 0; i < n; i++)
-        own[i] = i;
-    put(out, "mean", stat_mean(x, n));
-    put(out, "se", stat_clustered_se(x, whole_list(in, "cluster"), n));
-    put(out, "se_unclustered", stat_clustered_se(x, own, n));
-}
-
 /* ---- two configurations ---- */
 
 static void try_mcnemar(const json_t *in, json_t *out)
@@ -140,23 +129,6 @@ static void try_paired_t(const json_t *in, json_t *out)
     put(out, "p", r.p);
     put_interval(out, "low95", "high95", r.ci);
     put_interval(out, "low90", "high90", interval_90(&r));
-}
-
-static void try_sign_flip(const json_t *in, json_t *out)
-{
-    size_t n = length(in, "diff");
-    put(out, "p", stat_sign_flip_p(list(in, "diff"), n));
-    put(out, "p_floor", 2 / pow(2, (double)n));
-}
-
-static void try_effect_size(const json_t *in, json_t *out)
-{
-    size_t n = length(in, "diff");
-    double *d = list(in, "diff"), dz = stat_mean(d, n) / stat_sd(d, n);
-    struct stat_test r = of_differences(in, 0);
-    put(out, "d_z", dz);
-    put(out, "hedges_factor", r.dz / dz);
-    put(out, "g_z", r.dz);
 }
 
 static void try_tost(const json_t *in, json_t *out)
@@ -192,18 +164,6 @@ static void try_holm(const json_t *in, json_t *out)
     double *p = list(in, "p");
     stat_holm(p, p, n);
     put_list(out, "adjusted", p, n);
-}
-
-static void try_friedman(const json_t *in, json_t *out)
-{
-    size_t blocks = length(in, "blocks"),
-           methods = json_array_size(json_array_get(json_object_get(in, "blocks"), 0));
-    double *ranks = keep(xcalloc(methods, sizeof *ranks));
-    struct friedman r = stat_friedman(list(in, "blocks"), blocks, methods, ranks);
-    put(out, "statistic", r.statistic);
-    put(out, "df", r.df);
-    put(out, "p", r.p);
-    put_list(out, "mean_ranks", ranks, methods);
 }
 
 static json_t *term_json(const struct anova_term *t)
@@ -290,7 +250,24 @@ static void try_regret(const json_t *in, json_t *out)
     put_list(out, "chance", chance, n);
 }
 
+static void try_crossed(const json_t *in, json_t *out)
+{
+    const struct stat_crossed c = stat_crossed_of(list(in, "y"), count(in, "seeds"),
+                                                  count(in, "rows"), num(in, "level"));
+    const struct {
+        const char *name;
+        double value;
+    } parts[] = {{"mean", c.mean},  {"seed", c.seed},         {"row", c.row},
+                 {"rest", c.rest},  {"se_seeds", c.se_seeds}, {"se_rows", c.se_rows},
+                 {"se", c.se},
+
+                 {"low", c.ci.low}, {"high", c.ci.high}};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        put(out, parts[i].name, parts[i].value);
+}
+
 const struct handler handlers[] = {
+    {"crossed", try_crossed},
     {"pooled", try_pooled},
     {"norm_cdf", try_continuous},
     {"norm_sf", try_continuous},
@@ -307,15 +284,11 @@ const struct handler handlers[] = {
     {"range_quantile", try_range},
     {"mean_t_interval", try_t_interval},
     {"wilson", try_wilson},
-    {"clustered_se", try_clustered_se},
     {"mcnemar_exact", try_mcnemar},
     {"paired_t", try_paired_t},
-    {"sign_flip", try_sign_flip},
-    {"effect_size_paired", try_effect_size},
     {"tost_paired", try_tost},
     {"welch_t", try_welch},
     {"holm", try_holm},
-    {"friedman", try_friedman},
     {"anova", try_anova},
     {"regret", try_regret},
     {NULL, NULL},
@@ -330,6 +303,7 @@ int main(void)
         {"comparisons", golden, NULL, NULL, (void *)"comparisons.json"},
         {"multiple", golden, NULL, NULL, (void *)"multiple.json"},
         {"pooled", golden, NULL, NULL, (void *)"pooled.json"},
+        {"crossed", golden, NULL, NULL, (void *)"crossed.json"},
         {"anova", golden, NULL, NULL, (void *)"anova.json"},
         {"regret", golden, NULL, NULL, (void *)"regret.json"},
     };

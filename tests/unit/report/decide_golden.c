@@ -4,10 +4,27 @@
 
 #include "lib/stats/fronts.h"
 #include "lib/stats/knee.h"
-#include "lib/stats/sizes.h"
+#include "lib/str.h"
+#include "report/evidence/row_scores.h"
 #include "report/service/capacity.h"
 #include "report/service/erlang.h"
 #include "report/service/sla.h"
+
+/* ---- a score from its rows ---- */
+
+static void try_row_scores(const json_t *in, json_t *out)
+{
+    const char *text = json_get_str(in, "rows", "");
+    unsigned char *bytes = keep(xmalloc(strlen(text) + 1));
+    const int64_t n = str_base64_decode(text, strlen(text), bytes);
+    struct row_results rows;
+    assert_int_equal(row_results_read(bytes, (size_t)n, &rows, NULL), 0);
+    double *scores = keep(xcalloc(rows.count + 1, sizeof *scores));
+    assert_false(row_scores(&rows, "spearman", scores));
+    assert_true(row_scores(&rows, json_get_str(in, "metric", ""), scores));
+    put_list(out, "scores", scores, rows.count);
+    row_results_release(&rows);
+}
 
 /* ---- Pareto ---- */
 
@@ -78,21 +95,6 @@ static void try_best_of_n(const json_t *in, json_t *out)
         best[i] = stat_best_of(list(in, "values"), length(in, "values"), tries[i],
                                minimized(in));
     put_list(out, "expected_best", best, n);
-}
-
-static void try_seeds_paired(const json_t *in, json_t *out)
-{
-    double d = num(in, "d"), d_z = d / sqrt(2 * (1 - num(in, "rho")));
-    put(out, "d_z", d_z);
-    put(out, "n_pairs",
-        (double)plan_seeds_paired(d_z, num(in, "alpha"), num(in, "power")));
-}
-
-static void try_smallest(const json_t *in, json_t *out)
-{
-    double alpha = num(in, "alpha"), power = num(in, "power");
-    size_t n = count(in, "n_items");
-    put(out, "paired", plan_smallest_paired(n, num(in, "discordant"), alpha, power));
 }
 
 /* ---- queues ---- */
@@ -207,8 +209,7 @@ const struct handler handlers[] = {
     {"hypervolume_reference", try_reference},
     {"one_se_rule", try_one_se},
     {"best_of_n", try_best_of_n},
-    {"seeds_paired", try_seeds_paired},
-    {"smallest_difference", try_smallest},
+    {"row_scores", try_row_scores},
     {"mmc", try_mmc},
     {"min_sample_for_upper_bound", try_least_sample},
     {"quantile_bounds", try_quantile_bounds},
@@ -236,9 +237,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         {"pareto", golden, NULL, NULL, (void *)"pareto.json"},
+        {"row_scores", golden, NULL, NULL, (void *)"row_scores.json"},
         {"knee", golden, NULL, NULL, (void *)"knee.json"},
         {"best_of_n", golden, NULL, NULL, (void *)"best_of_n.json"},
-        {"planning", golden, NULL, NULL, (void *)"planning.json"},
         {"queueing", golden, NULL, NULL, (void *)"queueing.json"},
         {"order_statistics", golden, NULL, NULL, (void *)"order_statistics.json"},
         {"cost", golden, NULL, NULL, (void *)"cost.json"},
