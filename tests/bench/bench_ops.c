@@ -1,6 +1,7 @@
 /* tests/bench/bench_ops.c - speed of the CPU backend's ops, op by op.
  *
  *   bench_ops [variant ...]     (default: the widest that runs here)
+ *   BENCH_OPS=attention         only ops whose line has that text
  *
  * Products are set against the machine's own multiply-add peak: a loop of independent
  * multiply-adds in the variant's width on all threads, measured in the same run and next
@@ -110,6 +111,13 @@ static float *numbers(size_t n)
     return p;
 }
 
+/* What the environment asks for. */
+static int is_wanted(const char *name)
+{
+    const char *text = getenv("BENCH_OPS");
+    return !text || strstr(name, text);
+}
+
 static struct tensor matrix(int rows, int cols)
 {
     return (struct tensor){numbers((size_t)rows * cols), DT_F32, rows, cols, cols, NULL};
@@ -217,6 +225,11 @@ static struct tensor weight(const struct backend *b, const struct product *p,
 static void bench_product(const struct backend *b, const struct peak *peak,
                           const struct product *p)
 {
+    char name[80];
+    snprintf(name, sizeof(name), "%s  rows %d in %d out %d", p->what, p->rows, p->in,
+             p->out);
+    if (!is_wanted(name))
+        return;
     struct weight_spec spec;
     struct op_args args = {.attr.scale = 1};
     struct tensor x = matrix(p->rows, p->in), y = matrix(p->rows, p->out);
@@ -228,9 +241,6 @@ static void bench_product(const struct backend *b, const struct peak *peak,
     } else {
         args.in[0] = y, args.in[1] = x, args.out[0] = w;
     }
-    char name[80];
-    snprintf(name, sizeof(name), "%s  rows %d in %d out %d", p->what, p->rows, p->in,
-             p->out);
     double seconds = time_op(b, p->op, &args);
     report_flops(peak, name, op_flops(p->op, &args), seconds);
     release(&args);
@@ -241,21 +251,32 @@ static const struct heads {
     float p;
     int window; /* causal, 0: neither */
     float softcap;
+    int kv_heads; /* 0: as many */
 } attentions[] = {
-    {320, 32, 12, 32, 0, 0, 0},    {320, 8, 12, 32, 0, 0, 0},
-    {320, 8, 12, 32, 0.1f, 0, 0},  {1024, 8, 12, 64, 0, 0, 0},
-    {1024, 8, 12, 64, 0.1f, 0, 0}, {1024, 2, 12, 64, 0, 0, 0},
-    {1024, 1, 4, 64, 0, 256, 0},   {4096, 1, 4, 64, 0, 256, 0},
-    {4096, 1, 4, 64, 0, 4096, 0},  {16384, 1, 4, 64, 0, 256, 0},
-    {4096, 1, 4, 64, 0, 256, 50},
+    {320, 32, 12, 32, 0, 0, 0, 0},    {320, 8, 12, 32, 0, 0, 0, 0},
+    {320, 8, 12, 32, 0.1f, 0, 0, 0},  {1024, 16, 12, 32, 0, 0, 0, 0},
+    {1024, 8, 12, 64, 0, 0, 0, 0},    {1024, 8, 12, 64, 0.1f, 0, 0, 0},
+    {1024, 2, 12, 64, 0, 0, 0, 0},    {1024, 4, 9, 64, 0, 256, 0, 3},
+    {1024, 1, 4, 64, 0, 256, 0, 0},   {4096, 1, 4, 64, 0, 256, 0, 0},
+    {4096, 1, 4, 64, 0, 4096, 0, 0},  {16384, 1, 4, 64, 0, 256, 0, 0},
+    {4096, 1, 4, 64, 0, 256, 50, 0},
 };
 
 static void bench_attention(const struct backend *b, const struct peak *peak,
                             const struct heads *h)
 {
-    const int d = h->heads * h->dim;
+    const int d = h->heads * h->dim, kv = (h->kv_heads ? h->kv_heads : h->heads) * h->dim;
+    char name[80], window[40] = "";
+    if (h->window)
+        snprintf(window, sizeof(window), ", window %d%s", h->window,
+                 h->softcap > 0 ? ", cap" : "");
+    snprintf(name, sizeof(name), "attention  %d x %d tokens, %d x %d, p %.1f%s",
+             h->sequences, h->tokens / h->sequences, h->heads, h->dim, h->p, window);
+    if (!is_wanted(name))
+        return;
     struct op_args f = {.attr = {.scale = 0.2f,
                                  .heads = h->heads,
+                                 .kv_heads = h->kv_heads,
                                  .p = h->p,
                                  .causal = h->window > 0,
                                  .window = h->window,
@@ -264,16 +285,10 @@ static void bench_attention(const struct backend *b, const struct peak *peak,
     for (int i = 0; i <= h->sequences; i++)
         first[i] = (int32_t)((int64_t)h->tokens * i / h->sequences);
     for (int i = 0; i < 3; i++)
-        f.in[i] = matrix(h->tokens, d);
+        f.in[i] = matrix(h->tokens, i ? kv : d);
     f.in[3] = (struct tensor){first, DT_I32, h->sequences + 1, 1, 1, NULL};
     f.out[0] = matrix(h->tokens, d);
     f.out[1] = matrix(h->tokens, h->heads);
-    char name[80], window[40] = "";
-    if (h->window)
-        snprintf(window, sizeof(window), ", window %d%s", h->window,
-                 h->softcap > 0 ? ", cap" : "");
-    snprintf(name, sizeof(name), "attention  %d x %d tokens, %d x %d, p %.1f%s",
-             h->sequences, h->tokens / h->sequences, h->heads, h->dim, h->p, window);
     report_flops(peak, name, op_flops(OP_attention, &f), time_op(b, OP_attention, &f));
     struct op_args g = {.attr = f.attr, .in = {matrix(h->tokens, d)}};
     memcpy(g.in + 1, f.in, 3 * sizeof(f.in[0]));
@@ -281,7 +296,7 @@ static void bench_attention(const struct backend *b, const struct peak *peak,
     g.in[5] = f.out[1];
     g.in[6] = f.in[3];
     for (int i = 0; i < 3; i++)
-        g.out[i] = matrix(h->tokens, d);
+        g.out[i] = matrix(h->tokens, i ? kv : d);
     snprintf(name, sizeof(name), "    backward");
     report_flops(peak, name, op_flops(OP_attention_bwd, &g),
                  time_op(b, OP_attention_bwd, &g));
@@ -311,6 +326,10 @@ static const struct elementwise {
 
 static void bench_elementwise(const struct backend *b, const struct elementwise *e)
 {
+    char name[80];
+    snprintf(name, sizeof(name), "%s  %d x %d", e->what, e->rows, e->cols);
+    if (!is_wanted(name))
+        return;
     struct op_args args = {.attr = {.act = e->act,
                                     .p = 0.1f,
                                     .eps = 1e-5f,
@@ -327,8 +346,6 @@ static void bench_elementwise(const struct backend *b, const struct elementwise 
         memset(args.in[1].data, 0, (size_t)e->rows * e->cols * sizeof(float));
     if (e->op == OP_adamw) /* second moments are not negative */
         memset(args.out[2].data, 0, (size_t)e->rows * e->cols * sizeof(float));
-    char name[80];
-    snprintf(name, sizeof(name), "%s  %d x %d", e->what, e->rows, e->cols);
     report_elements(name, (double)e->rows * e->cols, time_op(b, e->op, &args));
     release(&args);
 }

@@ -76,7 +76,8 @@ static void softmax(const struct op_args *args, const struct head *h,
     }
 }
 
-static void forward(const struct op_args *args, int sequence, int index, float *base)
+static void forward(const struct op_args *args, int sequence, int index, float *base,
+                    struct fetch *next)
 {
     const struct tensor *in = args->in, *lse = &args->out[1];
     const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
@@ -96,7 +97,7 @@ static void forward(const struct op_args *args, int sequence, int index, float *
         const int keys = span.end - span.first;
         turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
         scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
-               s.score);
+               s.score, next);
         for (int i = 0; i < count; i += W) {
             float out[W];
             softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, span,
@@ -105,17 +106,20 @@ static void forward(const struct op_args *args, int sequence, int index, float *
                 row_of(lse, h.first + q + i + l)[index] = out[l];
         }
         mix_keys(s.score, keys, count, rows_from(v, span.first), h.dim,
-                 rows_at(&args->out[0], h.first + q, h.column), adds(args, 0));
+                 rows_at(&args->out[0], h.first + q, h.column), adds(args, 0), next);
     }
 }
 
-static void fetch_head(const struct op_args *args, int sequence, int index)
+static void fetch_head(struct fetch *f, const struct op_args *args, int sequence,
+                       int index)
 {
     const struct tensor *in = args->in;
     const struct head h = head_at(args, &in[0], &in[3], &in[4], sequence, index);
-    for (int i = 0; i < 3; i++)
-        fetch_rows(&in[i], &h, i == 0 ? h.column : h.kv_column);
-    fetch_rows(&args->out[0], &h, h.column);
+    fetch_add(f, &in[0], &h, h.column);
+    for (int i = 1; i < 3 && index % op_attr_group(&args->attr) == 0; i++)
+        fetch_add(f, &in[i], &h, h.kv_column);
+    fetch_add(f, &args->out[0], &h, h.column);
+    fetch_begin(f, &h, 2);
 }
 
 struct job {
@@ -130,9 +134,10 @@ static void heads(void *ctx, size_t begin, size_t end, int thread)
     const int n = args->attr.heads;
     float *scratch = (float *)args->workspace + thread * job->thread_floats;
     for (size_t i = begin; i < end; i++) {
+        struct fetch next = {.count = 0};
         if (i + 1 < end)
-            fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n));
-        forward(args, (int)(i / n), (int)(i % n), scratch);
+            fetch_head(&next, args, (int)((i + 1) / n), (int)((i + 1) % n));
+        forward(args, (int)(i / n), (int)(i % n), scratch, &next);
     }
 }
 

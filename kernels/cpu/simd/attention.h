@@ -14,6 +14,8 @@
 #include "kernels/cpu/simd/vmath.h"
 #include "kernels/dropout.h"
 
+enum { LINE = 16 }; /* floats of a cache line */
+
 /* Rows of one head: row i at p + i * step. */
 struct rows {
     float *p;
@@ -97,9 +99,59 @@ INLINE void turn_block(struct rows r, int count, int dim, float *dst)
     (dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
 }
 
+/* What the next head will read and write, asked for by the tiles of this one, a row of
+ * one line with each of their steps. A head is a few lines of each row, rows are far
+ * apart: left alone, every line would be waited for; asked for all at once, they are in
+ * the way of what is needed now. Tiles have `every` times as many steps as there are such
+ * rows. */
+struct fetch {
+    struct rows parts[8];
+    int count, rows, lines, every;
+    int part, line, row, turn; /* what is next */
+};
+
+INLINE void fetch_add(struct fetch *f, const struct tensor *t, const struct head *h,
+                      int column)
+{
+    if (t->data)
+        f->parts[f->count++] = rows_at(t, h->first, column);
+}
+
+/* Where there are fewer rows than a tile has steps, all are asked for now. */
+INLINE void fetch_begin(struct fetch *f, const struct head *h, int products)
+{
+    f->rows = h->tokens;
+    f->lines = (int)ceil_div(h->dim, LINE);
+    f->every = products * h->keys * LINE / (MR * NR * (f->count ? f->count : 1));
+    for (; h->tokens < NR && f->part < f->count; f->part++)
+        for (int i = 0; i < f->rows; i++)
+            for (int l = 0; l < f->lines; l++)
+                __builtin_prefetch(
+                    f->parts[f->part].p + i * f->parts[f->part].step + l * LINE, 0, 2);
+}
+
+/* For the steps of a tile. */
+INLINE void fetch_ahead(struct fetch *f, struct tile *t)
+{
+    if (f->part == f->count || ++f->turn < f->every)
+        return;
+    const struct rows r = f->parts[f->part];
+    t->ahead = r.p + f->row * r.step + f->line * LINE;
+    t->ahead_step = r.step;
+    f->turn = 0;
+    f->row += t->k;
+    if (f->row < f->rows)
+        return;
+    f->row = 0;
+    if (++f->line < f->lines)
+        return;
+    f->line = 0;
+    f->part++;
+}
+
 /* dst[key][NR] = scale * rows . block, all lanes of the vectors that `count` needs. */
 INLINE void scores(struct rows rows, int keys, const float *block, int count, int dim,
-                   float scale, float *dst)
+                   float scale, float *dst, struct fetch *next)
 {
     struct tile t = {
         .a_step = rows.step,
@@ -115,19 +167,20 @@ INLINE void scores(struct rows rows, int keys, const float *block, int count, in
         const int begin = keys * s / strips, end = keys * (s + 1) / strips;
         t.a = rows.p + begin * rows.step;
         t.c = dst + (size_t)begin * NR;
+        fetch_ahead(next, &t);
         V(tile_rows)(end - begin, &t);
     }
 }
 
 /* c[query] (+)= sum over keys of block[key][query] * right[key]. */
 INLINE void mix_keys(const float *block, int keys, int count, struct rows right, int dim,
-                     struct rows c, int add)
+                     struct rows c, int add, struct fetch *next)
 {
     const int strips = (int)ceil_div(count, MR);
     for (int col = 0; col < dim; col += NR)
         for (int s = 0; s < strips; s++) {
             const int begin = count * s / strips, end = count * (s + 1) / strips;
-            const struct tile t = {
+            struct tile t = {
                 .a = block + begin,
                 .a_step = NR,
                 .b = right.p + col,
@@ -139,18 +192,9 @@ INLINE void mix_keys(const float *block, int keys, int count, struct rows right,
                 .scale = 1,
                 .add = add,
             };
+            fetch_ahead(next, &t);
             V(tile)(end - begin, &t);
         }
-}
-
-/* Asks for a head's part of its rows. A head is a few lines of each row, rows are far
- * apart: left alone, every line would be waited for. */
-INLINE void fetch_rows(const struct tensor *t, const struct head *h, int column)
-{
-    const struct rows r = rows_at(t, h->first, column);
-    for (int i = 0; i < h->tokens; i++)
-        for (int c = 0; c < h->dim; c += 16)
-            __builtin_prefetch(r.p + i * r.step + c, 0, 2);
 }
 
 /* Heads per call: whole runs of neighbours, but several times as many calls as

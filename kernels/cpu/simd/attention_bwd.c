@@ -89,13 +89,15 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
     }
 }
 
-/* c[key] += sum over queries of block[key][query] * right[query]. */
+/* c[key] (+)= sum over queries of block[key][query] * right[query]. */
 static void mix_queries(const float *block, int keys, int count, struct rows right,
-                        int dim, struct rows c)
+                        int dim, struct rows c, int add, struct fetch *next)
 {
+    const int strips = (int)ceil_div(keys, MR);
     for (int col = 0; col < dim; col += NR)
-        for (int key = 0; key < keys; key += MR) {
-            const struct tile t = {
+        for (int s = 0; s < strips; s++) {
+            const int key = keys * s / strips, end = keys * (s + 1) / strips;
+            struct tile t = {
                 .a = block + (size_t)key * NR,
                 .a_step = NR,
                 .b = right.p + col,
@@ -105,26 +107,32 @@ static void mix_queries(const float *block, int keys, int count, struct rows rig
                 .c = c.p + key * c.step + col,
                 .ldc = c.step,
                 .scale = 1,
-                .add = 1,
+                .add = add,
             };
-            V(tile_rows)(min_int(MR, keys - key), &t);
+            fetch_ahead(next, &t);
+            V(tile_rows)(end - key, &t);
         }
 }
 
-/* Virtual keys' part to one output, own keys' part to another; either may be absent. */
+/* Virtual keys' part to one output, own keys' part to another; either may be absent. Own
+ * keys from `fresh` on get their first part here. */
 static void key_gradient(const struct op_args *args, const struct head *h,
-                         const float *block, struct span span, int count,
-                         struct rows right, int own, int prefix)
+                         const float *block, struct span span, int fresh, int count,
+                         struct rows right, int own, int prefix, struct fetch *next)
 {
-    const int border = h->prefix > span.first ? h->prefix : span.first;
-    if (border > span.first && args->out[prefix].data)
-        mix_queries(block, border - span.first, count, right, h->dim,
-                    rows_at(&args->out[prefix], span.first, h->kv_column));
-    if (args->out[own].data)
-        mix_queries(
-            block + (size_t)(border - span.first) * NR, span.end - border, count, right,
-            h->dim,
-            rows_at(&args->out[own], h->first + border - h->prefix, h->kv_column));
+    int key = span.first;
+    const struct tensor *outs[] = {&args->out[prefix], &args->out[own], &args->out[own]};
+    const int ends[] = {h->prefix, fresh, span.end};
+    for (int i = 0; i < 3; i++) {
+        const int end = min_int(ends[i], span.end);
+        if (end <= key)
+            continue;
+        const int64_t row = i == 0 ? key : h->first + key - h->prefix;
+        if (outs[i]->data)
+            mix_queries(block + (size_t)(key - span.first) * NR, end - key, count, right,
+                        h->dim, rows_at(outs[i], row, h->kv_column), i < 2, next);
+        key = end;
+    }
 }
 
 static void clear(const struct op_args *args, int output, int64_t first, int rows,
@@ -136,7 +144,8 @@ static void clear(const struct op_args *args, int output, int64_t first, int row
         memset(row_of(&args->out[output], first + r) + column, 0, dim * sizeof(float));
 }
 
-static void backward(const struct op_args *args, int sequence, int index, float *base)
+static void backward(const struct op_args *args, int sequence, int index, float *base,
+                     struct fetch *next)
 {
     const struct tensor *in = args->in;
     const struct head h =
@@ -154,10 +163,11 @@ static void backward(const struct op_args *args, int sequence, int index, float 
                                         none, 0, h.dim, s.q_copy);
     const struct rows do_rows = gathered(rows_at(&in[IN_DO], h.first, h.column), h.tokens,
                                          none, 0, h.dim, s.do_copy);
-    if (index % op_attr_group(&args->attr) == 0) { /* the first that it serves */
-        clear(args, OUT_DK, h.first, h.tokens, h.kv_column, h.dim);
-        clear(args, OUT_DV, h.first, h.tokens, h.kv_column, h.dim);
-    }
+    /* Of own keys from these on nothing is there to be added to: the first head of queries
+     * that they serve begins, each key with the first block that sees it. */
+    const bool begins = index % op_attr_group(&args->attr) == 0;
+    int fresh_k = begins && !adds(args, OUT_DK) ? h.prefix : h.keys;
+    int fresh_v = begins && !adds(args, OUT_DV) ? h.prefix : h.keys;
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
     for (int q = 0; q < h.tokens; q += NR) {
         const int count = min_int(NR, h.tokens - q);
@@ -172,30 +182,37 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
         scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
-               s.score);
-        scores(rows_from(v, span.first), keys, s.d_out, count, h.dim, 1, s.d_score);
+               s.score, next);
+        scores(rows_from(v, span.first), keys, s.d_out, count, h.dim, 1, s.d_score, next);
         for (int i = 0; i < count; i += W)
             softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
                         s.d_score + i, q + i, span, lse + i, d + i);
         if (args->out[OUT_DQ].data)
             mix_keys(s.d_score, keys, count, rows_from(k, span.first), h.dim,
                      rows_at(&args->out[OUT_DQ], h.first + q, h.column),
-                     adds(args, OUT_DQ));
-        key_gradient(args, &h, s.d_score, span, count, q_block, OUT_DK, OUT_DPK);
-        key_gradient(args, &h, s.score, span, count, do_block, OUT_DV, OUT_DPV);
+                     adds(args, OUT_DQ), next);
+        key_gradient(args, &h, s.d_score, span, fresh_k, count, q_block, OUT_DK, OUT_DPK,
+                     next);
+        key_gradient(args, &h, s.score, span, fresh_v, count, do_block, OUT_DV, OUT_DPV,
+                     next);
+        fresh_k = fresh_k > span.end ? fresh_k : span.end;
+        fresh_v = fresh_v > span.end ? fresh_v : span.end;
     }
 }
 
-static void fetch_head(const struct op_args *args, int sequence, int index)
+static void fetch_head(struct fetch *f, const struct op_args *args, int sequence,
+                       int index)
 {
-    const struct tensor *in = args->in;
+    const struct tensor *in = args->in, *out = args->out;
     const struct head h =
         head_at(args, &in[IN_Q], &in[IN_SEQ], &in[IN_PK], sequence, index);
-    for (int i = IN_DO; i <= IN_O; i++)
-        fetch_rows(&in[i], &h, i == IN_K || i == IN_V ? h.kv_column : h.column);
-    for (int i = OUT_DQ; i <= OUT_DV; i++)
-        if (args->out[i].data)
-            fetch_rows(&args->out[i], &h, i == OUT_DQ ? h.column : h.kv_column);
+    const struct tensor *own[] = {&in[IN_Q], &in[IN_DO], &in[IN_O], &out[OUT_DQ]};
+    const struct tensor *shared[] = {&in[IN_K], &in[IN_V], &out[OUT_DK], &out[OUT_DV]};
+    for (int i = 0; i < 4 && index % op_attr_group(&args->attr) == 0; i++)
+        fetch_add(f, shared[i], &h, h.kv_column);
+    for (int i = 0; i < 4; i++)
+        fetch_add(f, own[i], &h, h.column);
+    fetch_begin(f, &h, 5);
 }
 
 struct job {
@@ -204,33 +221,42 @@ struct job {
     int sequences, in_order; /* in_order: an item is a head of keys, all sequences */
 };
 
-/* All heads that share head `kv` of keys. */
-static void backward_group(const struct op_args *args, int sequence, int kv, float *base)
+/* All heads that share head `kv` of keys; sequence `then`'s head `then_kv` comes next, or
+ * none (-1). */
+static void backward_group(const struct op_args *args, int sequence, int kv, int then,
+                           int then_kv, float *base)
 {
-    const int group = op_attr_group(&args->attr);
-    for (int index = kv * group; index < (kv + 1) * group; index++)
-        backward(args, sequence, index, base);
+    const int group = op_attr_group(&args->attr), end = (kv + 1) * group;
+    for (int index = kv * group; index < end; index++) {
+        struct fetch next = {.count = 0};
+        if (index + 1 < end)
+            fetch_head(&next, args, sequence, index + 1);
+        else if (then >= 0)
+            fetch_head(&next, args, then, then_kv * group);
+        backward(args, sequence, index, base, &next);
+    }
 }
 
 static void heads(void *ctx, size_t begin, size_t end, int thread)
 {
     const struct job *job = ctx;
     const struct op_args *args = job->args;
-    const int group = op_attr_group(&args->attr), n = args->attr.heads / group;
+    const int n = args->attr.heads / op_attr_group(&args->attr);
     const int dim = args->in[IN_Q].cols / args->attr.heads;
     float *scratch = (float *)args->workspace + thread * job->thread_floats;
     for (size_t i = begin; i < end; i++) {
         if (!job->in_order) {
-            if (i + 1 < end)
-                fetch_head(args, (int)((i + 1) / n), (int)((i + 1) % n) * group);
-            backward_group(args, (int)(i / n), (int)(i % n), scratch);
+            const int then = i + 1 < end ? (int)((i + 1) / n) : -1;
+            backward_group(args, (int)(i / n), (int)(i % n), then, (int)((i + 1) % n),
+                           scratch);
             continue;
         }
         const int prefix = args->in[IN_PK].rows, column = (int)i * dim;
         clear(args, OUT_DPK, 0, prefix, column, dim);
         clear(args, OUT_DPV, 0, prefix, column, dim);
-        for (int sequence = 0; sequence < job->sequences; sequence++)
-            backward_group(args, sequence, (int)i, scratch);
+        for (int s = 0; s < job->sequences; s++)
+            backward_group(args, s, (int)i, s + 1 < job->sequences ? s + 1 : -1, (int)i,
+                           scratch);
     }
 }
 

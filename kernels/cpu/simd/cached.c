@@ -160,6 +160,7 @@ static void attend(const struct block *b, int64_t cache_row, float *base)
 {
     const struct tensor *in = b->args->in, *o = &b->args->out[0];
     struct scratch s;
+    struct fetch none = {.count = 0};
     carve(&s, base, b->args);
     const int first = op_attr_first_key(&b->args->attr, end_of(b, 0));
     const int keys = end_of(b, b->count - 1) - first, step = padded(b->dim);
@@ -169,10 +170,11 @@ static void attend(const struct block *b, int64_t cache_row, float *base)
         memcpy(s.rows + (size_t)i * step, query_row(b, &in[0], i),
                (size_t)b->dim * sizeof(float));
     turn_block((struct rows){s.rows, (size_t)step}, b->count, b->dim, s.query);
-    scores(k, keys, s.query, b->count, b->dim, b->args->attr.scale, s.score);
+    scores(k, keys, s.query, b->count, b->dim, b->args->attr.scale, s.score, &none);
     for (int i = 0; i < b->count; i += W)
         softmax(b, i, first, keys, s.score + i);
-    mix_keys(s.score, keys, b->count, v, b->dim, (struct rows){s.rows, (size_t)step}, 0);
+    mix_keys(s.score, keys, b->count, v, b->dim, (struct rows){s.rows, (size_t)step}, 0,
+             &none);
     for (int i = 0; i < b->count; i++) {
         float *dst = query_row(b, o, i);
         for (int c = 0; c < b->dim; c += W)
