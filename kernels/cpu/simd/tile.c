@@ -149,34 +149,31 @@ INLINE void multiply(int m, int vectors, enum left kind, const struct tile *t,
 /* C row part: scale * sum + base, base being C, the bias, both or nothing. */
 INLINE void finish(const struct tile *t, float *c, const float *bias, vf sum, int n)
 {
-    vf scale = vf_splat(t->scale), base = {0};
-    if (n == W) {
-        if (bias)
-            base = vf_load(bias);
-        if (t->add)
-            base = base + vf_load(c);
-        vf_store(c, vf_fma(sum, scale, base));
-        return;
-    }
+    const vf scale = vf_splat(t->scale);
+    vf base = {0};
     if (bias)
-        base = vf_load_n(bias, n);
+        base = vf_get(bias, n);
     if (t->add)
-        base = base + vf_load_n(c, n);
-    vf_store_n(c, vf_fma(sum, scale, base), n);
+        base = base + vf_get(c, n);
+    sum = vf_fma(sum, scale, base);
+    if (n == W)
+        vf_store(c, sum);
+    else
+        vf_store_n(c, sum, n);
 }
 
-INLINE void run(int m, int vectors, enum left kind, const struct tile *t)
+INLINE void run(int m, int vectors, enum left kind, const struct tile *in)
 {
     vf acc[MR][2];
-    multiply(m, vectors, kind, t, acc);
-    const float *bias = t->bias;
-    const int last = t->n - (vectors - 1) * W;
+    multiply(m, vectors, kind, in, acc);
+    const struct tile t = *in; /* which what is stored does not reach */
+    const int last = t.n - (vectors - 1) * W;
 #pragma GCC unroll 14
     for (int i = 0; i < m; i++) {
-        float *c = t->c + (size_t)i * t->ldc;
+        float *c = t.c + (size_t)i * t.ldc;
         if (vectors > 1)
-            finish(t, c, bias, acc[i][0], W);
-        finish(t, c + (vectors - 1) * W, bias ? bias + (vectors - 1) * W : NULL,
+            finish(&t, c, t.bias, acc[i][0], W);
+        finish(&t, c + (vectors - 1) * W, t.bias ? t.bias + (vectors - 1) * W : NULL,
                acc[i][vectors - 1], last);
     }
 }
