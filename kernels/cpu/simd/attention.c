@@ -1,6 +1,6 @@
 /* kernels/cpu/simd/attention.c - softmax attention, forward. See attention.h.
  *
- * A block of NR queries is turned to [dim][NR], so that its scores against a key are one
+ * A block of queries is turned to [dim][QUERIES], so that its scores against a key are one
  * row of lanes and softmax over keys goes down a column: no sum across lanes. Keys and
  * values were packed per head once; they are read where they lie now (a copy is made only
  * for a prefix, or where a head is no whole number of vectors wide), and the next head's
@@ -15,7 +15,7 @@ struct scratch {
 
 static size_t carve(struct scratch *s, float *base, int keys, int seen, int dim)
 {
-    const size_t copy = (size_t)keys * padded(dim), block = (size_t)NR;
+    const size_t copy = (size_t)keys * padded(dim), block = QUERIES;
     size_t used = 0;
     s->k_copy = take(base, &used, copy);
     s->v_copy = take(base, &used, copy);
@@ -30,39 +30,42 @@ static vf final_scores(const struct op_args *args, float *s, int own, int keys)
     const float cap = args->attr.softcap;
     vf max = vf_splat(-INFINITY);
     for (int j = 0; j < keys; j++, own++) {
-        vf v = vf_load(s + (size_t)j * NR);
+        vf v = vf_load(s + (size_t)j * QUERIES);
         const bool hide = is_partly_hidden(args, own);
         if (cap > 0)
             v = vf_tanh(v * (1 / cap)) * cap;
         if (hide)
             v = visible_score(args, own, v);
         if (cap > 0 || hide)
-            vf_store(s + (size_t)j * NR, v);
+            vf_store(s + (size_t)j * QUERIES, v);
         max = vf_max(max, v);
     }
     return max;
 }
 
-/* In and out: column of scores [key][NR] of W queries from `first` on, key 0 being the
+/* In and out: column of scores [key][QUERIES] of W queries from `first` on, key 0 being the
  * span's first; probabilities come out, through the mask. Returns the log of the sum per
  * lane. */
 static void softmax(const struct op_args *args, const struct head *h,
                     const struct mask_stream *mask, float *s, int first, struct span span,
                     float lse[W])
 {
-    const int keys = span.end - span.first;
+    const int all = span.end - span.first;
+    const int keys = seen_keys(all, own_key(args, h, span, first), W);
     const vf max = final_scores(args, s, span.first - h->prefix - first, keys);
     vf sum = {0};
+    for (int j = keys; j < all; j++)
+        vf_store(s + (size_t)j * QUERIES, sum);
     for (int j = 0; j < keys; j++) {
-        vf p = vf_exp_bounded(vf_load(s + (size_t)j * NR) - max);
-        vf_store(s + (size_t)j * NR, p);
+        vf p = vf_exp_falling(vf_load(s + (size_t)j * QUERIES) - max);
+        vf_store(s + (size_t)j * QUERIES, p);
         sum += p;
     }
     vf_store(lse, max + vf_log(sum));
     vf factor = 1.0f / sum;
     if (!mask) {
         for (int j = 0; j < keys; j++)
-            vf_store(s + (size_t)j * NR, vf_load(s + (size_t)j * NR) * factor);
+            vf_store(s + (size_t)j * QUERIES, vf_load(s + (size_t)j * QUERIES) * factor);
         return;
     }
     factor *= mask->scale;
@@ -70,7 +73,7 @@ static void softmax(const struct op_args *args, const struct head *h,
         vu word[4];
         mask_words(mask, h, first, span.first + j, word);
         for (int i = 0; i < 4 && j + i < keys; i++) {
-            float *p = s + (size_t)(j + i) * NR;
+            float *p = s + (size_t)(j + i) * QUERIES;
             vf_store(p, mask_apply(mask, word[i], vf_load(p) * factor));
         }
     }
@@ -91,12 +94,12 @@ static void forward(const struct op_args *args, int sequence, int index, float *
     const struct rows v = gathered(rows_at(&in[2], h.first, h.kv_column), h.tokens, pv,
                                    h.prefix, h.dim, s.v_copy);
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
-    for (int q = 0; q < h.tokens; q += NR) {
-        const int count = min_int(NR, h.tokens - q);
+    for (int q = 0; q < h.tokens; q += QUERIES) {
+        const int count = min_int(QUERIES, h.tokens - q);
         const struct span span = keys_seen(args, &h, q, count);
-        const int keys = span.end - span.first;
+        const int keys = span.end - span.first, own = own_key(args, &h, span, q);
         turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
-        scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
+        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim, args->attr.scale,
                s.score, next);
         for (int i = 0; i < count; i += W) {
             float out[W];
@@ -105,7 +108,7 @@ static void forward(const struct op_args *args, int sequence, int index, float *
             for (int l = 0; lse->data && l < left(count, i); l++)
                 row_of(lse, h.first + q + i + l)[index] = out[l];
         }
-        mix_keys(s.score, keys, count, rows_from(v, span.first), h.dim,
+        mix_keys(s.score, keys, own, count, rows_from(v, span.first), h.dim,
                  rows_at(&args->out[0], h.first + q, h.column), adds(args, 0), next);
     }
 }

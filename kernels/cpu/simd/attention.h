@@ -1,7 +1,7 @@
 /* kernels/cpu/simd/attention.h - what attention's two directions share.
  *
- * The unit of work is one head of one sequence, its queries in blocks of NR. Scores of a
- * block are kept turned: S^T, [key][NR queries], so that softmax runs down the keys with
+ * The unit of work is one head of one sequence, its queries in blocks of QUERIES.
+ * Scores of a block are kept turned: S^T, [key][QUERIES], so that softmax runs down the keys with
  * a query per lane (no sums across lanes, every query for itself), dropout makes four
  * keys of W queries at a time, and the block is at once the k-major operand of P V and
  * dS K and, read along rows, that of P^T dO and dS^T Q. Scratch is per thread and grows
@@ -14,7 +14,10 @@
 #include "kernels/cpu/simd/vmath.h"
 #include "kernels/dropout.h"
 
-enum { LINE = 16 }; /* floats of a cache line */
+enum {
+    QUERIES = 32, /* of a block: the depth of dK's and dV's products, some tiles wide */
+    LINE = 16,    /* floats of a cache line */
+};
 
 /* Rows of one head: row i at p + i * step. */
 struct rows {
@@ -91,12 +94,12 @@ INLINE struct rows gathered(struct rows own, int tokens, struct rows prefix,
     return (struct rows){copy, step};
 }
 
-/* `count` <= NR rows turned: dst[feature][NR]. */
+/* `count` <= QUERIES rows turned: dst[feature][QUERIES]. */
 INLINE void turn_block(struct rows r, int count, int dim, float *dst)
 {
     for (int i = 0; i < count; i += W)
         V(pack_transpose)
-    (dst + i, NR, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
+    (dst + i, QUERIES, r.p + i * r.step, (int64_t)r.step, left(count, i), dim);
 }
 
 /* What the next head will read and write, asked for by the tiles of this one, a row of
@@ -123,7 +126,7 @@ INLINE void fetch_begin(struct fetch *f, const struct head *h, int products)
     f->rows = h->tokens;
     f->lines = (int)ceil_div(h->dim, LINE);
     f->every = products * h->keys * LINE / (MR * NR * (f->count ? f->count : 1));
-    for (; h->tokens < NR && f->part < f->count; f->part++)
+    for (; h->tokens < QUERIES && f->part < f->count; f->part++)
         for (int i = 0; i < f->rows; i++)
             for (int l = 0; l < f->lines; l++)
                 __builtin_prefetch(
@@ -149,32 +152,43 @@ INLINE void fetch_ahead(struct fetch *f, struct tile *t)
     f->part++;
 }
 
-/* dst[key][NR] = scale * rows . block, all lanes of the vectors that `count` needs. */
-INLINE void scores(struct rows rows, int keys, const float *block, int count, int dim,
-                   float scale, float *dst, struct fetch *next)
+/* Of the first `lanes` queries of a block, how many of `keys` keys any sees: those up to
+ * its own, the first query's being number `own`. */
+INLINE int seen_keys(int keys, int own, int lanes)
 {
-    struct tile t = {
-        .a_step = rows.step,
-        .b = block,
-        .b_step = NR,
-        .k = dim,
-        .n = count > W ? NR : W,
-        .ldc = NR,
-        .scale = scale,
-    };
-    const int strips = (int)ceil_div(keys, MR);
-    for (int s = 0; s < strips; s++) {
-        const int begin = keys * s / strips, end = keys * (s + 1) / strips;
-        t.a = rows.p + begin * rows.step;
-        t.c = dst + (size_t)begin * NR;
-        fetch_ahead(next, &t);
-        V(tile_rows)(end - begin, &t);
+    return min_int(keys, own + lanes);
+}
+
+/* dst[key][QUERIES] = scale * rows . block, all lanes of the vectors that `count` needs,
+ * where a query of the tile sees the key. */
+INLINE void scores(struct rows rows, int keys, int own, const float *block, int count,
+                   int dim, float scale, float *dst, struct fetch *next)
+{
+    for (int lane = 0; lane < count; lane += NR) {
+        const int seen = seen_keys(keys, own, lane + NR);
+        const int strips = (int)ceil_div(seen, MR);
+        struct tile t = {
+            .a_step = rows.step,
+            .b = block + lane,
+            .b_step = QUERIES,
+            .k = dim,
+            .n = count - lane > W ? NR : W,
+            .ldc = QUERIES,
+            .scale = scale,
+        };
+        for (int s = 0; s < strips; s++) {
+            const int begin = seen * s / strips, end = seen * (s + 1) / strips;
+            t.a = rows.p + begin * rows.step;
+            t.c = dst + (size_t)begin * QUERIES + lane;
+            fetch_ahead(next, &t);
+            V(tile_rows)(end - begin, &t);
+        }
     }
 }
 
-/* c[query] (+)= sum over keys of block[key][query] * right[key]. */
-INLINE void mix_keys(const float *block, int keys, int count, struct rows right, int dim,
-                     struct rows c, int add, struct fetch *next)
+/* c[query] (+)= sum over keys that it sees of block[key][query] * right[key]. */
+INLINE void mix_keys(const float *block, int keys, int own, int count, struct rows right,
+                     int dim, struct rows c, int add, struct fetch *next)
 {
     const int strips = (int)ceil_div(count, MR);
     for (int col = 0; col < dim; col += NR)
@@ -182,10 +196,10 @@ INLINE void mix_keys(const float *block, int keys, int count, struct rows right,
             const int begin = count * s / strips, end = count * (s + 1) / strips;
             struct tile t = {
                 .a = block + begin,
-                .a_step = NR,
+                .a_step = QUERIES,
                 .b = right.p + col,
                 .b_step = right.step,
-                .k = keys,
+                .k = seen_keys(keys, own, end),
                 .n = min_int(NR, dim - col),
                 .c = c.p + begin * c.step + col,
                 .ldc = c.step,
@@ -221,10 +235,17 @@ INLINE struct span keys_seen(const struct op_args *args, const struct head *h, i
                          h->prefix + q + count};
 }
 
+/* Which of the span's keys is query q's own; where all are seen, the end. */
+INLINE int own_key(const struct op_args *args, const struct head *h, struct span span,
+                   int q)
+{
+    return (args->attr.causal ? h->prefix + q : span.end) - span.first;
+}
+
 /* At most so many keys at a time. */
 INLINE int span_max(const struct op_args *args, int keys)
 {
-    return args->attr.window ? min_int(keys, min_int(args->attr.window, keys) + NR + 3)
+    return args->attr.window ? min_int(keys, min_int(args->attr.window, keys) + QUERIES + 3)
                              : keys;
 }
 

@@ -21,7 +21,7 @@ struct scratch {
 static size_t carve(struct scratch *s, float *base, int keys, int seen, int tokens,
                     int dim)
 {
-    const size_t block = (size_t)NR, row = (size_t)padded(dim);
+    const size_t block = QUERIES, row = (size_t)padded(dim);
     size_t used = 0;
     s->k_copy = take(base, &used, keys * row);
     s->v_copy = take(base, &used, keys * row);
@@ -37,11 +37,11 @@ static size_t carve(struct scratch *s, float *base, int keys, int seen, int toke
 /* Per query of a block: log-sum-exp, and D. Lanes without a query get +inf, which makes
  * their probabilities zero. */
 static void query_numbers(const struct op_args *args, const struct head *h, int q,
-                          int count, float lse[NR], float d[NR])
+                          int count, float lse[QUERIES], float d[QUERIES])
 {
     const struct rows o = rows_at(&args->in[IN_O], h->first + q, h->column);
     const struct rows d_o = rows_at(&args->in[IN_DO], h->first + q, h->column);
-    for (int i = 0; i < NR; i++) {
+    for (int i = 0; i < QUERIES; i++) {
         lse[i] = INFINITY;
         d[i] = 0;
         if (i >= count)
@@ -65,10 +65,16 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
 {
     const vf scale = vf_splat(args->attr.scale), vlse = vf_load(lse), vd_ = vf_load(d);
     const float cap = args->attr.softcap;
+    const int all = span.end - span.first;
+    const int keys = seen_keys(all, own_key(args, h, span, first), W);
     int own = span.first - h->prefix - first;
     vu word[4];
-    for (int j = 0; j < span.end - span.first; j++, own++) {
-        float *ps = s + (size_t)j * NR, *pds = ds + (size_t)j * NR;
+    for (int j = keys; j < all; j++) {
+        vf_store(s + (size_t)j * QUERIES, (vf){0});
+        vf_store(ds + (size_t)j * QUERIES, (vf){0});
+    }
+    for (int j = 0; j < keys; j++, own++) {
+        float *ps = s + (size_t)j * QUERIES, *pds = ds + (size_t)j * QUERIES;
         vf x = vf_load(ps), dp = vf_load(pds), slope = scale;
         if (cap > 0) {
             const vf t = vf_tanh(x * (1 / cap));
@@ -77,7 +83,7 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
         }
         if (is_partly_hidden(args, own))
             x = visible_score(args, own, x);
-        vf p = vf_exp_bounded(x - vlse), masked = p;
+        vf p = vf_exp_falling(x - vlse), masked = p;
         if (mask) {
             if (j % 4 == 0)
                 mask_words(mask, h, first, span.first + j, word);
@@ -89,20 +95,23 @@ static void softmax_bwd(const struct op_args *args, const struct head *h,
     }
 }
 
-/* c[key] (+)= sum over queries of block[key][query] * right[query]. */
-static void mix_queries(const float *block, int keys, int count, struct rows right,
-                        int dim, struct rows c, int add, struct fetch *next)
+/* c[key] (+)= sum over queries that see it of block[key][query] * right[query]; the first
+ * query's own key is number `own`. */
+static void mix_queries(const float *block, int keys, int own, int count,
+                        struct rows right, int dim, struct rows c, int add,
+                        struct fetch *next)
 {
     const int strips = (int)ceil_div(keys, MR);
     for (int col = 0; col < dim; col += NR)
         for (int s = 0; s < strips; s++) {
             const int key = keys * s / strips, end = keys * (s + 1) / strips;
+            const int query = key > own ? key - own : 0;
             struct tile t = {
-                .a = block + (size_t)key * NR,
-                .a_step = NR,
-                .b = right.p + col,
+                .a = block + (size_t)key * QUERIES + query,
+                .a_step = QUERIES,
+                .b = right.p + query * right.step + col,
                 .b_step = right.step,
-                .k = count,
+                .k = count - query,
                 .n = min_int(NR, dim - col),
                 .c = c.p + key * c.step + col,
                 .ldc = c.step,
@@ -117,7 +126,7 @@ static void mix_queries(const float *block, int keys, int count, struct rows rig
 /* Virtual keys' part to one output, own keys' part to another; either may be absent. Own
  * keys from `fresh` on get their first part here. */
 static void key_gradient(const struct op_args *args, const struct head *h,
-                         const float *block, struct span span, int fresh, int count,
+                         const float *block, struct span span, int q, int fresh, int count,
                          struct rows right, int own, int prefix, struct fetch *next)
 {
     int key = span.first;
@@ -129,8 +138,9 @@ static void key_gradient(const struct op_args *args, const struct head *h,
             continue;
         const int64_t row = i == 0 ? key : h->first + key - h->prefix;
         if (outs[i]->data)
-            mix_queries(block + (size_t)(key - span.first) * NR, end - key, count, right,
-                        h->dim, rows_at(outs[i], row, h->kv_column), i < 2, next);
+            mix_queries(block + (size_t)(key - span.first) * QUERIES, end - key,
+                        own_key(args, h, (struct span){key, end}, q), count, right, h->dim,
+                        rows_at(outs[i], row, h->kv_column), i < 2, next);
         key = end;
     }
 }
@@ -169,31 +179,31 @@ static void backward(const struct op_args *args, int sequence, int index, float 
     int fresh_k = begins && !adds(args, OUT_DK) ? h.prefix : h.keys;
     int fresh_v = begins && !adds(args, OUT_DV) ? h.prefix : h.keys;
     const struct mask_stream mask = mask_stream(&args->step, &args->attr);
-    for (int q = 0; q < h.tokens; q += NR) {
-        const int count = min_int(NR, h.tokens - q);
+    for (int q = 0; q < h.tokens; q += QUERIES) {
+        const int count = min_int(QUERIES, h.tokens - q);
         const struct span span = keys_seen(args, &h, q, count);
-        const int keys = span.end - span.first;
+        const int keys = span.end - span.first, own = own_key(args, &h, span, q);
         const struct rows q_block = {q_rows.p + q * q_rows.step, q_rows.step};
         const struct rows do_block = {do_rows.p + q * do_rows.step, do_rows.step};
-        float lse[NR], d[NR];
+        float lse[QUERIES], d[QUERIES];
         /* Turned [key][query]: score = K Q^T -> P M, d_score = V dO^T -> scale dS. Both
          * serve twice: over keys for dQ, over queries for dK and dV. */
         query_numbers(args, &h, q, count, lse, d);
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
-        scores(rows_from(k, span.first), keys, s.query, count, h.dim, args->attr.scale,
+        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim, args->attr.scale,
                s.score, next);
-        scores(rows_from(v, span.first), keys, s.d_out, count, h.dim, 1, s.d_score, next);
+        scores(rows_from(v, span.first), keys, own, s.d_out, count, h.dim, 1, s.d_score, next);
         for (int i = 0; i < count; i += W)
             softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
                         s.d_score + i, q + i, span, lse + i, d + i);
         if (args->out[OUT_DQ].data)
-            mix_keys(s.d_score, keys, count, rows_from(k, span.first), h.dim,
+            mix_keys(s.d_score, keys, own, count, rows_from(k, span.first), h.dim,
                      rows_at(&args->out[OUT_DQ], h.first + q, h.column),
                      adds(args, OUT_DQ), next);
-        key_gradient(args, &h, s.d_score, span, fresh_k, count, q_block, OUT_DK, OUT_DPK,
+        key_gradient(args, &h, s.d_score, span, q, fresh_k, count, q_block, OUT_DK, OUT_DPK,
                      next);
-        key_gradient(args, &h, s.score, span, fresh_v, count, do_block, OUT_DV, OUT_DPV,
+        key_gradient(args, &h, s.score, span, q, fresh_v, count, do_block, OUT_DV, OUT_DPV,
                      next);
         fresh_k = fresh_k > span.end ? fresh_k : span.end;
         fresh_v = fresh_v > span.end ? fresh_v : span.end;

@@ -1,8 +1,8 @@
 /* kernels/cpu/simd/cached.c - keys and values that stay from run to run, and attention
  * over them.
  *
- * The same tiles as attention.c: a block of NR queries turned to [dim][NR], scores as
- * [key][NR], softmax down the keys. Its queries are those of all heads that share one
+ * The same tiles as attention.c: a block of queries turned to [dim][QUERIES], scores as
+ * [key][QUERIES], softmax down the keys. Its queries are those of all heads that share one
  * head of keys, token by token, so that keys are read once for all of them: a token that
  * is decoded alone is a block of `group` lanes. Keys and values lie one after the other
  * for each head; a copy is made where they are bf16 or no whole number of vectors wide.
@@ -73,7 +73,7 @@ static bool is_copied(const struct tensor *cache)
 
 static int span_of_block(const struct op_attr *attr, int keys)
 {
-    return attr->window ? min_int(keys, min_int(attr->window, keys) + NR) : keys;
+    return attr->window ? min_int(keys, min_int(attr->window, keys) + QUERIES) : keys;
 }
 
 static size_t carve(struct scratch *s, float *base, const struct op_args *args)
@@ -84,9 +84,9 @@ static size_t carve(struct scratch *s, float *base, const struct op_args *args)
     size_t used = 0;
     s->keys = take(base, &used, copy);
     s->values = take(base, &used, copy);
-    s->rows = take(base, &used, (size_t)NR * padded(dim));
-    s->query = take(base, &used, (size_t)NR * dim);
-    s->score = take(base, &used, NR * span);
+    s->rows = take(base, &used, (size_t)QUERIES * padded(dim));
+    s->query = take(base, &used, (size_t)QUERIES * dim);
+    s->score = take(base, &used, QUERIES * span);
     return used;
 }
 
@@ -126,7 +126,7 @@ static int end_of(const struct block *b, int i)
     return b->past + (b->q + min_int(i, b->count - 1)) / b->group + 1;
 }
 
-/* In and out: columns of scores [key][NR] of W queries from lane `lane` on, the first row
+/* In and out: columns of scores [key][QUERIES] of W queries from lane `lane` on, the first row
  * that of key `first`. Out: probabilities. */
 static void softmax(const struct block *b, int lane, int first, int keys, float *s)
 {
@@ -138,22 +138,22 @@ static void softmax(const struct block *b, int lane, int first, int keys, float 
         begin[l] = (float)(op_attr_first_key(attr, end_of(b, lane + l)) - first);
     }
     for (int j = 0; j < keys; j++) {
-        vf v = vf_load(s + (size_t)j * NR);
+        vf v = vf_load(s + (size_t)j * QUERIES);
         const vf key = vf_splat((float)j), hidden = vf_splat(-INFINITY);
         if (cap > 0)
             v = vf_tanh(v * (1 / cap)) * cap;
         v = vf_if_less(key, begin, hidden, vf_if_less(key, end, v, hidden));
-        vf_store(s + (size_t)j * NR, v);
+        vf_store(s + (size_t)j * QUERIES, v);
         max = vf_max(max, v);
     }
     for (int j = 0; j < keys; j++) {
-        const vf p = vf_exp_bounded(vf_load(s + (size_t)j * NR) - max);
-        vf_store(s + (size_t)j * NR, p);
+        const vf p = vf_exp_falling(vf_load(s + (size_t)j * QUERIES) - max);
+        vf_store(s + (size_t)j * QUERIES, p);
         sum += p;
     }
     const vf factor = 1.0f / sum;
     for (int j = 0; j < keys; j++)
-        vf_store(s + (size_t)j * NR, vf_load(s + (size_t)j * NR) * factor);
+        vf_store(s + (size_t)j * QUERIES, vf_load(s + (size_t)j * QUERIES) * factor);
 }
 
 static void attend(const struct block *b, int64_t cache_row, float *base)
@@ -170,10 +170,10 @@ static void attend(const struct block *b, int64_t cache_row, float *base)
         memcpy(s.rows + (size_t)i * step, query_row(b, &in[0], i),
                (size_t)b->dim * sizeof(float));
     turn_block((struct rows){s.rows, (size_t)step}, b->count, b->dim, s.query);
-    scores(k, keys, s.query, b->count, b->dim, b->args->attr.scale, s.score, &none);
+    scores(k, keys, keys, s.query, b->count, b->dim, b->args->attr.scale, s.score, &none);
     for (int i = 0; i < b->count; i += W)
         softmax(b, i, first, keys, s.score + i);
-    mix_keys(s.score, keys, b->count, v, b->dim, (struct rows){s.rows, (size_t)step}, 0,
+    mix_keys(s.score, keys, keys, b->count, v, b->dim, (struct rows){s.rows, (size_t)step}, 0,
              &none);
     for (int i = 0; i < b->count; i++) {
         float *dst = query_row(b, o, i);
@@ -205,8 +205,8 @@ static void run_blocks(void *ctx, size_t begin, size_t end, int thread)
                           .group = group,
                           .column = h * group * dim,
                           .dim = dim,
-                          .q = (int)(i % job->blocks) * NR};
-        b.count = min_int(NR, (index_of(&in[3], n + 1) - b.first) * group - b.q);
+                          .q = (int)(i % job->blocks) * QUERIES};
+        b.count = min_int(QUERIES, (index_of(&in[3], n + 1) - b.first) * group - b.q);
         if (b.count > 0)
             attend(&b, op_attr_cache_row(&args->attr, index_of(&in[4], n), h),
                    (float *)args->workspace + thread * job->thread_floats);
@@ -231,9 +231,9 @@ void V(cached_attention)(const struct op_args *args)
         keys += index_of(&in[5], n) + tokens;
     }
     const struct job job = {args, carve(&s, NULL, args), heads,
-                            (int)ceil_div((size_t)longest * group, NR)};
+                            (int)ceil_div((size_t)longest * group, QUERIES)};
     const size_t items = (size_t)in[4].rows * heads * job.blocks;
     if (items)
         par(run_blocks, &job, items,
-            (size_t)keys / in[4].rows * in[1].cols * min_int(NR, longest * group) / 4);
+            (size_t)keys / in[4].rows * in[1].cols * min_int(QUERIES, longest * group) / 4);
 }

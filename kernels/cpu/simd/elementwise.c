@@ -59,7 +59,7 @@ INLINE vf gelu_tanh(vf x)
 INLINE vf gelu_tanh_slope(vf x)
 {
     const vf near = vf_min(vf_splat(12), vf_max(vf_splat(-12), x)), z = gelu_angle(x);
-    const vf e = vf_exp_bounded((vf){0} - vf_abs(z)), r = 1.0f / (1.0f + e);
+    const vf e = vf_exp_falling((vf){0} - vf_abs(z)), r = 1.0f / (1.0f + e);
     const vf s = vf_if_less(z, (vf){0}, e * r, r);
     const vf rise = vf_fma(near * near, vf_splat(0.2140644f), vf_splat(1.5957691f));
     return vf_fma(near * rise, e * r * r, s);

@@ -33,7 +33,7 @@ static double exp_sum(const float *x, int cols, float max)
         const int stop = min_int(cols, block + BLOCK);
         vf sum = {0};
         for (int c = block; c < stop; c += W)
-            sum += vf_exp_bounded(get(x + c, left(stop, c), -INFINITY) - max);
+            sum += vf_exp_falling(get(x + c, left(stop, c), -INFINITY) - max);
         total += vf_sum(sum);
     }
     return total;
@@ -117,7 +117,7 @@ static void gradient_row(const struct op_args *args, const float *x, float *dx, 
     const vf lane = {LANES};
     for (int c = 0; c < cols; c += W) {
         const int n = left(cols, c);
-        vf p = vf_exp_bounded(get(x + c, n, -INFINITY) - max);
+        vf p = vf_exp_falling(get(x + c, n, -INFINITY) - max);
         p = w ? p * factor - vf_get(w + c, n) * base : p * factor - base;
         if (label >= c && label < c + n) { /* in this one lane */
             vf off = lane - (float)(label - c);

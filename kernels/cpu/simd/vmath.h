@@ -22,23 +22,38 @@ INLINE vf vf_poly(vf x, const float *c, int n)
     return y;
 }
 
-/* e^x = 2^n e^r with |r| <= ln 2 / 2, for x <= 89. */
-INLINE vf vf_exp_bounded(vf x)
+/* e^r of r = x - n ln 2, |r| <= ln 2 / 2, and n with an integer's bits in its lower half:
+ * e^x = 2^n e^r. */
+INLINE vf vf_exp_parts(vf x, vf *n)
 {
     const float round = 0x1.8p23f; /* adding it leaves an integer in the low bits */
-    x = vf_max(vf_splat(-105.0f), x);
-    vf t = vf_fma(x, vf_splat(0x1.715476p+0f), vf_splat(round));
-    vf n = t - round;
-    vf r = vf_fma(n, vf_splat(-0x1.62e400p-1f), x);
-    r = vf_fma(n, vf_splat(-0x1.7f7d1cp-20f), r);
-    vf p = VF_POLY(r, 1.0f, 1.0f, 5.000000095e-01f, 1.666651884e-01f, 4.166620579e-02f,
+    *n = vf_fma(x, vf_splat(0x1.715476p+0f), vf_splat(round));
+    const vf whole = *n - round;
+    vf r = vf_fma(whole, vf_splat(-0x1.62e400p-1f), x);
+    r = vf_fma(whole, vf_splat(-0x1.7f7d1cp-20f), r);
+    return VF_POLY(r, 1.0f, 1.0f, 5.000000095e-01f, 1.666651884e-01f, 4.166620579e-02f,
                    8.368889343e-03f, 1.395049205e-03f);
-    return vf_scale(p, n);
 }
 
 INLINE vf vf_exp(vf x)
 {
-    return vf_exp_bounded(vf_min(vf_splat(89.0f), x));
+    vf n;
+    const vf e = vf_exp_parts(vf_min(vf_splat(89), vf_max(vf_splat(-105), x)), &n);
+    return vf_scale(e, n - 0x1.8p23f);
+}
+
+/* Of x that are not above 0, or hardly: without AVX-512 0 below -87, where e^x is about the
+ * least normal number, so that n can be added to the exponent. */
+INLINE vf vf_exp_falling(vf x)
+{
+    vf n;
+#if CPU_WIDTH == 16
+    const vf e = vf_exp_parts(vf_max(vf_splat(-105), x), &n);
+    return vf_scale(e, n - 0x1.8p23f);
+#else
+    const vf e = vf_exp_parts(x, &n);
+    return vf_if_less(x, vf_splat(-87), (vf){0}, (vf)((vu)e + ((vu)n << 23)));
+#endif
 }
 
 /* For normal x > 0: x = 2^n m with m in [sqrt(1/2), sqrt(2)); log(1 + r) of r = m - 1 is
@@ -69,7 +84,7 @@ INLINE vf vf_copysign(vf magnitude, vf sign)
  * error. */
 INLINE vf vf_normal_cdf(vf x, vf *pdf)
 {
-    vf t = vf_abs(x), e = vf_exp_bounded(x * x * -0.5f);
+    vf t = vf_abs(x), e = vf_exp_falling(x * x * -0.5f);
     vf c = vf_min(vf_splat(5.5f), t); /* beyond, e alone makes it vanish */
     vf q = VF_POLY(c, 4.999999679e-01f, -3.989393448e-01f, 2.499556725e-01f,
                    -1.327192722e-01f, 6.170234850e-02f, -2.514868064e-02f,
