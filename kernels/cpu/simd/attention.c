@@ -99,8 +99,8 @@ static void forward(const struct op_args *args, int sequence, int index, float *
         const struct span span = keys_seen(args, &h, q, count);
         const int keys = span.end - span.first, own = own_key(args, &h, span, q);
         turn_block(rows_at(&in[0], h.first + q, h.column), count, h.dim, s.query);
-        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim, args->attr.scale,
-               s.score, next);
+        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim,
+               args->attr.scale, s.score, next);
         for (int i = 0; i < count; i += W) {
             float out[W];
             softmax(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i, q + i, span,

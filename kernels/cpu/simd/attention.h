@@ -245,8 +245,9 @@ INLINE int own_key(const struct op_args *args, const struct head *h, struct span
 /* At most so many keys at a time. */
 INLINE int span_max(const struct op_args *args, int keys)
 {
-    return args->attr.window ? min_int(keys, min_int(args->attr.window, keys) + QUERIES + 3)
-                             : keys;
+    return args->attr.window
+               ? min_int(keys, min_int(args->attr.window, keys) + QUERIES + 3)
+               : keys;
 }
 
 /* What a lane's query (first + lane) sees: key `own` counted from the first lane's query

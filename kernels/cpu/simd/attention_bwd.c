@@ -126,8 +126,9 @@ static void mix_queries(const float *block, int keys, int own, int count,
 /* Virtual keys' part to one output, own keys' part to another; either may be absent. Own
  * keys from `fresh` on get their first part here. */
 static void key_gradient(const struct op_args *args, const struct head *h,
-                         const float *block, struct span span, int q, int fresh, int count,
-                         struct rows right, int own, int prefix, struct fetch *next)
+                         const float *block, struct span span, int q, int fresh,
+                         int count, struct rows right, int own, int prefix,
+                         struct fetch *next)
 {
     int key = span.first;
     const struct tensor *outs[] = {&args->out[prefix], &args->out[own], &args->out[own]};
@@ -139,8 +140,8 @@ static void key_gradient(const struct op_args *args, const struct head *h,
         const int64_t row = i == 0 ? key : h->first + key - h->prefix;
         if (outs[i]->data)
             mix_queries(block + (size_t)(key - span.first) * QUERIES, end - key,
-                        own_key(args, h, (struct span){key, end}, q), count, right, h->dim,
-                        rows_at(outs[i], row, h->kv_column), i < 2, next);
+                        own_key(args, h, (struct span){key, end}, q), count, right,
+                        h->dim, rows_at(outs[i], row, h->kv_column), i < 2, next);
         key = end;
     }
 }
@@ -191,9 +192,10 @@ static void backward(const struct op_args *args, int sequence, int index, float 
         query_numbers(args, &h, q, count, lse, d);
         turn_block(q_block, count, h.dim, s.query);
         turn_block(do_block, count, h.dim, s.d_out);
-        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim, args->attr.scale,
-               s.score, next);
-        scores(rows_from(v, span.first), keys, own, s.d_out, count, h.dim, 1, s.d_score, next);
+        scores(rows_from(k, span.first), keys, own, s.query, count, h.dim,
+               args->attr.scale, s.score, next);
+        scores(rows_from(v, span.first), keys, own, s.d_out, count, h.dim, 1, s.d_score,
+               next);
         for (int i = 0; i < count; i += W)
             softmax_bwd(args, &h, args->attr.p > 0 ? &mask : NULL, s.score + i,
                         s.d_score + i, q + i, span, lse + i, d + i);
@@ -201,10 +203,10 @@ static void backward(const struct op_args *args, int sequence, int index, float 
             mix_keys(s.d_score, keys, own, count, rows_from(k, span.first), h.dim,
                      rows_at(&args->out[OUT_DQ], h.first + q, h.column),
                      adds(args, OUT_DQ), next);
-        key_gradient(args, &h, s.d_score, span, q, fresh_k, count, q_block, OUT_DK, OUT_DPK,
-                     next);
-        key_gradient(args, &h, s.score, span, q, fresh_v, count, do_block, OUT_DV, OUT_DPV,
-                     next);
+        key_gradient(args, &h, s.d_score, span, q, fresh_k, count, q_block, OUT_DK,
+                     OUT_DPK, next);
+        key_gradient(args, &h, s.score, span, q, fresh_v, count, do_block, OUT_DV,
+                     OUT_DPV, next);
         fresh_k = fresh_k > span.end ? fresh_k : span.end;
         fresh_v = fresh_v > span.end ? fresh_v : span.end;
     }

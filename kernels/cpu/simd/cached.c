@@ -173,8 +173,8 @@ static void attend(const struct block *b, int64_t cache_row, float *base)
     scores(k, keys, keys, s.query, b->count, b->dim, b->args->attr.scale, s.score, &none);
     for (int i = 0; i < b->count; i += W)
         softmax(b, i, first, keys, s.score + i);
-    mix_keys(s.score, keys, keys, b->count, v, b->dim, (struct rows){s.rows, (size_t)step}, 0,
-             &none);
+    mix_keys(s.score, keys, keys, b->count, v, b->dim,
+             (struct rows){s.rows, (size_t)step}, 0, &none);
     for (int i = 0; i < b->count; i++) {
         float *dst = query_row(b, o, i);
         for (int c = 0; c < b->dim; c += W)
@@ -235,5 +235,6 @@ void V(cached_attention)(const struct op_args *args)
     const size_t items = (size_t)in[4].rows * heads * job.blocks;
     if (items)
         par(run_blocks, &job, items,
-            (size_t)keys / in[4].rows * in[1].cols * min_int(QUERIES, longest * group) / 4);
+            (size_t)keys / in[4].rows * in[1].cols * min_int(QUERIES, longest * group) /
+                4);
 }

@@ -43,6 +43,22 @@ static void exp_is_close(void **state)
     assert_true(fabs(exp1(-95) - exp(-95.0)) < 1e-45); /* below the normal numbers */
 }
 
+static float falling1(float x)
+{
+    return vf_exp_falling(vf_splat(x))[0];
+}
+
+/* What softmax asks for: a score below the largest, or one that is hidden. */
+static void falling_exp_is_close(void **state)
+{
+    (void)state;
+    for (float x = -87; x < 1e-3f; x += 0x1.23p-12f)
+        assert_true(fabs(falling1(x) / exp((double)x) - 1) < 1.2e-7);
+    for (float x = -120; x < -87; x += 0x1.23p-6f)
+        assert_true(falling1(x) >= 0 && falling1(x) <= exp(-87.0));
+    assert_true(falling1(0) == 1 && falling1(-INFINITY) == 0 && isnan(falling1(NAN)));
+}
+
 static void log_is_close(void **state)
 {
     (void)state;
@@ -360,7 +376,9 @@ static void choice_of_variant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(exp_is_close),        cmocka_unit_test(log_is_close),
+        cmocka_unit_test(exp_is_close),
+        cmocka_unit_test(falling_exp_is_close),
+        cmocka_unit_test(log_is_close),
         cmocka_unit_test(acts_are_close),      cmocka_unit_test(tanh_keeps_small_numbers),
         cmocka_unit_test(nan_comes_through),   cmocka_unit_test(far_gelu),
         cmocka_unit_test(bf16_rounds_to_even), cmocka_unit_test(large_products),
