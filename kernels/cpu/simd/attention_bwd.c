@@ -5,7 +5,8 @@
  *   dV = (P M)^T dO,  dS = P (M (dO V^T) - D),  dQ = scale dS K,  dK = scale dS^T Q,
  * where scores S = c tanh(R / c) are capped with dS (1 - (S / c)^2) for dS.
  * A thread owns one head of keys of one sequence and adds to its rows of dk and dv, head
- * by head of those that it serves, block by block of queries. The gradients of prefix keys are sums over sequences: where they are asked
+ * by head of those that it serves, block by block of queries; the first block that sees a
+ * key writes. The gradients of prefix keys are sums over sequences: where they are asked
  * for, a thread takes one head of keys of all sequences, in order. */
 #include "kernels/cpu/simd/attention.h"
 

@@ -379,9 +379,12 @@ int main(void)
         cmocka_unit_test(exp_is_close),
         cmocka_unit_test(falling_exp_is_close),
         cmocka_unit_test(log_is_close),
-        cmocka_unit_test(acts_are_close),      cmocka_unit_test(tanh_keeps_small_numbers),
-        cmocka_unit_test(nan_comes_through),   cmocka_unit_test(far_gelu),
-        cmocka_unit_test(bf16_rounds_to_even), cmocka_unit_test(large_products),
+        cmocka_unit_test(acts_are_close),
+        cmocka_unit_test(tanh_keeps_small_numbers),
+        cmocka_unit_test(nan_comes_through),
+        cmocka_unit_test(far_gelu),
+        cmocka_unit_test(bf16_rounds_to_even),
+        cmocka_unit_test(large_products),
         cmocka_unit_test(choice_of_variant),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
