@@ -76,10 +76,8 @@ static int add_hash(struct session *s, const char *path, const struct fs_stamp *
  * packs for, and all that the weights' files hold: parts of one may lie in several. */
 static int add_sources(struct session *s, struct buf *out)
 {
-    static const char program[] = "/proc/self/exe";
     const struct st *files = s->hf->weights;
-    struct fs_stamp stamp;
-    int rc = fs_stamp(program, &stamp) ? add_hash(s, program, &stamp, out) : -1;
+    int rc = add_hash(s, "/proc/self/exe", NULL, out);
     buf_printf(out, "%s %s\n", s->backend->name, s->backend->variant);
     for (size_t i = 0; i < st_file_count(files) && !rc; i++) {
         const struct st_file *f = st_file_at(files, i);

@@ -5,6 +5,10 @@
  * hashes that), so it is never out of date: other files, another program, other vectors make
  * another entry. It is mapped, so that all processes which use it hold it once.
  *
+ * Tokenised rows are not kept: 4,000 of them take .09 s by WordPiece, .14 s by BPE, .17 s by
+ * Unigram, which is .4 % of one epoch on MiniLM (22 s on the same processor) and less on
+ * larger bases.
+ *
  * Nothing may go wrong because of it. Who finds no folder (no home, PEFTLAB_CACHE=off), may
  * not write there, has no room on the disk or waits too long for another goes on with memory
  * of its own; the bytes are the same. That is never an error and not told.
@@ -61,7 +65,8 @@ bool cache_holds(const struct cache *c, const char *kind, const char *key);
 bool cache_has_room(const struct cache *c, size_t bytes);
 
 /* SHA-256 of a file's content, which is remembered by what stat says of the file, and worked
- * out again where that may not tell a change (changed within the last seconds). */
+ * out again where that may not tell a change (changed within the last seconds). `stamp`: of the
+ * file that is meant, an error if it is another by now; NULL: whichever is there. */
 struct fs_stamp;
 int cache_file_hash(struct cache *c, const char *path, const struct fs_stamp *stamp,
                     char hex[SHA256_HEX], struct err *err);

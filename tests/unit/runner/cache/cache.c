@@ -379,6 +379,9 @@ static void test_file_hash(void **state)
     hash_of(c, fresh, hex);
     /* another file than the one that was opened */
     assert_true(cache_file_hash(c, fresh, &old, hex, NULL) < 0);
+    assert_int_equal(cache_file_hash(c, fresh, NULL, hex, NULL), 0);
+    assert_int_equal(unlink(fresh), 0);
+    assert_int_equal(cache_file_hash(c, fresh, NULL, hex, NULL), -ERR_NOINPUT);
     free(fresh);
     free(above);
     cache_close(c);
