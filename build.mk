@@ -90,6 +90,15 @@ simulate: $(B)/simulate
 	@$(B)/simulate $(SWEEPS)
 .PHONY: simulate
 
+# What `until` is worth on sweeps with a known truth (docs/sweep-file.md has the table).
+$(B)/simulate-until: tests/simulate/until.c $(NEEDS_sweep)
+	@mkdir -p $(@D)
+	@echo "  SIM   $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_sweep) $(LDLIBS)
+simulate-until: $(B)/simulate-until
+	@$(B)/simulate-until $(SWEEPS)
+.PHONY: simulate-until
+
 # Speed of a store with 100,000 trials and 10 million values, and of 32 writers.
 $(B)/bench_store: tests/bench/bench_store.c $(NEEDS_tracker)
 	@echo "  BENCH $@"

@@ -8,7 +8,7 @@
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 3;                -- STORE_VERSION in tracker/store/store_priv.h
+PRAGMA user_version = 4;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE store (                    -- one row
     id          TEXT NOT NULL CHECK (id <> '') -- tells this store's run folders from others'
@@ -47,7 +47,7 @@ CREATE TABLE trial (
     predicted_bytes INTEGER CHECK (predicted_bytes >= 0), -- planned peak memory; NULL: unknown
     predicted_s REAL,                   -- predicted duration, seconds; NULL: unknown
     state       TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'complete', 'pruned',
-        'failed', 'oom', 'nan', 'timeout', 'preempted', 'stale', 'cancelled')), -- where it stands
+        'failed', 'oom', 'nan', 'timeout', 'preempted', 'stale', 'cancelled', 'spared')), -- where it stands
     attempts    INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0), -- runs opened so far
     lost        INTEGER NOT NULL DEFAULT 0 CHECK (lost >= 0), -- leases lost since added or retried
     stop_asked  INTEGER NOT NULL DEFAULT 0 CHECK (stop_asked IN (0, 1)), -- 1: the run shall end
@@ -58,7 +58,7 @@ CREATE TABLE trial (
     warm        INTEGER NOT NULL DEFAULT 0 CHECK (warm IN (0, 1)), -- 1: starts from the parent's weights
     note        TEXT,                   -- what the user wrote about it; NULL: nothing
     stop_as     TEXT CHECK (stop_as IN ('pruned', 'cancelled')), -- with stop_asked: state it ends in; NULL: preempted
-    stop_reason TEXT                    -- and why
+    stop_reason TEXT                    -- and why; why it was spared
 ) STRICT;
 -- The same trial twice is one trial; trials without a sweep are unique within their experiment.
 CREATE UNIQUE INDEX trial_unique ON trial (experiment, ifnull(sweep, 0), key, seed);

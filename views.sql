@@ -13,7 +13,8 @@ SELECT trial.id, trial.sweep, (SELECT name FROM sweep WHERE sweep.id = trial.swe
        max(run.ended_ms - run.started_ms, 0) +
            ifnull((SELECT sum(max(slice.ended_ms - slice.started_ms, 0)) FROM run AS slice
                     WHERE slice.trial = trial.id AND slice.id <> run.id
-                      AND slice.until_step IS NOT NULL), 0) AS duration_ms, run.reason, trial.last_run AS run,
+                      AND slice.until_step IS NOT NULL), 0) AS duration_ms,
+       iif(trial.state = 'spared', trial.stop_reason, run.reason) AS reason, trial.last_run AS run,
        trial.base_dir, trial.created_ms, trial.parent, trial.warm, trial.note,
        (SELECT method_json FROM run WHERE run.trial = trial.id AND method_json IS NOT NULL
          ORDER BY attempt DESC LIMIT 1) AS method_facts

@@ -199,6 +199,9 @@ json_t *sweep_plan_json(const struct sweep_plan *p, int jobs)
         "new_by_include", (json_int_t)s->new_by_include, "jobs", jobs, "peak_bytes",
         bytes_or_null(p->peak_bytes), "predicted_s", seconds_or_null(p->total_s),
         "wall_s", seconds_or_null(sweep_plan_wall_s(p, jobs)));
+    if (p->file->until.goal)
+        json_object_set_new(total, "trials_least",
+                            json_integer((json_int_t)sweep_plan_least(p)));
     return json_pack("{s:s, s:o, s:I, s:I, s:o}", "name", p->file->name, "trials", trials,
                      "coincided", (json_int_t)p->coincided, "excluded",
                      (json_int_t)p->excluded, "total", total);
@@ -238,15 +241,17 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f)
     text_print(f, "%zu trials: %zu combinations x %zu seed%s", p->count, p->combinations,
                p->file->seed_count, p->file->seed_count == 1 ? "" : "s");
     fprintf(f, " (%zu coincided, %zu excluded)\n", p->coincided, p->excluded);
-    if (p->file->max_trials && (size_t)p->file->max_trials < p->count)
+    if (p->file->max_trials && (size_t)p->file->max_trials < p->count &&
+        !p->file->until.goal)
         fprintf(f, "budget.max_trials: only the first %lld will run\n",
                 (long long)p->file->max_trials);
     if (p->peak_bytes >= 0)
         text_print(f, "peak memory of the largest trial: %s\n",
                    str_bytes(a, sizeof a, (double)p->peak_bytes));
     if (isfinite(p->total_s))
-        text_print(f,
-                   "time on this machine: %s with %d at a time (%s of training in all)\n",
-                   str_duration(a, sizeof a, sweep_plan_wall_s(p, jobs)), jobs,
-                   str_duration(b, sizeof b, p->total_s));
+        text_print(
+            f, "time on this machine: %s%s with %d at a time (%s of training in all)\n",
+            p->file->until.goal ? "at most " : "",
+            str_duration(a, sizeof a, sweep_plan_wall_s(p, jobs)), jobs,
+            str_duration(b, sizeof b, p->total_s));
 }

@@ -1,9 +1,12 @@
 /* sweep/plan_words.c - how a sweep goes on, in words: sampler, slices, rungs, rule. */
 #include "lib/json.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/pruners/pruner.h"
+#include "sweep/run/until_rule.h"
 #include "sweep/samplers/sampler.h"
 #include "sweep/sweep.h"
+#include <math.h>
 
 static bool in_epochs(const struct sweep_file *f)
 {
@@ -34,6 +37,30 @@ static void print_rule(const struct sweep_plan *p, FILE *f)
     pruner_release(&pruner);
 }
 
+size_t sweep_plan_least(const struct sweep_plan *p)
+{
+    const size_t seeds = p->file->seed_count;
+    return p->file->until.goal && seeds > UNTIL_FIRST ? p->combinations * UNTIL_FIRST
+                                                      : p->count;
+}
+
+static void print_until(const struct sweep_plan *p, FILE *f)
+{
+    const struct sweep_until *u = &p->file->until;
+    if (u->goal == UNTIL_REGRET)
+        fprintf(f, "until expected regret is below %g", u->limit);
+    else if (u->goal == UNTIL_CHANCE)
+        fprintf(f, "until the chance to lose more than %s is below %g",
+                isnan(u->delta) ? "the smallest difference" : "delta", u->limit);
+    else if (u->goal == UNTIL_DECIDED)
+        fprintf(f, "until every other is shown to be worse, or as good");
+    if (u->goal)
+        text_print(f,
+                   ": at least %zu trials (%d seeds of each), at most %zu; looks at the "
+                   "results after each round\n",
+                   sweep_plan_least(p), UNTIL_FIRST, p->count);
+}
+
 void sweep_plan_words(const struct sweep_plan *p, int slices, FILE *f)
 {
     const struct sampler_row *sampler = sampler_find(p->file->method);
@@ -44,4 +71,5 @@ void sweep_plan_words(const struct sweep_plan *p, int slices, FILE *f)
                 "interleave: every trial trains in %d slices, all trials side by side\n",
                 slices);
     print_rule(p, f);
+    print_until(p, f);
 }

@@ -79,6 +79,8 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f);
 /* plan_words.c: how its trials are chosen, which rungs or slices they run in, and by what
  * rule they end early. Prints nothing for a plain grid. */
 void sweep_plan_words(const struct sweep_plan *p, int slices, FILE *f);
+/* Trials that run in any case: all, or with `until` the first seeds of each. */
+size_t sweep_plan_least(const struct sweep_plan *p);
 /* How far the longest trial runs, in the unit of early_terminate; 0: not known. */
 int64_t sweep_plan_resource(const struct sweep_plan *p);
 

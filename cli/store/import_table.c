@@ -216,7 +216,7 @@ static int check_state(const char *state, struct err *err)
     char *clean = str_clean(state, strlen(state));
     int rc = err_set(err, ERR_PARSE,
                      "state: '%.100s' is none of complete, pruned, failed, oom, nan, "
-                     "timeout, cancelled",
+                     "timeout, cancelled, spared",
                      clean);
     free(clean);
     return rc;

@@ -81,6 +81,9 @@ static const struct opt_def run_rows[] = {
      .help = "experiment it belongs to (default: the sweep's name)"},
     {.key = "name", .type = OPT_STRING, .metavar = "NAME",
      .help = "name of the sweep (default: the file's)"},
+    {.key = "until", .type = OPT_STRING, .metavar = "X|decided",
+     .help = "stop when the expected regret is below X, or when it is decided; the file's "
+             "own `until` says more"},
     HOW_TO_RUN,
 };
 static const struct opt_table run_options = {"sweep run", run_rows, ARRAY_LEN(run_rows)};
@@ -98,6 +101,24 @@ static int load_file(const char *const *words, size_t count, struct sweep_file *
                        "a sweep file is missing; see 'peftlab sweep "
                        "--help'");
     return sweep_file_load(words[0], words + 1, count - 1, &trial_options, f, err);
+}
+
+/* The same, and `--until` as one word more. */
+static int load_until(const json_t *values, const char *const *words, size_t count,
+                      struct sweep_file **f, struct err *err)
+{
+    const char *until = json_get_str(values, "until", NULL);
+    if (!until || !count)
+        return load_file(words, count, f, err);
+    const bool decided = str_eq(until, "decided");
+    char *word = decided ? xstrdup("until=decided") : xasprintf("until.regret=%s", until);
+    const char **all = xcalloc(count + 1, sizeof *all);
+    memcpy(all, words, count * sizeof *all);
+    all[count] = word;
+    int rc = load_file(all, count + 1, f, err);
+    free(all);
+    free(word);
+    return rc;
 }
 
 /* Trials, which are processes of their own, go by the environment. */
@@ -196,7 +217,7 @@ static int run_command(const json_t *values, const char *const *words, size_t co
 {
     struct sweep_file *f;
     struct sweep_plan plan;
-    int rc = load_file(words, count, &f, err);
+    int rc = load_until(values, words, count, &f, err);
     if (rc < 0)
         return rc;
     rc = use_backend(f, err);

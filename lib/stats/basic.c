@@ -110,6 +110,49 @@ struct stat_interval stat_wilson(size_t hits, size_t n, double level)
                                   hits == n ? 1 : fmin(1, middle + half)};
 }
 
+double stat_share_looked_p(size_t hits, size_t n, double p)
+{
+    const double k = (double)hits, rest = (double)n - k;
+    int sign;
+    if (hits > n || !(p >= 0 && p <= 1))
+        return NAN;
+    if ((p == 0 && hits > 0) || (p == 1 && hits < n))
+        return 0;
+    const double likelihood = (hits ? k * log(p) : 0) + (rest > 0 ? rest * log1p(-p) : 0);
+    const double mixture = lgamma_r(k + 1, &sign) + lgamma_r(rest + 1, &sign) -
+                           lgamma_r((double)n + 2, &sign);
+    return fmin(1, exp(likelihood - mixture));
+}
+
+double stat_paired_looked_p(size_t b, size_t c)
+{
+    return stat_share_looked_p(b, b + c, 0.5);
+}
+
+/* Where the p value falls below alpha between the share that was seen and `far`. */
+static double looked_end(size_t hits, size_t n, double far, double alpha)
+{
+    double in = (double)hits / (double)n, out = far;
+    if (stat_share_looked_p(hits, n, far) >= alpha)
+        return far;
+    for (int i = 0; i < 60; i++) {
+        const double middle = (in + out) / 2;
+        if (stat_share_looked_p(hits, n, middle) >= alpha)
+            in = middle;
+        else
+            out = middle;
+    }
+    return in;
+}
+
+struct stat_interval stat_share_looked(size_t hits, size_t n, double level)
+{
+    if (n == 0 || hits > n)
+        return (struct stat_interval){NAN, NAN};
+    return (struct stat_interval){looked_end(hits, n, 0, 1 - level),
+                                  looked_end(hits, n, 1, 1 - level)};
+}
+
 /* x_(k) with P(Bin(n, q) <= k - 1) >= confidence is an upper bound: the least such k. */
 static size_t upper_rank(size_t n, double q, double confidence)
 {
@@ -249,4 +292,19 @@ void stat_holm(const double *p, double *adjusted, size_t n)
         adjusted[sorted_p[k].index] = most;
     }
     free(sorted_p);
+}
+
+double stat_smallest_difference(const double *x, size_t n, bool minimize)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        low = fmin(low, x[i]);
+        high = fmax(high, x[i]);
+    }
+    if (!minimize && low >= 0 && high <= 1)
+        return 0.01;
+    if (!minimize && low >= 0 && high <= 100)
+        return 1;
+    double part = fabs(stat_median(x, n)) / 100;
+    return part > 0 && isfinite(part) ? pow(10, floor(log10(part))) : 0.01;
 }

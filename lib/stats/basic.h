@@ -27,6 +27,16 @@ struct stat_interval {
 /* Two-sided intervals with the given level (.95). */
 struct stat_interval stat_t_interval(const double *x, size_t n, double level);
 struct stat_interval stat_wilson(size_t hits, size_t n, double level);
+/* The same for a share that is looked at again and again while items come in: with `level`
+ * .95 it is right at all looks in at least 95 % of watches. Robbins' mixture over a uniform
+ * prior (1970): p is in while p^k (1 - p)^(n - k) / B(k + 1, n - k + 1) >= 1 - level; that
+ * ratio (stat_share_looked_p) is a p value of "the share is p" that is valid at any time.
+ * Items are exchangeable, and the model does not change between looks. */
+struct stat_interval stat_share_looked(size_t hits, size_t n, double level);
+double stat_share_looked_p(size_t hits, size_t n, double p);
+/* Two models on the same items, of which b only the first got right and c only the other:
+ * p value of "both are as good", valid at any time (the same with p = 1/2). */
+double stat_paired_looked_p(size_t b, size_t c);
 /* Which order statistics bound the q-quantile, each with the confidence: x_(lower) from
  * below, x_(upper) from above, counted from 1; 0: the sample cannot carry it. */
 void stat_quantile_ranks(size_t n, double q, double confidence, size_t *lower,
@@ -52,5 +62,10 @@ struct stat_test stat_welch_t(const double *a, size_t na, const double *b, size_
 double stat_mcnemar_p(size_t b, size_t c);
 /* NaN entries are left out and stay NaN */
 void stat_holm(const double *p, double *adjusted, size_t n);
+
+/* What a difference of scores must have to matter, where nobody says: one point of shares
+ * or percentages that are to be high, else 1 % of the median, rounded down to a power of
+ * ten. The report and the rule of `until` go by the same. */
+double stat_smallest_difference(const double *x, size_t n, bool minimize);
 
 #endif

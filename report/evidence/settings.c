@@ -167,7 +167,6 @@ const char *settings_overruled(const struct report_settings *s)
                         s->metric_overruled ? "metric" : "goal");
 }
 
-/* One point of a share or of a percentage; else 1 % of the median. */
 static double choose_delta(const struct report_data *d, struct report_settings *s)
 {
     double *v = xcalloc(d->count + 1, sizeof *v), low = INFINITY, high = -INFINITY;
@@ -182,13 +181,9 @@ static double choose_delta(const struct report_data *d, struct report_settings *
     }
     s->scale = stat_median(v, n);
     s->range = metric_scale(s->metric, low, high);
+    const double delta = stat_smallest_difference(v, n, s->rules.minimize);
     free(v);
-    if (!s->rules.minimize && low >= 0 && high <= 1)
-        return 0.01;
-    if (!s->rules.minimize && low >= 0 && high <= 100)
-        return 1;
-    double part = fabs(s->scale) / 100;
-    return part > 0 && isfinite(part) ? pow(10, floor(log10(part))) : 0.01;
+    return delta;
 }
 
 static const char *choose_memory(const struct report_data *d)

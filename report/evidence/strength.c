@@ -11,7 +11,9 @@ static void count_states(const struct report *r, struct evidence *e)
     for (size_t i = 0; i < r->data.count; i++) {
         const struct report_trial *t = &r->data.trials[i];
         e->pruned += t->state == TRIAL_pruned;
-        e->open += trial_is_open(t) && t->state != TRIAL_pruned;
+        e->spared += t->state == TRIAL_spared;
+        e->open +=
+            trial_is_open(t) && t->state != TRIAL_pruned && t->state != TRIAL_spared;
         e->failed += trial_is_failed(t);
         e->complete += t->state == TRIAL_complete;
     }

@@ -140,13 +140,14 @@ static const char *other_columns(const struct report *r)
 static const char *remarks(const struct report *r)
 {
     const struct verdict *v = main_verdict(r);
-    size_t open = 0, pruned = 0, repeated = 0, apart = 0, moved = 0;
+    size_t open = 0, pruned = 0, spared = 0, repeated = 0, apart = 0, moved = 0;
     for (size_t i = 0; i < r->data.count; i++) {
         const struct report_trial *t = &r->data.trials[i];
         if (t->column != r->matrix.main_column)
             continue;
         pruned += t->state == TRIAL_pruned;
-        open += trial_is_open(t) && t->state != TRIAL_pruned;
+        spared += t->state == TRIAL_spared;
+        open += trial_is_open(t) && t->state != TRIAL_pruned && t->state != TRIAL_spared;
         repeated += t->repeated;
     }
     for (size_t i = 0; i + 1 < v->ranked; i++)
@@ -160,6 +161,9 @@ static const char *remarks(const struct report *r)
     const char *parts[] = {
         open ? word_f(" %s not finished.", word_are(open, "trial")) : "",
         pruned ? word_f(" %s stopped early and not counted.", word_are(pruned, "trial"))
+               : "",
+        spared ? word_f(" %s not run, as the sweep had stopped by its rule (until).",
+                        word_are(spared, "trial"))
                : "",
         repeated ? word_f(" %s left out, as a later one has the same configuration and "
                           "seed.",

@@ -144,12 +144,13 @@ static json_t *numbers(struct report *r)
     for (size_t c = 0; c < r->matrix.columns; c++)
         json_array_append_new(columns, column_json(r, c));
     json_t *o = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "trials",
-        (json_int_t)r->data.count, "complete", (json_int_t)e.complete, "failed",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+        "trials", (json_int_t)r->data.count, "complete", (json_int_t)e.complete, "failed",
         (json_int_t)e.failed, "not_finished", (json_int_t)e.open, "pruned",
-        (json_int_t)e.pruned, "seeds_fewest", (json_int_t)e.seeds_fewest, "seeds_most",
-        (json_int_t)e.seeds_most, "environments", (json_int_t)r->data.machines.count,
-        "leaking_trials", (json_int_t)evidence_leaks(r), "evaluation_files",
+        (json_int_t)e.pruned, "spared", (json_int_t)e.spared, "seeds_fewest",
+        (json_int_t)e.seeds_fewest, "seeds_most", (json_int_t)e.seeds_most,
+        "environments", (json_int_t)r->data.machines.count, "leaking_trials",
+        (json_int_t)evidence_leaks(r), "evaluation_files",
         (json_int_t)evidence_test_files(r), "groups", groups, "columns", columns,
         "blocks", blocks_json(r));
     put_number(o, "evaluation_rows", e.rows);
@@ -169,6 +170,7 @@ static void write_counts(const json_t *n, struct html *h)
                                            {"failed", "failed"},
                                            {"not_finished", "not finished"},
                                            {"pruned", "pruned"},
+                                           {"spared", "not needed"},
                                            {"environments", "environments"},
                                            {"evaluation_rows", "evaluation rows"}};
     html_raw(h, "<dl class=\"facts small\">\n");

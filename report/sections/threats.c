@@ -276,6 +276,27 @@ static bool threat_pruned(const struct report *r, struct buf *out)
     return e.pruned > 0;
 }
 
+/* `until`: the reason of what was spared tells the rule and how often it looked. */
+static bool threat_looked(const struct report *r, struct buf *out)
+{
+    size_t spared = 0;
+    const char *reason = "";
+    for (size_t i = 0; i < r->data.count; i++)
+        if (r->data.trials[i].state == TRIAL_spared) {
+            spared++;
+            reason = r->data.trials[i].reason;
+        }
+    if (spared)
+        buf_printf(
+            out,
+            "%s not run: the sweep looked at its results after every round and "
+            "stopped by its rule (%s). An expected regret may be looked at as often "
+            "as one likes; the words better and equivalent are made for one look, "
+            "and err more often where a sweep stops by what it saw.",
+            word_are(spared, "trial"), reason);
+    return spared > 0;
+}
+
 static bool threat_busy_machine(const struct report *r, struct buf *out)
 {
     size_t busy = 0, timed = 0;

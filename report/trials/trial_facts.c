@@ -66,7 +66,8 @@ bool trial_is_open(const struct report_trial *t)
 {
     return t->state == TRIAL_waiting || t->state == TRIAL_running ||
            t->state == TRIAL_preempted || t->state == TRIAL_stale ||
-           t->state == TRIAL_cancelled || t->state == TRIAL_pruned;
+           t->state == TRIAL_cancelled || t->state == TRIAL_pruned ||
+           t->state == TRIAL_spared;
 }
 
 bool trial_is_failed(const struct report_trial *t)

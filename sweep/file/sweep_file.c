@@ -302,6 +302,7 @@ static int read_all(struct sweep_file *f, const json_t *top, const char *stem,
                                json_object_get(top, "include"), keys, err);
     rc = rc < 0 ? rc : file_order(f, err);
     rc = rc < 0 ? rc : read_seeds(f, json_object_get(top, "seeds"), err);
+    rc = rc < 0 ? rc : file_until(f, json_object_get(top, "until"), err);
     rc = rc < 0 ? rc : read_early(f, json_object_get(top, "early_terminate"), err);
     json_t *sampler = json_object_get(top, "sampler");
     if (rc == 0 && sampler)

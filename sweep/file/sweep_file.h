@@ -58,6 +58,14 @@ struct sweep_objective {
     double target; /* good enough; NaN: none */
 };
 
+/* `until`: what the sweep runs for, sweep/run/until_rule.h. */
+enum until_goal { UNTIL_NONE, UNTIL_REGRET, UNTIL_CHANCE, UNTIL_DECIDED };
+struct sweep_until {
+    enum until_goal goal;
+    double limit; /* of the expected regret, or of the chance */
+    double delta; /* smallest difference that matters; NaN: by the scores */
+};
+
 struct sweep_file {
     struct conf *conf;
     char *name, *base_dir; /* base_dir: where relative paths start */
@@ -76,8 +84,9 @@ struct sweep_file {
 
     struct sweep_entry *excludes, *includes;
     size_t exclude_count, include_count;
-    uint64_t *seeds; /* never empty; {0} when the file has none */
-    size_t seed_count;
+    uint64_t *seeds;   /* never empty; {0} when the file has none */
+    size_t seed_count; /* with `until` the most of each configuration */
+    struct sweep_until until;
 
     const char *early_terminate;      /* its type, NULL: none */
     json_t *early, *sampler;          /* the checked sections, NULL: none */

@@ -54,6 +54,8 @@ static const struct opt_def top_rows[] = {
      .help = "list of combinations to extend or to add"},
     {.key = "seeds", .type = OPT_ANY,
      .help = "list; every combination once per seed"},
+    {.key = "until", .type = OPT_ANY,
+     .help = "what the sweep runs for: `decided`, or `{regret: X}`; no seed beyond that"},
     {.key = "early_terminate", .type = OPT_ANY,
      .help = "when poor trials end"},
     {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000,
@@ -120,6 +122,22 @@ static const struct opt_def early_rows[] = {
 };
 const struct opt_table sweep_early_table = {"early_terminate", early_rows,
                                              ARRAY_LEN(early_rows)};
+
+static const struct opt_def until_rows[] = {
+    {.key = "regret", .type = OPT_FLOAT, .min = 1e-300, .max = 1e300,
+     .help = "until taking the best mean costs less than this, on average over what the "
+             "scores leave open"},
+    {.key = "chance", .type = OPT_FLOAT, .min = 1e-6, .max = 0.5,
+     .help = "until the chance to lose more than `delta` by taking it is below this"},
+    {.key = "decided", .type = OPT_BOOL,
+     .help = "until every other is shown to be worse, or no more than `delta` apart"},
+    {.key = "delta", .type = OPT_FLOAT, .min = 0, .max = 1e300,
+     .help = "smallest difference that matters (default: as the report's, .01 of a share)"},
+    {.key = "seeds_max", .type = OPT_INT, .min = 2, .max = 10000,
+     .help = "most seeds of a configuration (default: as many as `seeds`, 5 without); those "
+             "beyond the list go on from its largest"},
+};
+const struct opt_table sweep_until_table = {"until", until_rows, ARRAY_LEN(until_rows)};
 
 static const struct opt_def sampler_rows[] = {
     {.key = "seed", .type = OPT_INT, .min = 0, .max = 9e15,
@@ -231,7 +249,7 @@ const struct opt_table *sweep_file_table(size_t i)
 {
     static const struct opt_table *const tables[] = {
         &sweep_top_table,     &sweep_param_table,   &sweep_metric_table,
-        &sweep_sampler_table, &sweep_early_table,   &sweep_budget_table,
+        &sweep_sampler_table, &sweep_until_table,   &sweep_early_table,   &sweep_budget_table,
         &sweep_retry_table,   &sweep_executor_table};
     return i < ARRAY_LEN(tables) ? tables[i] : NULL;
 }

@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "sweep/run/controller.h"
+#include "sweep/run/until.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +98,7 @@ int advance_open(struct controller *c)
         rc = check_slices(c, a->with_rule && a->pruner.rule->promotes);
     if (rc >= 0 && !sampler_enumerates(c->file))
         rc = open_sampler(c);
-    return rc;
+    return rc < 0 ? rc : until_open(c);
 }
 
 bool advance_needs_updates(const struct controller *c)
@@ -111,6 +112,16 @@ int64_t advance_unit(const struct controller *c, const struct ctl_trial *t)
                                                                : 1;
 }
 
+/* Behind those that are held back already. */
+static void hold(struct controller *c, struct ctl_group *g, size_t index)
+{
+    size_t *link = &g->held;
+    while (*link != SIZE_MAX)
+        link = &c->trials[*link].next_seed;
+    *link = index;
+    c->trials[index].held = true;
+}
+
 void advance_group_trial(struct controller *c, size_t index)
 {
     struct advance *a = &c->advance;
@@ -118,15 +129,22 @@ void advance_group_trial(struct controller *c, size_t index)
     int64_t group;
     t->next_seed = SIZE_MAX;
     if (strmap_get(a->by_key, t->t->key, strlen(t->t->key), &group)) {
+        t->group = (size_t)group;
+        if (until_holds(c, &a->groups[group])) {
+            hold(c, &a->groups[group], index);
+            return;
+        }
         c->trials[a->groups[group].last].next_seed = index;
     } else {
         group = (int64_t)a->group_count;
         strmap_put(a->by_key, t->t->key, strlen(t->t->key), group);
         a->groups =
             xgrow(a->groups, &a->group_cap, a->group_count + 1, sizeof *a->groups);
-        a->groups[a->group_count++] = (struct ctl_group){.first = index, .judged = -1};
+        a->groups[a->group_count++] =
+            (struct ctl_group){.first = index, .held = SIZE_MAX, .judged = -1};
     }
     a->groups[group].last = index;
+    a->groups[group].released++;
     t->group = (size_t)group;
 }
 
@@ -155,6 +173,7 @@ void advance_release(struct controller *c)
         free(a->added[i]);
     }
     free(a->added);
+    free(a->said);
     free(a->groups);
     for (size_t i = 0; i < c->count && c->trials; i++) {
         free(c->trials[i].points);
@@ -212,7 +231,7 @@ int advance_refresh(struct controller *c)
     int rc = rungs || a->slices > 1 ? read_slices(c) : 0;
     if (rc >= 0 && rungs)
         take_up_targets(c);
-    if (rc >= 0 && (a->with_rule || a->sampler))
+    if (rc >= 0 && (a->with_rule || a->sampler || c->file->until.goal))
         rc = advance_read_curves(c);
     if (rc >= 0 && a->with_rule && !rungs)
         rc = advance_judge(c);
@@ -224,7 +243,7 @@ size_t advance_total(const struct controller *c)
 {
     const struct advance *a = &c->advance;
     if (!a->sampler || a->exhausted || a->groups_max == SIZE_MAX)
-        return c->count;
+        return c->count - until_held(c);
     size_t all = a->groups_max * c->file->seed_count;
     return all > c->count ? all : c->count;
 }

@@ -10,6 +10,9 @@
  * Stopping rules act on any but the last: after each refresh the curves are judged, and a
  * configuration that is stopped ends as pruned with all its seeds.
  *
+ * With `until` only some seeds of each configuration are there to be started, and others
+ * come when all of these have ended (until.h).
+ *
  * Adaptive samplers (tpe) add trials when a place is free and nothing waits. A suggestion
  * is in the store before it runs, with its number; history is read from the store. So a
  * new controller goes on where the last one was killed: how far a trial has come, and was
@@ -30,6 +33,8 @@ struct ctl_trial;
 
 struct ctl_group {
     size_t first, last; /* its trials; ctl_trial.next_seed links them */
+    size_t held;        /* until.h: those held back, linked as well; SIZE_MAX: none */
+    size_t released;    /* the others */
     int64_t target;     /* rungs: sent as far as this, 0: not started */
     bool stopped;       /* by a stopping rule */
     int64_t judged;     /* step of the last point that was judged */
@@ -47,6 +52,8 @@ struct advance {
     bool exhausted;       /* no suggestion is left */
     bool began;           /* what the store had at the start counts as judged */
     bool changed;         /* since the rule last said to wait */
+    size_t looks;         /* until.h: made so far */
+    char *said;           /* until.h: how it ended; NULL: it has not */
 
     struct ctl_group *groups;
     size_t group_count, group_cap;

@@ -3,6 +3,7 @@
 #include "lib/os/proc.h"
 #include "sweep/run/advance.h"
 #include "sweep/run/controller.h"
+#include "sweep/run/until.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,7 +11,7 @@
 static bool may_start(const struct ctl_trial *t, double now)
 {
     return (t->state == TRIAL_waiting || t->state == TRIAL_preempted) && !t->started &&
-           now >= t->not_before;
+           !t->held && now >= t->not_before;
 }
 
 /* --- plain and in slices --- */
@@ -73,7 +74,8 @@ static int64_t rung_end(const struct controller *c, const struct ctl_trial *t)
 
 static bool is_on_its_way(const struct controller *c, const struct ctl_trial *t)
 {
-    return c->advance.groups[t->group].target > 0 && !trial_state_is_final(t->state) &&
+    return c->advance.groups[t->group].target > 0 && !t->held &&
+           !trial_state_is_final(t->state) &&
            (rung_end(c, t) == 0 || t->reached < steps_of(c, t));
 }
 
@@ -201,7 +203,7 @@ static bool is_left_for_later(const struct ctl_trial *t)
 }
 
 /* Nothing runs and the rule has nothing to send: those parked at a rung end there. */
-int advance_settle(struct controller *c)
+static int settle_rungs(struct controller *c)
 {
     if (!in_rungs(c) || c->advance.changed)
         return c->advance.sampler && !c->advance.exhausted;
@@ -214,7 +216,7 @@ int advance_settle(struct controller *c)
     for (size_t i = 0; i < c->count; i++) {
         const struct ctl_trial *t = &c->trials[i];
         char reason[160];
-        if (trial_state_is_final(t->state) || is_left_for_later(t) ||
+        if (trial_state_is_final(t->state) || is_left_for_later(t) || t->held ||
             c->advance.groups[t->group].target == 0)
             continue;
         snprintf(reason, sizeof reason,
@@ -226,4 +228,10 @@ int advance_settle(struct controller *c)
             return rc;
     }
     return controller_refresh(c);
+}
+
+int advance_settle(struct controller *c)
+{
+    int rc = settle_rungs(c);
+    return rc ? rc : until_settle(c);
 }

@@ -239,7 +239,8 @@ static void check_signals(struct controller *c)
 static void tell_finished(struct controller *c)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (!c->trials[i].known_final && trial_state_is_final(c->trials[i].state))
+        if (!c->trials[i].known_final && !c->trials[i].held &&
+            trial_state_is_final(c->trials[i].state))
             controller_told(c, &c->trials[i]);
 }
 
@@ -252,7 +253,8 @@ static void rest(void)
 static bool all_over(const struct controller *c)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (!c->trials[i].known_final && c->trials[i].not_before < INFINITY)
+        if (!c->trials[i].known_final && c->trials[i].not_before < INFINITY &&
+            !(c->trials[i].held && trial_state_is_final(c->trials[i].state)))
             return false;
     return true;
 }
@@ -357,6 +359,8 @@ static int begin(struct controller *c)
         rc = controller_add(c);
     if (rc >= 0)
         rc = advance_begin(c);
+    if (rc >= 0 && !c->file->until.goal)
+        rc = store_unspare(c->store, c->sweep, c->err);
     if (rc >= 0 && c->o->retry_failed)
         rc = store_retry(c->store, c->sweep, &count, c->err);
     if (rc >= 0)
@@ -364,7 +368,7 @@ static int begin(struct controller *c)
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < c->count; i++)
-        if (trial_state_is_final(c->trials[i].state)) {
+        if (trial_state_is_final(c->trials[i].state) && !c->trials[i].held) {
             c->trials[i].known_final = true;
             c->done++;
         }
@@ -406,7 +410,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
                            .launcher = launcher_find(f->executor),
                            .count = plan->count,
                            .began = clock_mono_s()};
-    if (f->max_trials && (size_t)f->max_trials < c.count)
+    if (f->max_trials && (size_t)f->max_trials < c.count && !f->until.goal)
         c.count = (size_t)f->max_trials;
     c.jobs = sweep_jobs(f, o->jobs, &c.threads);
     /* what a trial on a GPU is planned to take lies there, not here */

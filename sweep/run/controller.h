@@ -35,6 +35,7 @@ struct ctl_trial {
     double spent_s;    /* in children of this controller that have ended */
     bool started;      /* a child of ours runs */
     bool known_final;  /* counted and told */
+    bool held;         /* until.h: not to be started (yet) */
 
     /* advance*.c; steps are updates */
     int64_t reached, sent;   /* parked there; sent as far (INT64_MAX: to its end) */

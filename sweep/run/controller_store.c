@@ -309,7 +309,7 @@ static double seconds_left(const struct controller *c)
     double left = 0, now = clock_mono_s();
     double scale = c->seen_predicted_s > 0 ? c->seen_s / c->seen_predicted_s : 1;
     for (size_t i = 0; i < c->count; i++)
-        if (!c->trials[i].known_final)
+        if (!c->trials[i].known_final && !c->trials[i].held)
             left += c->trials[i].t->seconds * scale;
     for (int i = 0; i < c->child_count; i++) {
         double whole = c->trials[c->children[i].trial].t->seconds * scale;
@@ -348,5 +348,10 @@ int controller_summary(struct controller *c)
                        trial_state_name((enum trial_state)s));
     text_print(c->o->out, ", in %s\n",
                str_duration(text, sizeof text, clock_mono_s() - c->began));
-    return counts[TRIAL_complete] + counts[TRIAL_pruned] == c->count ? 0 : 1;
+    if (c->advance.said)
+        text_print(c->o->out, "%s\n", c->advance.said);
+    return counts[TRIAL_complete] + counts[TRIAL_pruned] + counts[TRIAL_spared] ==
+                   c->count
+               ? 0
+               : 1;
 }

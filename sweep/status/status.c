@@ -213,6 +213,13 @@ static void print_running(const json_t *running, FILE *f)
     text_table_free(table);
 }
 
+static bool is_under_way(const json_t *s)
+{
+    const json_t *states = json_object_get(s, "states");
+    return json_object_get(states, "running") || json_object_get(states, "waiting") ||
+           json_object_get(states, "preempted");
+}
+
 static void print_best(const json_t *s, FILE *f)
 {
     const json_t *best = json_object_get(s, "best");
@@ -222,8 +229,9 @@ static void print_best(const json_t *s, FILE *f)
                json_get_str(json_object_get(s, "metric"), "name", ""),
                json_get_num(best, "mean", 0));
     if (json_is_real(json_object_get(best, "low")))
-        fprintf(f, " (95 %%: %.4g to %.4g, %lld seeds)", json_get_num(best, "low", 0),
-                json_get_num(best, "high", 0), (long long)json_get_int(best, "n", 0));
+        fprintf(f, " (95 %%: %.4g to %.4g, %lld seeds%s)", json_get_num(best, "low", 0),
+                json_get_num(best, "high", 0), (long long)json_get_int(best, "n", 0),
+                is_under_way(s) ? "; good for one look, no verdict" : "");
     else
         fputs(" (one run: no interval)", f);
     fputs("\n", f);

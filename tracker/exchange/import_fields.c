@@ -93,7 +93,8 @@ int import_check_state(const char *state, const char *what, struct err *err)
     char *clean = str_clean(state, strlen(state));
     int rc = err_set(err, ERR_PARSE,
                      "state '%.100s' of the %s is none of waiting, running, complete, "
-                     "pruned, failed, oom, nan, timeout, preempted, stale, cancelled",
+                     "pruned, failed, oom, nan, timeout, preempted, stale, cancelled, "
+                     "spared",
                      clean, what);
     free(clean);
     return rc;

@@ -14,9 +14,11 @@ EMBED(schema_sql, "schema.sql");
 EMBED(views_sql, "views.sql");
 EMBED(upgrade_1_sql, "tracker/store/upgrade_1.sql");
 EMBED(upgrade_2_sql, "tracker/store/upgrade_2.sql");
+EMBED(upgrade_3_sql, "tracker/store/upgrade_3.sql");
 
 /* What alters the tables of a file from version i + 1 to the next. */
-static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql, upgrade_2_sql};
+static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql, upgrade_2_sql,
+                                                        upgrade_3_sql};
 
 enum { HEADER, JOURNAL, VIEWS };
 static const char *const sql[] = {
@@ -208,8 +210,10 @@ static int drop_views(struct store *s, struct err *err)
 static int upgrade_from(struct store *s, int64_t version, struct err *err)
 {
     int rc = version == 0 ? store_script(s, schema_sql, err) : drop_views(s, err);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL); /* upgrade_3.sql */
     for (int64_t v = version; rc == 0 && v > 0 && v < STORE_VERSION; v++)
         rc = store_script(s, upgrades[v - 1], err);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     return rc == 0 ? store_script(s, views_sql, err) : rc;
 }
 

@@ -4,8 +4,9 @@
  * Words: an experiment holds sweeps and trials; a trial is one resolved configuration
  * with one seed; a run is one attempt at a trial. (sweep, key, seed) is unique, so adding
  * the same trial again is harmless. States of a trial: waiting, running, complete,
- * pruned, failed, oom, nan, timeout, preempted, stale, cancelled; a run has the same,
- * without waiting.
+ * pruned, failed, oom, nan, timeout, preempted, stale, cancelled, spared; a run has the
+ * same, without waiting and spared. Spared is what never ran, since the sweep had its
+ * answer without it.
  *
  * Rules: WAL, foreign keys on, STRICT tables, BEGIN IMMEDIATE for every write, busy
  * timeout 30 s, prepared statements; migrations by user_version under an exclusive lock,
@@ -35,7 +36,8 @@
     X(timeout)                                                                           \
     X(preempted)                                                                         \
     X(stale)                                                                             \
-    X(cancelled)
+    X(cancelled)                                                                         \
+    X(spared)
 enum trial_state {
 #define X(name) TRIAL_##name,
     TRIAL_STATES(X)
@@ -44,7 +46,7 @@ enum trial_state {
 };
 const char *trial_state_name(enum trial_state s);
 int trial_state_from_name(const char *name); /* -1: unknown */
-/* Complete, pruned, failed, oom, nan, timeout, cancelled */
+/* Complete, pruned, failed, oom, nan, timeout, cancelled, spared */
 bool trial_state_is_final(enum trial_state s);
 
 struct store;
@@ -150,6 +152,10 @@ int store_run_until(struct store *s, int64_t run, int64_t step, struct err *err)
 /* Puts finished-but-unsuccessful trials of a sweep (failed, oom, nan, timeout, stale; not
  * pruned or cancelled) back to waiting (sweep run --retry-failed). */
 int store_retry(struct store *s, int64_t sweep, int *count, struct err *err);
+/* What waits in a sweep and never ran is spared, with the reason; and waits again. Return
+ * how many. */
+int store_spare(struct store *s, int64_t sweep, const char *reason, struct err *err);
+int store_unspare(struct store *s, int64_t sweep, struct err *err);
 
 /* Numbers. Keys are slash names, "eval/accuracy". step -1: a summary value of the run. */
 struct metric_point {

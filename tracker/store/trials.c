@@ -12,6 +12,8 @@ enum {
     FIND,
     GET,
     RETRY,
+    SPARE,
+    UNSPARE,
     ASK_STOP,
     IS_TAKEN,
 };
@@ -28,6 +30,10 @@ static const char *const sql[] = {
             "attempts, state, ifnull(parent, 0), warm FROM trial WHERE id = ?1",
     [RETRY] = "UPDATE trial SET state = 'waiting', lost = 0, stop_asked = 0 WHERE "
               "sweep = ?1 AND state IN ('failed', 'oom', 'nan', 'timeout', 'stale')",
+    [SPARE] = "UPDATE trial SET state = 'spared', stop_reason = ?2 WHERE sweep = ?1 AND "
+              "state = 'waiting' AND last_run IS NULL",
+    [UNSPARE] = "UPDATE trial SET state = 'waiting', stop_reason = NULL WHERE sweep = ?1 "
+                "AND state = 'spared'",
     [ASK_STOP] = "UPDATE trial SET stop_asked = 1 WHERE id = ?1 AND state = 'running'",
     [IS_TAKEN] = "SELECT count(*) FROM trial WHERE sweep = ?1 AND number >= ?2 AND "
                  "parent IS NULL",
@@ -238,6 +244,19 @@ int store_retry(struct store *s, int64_t sweep, int *count, struct err *err)
     if (count)
         *count = rc;
     return 0;
+}
+
+int store_spare(struct store *s, int64_t sweep, const char *reason, struct err *err)
+{
+    char *why = store_repair_text(reason);
+    int rc = update(s, sql[SPARE], ARGS(A_INT(sweep), A_TEXT(why)), err);
+    free(why);
+    return rc;
+}
+
+int store_unspare(struct store *s, int64_t sweep, struct err *err)
+{
+    return update(s, sql[UNSPARE], ARGS(A_INT(sweep)), err);
 }
 
 int store_trial_stop(struct store *s, int64_t trial, struct err *err)

@@ -94,6 +94,14 @@ static void check_upgrade(struct fixture *f, const char *file)
     struct run_claim c = claim_one(s, 1, 1000);
     assert_int_equal(c.trial, 4);
     OK(store_run_finish(s, c.run, TRIAL_complete, 0, NULL, err));
+    /* version 4: what is left may be spared, and comes back */
+    OK(store_retry(s, 1, NULL, err));
+    const int spared = store_spare(s, 1, "decided", NULL);
+    assert_true(spared >= 0);
+    assert_int_equal(query_int(s, "SELECT count(*) FROM trial_view WHERE state = 'spared' "
+                                  "AND reason = 'decided'"),
+                     spared);
+    assert_int_equal(store_unspare(s, 1, NULL), spared);
     store_close(s);
     json_decref(broken);
     fs_remove_tree(path, NULL);
