@@ -56,6 +56,10 @@ bench: $(B)/peftlab $(B)/bench_ops
 bench-compare: $(B)/peftlab
 	@CC="$(CC)" tests/bench/compare.sh $(B)
 .PHONY: bench-compare
+# The example's question by the full grid, by `until` and by the rival.
+bench-verdict: $(B)/peftlab
+	@tests/bench/verdict.sh $(B)
+.PHONY: bench-verdict
 
 # Where there is a GPU, first of all: the ops against ref, then trials against the Python references.
 test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows

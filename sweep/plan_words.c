@@ -50,8 +50,8 @@ static void print_until(const struct sweep_plan *p, FILE *f)
     if (u->goal == UNTIL_REGRET)
         fprintf(f, "until expected regret is below %g", u->limit);
     else if (u->goal == UNTIL_CHANCE)
-        fprintf(f, "until the chance to lose more than %s is below %g",
-                isnan(u->delta) ? "the smallest difference" : "delta", u->limit);
+        text_print(f, "until the chance to lose more than %s is below %g",
+                   isnan(u->delta) ? "the smallest difference" : "delta", u->limit);
     else if (u->goal == UNTIL_DECIDED)
         fprintf(f, "until every other is shown to be worse, or as good");
     if (u->goal)

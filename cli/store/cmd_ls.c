@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define STATES                                                                           \
-    "waiting|running|complete|pruned|failed|oom|nan|timeout|preempted|stale|cancelled|spared"
+    "waiting|running|complete|pruned|failed|oom|nan|timeout|preempted|stale|cancelled|"  \
+    "spared"
 
 /* clang-format off */
 static const struct opt_def options[] = {

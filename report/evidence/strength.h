@@ -7,7 +7,7 @@
 
 struct evidence {
     size_t complete, failed, open, pruned;
-    size_t spared; /* never run: the sweep was decided without them */
+    size_t spared;                   /* never run: the sweep was decided without them */
     size_t seeds_fewest, seeds_most; /* over cells with results */
     double rows;                     /* of the evaluation split; NaN: not recorded */
     double visible_by_rows;  /* difference of two unpaired shares that they show with 80 %

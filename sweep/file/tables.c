@@ -248,8 +248,8 @@ const struct opt_table sweep_param_table = {"parameter", param_rows,
 const struct opt_table *sweep_file_table(size_t i)
 {
     static const struct opt_table *const tables[] = {
-        &sweep_top_table,     &sweep_param_table,   &sweep_metric_table,
-        &sweep_sampler_table, &sweep_until_table,   &sweep_early_table,   &sweep_budget_table,
-        &sweep_retry_table,   &sweep_executor_table};
+        &sweep_top_table,     &sweep_param_table, &sweep_metric_table,
+        &sweep_sampler_table, &sweep_until_table, &sweep_early_table,
+        &sweep_budget_table,  &sweep_retry_table, &sweep_executor_table};
     return i < ARRAY_LEN(tables) ? tables[i] : NULL;
 }

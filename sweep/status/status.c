@@ -229,9 +229,10 @@ static void print_best(const json_t *s, FILE *f)
                json_get_str(json_object_get(s, "metric"), "name", ""),
                json_get_num(best, "mean", 0));
     if (json_is_real(json_object_get(best, "low")))
-        fprintf(f, " (95 %%: %.4g to %.4g, %lld seeds%s)", json_get_num(best, "low", 0),
-                json_get_num(best, "high", 0), (long long)json_get_int(best, "n", 0),
-                is_under_way(s) ? "; good for one look, no verdict" : "");
+        text_print(f, " (95 %%: %.4g to %.4g, %lld seeds%s)",
+                   json_get_num(best, "low", 0), json_get_num(best, "high", 0),
+                   (long long)json_get_int(best, "n", 0),
+                   is_under_way(s) ? "; good for one look, no verdict" : "");
     else
         fputs(" (one run: no interval)", f);
     fputs("\n", f);

@@ -98,8 +98,9 @@ static void check_upgrade(struct fixture *f, const char *file)
     OK(store_retry(s, 1, NULL, err));
     const int spared = store_spare(s, 1, "decided", NULL);
     assert_true(spared >= 0);
-    assert_int_equal(query_int(s, "SELECT count(*) FROM trial_view WHERE state = 'spared' "
-                                  "AND reason = 'decided'"),
+    assert_int_equal(query_int(s,
+                               "SELECT count(*) FROM trial_view WHERE state = 'spared' "
+                               "AND reason = 'decided'"),
                      spared);
     assert_int_equal(store_unspare(s, 1, NULL), spared);
     store_close(s);

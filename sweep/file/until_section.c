@@ -1,4 +1,4 @@
-/* sweep/file/until.c - `until`: what the sweep runs for, and how many seeds at most. */
+/* sweep/file/until_section.c - `until`: what the sweep runs for, and how many seeds at most. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
