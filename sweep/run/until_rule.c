@@ -83,21 +83,31 @@ static double se_of_difference(const struct field *f, size_t i)
     return hypot(f->arms[i].se, f->arms[f->best].se);
 }
 
-/* Every other is worse than the best, or no more than delta apart from it. */
-static bool is_decided(const struct field *f, double delta, size_t look)
+/* How many standard errors apart counts at this look, over all pairs; INFINITY: nothing
+ * is known of the spread. */
+static double critical(const struct field *f, size_t look)
 {
     const double level = UNTIL_LEVEL / ((double)look * ((double)look + 1));
     struct stat_range range;
-    if (!(f->df > 0))
-        return false;
+    if (f->count < 2 || !(f->df > 0))
+        return INFINITY;
     stat_range_init(&range, f->count);
-    const double q = stat_range_quantile(&range, level, f->df) / M_SQRT2;
-    for (size_t i = 0; i < f->count; i++) {
-        const double behind = f->arms[f->best].mean - f->arms[i].mean,
-                     margin = q * se_of_difference(f, i);
-        if (i != f->best && !(behind > margin) && !(behind + margin < delta))
+    return stat_range_quantile(&range, level, f->df) / M_SQRT2;
+}
+
+/* It is worse than the best, or no more than delta apart from it. */
+static bool is_settled(const struct field *f, size_t i, double q, double delta)
+{
+    const double behind = f->arms[f->best].mean - f->arms[i].mean,
+                 margin = isfinite(q) ? q * se_of_difference(f, i) : INFINITY;
+    return i == f->best || behind > margin || behind + margin < delta;
+}
+
+static bool is_decided(const struct field *f, double q, double delta)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (!is_settled(f, i, q, delta))
             return false;
-    }
     return true;
 }
 
@@ -109,18 +119,25 @@ static void weigh(const struct field *f, const struct sweep_until *rule, size_t 
     out->expected = r[f->best].expected;
     out->chance = r[f->best].chance;
     out->reached =
-        f->count == 1 || (rule->goal == UNTIL_REGRET   ? out->expected < rule->limit
-                          : rule->goal == UNTIL_CHANCE ? out->chance < rule->limit
-                                                       : is_decided(f, out->delta, look));
+        f->count == 1 ||
+        (rule->goal == UNTIL_REGRET   ? out->expected < rule->limit
+         : rule->goal == UNTIL_CHANCE ? out->chance < rule->limit
+                                      : is_decided(f, critical(f, look), out->delta));
     free(r);
 }
 
-static void choose(const struct field *f, size_t *send, struct until_look *out)
+/* For a verdict whoever is not settled yet matters, else who is close to the best. */
+static void choose(const struct field *f, const struct sweep_until *rule, size_t look,
+                   size_t *send, struct until_look *out)
 {
+    const bool verdict = rule->goal == UNTIL_DECIDED;
+    const double q = verdict ? critical(f, look) : NAN;
     for (size_t i = 0; i < f->count; i++) {
         const double behind = f->arms[f->best].mean - f->arms[i].mean;
-        if (f->all[f->place[i]].left &&
-            (isnan(f->variance) || !(behind > UNTIL_REACH * se_of_difference(f, i))))
+        const bool matters = i == f->best || isnan(f->variance) ||
+                             (verdict ? !is_settled(f, i, q, out->delta)
+                                      : !(behind > UNTIL_REACH * se_of_difference(f, i)));
+        if (matters && f->all[f->place[i]].left)
             send[out->send_count++] = f->place[i];
     }
 }
@@ -137,7 +154,7 @@ void until_look_at(const struct sweep_until *rule, const struct until_arm *arms,
         out->best = f.place[f.best];
         weigh(&f, rule, look, out);
         if (!out->reached)
-            choose(&f, send, out);
+            choose(&f, rule, look, send, out);
     }
     field_release(&f);
 }

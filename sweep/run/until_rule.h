@@ -16,11 +16,12 @@
  *             l is made at level .05 / (l (l + 1)), which over all looks adds up to .05:
  *             the verdict holds however often it was looked.
  * Expected regret and chance are statements about the present posterior and need no such
- * correction (docs/verdicts.md has what they are worth in simulation).
+ * correction (docs/sweep-file.md has what they are worth in simulation).
  *
  * Who gets a seed: the best mean, and each that is less than UNTIL_REACH standard errors
  * of the difference behind it, as long as it has seeds left. The others are dropped, but
- * come back if the best falls. With 1 instead of 0.5 a lead of one s.d. among eight took
+ * come back if the best falls. For `decided` all get one that are neither shown worse nor
+ * close enough: of those dropped it would never be shown. With 1 instead of 0.5 a lead of one s.d. among eight took
  * 25 trials instead of 22 for the same regret; one seed at a time, for the best or its
  * likeliest rival, took 28 and as many looks, which leaves workers idle (make
  * simulate-until; docs/sweep-file.md has the table). */
