@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/evidence/strength.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
@@ -118,8 +119,7 @@ const char *cell_name(const struct report *r, const struct report_cell *c)
 
 const char *pair_evidence(const struct report *r, const struct verdict_pair *p)
 {
-    double delta = r->settings.rules.delta,
-           judged = isnan(p->p_holm_best) ? p->p_holm : p->p_holm_best;
+    double delta = r->settings.rules.delta, judged = p->p_adjusted;
     if (isnan(p->ci95.low))
         return "no interval, too few seeds";
     return word_f("95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
@@ -262,17 +262,8 @@ static json_t *column_verdict(const struct report *r, size_t column)
         json_t *c = json_object_get(json_object_get(v, "configs"), names[g]);
         const struct report_cell *cell = matrix_cell(m, column, g);
         json_t *facts = r->data.variants.items[cell->variant].facts;
-        json_t *rates = json_object();
         if (!c)
             continue;
-        for (size_t i = 0; i < r->data.count; i++) {
-            const struct report_trial *t = &r->data.trials[i];
-            if (t->column != column || t->group != g || trial_is_open(t))
-                continue;
-            char *text = value_text(trial_value(t, "learning_rate"));
-            json_object_set_new(rates, text, json_true());
-            free(text);
-        }
         json_object_set(c, "variant", facts);
         json_object_set(c, "learning_rate",
                         json_object_get(facts, "learning_rate")
@@ -281,8 +272,7 @@ static json_t *column_verdict(const struct report *r, size_t column)
                             ? (json_t *)trial_value(cell->trials[0], "learning_rate")
                             : NULL);
         json_object_set_new(c, "learning_rates_tried",
-                            json_integer((json_int_t)json_object_size(rates)));
-        json_decref(rates);
+                            json_integer((json_int_t)evidence_rates(r, column, g)));
     }
     free(names);
     if (trivial_undecides(r, column))

@@ -208,16 +208,21 @@ static double *block_products(const struct table *t)
     return out;
 }
 
-/* within[i]: A_ii. across[i]: sum of A_ik over the others. */
-static void sum_squares_of_projection(const struct table *t, double *within,
-                                      double *across)
+/* What the equations need of M by configuration i: A_ii, the sum of A_ik over the others,
+ * trace(M_ii). */
+struct share {
+    double ss, within, across, trace;
+};
+
+static void sum_squares_of_projection(const struct table *t, struct share *shares)
 {
     double *products = block_products(t);
     for (size_t a = 0; a < t->count; a++)
         for (size_t b = 0; b < t->count; b++) {
             double m = projection(t, products, a, b);
             size_t i = t->cells[a].config;
-            *(t->cells[b].config == i ? &within[i] : &across[i]) += m * m;
+            *(t->cells[b].config == i ? &shares[i].within : &shares[i].across) += m * m;
+            shares[i].trace += a == b ? m : 0;
         }
     free(products);
 }
@@ -237,16 +242,16 @@ static void subtract_means(struct table *t)
 
 /* The two equations of pooled.h: ss = within own + across rest, and the same of all
  * others. */
-static void solve_own(struct stat_pooled *p, size_t i, double ss, double total,
-                      double within, double across, double all)
+static void solve_own(struct stat_pooled *p, size_t i, const struct share *s,
+                      double total, double all)
 {
-    double others = all - within - 2 * across;
-    double det = within * others - across * across;
+    double others = all - s->within - 2 * s->across;
+    double det = s->within * others - s->across * s->across;
     p->own[i] = p->own_df[i] = NAN;
-    if (!(det > 1e-9 * within * all))
+    if (!(det > 1e-9 * s->within * all))
         return;
-    p->own[i] = (others * ss - across * (total - ss)) / det;
-    p->own_df[i] = det / others;
+    p->own[i] = (others * s->ss - s->across * (total - s->ss)) / det;
+    p->own_df[i] = s->trace * s->trace / s->within;
 }
 
 void stat_pooled_init(struct stat_pooled *p, const struct stat_cell *cells, size_t count,
@@ -258,8 +263,8 @@ void stat_pooled_init(struct stat_pooled *p, const struct stat_cell *cells, size
     p->own = xcalloc(configs + 1, sizeof *p->own);
     p->own_df = xcalloc(configs + 1, sizeof *p->own_df);
     p->used = xcalloc(configs + 1, sizeof *p->used);
-    double *ss = xcalloc(3 * configs + 1, sizeof *ss), *within = ss + configs,
-           *across = within + configs, total = 0, df = (double)t.count;
+    struct share *shares = xcalloc(configs + 1, sizeof *shares);
+    double total = 0, df = (double)t.count;
     for (size_t i = 0; i < configs; i++)
         df -= t.in_config[i] > 0;
     if (paired && t.count) {
@@ -268,23 +273,24 @@ void stat_pooled_init(struct stat_pooled *p, const struct stat_cell *cells, size
             blocks += t.in_block[b] > 0;
         df -= blocks - (double)set_up(&t);
         fit(&t);
-        sum_squares_of_projection(&t, within, across);
+        sum_squares_of_projection(&t, shares);
     } else {
         subtract_means(&t);
         for (size_t i = 0; i < configs; i++)
-            within[i] = t.in_config[i] ? (double)t.in_config[i] - 1 : 0;
+            shares[i].within = shares[i].trace =
+                t.in_config[i] ? (double)t.in_config[i] - 1 : 0;
     }
     for (size_t i = 0; i < t.count; i++) {
-        ss[t.cells[i].config] += t.residual[i] * t.residual[i];
+        shares[t.cells[i].config].ss += t.residual[i] * t.residual[i];
         total += t.residual[i] * t.residual[i];
     }
     p->df = df > 0.5 ? df : 0;
     p->variance = p->df > 0 ? total / p->df : NAN;
     for (size_t i = 0; i < configs; i++) {
-        solve_own(p, i, ss[i], total, within[i], across[i], df);
+        solve_own(p, i, &shares[i], total, df);
         p->used[i] = p->own[i] > p->variance ? p->own[i] : p->variance;
     }
-    free(ss);
+    free(shares);
     table_release(&t);
 }
 

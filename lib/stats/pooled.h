@@ -12,7 +12,8 @@
  * configuration i solves these equations for two unknowns, its variance and one of all
  * others: unbiased, and in a full table Grubbs's estimator (1948), k (k - 1) SS_i / ((n -
  * 1) (k - 1) (k - 2)) - SS / ((n - 1) (k - 1) (k - 2)). It can be negative, and with two
- * configurations it cannot be told (NaN). `own_df` = 2 var^2 / Var(own), were all equal.
+ * configurations it cannot be told (NaN). `own_df` = trace(M_ii)^2 / A_ii: those of SS_i
+ * if it alone varied (n - 1 in a full table), which is the case that `own` is for.
  * `used`, the larger of pooled and own, is what tests should take: pooling gives power,
  * and a noisy configuration is not taken for a quiet one (docs/verdicts.md has the rates
  * of error; a test of equal variances before pooling erred in 7 to 40 % of sweeps).

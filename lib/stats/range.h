@@ -16,7 +16,7 @@
 
 #include <stddef.h>
 
-#define RANGE_NODES 402
+#define RANGE_NODES 242
 
 struct stat_range {
     size_t k;

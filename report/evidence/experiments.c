@@ -77,7 +77,7 @@ static bool plan_seeds(const struct report *r, const struct verdict *v, size_t c
                                ? v->configs[best].n_ok
                                : v->configs[rival].n_ok)
                         : 1,
-           needed = known ? verdict_seeds_needed(p, delta, v->pair_count) : 0,
+           needed = known ? verdict_seeds_needed(p, delta, v->winner_alpha) : 0,
            more = needed > have ? needed - have : 0;
     more = more < FEWEST_SEEDS ? FEWEST_SEEDS : more > MOST_SEEDS ? MOST_SEEDS : more;
     *x = (struct next){.kind = NEXT_SEEDS,

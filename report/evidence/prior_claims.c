@@ -156,7 +156,7 @@ static void judge(const struct report_data *d, const struct report_settings *s,
                      ? prior_judge(p, c.pair.ci95.low, c.pair.ci95.high, rules.delta)
                      : PRIOR_OUTSIDE;
         if (c.word == PRIOR_SILENT && isfinite(c.pair.sd))
-            c.seeds_needed = verdict_seeds_needed(&c.pair, rules.delta, 1);
+            c.seeds_needed = verdict_seeds_needed(&c.pair, rules.delta, VERDICT_ALPHA);
         out->items = xgrow(out->items, &out->cap, out->count + 1, sizeof *out->items);
         out->items[out->count++] = c;
     }

@@ -170,6 +170,22 @@ bool cells_share_block(const struct report_cell *a, const struct report_cell *b)
     return false;
 }
 
+size_t evidence_rates(const struct report *r, size_t column, size_t group)
+{
+    json_t *rates = json_object();
+    for (size_t i = 0; i < r->data.count; i++) {
+        const struct report_trial *t = &r->data.trials[i];
+        if (t->column != column || t->group != group || trial_is_open(t))
+            continue;
+        char *text = value_text(trial_value(t, "learning_rate"));
+        json_object_set_new(rates, text, json_true());
+        free(text);
+    }
+    size_t n = json_object_size(rates);
+    json_decref(rates);
+    return n;
+}
+
 /* ---- load ---- */
 
 double trial_others(const struct report_trial *t, bool latency)

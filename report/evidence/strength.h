@@ -38,6 +38,8 @@ size_t evidence_block_count(const struct report *r, size_t column);
 /* Trials of the main column whose environment nobody recorded: that they share one is not
  * known. */
 size_t evidence_unrecorded(const struct report *r);
+/* Learning rates that were tried for a group in a column. */
+size_t evidence_rates(const struct report *r, size_t column, size_t group);
 /* Whether two cells have trials in a common block: else they differ in more than their
  * configurations. */
 bool cells_share_block(const struct report_cell *a, const struct report_cell *b);

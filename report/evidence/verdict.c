@@ -93,6 +93,7 @@ static void fill_config(struct verdict_config *c, size_t config,
                         const struct verdict_rules *r)
 {
     struct variant *list;
+    c->index = config;
     c->variants_tried = collect_variants(rows, count, config, r, &list);
     c->known = c->variants_tried > 0;
     const struct variant *best = choose(list, c->variants_tried);
@@ -223,52 +224,26 @@ static void rank_configs(struct verdict *v)
         v->rank_of[v->ranking[k]] = k;
 }
 
-/* Holm over the comparisons with the best, which come first. */
-static void adjust_best(struct verdict *v)
-{
-    size_t n = v->ranked ? v->ranked - 1 : 0;
-    double *p = xcalloc(n + 1, sizeof *p);
-    for (size_t i = 0; i < n; i++) {
-        bool items = !strcmp(v->pairs[i].test, "items");
-        v->item_level |= items;
-        p[i] = items ? v->pairs[i].p : NAN;
-    }
-    stat_holm(p, p, n);
-    for (size_t i = 0; i < n; i++)
-        v->pairs[i].p_holm_best = p[i];
-    free(p);
-}
-
 static void compare_pairs(struct verdict *v, const struct verdict_row *rows, size_t count)
 {
     size_t n = v->ranked, k = 0;
     v->pairs = xcalloc(n * n / 2 + 1, sizeof *v->pairs);
-    double *p = xcalloc(n * n + 2, sizeof *p), *tost = p + n * n / 2 + 1;
     for (size_t i = 0; i < n; i++)
         for (size_t j = i + 1; j < n; j++, k++) {
             size_t a = v->ranking[i], b = v->ranking[j];
-            v->pairs[k] = verdict_compare(&v->configs[a], &v->configs[b], &v->rules);
-            v->pairs[k].a = a;
-            v->pairs[k].b = b;
-            p[k] = v->pairs[k].p;
-            tost[k] = v->pairs[k].p_tost;
+            v->pairs[k] = verdict_test_pair(&v->configs[a], &v->configs[b], &v->rules);
+            v->item_level |= i == 0 && !strcmp(v->pairs[k].test, "items");
         }
     v->pair_count = k;
-    stat_holm(p, p, k);
-    stat_holm(tost, tost, k);
-    adjust_best(v);
+    verdict_adjust(v);
     for (size_t i = 0; i < k; i++) {
         struct verdict_pair *pair = &v->pairs[i];
-        pair->p_holm = p[i];
-        pair->p_tost_holm = tost[i];
-        double judged = isnan(pair->p_holm_best) ? p[i] : pair->p_holm_best;
-        if (judged < VERDICT_ALPHA && pair->diff >= v->rules.delta)
+        if (pair->p_adjusted < VERDICT_ALPHA && pair->diff >= v->rules.delta)
             pair->word = VERDICT_BETTER;
         else if (pair->p_tost < VERDICT_ALPHA)
             pair->word = VERDICT_EQUIVALENT;
         check_effort(pair, v, rows, count);
     }
-    free(p);
 }
 
 static void find_tied(struct verdict *v)
@@ -309,10 +284,12 @@ struct verdict *verdict_new(const struct verdict_row *rows, size_t count,
     v->configs = xcalloc(config_count + 1, sizeof *v->configs);
     for (size_t i = 0; i < config_count; i++)
         fill_config(&v->configs[i], i, kept, n, rules);
+    verdict_fill_spreads(v->configs, config_count);
     find_levels(v);
     rank_configs(v);
     compare_pairs(v, kept, n);
     find_tied(v);
+    verdict_fill_regrets(v);
     free(kept);
     return v;
 }
@@ -331,6 +308,7 @@ void verdict_free(struct verdict *v)
     free(v->ranking);
     free(v->rank_of);
     free(v->tied);
+    free(v->regrets);
     free(v);
 }
 

@@ -5,12 +5,26 @@
  * say learning rate: a configuration tried in several variants stands for itself at the
  * one with the best mean `select`, and only `score` is compared.
  *   1. Failed trials are counted (Wilson interval), never averaged.
- *   2. A pair is compared by the paired t over shared good seeds (at least 3; of trials in
- *      several environments those that ran in the same one, where there are 3), else by
- *      Welch (at least 2 each), else not at all. Two without a common environment are not
+ *   2. A pair is compared over shared good seeds (at least 3; of trials in several
+ *      environments those that ran in the same one, where there are 3), else by its means
+ *      (at least 2 each), else not at all. Two without a common environment are not
  *      compared ("apart"): a software stack alone moves scores.
- *   3. better: p_holm (over all pairs of the table) < alpha and difference >= delta;
- *      else equivalent: p_tost < alpha; else undecided.
+ *      What a score varies by is told by all configurations together (lib/stats/pooled.h):
+ *      the pooled variance of the table, or a configuration's own where that is larger.
+ *      With it a t test; degrees of freedom by Satterthwaite, those of the pool for a
+ *      configuration that is no noisier than the rest, falling to its own n - 1 the less
+ *      its own variance fits the pool (verdict_spread.c). Identical scores are compared
+ *      as such.
+ *   3. better: p_adjusted < alpha and difference >= delta; else equivalent: p_tost <
+ *      alpha; else undecided. p_adjusted is the smaller of
+ *        - the studentised range over all configurations (Tukey): right for all pairs at
+ *          once, as are the intervals `ci_all`;
+ *        - for pairs of the best: the largest p_winner among them, times alpha /
+ *          winner_alpha. That the best is best alone needs one test, against what comes
+ *          closest: the chance that it beats all others by so much is largest where two
+ *          lead together (Gutmann and Maymin 1987; Hung and Fithian 2019). Both may be
+ *          used in one table as winner_alpha = alpha - P(range of k - 2 > the critical
+ *          value for k) leaves the other pairs their share.
  *   4. Where one was tried in at least twice as many variants, better must hold at equal
  *      effort too: the expected score when each is tuned over the smaller number.
  *   5. best = best mean; tied set = best and all that it is not better than.
@@ -18,19 +32,26 @@
  *      configuration + environment: one that ran where all score low is not ranked down.
  *      With one environment that is the mean.
  * Single runs: where both have one good trial and the score is a share of known items, a
- * pair is compared by the two-proportion test on counts ("items"). That says what the
- * evaluation set can tell of these two runs, nothing about other seeds, so such a table
- * has a tied set but never a winner. There the words of the best's pairs rest on Holm
- * over the comparisons with the best (`p_holm_best`; reference section 0), p_holm stays
- * over all pairs and is the stricter one.
+ * pair is compared by the two-proportion test on counts ("items"), adjusted in the same
+ * way with known variance. That says what the evaluation set can tell of these two runs,
+ * nothing about other seeds, so such a table has a tied set but never a winner.
+ *
+ * What to take now (`regrets`): the best. It is given its expected regret and its chance
+ * to be more than delta off the truly best (lib/stats/regret.h) from means, standard
+ * errors and degrees of freedom alone, so it needs no word and no number of looks.
+ *
+ * A second source of chance, the choice of test rows: rules.row_variance gives the
+ * variance of a difference of two means over new rows like these, paired by row (NaN: not
+ * known). It is added in one place (verdict_spread.c, verdict_difference_spread), to
+ * every test, interval and the regret.
  *
  * Differences count in the goal's direction: `diff` > 0 says that `a` is better, also
- * where lower scores are better. Why Holm runs over all pairs: the best was picked from
- * the same data (reference/report-and-cost.md, corrections). */
+ * where lower scores are better. How often all this errs: docs/verdicts.md. */
 #ifndef REPORT_EVIDENCE_VERDICT_H
 #define REPORT_EVIDENCE_VERDICT_H
 
 #include "lib/stats/basic.h"
+#include "lib/stats/regret.h"
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,10 +59,15 @@
 
 #define VERDICT_ALPHA 0.05
 
+struct verdict_config;
 struct verdict_rules {
     bool minimize;
     double delta;    /* smallest difference that matters, >= 0 */
     double collapse; /* scores at or beyond this side of bad are failures; NaN: none */
+    /* Of mean(a) - mean(b), of a's mean alone where b is NULL; NULL: rows are not known. */
+    double (*row_variance)(const void *rows, const struct verdict_config *a,
+                           const struct verdict_config *b);
+    const void *rows;
 };
 
 /* One trial that ran to an end. NaN: missing. */
@@ -56,7 +82,14 @@ struct verdict_row {
     size_t block; /* the environment it ran in */
 };
 
+/* A variance and how well it is known: cautiously, and as all of the table tell it. NaN:
+ * not at all. */
+struct verdict_spread {
+    double variance, df, pool_df;
+};
+
 struct verdict_config {
+    size_t index;   /* as in rows; verdict_config of a table */
     bool known;     /* has any row */
     size_t variant; /* the chosen one */
     size_t variants_tried;
@@ -69,6 +102,8 @@ struct verdict_config {
     double *scores;
     size_t *blocks; /* NULL: all in one */
     size_t items;   /* of a single good trial, whose ci is Wilson's then; 0: none */
+    /* Of one score, as tests take it: `paired` without what a seed does to all alike. */
+    struct verdict_spread paired, plain;
 };
 
 enum verdict_word { VERDICT_BETTER, VERDICT_EQUIVALENT, VERDICT_UNDECIDED };
@@ -76,15 +111,17 @@ const char *verdict_word_text(enum verdict_word w);
 
 struct verdict_pair {
     size_t a, b;      /* a has the better mean */
-    const char *test; /* "paired", "welch", "items", "none" */
-    double diff, sd;  /* sd of paired differences, of independent ones by Welch */
+    const char *test; /* "paired", "welch" (by means), "items", "none" */
+    double diff, sd;  /* sd of a difference of two scores */
     double se;        /* standard error of diff; NaN: not compared */
     size_t n;         /* shared good seeds */
-    double df, p, p_holm, p_tost, p_tost_holm; /* NaN: not compared */
+    double df, p, p_adjusted, p_tost, p_tost_holm; /* NaN: not compared */
+    double p_winner; /* for the winner's test: with the geometric mean of df and the
+                        pool's degrees of freedom */
     struct stat_interval ci95, ci90;
-    double p_holm_best;       /* items, pairs of the best; NaN elsewhere */
-    double equal_effort_diff; /* NaN where rule 4 was not needed */
-    bool apart;               /* no common environment: not compared */
+    struct stat_interval ci_all; /* 95 %, for all pairs of the table at once */
+    double equal_effort_diff;    /* NaN where rule 4 was not needed */
+    bool apart;                  /* no common environment: not compared */
     enum verdict_word word;
 };
 
@@ -98,6 +135,9 @@ struct verdict {
     size_t *rank_of;          /* by configuration; of those without a mean `ranked` */
     bool item_level;          /* the best is compared by items: one seed, no winner */
     size_t *tied, tied_count; /* best first; 0: nothing is known */
+    double winner_alpha;      /* rule 3; alpha where there are up to 3 */
+    /* By configuration: of taking it. NaN: it, or nobody else, has a spread. */
+    struct stat_regret *regrets;
 };
 
 /* Rows with the same (config, variant, seed) count once, the last one. */
@@ -107,7 +147,8 @@ void verdict_free(struct verdict *v);
 /* The comparison of two configurations in whatever order; NULL: none. */
 const struct verdict_pair *verdict_find(const struct verdict *v, size_t one,
                                         size_t other);
-/* The test of rule 2 alone; scores by ascending seed. */
+/* The test of rule 2 for two that stand in no table, from their own scores, which ascend
+ * by seed; the spreads are not read. p_adjusted is p. */
 struct verdict_pair verdict_compare(const struct verdict_config *a,
                                     const struct verdict_config *b,
                                     const struct verdict_rules *rules);
@@ -115,9 +156,28 @@ struct verdict_pair verdict_compare(const struct verdict_config *a,
 size_t verdict_hits(const struct verdict_config *c);
 /* {"configs": {name: ...}, "pairs", "best", "tied_set", "decision"}. */
 json_t *verdict_json(const struct verdict *v, const char *const *names);
-/* Seeds per configuration with which the pair is likely (80 %) to be decided when `pairs`
- * are compared, at most 1000; 0: cannot be said, as too few seeds tell nothing about the
+/* Seeds per configuration with which the pair is likely (80 %) to be decided at `alpha`
+ * (two-sided), at most 1000; 0: cannot be said, as too few seeds tell nothing about the
  * spread. */
-size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, size_t pairs);
+size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, double alpha);
+/* The configurations that lose at most delta with 95 %: within[config]. Returns how
+ * many. */
+size_t verdict_within(const struct verdict *v, bool *within);
+
+/* ---- between the files of verdicts ---- */
+
+/* Fills the spreads of a table's configurations. */
+void verdict_fill_spreads(struct verdict_config *configs, size_t count);
+/* Of mean(a) - mean(b) over n pairs of scores (0: over their own), rows included. */
+struct verdict_spread verdict_difference_spread(const struct verdict_config *a,
+                                                const struct verdict_config *b, size_t n,
+                                                const struct verdict_rules *rules);
+/* The test of rule 2 with the spreads of a table. */
+struct verdict_pair verdict_test_pair(const struct verdict_config *a,
+                                      const struct verdict_config *b,
+                                      const struct verdict_rules *rules);
+/* Rule 3: p_adjusted, ci_all, p_tost_holm of all pairs, winner_alpha. */
+void verdict_adjust(struct verdict *v);
+void verdict_fill_regrets(struct verdict *v);
 
 #endif

@@ -50,22 +50,33 @@ static size_t share(const struct verdict_config *a, const struct verdict_config 
     return n;
 }
 
-/* Completes a comparison from its difference, standard error and degrees of freedom. */
-static void judge(struct verdict_pair *p, double diff, double se, double df,
-                  const struct stat_test *t, double delta)
+/* Whether the scores of both differ by the same everywhere: then nothing varies. */
+static bool is_constant(const double *x, const double *y, size_t n)
 {
+    for (size_t i = 1; i < n; i++)
+        if (fabs((x[i] - y[i]) - (x[0] - y[0])) >= NO_SPREAD)
+            return false;
+    return n > 0;
+}
+
+/* Completes a comparison from its difference and the spread of that. */
+static void judge(struct verdict_pair *p, double diff, struct verdict_spread s,
+                  double delta)
+{
+    double se = sqrt(s.variance), df = s.df;
     p->diff = diff;
     p->df = df;
-    p->se = isnan(se) ? 0 : se;
+    p->se = se;
     if (!(se >= NO_SPREAD)) {
-        p->p = fabs(diff) < NO_SPREAD ? 1 : 0;
+        p->p = p->p_winner = fabs(diff) < NO_SPREAD ? 1 : 0;
         p->p_tost = fabs(diff) < delta ? 0 : 1;
         p->ci95 = p->ci90 = (struct stat_interval){diff, diff};
         return;
     }
     double half95 = -stat_t_quantile(0.025, df) * se,
            half90 = -stat_t_quantile(0.05, df) * se;
-    p->p = t->p;
+    p->p = 2 * stat_t_cdf(-fabs(diff) / se, df);
+    p->p_winner = 2 * stat_t_cdf(-fabs(diff) / se, sqrt(df * s.pool_df));
     p->p_tost =
         fmax(stat_t_cdf(-(diff + delta) / se, df), stat_t_cdf((diff - delta) / se, df));
     p->ci95 = (struct stat_interval){diff - half95, diff + half95};
@@ -83,7 +94,7 @@ static void judge_items(struct verdict_pair *p, const struct verdict_config *a,
            pooled = sqrt(pool * (1 - pool) * (1 / na + 1 / nb));
     p->test = "items";
     p->se = se;
-    p->p = pooled > 0 ? 2 * stat_normal_cdf(-fabs(p->diff) / pooled) : 1;
+    p->p = p->p_winner = pooled > 0 ? 2 * stat_normal_cdf(-fabs(p->diff) / pooled) : 1;
     double half95 = stat_normal_quantile(0.975) * se,
            half90 = stat_normal_quantile(0.95) * se;
     p->ci95 = (struct stat_interval){p->diff - half95, p->diff + half95};
@@ -95,21 +106,24 @@ static void judge_items(struct verdict_pair *p, const struct verdict_config *a,
         p->p_tost = fabs(p->diff) < delta ? 0 : 1;
 }
 
-struct verdict_pair verdict_compare(const struct verdict_config *a,
-                                    const struct verdict_config *b,
-                                    const struct verdict_rules *rules)
+struct verdict_pair verdict_test_pair(const struct verdict_config *a,
+                                      const struct verdict_config *b,
+                                      const struct verdict_rules *rules)
 {
-    struct verdict_pair p = {.test = "none",
+    struct verdict_pair p = {.a = a->index,
+                             .b = b->index,
+                             .test = "none",
                              .sd = NAN,
                              .se = NAN,
                              .df = NAN,
                              .p = NAN,
-                             .p_holm = NAN,
+                             .p_winner = NAN,
+                             .p_adjusted = NAN,
                              .p_tost = NAN,
                              .p_tost_holm = NAN,
-                             .p_holm_best = NAN,
                              .ci95 = nowhere,
                              .ci90 = nowhere,
+                             .ci_all = nowhere,
                              .equal_effort_diff = NAN,
                              .word = VERDICT_UNDECIDED};
     double sign = rules->minimize ? -1 : 1;
@@ -119,24 +133,35 @@ struct verdict_pair verdict_compare(const struct verdict_config *a,
         p.n = share(a, b, false, x, y);
     p.apart = a->n_ok && b->n_ok && !have_common_block(a, b);
     p.diff = sign * (a->mean - b->mean);
+    bool paired = p.n >= 3;
     if (p.apart) {
         p.n = 0; /* neither test nor interval */
-    } else if (p.n >= 3) {
-        struct stat_test t = stat_paired_t(x, y, p.n, rules->delta);
-        p.test = "paired";
-        p.sd = isnan(t.se) ? 0 : t.se * sqrt((double)p.n);
-        judge(&p, sign * t.diff, t.se, (double)p.n - 1, &t, rules->delta);
-    } else if (a->n_ok >= 2 && b->n_ok >= 2) {
-        struct stat_test t =
-            stat_welch_t(a->scores, a->n_ok, b->scores, b->n_ok, rules->delta);
-        p.test = "welch";
-        p.sd = hypot(a->sd, b->sd);
-        judge(&p, sign * t.diff, t.se,
-              isnan(t.df) ? (double)(a->n_ok + b->n_ok) - 2 : t.df, &t, rules->delta);
+    } else if (paired || (a->n_ok >= 2 && b->n_ok >= 2)) {
+        struct verdict_spread s =
+            verdict_difference_spread(a, b, paired ? p.n : 0, rules);
+        double diff = paired ? stat_mean(x, p.n) - stat_mean(y, p.n) : a->mean - b->mean;
+        if (paired && is_constant(x, y, p.n) && fabs(diff) < NO_SPREAD)
+            s.variance = 0; /* one and the same, whatever others vary by */
+        p.test = paired ? "paired" : "welch";
+        p.sd = sqrt(paired ? a->paired.variance + b->paired.variance
+                           : a->plain.variance + b->plain.variance);
+        judge(&p, sign * diff, s, rules->delta);
     } else if (a->items && b->items) {
         judge_items(&p, a, b, rules->delta);
     }
     free(x);
     free(y);
+    return p;
+}
+
+struct verdict_pair verdict_compare(const struct verdict_config *a,
+                                    const struct verdict_config *b,
+                                    const struct verdict_rules *rules)
+{
+    struct verdict_config both[] = {*a, *b};
+    verdict_fill_spreads(both, 2);
+    struct verdict_pair p = verdict_test_pair(&both[0], &both[1], rules);
+    p.p_adjusted = p.p;
+    p.ci_all = p.ci95;
     return p;
 }

@@ -16,7 +16,8 @@ static void put(json_t *o, const char *key, double v)
         json_object_set_new(o, key, json_number_or_word(v));
 }
 
-static json_t *config_json(const struct verdict_config *c)
+static json_t *config_json(const struct verdict_config *c,
+                           const struct stat_regret *regret)
 {
     json_t *o = json_object();
     json_object_set_new(o, "variants_tried", json_integer((json_int_t)c->variants_tried));
@@ -29,6 +30,8 @@ static json_t *config_json(const struct verdict_config *c)
     put(o, "sd", c->sd);
     put(o, "low95", c->ci.low);
     put(o, "high95", c->ci.high);
+    put(o, "expected_regret", regret->expected);
+    put(o, "chance_beyond_delta", regret->chance);
     if (c->items)
         json_object_set_new(o, "items", json_integer((json_int_t)c->items));
     return o;
@@ -49,9 +52,10 @@ static json_t *pair_json(const struct verdict_pair *p, const char *const *names)
     put(o, "low90", p->ci90.low);
     put(o, "high90", p->ci90.high);
     put(o, "p_tost", p->p_tost);
-    put(o, "p_holm", p->p_holm);
+    put(o, "p_adjusted", p->p_adjusted);
     put(o, "p_tost_holm", p->p_tost_holm);
-    put(o, "p_holm_best", p->p_holm_best);
+    put(o, "low95_all", p->ci_all.low);
+    put(o, "high95_all", p->ci_all.high);
     put(o, "equal_effort_diff", p->equal_effort_diff);
     if (p->apart)
         json_object_set_new(o, "other_environments", json_true());
@@ -64,7 +68,8 @@ json_t *verdict_json(const struct verdict *v, const char *const *names)
     json_t *configs = json_object(), *pairs = json_array(), *tied = json_array();
     for (size_t i = 0; i < v->config_count; i++)
         if (v->configs[i].known)
-            json_object_set_new(configs, names[i], config_json(&v->configs[i]));
+            json_object_set_new(configs, names[i],
+                                config_json(&v->configs[i], &v->regrets[i]));
     for (size_t i = 0; i < v->pair_count; i++)
         json_array_append_new(pairs, pair_json(&v->pairs[i], names));
     for (size_t i = 0; i < v->tied_count; i++)
@@ -78,19 +83,21 @@ json_t *verdict_json(const struct verdict *v, const char *const *names)
                      "tied_set", tied, "decision", decision);
 }
 
-/* The smallest n whose t interval is likely to clear the line: t(1 - alpha / 2m, n - 1) +
- * z(.8) <= sqrt(n) d / sd. d is the observed difference where it matters, else the room
- * left until delta for showing equivalence (m counts for the former alone, like Holm). */
-size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, size_t pairs)
+/* The smallest n whose t interval is likely to clear the line: t(1 - alpha / 2, df) +
+ * z(.8) <= sqrt(n) d / sd, df growing with n from what it is now. d is the observed
+ * difference where it matters, else the room left until delta for showing equivalence. */
+size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, double alpha)
 {
     enum { MOST = 1000 };
     bool large = fabs(p->diff) >= delta;
     double room = large ? fabs(p->diff) : delta - fabs(p->diff);
-    double tail = large ? VERDICT_ALPHA / 2 / (double)(pairs ? pairs : 1) : VERDICT_ALPHA;
+    double tail = large ? alpha / 2 : VERDICT_ALPHA;
+    double per_seed = p->n >= 2 && p->df > 0 ? p->df / ((double)p->n - 1) : 1;
     if (!(p->sd >= 0) || !(room > 0))
         return p->sd >= 0 ? MOST : 0;
     size_t n = 3;
-    while (n < MOST && -stat_t_quantile(tail, (double)n - 1) + stat_normal_quantile(0.8) >
+    while (n < MOST && -stat_t_quantile(tail, per_seed * ((double)n - 1)) +
+                               stat_normal_quantile(0.8) >
                            sqrt((double)n) * room / p->sd)
         n++;
     return n;

@@ -47,7 +47,7 @@ static const struct verdict_pair *closest_pair(const struct verdict *v)
     const struct verdict_pair *worst = NULL;
     for (size_t i = 0; i < v->pair_count; i++)
         if (v->pairs[i].a == v->ranking[0] &&
-            (!worst || v->pairs[i].p_holm > worst->p_holm))
+            (!worst || v->pairs[i].p_adjusted > worst->p_adjusted))
             worst = &v->pairs[i];
     return worst;
 }
@@ -69,7 +69,7 @@ static enum confidence confidence_of(const struct report *r)
     if (v->tied_count > 1)
         return CONFIDENCE_TIED;
     const struct verdict_pair *p = closest_pair(v);
-    return p->p_holm < .01 && p->ci95.low >= v->rules.delta && fewest >= 5
+    return p->p_adjusted < .01 && p->ci95.low >= v->rules.delta && fewest >= 5
                ? CONFIDENCE_HIGH
                : CONFIDENCE_MODERATE;
 }
@@ -88,20 +88,6 @@ static char *tied_names(const struct report *r, size_t from)
     if (shown < v->tied_count - from)
         buf_printf(&out, " and %zu more", v->tied_count - from - shown);
     return buf_detach(&out, NULL);
-}
-
-static const char *mean_text(const struct report *r, size_t group)
-{
-    const struct verdict_config *c = &main_verdict(r)->configs[group];
-    double delta = r->settings.rules.delta;
-    if (c->items)
-        return word_f("%s (95 %% %s of %zu items, one seed)", word_score(c->mean, delta),
-                      word_range(c->ci, delta), c->items);
-    if (isnan(c->ci.low))
-        return word_f("%s (%s, no interval)", word_score(c->mean, delta),
-                      word_plural(c->n_ok, "seed"));
-    return word_f("%s (95 %% %s, %s)", word_score(c->mean, delta),
-                  word_range(c->ci, delta), word_plural(c->n_ok, "seed"));
 }
 
 /* ---- line 1: the verdict ---- */
@@ -187,24 +173,20 @@ static const char *remarks(const struct report *r)
 }
 
 /* Single runs on counted items: what their evaluation set can tell of them. */
-static void item_line(const struct report *r, json_t *numbers)
+static const char *item_text(const struct report *r)
 {
     const struct verdict *v = main_verdict(r);
-    size_t best = v->ranking[0], raw = 0, all = 0, apart = 0;
+    size_t raw = 0, apart = 0;
     for (size_t i = 0; i + 1 < v->ranked; i++) {
         raw += v->pairs[i].p >= VERDICT_ALPHA;
-        all += v->pairs[i].p_holm >= VERDICT_ALPHA;
         apart += v->pairs[i].apart;
     }
-    add_takeaway(
-        numbers,
-        "Screening at %s: one run each. %s has the %s %s, %s; %zu of %zu "
-        "others do not differ from it after Holm over the comparisons with it "
-        "(%zu without adjustment, %zu over all %zu pairs), on %zu evaluation items "
-        "alone; how much seeds vary is unknown.%s",
-        where(r), cell_name(r, cell_of(r, best)), best_word(r), metric_of(r),
-        mean_text(r, best), v->tied_count - 1 - apart, v->ranked - 1 - apart, raw, all,
-        v->pair_count, v->configs[best].items, remarks(r));
+    return word_f(
+        "%zu of %zu others do not differ from it after adjustment over all %zu pairs "
+        "(%zu "
+        "without), on %zu evaluation items alone; how much seeds vary is unknown.",
+        v->tied_count - 1 - apart, v->ranked - 1 - apart, v->pair_count, raw,
+        v->configs[v->ranking[0]].items);
 }
 
 /* Where the values themselves say that no comparison means anything. */
@@ -218,54 +200,56 @@ static void nothing_line(const struct report *r, json_t *numbers)
             numbers,
             "No decision at %s: all %s answer one class for all rows (%s %s), so "
             "nothing was learned that could be chosen.%s",
-            where(r), word_plural(t.collapsed, "trial"), metric_of(r), mean_text(r, best),
-            remarks(r));
+            where(r), word_plural(t.collapsed, "trial"), metric_of(r),
+            decision_mean_text(r, best), remarks(r));
     else if (t.all_same)
         add_takeaway(numbers,
                      "No decision at %s: all trials have the same %s, %s; nothing that "
                      "was tried changed it.%s",
-                     where(r), metric_of(r), mean_text(r, best), remarks(r));
+                     where(r), metric_of(r), decision_mean_text(r, best), remarks(r));
     else
         add_takeaway(
             numbers,
             "No certainty at %s: %s has the %s %s, %s, but all its seeds gave the "
             "same value, as those of others did: that is one observation each.%s",
-            where(r), name, best_word(r), metric_of(r), mean_text(r, best), remarks(r));
+            where(r), name, best_word(r), metric_of(r), decision_mean_text(r, best),
+            remarks(r));
+}
+
+/* What may be said of the best and its rivals as pairs. */
+static const char *rivals_text(const struct report *r)
+{
+    const struct verdict *v = main_verdict(r);
+    double delta = r->settings.rules.delta;
+    if (v->ranked == 1)
+        return "";
+    if (v->item_level)
+        return item_text(r);
+    if (v->tied_count == 1) {
+        const struct verdict_pair *p = closest_pair(v);
+        return word_f("It is better than the closest, %s, by %s (%s).",
+                      group_name(r, p->b), word_score(p->diff, delta),
+                      pair_evidence(r, p));
+    }
+    char *others = tied_names(r, 1);
+    const char *text =
+        all_equivalent(v)
+            ? word_f("Equivalent: %s lie within ±%g of it.", others, delta)
+            : word_f("Cannot tell it from %s (smallest difference of interest %g).",
+                     others, delta);
+    free(others);
+    return text;
 }
 
 static void verdict_line(const struct report *r, json_t *numbers)
 {
-    const struct verdict *v = main_verdict(r);
-    double delta = r->settings.rules.delta;
-    size_t best = v->ranking[0];
-    const char *name = cell_name(r, cell_of(r, best));
-    if (v->ranked == 1) {
-        add_takeaway(numbers, "No decision at %s: only %s has results, %s %s.%s",
-                     where(r), name, metric_of(r), mean_text(r, best), remarks(r));
-    } else if (trivial_undecides(r, r->matrix.main_column)) {
+    if (trivial_undecides(r, r->matrix.main_column) && main_verdict(r)->ranked > 1) {
         nothing_line(r, numbers);
-    } else if (v->item_level) {
-        item_line(r, numbers);
-    } else if (v->tied_count == 1) {
-        const struct verdict_pair *p = closest_pair(v);
-        add_takeaway(numbers,
-                     "Choose %s at %s: %s %s, better than the closest, %s, by %s "
-                     "(%s).%s",
-                     name, where(r), metric_of(r), mean_text(r, best),
-                     group_name(r, p->b), word_score(p->diff, delta), pair_evidence(r, p),
-                     remarks(r));
-    } else {
-        char *others = tied_names(r, 1);
-        bool same = all_equivalent(v);
-        add_takeaway(
-            numbers, "%s at %s: %s has the %s mean, %s %s, and %s %s.%s",
-            same ? "Equivalent" : "Cannot tell", where(r), name, best_word(r),
-            metric_of(r), mean_text(r, best), others,
-            same ? word_f("lie within ±%g of it", delta)
-                 : word_f("could be as good (smallest difference of interest %g)", delta),
-            remarks(r));
-        free(others);
+        return;
     }
+    const char *rivals = rivals_text(r);
+    add_takeaway(numbers, "%s%s%s%s%s", decision_take_text(r), *rivals ? " " : "", rivals,
+                 decision_shared_rate_text(r), remarks(r));
 }
 
 /* ---- line 2: what it costs ---- */
@@ -347,7 +331,7 @@ static const struct verdict_pair *settling_pair(const struct verdict *v, size_t 
     const struct verdict_pair *best = NULL;
     for (size_t i = 1; i < v->tied_count; i++) {
         const struct verdict_pair *p = verdict_find(v, v->tied[0], v->tied[i]);
-        size_t n = verdict_seeds_needed(p, v->rules.delta, v->pair_count);
+        size_t n = verdict_seeds_needed(p, v->rules.delta, v->winner_alpha);
         if (p->word == VERDICT_UNDECIDED && n > 0 && (!best || n < *seeds)) {
             best = p;
             *seeds = n;
@@ -468,6 +452,8 @@ static json_t *numbers(struct report *r)
     json_object_set_new(o, "configuration",
                         json_string(cell_name(r, cell_of(r, v->ranking[0]))));
     json_object_set_new(o, "tied_set", tied);
+    json_object_set_new(o, "take", decision_take_json(r));
+    json_object_set_new(o, "shared_rate", json_boolean(decision_shared_rates(r) > 0));
     verdict_line(r, o);
     cost_line(r, o);
     settle_line(r, o);

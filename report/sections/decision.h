@@ -4,6 +4,23 @@
 #define REPORT_SECTIONS_DECISION_H
 
 #include "report/report.h"
+#include <stdbool.h>
+
+/* "Take lora (rank 8) at sst2: ...; expected regret ..., ... chance to lose more than
+ * ...; the cheapest ... is ...". Of a table with a result. */
+const char *decision_take_text(const struct report *r);
+/* The same as members. */
+json_t *decision_take_json(const struct report *r);
+/* "0.912 (95 % 0.90 to 0.93, 3 seeds)" */
+const char *decision_mean_text(const struct report *r, size_t group);
+/* Of those that stay within delta of the best with 95 %, the one that needs least memory
+ * (dollars of a run, where memory is not known of all). SIZE_MAX: none does. `known`:
+ * whether that was recorded. */
+size_t decision_cheapest(const struct report *r, bool *known);
+/* Methods of the main column that were tried at one learning rate only; 0 where groups
+ * are no methods. A verdict across methods rests on that rate then. */
+size_t decision_shared_rates(const struct report *r);
+const char *decision_shared_rate_text(const struct report *r);
 
 /* The tied configuration that needs least memory, or of all when there is a winner. */
 size_t decision_leanest(const struct report *r);

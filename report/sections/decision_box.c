@@ -176,6 +176,8 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
     owner = owner ? owner : "";
     html_open(h, "div", "decision");
     html_el(h, "p", "pill", "%s", json_get_str(numbers_, "confidence", ""));
+    if (json_is_true(json_object_get(numbers_, "shared_rate")))
+        html_el(h, "p", "pill", "shared rate");
     if (json_object_get(numbers_, "service_levels"))
         html_el(h, "p", "pill", "service levels: %s",
                 json_get_str(numbers_, "service_levels", ""));

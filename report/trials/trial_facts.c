@@ -51,10 +51,20 @@ bool trial_is_lm(const struct report_trial *t)
     return task && str_in_list(task, "causal-lm|CAUSAL_LM", '|');
 }
 
+/* A language model's accuracy is that of the next token, unless answers were counted by
+ * who imported it: the trainer logs a perplexity beside its own. */
+static bool is_next_token(const struct report_trial *t, const char *metric)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%.*s/perplexity", (int)(strrchr(metric, '/') - metric),
+             metric);
+    return trial_is_lm(t) && isfinite(trial_metric(t, key));
+}
+
 double trial_items(const struct report_trial *t, const char *metric)
 {
     double rows = trial_split_rows(t, metric), share = trial_metric(t, metric);
-    bool counts = (str_has_suffix(metric, "/accuracy") && !trial_is_lm(t)) ||
+    bool counts = (str_has_suffix(metric, "/accuracy") && !is_next_token(t, metric)) ||
                   str_has_suffix(metric, "/exact_match");
     if (!counts || !(rows >= 1) || !(share >= 0 && share <= 1) ||
         fabs(share * rows - round(share * rows)) > 1e-4)

@@ -4,7 +4,7 @@
  * A scenario says how scores come about; each simulated sweep is a table of trials, and
  * what the verdict says of it is held against the true means:
  *   false better      some pair is called better whose true difference is <= 0; per
- *                     sweep, nominal .05 (Holm over all pairs)
+ *                     sweep, nominal .05
  *   false equivalent  a pair is called equivalent whose true difference is >= delta; per
  *                     pair, nominal .05 (TOST is not adjusted over pairs; how often
  *                     some pair of a sweep is, is printed beside it)
@@ -13,6 +13,12 @@
  *   true equivalent   of the pairs whose true difference is below delta
  *   power             the best is named alone, of the sweeps with one true best that is
  *                     ahead by at least delta
+ *   cover, cover all  of the 95 % intervals of differences: so many pairs, and sweeps with
+ *                     all pairs, have the true difference inside
+ *   regret            true best less what is taken (the best mean): true, and as expected
+ *   beyond delta      the same is more than delta: so often, and as the chances said
+ *   not within        of the configurations said to stay within delta of the best with 95
+ *                     %, so many do not; nominal .05
  * A configuration's truth is the true mean of the variant that was chosen for it: what
  * somebody would deploy. Intervals: Wilson, with the number of sweeps that the spread
  * over sweeps is worth where pairs are counted. */
@@ -34,8 +40,8 @@
 #define FLOOR       (-50.0) /* score of a collapsed seed */
 
 /* True means: all 0; the first ahead of the rest by `gap`; a staircase of `gap`; the
- * first half ahead. */
-enum truth { EQUAL, ONE_AHEAD, STAIRS, HALF_AHEAD };
+ * first two, the first and the last, the first half ahead; normal with s.d. `gap`, drawn anew in each sweep. */
+enum truth { EQUAL, ONE_AHEAD, STAIRS, TWO_AHEAD, ENDS_AHEAD, HALF_AHEAD, DRAWN };
 enum noise { NORMAL, HEAVY /* t with 3 df */, SKEWED /* exponential */ };
 
 struct scenario {
@@ -49,6 +55,7 @@ struct scenario {
     enum noise noise;
     bool no_line;         /* the report was not told where a score counts as collapsed */
     double collapse;      /* share of trials that collapse */
+    double missing;       /* share of trials that were never run */
     double items;         /* a single run, right on so many of them; 0: see sd */
     bool own_seeds;       /* no seed is shared: Welch instead of pairs */
     size_t variants;      /* learning rates of each configuration; 0: 1 */
@@ -65,6 +72,8 @@ struct tally {
 struct rates {
     size_t sweeps;
     struct tally better, equivalent, any_equivalent, missed, power, same;
+    struct tally cover, cover_all;
+    struct tally regret, expected, beyond, chance, outside;
 };
 
 /* ---- one sweep ---- */
@@ -99,8 +108,9 @@ static double draw_noise(struct world *w)
     return z / sqrt((a * a + b * b + c * c) / 3) / sqrt(3);
 }
 
-static double true_mean(const struct scenario *s, size_t config)
+static double true_mean(struct world *w, size_t config)
 {
+    const struct scenario *s = w->s;
     switch (s->truth) {
     case EQUAL:
         return 0;
@@ -108,6 +118,12 @@ static double true_mean(const struct scenario *s, size_t config)
         return config == 0 ? s->gap : 0;
     case STAIRS:
         return -(double)config * s->gap;
+    case TWO_AHEAD:
+        return config < 2 ? s->gap : 0;
+    case ENDS_AHEAD:
+        return config == 0 || config + 1 == s->configs ? s->gap : 0;
+    case DRAWN:
+        return s->gap * normal(w);
     case HALF_AHEAD:
         return config < (s->configs + 1) / 2 ? s->gap : 0;
     }
@@ -165,12 +181,15 @@ static void fill_world(struct world *w)
         shared[i] = s->shared_sd * normal(w);
     for (size_t c = 0; c < s->configs; c++)
         for (size_t v = 0; v < variants_of(s, c); v++) {
-            w->truth[c][v] = true_mean(s, c) + s->variant_sd * normal(w);
+            w->truth[c][v] = true_mean(w, c) + s->variant_sd * normal(w);
             if (s->items > 0)
                 add_item_trial(w, c);
             else
-                for (size_t i = 0; i < s->seeds; i++)
+                for (size_t i = 0; i < s->seeds; i++) {
                     add_trial(w, c, v, i, shared[i]);
+                    if (s->missing > 0 && uniform(w) < s->missing)
+                        w->count--;
+                }
         }
 }
 
@@ -182,7 +201,8 @@ static void tally_init(struct tally *t, size_t sweeps)
                         .weight = xcalloc(sweeps + 1, sizeof(double))};
 }
 
-static void tally_add(struct tally *t, size_t sweep, bool hit)
+/* A share of yes and no, or a mean. */
+static void tally_add(struct tally *t, size_t sweep, double hit)
 {
     t->hits += hit;
     t->of++;
@@ -210,21 +230,24 @@ static struct stat_interval tally_interval(const struct tally *t, size_t sweeps)
     return stat_wilson((size_t)lround(p * n), (size_t)lround(n), 0.95);
 }
 
+#define ALL_TALLIES(r)                                                                   \
+    {                                                                                    \
+        &(r)->better, &(r)->equivalent, &(r)->any_equivalent, &(r)->missed, &(r)->power, \
+            &(r)->same, &(r)->cover, &(r)->cover_all, &(r)->regret, &(r)->expected,      \
+            &(r)->beyond, &(r)->chance, &(r)->outside                                    \
+    }
+
 static void rates_init(struct rates *r, size_t sweeps)
 {
     *r = (struct rates){.sweeps = sweeps};
-    tally_init(&r->better, sweeps);
-    tally_init(&r->equivalent, sweeps);
-    tally_init(&r->any_equivalent, sweeps);
-    tally_init(&r->missed, sweeps);
-    tally_init(&r->power, sweeps);
-    tally_init(&r->same, sweeps);
+    struct tally *all[] = ALL_TALLIES(r);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        tally_init(all[i], sweeps);
 }
 
 static void rates_release(struct rates *r)
 {
-    struct tally *all[] = {&r->better, &r->equivalent, &r->any_equivalent,
-                           &r->missed, &r->power,      &r->same};
+    struct tally *all[] = ALL_TALLIES(r);
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         free(all[i]->share);
         free(all[i]->weight);
@@ -282,6 +305,46 @@ static void count_best(const struct world *w, const struct verdict *v,
         tally_add(&r->power, w->sweep, v->tied_count == 1 && v->tied[0] == best);
 }
 
+static void count_intervals(const struct world *w, const struct verdict *v,
+                            const double *truth, struct rates *r)
+{
+    bool all = true, any = false;
+    for (size_t i = 0; i < v->pair_count; i++) {
+        const struct verdict_pair *p = &v->pairs[i];
+        double diff = truth[p->a] - truth[p->b];
+        if (isnan(p->ci95.low))
+            continue;
+        any = true;
+        tally_add(&r->cover, w->sweep, p->ci95.low <= diff && diff <= p->ci95.high);
+        all = all && p->ci_all.low <= diff && diff <= p->ci_all.high;
+    }
+    if (any)
+        tally_add(&r->cover_all, w->sweep, all);
+}
+
+static void count_regret(const struct world *w, const struct verdict *v,
+                         const double *truth, struct rates *r)
+{
+    bool within[MOST_CONFIG];
+    double best = -INFINITY;
+    for (size_t c = 0; c < w->s->configs; c++)
+        if (v->configs[c].n_ok)
+            best = fmax(best, truth[c]);
+    if (!v->ranked || isnan(v->regrets[v->ranking[0]].chance))
+        return;
+    size_t taken = v->ranking[0];
+    tally_add(&r->regret, w->sweep, best - truth[taken]);
+    tally_add(&r->expected, w->sweep, v->regrets[taken].expected);
+    tally_add(&r->beyond, w->sweep, best - truth[taken] > w->s->delta + HAIR);
+    tally_add(&r->chance, w->sweep, v->regrets[taken].chance);
+    if (!(w->s->delta > 0))
+        return;
+    verdict_within(v, within);
+    for (size_t c = 0; c < w->s->configs; c++)
+        if (within[c])
+            tally_add(&r->outside, w->sweep, best - truth[c] > w->s->delta + HAIR);
+}
+
 /* Fills `r`, which the caller releases. */
 static void simulate(const struct scenario *s, size_t sweeps, uint64_t seed,
                      struct rates *r)
@@ -300,6 +363,8 @@ static void simulate(const struct scenario *s, size_t sweeps, uint64_t seed,
             truth[c] = w->truth[c][v->configs[c].variant];
         count_pairs(w, v, truth, r);
         count_best(w, v, truth, r);
+        count_intervals(w, v, truth, r);
+        count_regret(w, v, truth, r);
         verdict_free(v);
     }
     free(w);

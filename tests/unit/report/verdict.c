@@ -85,9 +85,21 @@ static bool close_to(double got, double wanted, const json_t *tolerance)
                                       json_get_num(tolerance, "rel", 0) * fabs(wanted));
 }
 
+/* What verdicts.json says by a rule that is another now: pairs.json has it. */
+static bool is_of_pairs(const char *key)
+{
+    static const char *const keys[] = {"p",      "df",     "low95",
+                                       "high95", "low90",  "high90",
+                                       "p_tost", "p_holm", "p_tost_holm"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (!strcmp(key, keys[i]))
+            return true;
+    return false;
+}
+
 /* Every member of `wanted` is there with that value; two are named otherwise here. */
 static void compare_json(const char *where, const json_t *wanted, const json_t *got,
-                         const json_t *tolerance)
+                         const json_t *tolerance, bool pairs)
 {
     if (json_is_object(wanted)) {
         const char *key;
@@ -96,17 +108,18 @@ static void compare_json(const char *where, const json_t *wanted, const json_t *
         {
             char *below = xasprintf("%s.%s", where, key);
             bool renamed = !strcmp(key, "learning_rates_tried");
-            if (strcmp(key, "learning_rate") != 0)
+            bool of_pair = json_object_get(wanted, "verdict") && is_of_pairs(key);
+            if (strcmp(key, "learning_rate") != 0 && !(of_pair && !pairs))
                 compare_json(below, v,
                              json_object_get(got, renamed ? "variants_tried" : key),
-                             tolerance);
+                             tolerance, pairs);
             free(below);
         }
     } else if (json_is_array(wanted)) {
         assert_int_equal(json_array_size(wanted), json_array_size(got));
         for (size_t i = 0; i < json_array_size(wanted); i++)
             compare_json(where, json_array_get(wanted, i), json_array_get(got, i),
-                         tolerance);
+                         tolerance, pairs);
     } else if (json_is_number(wanted)) {
         if (!json_is_number(got) ||
             !close_to(json_number_value(got), json_number_value(wanted), tolerance))
@@ -121,11 +134,13 @@ static void golden_tables(void **state)
 {
     (void)state;
     struct err e = ERR_INIT;
-    json_t *cases = json_read_file(FOLDER "/verdicts.json", &e), *c;
+    json_t *cases = json_read_file(FOLDER "/verdicts.json", &e), *c,
+           *pairs = json_read_file(FOLDER "/pairs.json", &e);
     size_t i;
-    if (!cases)
+    if (!cases || !pairs)
         fail_msg("%s", e.msg);
     assert_int_equal(json_array_size(cases), 12);
+    assert_int_equal(json_array_size(pairs), 12);
     json_array_foreach(cases, i, c)
     {
         json_t *input = json_object_get(c, "input"),
@@ -138,7 +153,12 @@ static void golden_tables(void **state)
             .collapse = json_get_num(input, "collapsed_at_or_below", NAN)};
         struct verdict *v = verdict_new(t.rows, t.count, t.config_count, &rules);
         json_t *got = verdict_json(v, (const char *const *)t.names);
-        compare_json(file, expected, got, json_object_get(c, "tolerance"));
+        compare_json(file, expected, got, json_object_get(c, "tolerance"), false);
+        const json_t *numbers = json_array_get(pairs, i);
+        assert_string_equal(json_get_str(numbers, "file", ""), file);
+        compare_json(file, json_object_get(numbers, "pairs"),
+                     json_object_get(got, "pairs"), json_object_get(numbers, "tolerance"),
+                     true);
         json_object_foreach(json_object_get(expected, "configs"), name, config)
         {
             assert_true(t.rates[v->configs[name_index(&t, name)].variant] ==
@@ -149,6 +169,7 @@ static void golden_tables(void **state)
         table_release(&t);
     }
     json_decref(cases);
+    json_decref(pairs);
 }
 
 static struct verdict *from_scores(const double *scores, size_t configs, size_t seeds,
@@ -237,12 +258,14 @@ static void seeds_needed(void **state)
     (void)state;
     /* d = 1 of the paired differences: 10 pairs by reference 2.2 (15). */
     struct verdict_pair p = {.diff = 1, .sd = 1};
-    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 10);
-    assert_true(verdict_seeds_needed(&p, .5, 15) > 10);
+    assert_int_equal(verdict_seeds_needed(&p, .5, .05), 10);
+    assert_true(verdict_seeds_needed(&p, .5, .05 / 15) > 10);
+    p.n = 3, p.df = 14; /* eight configurations tell the spread */
+    assert_int_equal(verdict_seeds_needed(&p, .5, .05), 9);
     p.sd = NAN;
-    assert_int_equal(verdict_seeds_needed(&p, .5, 1), 0);
+    assert_int_equal(verdict_seeds_needed(&p, .5, .05), 0);
     p = (struct verdict_pair){.diff = 0, .sd = 1}; /* equivalence within 1 s.d. */
-    assert_int_equal(verdict_seeds_needed(&p, 1, 1), 8);
+    assert_int_equal(verdict_seeds_needed(&p, 1, .05), 8);
 }
 
 /* ---- single runs on items ---- */
@@ -269,7 +292,7 @@ static void single_runs_are_compared_by_items(void **state)
     assert_true(fabs(near->p - .507657285528) < 1e-9);
     assert_int_equal(near->word, VERDICT_UNDECIDED);
     assert_int_equal(far->word, VERDICT_BETTER);
-    assert_true(near->p_holm_best >= near->p && near->p_holm >= near->p_holm_best);
+    assert_true(near->p_adjusted >= near->p && far->p_adjusted < 1e-9);
     /* Wilson, half-width 2.7 points */
     assert_true(fabs((v->configs[0].ci.high - v->configs[0].ci.low) / 2 - .0269) < 1e-3);
     assert_int_equal(v->configs[0].items, 1319);
@@ -309,6 +332,89 @@ static void items_do_not_replace_seeds(void **state)
     verdict_free(v);
 }
 
+/* ---- what all configurations say together ---- */
+
+/* A lead of six s.d. after three seeds, of which one pair alone says little. */
+static void the_table_tells_the_spread(void **state)
+{
+    (void)state;
+    const double scores[] = {3.1, 2.9, 3.3, .4, -.5, .2, -.3, .4, .1, .2, -.4, .5};
+    struct verdict_rules rules = {.delta = 1, .collapse = NAN};
+    struct verdict *v = from_scores(scores, 4, 3, &rules),
+                   *two = from_scores(scores, 2, 3, &rules);
+    assert_int_equal(v->tied_count, 1);
+    assert_true(v->pairs[0].df > 3 && v->pairs[0].df <= 6);
+    assert_true(v->winner_alpha > .03 && v->winner_alpha < .05);
+    assert_true(v->pairs[0].ci_all.low < v->pairs[0].ci95.low);
+    /* Two alone are a paired t test on two degrees of freedom. */
+    struct stat_test t = stat_paired_t(scores, scores + 3, 3, 1);
+    assert_true(fabs(two->pairs[0].p - t.p) < 1e-12);
+    assert_true(two->pairs[0].df == 2 && two->winner_alpha == .05);
+    assert_true(fabs(two->pairs[0].p_adjusted - t.p) < 1e-7);
+    verdict_free(v);
+    verdict_free(two);
+}
+
+/* One whose seeds vary ten times as much is not taken for a quiet one. */
+static void a_noisy_one_has_its_own_spread(void **state)
+{
+    (void)state;
+    const double scores[] = {5.2, -4.1, 3.6, -2,  .1, .3, -.2, 0,
+                             1,   .8,   .9,  1.2, .5, .4, .7,  .3};
+    struct verdict_rules rules = {.delta = .1, .collapse = NAN};
+    struct verdict *v = from_scores(scores, 4, 4, &rules);
+    assert_true(v->configs[0].paired.variance > 10 * v->configs[1].paired.variance / 3);
+    assert_true(v->configs[0].paired.df < v->configs[1].paired.df);
+    assert_true(verdict_find(v, 0, 1)->se > 1.4 * verdict_find(v, 1, 2)->se);
+    verdict_free(v);
+}
+
+/* Every table has something to take: its regret, its chance, what is close enough. */
+static void something_is_always_taken(void **state)
+{
+    (void)state;
+    const double scores[] = {.90, .91, .92, .899, .909, .917, .70, .71, .73};
+    struct verdict_rules rules = {.delta = .02, .collapse = NAN};
+    struct verdict *v = from_scores(scores, 3, 3, &rules);
+    bool within[3];
+    assert_int_equal(v->tied_count, 2);
+    assert_true(v->regrets[0].expected >= 0 && v->regrets[0].expected < .01);
+    assert_true(v->regrets[0].expected < v->regrets[1].expected);
+    assert_true(v->regrets[2].expected > .15 && v->regrets[2].chance > .99);
+    assert_int_equal(verdict_within(v, within), 2);
+    assert_true(within[0] && within[1] && !within[2]);
+    verdict_free(v);
+    rules.delta = .0001; /* too little to be sure of */
+    v = from_scores(scores, 3, 3, &rules);
+    assert_int_equal(verdict_within(v, within), 0);
+    verdict_free(v);
+}
+
+static double rows_vary(const void *rows, const struct verdict_config *a,
+                        const struct verdict_config *b)
+{
+    (void)a;
+    return b ? *(const double *)rows : *(const double *)rows / 2;
+}
+
+/* New rows add to what new seeds do, in tests and in the regret. */
+static void rows_are_a_second_chance(void **state)
+{
+    (void)state;
+    const double scores[] = {.80, .82, .81, .83, .70, .73, .71, .72}, variance = 1e-3;
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *seeds = from_scores(scores, 2, 4, &rules);
+    rules.row_variance = rows_vary;
+    rules.rows = &variance;
+    struct verdict *both = from_scores(scores, 2, 4, &rules);
+    const struct verdict_pair *s = seeds->pairs, *b = both->pairs;
+    assert_true(fabs(b->se * b->se - s->se * s->se - variance) < 1e-12);
+    assert_true(b->df > s->df && b->diff == s->diff);
+    assert_true(b->p > s->p && both->regrets[0].chance > seeds->regrets[0].chance);
+    verdict_free(seeds);
+    verdict_free(both);
+}
+
 static void pairs_are_found_by_rank(void **state)
 {
     (void)state;
@@ -342,6 +448,10 @@ int main(void)
         cmocka_unit_test(seeds_needed),
         cmocka_unit_test(single_runs_are_compared_by_items),
         cmocka_unit_test(items_do_not_replace_seeds),
+        cmocka_unit_test(the_table_tells_the_spread),
+        cmocka_unit_test(a_noisy_one_has_its_own_spread),
+        cmocka_unit_test(something_is_always_taken),
+        cmocka_unit_test(rows_are_a_second_chance),
         cmocka_unit_test(pairs_are_found_by_rank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
