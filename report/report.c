@@ -6,6 +6,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "report/evidence/strength.h"
+#include "report/evidence/row_scores.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
@@ -40,7 +41,9 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     if (!rc)
         rc = settings_choose(&r->data, o, &r->settings, err);
     if (!rc)
-        matrix_build(&r->matrix, &r->data, &r->settings);
+        kept_rows_load(s, &r->data, r->settings.metric, row_scores, &r->kept);
+    if (!rc)
+        matrix_build(&r->matrix, &r->data, &r->settings, &r->kept);
     if (!rc)
         rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
@@ -62,6 +65,7 @@ void report_free(struct report *r)
         return;
     figures_free(r->figures, r->figure_count);
     matrix_release(&r->matrix);
+    kept_rows_release(&r->kept);
     report_data_release(&r->data);
     catalog_release(&r->catalog);
     claims_release(&r->claims);
@@ -236,10 +240,11 @@ void report_html(const struct report *r, struct html *out)
             write_contents(r, out);
     }
     html_raw(out, "</main>\n<footer>\n");
-    html_el(out, "p", NULL,
-            "peftlab %s. Ranges are 95 %% t intervals over seeds unless said otherwise. "
-            "Predictions are in italics behind ≈; everything else was measured.",
-            PEFTLAB_VERSION);
+    html_el(
+        out, "p", NULL,
+        "peftlab %s. Ranges are 95 %% t intervals over seeds%s unless said otherwise. "
+        "Predictions are in italics behind ≈; everything else was measured.",
+        PEFTLAB_VERSION, r->kept.with ? ", those of scores also over test rows," : "");
     html_raw(out, "</footer>\n");
     json_t *data = embedded_json(r);
     verify_write_data(data, out);

@@ -20,6 +20,7 @@
 #include "report/machine/catalog.h"
 #include "report/page/html.h"
 #include "report/service/sla.h"
+#include "report/trials/kept_rows.h"
 #include "report/trials/store_data.h"
 #include "tracker/claims/budget.h"
 #include <jansson.h>
@@ -43,6 +44,7 @@ struct report {
     struct report_options options;
     struct store *store; /* borrowed, for series */
     struct report_data data;
+    struct kept_rows kept; /* what each test row got, for the metric */
     struct report_settings settings;
     struct matrix matrix;
     struct claims claims;

@@ -33,8 +33,11 @@ bool trial_is_good(const struct report_trial *t, const struct report_settings *s
 }
 
 static struct verdict *judge_column(const struct report_data *d,
-                                    const struct report_settings *s, size_t column)
+                                    const struct report_settings *s,
+                                    struct chance *chance)
 {
+    const size_t column = chance->column;
+    struct verdict_rules rules = s->rules;
     struct verdict_row *rows = xcalloc(d->count + 1, sizeof *rows);
     size_t n = 0;
     for (size_t i = 0; i < d->count; i++) {
@@ -51,7 +54,10 @@ static struct verdict *judge_column(const struct report_data *d,
                                          .items = trial_items(t, s->metric),
                                          .block = t->machine};
     }
-    struct verdict *v = verdict_new(rows, n, d->groups.count, &s->rules);
+    rules.rows = chance;
+    rules.row_variance = chance_row_variance;
+    rules.row_differences = chance_differences;
+    struct verdict *v = verdict_new(rows, n, d->groups.count, &rules);
     free(rows);
     return v;
 }
@@ -123,14 +129,30 @@ static struct stat_interval interval_within(struct stat_interval i,
     return i;
 }
 
+/* Of other seeds and other rows, where rows are known; of a single run of rows alone,
+ * where its share of items has not said it already. */
+static void widen(struct verdict *v, const struct chance *c)
+{
+    for (size_t i = 0; i < v->ranked; i++) {
+        struct verdict_config *config = &v->configs[v->ranking[i]];
+        const struct config_rows *rows = chance_of(c, config);
+        if (rows->by_row && !config->items)
+            config->ci = rows->crossed.ci;
+        config->rows = config->n_ok == 1 && rows->by_row ? rows->rows : 0;
+    }
+}
+
 void matrix_build(struct matrix *m, const struct report_data *d,
-                  const struct report_settings *s)
+                  const struct report_settings *s, const struct kept_rows *kept)
 {
     *m = (struct matrix){.columns = d->columns.count, .groups = d->groups.count};
     m->verdicts = xcalloc(m->columns + 1, sizeof *m->verdicts);
     m->cells = xcalloc(m->columns * m->groups + 1, sizeof *m->cells);
+    m->chances = xcalloc(m->columns + 1, sizeof *m->chances);
     for (size_t c = 0; c < m->columns; c++) {
-        struct verdict *v = m->verdicts[c] = judge_column(d, s, c);
+        chance_init(&m->chances[c], d, kept, c);
+        struct verdict *v = m->verdicts[c] = judge_column(d, s, &m->chances[c]);
+        widen(v, &m->chances[c]);
         for (size_t g = 0; g < m->groups; g++)
             v->configs[g].ci = interval_within(v->configs[g].ci, s->range);
         if (v->ranked)
@@ -153,6 +175,9 @@ void matrix_release(struct matrix *m)
         free(m->cells[i].trials);
     for (size_t c = 0; c < m->columns; c++)
         verdict_free(m->verdicts[c]);
+    for (size_t c = 0; c < m->columns; c++)
+        chance_release(&m->chances[c]);
+    free(m->chances);
     free(m->cells);
     free(m->verdicts);
     *m = (struct matrix){0};

@@ -6,6 +6,7 @@
 #ifndef REPORT_EVIDENCE_CELLS_H
 #define REPORT_EVIDENCE_CELLS_H
 
+#include "report/evidence/chance.h"
 #include "report/evidence/verdict.h"
 #include "report/trials/store_data.h"
 
@@ -52,6 +53,7 @@ struct report_cell {
 
 struct matrix {
     struct verdict **verdicts; /* per column */
+    struct chance *chances;    /* per column: what rows and seeds make of its scores */
     struct report_cell *cells; /* columns x groups */
     size_t columns, groups;
     size_t main_column; /* the largest situation with results */
@@ -67,8 +69,10 @@ double trial_select(const struct report_trial *t, const struct report_settings *
 double cell_select(const struct report_cell *c, const struct report_settings *s);
 /* "the sweep's own is wer (minimize), overruled by --metric"; "" where nothing is. */
 const char *settings_overruled(const struct report_settings *s);
+/* kept: what test rows got, borrowed. Where it is known the intervals of the verdicts'
+ * configurations hold for other seeds and other rows. */
 void matrix_build(struct matrix *m, const struct report_data *d,
-                  const struct report_settings *s);
+                  const struct report_settings *s, const struct kept_rows *kept);
 void matrix_release(struct matrix *m);
 const struct report_cell *matrix_cell(const struct matrix *m, size_t column,
                                       size_t group);

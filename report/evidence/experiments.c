@@ -71,8 +71,9 @@ static bool plan_seeds(const struct report *r, const struct verdict *v, size_t c
     const struct verdict_pair *p = verdict_find(v, best, rival);
     if (!p || p->word != VERDICT_UNDECIDED)
         return false;
-    bool items = str_eq(p->test, "items"), known = isfinite(p->ci95.low) && !items;
-    double delta = v->rules.delta, e = known ? p->se : spread_of_groups(v);
+    bool items = verdict_is_single(p), known = isfinite(p->ci95.low) && !items;
+    double delta = v->rules.delta,
+           e = known ? sqrt(fmax(0, p->se * p->se - p->rows)) : spread_of_groups(v);
     size_t have = known ? (v->configs[best].n_ok < v->configs[rival].n_ok
                                ? v->configs[best].n_ok
                                : v->configs[rival].n_ok)

@@ -57,7 +57,7 @@ static double visible_by_seeds(const struct report *r)
     size_t n = 0;
     for (size_t i = 0; i < v->pair_count; i++) {
         const struct verdict_pair *p = &v->pairs[i];
-        if (p->a == v->ranking[0] && isfinite(p->ci95.low) && !str_eq(p->test, "items"))
+        if (p->a == v->ranking[0] && isfinite(p->ci95.low) && !verdict_is_single(p))
             half[n++] = (p->ci95.high - p->ci95.low) / 2;
     }
     median = stat_median(half, n);
@@ -85,10 +85,31 @@ static double visible_by_rows(const struct report *r, double rows)
     return (1.959964 + 0.841621) * sqrt(2 * p * (1 - p) / rows);
 }
 
+/* The same where it is known what each row got: median over the pairs of the best. */
+static double visible_by_paired_rows(const struct report *r)
+{
+    const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
+    const struct chance *c = &r->matrix.chances[r->matrix.main_column];
+    double *seen = xcalloc(v->ranked + 1, sizeof *seen), median;
+    size_t n = 0;
+    for (size_t i = 1; i < v->ranked; i++) {
+        const double variance = chance_row_variance(c, &v->configs[v->ranking[0]],
+                                                    &v->configs[v->ranking[i]]);
+        if (variance >= 0)
+            seen[n++] = (1.959964 + 0.841621) * sqrt(variance);
+    }
+    median = stat_median(seen, n);
+    free(seen);
+    return median;
+}
+
 struct evidence evidence_of(const struct report *r)
 {
     struct evidence e = {.rows = evaluation_rows(r)};
-    e.visible_by_rows = visible_by_rows(r, e.rows);
+    e.visible_by_rows = visible_by_paired_rows(r);
+    e.rows_paired = isfinite(e.visible_by_rows);
+    if (!e.rows_paired)
+        e.visible_by_rows = visible_by_rows(r, e.rows);
     e.visible_by_seeds = visible_by_seeds(r);
     count_states(r, &e);
     count_seeds(r, &e);

@@ -10,8 +10,10 @@ struct evidence {
     size_t spared;                   /* never run: the sweep was decided without them */
     size_t seeds_fewest, seeds_most; /* over cells with results */
     double rows;                     /* of the evaluation split; NaN: not recorded */
-    double visible_by_rows;  /* difference of two unpaired shares that they show with 80 %
-                                power; NaN: no share */
+    double visible_by_rows;  /* difference that these rows alone show with 80 % power: of
+                                two unpaired shares, or, where it is known what each row
+                                got, paired by row; NaN: neither */
+    bool rows_paired;        /* the latter */
     double visible_by_seeds; /* median half-width of the best's intervals; NaN: none */
     size_t variants_fewest, variants_most; /* tried per group */
 };

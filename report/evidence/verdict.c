@@ -232,7 +232,7 @@ static void compare_pairs(struct verdict *v, const struct verdict_row *rows, siz
         for (size_t j = i + 1; j < n; j++, k++) {
             size_t a = v->ranking[i], b = v->ranking[j];
             v->pairs[k] = verdict_test_pair(&v->configs[a], &v->configs[b], &v->rules);
-            v->item_level |= i == 0 && !strcmp(v->pairs[k].test, "items");
+            v->item_level |= i == 0 && verdict_is_single(&v->pairs[k]);
         }
     v->pair_count = k;
     verdict_adjust(v);

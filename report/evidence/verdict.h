@@ -33,7 +33,9 @@
  *      With one environment that is the mean.
  * Single runs: where both have one good trial and the score is a share of known items, a
  * pair is compared by the two-proportion test on counts ("items"), adjusted in the same
- * way with known variance. That says what the evaluation set can tell of these two runs,
+ * way with known variance. Where it is known what each row got, single runs are paired by
+ * row ("rows"), whatever the score is: by McNemar's exact test where rows are right or
+ * wrong, else by a t test over rows. That says what the evaluation set can tell of these two runs,
  * nothing about other seeds, so such a table has a tied set but never a winner.
  *
  * What to take now (`regrets`): the best. It is given its expected regret and its chance
@@ -67,6 +69,9 @@ struct verdict_rules {
     /* Of mean(a) - mean(b), of a's mean alone where b is NULL; NULL: rows are not known. */
     double (*row_variance)(const void *rows, const struct verdict_config *a,
                            const struct verdict_config *b);
+    /* The differences of two single runs row by row, newly allocated; NULL: not known. */
+    double *(*row_differences)(const void *rows, const struct verdict_config *a,
+                               const struct verdict_config *b, size_t *count);
     const void *rows;
 };
 
@@ -102,6 +107,8 @@ struct verdict_config {
     double *scores;
     size_t *blocks; /* NULL: all in one */
     size_t items;   /* of a single good trial, whose ci is Wilson's then; 0: none */
+    size_t rows;    /* of a single good trial, else: test rows that its ci is over; 0: not
+                       known what they got */
     /* Of one score, as tests take it: `paired` without what a seed does to all alike. */
     struct verdict_spread paired, plain;
 };
@@ -111,9 +118,10 @@ const char *verdict_word_text(enum verdict_word w);
 
 struct verdict_pair {
     size_t a, b;      /* a has the better mean */
-    const char *test; /* "paired", "welch" (by means), "items", "none" */
+    const char *test; /* "paired", "welch" (by means), "items", "rows", "none" */
     double diff, sd;  /* sd of a difference of two scores */
     double se;        /* standard error of diff; NaN: not compared */
+    double rows;      /* the part of se^2 that test rows make, which no seed takes away */
     size_t n;         /* shared good seeds */
     double df, p, p_adjusted, p_tost, p_tost_holm; /* NaN: not compared */
     double p_winner; /* for the winner's test: with the geometric mean of df and the
@@ -152,6 +160,10 @@ const struct verdict_pair *verdict_find(const struct verdict *v, size_t one,
 struct verdict_pair verdict_compare(const struct verdict_config *a,
                                     const struct verdict_config *b,
                                     const struct verdict_rules *rules);
+/* Both are single runs, compared by what they were tested on ("items", "rows"). */
+bool verdict_is_single(const struct verdict_pair *p);
+/* Items or rows that a single run is known by; 0: none, or several runs. */
+size_t verdict_tested(const struct verdict_config *c);
 /* Items a single run got right; `items` must not be 0. */
 size_t verdict_hits(const struct verdict_config *c);
 /* {"configs": {name: ...}, "pairs", "best", "tied_set", "decision"}. */

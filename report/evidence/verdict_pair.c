@@ -4,6 +4,7 @@
 #include "report/evidence/verdict.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define NO_SPREAD 1e-12
 
@@ -106,6 +107,52 @@ static void judge_items(struct verdict_pair *p, const struct verdict_config *a,
         p->p_tost = fabs(p->diff) < delta ? 0 : 1;
 }
 
+/* Exactly, where a row is right or wrong; NaN where it is not. */
+static double mcnemar_p(const double *d, size_t n)
+{
+    size_t ours = 0, theirs = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (d[i] != 0 && fabs(d[i]) != 1)
+            return NAN;
+        ours += d[i] > 0;
+        theirs += d[i] < 0;
+    }
+    return stat_mcnemar_p(ours, theirs);
+}
+
+/* Two runs on the same rows. */
+static bool judge_rows(struct verdict_pair *p, const struct verdict_config *a,
+                       const struct verdict_config *b, const struct verdict_rules *rules)
+{
+    size_t n = 0;
+    double *d = rules->row_differences && a->n_ok == 1 && b->n_ok == 1
+                    ? rules->row_differences(rules->rows, a, b, &n)
+                    : NULL;
+    if (!d)
+        return false;
+    const double sd = stat_sd(d, n), exact = mcnemar_p(d, n);
+    p->test = "rows";
+    p->sd = sd;
+    judge(p, p->diff,
+          (struct verdict_spread){.variance = sd * sd / (double)n,
+                                  .df = (double)n - 1,
+                                  .pool_df = (double)n - 1},
+          rules->delta);
+    p->p = isnan(exact) ? p->p : exact;
+    free(d);
+    return true;
+}
+
+size_t verdict_tested(const struct verdict_config *c)
+{
+    return c->items ? c->items : c->rows;
+}
+
+bool verdict_is_single(const struct verdict_pair *p)
+{
+    return !strcmp(p->test, "items") || !strcmp(p->test, "rows");
+}
+
 struct verdict_pair verdict_test_pair(const struct verdict_config *a,
                                       const struct verdict_config *b,
                                       const struct verdict_rules *rules)
@@ -142,10 +189,15 @@ struct verdict_pair verdict_test_pair(const struct verdict_config *a,
         double diff = paired ? stat_mean(x, p.n) - stat_mean(y, p.n) : a->mean - b->mean;
         if (paired && is_constant(x, y, p.n) && fabs(diff) < NO_SPREAD)
             s.variance = 0; /* one and the same, whatever others vary by */
+        const double rows =
+            rules->row_variance ? rules->row_variance(rules->rows, a, b) : NAN;
+        p.rows = rows > 0 ? rows : 0;
         p.test = paired ? "paired" : "welch";
         p.sd = sqrt(paired ? a->paired.variance + b->paired.variance
                            : a->plain.variance + b->plain.variance);
         judge(&p, sign * diff, s, rules->delta);
+    } else if (judge_rows(&p, a, b, rules)) {
+        /* done */
     } else if (a->items && b->items) {
         judge_items(&p, a, b, rules->delta);
     }

@@ -190,11 +190,14 @@ static struct stat_arm arm_of(const struct verdict *v, const struct verdict_conf
     const struct verdict_rules *r = &v->rules;
     struct verdict_spread s = c->paired.variance >= 0 ? c->paired : c->plain;
     s.variance /= (double)c->n_ok;
-    if (c->items)
+    double rows = r->row_variance ? r->row_variance(r->rows, c, NULL) : NAN;
+    if (rows >= 0 && (c->items || !(s.variance >= 0)))
+        s = (struct verdict_spread){rows, INFINITY, INFINITY};
+    else if (c->items)
         s = (struct verdict_spread){c->mean * (1 - c->mean) / (double)c->items, INFINITY,
                                     INFINITY};
-    else if (r->row_variance)
-        s = add_rows(s, r->row_variance(r->rows, c, NULL));
+    else
+        s = add_rows(s, rows);
     if (!c->n_ok || !(s.variance >= 0))
         return (struct stat_arm){NAN, NAN, NAN};
     return (struct stat_arm){r->minimize ? -c->level : c->level, sqrt(s.variance),

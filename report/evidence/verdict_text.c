@@ -98,7 +98,7 @@ size_t verdict_seeds_needed(const struct verdict_pair *p, double delta, double a
     size_t n = 3;
     while (n < MOST && -stat_t_quantile(tail, per_seed * ((double)n - 1)) +
                                stat_normal_quantile(0.8) >
-                           sqrt((double)n) * room / p->sd)
+                           room / sqrt(p->sd * p->sd / (double)n + p->rows))
         n++;
     return n;
 }

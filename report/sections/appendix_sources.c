@@ -29,7 +29,14 @@ void write_formulas(const struct report *r, struct html *h)
         "s, "
         "s the s.d. of paired differences; for equivalence t(.95, n − 1) and d = δ − "
         "|difference|.",
-        "Visible by evaluation rows: (z(.975) + z(.8)) · √(2 p (1 − p) / N), unpaired.",
+        "Visible by evaluation rows: (z(.975) + z(.8)) · √(2 p (1 − p) / N), unpaired; "
+        "where it is known what each row got, (z(.975) + z(.8)) · √(rows' part), median "
+        "over the comparisons with the best.",
+        "Seeds and rows, where it is known what each row got: score = m + seed + row + "
+        "rest, three variances by mean squares; range: m ± √(t(S − 1)² seed / S + "
+        "t(R − 1)² (row / R + rest / (S R))). Rows' part of a difference: (variance over "
+        "rows of the difference of their means − what that varies by from run to run) / "
+        "R, added to what seeds make. Single runs: McNemar's exact test, or t over rows.",
         "Front: one beats another when it is no worse by more than δ and 5 % of the "
         "cost, "
         "and better in one by more. Membership: share of 2,000 bootstrap draws of seeds "

@@ -186,7 +186,7 @@ static const char *item_text(const struct report *r)
         "(%zu "
         "without), on %zu evaluation items alone; how much seeds vary is unknown.",
         v->tied_count - 1 - apart, v->ranked - 1 - apart, v->pair_count, raw,
-        v->configs[v->ranking[0]].items);
+        verdict_tested(&v->configs[v->ranking[0]]));
 }
 
 /* Where the values themselves say that no comparison means anything. */

@@ -24,9 +24,9 @@ const char *decision_mean_text(const struct report *r, size_t group)
 {
     const struct verdict_config *c = &main_verdict(r)->configs[group];
     double delta = r->settings.rules.delta;
-    if (c->items)
+    if (verdict_tested(c))
         return word_f("%s (95 %% %s of %zu items, one seed)", word_score(c->mean, delta),
-                      word_range(c->ci, delta), c->items);
+                      word_range(c->ci, delta), verdict_tested(c));
     if (isnan(c->ci.low))
         return word_f("%s (%s, no interval)", word_score(c->mean, delta),
                       word_plural(c->n_ok, "seed"));

@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
+#include "report/sections/evidence_chance.h"
 #include "report/sections/trivial.h"
 #include <math.h>
 #include <stdlib.h>
@@ -84,21 +85,26 @@ static const char *seeds_text(const struct evidence *e)
                : word_f("%zu to %zu seeds", e->seeds_fewest, e->seeds_most);
 }
 
+static const char *rows_word(const struct evidence *e)
+{
+    return e->rows_paired ? "paired by row" : "unpaired";
+}
+
 static void visible_takeaway(const struct report *r, const struct evidence *e, json_t *o)
 {
     double delta = r->settings.rules.delta;
     const char *by_rows =
         isnan(e->visible_by_rows)
             ? ""
-            : word_f("by chance of the %.0f evaluation rows alone, unpaired, about %s",
-                     e->rows, word_score(e->visible_by_rows, delta));
+            : word_f("by chance of the %.0f evaluation rows alone, %s, about %s", e->rows,
+                     rows_word(e), word_score(e->visible_by_rows, delta));
     if (r->matrix.verdicts[r->matrix.main_column]->item_level)
         add_takeaway(
             o,
             "One run each: seeds tell nothing here, and the %.0f evaluation rows "
-            "alone show differences of about %s and more (80 %% power, unpaired), "
+            "alone show differences of about %s and more (80 %% power, %s), "
             "%s the smallest of interest (%g).",
-            e->rows, word_score(e->visible_by_rows, delta),
+            e->rows, word_score(e->visible_by_rows, delta), rows_word(e),
             e->visible_by_rows > delta ? "above" : "within", delta);
     else if (isnan(e->visible_by_seeds))
         add_takeaway(o,
@@ -157,6 +163,7 @@ static json_t *numbers(struct report *r)
     put_number(o, "visible_by_rows", e.visible_by_rows);
     put_number(o, "visible_by_seeds", e.visible_by_seeds);
     visible_takeaway(r, &e, o);
+    json_object_set_new(o, "chance", chance_json(r, o));
     baseline_takeaway(r, o);
     return o;
 }
@@ -294,6 +301,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_counts(n, h);
     write_checks(r, n, h);
+    chance_write(r, json_object_get(n, "chance"), h);
     write_columns(n, h);
     write_blocks(json_object_get(n, "blocks"), h);
     write_effort(r, n, h);

@@ -195,8 +195,9 @@ static void write_cell(const struct report *r, const struct report_cell *c,
         html_el(h, "span", "score", "%s", word_score(v->mean, delta));
         html_el(h, "span", "range", "%s",
                 isnan(v->ci.low) ? word_f("n %zu, no interval", v->n_ok)
-                : v->items
-                    ? word_f("%s of %zu items, n 1", word_range(v->ci, delta), v->items)
+                : verdict_tested(v)
+                    ? word_f("%s of %zu items, n 1", word_range(v->ci, delta),
+                             verdict_tested(v))
                     : word_f("%s, n %zu", word_range(v->ci, delta), v->n_ok));
     }
     if (v->known && v->n_failed)
@@ -272,8 +273,10 @@ static void write(const struct report *r, const json_t *n, struct html *h)
                     word_f("%s: %s, and the word against the best of the column",
                            metric_of(r),
                            r->matrix.verdicts[r->matrix.main_column]->item_level
-                               ? "one run each, 95 % Wilson interval of its items"
-                               : "mean over seeds, 95 % t interval"),
+                               ? "one run each, 95 % interval by its test items"
+                           : r->kept.with ? "mean over seeds, 95 % interval for other "
+                                            "seeds and test rows where these are kept"
+                                          : "mean over seeds, 95 % t interval"),
                     buf_str(&head));
     for (size_t i = 0; i < r->matrix.groups && i < MAX_ROWS; i++) {
         html_row(h);

@@ -204,9 +204,9 @@ static json_t *unranked(const struct report *r)
     if (evidence_block_count(r, r->matrix.main_column) == 1)
         add(list, "Two seeds of the leader in a second environment, as a bridge.");
     if (e.visible_by_rows > delta && r->matrix.main_column < r->matrix.columns)
-        add(list,
-            word_f("About %.0f evaluation rows instead of %.0f, to see %g unpaired.",
-                   ceil(e.rows * pow(e.visible_by_rows / delta, 2)), e.rows, delta));
+        add(list, word_f("About %.0f evaluation rows instead of %.0f, to see %g %s.",
+                         ceil(e.rows * pow(e.visible_by_rows / delta, 2)), e.rows, delta,
+                         e.rows_paired ? "paired by row" : "unpaired"));
     if (r->settings.same_split)
         add(list, "A test split that no configuration is chosen by.");
     return list;

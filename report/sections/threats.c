@@ -190,11 +190,11 @@ static bool threat_small_evaluation(const struct report *r, struct buf *out)
     double delta = r->settings.rules.delta;
     bool small = e.visible_by_rows > delta;
     if (small)
-        buf_printf(
-            out,
-            "%.0f evaluation rows show, unpaired, differences of about %s and more "
-            "by chance alone; what matters begins at %g.",
-            e.rows, word_score(e.visible_by_rows, delta), delta);
+        buf_printf(out,
+                   "%.0f evaluation rows show, %s, differences of about %s and more "
+                   "by chance alone; what matters begins at %g.",
+                   e.rows, e.rows_paired ? "paired by row" : "unpaired",
+                   word_score(e.visible_by_rows, delta), delta);
     return small;
 }
 

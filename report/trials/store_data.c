@@ -255,6 +255,25 @@ static int load_runs(struct store *s, json_t *bind, struct report_data *d,
     return 0;
 }
 
+/* Part of the hash where there are any: pages of stores without them keep theirs. */
+static int load_row_files(struct store *s, json_t *bind, struct report_data *d,
+                          struct buf *hashed, struct err *err)
+{
+    struct rows r;
+    int rc = rows_fetch(s,
+                        "SELECT trial, name, sha256 FROM artifact_view WHERE stored = 1 "
+                        "AND name GLOB 'rows/*' AND sha256 IS NOT NULL AND trial "
+                        "IN " IN_SCOPE " ORDER BY trial, run, name",
+                        bind, &r, NULL, err);
+    if (rc)
+        return rc;
+    d->row_files = json_incref(r.list);
+    if (json_array_size(r.list))
+        json_canonical(hashed, r.list);
+    json_decref(r.result);
+    return 0;
+}
+
 /* What the sweeps of these trials say that they are judged by. */
 static int load_objectives(struct store *s, json_t *bind, struct report_data *d,
                            struct err *err)
@@ -293,6 +312,8 @@ int report_data_load(struct store *s, const struct report_scope *scope,
         rc = load_summaries(s, scope_bind(&ids), out, &hashed, err);
     if (!rc)
         rc = load_runs(s, scope_bind(&ids), out, &hashed, err);
+    if (!rc)
+        rc = load_row_files(s, scope_bind(&ids), out, &hashed, err);
     if (!rc)
         rc = load_methods(s, scope_bind(&ids), out, err);
     if (!rc)
@@ -339,6 +360,7 @@ void report_data_release(struct report_data *d)
     free(d->title);
     json_decref(d->scope);
     json_decref(d->objectives);
+    json_decref(d->row_files);
     labels_release(&d->columns);
     labels_release(&d->groups);
     labels_release(&d->variants);

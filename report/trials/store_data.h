@@ -65,11 +65,13 @@ struct report_data {
     struct report_trial *trials;
     size_t count;
     struct report_labels columns, groups, variants, machines;
-    json_t *scope;                /* {"sweeps", "experiments"}: what was read, by name */
-    json_t *objectives;           /* [{"sweep", "objectives"}] of the trials' sweeps that
+    json_t *scope;      /* {"sweeps", "experiments"}: what was read, by name */
+    json_t *objectives; /* [{"sweep", "objectives"}] of the trials' sweeps that
                                      state any (tracker/view/objective.h) */
-    size_t scope_count;           /* sweeps and experiments that were named */
-    char *title;                  /* "sweep reviews", "sweeps a and b" */
+    json_t *row_files;  /* [[trial, "rows/test", sha256]]: what runs kept of each
+                                     test row (kept_rows.h), by trial, then run */
+    size_t scope_count; /* sweeps and experiments that were named */
+    char *title;        /* "sweep reviews", "sweeps a and b" */
     char rows_sha256[SHA256_HEX]; /* of the rows read, as canonical JSON */
     int64_t first_ms, last_ms;    /* of all runs; 0: none */
     bool by_method;               /* groups are methods */
