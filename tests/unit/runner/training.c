@@ -72,6 +72,10 @@ static void see_event(struct sink *s, const char *kind, const char *text)
     (void)s;
     buf_printf(&seen.events, "%s: %s\n", kind, text);
 }
+static void see_progress(struct sink *s, const struct sink_progress *p)
+{
+    (void)s, (void)p;
+}
 static void see_json(struct sink *s, const json_t *v)
 {
     (void)s, (void)v;
@@ -91,6 +95,7 @@ static bool see_alive(struct sink *s)
     return true;
 }
 static const struct sink_ops see_ops = {.metric = see_metric,
+                                        .progress = see_progress,
                                         .event = see_event,
                                         .method = see_method,
                                         .environment = see_json,
