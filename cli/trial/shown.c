@@ -19,6 +19,8 @@ struct shown {
     double drawn_s;
     int64_t step;    /* of the evaluation that is being told; 0: none */
     struct buf line; /* its values so far */
+    struct buf
+        note; /* an event, told when the training goes on: one that ends it is its error */
 };
 
 /* The values of one evaluation come one after the other. */
@@ -28,6 +30,13 @@ static void end_line(struct shown *s)
         progress_note(s->bar, buf_str(&s->line));
     buf_clear(&s->line);
     s->step = 0;
+}
+
+static void tell_note(struct shown *s)
+{
+    if (s->note.len)
+        progress_note(s->bar, buf_str(&s->note));
+    buf_clear(&s->note);
 }
 
 static void shown_metric(struct sink *sink, const char *key, int64_t step, double value)
@@ -51,6 +60,7 @@ static void shown_progress(struct sink *sink, const struct sink_progress *p)
     char extra[120], memory[32];
     s->inner->ops->progress(s->inner, p);
     end_line(s);
+    tell_note(s);
     if (now - s->drawn_s < DRAW_S && p->done < p->total)
         return;
     s->drawn_s = now;
@@ -65,9 +75,9 @@ static void shown_event(struct sink *sink, const char *kind, const char *text)
 {
     struct shown *s = (struct shown *)sink;
     s->inner->ops->event(s->inner, kind, text);
-    end_line(s);
-    if (!str_eq(kind, "data")) /* which the trainer says itself */
-        progress_note(s->bar, text);
+    if (str_eq(kind, "data")) /* which the trainer says itself */
+        return;
+    buf_printf(&s->note, "%s%s", s->note.len ? "; " : "", text);
 }
 
 static void shown_environment(struct sink *sink, const json_t *environment)
@@ -107,6 +117,7 @@ static int shown_close(struct sink *sink, struct err *err)
     end_line(s);
     progress_end(s->bar);
     buf_release(&s->line);
+    buf_release(&s->note);
     free(s);
     return rc;
 }
@@ -121,6 +132,6 @@ struct sink *sink_shown(struct sink *inner, FILE *f)
     s->inner = inner;
 
     s->bar = progress_new(f, "train");
-    s->line = (struct buf)BUF_INIT;
+    s->line = s->note = (struct buf)BUF_INIT;
     return &s->base;
 }
