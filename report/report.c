@@ -126,11 +126,16 @@ const char *pair_evidence(const struct report *r, const struct verdict_pair *p)
     double delta = r->settings.rules.delta, judged = p->p_adjusted;
     if (isnan(p->ci95.low))
         return "no interval, too few seeds";
-    return word_f("95 %% %s%s%s%s%s", word_change_range(p->ci95, delta),
-                  isnan(judged) ? "" : ", adjusted ", isnan(judged) ? "" : word_p(judged),
-                  isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
-                  isnan(p->equal_effort_diff) ? ""
-                                              : word_change(p->equal_effort_diff, delta));
+    /* The interval for all pairs at once, so that it and the adjusted p say the same; the
+     * winner's test (verdict.h, rule 3) may know more. */
+    const bool together =
+        isfinite(p->ci_all.low) && !(judged < VERDICT_ALPHA && p->ci_all.low <= 0);
+    return word_f(
+        "95 %% %s%s%s%s%s%s", word_change_range(together ? p->ci_all : p->ci95, delta),
+        together ? " for all pairs at once" : "", isnan(judged) ? "" : ", adjusted ",
+        isnan(judged) ? "" : word_p(judged),
+        isnan(p->equal_effort_diff) ? "" : ", at equal tuning effort ",
+        isnan(p->equal_effort_diff) ? "" : word_change(p->equal_effort_diff, delta));
 }
 
 const char *metric_of(const struct report *r)

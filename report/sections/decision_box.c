@@ -167,6 +167,20 @@ static void write_facts(const struct report *r, size_t group, struct html *h)
     html_close(h, "dl");
 }
 
+/* Of the first only what to take is large; what may be said of the others stands below. */
+static void write_takeaway(const struct report *r, const char *line, bool first,
+                           struct html *h)
+{
+    const bool decides = first && r->matrix.verdicts[r->matrix.main_column]->ranked;
+    const char *take = decides ? decision_take_text(r) : "";
+    size_t n = *take && str_has_prefix(line, take) ? strlen(take) : 0;
+    if (first)
+        html_el(h, "p", "lead", "%.*s", n ? (int)n : (int)strlen(line), line);
+    n += line[n] == ' ';
+    if (!first || (n && line[n]))
+        html_el(h, "p", NULL, "%s", line + n);
+}
+
 void decision_write(const struct report *r, const json_t *numbers_, struct html *h)
 {
     const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
@@ -183,7 +197,7 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
                 json_get_str(numbers_, "service_levels", ""));
     json_array_foreach(json_object_get(numbers_, "takeaways"), i, line)
     {
-        html_el(h, "p", i == 0 ? "lead" : NULL, "%s", json_string_value(line));
+        write_takeaway(r, json_string_value(line), i == 0, h);
     }
     if (v->ranked) {
         html_el(
