@@ -8,7 +8,7 @@
 
 #include "tests/simulate/sweeps.h"
 
-#define SWEEPS 250
+#define SWEEPS 1000
 
 static void run(const char *name, struct rates *r)
 {
@@ -31,10 +31,12 @@ static void assert_nominal(const char *name, const char *what, const struct tall
 static void errors_are_nominal(void **state)
 {
     (void)state;
-    const char *const names[] = {"null-2x3",       "null-4x5",         "null-shared",
-                                 "null-welch-4x5", "null-heavy",       "null-collapse",
-                                 "null-missing",   "twins-8x5",        "edge-2x5",
-                                 "edge-welch",     "null-unequal-8x3", "items-null-63"};
+    const char *const names[] = {
+        "null-2x3",         "null-4x5",        "null-8x3",      "null-shared",
+        "null-welch-4x5",   "null-heavy",      "null-collapse", "null-collapse-8x3",
+        "null-missing",     "null-rates",      "twins-8x5",     "edge-2x5",
+        "edge-8x5",         "edge-welch",      "edge-collapse", "winner-4x8",
+        "null-unequal-8x3", "null-noisy-16x3", "items-null-63"};
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         struct rates r;
         run(names[i], &r);
