@@ -75,6 +75,30 @@ static int in_the_way(const char *out, const char *name, struct err *err)
     return rc;
 }
 
+/* Where the copies would take the place of the user's own rows, whatever may be
+ * overwritten. */
+static int check_own_files(const struct init *i, struct err *err)
+{
+    int rc = 0;
+    for (int p = 0; p < LOOK_PARTS && !rc && i->copies; p++) {
+        char *name = data_path(i, p), *path = name ? fs_join(i->out, name) : NULL;
+        char *copy = path ? realpath(path, NULL) : NULL;
+        for (int k = 0; k < LOOK_PARTS && !rc && copy; k++) {
+            char *own = i->parts[k].path ? realpath(i->parts[k].path, NULL) : NULL;
+            if (str_eq(own, copy))
+                rc = err_set(err, ERR_CONFIG,
+                             "init: copies of the rows would replace '%s' itself; take "
+                             "another folder: --out DIR",
+                             path);
+            free(own);
+        }
+        free(copy);
+        free(path);
+        free(name);
+    }
+    return rc;
+}
+
 static int check_room(const struct init *i, struct err *err)
 {
     int rc = in_the_way(i->out, trial_name, err);
@@ -279,7 +303,9 @@ int init_write(struct init *i, struct err *err)
 {
     char *data[LOOK_PARTS],
         *model = fs_exists(i->model) ? seen_from(i->out, i->model) : xstrdup(i->model);
-    int rc = json_get_bool(i->values, "overwrite", 0) ? 0 : check_room(i, err);
+    int rc = check_own_files(i, err);
+    if (!rc && !json_get_bool(i->values, "overwrite", 0))
+        rc = check_room(i, err);
     if (!rc)
         rc = fs_mkdirs(i->out, err);
     if (!rc)

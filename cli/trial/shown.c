@@ -14,13 +14,11 @@
 struct shown {
     struct sink base;
     struct sink *inner;
-
     struct progress *bar;
     double drawn_s;
     int64_t step;    /* of the evaluation that is being told; 0: none */
     struct buf line; /* its values so far */
-    struct buf
-        note; /* an event, told when the training goes on: one that ends it is its error */
+    struct buf note; /* an event, told when the training goes on (else it is the error) */
 };
 
 /* The values of one evaluation come one after the other. */
@@ -130,7 +128,6 @@ struct sink *sink_shown(struct sink *inner, FILE *f)
     struct shown *s = xcalloc(1, sizeof *s);
     s->base.ops = &ops;
     s->inner = inner;
-
     s->bar = progress_new(f, "train");
     s->line = s->note = (struct buf)BUF_INIT;
     return &s->base;

@@ -132,3 +132,15 @@ own_rows() {
     [ ! -e x ]
     [ ! -e numbers ]
 }
+
+@test "copies never replace the rows they are made of" {
+    tiny_model
+    mkdir set
+    printf '{"text": "good %s", "label": "a"}\n{"text": "bad %s", "label": "b"}\n{"text": "it", "label": null}\n' 1 1 >set/train.jsonl
+    cp set/train.jsonl set/dev.jsonl
+    cp set/train.jsonl before
+    run -78 "$PEFTLAB" init set --model ./model --overwrite
+    has "copies of the rows would replace 'set/train.jsonl' itself; take another folder: --out DIR"
+    cmp set/train.jsonl before
+    [ ! -e set/trial.yaml ]
+}
