@@ -106,7 +106,10 @@ static void print_trial(const json_t *trial)
     text_print(stdout, "trial %lld\n", (long long)json_get_int(trial, "id", 0));
     for (size_t i = 0; i < ARRAY_LEN(head); i++)
         view_field(trial, head[i]);
-    print_section("parameters that the sweep sets", json_object_get(trial, "params"));
+    print_section(json_is_null(json_object_get(trial, "sweep"))
+                      ? "parameters"
+                      : "parameters that the sweep sets",
+                  json_object_get(trial, "params"));
     print_list(trial, "tags", json_pack("[s,s]", "key", "value"));
     print_section("metrics", json_object_get(trial, "metrics"));
     print_list(trial, "runs",

@@ -30,22 +30,6 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
-/* What a failed training means for its trial. */
-static enum trial_state state_of(enum err_code code)
-{
-    static const struct {
-        enum err_code code;
-        enum trial_state state;
-    } rows[] = {{ERR_OK, TRIAL_complete},
-                {ERR_NAN, TRIAL_nan},
-                {ERR_NOMEM, TRIAL_oom},
-                {ERR_BUSY, TRIAL_preempted}};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].code == code)
-            return rows[i].state;
-    return TRIAL_failed;
-}
-
 /* Run folders of earlier attempts ("ROOT/trial-7/attempt-2", "attempt-1" beside
  * "attempt-3"), latest first, ended by NULL. */
 static char **older_runs(const char *dir, int attempt)
@@ -125,7 +109,7 @@ static int work(struct store *store, const struct run_claim *claim, const json_t
     snprintf(parked, sizeof parked, "parked at update %lld", (long long)until);
     const enum trial_state state = rc >= 0 && closed < 0 ? TRIAL_failed
                                    : rc > 0              ? TRIAL_preempted
-                                                         : state_of(training.code);
+                                            : trial_state_after(training.code);
     const char *reason = rc < 0       ? training.msg
                          : closed < 0 ? closing.msg
                          : rc > 0     ? parked

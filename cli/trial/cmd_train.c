@@ -1,4 +1,5 @@
 /* cli/trial/cmd_train.c - `peftlab train`: one trial file into one run folder. */
+#include "cli/trial/recorded.h"
 #include "cli/trial/shown.h"
 #include "cli/trial/trial_command.h"
 #include "lib/json.h"
@@ -23,6 +24,7 @@ static const struct opt_def options[] = {
      .help = "replace the finished training of another trial in DIR"},
     {.key = "json", .type = OPT_BOOL, .preset = "false", .group = "output",
      .help = "print result.json"},
+    RECORD_OPTIONS,
 };
 /* clang-format on */
 static const struct opt_table table = {"train", options, ARRAY_LEN(options)};
@@ -83,13 +85,22 @@ static int train(const struct trial_command *t, struct err *err)
                                     .profile = json_get_bool(t->values, "profile", 0),
                                     .overwrite =
                                         json_get_bool(t->values, "overwrite", 0)};
-    struct sink *sink = sink_shown(sink_null(), stderr);
+    const bool as_json = json_get_bool(t->values, "json", 0);
+    struct err why = ERR_INIT;
+    struct recorded record;
+    recorded_open(&record, t, place.out_dir);
+    struct sink *sink = sink_shown(recorded_sink(&record), stderr);
     proc_catch_signals();
-    int rc = trial_train(t->trial, t->base_dir, &place, sink, err);
+    int rc = trial_train(t->trial, t->base_dir, &place, sink, &why);
     sink_close(sink, NULL);
+    const int64_t trial = recorded_end(&record, &why);
     if (!rc)
-        print_result(place.out_dir, json_get_bool(t->values, "json", 0));
-    return rc;
+        print_result(place.out_dir, as_json);
+    if (!rc && trial && !as_json)
+        text_print(stdout, "trial %lld in %s: peftlab show %lld, peftlab ls\n",
+                   (long long)trial, record.shown, (long long)trial);
+    recorded_release(&record);
+    return rc ? err_set(err, why.code, "%s", why.msg) : 0;
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -106,7 +117,7 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_train = {
     .name = "train",
-    .usage = "train TRIAL.yaml [key=value ...] --out DIR",
+    .usage = "train TRIAL.yaml [key=value ...] --out DIR [--no-store]",
     .help = "Train one trial file; keys of the file may be overridden.",
     .group = "Trials",
     .options = &table,

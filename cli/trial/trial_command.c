@@ -17,13 +17,16 @@ int trial_command_open(struct trial_command *t, const struct command *c,
     if (count == 0)
         return err_set(err, ERR_USAGE, "%s: no trial file (usage: peftlab %s)", c->name,
                        c->usage);
-    return trial_read(words[0], words + 1, count - 1, resolve, &t->trial, &t->base_dir,
-                      err);
+    rc = trial_given(words[0], words + 1, count - 1, &t->given, &t->base_dir, err);
+    if (!rc && (rc = resolve(t->given, &t->trial, err)) < 0)
+        err_context(err, "trial file '%s': ", words[0]);
+    return rc;
 }
 
 void trial_command_release(struct trial_command *t)
 {
     json_decref(t->values);
+    json_decref(t->given);
     json_decref(t->trial);
     free(t->base_dir);
     *t = (struct trial_command){0};

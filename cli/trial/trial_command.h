@@ -7,9 +7,10 @@
 #include "runner/options.h"
 
 struct trial_command {
-    json_t *values, *trial; /* the flags; the resolved trial */
-    char *base_dir;         /* the trial file's folder */
-    bool done;              /* help was printed; there is nothing to do */
+    json_t *values;        /* the flags */
+    json_t *given, *trial; /* what file and overrides say; the same, resolved */
+    char *base_dir;        /* the trial file's folder */
+    bool done;             /* help was printed; there is nothing to do */
 };
 /* Reads all of it; `resolve`: trial_resolve to train, trial_resolve_use for what needs no
  * training data. To be released also after an error. */

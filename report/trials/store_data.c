@@ -5,6 +5,7 @@
 #include "lib/str.h"
 #include "report/trials/scope.h"
 #include "tracker/view/objective.h"
+#include "tracker/view/view.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,20 @@ static json_t *named_scope(const struct report_scope *scope)
                                               : json_array());
 }
 
+/* Of trials by hand, which are all compared by what some of their files say. */
+static void fill_params(struct report_data *d)
+{
+    json_t **params = xcalloc(d->count + 1, sizeof(json_t *));
+    const json_t **configs = xcalloc(d->count + 1, sizeof(json_t *));
+    for (size_t i = 0; i < d->count; i++) {
+        params[i] = d->trials[i].params;
+        configs[i] = *d->trials[i].sweep ? NULL : d->trials[i].config;
+    }
+    view_fill_params(params, configs, d->count);
+    free(params);
+    free(configs);
+}
+
 static int load_trials(struct store *s, const struct scope_ids *ids,
                        struct report_data *d, struct buf *hashed, struct err *err)
 {
@@ -113,6 +128,7 @@ static int load_trials(struct store *s, const struct scope_ids *ids,
     d->trials = xcalloc(d->count + 1, sizeof *d->trials);
     for (size_t i = 0; i < d->count; i++)
         read_trial(&r, i, &d->trials[i]);
+    fill_params(d);
     d->title = title_of(&r, ids);
     d->scope = d->scope ? d->scope : default_scope(&r, ids);
     d->scope_count = json_array_size(ids->sweeps) + json_array_size(ids->experiments);

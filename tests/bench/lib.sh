@@ -4,6 +4,7 @@
 read -ra before <<<"${BENCH_RUN:-}" # in front of every run, as 'chrt -f 10' on a machine that others use too
 rival=tests/bench/rival
 : "${work:?}" # a folder of the caller's
+export PEFTLAB_STORE=$work/store.db
 
 say() { printf '%s\n' "$*"; }
 field() { # FILE KEY: the first number under that key of a JSON text

@@ -13,6 +13,7 @@ model=${BENCH_DECODER:?a decoder folder}
 TOKENS=${TOKENS:-2048}
 MOST_GIB=${MOST_GIB:-8}
 work=$B/bench/scaling
+export PEFTLAB_STORE=$work/store.db
 mkdir -p "$work"
 
 field() { grep -o "\"$2\": *[0-9.e+-]*" "$1" | head -1 | sed 's/.*: *//'; }

@@ -21,7 +21,7 @@ number() { # KEY of result.json
 }
 
 explained() { # key=value...
-    "$PEFTLAB" train "$BATS_FILE_TMPDIR/trial.yaml" --out "$BATS_TEST_TMPDIR/run" "$@"
+    "$PEFTLAB" train "$BATS_FILE_TMPDIR/trial.yaml" --out "$BATS_TEST_TMPDIR/run" --no-store "$@"
     local host allocated peak
     host=$(number host_bytes) allocated=$(number allocated_bytes)
     peak=$(number peak_rss_bytes)

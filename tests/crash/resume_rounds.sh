@@ -10,6 +10,7 @@ RANDOM=${3:-1}
 cd "$(dirname "$0")/../golden" || exit 2
 root=$PWD
 work=$(mktemp -d)
+export PEFTLAB_STORE=$work/store.db
 trap 'rm -rf "$work"' EXIT
 
 # Dropout, shuffling, evaluations and the best adapter's copy take part.

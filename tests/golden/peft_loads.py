@@ -32,7 +32,7 @@ def trial_of(case):
 
 def ours(program, case, work):
     trial = os.path.join(case, "trial.yaml")
-    for command in (["train", trial, "--out", os.path.join(work, "run")],
+    for command in (["train", trial, "--no-store", "--out", os.path.join(work, "run")],
                     ["eval", trial, "--adapter", os.path.join(work, "run", "adapter"), "--out", os.path.join(work, "eval")]):
         done = subprocess.run([program, *command], capture_output=True, text=True)
         if done.returncode:

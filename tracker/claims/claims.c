@@ -11,6 +11,7 @@
 #include "lib/str.h"
 #include "tracker/claims/budget.h"
 #include "tracker/store/store_priv.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ enum {
     END_RUN,
     END_TRIAL,
     ALIVE,
+    REOPEN,
     LOSE_RUN,
     LOSE_TRIAL,
     FILL_SUMMARY,
@@ -71,7 +73,10 @@ static const char *const sql[] = {
     [ALIVE] = "SELECT run.id, run.trial, run.lease_until_ms, owner_host, owner_scope, "
               "owner_pid, owner_start_ticks, lease_mono_ms FROM run JOIN trial ON "
               "trial.id = run.trial "
-              "WHERE run.state = 'running' AND (?1 = 0 OR trial.sweep = ?1)",
+              "WHERE run.state = 'running' AND (?1 = 0 OR trial.sweep = ?1) AND (?2 = 0 "
+              "OR trial.id = ?2)",
+    [REOPEN] = "UPDATE trial SET state = 'waiting', lost = 0 WHERE id = ?1 AND state NOT "
+               "IN ('running', 'preempted')",
     /* Renewed or ended meanwhile: no row changes. One that was asked to end was killed on
        purpose: that is no loss. */
     [LOSE_RUN] =
@@ -359,13 +364,13 @@ static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
     return true;
 }
 
-static int find_lost(struct store *s, int64_t sweep, struct lost_run **list,
-                     size_t *count, struct err *err)
+static int find_lost(struct store *s, int64_t sweep, int64_t trial,
+                     struct lost_run **list, size_t *count, struct err *err)
 {
     size_t cap = 0;
     sqlite3_stmt *stmt = NULL;
     int64_t now = clock_wall_ms();
-    int rc = store_statement(s, sql[ALIVE], ARGS(A_INT(sweep)), &stmt, err);
+    int rc = store_statement(s, sql[ALIVE], ARGS(A_INT(sweep), A_INT(trial)), &stmt, err);
     if (rc < 0)
         return rc;
     while ((rc = store_step(s, stmt, err)) > 0) {
@@ -376,12 +381,12 @@ static int find_lost(struct store *s, int64_t sweep, struct lost_run **list,
     return rc;
 }
 
-int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
-               struct err *err)
+static int reap(struct store *s, int64_t sweep, int64_t trial, int max_attempts,
+                int *reaped, struct err *err)
 {
     struct lost_run *list = NULL;
     size_t count = 0;
-    int done = 0, rc = find_lost(s, sweep, &list, &count, err);
+    int done = 0, rc = find_lost(s, sweep, trial, &list, &count, err);
     if (rc == 0 && count > 0 && (rc = store_begin(s, err)) == 0) {
         for (size_t i = 0; i < count && rc >= 0; i++) {
             rc = store_exec(s, sql[LOSE_RUN],
@@ -406,4 +411,32 @@ int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
     if (reaped)
         *reaped = done;
     return 0;
+}
+
+int store_reap(struct store *s, int64_t sweep, int max_attempts, int *reaped,
+               struct err *err)
+{
+    return reap(s, sweep, 0, max_attempts, reaped, err);
+}
+
+/* ---- again ---- */
+
+int store_claim_again(struct store *s, int64_t trial, int64_t lease_ms,
+                      const char *run_dir, struct run_claim *out, struct err *err)
+{
+    int rc = reap(s, 0, trial, INT_MAX, NULL, err);
+    if (rc == 0)
+        rc = store_begin(s, err);
+    if (rc < 0)
+        return rc;
+    rc = store_exec(s, sql[REOPEN], ARGS(A_INT(trial)), err);
+    if (rc >= 0)
+        rc = take_trial(s, 0, trial, out, err);
+    if (rc > 0) {
+        rc = open_run(s, lease_ms, NULL, out, err);
+        if (rc >= 0)
+            rc = store_exec(s, sql[SET_DIR], ARGS(A_INT(out->run), A_TEXT(run_dir)), err);
+        rc = rc < 0 ? rc : 1;
+    }
+    return store_end(s, rc, err);
 }

@@ -48,6 +48,8 @@ const char *trial_state_name(enum trial_state s);
 int trial_state_from_name(const char *name); /* -1: unknown */
 /* Complete, pruned, failed, oom, nan, timeout, cancelled, spared */
 bool trial_state_is_final(enum trial_state s);
+/* What a training ends as that ended with this error (ERR_OK: complete). */
+enum trial_state trial_state_after(enum err_code code);
 
 struct store;
 
@@ -113,6 +115,11 @@ struct run_claim {
  * sweep is stopped. */
 int store_claim(struct store *s, int64_t sweep, int64_t only, int64_t lease_ms,
                 const char *run_dir_root, struct run_claim *out, struct err *err);
+/* The same for a trial of no sweep that somebody trains by hand, whatever became of it: one
+ * that has ended gets its next attempt, one whose process is gone is taken back. run_dir is
+ * this run's folder itself. 0: somebody trains it right now. */
+int store_claim_again(struct store *s, int64_t trial, int64_t lease_ms,
+                      const char *run_dir, struct run_claim *out, struct err *err);
 /* The folder given to a run, "ROOT/trial-ID/attempt-N", not made yet. Newly allocated;
  * NULL with an error when there is none. */
 char *store_run_dir(struct store *s, int64_t run, struct err *err);

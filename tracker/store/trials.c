@@ -64,6 +64,21 @@ bool trial_state_is_final(enum trial_state s)
            s != TRIAL_stale;
 }
 
+enum trial_state trial_state_after(enum err_code code)
+{
+    static const struct {
+        enum err_code code;
+        enum trial_state state;
+    } ends[] = {{ERR_OK, TRIAL_complete},
+                {ERR_NAN, TRIAL_nan},
+                {ERR_NOMEM, TRIAL_oom},
+                {ERR_BUSY, TRIAL_preempted}};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (ends[i].code == code)
+            return ends[i].state;
+    return TRIAL_failed;
+}
+
 void trial_row_release(struct trial_row *t)
 {
     free((char *)t->key);

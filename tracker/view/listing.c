@@ -11,7 +11,7 @@
 #define FIELDS                                                                           \
     "id, sweep, sweep_name, experiment_name, number, state, seed, attempts, params, "    \
     "duration_ms, started_ms, ended_ms, reason, predicted_bytes, predicted_s, key, "     \
-    "parent, note, " VIEW_METHOD
+    "parent, note, CASE WHEN sweep IS NULL THEN config END AS config, " VIEW_METHOD
 static const char fields[] = "|id|sweep|sweep_name|experiment_name|number|state|seed|"
                              "attempts|duration_ms|started_ms|ended_ms|reason|"
                              "predicted_bytes|predicted_s|key|parent|note|tags|";
@@ -155,6 +155,24 @@ static int find_which(struct store *s, const struct view_query *q, struct which 
     return rc;
 }
 
+/* By the configurations, which the rows do not keep. */
+static void fill_params(json_t *rows)
+{
+    const size_t n = json_array_size(rows);
+    json_t **params = xcalloc(n + 1, sizeof(json_t *));
+    const json_t **configs = xcalloc(n + 1, sizeof(json_t *));
+    for (size_t i = 0; i < n; i++) {
+        json_t *config = json_object_get(json_array_get(rows, i), "config");
+        params[i] = json_object_get(json_array_get(rows, i), "params");
+        configs[i] = json_is_object(config) ? config : NULL;
+    }
+    view_fill_params(params, configs, n);
+    for (size_t i = 0; i < n; i++)
+        json_object_del(json_array_get(rows, i), "config");
+    free(params);
+    free(configs);
+}
+
 static json_t *read_rows(struct store *s, const struct which *w, const char *sort,
                          int given, int64_t limit, struct err *err)
 {
@@ -171,6 +189,7 @@ static json_t *read_rows(struct store *s, const struct which *w, const char *sor
     json_t *rows = view_rows(s, sql, json_incref(w->bind), (size_t)limit, err);
     free(order);
     free(sql);
+    fill_params(rows);
     if (rows && (view_add_metrics(s, rows, err) < 0 || view_add_tags(s, rows, err) < 0)) {
         json_decref(rows);
         rows = NULL;

@@ -151,6 +151,23 @@ int view_add_tags(struct store *s, json_t *rows, struct err *err)
     return rc;
 }
 
+void view_fill_params(json_t *const *params, const json_t *const *configs, size_t count)
+{
+    json_t *keys = json_object(), *v;
+    const char *key;
+    for (size_t i = 0; i < count; i++)
+        json_object_foreach(params[i], key, v)
+            json_object_set_new(keys, key, json_null());
+    for (size_t i = 0; i < count; i++)
+        json_object_foreach(keys, key, v)
+        {
+            json_t *own = configs[i] ? json_object_get(configs[i], key) : NULL;
+            if (own && !json_object_get(params[i], key))
+                json_object_set(params[i], key, own);
+        }
+    json_decref(keys);
+}
+
 const json_t *view_value(const json_t *row, const char *column)
 {
     const json_t *v = json_object_get(row, column);

@@ -72,6 +72,10 @@ json_t *view_comparison(struct store *s, const int64_t *ids, size_t count,
 
 /* ---- parts, for queries of their own ---- */
 
+/* Trials by hand (sweep NULL) have as parameters what their files say. Where some say a key
+ * that others leave at its default, the others get that from their configuration; NULL there:
+ * a trial of a sweep, which gets nothing. */
+void view_fill_params(json_t *const *params, const json_t *const *configs, size_t count);
 /* A trial's "method", out of trial_view. */
 #define VIEW_METHOD "ifnull(method_facts ->> 'shown', params ->> 'method') AS method"
 /* An experiment's number; the message names the nearest. */

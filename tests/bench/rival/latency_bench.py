@@ -22,7 +22,7 @@ import numpy as np
 
 def ours(program, trial, folder, threads, requests):
     """Its own figures, of the base with its adapter and of the merged weights."""
-    subprocess.run([program, "train", trial, "--out", folder, "--overwrite", f"latency_requests={requests}", "max_steps=1"], check=True,
+    subprocess.run([program, "train", trial, "--no-store", "--out", folder, "--overwrite", f"latency_requests={requests}", "max_steps=1"], check=True,
                    env={**os.environ, "PEFTLAB_THREADS": str(threads)}, capture_output=True)
     with open(os.path.join(folder, "result.json")) as f:
         return json.load(f)["latency"] if requests else None
