@@ -7,6 +7,7 @@
 #include "lib/str.h"
 #include "report/evidence/strength.h"
 #include "report/evidence/row_scores.h"
+#include "report/page/glossary.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
@@ -220,6 +221,17 @@ static void write_section(const struct report *r, size_t index, struct html *h)
     html_close(h, "section");
 }
 
+/* The same with its words linked to the glossary. */
+static void write_linked(const struct report *r, size_t index, struct glossary *g,
+                         struct html *out)
+{
+    struct html section;
+    html_init(&section);
+    write_section(r, index, &section);
+    glossary_link(g, &section, out);
+    html_release(&section);
+}
+
 static void write_contents(const struct report *r, struct html *h)
 {
     html_raw(h, "<nav aria-label=\"Contents\"><ol start=\"1\">\n");
@@ -230,6 +242,8 @@ static void write_contents(const struct report *r, struct html *h)
         html_text(h, sections[i]->title);
         html_raw(h, "</a></li>\n");
     }
+    buf_printf(&h->out, "<li value=\"%zu\"><a href=\"#glossary\">Words</a></li>\n",
+               ARRAY_LEN(sections));
     html_raw(h, "</ol></nav>\n");
 }
 
@@ -237,13 +251,20 @@ static json_t *embedded_json(const struct report *r);
 
 void report_html(const struct report *r, struct html *out)
 {
+    struct glossary words = {{false}};
     write_head(r, out);
     for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
         if (has_content(r, sections[i]))
-            write_section(r, i, out);
+            write_linked(r, i, &words, out);
         if (i == 0)
             write_contents(r, out);
     }
+    html_raw(out, "<section id=\"glossary\" aria-labelledby=\"h-glossary\">\n<h2 "
+                  "id=\"h-glossary\">");
+    html_textf(out, "%zu  Words", ARRAY_LEN(sections));
+    html_close(out, "h2");
+    glossary_write(&words, out);
+    html_close(out, "section");
     html_raw(out, "</main>\n<footer>\n");
     html_el(
         out, "p", NULL,

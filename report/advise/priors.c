@@ -12,7 +12,7 @@ EMBED(builtin_priors, "report/data/priors.json");
 enum { MAX_ROWS = 2000 };
 
 static const char *const directions[] = {"higher", "lower", "equal", "advice"};
-static const char *const words[] = {"agrees", "disagrees", "silent", "out of scope"};
+static const char *const words[] = {"agrees", "disagrees", "open", "out of scope"};
 
 static int find_direction(const char *text)
 {

@@ -73,8 +73,8 @@ bool prior_is_worse(const struct prior *p, const char *method, const json_t *par
 enum prior_word { PRIOR_AGREES, PRIOR_DISAGREES, PRIOR_SILENT, PRIOR_OUTSIDE };
 /* The rule of reference/report-and-cost 6.3 for a measured difference (better minus
  * worse) with its interval: agrees if the interval leaves out 0 on the claim's side,
- * disagrees on the other, else silent. For "equal": agrees if it lies within +/- delta,
- * disagrees if it leaves out 0 by more than delta. NaN ends: silent. */
+ * disagrees on the other, else open. For "equal": agrees if it lies within +/- delta,
+ * disagrees if it leaves out 0 by more than delta. NaN ends: open. */
 enum prior_word prior_judge(const struct prior *p, double low, double high, double delta);
 const char *prior_word_text(enum prior_word w); /* "agrees", "disagrees", ... */
 

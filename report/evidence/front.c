@@ -221,7 +221,7 @@ char *pareto_takeaway(const struct report *r, const struct front_point *p, size_
     const char *judged = pair->word == VERDICT_BETTER       ? "a real gain"
                          : pair->word == VERDICT_EQUIVALENT ? "equivalent"
                                                             : "cannot tell";
-    return xasprintf("%s: %s for %s, %s for %s; the dearer buys %s: %s.%s%s",
+    return xasprintf("%s: %s for %s, %s for %s; the more expensive buys %s: %s.%s%s",
                      word_f("%c%s", (char)(axis->name[0] - 32), axis->name + 1),
                      axis->text(best->cost.mean), name_of(r, best),
                      axis->text(other->cost.mean), name_of(r, other), gain, judged,

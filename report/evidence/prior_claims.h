@@ -23,7 +23,7 @@ struct claim {
     bool other_rate;     /* they have other learning rates */
     bool unlike;         /* its sides differ in more than the claim's subject */
     bool quality;        /* judged on the report's metric, in its goal's direction */
-    size_t seeds_needed; /* of a silent one; 0: cannot be said */
+    size_t seeds_needed; /* of an open one; 0: cannot be said */
 };
 
 struct claims {

@@ -87,6 +87,21 @@ void html_el(struct html *h, const char *tag, const char *class_name, const char
     html_close(h, tag);
 }
 
+void html_fold_open(struct html *h, const char *fmt, ...)
+{
+    va_list ap;
+    html_raw(h, "<details><summary>");
+    va_start(ap, fmt);
+    text_v(h, fmt, ap);
+    va_end(ap);
+    html_raw(h, "</summary>\n");
+}
+
+void html_fold_close(struct html *h)
+{
+    html_raw(h, "</details>\n");
+}
+
 /* ---- tables ---- */
 
 void html_table_open(struct html *h, const char *class_name, const char *caption,

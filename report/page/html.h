@@ -39,6 +39,12 @@ void html_head_cell(struct html *h, const char *fmt, ...)
     __attribute__((format(printf, 2, 3))); /* th scope=row */
 void html_table_close(struct html *h);
 
+/* What agrees and what is for checking: folded until its reader opens it. Paper shows the
+ * summary, and what was open when it was printed. */
+void html_fold_open(struct html *h, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void html_fold_close(struct html *h);
+
 /* A table that its reader can sort without a script: radio buttons in front of it choose
  * one of several orders, which CSS applies by `order` (report.css; browsers that cannot
  * show the rows as they come, as paper does). `names`: "trial|score"; order 0 is that of

@@ -105,10 +105,9 @@ static void write_commands(const struct report *r, struct html *h)
     write_lines(buf_str(&text), h);
     buf_clear(&text);
     json_write(&text, best->config, 1);
-    html_raw(h, "<details><summary>Resolved trial of the leading "
-                "configuration</summary>\n");
+    html_fold_open(h, "Resolved trial of the leading configuration");
     write_lines(buf_str(&text), h);
-    html_raw(h, "</details>\n");
+    html_fold_close(h);
     buf_release(&text);
 }
 
@@ -190,11 +189,9 @@ static void write_failures(const json_t *list, struct html *h)
 {
     const json_t *f;
     size_t i;
-    html_el(h, "h3", NULL, "Failed trials");
-    if (json_array_size(list) == 0) {
-        html_el(h, "p", NULL, "None.");
+    if (json_array_size(list) == 0)
         return;
-    }
+    html_fold_open(h, "%s", word_plural(json_array_size(list), "failed trial"));
     html_table_open(h, NULL, NULL, ">Trial|Configuration|State|>Attempts|Reason");
     size_t end = h->out.len + MAX_FAILURE_BYTES;
     json_array_foreach((json_t *)list, i, f)
@@ -211,6 +208,7 @@ static void write_failures(const json_t *list, struct html *h)
     html_table_close(h);
     if (i < json_array_size(list))
         html_el(h, "p", "note", "%zu more are in the store.", json_array_size(list) - i);
+    html_fold_close(h);
 }
 
 struct place {
@@ -279,7 +277,7 @@ static void write_trials(const struct report *r, struct html *h)
 {
     size_t listed = r->data.count < MAX_LISTED ? r->data.count : MAX_LISTED;
     size_t *places = trial_places(r, listed);
-    html_raw(h, "<details><summary>Every trial</summary>\n");
+    html_fold_open(h, "Every trial");
     html_sorted_open(h, "trials", "fine", NULL,
                      word_f("trial|%s, best first|seconds", metric_of(r)),
                      word_f(">Trial|Group|Variant|Rows|>Seed|State|>%s|>%s|>Memory|>p50, "
@@ -294,7 +292,7 @@ static void write_trials(const struct report *r, struct html *h)
     free(places);
     if (shown < r->data.count)
         html_el(h, "p", "note", "%zu more are in the store.", r->data.count - shown);
-    html_raw(h, "</details>\n");
+    html_fold_close(h);
 }
 
 /* What every configuration has other than the leader. */
@@ -305,7 +303,7 @@ static void write_differences(const struct report *r, struct html *h)
     if (!leader || v->ranked < 2)
         return;
     const json_t *mine = leader->trials[0]->params;
-    html_raw(h, "<details><summary>Differences to the leading configuration</summary>\n");
+    html_fold_open(h, "Differences to the leading configuration");
     html_table_open(h, "fine", NULL, "Configuration|Parameter: value (leader's)");
     for (size_t i = 1; i < v->ranked && i <= MAX_DIFFERENCES; i++) {
         const struct report_cell *c =
@@ -332,16 +330,17 @@ static void write_differences(const struct report *r, struct html *h)
         json_decref(all);
     }
     html_table_close(h);
-    html_raw(h, "</details>\n");
+    html_fold_close(h);
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_commands(r, h);
     write_differences(r, h);
-    html_el(h, "h3", NULL, "Environments and inputs");
+    html_fold_open(h, "Environments and inputs");
     write_environments(r, h);
     write_inputs(json_object_get(n, "inputs"), h);
+    html_fold_close(h);
     write_failures(json_object_get(n, "failures"), h);
     write_formulas(r, h);
     write_prices(r, h);

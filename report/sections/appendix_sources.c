@@ -69,7 +69,7 @@ void write_formulas(const struct report *r, struct html *h)
         "row "
         "over 1 (head), 2 (inside the model) or 3 (full).",
     };
-    html_el(h, "h3", NULL, "Formulas");
+    html_fold_open(h, "Formulas");
     html_open(h, "ul", NULL);
     html_el(h, "li", NULL, "δ = %g%s, goal %s%s.", r->settings.rules.delta,
             r->settings.delta_chosen ? " (default)" : "",
@@ -80,6 +80,7 @@ void write_formulas(const struct report *r, struct html *h)
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         html_el(h, "li", NULL, "%s", lines[i]);
     html_close(h, "ul");
+    html_fold_close(h);
 }
 
 /* The number of a source in the list, added when it is new. */
@@ -111,7 +112,7 @@ static void write_sources(const json_t *sources, struct html *h)
 void write_prices(const struct report *r, struct html *h)
 {
     json_t *sources = json_array();
-    html_raw(h, "<details><summary>Price rows used</summary>\n");
+    html_fold_open(h, "Price rows used");
     html_table_open(h, "fine", "Prices, as dated scenarios",
                     "GPU|>USD per GPU and hour|Vendor|Instance|Tier|Region|Read "
                     "on|Trust|>Source");
@@ -131,7 +132,7 @@ void write_prices(const struct report *r, struct html *h)
     }
     html_table_close(h);
     write_sources(sources, h);
-    html_raw(h, "</details>\n");
+    html_fold_close(h);
     json_decref(sources);
 }
 
@@ -150,7 +151,7 @@ void write_gpu_data(const struct report *r, struct html *h)
     static const char *const rates[] = {"bandwidth_gb_s", "fp32_tflops", "fp16_tflops",
                                         "bf16_tflops", "watts"};
     json_t *sources = json_array();
-    html_raw(h, "<details><summary>GPU data used</summary>\n");
+    html_fold_open(h, "GPU data used");
     html_table_open(h, "fine",
                     "Memory and peak rates of GPUs, with status and source per field",
                     "GPU|>GiB|>GB/s|>FP32, TFLOP/s|>FP16|>BF16|>W");
@@ -167,6 +168,6 @@ void write_gpu_data(const struct report *r, struct html *h)
     }
     html_table_close(h);
     write_sources(sources, h);
-    html_raw(h, "</details>\n");
+    html_fold_close(h);
     json_decref(sources);
 }

@@ -137,80 +137,102 @@ static json_t *numbers(struct report *r)
 
 /* ---- page ---- */
 
-static void write_claim(const struct report *r, const struct claim *c, struct html *h)
+/* One measurement of a claim. */
+static void write_measured(const struct report *r, const struct claim *c, struct html *h)
 {
-    static const char classes[] = "bwun"; /* best, worse, undecided, not run */
-    html_row(h);
-    html_raw(h, "<th scope=\"row\">");
-    html_text(h, c->prior->claim);
-    html_el(h, "small", NULL, "%s; grade %s%s", c->prior->source, c->prior->strength,
-            str_eq(c->prior->mark, "M") ? ", from memory, to be checked" : "");
-    html_raw(h, "</th>");
-    html_cell(h, "%s", scope_text(c->prior));
-    html_cell(h, "%s", r->data.columns.items[c->column].label);
-    html_raw(h, "<td>");
-    html_textf(h, "%s of %s against %s: %s, expected %s",
+    html_open(h, "span", "range");
+    html_textf(h, "at %s, %s of %s against %s: %s, expected %s",
+               r->data.columns.items[c->column].label,
                c->quality ? metric_of(r) : c->prior->metric,
                side_name(r, c->better_group, c->better_variant),
                side_name(r, c->worse_group, c->worse_variant), measured_text(r, c),
                direction_text(c));
-    if (c->prior->number)
-        html_el(h, "small", NULL, "stated: %s", c->prior->number);
-    html_raw(h, "</td>");
-    buf_printf(&h->out, "<td class=\"cell w-%c\">", classes[c->word]);
-    html_el(h, "span", "word", "%s", prior_word_text(c->word));
     if (c->other_rate)
-        html_el(h, "span", "range", "at the learning rate of each");
+        html_textf(h, "; at the learning rate of each");
     if (c->unlike)
-        html_el(h, "span", "range", "other settings differ too");
+        html_textf(h, "; other settings differ too");
     if (c->word == PRIOR_SILENT && c->seeds_needed)
-        html_el(h, "span", "range", "about %s seeds would settle it",
-                c->seeds_needed > 200 ? "more than 200" : word_f("%zu", c->seeds_needed));
+        html_textf(h, "; about %s seeds would settle it",
+                   c->seeds_needed > 200 ? "more than 200"
+                                         : word_f("%zu", c->seeds_needed));
+    html_close(h, "span");
+}
+
+static void write_prior(const struct prior *p, struct html *h)
+{
+    html_raw(h, "<th scope=\"row\">");
+    html_text(h, p->claim);
+    html_el(h, "small", NULL, "%s; grade %s%s", p->source, p->strength,
+            str_eq(p->mark, "M") ? ", from memory, to be checked" : "");
+    if (p->number)
+        html_el(h, "small", NULL, "stated: %s", p->number);
+    html_raw(h, "</th>");
+    html_cell(h, "%s", scope_text(p));
+}
+
+/* The i-th claim with all its measurements that have the same word; those have no row of
+ * their own. */
+static void write_claim(const struct report *r, size_t at, struct html *h)
+{
+    static const char classes[] = "bwun"; /* best, worse, undecided, not run */
+    const struct claim *first = &r->claims.items[at], *c;
+    for (size_t i = 0; i < at; i++)
+        if (r->claims.items[i].prior == first->prior &&
+            r->claims.items[i].word == first->word)
+            return;
+    html_row(h);
+    write_prior(first->prior, h);
+    html_raw(h, "<td class=\"cell\">");
+    for (size_t i = at; i < r->claims.count; i++) {
+        c = &r->claims.items[i];
+        if (c->prior == first->prior && c->word == first->word)
+            write_measured(r, c, h);
+    }
+    html_raw(h, "</td>");
+    buf_printf(&h->out, "<td class=\"cell w-%c\">", classes[first->word]);
+    html_el(h, "span", "word", "%s", prior_word_text(first->word));
     html_raw(h, "</td>");
 }
 
-static void write_claims(const struct report *r, bool outside, struct html *h)
+static size_t count_word(const struct report *r, enum prior_word word)
 {
-    html_table_open(
-        h, "claims",
-        outside ? "Claims made for other tasks or data sizes, or held between runs that "
-                  "differ in more than they speak of"
-                : "Claims within their scope",
-        "Claim|Holds for|Measured at|Measured|Agreement");
-    static const enum prior_word order[] = {PRIOR_DISAGREES, PRIOR_SILENT, PRIOR_AGREES,
-                                            PRIOR_OUTSIDE};
-    for (size_t k = 0; k < ARRAY_LEN(order); k++)
-        for (size_t i = 0; i < r->claims.count; i++)
-            if (r->claims.items[i].word == order[k] &&
-                (order[k] == PRIOR_OUTSIDE) == outside)
-                write_claim(r, &r->claims.items[i], h);
+    size_t n = 0;
+    for (size_t i = 0; i < r->claims.count; i++)
+        n += r->claims.items[i].word == word;
+    return n;
+}
+
+static void write_claims(const struct report *r, enum prior_word word,
+                         const char *caption, struct html *h)
+{
+    if (!count_word(r, word))
+        return;
+    html_table_open(h, "claims", caption, "Claim|Holds for|Measured|Agreement");
+    for (size_t i = 0; i < r->claims.count; i++)
+        if (r->claims.items[i].word == word)
+            write_claim(r, i, h);
     html_table_close(h);
 }
 
+/* What disagrees decides first; the rest is folded. */
+
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
-    size_t outside = 0;
     (void)n;
-    for (size_t i = 0; i < r->claims.count; i++)
-        outside += r->claims.items[i].word == PRIOR_OUTSIDE;
-    if (r->claims.count > outside)
-        write_claims(r, false, h);
-    if (outside) {
-        html_raw(h, "<details><summary>");
-        html_textf(h, "%zu measured outside the claim's scope or at other settings",
-                   outside);
-        html_raw(h, "</summary>\n");
-        write_claims(r, true, h);
-        html_raw(h, "</details>\n");
+    write_claims(r, PRIOR_DISAGREES, "Claims that disagree", h);
+    if (count_word(r, PRIOR_AGREES) + count_word(r, PRIOR_SILENT)) {
+        html_fold_open(h, "%zu that agree, %zu that stay open",
+                       count_word(r, PRIOR_AGREES), count_word(r, PRIOR_SILENT));
+        write_claims(r, PRIOR_SILENT, "Claims that stay open", h);
+        write_claims(r, PRIOR_AGREES, "Claims that agree", h);
+        html_fold_close(h);
     }
-    html_el(
-        h, "p", "note",
-        "agrees: the 95 %% interval of the measured difference leaves out 0 on the "
-        "claim's side (for equality: lies within ±%g); disagrees: on the other side; "
-        "silent: neither. Grades: A peer-reviewed with several seeds or tasks, B with "
-        "limits, C vendor or benchmark of few runs, D documentation. %zu further "
-        "claims have no both sides in these trials.",
-        r->settings.rules.delta, r->claims.unmeasured);
+    if (count_word(r, PRIOR_OUTSIDE)) {
+        html_fold_open(h, "%zu measured outside the claim's scope or at other settings",
+                       count_word(r, PRIOR_OUTSIDE));
+        write_claims(r, PRIOR_OUTSIDE, NULL, h);
+        html_fold_close(h);
+    }
 }
 
 const struct section section_priors = {"priors", "Known beforehand and measured", numbers,

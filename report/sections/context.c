@@ -145,7 +145,7 @@ static json_t *numbers(struct report *r)
     driver(list, "Task", values_of(r, "task"), "trials");
     driver(list, "Base model", values_of(r, "model"), "trials");
     driver(list, "Training data", values_of(r, "train_data"), "trials");
-    driver(list, "Situations", columns_text(r), "trials");
+    driver(list, "Cases", columns_text(r), "trials");
     driver(list, "Hardware", hardware_text(r), "environment of the runs");
     driver(list, "Judged by",
            word_f("%s, %s", s->metric,
@@ -180,8 +180,9 @@ static void write(const struct report *r, const json_t *n, struct html *h)
 {
     const json_t *d;
     size_t i;
-    html_table_open(h, "narrow", "Drivers and where they come from",
-                    "Driver|Value|Comes from");
+    html_fold_open(h, "%zu drivers and where they come from",
+                   json_array_size(json_object_get(n, "drivers")));
+    html_table_open(h, "narrow", NULL, "Driver|Value|Comes from");
     json_array_foreach(json_object_get(n, "drivers"), i, d)
     {
         html_row(h);
@@ -190,10 +191,8 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         html_cell(h, "%s", json_get_str(d, "from", ""));
     }
     html_table_close(h);
-    if (!r->sla)
-        html_el(h, "p", "note",
-                "With --sla FILE the report also says whether limits on latency, "
-                "throughput, quality, cost and memory hold.");
+    html_fold_close(h);
+    (void)r;
 }
 
 const struct section section_context = {"context", "Context and drivers", numbers, write};

@@ -38,8 +38,8 @@ static void write_energy(const struct report *r, const struct report_cell **cell
         any |= isfinite(cell_run_cost(r, cells[i]).energy_j);
     if (!any) {
         html_el(h, "p", "note",
-                "Energy and CO₂: not measured here (the processor's energy counters "
-                "could not be read), so they are left out rather than guessed.");
+                "Energy and CO₂ were not measured: the processor's energy counters could "
+                "not be read.");
         return;
     }
     html_table_open(h, NULL, "Energy of training, measured by the energy counters",
@@ -93,11 +93,8 @@ void write_training_cost(const struct report *r, struct html *h)
     }
     html_table_close(h);
     html_el(h, "p", "note",
-            "Set-up is what is left of the whole: loading the model and the data, "
-            "measuring latency, writing files. %s per core and hour is an assumption; "
-            "--core-price states yours. Runs on a GPU pay its median price in the "
-            "catalogue; of one without a price the "
-            "cost is not known.",
+            "Set-up: loading, measuring latency, writing files. %s per core and hour is "
+            "assumed (--core-price); runs on a GPU pay its median price.",
             word_usd(r->options.core_usd_per_hour));
     if (reused)
         html_el(
@@ -134,8 +131,7 @@ void write_decision_cost(const struct report *r, const struct report_cell *c,
     html_table_close(h);
     if (!r->sla)
         html_el(h, "p", "note",
-                "Twelve refreshes a year are assumed; retrains_per_year in an SLA file "
-                "(--sla) states yours.");
+                "Twelve refreshes a year are assumed (--sla: retrains_per_year).");
 }
 
 /* ---- serving ---- */
@@ -183,6 +179,7 @@ void write_serving_cost(const struct report *r, struct html *h)
         free(cells);
         return;
     }
+    html_fold_open(h, "Serving on this machine, every configuration");
     html_table_open(h, NULL,
                     "Serving on this machine, one request at a time: time measured, "
                     "price assumed",
@@ -206,9 +203,10 @@ void write_serving_cost(const struct report *r, struct html *h)
                        "as keep the p99 wait within four service times (Erlang C), "
                        "paid all day.",
                        r->options.requests_per_day, assumptions[ASSUME_PEAK_LOAD].base)
-              : "Requests one after the other while busy; idle time is not in it "
-                "(--requests-per-day N or --sla FILE puts it in). p99 in brackets: one-"
-                "sided 95 % bound from order statistics, which needs 299 requests.");
+              : "Requests one after the other while busy; --requests-per-day N or --sla "
+                "FILE puts idle time in. p99 in brackets: one-sided 95 % bound, which "
+                "needs 299 requests.");
+    html_fold_close(h);
     free(cells);
 }
 
@@ -228,6 +226,40 @@ static void predicted_usd(struct html *h, const struct range3 *x)
         predicted(h, word_usd(x->base), word_usd(x->low), word_usd(x->high));
     else
         html_number(h, "–");
+}
+
+/* "8 of 12 GPUs hold it; the cheapest run: L4, ..." */
+void write_gpu_line(const struct report *r, const struct report_cell *c, struct html *h)
+{
+    size_t priced = 0, fit = 0;
+    struct gpu_cost g, low = {.gpu = NULL}, high = {.gpu = NULL};
+    for (size_t i = 0; i < r->catalog.gpu_count; i++) {
+        predict_gpu(r, c, &r->catalog.gpus[i], &g);
+        if (!g.price.rows)
+            continue;
+        priced++;
+        if (g.fit == FIT_NO || !isfinite(g.run_usd.base))
+            continue;
+        fit++;
+        if (!low.gpu || g.run_usd.base < low.run_usd.base)
+            low = g;
+        if (!high.gpu || g.run_usd.base > high.run_usd.base)
+            high = g;
+    }
+    html_raw(h, "<p class=\"predicted\" id=\"gpus\">");
+    if (!low.gpu)
+        html_textf(h, "No price of a run of %s is predicted for any of %zu GPUs.",
+                   cell_name(r, c), priced);
+    else
+        html_textf(h,
+                   "%zu of %zu GPUs with a price hold %s; a run costs from ≈ %s (%s, %s, "
+                   "%s) to ≈ "
+                   "%s (%s).",
+                   fit, priced, cell_name(r, c), word_usd(low.run_usd.base),
+                   low.gpu->name, word_seconds(low.train_s.base),
+                   word_usd_range(low.run_usd.low, low.run_usd.high),
+                   word_usd(high.run_usd.base), high.gpu->name);
+    html_close(h, "p");
 }
 
 void write_gpu_cost(const struct report *r, const struct report_cell *c, struct html *h)
@@ -280,7 +312,7 @@ void write_gpu_cost(const struct report *r, const struct report_cell *c, struct 
 void write_assumptions(struct html *h)
 {
     html_table_open(h, NULL, "Assumptions behind the predictions",
-                    "Assumption|>Cheap end|>Base|>Dear end|Why");
+                    "Assumption|>Cheap end|>Base|>Expensive end|Why");
     for (size_t i = 0; i < ASSUME_COUNT; i++) {
         const struct assumption *a = &assumptions[i];
         html_row(h);

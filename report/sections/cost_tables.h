@@ -9,6 +9,7 @@ void write_training_cost(const struct report *r, struct html *h);
 void write_decision_cost(const struct report *r, const struct report_cell *c,
                          struct html *h);
 void write_serving_cost(const struct report *r, struct html *h);
+void write_gpu_line(const struct report *r, const struct report_cell *c, struct html *h);
 void write_gpu_cost(const struct report *r, const struct report_cell *c, struct html *h);
 void write_assumptions(struct html *h);
 

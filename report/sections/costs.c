@@ -222,14 +222,19 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     const struct report_cell *c = report_leader(r);
     if (!c || json_is_true(json_object_get(n, "empty")))
         return;
-    write_training_cost(r, h);
-    write_decision_cost(r, c, h);
     write_serving_cost(r, h);
     write_fleet(r, h);
+    html_fold_open(h, "Training on this machine, and what the decision cost");
+    write_training_cost(r, h);
+    write_decision_cost(r, c, h);
+    html_fold_close(h);
     if (json_array_size(json_object_get(n, "gpus")) == 0)
         return;
+    write_gpu_line(r, c, h);
+    html_fold_open(h, "Every GPU, and the assumptions behind the predictions");
     write_gpu_cost(r, c, h);
     write_assumptions(h);
+    html_fold_close(h);
 }
 
 const struct section section_cost = {"cost", "Cost", numbers, write};

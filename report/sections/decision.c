@@ -100,7 +100,7 @@ static bool all_equivalent(const struct verdict *v)
     return true;
 }
 
-/* " This is one of 2 situations; at cola, all rows: head is best." */
+/* " This is one of 2 cases; at cola, all rows: head is best." */
 static const char *other_columns(const struct report *r)
 {
     enum { SHOWN = 3 };
@@ -117,12 +117,11 @@ static const char *other_columns(const struct report *r)
                    v->ranked > 1 && v->tied_count == 1 ? "is best" : "leads, undecided");
         shown++;
     }
-    return m->columns > 1 ? word_f(" This is one of %zu situations%s.", m->columns, text)
-                          : "";
+    return m->columns > 1 ? word_f(" This is one of %zu cases%s.", m->columns, text) : "";
 }
 
 /* What the verdict rests on less than all: trials of the column that do not count, pairs
- * that are not compared, other situations. */
+ * that are not compared, other cases. */
 static const char *remarks(const struct report *r)
 {
     const struct verdict *v = main_verdict(r);

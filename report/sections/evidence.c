@@ -195,7 +195,7 @@ static void write_columns(const json_t *n, struct html *h)
     const json_t *c;
     size_t i;
     html_table_open(h, NULL, "Seeds per cell",
-                    "Situation|>With results|>Fewest seeds|>Most seeds|>Environments");
+                    "Case|>With results|>Fewest seeds|>Most seeds|>Environments");
     json_array_foreach(json_object_get(n, "columns"), i, c)
     {
         html_row(h);
@@ -216,8 +216,8 @@ static void write_blocks(const json_t *blocks, struct html *h)
     size_t i;
     if (json_array_size(blocks) < 2)
         return;
-    html_table_open(h, NULL, "Environment blocks: results are never pooled silently",
-                    ">Block|>Trials|What differs from the first");
+    html_table_open(h, NULL, "Environments: their results are never pooled",
+                    ">Environment|>Trials|What differs from the first");
     json_array_foreach((json_t *)blocks, i, b)
     {
         html_row(h);
@@ -240,7 +240,7 @@ static void write_blocks(const json_t *blocks, struct html *h)
     html_table_close(h);
 }
 
-static void write_checks(const struct report *r, const json_t *n, struct html *h)
+static void write_checks(const json_t *n, struct html *h)
 {
     long long leaks = json_get_int(n, "leaking_trials", 0),
               files = json_get_int(n, "evaluation_files", 0);
@@ -259,28 +259,59 @@ static void write_checks(const struct report *r, const json_t *n, struct html *h
         html_el(h, "p", "note",
                 "The number of evaluation rows was not recorded, so their "
                 "share of the noise is unknown.");
-    (void)r;
 }
 
-enum { MAX_OPEN_ROWS = 12, MAX_EFFORT_ROWS = 40 };
+enum { MAX_EFFORT_ROWS = 40 };
+
+/* Whether two groups were tried alike in everything that the table shows. */
+static bool same_effort(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"variants_tried", "learning_rates_tried", "seeds",
+                                       "ran", "failed"};
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (json_get_int(a, keys[i], 0) != json_get_int(b, keys[i], 0))
+            return false;
+    return true;
+}
+
+/* The i-th group with those that were tried alike: "head, ia3"; "" where an earlier row has
+ * it. */
+static const char *alike_names(const json_t *groups, size_t at)
+{
+    enum { SHOWN = 8 };
+    const json_t *mine = json_array_get(groups, at), *g;
+    const char *names = "";
+    size_t i, n = 0;
+    json_array_foreach((json_t *)groups, i, g)
+    {
+        if (!same_effort(mine, g))
+            continue;
+        if (i < at)
+            return "";
+        if (n++ < SHOWN)
+            names = word_f("%s%s%.80s", names, *names ? ", " : "",
+                           json_get_str(g, "group", ""));
+    }
+    return n > SHOWN ? word_f("%s and %zu more", names, n - SHOWN) : names;
+}
 
 static void write_effort(const struct report *r, const json_t *n, struct html *h)
 {
-    const json_t *g;
-    size_t i;
-    bool folded = r->matrix.groups > MAX_OPEN_ROWS;
-    if (folded)
-        html_raw(h, "<details><summary>Effort and failures</summary>\n");
-    html_table_open(h, NULL, folded ? NULL : "Effort and failures",
+    const json_t *g, *groups = json_object_get(n, "groups");
+    size_t i, rows = 0;
+    html_table_open(h, NULL, "Effort and failures; tried alike is one row",
                     word_f("%s|>Variants tried|>Learning rates|>Good seeds at its "
                            "best|>Trials run|>Failed|>Failure rate, 95 %% Wilson",
                            r->data.by_method ? "Method" : "Group"));
-    json_array_foreach(json_object_get(n, "groups"), i, g)
+    json_array_foreach((json_t *)groups, i, g)
     {
-        if (i >= MAX_EFFORT_ROWS)
+        const char *names = alike_names(groups, i);
+        if (!*names)
+            continue;
+        if (rows++ == MAX_EFFORT_ROWS)
             break;
         html_row(h);
-        html_head_cell(h, "%s", json_get_str(g, "group", ""));
+        html_head_cell(h, "%s", names);
         html_number(h, "%lld", (long long)json_get_int(g, "variants_tried", 0));
         html_number(h, "%lld", (long long)json_get_int(g, "learning_rates_tried", 0));
         html_number(h, "%lld", (long long)json_get_int(g, "seeds", 0));
@@ -290,21 +321,20 @@ static void write_effort(const struct report *r, const json_t *n, struct html *h
                     100 * json_get_num(g, "failure_high95", 1));
     }
     html_table_close(h);
-    if (r->matrix.groups > MAX_EFFORT_ROWS)
-        html_el(h, "p", "note", "%zu more are not listed.",
-                r->matrix.groups - MAX_EFFORT_ROWS);
-    if (folded)
-        html_raw(h, "</details>\n");
+    if (rows > MAX_EFFORT_ROWS)
+        html_el(h, "p", "note", "More are in the data of 'peftlab report --json'.");
 }
 
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_counts(n, h);
-    write_checks(r, n, h);
+    write_blocks(json_object_get(n, "blocks"), h);
+    html_fold_open(h, "Leakage, seeds, effort and failures");
+    write_checks(n, h);
     chance_write(r, json_object_get(n, "chance"), h);
     write_columns(n, h);
-    write_blocks(json_object_get(n, "blocks"), h);
     write_effort(r, n, h);
+    html_fold_close(h);
 }
 
 const struct section section_evidence = {"evidence", "Evidence quality", numbers, write};

@@ -37,7 +37,7 @@ static const char *latency_word(const struct report *r, const struct report_cell
     return worst < 0 ? NULL : sla_words[worst];
 }
 
-/* "1 agrees, 2 silent"; "" where no claim on the metric names it. */
+/* "1 agrees, 2 open"; "" where no claim on the metric names it. */
 static const char *prior_mark(const struct report *r, const struct report_cell *c)
 {
     size_t n[4], shown = 0;
@@ -165,20 +165,28 @@ static void measure(struct html *h, const char *name, const char *value)
     html_raw(h, "</span>");
 }
 
-static void write_latency(const struct report *r, const struct report_cell *c,
-                          struct html *h)
+/* What it takes, in short: the figures stand in full under Cost. Of the column that is
+ * decided about. */
+static void write_measures(const struct report *r, const struct report_cell *c,
+                           struct html *h)
 {
-    struct spread p50 = cell_spread(c, "latency/p50_ms"),
-                  p95 = cell_spread(c, "latency/p95_ms"),
-                  p99 = cell_spread(c, "latency/p99_ms"),
-                  bound = cell_spread(c, "latency/p99_high_ms");
-    if (!p50.n)
-        return;
-    measure(h, "p50 / p95", word_f("%s / %s ms", word_ms(p50.mean), word_ms(p95.mean)));
-    if (p99.n && bound.n == c->count) /* else the sample cannot carry it */
-        measure(h, "p99", word_f("%s ms", word_ms(p99.mean)));
+    struct spread memory = cell_spread(c, r->settings.memory_key),
+                  p50 = cell_spread(c, "latency/p50_ms");
+    double usd = cell_run_usd(r, c);
+    size_t claims[4];
+    claims_count(&r->claims, c->column, c->group, claims);
+    if (memory.n)
+        measure(h, "memory",
+                word_f("%s, fits: %s", word_bytes(memory.mean),
+                       memory_fit_words[memory_fit_of(r, c)]));
+    if (p50.n)
+        measure(h, "p50", word_f("%s ms", word_ms(p50.mean)));
     if (latency_word(r, c))
         measure(h, "latency limits", latency_word(r, c));
+    if (!isnan(usd))
+        measure(h, "run", word_usd(usd));
+    if (claims[PRIOR_DISAGREES])
+        measure(h, "claims", word_f("%zu disagree", claims[PRIOR_DISAGREES]));
 }
 
 static void write_cell(const struct report *r, const struct report_cell *c,
@@ -186,9 +194,7 @@ static void write_cell(const struct report *r, const struct report_cell *c,
 {
     const struct verdict_config *v = c->verdict;
     const char *variant = r->data.variants.items[c->variant].label;
-    double delta = r->settings.rules.delta, usd = cell_run_usd(r, c);
-    struct spread planned = cell_spread(c, r->settings.memory_key),
-                  rss = cell_spread(c, "mem/peak_rss_bytes");
+    double delta = r->settings.rules.delta;
     buf_printf(&h->out, "<td class=\"cell w-%c\">", cell_word_text(c->word)[0]);
     html_el(h, "span", "word", "%s", cell_word_text(c->word));
     if (c->count) {
@@ -210,23 +216,10 @@ static void write_cell(const struct report *r, const struct report_cell *c,
             html_el(h, "span", "range predicted", "≈ %s for %d seeds", word_usd(price),
                     NEXT_CELL_SEEDS);
     }
-    bool both = planned.n && rss.n && str_eq(r->settings.memory_key, "mem/planned_bytes");
-    if (planned.n || rss.n)
-        measure(h, "memory",
-                word_f("%s%s%s, fits: %s",
-                       word_bytes(planned.n ? planned.mean : rss.mean),
-                       both ? " planned, process " : "", both ? word_bytes(rss.mean) : "",
-                       memory_fit_words[memory_fit_of(r, c)]));
-    write_latency(r, c, h);
-    if (!isnan(usd))
-        measure(h, "training",
-                word_f("%s, %s", word_seconds(cell_spread(c, "time/total_s").mean),
-                       word_usd(usd)));
-    if (*prior_mark(r, c))
-        measure(h, "known beforehand", prior_mark(r, c));
+    if (c->column == r->matrix.main_column)
+        write_measures(r, c, h);
     html_raw(h, "</td>");
 }
-
 enum { MAX_ROWS = 12, MAX_REST = 200, MAX_REST_BYTES = 200000 };
 
 /* Beyond the first dozen: a line each, folded. */
@@ -237,9 +230,9 @@ static void write_rest(const struct report *r, const size_t *order, struct html 
     html_textf(h, "%zu more, by the mean at %s", r->matrix.groups - MAX_ROWS,
                r->data.columns.items[r->matrix.main_column].label);
     html_raw(h, "</summary>\n");
-    html_table_open(h, "fine", NULL,
-                    word_f(">Rank|Configuration|Situation|Word|>%s|>95 %% interval|>n",
-                           metric_of(r)));
+    html_table_open(
+        h, "fine", NULL,
+        word_f(">Rank|Configuration|Case|Word|>%s|>95 %% interval|>n", metric_of(r)));
     size_t end = h->out.len + MAX_REST_BYTES, i = MAX_ROWS;
     for (; i < r->matrix.groups && i < MAX_ROWS + MAX_REST && h->out.len < end; i++)
         for (size_t k = 0; k < r->matrix.columns; k++) {
@@ -289,12 +282,11 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         write_rest(r, order, h);
     html_el(
         h, "p", "note",
-        "best: better than all others by the adjusted test and by %g or more. tied: "
-        "equivalent to the best within ±%g. worse: the best is better. undecided: "
-        "neither can be shown. Each %s stands for itself at the configuration with the "
-        "best mean %s.",
-        r->settings.rules.delta, r->settings.rules.delta,
-        r->data.by_method ? "method" : "group", r->settings.select_metric);
+        "best: better than all others; tied: within ±%g of the best; worse: the best is "
+        "better; undecided: neither can be shown. Each %s stands for itself at the "
+        "variant with the best mean %s.",
+        r->settings.rules.delta, r->data.by_method ? "method" : "group",
+        r->settings.select_metric);
     buf_release(&head);
     free(order);
 }

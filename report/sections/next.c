@@ -274,14 +274,9 @@ static void write(const struct report *r, const json_t *n, struct html *h)
                  *list = json_object_get(n, "experiments");
     const struct report_cell *leader = report_leader(r);
     size_t i;
-    if (leader) {
-        const char *name = cell_name(r, leader);
-        write_list(word_f("Good of taking %s", name), json_object_get(c, "good"), h);
-        write_list("Bad", json_object_get(c, "bad"), h);
-        write_list("Going back", json_object_get(c, "reversal"), h);
-    }
     if (json_array_size(list)) {
-        html_el(h, "h3", NULL, "Next experiments, by value per dollar");
+        html_fold_open(h, "%zu next experiments, by value per dollar",
+                       json_array_size(list));
         html_table_open(
             h, NULL, NULL,
             word_f(">Rank|Experiment|>Trials|>Price|>Expected gain of %s|>Gain "
@@ -320,10 +315,16 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         html_el(h, "p", "note", "%zu more are worth less.",
                 json_array_size(list) - MAX_LISTED);
     write_list("Without a figure for their value", json_object_get(n, "unranked"), h);
-    html_el(h, "p", "note",
-            "Expected gain: by how much the score of what will be chosen is expected to "
-            "rise when the choice is made again after the experiment (value of sample "
-            "information under a normal belief; appendix).");
+    if (json_array_size(list))
+        html_fold_close(h);
+    if (leader) {
+        html_fold_open(h, "What follows from taking %s, good and bad",
+                       cell_name(r, leader));
+        write_list("Good", json_object_get(c, "good"), h);
+        write_list("Bad", json_object_get(c, "bad"), h);
+        write_list("Going back", json_object_get(c, "reversal"), h);
+        html_fold_close(h);
+    }
 }
 
 const struct section section_next = {"next", "Consequences and next experiments", numbers,

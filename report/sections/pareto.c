@@ -34,6 +34,7 @@ static json_t *numbers(struct report *r)
 static void write(const struct report *r, const json_t *numbers, struct html *h)
 {
     (void)numbers;
+    html_fold_open(h, "How to read the figures");
     html_el(
         h, "p", "note",
         "At %s. Filled marks are on the front with probability .5 or more, hollow ones "
@@ -43,6 +44,7 @@ static void write(const struct report *r, const json_t *numbers, struct html *h)
         "front. Bars are 95 %% intervals; shaded is what the service levels allow.",
         r->data.columns.items[r->matrix.main_column].label, PARETO_DRAWS,
         r->settings.rules.delta, 100 * PARETO_SLACK);
+    html_fold_close(h);
 }
 
 const struct section section_pareto = {

@@ -324,8 +324,10 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     if (json_is_true(json_object_get(n, "empty")))
         return;
     write_checks(r, v, h);
-    write_method(r, v, h);
+    html_fold_open(h, "All configurations, and how the load was computed");
     write_all(r, h);
+    write_method(r, v, h);
+    html_fold_close(h);
 }
 
 const struct section section_sla = {"sla", "Service levels", numbers, write};

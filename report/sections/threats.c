@@ -41,7 +41,7 @@ static bool threat_different_evaluation(const struct report *r, struct buf *out)
     size_t n = evidence_test_files(r);
     if (n > 1)
         buf_printf(out,
-                   "Scores of one situation were taken on %zu different files (by hash): "
+                   "Scores of one case were taken on %zu different files (by hash): "
                    "they cannot be compared.",
                    n);
     return n > 1;
@@ -334,11 +334,10 @@ static bool threat_several_environments(const struct report *r, struct buf *out)
 {
     size_t n = evidence_block_count(r, r->matrix.main_column);
     if (n > 1)
-        buf_printf(
-            out,
-            "Trials of this situation ran in %zu environments; seeds vary with them, "
-            "so intervals cover both.",
-            n);
+        buf_printf(out,
+                   "Trials of this case ran in %zu environments; seeds vary with them, "
+                   "so intervals cover both.",
+                   n);
     return n > 1;
 }
 
@@ -447,17 +446,17 @@ static json_t *numbers(struct report *r)
     return o;
 }
 
-static void write(const struct report *r, const json_t *n, struct html *h)
+/* Those from a level to another. */
+static void write_levels(const json_t *list, int from, int to, struct html *h)
 {
-    const json_t *t, *list = json_object_get(n, "threats");
+    const json_t *t;
     size_t i;
-    (void)r;
-    if (!json_array_size(list))
-        return;
     html_table_open(h, "threats", NULL, "Threat|What it does");
     json_array_foreach((json_t *)list, i, t)
     {
         int level = (int)json_get_int(t, "level", 0);
+        if (level < from || level > to)
+            continue;
         html_row(h);
         html_raw(h, "<th scope=\"row\">");
         html_text(h, json_get_str(t, "text", ""));
@@ -467,6 +466,25 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         html_raw(h, "</td>");
     }
     html_table_close(h);
+}
+
+static void write(const struct report *r, const json_t *n, struct html *h)
+{
+    const json_t *t, *list = json_object_get(n, "threats");
+    size_t i, grave = 0;
+    (void)r;
+    json_array_foreach((json_t *)list, i, t)
+    {
+        grave += json_get_int(t, "level", 0) == 0;
+    }
+    if (grave > 1) /* the first is the sentence above */
+        write_levels(list, 0, 0, h);
+    if (json_array_size(list) == grave)
+        return;
+    html_fold_open(h, "%zu that weaken the decision or limit where it holds",
+                   json_array_size(list) - grave);
+    write_levels(list, 1, 2, h);
+    html_fold_close(h);
 }
 
 const struct section section_threats = {"threats", "Threats and limits", numbers, write};

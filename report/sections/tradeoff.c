@@ -151,9 +151,9 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     size_t i;
     if (json_array_size(ladder) == 0)
         return;
-    html_table_open(h, NULL,
-                    word_f("Target modules of %s, each at its best rank and alpha",
-                           json_get_str(n, "group", "")),
+    html_fold_open(h, "%s of target modules, each at its best rank and alpha",
+                   word_plural(json_array_size(ladder), "choice"));
+    html_table_open(h, NULL, word_f("Target modules of %s", json_get_str(n, "group", "")),
                     "Targets|>Rank / alpha|>Score|>95 % interval|>Seeds|>Gain on the "
                     "first (95 %)|>Trainable|>Peak memory|>Training");
     json_array_foreach(ladder, i, rung)
@@ -165,6 +165,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
             "Scale is alpha / rank (alpha / √rank under rsLoRA): cells of equal scale "
             "differ in rank alone. Each cell is at its best other settings by %s.",
             r->settings.select_metric);
+    html_fold_close(h);
 }
 
 const struct section section_tradeoff = {"tradeoff", "Rank, alpha, targets", numbers,

@@ -25,7 +25,7 @@ trial() {
     table a score "80 81 82" "70 71 72.5"
     table b score "60 61 62" "70 71 72"
     run -0 "$PEFTLAB" report --experiment a --experiment b --metric score --json
-    has '"all rows, a"' '"all rows, b"' "one of 2 situations; at all rows, a: A is best"
+    has '"all rows, a"' '"all rows, b"' "one of 2 cases; at all rows, a: A is best"
     run -0 "$PEFTLAB" report --experiment a --experiment b --metric score
     one=${lines[0]}
     run -0 "$PEFTLAB" report --experiment b --experiment a --metric score
@@ -58,7 +58,7 @@ trial() {
     for s in 3 4 5; do trial A $s 0.2$s one complete bb; trial B $s 0.3$s one complete bb; done >> e.jsonl
     "$PEFTLAB" import e.jsonl
     run -0 "$PEFTLAB" report --metric score --json
-    has "one of 2 situations" "train_data aa" "train_data bb"
+    has "one of 2 cases" "train_data aa" "train_data bb"
 }
 
 @test "what is unfinished or was stopped early is in the decision" {

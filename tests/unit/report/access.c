@@ -189,7 +189,9 @@ static void page_prints(void **state)
     assert_non_null(print);
     assert_non_null(strstr(buf_str(&css), "@page"));
     assert_non_null(strstr(print, "table-header-group"));
-    assert_non_null(strstr(print, "details-content")); /* what is folded gets printed */
+    /* What is folded stays so on paper, and its summary says what it is. */
+    assert_null(strstr(print, "details-content"));
+    assert_null(strstr(print, "summary"));
     assert_non_null(
         strstr(buf_str(&css), "@media screen and (prefers-color-scheme: dark)"));
     assert_non_null(strstr(buf_str(&css), ":focus-visible"));
