@@ -67,6 +67,9 @@ static const struct opt_table plan_options = {"sweep plan", plan_rows,
                                               ARRAY_LEN(plan_rows)};
 /* clang-format off */
 #define HOW_TO_RUN \
+    {.key = "until", .type = OPT_STRING, .metavar = "X|decided", \
+     .help = "stop when the expected regret is below X, or when it is decided; the " \
+             "file's own `until` says more"}, \
     {.key = "run_dir", .type = OPT_PATH, .metavar = "DIR", \
      .help = "folder of run folders (default: peftlab-runs beside the store)"}, \
     {.key = "interleave", .type = OPT_INT, .min = 1, .max = 1000, .metavar = "N", \
@@ -81,9 +84,6 @@ static const struct opt_def run_rows[] = {
      .help = "experiment it belongs to (default: the sweep's name)"},
     {.key = "name", .type = OPT_STRING, .metavar = "NAME",
      .help = "name of the sweep (default: the file's)"},
-    {.key = "until", .type = OPT_STRING, .metavar = "X|decided",
-     .help = "stop when the expected regret is below X, or when it is decided; the file's "
-             "own `until` says more"},
     HOW_TO_RUN,
 };
 static const struct opt_table run_options = {"sweep run", run_rows, ARRAY_LEN(run_rows)};
@@ -103,19 +103,35 @@ static int load_file(const char *const *words, size_t count, struct sweep_file *
     return sweep_file_load(words[0], words + 1, count - 1, &trial_options, f, err);
 }
 
-/* The same, and `--until` as one word more. */
+/* `--until` as an override; NULL: it was not given. Caller frees. */
+static int until_word(const json_t *values, char **word, struct err *err)
+{
+    const char *until = json_get_str(values, "until", NULL);
+    char *end = NULL;
+    const double regret = until ? strtod(until, &end) : NAN;
+    *word = NULL;
+    if (str_eq(until, "decided"))
+        *word = xstrdup("until.decided=true");
+    else if (until && !*end && regret > 0)
+        *word = xasprintf("until.regret=%s", until);
+    return !until || *word ? 0
+                           : err_set(err, ERR_USAGE,
+                                     "--until '%s' is no expected regret above 0 (such "
+                                     "as 0.0025) and not 'decided'",
+                                     until);
+}
+
+/* The file, with `--until` as one word more. */
 static int load_until(const json_t *values, const char *const *words, size_t count,
                       struct sweep_file **f, struct err *err)
 {
-    const char *until = json_get_str(values, "until", NULL);
-    if (!until || !count)
-        return load_file(words, count, f, err);
-    const bool decided = str_eq(until, "decided");
-    char *word = decided ? xstrdup("until=decided") : xasprintf("until.regret=%s", until);
+    char *word;
+    int rc = until_word(values, &word, err);
     const char **all = xcalloc(count + 1, sizeof *all);
     memcpy(all, words, count * sizeof *all);
     all[count] = word;
-    int rc = load_file(all, count + 1, f, err);
+    if (!rc)
+        rc = load_file(all, count + (count && word), f, err);
     free(all);
     free(word);
     return rc;
@@ -243,8 +259,11 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
                     bind, 1, err);
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     json_t *named = json_copy((json_t *)values);
-    int rc =
-        result ? sweep_file_of(store, sweep, &trial_options, &f, err) : err_code(err);
+    char *word = NULL;
+    int rc = result ? until_word(values, &word, err) : err_code(err);
+    if (!rc)
+        rc = sweep_file_of(store, sweep, word, &trial_options, &f, err);
+    free(word);
     if (rc == 0) {
         json_object_set(named, "name", json_array_get(row, 0));
         json_object_set(named, "experiment", json_array_get(row, 1));
@@ -299,7 +318,7 @@ static const struct command_verb run_verb = {
 };
 static const struct command_verb resume_verb = {
     .command = {.name = "resume",
-                .usage = "sweep resume SWEEP [--jobs N]",
+                .usage = "sweep resume SWEEP [--jobs N] [--until X|decided]",
                 .help = "Goes on with a sweep of the store, as 'run' with the file that "
                         "it was run from.",
                 .options = &resume_options},

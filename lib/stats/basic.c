@@ -153,6 +153,17 @@ struct stat_interval stat_share_looked(size_t hits, size_t n, double level)
                                   looked_end(hits, n, 1, 1 - level)};
 }
 
+struct stat_interval stat_mean_looked(double mean, double se, double df, size_t k,
+                                      double level)
+{
+    const double first = 3; /* the sum of 1 / (df (df + 1)) from there is 1 / first */
+    if (!(df >= first) || !k)
+        return (struct stat_interval){NAN, NAN};
+    const double wrong = (1 - level) * first / ((double)k * df * (df + 1)),
+                 half = -stat_t_quantile(wrong / 2, df) * se;
+    return (struct stat_interval){mean - half, mean + half};
+}
+
 /* x_(k) with P(Bin(n, q) <= k - 1) >= confidence is an upper bound: the least such k. */
 static size_t upper_rank(size_t n, double q, double confidence)
 {

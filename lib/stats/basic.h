@@ -34,6 +34,14 @@ struct stat_interval stat_wilson(size_t hits, size_t n, double level);
  * Items are exchangeable, and the model does not change between looks. */
 struct stat_interval stat_share_looked(size_t hits, size_t n, double level);
 double stat_share_looked_p(size_t hits, size_t n, double p);
+/* The same for the best of k means, each of runs that come in one by one, where the spread
+ * is pooled over all of them: `df` (runs less means) grows with every run that can move an
+ * end. From df 3 on (below: NaN, as nobody wants to see so wide an interval) a look costs
+ * 3 / (k df (df + 1)) of 1 - level, over all df and all k together 1 - level (Bonferroni).
+ * So it holds for whichever of them is shown, however often one looks. Take as `se` the
+ * larger of pooled and own. */
+struct stat_interval stat_mean_looked(double mean, double se, double df, size_t k,
+                                      double level);
 /* Two models on the same items, of which b only the first got right and c only the other:
  * p value of "both are as good", valid at any time (the same with p = 1/2). */
 double stat_paired_looked_p(size_t b, size_t c);

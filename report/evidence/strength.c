@@ -158,7 +158,8 @@ void evidence_blocks(const struct report *r, size_t column, size_t *trials)
     for (size_t i = 0; i < r->data.machines.count; i++)
         trials[i] = 0;
     for (size_t i = 0; i < r->data.count; i++)
-        if (column == SIZE_MAX || r->data.trials[i].column == column)
+        if (!trial_is_open(&r->data.trials[i]) &&
+            (column == SIZE_MAX || r->data.trials[i].column == column))
             trials[r->data.trials[i].machine]++;
 }
 

@@ -33,8 +33,8 @@ size_t evidence_leaks(const struct report *r);
 /* Different files (by hash) that trials of the main column were judged on; 0: unknown. */
 size_t evidence_test_files(const struct report *r);
 
-/* Trials of the column per environment block (store_data.h, machines); SIZE_MAX: of
- * all. */
+/* Trials of the column that ran, per environment block (store_data.h, machines);
+ * SIZE_MAX: of all. */
 void evidence_blocks(const struct report *r, size_t column, size_t *trials);
 size_t evidence_block_count(const struct report *r, size_t column);
 /* Trials of the main column whose environment nobody recorded: that they share one is not

@@ -168,6 +168,30 @@ static int set_param(json_t *params, const char *name, const char *text, struct 
     return 0;
 }
 
+/* A goal of `until` takes the place of another. */
+static void drop_other_goals(json_t *home, const char *key)
+{
+    static const char *const goals[] = {"regret", "chance", "decided"};
+    bool is_goal = false;
+    for (size_t i = 0; i < ARRAY_LEN(goals); i++)
+        is_goal |= str_eq(key, goals[i]);
+    for (size_t i = 0; is_goal && i < ARRAY_LEN(goals); i++)
+        json_object_del(home, goals[i]);
+}
+
+/* The mapping that a word with a dot changes; what else was there is replaced. */
+static json_t *section_home(json_t *root, const char *section, const char *key)
+{
+    json_t *home = json_object_get(root, section);
+    if (!json_is_object(home)) {
+        json_object_set_new(root, section, json_object());
+        home = json_object_get(root, section);
+    }
+    if (str_eq(section, "until"))
+        drop_other_goals(home, key);
+    return home;
+}
+
 /* `budget.max_trials=50`, `seeds=0,1`. */
 static int set_section(json_t *root, const char *name, const char *text, struct err *err)
 {
@@ -185,14 +209,7 @@ static int set_section(json_t *root, const char *name, const char *text, struct 
         json_t *first = json_array_get(list, 0);
         value =
             many && !(json_is_array(first) && json_array_size(list) == 1) ? list : first;
-        json_t *home = root;
-        if (dot) {
-            home = json_object_get(root, section);
-            if (!json_is_object(home)) {
-                json_object_set_new(root, section, json_object());
-                home = json_object_get(root, section);
-            }
-        }
+        json_t *home = dot ? section_home(root, section, dot + 1) : root;
         json_object_set(home, dot ? dot + 1 : name, value);
     }
     json_decref(list);

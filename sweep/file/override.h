@@ -6,7 +6,8 @@
  *                                 uniform, quniform, normal, lognormal, beta
  *   method=choice(lora)           values, even of one
  *   +weight_decay=0.01            adds a parameter       ~rank   removes one
- *   budget.max_trials=50          a key of a section; seeds=0,1
+ *   budget.max_trials=50          a key of a section; seeds=0,1; a goal of `until`
+ *                                 (until.regret=0.01) takes the place of the file's
  *   sweep.method=tpe              a key of the sweep, also where a parameter has its name
  *
  * A parameter that is there keeps its `when`. One value makes a constant. A bare name

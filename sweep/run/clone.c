@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int sweep_file_of(struct store *s, int64_t sweep, const struct opt_table *keys,
-                  struct sweep_file **out, struct err *err)
+int sweep_file_of(struct store *s, int64_t sweep, const char *word,
+                  const struct opt_table *keys, struct sweep_file **out, struct err *err)
 {
     json_t *tree = NULL, *bind = json_pack("[I]", (json_int_t)sweep);
     int rc = store_sweep_file(s, sweep, &tree, err);
@@ -28,7 +28,8 @@ int sweep_file_of(struct store *s, int64_t sweep, const struct opt_table *keys,
     /* Relative paths start where the file was. */
     char *name = fs_join(json_string_value(json_array_get(row, 0)), "sweep.json");
     json_write(&text, tree, 1);
-    rc = sweep_file_parse(buf_str(&text), text.len, name, true, NULL, 0, keys, out, err);
+    rc = sweep_file_parse(buf_str(&text), text.len, name, true, &word, word != NULL, keys,
+                          out, err);
     if (rc < 0)
         rc = err_context(err, "file of sweep %lld in the store: ", (long long)sweep);
     free(name);
@@ -237,7 +238,7 @@ int sweep_clone(struct store *s, const struct sweep_hooks *hooks, int64_t parent
                      "key=value' trains it with other keys",
                      (long long)parent);
     if (rc == 0)
-        rc = sweep_file_of(s, c.parent.sweep, hooks->trial_options, &c.file, err);
+        rc = sweep_file_of(s, c.parent.sweep, NULL, hooks->trial_options, &c.file, err);
     if (rc == 0) {
         c.params = json_copy(c.parent.params);
         c.seed = c.parent.seed;

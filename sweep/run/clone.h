@@ -14,9 +14,10 @@
 
 #include "sweep/sweep.h"
 
-/* The file that a sweep was run from last, out of the store. */
-int sweep_file_of(struct store *s, int64_t sweep, const struct opt_table *keys,
-                  struct sweep_file **out, struct err *err);
+/* The file that a sweep was run from last, out of the store, with `word` (NULL: none) as an
+ * override. */
+int sweep_file_of(struct store *s, int64_t sweep, const char *word,
+                  const struct opt_table *keys, struct sweep_file **out, struct err *err);
 /* *id: the new trial. ERR_CONFIG when the sweep has it already. */
 int sweep_clone(struct store *s, const struct sweep_hooks *hooks, int64_t parent,
                 const char *const *words, size_t count, bool warm, int64_t *id,

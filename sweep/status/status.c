@@ -213,13 +213,6 @@ static void print_running(const json_t *running, FILE *f)
     text_table_free(table);
 }
 
-static bool is_under_way(const json_t *s)
-{
-    const json_t *states = json_object_get(s, "states");
-    return json_object_get(states, "running") || json_object_get(states, "waiting") ||
-           json_object_get(states, "preempted");
-}
-
 static void print_best(const json_t *s, FILE *f)
 {
     const json_t *best = json_object_get(s, "best");
@@ -228,14 +221,13 @@ static void print_best(const json_t *s, FILE *f)
     text_print(f, "best so far: %s: %s %.4g", json_get_str(best, "label", ""),
                json_get_str(json_object_get(s, "metric"), "name", ""),
                json_get_num(best, "mean", 0));
+    const long long n = (long long)json_get_int(best, "n", 0);
     if (json_is_real(json_object_get(best, "low")))
-        text_print(f, " (95 %%: %.4g to %.4g, %lld seeds%s)",
-                   json_get_num(best, "low", 0), json_get_num(best, "high", 0),
-                   (long long)json_get_int(best, "n", 0),
-                   is_under_way(s) ? "; good for one look, no verdict" : "");
+        text_print(f, " (95 %% at any look: %.4g to %.4g, %lld seed%s)\n",
+                   json_get_num(best, "low", 0), json_get_num(best, "high", 0), n,
+                   n == 1 ? "" : "s");
     else
-        fputs(" (one run: no interval)", f);
-    fputs("\n", f);
+        text_print(f, " (%lld run%s: no interval yet)\n", n, n == 1 ? "" : "s");
 }
 
 static void print_budget(const json_t *s, FILE *f)

@@ -1,5 +1,4 @@
-/* sweep/status/status_live.c - how far the running trials are, what is best so far, what
- * of the budget is used. */
+/* sweep/status/status_live.c - how far the running trials are, what of the budget is used. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
@@ -10,9 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CURVE_POINTS  24
-#define CURVE_ROWS    20000 /* of a curve that are looked at */
-#define BEST_ROWS_MAX 20000 /* with more trials the best is `report`'s business */
+#define CURVE_POINTS 24
+#define CURVE_ROWS   20000 /* of a curve that are looked at */
 
 json_t *status_metric(struct store *store, int64_t sweep, struct err *err)
 {
@@ -73,83 +71,6 @@ json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err 
         store_budget_allows(store, sweep, json_integer_value(id), why, &waits, err);
     json_decref(rows);
     return *why ? json_string(why) : json_null();
-}
-
-/* ---- best ---- */
-
-/* The rows of one configuration stand together; *end is behind the last. */
-static size_t group_values(const json_t *rows, size_t begin, double *values, size_t *end)
-{
-    const json_t *key = json_array_get(json_array_get(rows, begin), 0);
-    size_t n = 0;
-    for (*end = begin; *end < json_array_size(rows); (*end)++) {
-        const json_t *row = json_array_get(rows, *end);
-        if (!json_equal(json_array_get(row, 0), key))
-            break;
-        values[n++] = json_number_value(json_array_get(row, 2));
-    }
-    return n;
-}
-
-static json_t *best_row(const json_t *row, const double *values, size_t n,
-                        const struct sweep_labels *labels)
-{
-    const char *text = json_string_value(json_array_get(row, 1));
-    json_t *params = text ? json_parse(text, strlen(text), "params", NULL) : NULL;
-    struct sweep_labels without_seed = *labels;
-    struct buf label = BUF_INIT;
-    without_seed.seeds = false;
-    sweep_label(&without_seed, params, 0, &label);
-    const struct stat_interval ci = stat_t_interval(values, n, 0.95);
-    json_t *result =
-        json_pack("{s:s, s:I, s:f, s:o, s:o}", "label", buf_str(&label), "n",
-                  (json_int_t)n, "mean", stat_mean(values, n), "low",
-                  n > 1 && isfinite(ci.low) ? json_real(ci.low) : json_null(), "high",
-                  n > 1 && isfinite(ci.high) ? json_real(ci.high) : json_null());
-    buf_release(&label);
-    json_decref(params);
-    return result;
-}
-
-static bool too_many(struct store *store, int64_t sweep)
-{
-    json_t *rows = status_rows(store, "SELECT complete FROM sweep_view WHERE id = ?1",
-                               sweep, NULL, NULL);
-    const json_t *complete = json_array_get(json_array_get(rows, 0), 0);
-    const bool result = json_integer_value(complete) > BEST_ROWS_MAX;
-    json_decref(rows);
-    return result;
-}
-
-json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
-                    const struct sweep_labels *labels, struct err *err)
-{
-    const char *name = json_get_str(metric, "name", NULL);
-    const bool maximize = str_eq(json_get_str(metric, "goal", NULL), "maximize");
-    json_t *rows =
-        name && !too_many(store, sweep)
-            ? status_rows(store,
-                          "SELECT t.key, t.params, s.value FROM trial_view t JOIN "
-                          "summary_view s ON s.trial = t.id AND s.key = ?2 WHERE t.sweep "
-                          "= ?1 AND t.state = 'complete' AND s.kind IN ('finite', '-0') "
-                          "ORDER BY t.key",
-                          sweep, name, err)
-            : NULL;
-    const size_t count = json_array_size(rows);
-    double *values = xcalloc(count + 1, sizeof *values), best_mean = NAN;
-    json_t *best = NULL;
-    for (size_t i = 0, end; i < count; i = end) {
-        const size_t n = group_values(rows, i, values, &end);
-        const double mean = stat_mean(values, n);
-        if (best && !(maximize ? mean > best_mean : mean < best_mean))
-            continue;
-        json_decref(best);
-        best = best_row(json_array_get(rows, i), values, n, labels);
-        best_mean = mean;
-    }
-    free(values);
-    json_decref(rows);
-    return best ? best : json_null();
 }
 
 /* ---- progress ---- */

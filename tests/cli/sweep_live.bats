@@ -123,7 +123,7 @@ start() {
     sweep_file 14 "budget: {max_usd: 5}"
     start
     run -0 timeout 300 "$PEFTLAB" sweep status s --watch --interval 0.2
-    has "of 4" "running" "loss" "budget: " "of 5 USD" "best so far: " "one run: no interval"
+    has "of 4" "running" "loss" "budget: " "of 5 USD" "best so far: " "1 run: no interval yet"
     [ "$(grep -c '^\[' <<<"$output")" -gt 2 ]
     [[ "$output" == *"▁"* ]]
     wait $controller

@@ -1,7 +1,8 @@
-/* Shares that are looked at again and again: never wrong in 95 % of watches, at any rate. */
+/* Shares and means that are looked at again and again: never wrong in 95 % of watches. */
 #include "lib/rng.h"
 #include "lib/stats/basic.h"
 #include <math.h>
+#include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
@@ -79,12 +80,111 @@ static void ends_are_where_the_p_value_is_alpha(void **state)
     assert_true(isnan(stat_share_looked_p(3, 2, .5)));
 }
 
+/* --- the best of several means, while seeds come in --- */
+
+enum { ARMS = 8, SEEDS = 6 };
+
+struct watch {
+    double x[ARMS][SEEDS], mean[ARMS], squares[ARMS];
+    size_t n[ARMS];
+    double halves[ARMS * SEEDS]; /* of an interval, in standard errors, by df */
+};
+
+static void add_run(struct watch *w, size_t i)
+{
+    const double x = w->x[i][w->n[i]], off = x - w->mean[i];
+    w->mean[i] += off / (double)++w->n[i];
+    w->squares[i] += off * (x - w->mean[i]);
+}
+
+static size_t best_of(const struct watch *w)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < ARMS; i++)
+        if (w->n[i] && w->mean[i] > w->mean[best])
+            best = i;
+    return best;
+}
+
+/* Whether what is shown of the best is wrong: by the interval for any look, or by the t
+ * interval over its own seeds. */
+static bool is_wrong(struct watch *w, double truth, bool any_look)
+{
+    const size_t i = best_of(w), n = w->n[i];
+    double squares = 0, df = 0;
+    for (size_t k = 0; k < ARMS; k++) {
+        squares += w->squares[k];
+        df += w->n[k] ? (double)(w->n[k] - 1) : 0;
+    }
+    if (!any_look) {
+        const struct stat_interval t = stat_t_interval(w->x[i], n, 0.95);
+        return n > 1 && (truth < t.low || truth > t.high);
+    }
+    double *half = &w->halves[(size_t)df];
+    if (df < 3) /* nothing is shown */
+        return false;
+    if (!*half)
+        *half = stat_mean_looked(0, 1, df, ARMS, 0.95).high;
+    const double own = n > 1 ? w->squares[i] / (double)(n - 1) : 0;
+    return fabs(w->mean[i] - truth) > *half * sqrt(fmax(squares / df, own) / (double)n);
+}
+
+/* Two seeds of each, then one more of the best and of a close one at a time, as `until`
+ * gives them; a look after every run. */
+static double shown_wrong(const double truth[ARMS], uint64_t watches, bool any_look)
+{
+    const struct philox_key key = rng_key(9, "seeds");
+    static struct watch w;
+    size_t wrong = 0;
+    memset(&w, 0, sizeof w);
+    for (uint64_t at = 0; at < watches; at++) {
+        bool out = false;
+        memset(&w, 0, offsetof(struct watch, halves));
+        for (size_t i = 0; i < ARMS; i++)
+            for (size_t s = 0; s < SEEDS; s++)
+                w.x[i][s] = truth[i] + rng_normal(&key, at, i * SEEDS + s);
+        for (size_t run = 0; run < 2 * ARMS && !out; run++) {
+            add_run(&w, run % ARMS);
+            out = is_wrong(&w, truth[best_of(&w)], any_look);
+        }
+        while (!out && w.n[best_of(&w)] < SEEDS) {
+            const size_t best = best_of(&w);
+            size_t next = best;
+            for (size_t i = 0; i < ARMS; i++)
+                if (w.mean[i] > w.mean[best] - 0.5 && w.n[i] < w.n[next])
+                    next = i;
+            add_run(&w, next);
+            out = is_wrong(&w, truth[best_of(&w)], any_look);
+        }
+        wrong += out;
+    }
+    return (double)wrong / (double)watches;
+}
+
+static void the_best_so_far_is_never_wrong_too_often(void **state)
+{
+    (void)state;
+    const double none[ARMS] = {0}, lead[ARMS] = {1}, stairs[ARMS] = {0, .4, .8, 1.2, 1.6};
+    const double *const truths[] = {none, lead, stairs};
+    for (size_t i = 0; i < sizeof truths / sizeof *truths; i++) {
+        const double wrong = shown_wrong(truths[i], WATCHES, true);
+        print_message("truth %zu: ever wrong in %.2f %%\n", i, 100 * wrong);
+        assert_true(wrong <= 0.05);
+    }
+    assert_true(shown_wrong(none, 1000, false) > 0.1); /* what was shown before */
+    /* 3 * .05 / (2 * 12) two-sided (scipy) */
+    assert_true(fabs(stat_mean_looked(1, 2, 3, 2, .95).high - 1 - 2 * 6.89526) < 1e-3);
+    assert_true(isnan(stat_mean_looked(1, 2, 2.9, 2, .95).low));
+    assert_true(isnan(stat_mean_looked(1, 2, 3, 0, .95).low));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_rate_is_ever_wrong_too_often),
         cmocka_unit_test(one_look_is_not_many),
         cmocka_unit_test(ends_are_where_the_p_value_is_alpha),
+        cmocka_unit_test(the_best_so_far_is_never_wrong_too_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
