@@ -23,10 +23,27 @@ static bool is_terminal(FILE *f)
     return fd >= 0 && isatty(fd);
 }
 
+bool text_redraws(FILE *f)
+{
+    const char *term = getenv("TERM");
+    return is_terminal(f) && !(term && str_eq(term, "dumb"));
+}
+
 static bool has_colour(FILE *f)
 {
     const char *no = getenv("NO_COLOR");
-    return is_terminal(f) && !(no && *no);
+    return text_redraws(f) && !(no && *no);
+}
+
+/* The locale as POSIX finds it. Where nothing is set the terminal is taken for one of today. */
+bool text_has_unicode(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    const char *locale = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(names) && !(locale && *locale); i++)
+        locale = getenv(names[i]);
+    return !locale || !*locale || strcasestr(locale, "utf-8") ||
+           strcasestr(locale, "utf8");
 }
 
 /* Columns of the terminal, 0 when the stream is none. */
@@ -104,6 +121,12 @@ static const char *cell_at(const struct text_table *t, size_t row, size_t column
     return t->cells[row * t->columns + column];
 }
 
+/* Stands for what was cut off; a terminal that is not UTF-8 has no ellipsis. */
+static const char *cut_mark(void)
+{
+    return text_has_unicode() ? "\u2026" : "~";
+}
+
 /* Bytes of `s` that fill at most `width` columns; *used gets the columns. */
 static size_t bytes_within(const char *s, size_t width, size_t *used)
 {
@@ -130,18 +153,23 @@ static void spaces(struct buf *line, size_t n)
         buf_char(line, ' ');
 }
 
+/* widths: of columns; 0: it is left out. */
 static void put_row(const struct text_table *t, const size_t *widths, size_t row,
                     struct buf *line)
 {
+    bool first = true;
     for (size_t c = 0; c < t->columns; c++) {
         const char *cell = cell_at(t, row, c);
+        if (!widths[c])
+            continue;
         size_t pad = widths[c] - str_width(cell);
         bool right = strlen(t->align) > c && t->align[c] == 'r';
-        if (c > 0)
+        if (!first)
             spaces(line, GAP);
+        first = false;
         spaces(line, right ? pad : 0);
         buf_str_add(line, cell);
-        spaces(line, right || c + 1 == t->columns ? 0 : pad);
+        spaces(line, right ? 0 : pad);
     }
 }
 
@@ -150,24 +178,32 @@ static void print_line(const struct buf *line, size_t limit, FILE *f)
 {
     size_t used, n = line->len;
     const char *text = buf_str(line);
-    bool cut = limit > 0 && str_width(text) > limit;
-    if (cut)
-        n = bytes_within(text, limit - 1, &used);
-    while (!cut && n > 0 && text[n - 1] == ' ')
+    while (n > 0 && text[n - 1] == ' ')
         n--;
-    fwrite(text, 1, n, f);
-    fputs(cut ? "\u2026" : "", f);
+    char *whole = xstrndup(text, n);
+    bool cut = limit > 0 && str_width(whole) > limit;
+    if (cut)
+        n = bytes_within(whole, limit - 1, &used);
+    fwrite(whole, 1, n, f);
+    fputs(cut ? cut_mark() : "", f);
+    free(whole);
 }
 
-void text_table_print(struct text_table *t, FILE *f)
+static size_t *measure(const struct text_table *t)
 {
-    size_t *widths = xcalloc(t->columns, sizeof *widths), limit = terminal_width(f);
-    bool colour = has_colour(f);
+    size_t *widths = xcalloc(t->columns + 1, sizeof *widths);
     for (size_t r = 0; r < t->rows; r++)
         for (size_t c = 0; c < t->columns; c++) {
             size_t w = str_width(cell_at(t, r, c));
             widths[c] = w > widths[c] ? w : widths[c];
         }
+    return widths;
+}
+
+static void print_rows(const struct text_table *t, const size_t *widths, size_t limit,
+                       FILE *f)
+{
+    const bool colour = has_colour(f);
     struct buf line = BUF_INIT;
     for (size_t r = 0; r < t->rows; r++) {
         buf_clear(&line);
@@ -177,6 +213,90 @@ void text_table_print(struct text_table *t, FILE *f)
         fputs(colour && r == 0 ? "\033[0m\n" : "\n", f);
     }
     buf_release(&line);
+}
+
+void text_table_print(struct text_table *t, FILE *f)
+{
+    size_t *widths = measure(t);
+    print_rows(t, widths, terminal_width(f), f);
+    free(widths);
+}
+
+/* ---- as wide as the terminal ---- */
+
+/* To `most` columns; of a path, whose end tells more, the head goes. */
+static void cut_cell(char **cell, size_t most)
+{
+    size_t used, n = strlen(*cell);
+    const size_t mark = str_width(cut_mark());
+    if (str_width(*cell) <= most)
+        return;
+    char *cut;
+    if (strchr(*cell, '/') && !strchr(*cell, ' ')) {
+        const char *tail = *cell;
+        while (str_width(tail) > most - mark)
+            do
+                tail++;
+            while ((*tail & 0xc0) == 0x80);
+        cut = xasprintf("%s%s", cut_mark(), tail);
+    } else {
+        n = bytes_within(*cell, most - mark, &used);
+        cut = xasprintf("%.*s%s", (int)n, *cell, cut_mark());
+    }
+    free(*cell);
+    *cell = cut;
+}
+
+static size_t sum_of(const size_t *widths, size_t columns)
+{
+    size_t sum = 0;
+    for (size_t c = 0; c < columns; c++)
+        sum += widths[c] ? widths[c] + (sum ? GAP : 0) : 0;
+    return sum;
+}
+
+static void cut_cells(struct text_table *t, size_t most)
+{
+    for (size_t i = t->columns; i < t->rows * t->columns; i++)
+        cut_cell(&t->cells[i], most);
+}
+
+/* Drops what does not fit, from the first column on; what comes later may fit again. */
+static void choose(struct text_table *t, size_t *widths, size_t limit,
+                   struct buf *left_out)
+{
+    size_t sum = 0;
+    for (size_t c = 0; c < t->columns; c++) {
+        const size_t with = sum + widths[c] + (sum ? GAP : 0);
+        if (with <= limit || c == 0) {
+            sum = with;
+            continue;
+        }
+        widths[c] = 0;
+        buf_printf(left_out, "%s%s", left_out->len ? ", " : "", cell_at(t, 0, c));
+    }
+}
+
+void text_table_print_fitting(struct text_table *t, FILE *f)
+{
+    const size_t limit = terminal_width(f);
+    size_t *widths = measure(t);
+    struct buf left_out = BUF_INIT;
+    if (limit && sum_of(widths, t->columns) > limit) {
+        cut_cells(t, limit / 3);
+        free(widths);
+        widths = measure(t);
+        choose(t, widths, limit, &left_out);
+    }
+    print_rows(t, widths, limit, f);
+    if (left_out.len) {
+        struct buf line = BUF_INIT;
+        buf_printf(&line, "not shown at this width: %s", buf_str(&left_out));
+        print_line(&line, limit, f);
+        fputs("\n", f);
+        buf_release(&line);
+    }
+    buf_release(&left_out);
     free(widths);
 }
 
@@ -206,7 +326,7 @@ struct progress *progress_new(FILE *f, const char *label)
     p->f = f;
     p->label = str_clean(label, strlen(label));
     p->extra = xstrdup("");
-    p->shown = is_terminal(f);
+    p->shown = text_redraws(f);
     p->seconds_left = -1;
     return p;
 }

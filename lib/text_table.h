@@ -2,7 +2,8 @@
  * progress line.
  *
  * Cells are UTF-8; width is counted in columns. On a terminal the table is cut to its
- * width. Colour only when the stream is a terminal and NO_COLOR is unset. */
+ * width, or fitted into it, elsewhere it is whole. Colour only when the stream is a
+ * terminal that is not dumb, and NO_COLOR is unset. */
 #ifndef LIB_TEXT_TABLE_H
 #define LIB_TEXT_TABLE_H
 
@@ -18,12 +19,21 @@ void text_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 
 /* The text, cleaned, in green where the stream shows colours, else between two marks. */
 void text_highlight(FILE *f, const char *text, const char *begin, const char *end);
 
+/* Whether lines can be drawn again in place: a terminal, and none that calls itself dumb. */
+bool text_redraws(FILE *f);
+/* Whether the locale has more than ASCII; bars, curves and marks are plain where not. */
+bool text_has_unicode(void);
+
 struct text_table;
 struct text_table *text_table_new(const char *const *headings, const char *align,
                                   size_t columns); /* align: "lrr" */
 /* Copied; NULL is an empty cell */
 void text_table_row(struct text_table *t, const char *const *cells);
 void text_table_print(struct text_table *t, FILE *f);
+/* On a terminal only columns that are whole in it, the first ones before the later; a long
+ * cell is cut to a third of the width where that helps (a path at its head). What is left out
+ * is named below. */
+void text_table_print_fitting(struct text_table *t, FILE *f);
 void text_table_print_tsv(struct text_table *t, FILE *f);
 void text_table_free(struct text_table *t);
 

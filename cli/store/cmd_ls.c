@@ -91,7 +91,7 @@ static int list_trials(struct store *s, const json_t *values, struct err *err)
     if (columns && shown == 0)
         text_print(stderr, "no trials\n");
     else if (columns)
-        view_print_table(rows, columns);
+        view_print_table(rows, columns, !list);
     if (columns && (int64_t)shown < total)
         text_print(stderr,
                    "%zu of %lld trials; --limit N shows more, --before ID earlier ones\n",
@@ -117,7 +117,7 @@ static int list_groups(struct store *s, const json_t *values, bool sweeps,
                                          "experiment_name", "trials", "complete",
                                          "running", "waiting", "failed", "stopped")
                              : json_pack("[s,s,s,s]", "id", "name", "sweeps", "trials");
-    view_print_table(rows, columns);
+    view_print_table(rows, columns, true);
     json_decref(columns);
     json_decref(rows);
     return 0;

@@ -35,7 +35,7 @@ static int show_series(struct store *s, int64_t id, const json_t *values, struct
         return view_print_json(json_pack("{s:I, s:s, s:o}", "trial", (json_int_t)id,
                                          "key", key, "points", rows));
     json_t *columns = json_pack("[s, s]", "step", "value");
-    view_print_table(rows, columns);
+    view_print_table(rows, columns, false);
     json_decref(columns);
     json_decref(rows);
     return 0;
@@ -76,7 +76,7 @@ static void print_list(const json_t *trial, const char *name, json_t *columns)
     const json_t *rows = json_object_get(trial, name);
     if (json_array_size(rows) > 0) {
         text_print(stdout, "\n%s\n", name);
-        view_print_table(rows, columns);
+        view_print_table(rows, columns, false);
     }
     json_decref(columns);
 }

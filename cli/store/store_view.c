@@ -114,21 +114,31 @@ static char *cell_text(const json_t *row, const char *column)
     return view_text(column, view_value(row, column));
 }
 
+/* By the first row that has it. */
+static bool is_number_column(const json_t *rows, const char *name)
+{
+    for (size_t r = 0; r < json_array_size(rows); r++) {
+        const json_t *v = view_value(json_array_get(rows, r), name);
+        if (v && !json_is_null(v))
+            return json_is_number(v) && !is_time(name);
+    }
+    return false;
+}
+
 static void free_texts(char **texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         free(texts[i]);
 }
 
-void view_print_table(const json_t *rows, const json_t *columns)
+void view_print_table(const json_t *rows, const json_t *columns, bool fitting)
 {
     size_t n = json_array_size(columns);
     const char **cells = xcalloc(n + 1, sizeof *cells);
     char **texts = xcalloc(n + 1, sizeof *texts), *align = xcalloc(1, n + 1);
     for (size_t c = 0; c < n; c++) {
         const char *name = json_string_value(json_array_get(columns, c));
-        const json_t *v = view_value(json_array_get(rows, 0), name);
-        align[c] = json_is_number(v) && !is_time(name) ? 'r' : 'l';
+        align[c] = is_number_column(rows, name) ? 'r' : 'l';
         cells[c] = texts[c] = view_heading(name);
     }
     struct text_table *t = text_table_new(cells, align, n);
@@ -140,7 +150,7 @@ void view_print_table(const json_t *rows, const json_t *columns)
         text_table_row(t, cells);
         free_texts(texts, n);
     }
-    text_table_print(t, stdout);
+    (fitting ? text_table_print_fitting : text_table_print)(t, stdout);
     text_table_free(t);
     free(cells);
     free(texts);

@@ -21,8 +21,9 @@ int view_trial_id(const char *word, int64_t *id, struct err *err);
 /* Text of one value; `name` tells the unit by its ending (_bytes, _ms, _s). Caller
  * frees. */
 char *view_text(const char *name, const json_t *value);
-/* A table on stdout; columns is a list of names for view_value. */
-void view_print_table(const json_t *rows, const json_t *columns);
+/* A table on stdout; columns is a list of names for view_value. `fitting`: the first that
+ * fit into a terminal (text_table_print_fitting). */
+void view_print_table(const json_t *rows, const json_t *columns, bool fitting);
 /* "  name  value" of a row's own field, nothing when it has none. */
 void view_field(const json_t *row, const char *column);
 /* What stands above a column: times are shown as dates, durations as "2.3 s", so their

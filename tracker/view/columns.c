@@ -56,27 +56,11 @@ static void add_any_metrics(json_t *columns, const json_t *rows)
     }
 }
 
-json_t *view_default_columns(const json_t *rows, const json_t *objectives,
-                             const char *sort)
+/* What the rows are judged by: the metrics of their sweeps, what they are sorted by, else
+ * the best known that somebody has. */
+static void add_scores(json_t *columns, const json_t *rows, const json_t *objectives,
+                       const char *sort)
 {
-    json_t *columns = json_array();
-    add(columns, "id");
-    add(columns, "sweep");
-    add(columns, "number");
-    add(columns, "state");
-    if (present(rows, "method"))
-        add(columns, "method");
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const char *key;
-        json_t *v, *params = json_object_get(json_array_get(rows, i), "params");
-        json_object_foreach(params, key, v)
-        {
-            if (json_array_size(rows) == 1 || varies(rows, key))
-                add(columns, key);
-        }
-    }
-    if (varies(rows, "seed"))
-        add(columns, "seed");
     const size_t without = json_array_size(columns);
     const json_t *o;
     size_t i;
@@ -84,20 +68,60 @@ json_t *view_default_columns(const json_t *rows, const json_t *objectives,
     {
         add(columns, json_get_str(o, "name", ""));
     }
-    for (const char *const *m = view_main_metrics; *m; m++)
-        if (present(rows, *m))
-            add(columns, *m);
-    if (json_array_size(columns) == without)
-        add_any_metrics(columns, rows);
     if (sort) {
         int given;
         char *key = view_sort_key(sort, &given);
         add(columns, key);
         free(key);
     }
+    for (const char *const *m = view_main_metrics;
+         *m && json_array_size(columns) == without; m++)
+        if (present(rows, *m))
+            add(columns, *m);
+    if (json_array_size(columns) == without)
+        add_any_metrics(columns, rows);
+}
+
+/* What a sweep sets is shown of a single trial too; a trial by hand has a whole file. */
+static void add_params(json_t *columns, const json_t *rows)
+{
+    const json_t *first = json_array_get(rows, 0);
+    const bool all = json_array_size(rows) == 1 && present(rows, "sweep");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *key;
+        json_t *v, *params = json_object_get(json_array_get(rows, i), "params");
+        json_object_foreach(params, key, v)
+        {
+            if (all || varies(rows, key))
+                add(columns, key);
+        }
+    }
+    if (first && varies(rows, "seed"))
+        add(columns, "seed");
+}
+
+json_t *view_default_columns(const json_t *rows, const json_t *objectives,
+                             const char *sort)
+{
+    json_t *columns = json_array();
+    add(columns, "id");
+    if (varies(rows, "sweep"))
+        add(columns, "sweep");
+    if (present(rows, "method"))
+        add(columns, "method");
+    add_scores(columns, rows, objectives, sort);
+    add_params(columns, rows);
+    add(columns, "state");
+    add(columns, "duration_ms");
     if (present(rows, "tags"))
         add(columns, "tags");
-    add(columns, "duration_ms");
+    for (const char *const *m = view_main_metrics; *m; m++)
+        if (present(rows, *m))
+            add(columns, *m);
+    if (present(rows, "sweep")) {
+        add(columns, "sweep");
+        add(columns, "number");
+    }
     return columns;
 }
 

@@ -41,9 +41,11 @@ json_t *view_groups(struct store *s, enum view_group kind, const char *experimen
 
 /* ---- columns of a list of trials: names for view_value ---- */
 
-/* Of parameters those that vary over the rows, of metrics what their sweeps are judged by
- * (`objectives`, may be NULL) and the main ones that somebody has, else the first few of
- * any; and what the rows are sorted by (may be NULL). */
+/* What matters most comes first, so that a narrow table may leave out the end: the method;
+ * the metrics that their sweeps are judged by (`objectives`, may be NULL) and what the rows
+ * are sorted by (may be NULL), else the best known metric that somebody has, else the first
+ * few of any; the parameters that vary over the rows; state and time; the other main
+ * metrics. */
 json_t *view_default_columns(const json_t *rows, const json_t *objectives,
                              const char *sort);
 /* "a,b,c"; each must be a field or something that one of the rows has. */
