@@ -438,5 +438,9 @@ char *report_lines(const struct report *r)
     {
         buf_printf(&out, "%s\n", json_string_value(line));
     }
+    const json_t *next =
+        json_object_get(json_object_get(r->sections, "decision"), "next");
+    buf_printf(&out, "Next: %s (%s)\n", json_get_str(next, "command", ""),
+               json_get_str(next, "why", ""));
     return buf_detach(&out, NULL);
 }

@@ -61,7 +61,8 @@ int report_build(struct store *s, const struct report_options *o, struct report 
 void report_free(struct report *r);
 void report_html(const struct report *r, struct html *out);
 json_t *report_json(const struct report *r);
-/* The three lines that the command prints. Caller frees. */
+/* The lines that the command prints: verdict, cost, what would settle it, the next step
+ * (sections/next/next_step.h). Caller frees. */
 char *report_lines(const struct report *r);
 
 /* ---- for sections and plots ---- */

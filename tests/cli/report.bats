@@ -12,10 +12,11 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-@test "report writes a page and prints three lines and its path" {
+@test "report writes a page and prints its verdict, the next step and its path" {
     run -0 "$PEFTLAB" report
-    [ "${#lines[@]}" = 4 ]
-    [ "${lines[3]}" = report.html ]
+    [ "${#lines[@]}" = 5 ]
+    [[ "${lines[3]}" == "Next: peftlab sweep run FILE"*" seeds="*" && peftlab sweep run FILE"*"(6 seeds more of lora and of full; FILE is the sweep's file)" ]]
+    [ "${lines[4]}" = report.html ]
     has "400 rows" "test/macro_f1" "To settle"
     [ "$(stat -c %s report.html)" -lt 1000000 ]
     grep -q "<h1" report.html

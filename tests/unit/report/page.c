@@ -90,7 +90,7 @@ static void page_follows_the_house_rules(void **state)
         assert_true(occurrences(buf_str(&g->table.out), "<tr>") >= 3);
     }
     char *lines = report_lines(r);
-    assert_int_equal(occurrences(lines, "\n"), 3);
+    assert_int_equal(occurrences(lines, "\n"), 4);
     free(lines);
     free(page);
     report_free(r);

@@ -1,4 +1,4 @@
-/* report/sections/next.c - what follows from taking the leader, and what to run next. */
+/* report/sections/next/next.c - what follows from taking the leader, and what to run next. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -6,6 +6,7 @@
 #include "report/evidence/experiments.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
+#include "report/sections/next/next_step.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,69 +107,6 @@ static json_t *consequences(const struct report *r)
 }
 
 /* ---- experiments ---- */
-
-/* Whether trials of the report differ in a parameter. */
-static bool param_varies(const struct report *r, const char *key)
-{
-    const json_t *first = json_object_get(r->data.trials[0].params, key);
-    for (size_t i = 1; i < r->data.count; i++) {
-        const json_t *other = json_object_get(r->data.trials[i].params, key);
-        if (!first != !other || (first && !json_equal((json_t *)first, (json_t *)other)))
-            return true;
-    }
-    return false;
-}
-
-/* " rank=4 'target_modules=[query,value]'": a value as a word of `sweep run`. */
-static void add_override(struct buf *out, const char *key, const json_t *value)
-{
-    struct buf word = BUF_INIT;
-    const json_t *v;
-    size_t i;
-    buf_printf(&word, "%s=%s", key, json_is_array(value) ? "[" : "");
-    json_array_foreach((json_t *)value, i, v)
-    {
-        char *text = value_text(v);
-        buf_printf(&word, "%s%s", i ? "," : "", text);
-        free(text);
-    }
-    char *text = json_is_array(value) ? NULL : value_text(value);
-    buf_printf(&word, "%s", text ? text : "]");
-    bool plain =
-        buf_str(&word)[strcspn(buf_str(&word), " '\"[]{}()$&;|<>*?!#\\")] == '\0';
-    if (plain || strchr(buf_str(&word), '\''))
-        buf_printf(out, " %s", buf_str(&word));
-    else
-        buf_printf(out, " '%s'", buf_str(&word));
-    buf_release(&word);
-    free(text);
-}
-
-/* More seeds of a configuration that a sweep has run, as the command that adds them to it;
- * FILE is the sweep's. Nothing for trials of no sweep, and for what was not run. */
-static char *seeds_command(const struct report *r, size_t column, size_t group,
-                           size_t seeds)
-{
-    const struct report_cell *c = matrix_cell(&r->matrix, column, group);
-    if (!c->count || !*c->trials[0]->sweep)
-        return NULL;
-    struct buf out = BUF_INIT;
-    const char *key;
-    json_t *v;
-    int64_t last = 0;
-    for (size_t i = 0; i < r->data.count; i++)
-        last = r->data.trials[i].seed > last ? r->data.trials[i].seed : last;
-    buf_str_add(&out, "peftlab sweep run FILE");
-    json_object_foreach(c->trials[0]->params, key, v)
-    {
-        if (!str_eq(key, "seed") && !json_is_object(v) && param_varies(r, key))
-            add_override(&out, key, v);
-    }
-    buf_str_add(&out, " seeds=");
-    for (size_t i = 0; i < seeds; i++)
-        buf_printf(&out, "%s%lld", i ? "," : "", (long long)(last + 1 + (int64_t)i));
-    return buf_detach(&out, NULL);
-}
 
 static json_t *commands_of(const struct report *r, const struct next *x)
 {

@@ -1,12 +1,13 @@
-/* report/sections/decision.c - the first box: what to choose, how sure that is, what it
+/* report/sections/decision/decision.c - the first box: what to choose, how sure that is, what it
  * costs, what would settle or flip it. Its three takeaways are also what the command
  * prints. */
-#include "report/sections/decision.h"
+#include "report/sections/decision/decision.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
+#include "report/sections/next/next_step.h"
 #include "report/sections/trivial.h"
 #include <math.h>
 #include <stdlib.h>
@@ -324,10 +325,20 @@ static void cost_line(const struct report *r, json_t *numbers)
 
 /* ---- line 3: what would settle or flip it ---- */
 
-/* The undecided pair of the best that needs fewest seeds; NULL: none can be planned. */
-static const struct verdict_pair *settling_pair(const struct verdict *v, size_t *seeds)
+/* The undecided pair of the best that the next step is about, else the one that needs
+ * fewest seeds; NULL: none can be planned. */
+static const struct verdict_pair *settling_pair(const struct report *r, size_t *seeds)
 {
+    const struct verdict *v = main_verdict(r);
     const struct verdict_pair *best = NULL;
+    struct next x;
+    if (next_seeds_of_main(r, &x)) {
+        best = verdict_find(v, x.group, x.rival);
+        *seeds = verdict_seeds_needed(best, v->rules.delta, v->winner_alpha);
+        if (*seeds)
+            return best;
+        best = NULL;
+    }
     for (size_t i = 1; i < v->tied_count; i++) {
         const struct verdict_pair *p = verdict_find(v, v->tied[0], v->tied[i]);
         size_t n = verdict_seeds_needed(p, v->rules.delta, v->winner_alpha);
@@ -344,7 +355,7 @@ static void settle_line(const struct report *r, json_t *numbers)
     const struct verdict *v = main_verdict(r);
     double delta = r->settings.rules.delta;
     size_t seeds = 0, have = v->configs[v->ranking[0]].n_ok;
-    const struct verdict_pair *p = settling_pair(v, &seeds);
+    const struct verdict_pair *p = settling_pair(r, &seeds);
     if (v->ranked < 2) {
         add_takeaway(numbers,
                      "To settle: run at least one other %s with 3 seeds or more.",
@@ -397,18 +408,14 @@ static void settle_line(const struct report *r, json_t *numbers)
     }
 }
 
-/* Where nothing can be ranked: how the trials stand, and a command that shows them. */
+/* Where nothing can be ranked: how the trials stand. */
 static void no_decision_hint(const struct report *r, json_t *o)
 {
     size_t complete = 0, failed = 0;
-    const char *state = NULL;
     for (size_t i = 0; i < r->data.count; i++) {
         const enum trial_state s = r->data.trials[i].state;
         complete += s == TRIAL_complete;
-        if (s != TRIAL_complete && trial_state_is_final(s)) {
-            failed++;
-            state = state ? state : trial_state_name(s);
-        }
+        failed += s != TRIAL_complete && trial_state_is_final(s);
     }
     if (complete)
         add_takeaway(o, "%zu ended without a usable value (missing, NaN or infinite).",
@@ -417,13 +424,7 @@ static void no_decision_hint(const struct report *r, json_t *o)
         add_takeaway(o, "%zu of them failed or are not finished.",
                      r->data.count - complete);
     if (failed)
-        add_takeaway(
-            o,
-            "Look at the reasons with 'peftlab ls --state %s' and try again with "
-            "'peftlab sweep run --retry-failed'.",
-            state);
-    else
-        add_takeaway(o, "'peftlab ls --columns %s' shows them.", metric_of(r));
+        add_takeaway(o, "'peftlab sweep run --retry-failed' tries failed ones again.");
 }
 
 static json_t *numbers(struct report *r)
@@ -431,6 +432,7 @@ static json_t *numbers(struct report *r)
     const struct verdict *v = main_verdict(r);
     json_t *o = json_object(), *tied = json_array();
     json_object_set_new(o, "column", json_string(where(r)));
+    json_object_set_new(o, "next", next_step_json(r));
     if (!v->ranked) {
         json_object_set_new(o, "decision", json_string("none"));
         json_object_set_new(o, "confidence", json_string("screening only"));

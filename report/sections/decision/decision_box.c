@@ -1,4 +1,4 @@
-/* report/sections/decision_box.c - the box at the top: figures of the leader and of the
+/* report/sections/decision/decision_box.c - the box at the top: figures of the leader and of the
  * leanest that may be as good, service levels, what would flip it, status. */
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -6,7 +6,7 @@
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
-#include "report/sections/decision.h"
+#include "report/sections/decision/decision.h"
 #include <math.h>
 #include <string.h>
 
@@ -181,6 +181,15 @@ static void write_takeaway(const struct report *r, const char *line, bool first,
         html_el(h, "p", NULL, "%s", line + n);
 }
 
+/* The one next step. */
+static void write_next(const json_t *next, struct html *h)
+{
+    html_raw(h, "<p class=\"next\" id=\"next-step\"><strong>Next</strong> ");
+    html_el(h, "code", NULL, "%s", json_get_str(next, "command", ""));
+    html_textf(h, " %s", json_get_str(next, "why", ""));
+    html_close(h, "p");
+}
+
 void decision_write(const struct report *r, const json_t *numbers_, struct html *h)
 {
     const struct verdict *v = r->matrix.verdicts[r->matrix.main_column];
@@ -199,6 +208,7 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
     {
         write_takeaway(r, json_string_value(line), i == 0, h);
     }
+    write_next(json_object_get(numbers_, "next"), h);
     if (v->ranked) {
         html_el(
             h, "p", "facts-of", "%s",

@@ -1,4 +1,4 @@
-/* report/sections/decision_take.c - what to take now and what that may cost: the first
+/* report/sections/decision/decision_take.c - what to take now and what that may cost: the first
  * sentence of the page, for every table that has a result. */
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -6,7 +6,7 @@
 #include "report/cost/cost.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
-#include "report/sections/decision.h"
+#include "report/sections/decision/decision.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* report/sections/decision.h - the box at the top of the page (decision.c makes its
+/* report/sections/decision/decision.h - the box at the top of the page (decision.c makes its
  * numbers and sentences, decision_box.c writes it). */
 #ifndef REPORT_SECTIONS_DECISION_H
 #define REPORT_SECTIONS_DECISION_H
