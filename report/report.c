@@ -27,7 +27,7 @@ static const struct section *const sections[] = {
 
 /* ---- building ---- */
 
-int report_build(struct store *s, const struct report_options *o, struct report **out,
+int report_judge(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err)
 {
     struct report *r = xcalloc(1, sizeof *r);
@@ -45,8 +45,21 @@ int report_build(struct store *s, const struct report_options *o, struct report 
         kept_rows_load(s, &r->data, r->settings.metric, row_scores, &r->kept);
     if (!rc)
         matrix_build(&r->matrix, &r->data, &r->settings, &r->kept);
-    if (!rc)
-        rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
+    if (rc)
+        report_free(r);
+    else
+        *out = r;
+    return rc;
+}
+
+int report_build(struct store *s, const struct report_options *o, struct report **out,
+                 struct err *err)
+{
+    struct report *r;
+    int rc = report_judge(s, o, &r, err);
+    if (rc)
+        return rc;
+    rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
         r->services = sla_judge(r);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)

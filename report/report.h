@@ -56,6 +56,10 @@ struct report {
     size_t figure_count;
 };
 
+/* What a report stands on: trials read, settings chosen, cells judged; no sections, claims
+ * or figures yet. */
+int report_judge(struct store *s, const struct report_options *o, struct report **out,
+                 struct err *err);
 int report_build(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err);
 void report_free(struct report *r);

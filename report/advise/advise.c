@@ -263,6 +263,7 @@ void advise_release(struct advise *a)
     }
     free(a->items);
     json_decref(a->watch);
+    json_decref(a->decided);
     *a = (struct advise){0};
 }
 

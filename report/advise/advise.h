@@ -3,8 +3,8 @@
  * The way: every candidate (a method and how it is served) is set up so that it fits, by
  * halving the micro-batch and recomputing activations (advise.c); rules give each reasons
  * for and against with points, or rule it out (rules.c); what the store measured
- * on the same task and base outweighs priors (measured.c); the rest is words,
- * JSON and a first sweep file (write.c, first_sweep.c).
+ * on the same task and base outweighs priors (measured.c), and what it decided is said as
+ * its report says it (decided.c); the rest is words, JSON and a first sweep file (write.c, first_sweep.c).
  *
  * Hard constraints rule out: memory, the base's bytes, hours, dollars, latency where it
  * was measured. Everything else is points, and each point has its sentence. Numbers are
@@ -125,9 +125,11 @@ struct evidence_data {
 struct advise {
     const struct advise_request *request;
     struct evidence_data data;
-    struct advice *items;     /* best first; those ruled out last */
-    size_t count, open;       /* open: not ruled out */
-    json_t *watch;            /* sentences for the first */
+    struct advice *items; /* best first; those ruled out last */
+    size_t count, open;   /* open: not ruled out */
+    json_t *watch;        /* sentences for the first */
+    json_t *
+        decided; /* advise_decided of the newest sweep whose figures these are; or NULL */
     struct price_range price; /* of the GPU; NaN where there is none */
 };
 
@@ -157,6 +159,9 @@ const struct method_facts *advise_facts(const struct advise_request *r,
 void advise_judge(struct advise *a, struct advice *item);
 void advise_watch(struct advise *a);
 int advise_measure(struct advise *a, struct err *err);
+/* {"about": "sweep reviews", "decision", "sentence", "take"}: what the report of a sweep
+ * says first; NULL: nothing. */
+json_t *advise_decided(struct store *s, int64_t sweep);
 const struct advice *advise_find(const struct advise *a, const char *method);
 bool advise_is_lm(const struct advise_request *r);
 /* How a setup fits, from plan or formula, and into *peak what that was judged by (may be

@@ -248,11 +248,18 @@ static bool take_judge(struct store *s, struct seen_list *l, const char *score,
     return read_metric(s, score, l, offsetof(struct seen, score)) > 0;
 }
 
-static bool choose_judge(struct store *s, bool lm, struct seen_list *l, struct judge *j)
+/* 0: none. */
+static int64_t newest_sweep(const struct seen_list *l)
 {
     int64_t sweep = 0;
     for (size_t i = 0; i < l->count; i++)
         sweep = l->items[i].sweep > sweep ? l->items[i].sweep : sweep;
+    return sweep;
+}
+
+static bool choose_judge(struct store *s, bool lm, struct seen_list *l, struct judge *j)
+{
+    const int64_t sweep = newest_sweep(l);
     json_t *said = sweep ? view_objectives(s, sweep, NULL) : NULL;
     const char *own = json_get_str(json_array_get(said, 0), "name", NULL);
     bool found = false;
@@ -319,6 +326,8 @@ int advise_measure(struct advise *a, struct err *err)
         for (size_t k = 0; k < a->count; k++)
             measure_method(&l, a->items[k].candidate->method, &judge,
                            &a->items[k].measured);
+        if (newest_sweep(&l))
+            a->decided = advise_decided(r->store, newest_sweep(&l));
     }
     free(l.items);
     return 0;

@@ -131,12 +131,12 @@ json_t *advise_json(const struct advise *a)
     for (size_t i = 0; i < a->count; i++)
         json_array_append_new(i < a->open ? items : out, item_json(a, &a->items[i]));
     char *sweep = advise_sweep(a);
-    json_t *all =
-        json_pack("{s:i, s:o, s:{s:s, s:b, s:I}, s:o, s:o, s:O, s:s*}", "schema_version",
-                  SCHEMA_VERSION, "constraints", constraints_json(a->request), "evidence",
-                  "data", a->data.name, "your_data", a->data.asked,
-                  "trials_on_other_data", (json_int_t)a->data.others, "advice", items,
-                  "ruled_out", out, "watch", a->watch, "sweep_file", sweep);
+    json_t *all = json_pack(
+        "{s:i, s:o, s:{s:s, s:b, s:I, s:O*}, s:o, s:o, s:O, s:s*}", "schema_version",
+        SCHEMA_VERSION, "constraints", constraints_json(a->request), "evidence", "data",
+        a->data.name, "your_data", a->data.asked, "trials_on_other_data",
+        (json_int_t)a->data.others, "decided", a->decided, "advice", items, "ruled_out",
+        out, "watch", a->watch, "sweep_file", sweep);
     free(sweep);
     return all;
 }
@@ -335,6 +335,19 @@ static void print_sweep_setup(const struct advise *a, const struct advice *x, FI
     free(text);
 }
 
+/* Before any of it: a decision that was measured. */
+static void print_decided(const struct advise *a, FILE *f)
+{
+    const char *sentence = json_get_str(a->decided, "sentence", NULL);
+    if (!sentence)
+        return;
+    char *text = xasprintf("%s, as its report says: %s",
+                           json_get_str(a->decided, "about", ""), sentence);
+    fputc('\n', f);
+    wrap(f, "Measured: ", text);
+    free(text);
+}
+
 static void print_first(const struct advise *a, FILE *f)
 {
     const struct advice *x = &a->items[0];
@@ -387,6 +400,7 @@ void advise_print(const struct advise *a, FILE *f)
     print_head(a, f);
     if (a->open) {
         print_table(a, f);
+        print_decided(a, f);
         print_first(a, f);
     } else {
         fputs("No method is left under these constraints.\n", f);

@@ -105,7 +105,7 @@ END
     has "qlora rank="
 }
 
-@test "evidence of the store: two seeds are judged by" {
+@test "evidence of the store: three seeds are judged by, and the decision is the report's" {
     cat >s.yaml <<END
 version: 1
 name: s
@@ -115,20 +115,34 @@ parameters:
   train_data: {value: $CASE/train.jsonl}
   eval_data: {value: $CASE/eval.jsonl}
   num_labels: {value: 3}
-  max_steps: {value: 2}
+  max_steps: {value: 8}
+  learning_rate: {value: 3e-2}
   method: {values: [lora, head]}
-seeds: [0, 1]
+seeds: [0, 1, 2]
 END
     "$PEFTLAB" sweep run s.yaml
     run -0 "$PEFTLAB" advise --model "$MODEL" --rows 100 --seq-len 32 --json
-    has '"measured: best mean eval/macro_f1' '"seeds": 2' '"trials": 2'
+    has '"measured: best mean eval/macro_f1' '"seeds": 3' '"trials": 3'
     has "on $CASE/train.jsonl"
     run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl" --eval-data "$CASE/eval.jsonl" --json
     has '"measured: best mean eval/macro_f1' '"your_data": true' '"trials_on_other_data": 0'
+    local advice=$output # its decision is the report's first sentence
+    run -0 "$PEFTLAB" report --sweep s --json
+    python3 - "$advice" "$output" <<'PY'
+import json, sys
+decided = json.loads(sys.argv[1])["evidence"]["decided"]
+decision = json.loads(sys.argv[2])["sections"]["decision"]
+assert decided["about"] == "sweep s", decided
+assert decided["sentence"] == decision["takeaways"][0] and "expected regret" in decided["sentence"], decided
+assert decided["take"] == decision["take"] and decided["take"]["expected_regret"] >= 0
+PY
+    run -0 "$PEFTLAB" advise --model "$MODEL" --train-data "$CASE/train.jsonl"
+    has "Measured: sweep s, as its report says: Take "
     head -n 5 "$CASE/train.jsonl" > other.jsonl # evidence of other data says nothing of these
     run -0 "$PEFTLAB" advise --model "$MODEL" --train-data other.jsonl --eval-data "$CASE/eval.jsonl"
     [[ "$output" != *"measured: "* ]]
-    has "4 trials on other data left out"
+    has "6 trials on other data left out"
+    lacks "Measured: "
     run -66 "$PEFTLAB" advise --model "$MODEL" --store none.db
 }
 
