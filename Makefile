@@ -10,6 +10,7 @@
 #   make docs       renews the pages that are made of tables, man pages and completions in build/
 #   make peaks      published peaks of memory beside plans (docs/memory.md)
 #   make install    PREFIX=/usr/local DESTDIR=     make uninstall
+#   make deb        a Debian package of it     make wheel      a Python wheel that carries the program (docs/dependencies.md)
 #   make deps       the packages alone                       make model      the base model alone
 #   make check-arm  the program for 64-bit Arm by a cross compiler, and its tests under qemu (docs/arm.md)
 # Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, ARM=1 (for 64-bit Arm), V=1 (show commands), NO_INSTALL=1 (never run apt-get).
@@ -114,6 +115,14 @@ $(foreach l,$(LAYERS),$(eval $(call archive_rule,$(l))))
 $(B)/peftlab: $(B)/obj/cli/main.o $(LIB_cli) $(LIB_report) $(LIB_sweep) $(LIB_runner) $(LIB_tracker) $(LIB_kernels) $(LIB_lib)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# What `peftlab version` says of the source; the file changes only when that does, so that nothing else is compiled again.
+SOURCE  := $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null) $(shell git log -1 --format=%cs 2>/dev/null)
+ifneq ($(SOURCE),$(file <$(B)/source))
+$(shell mkdir -p $(B))$(file >$(B)/source,$(SOURCE))
+endif
+$(B)/obj/cli/cmd_version.o: $(B)/source
+$(B)/obj/cli/cmd_version.o: CPPFLAGS += -DSOURCE_COMMIT='"$(word 1,$(SOURCE))"' -DSOURCE_DATE='"$(word 2,$(SOURCE))"'
 
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)

@@ -144,9 +144,10 @@ PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 LIBDIR     ?= $(PREFIX)/lib
 DATADIR    ?= $(PREFIX)/share
+ZSHDIR     ?= $(DATADIR)/zsh/site-functions
 # Patterns, so not quoted as a whole.
 INSTALLED   = $(BINDIR)/peftlab $(LIBDIR)/peftlab $(DATADIR)/doc/peftlab $(DATADIR)/bash-completion/completions/peftlab \
-              $(DATADIR)/zsh/site-functions/_peftlab $(DATADIR)/man/man1/peftlab.1 $(DATADIR)/man/man1/peftlab-*.1 \
+              $(ZSHDIR)/_peftlab $(DATADIR)/man/man1/peftlab.1 $(DATADIR)/man/man1/peftlab-*.1 \
               $(DATADIR)/man/man5/peftlab-*.5
 install: $(B)/peftlab $(B)/docs.stamp
 	@echo "  INST  $(DESTDIR)$(PREFIX)"
@@ -154,11 +155,14 @@ install: $(B)/peftlab $(B)/docs.stamp
 	$(Q)for so in $(wildcard $(B)/peftlab_cuda.so); do install -Dm644 $$so '$(DESTDIR)$(LIBDIR)/peftlab/'$${so##*/}; done
 	$(Q)for n in 1 5; do install -d '$(DESTDIR)$(DATADIR)'/man/man$$n && install -m644 $(B)/man/*.$$n '$(DESTDIR)$(DATADIR)'/man/man$$n; done
 	$(Q)install -Dm644 $(B)/completions/peftlab.bash '$(DESTDIR)$(DATADIR)/bash-completion/completions/peftlab'
-	$(Q)install -Dm644 $(B)/completions/_peftlab '$(DESTDIR)$(DATADIR)/zsh/site-functions/_peftlab'
-	$(Q)install -d '$(DESTDIR)$(DATADIR)/doc/peftlab/docs' && install -m644 README.md CHANGELOG.md '$(DESTDIR)$(DATADIR)/doc/peftlab'
+	$(Q)install -Dm644 $(B)/completions/_peftlab '$(DESTDIR)$(ZSHDIR)/_peftlab'
+	$(Q)install -d '$(DESTDIR)$(DATADIR)/doc/peftlab/docs' && install -m644 README.md AGENTS.md CHANGELOG.md '$(DESTDIR)$(DATADIR)/doc/peftlab'
 	$(Q)install -m644 docs/*.md docs/*.png '$(DESTDIR)$(DATADIR)/doc/peftlab/docs'
 	$(Q)for f in $(wildcard $(addprefix examples/*/*.,md yaml jsonl)); do install -Dm644 $$f '$(DESTDIR)$(DATADIR)/doc/peftlab/'$$f; done
 uninstall:
 	@echo "  RM    $(DESTDIR)$(PREFIX)"
 	$(Q)rm -rf $(foreach f,$(INSTALLED),'$(DESTDIR)'$(f))
-.PHONY: install uninstall
+# A Debian package of that (packaging/deb.sh).
+deb: $(B)/peftlab $(B)/docs.stamp
+	@packaging/deb.sh '$(B)' '$(VERSION)' '$(RELEASED)'
+.PHONY: install uninstall deb

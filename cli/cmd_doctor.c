@@ -1,7 +1,7 @@
 /* cli/cmd_doctor.c - `peftlab doctor`: what of peftlab can be used on this machine, and
  * why the rest cannot. Runs nothing and changes nothing. */
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "cli/command.h"
+#include "cli/libraries.h"
 #include "cli/store/store_view.h"
 #include "kernels/backend.h"
 #include "lib/buf.h"
@@ -12,15 +12,9 @@
 #include "lib/text_table.h"
 #include "runner/cache/cache.h"
 #include "tracker/store/upkeep.h"
-#include <curl/curl.h>
-#include <openssl/crypto.h>
-#include <pcre2.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
-#include <yaml.h>
 
 /* clang-format off */
 static const struct opt_def rows[] = {
@@ -48,18 +42,6 @@ static json_t *backends(void)
         json_object_set_new(all, backend_name(i), one);
     }
     return all;
-}
-
-static json_t *libraries(void)
-{
-    char pcre2[64] = "";
-    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sqlite",
-                     sqlite3_libversion(), "jansson", jansson_version_str(), "yaml",
-                     yaml_get_version_string(), "pcre2", pcre2, "utf8proc",
-                     utf8proc_version(), "curl",
-                     curl_version_info(CURLVERSION_NOW)->version, "openssl",
-                     OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
 /* The first line that a program says of itself; NULL where it cannot be run. */
@@ -93,7 +75,7 @@ static json_t *examine(void)
     json_t *all = json_object();
     json_object_set_new(all, "backends", backends());
     json_object_set_new(all, "machine", proc_environment());
-    json_object_set_new(all, "libraries", libraries());
+    json_object_set_new(all, "libraries", libraries_linked());
     json_object_set_new(all, "programs", programs());
     json_object_set_new(all, "cache", cache_facts());
     return all;

@@ -5,6 +5,7 @@
 #include "kernels/ref/ref.h"
 #include "lib/mem.h"
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *always(void)
@@ -98,4 +99,12 @@ int backend_takes(const struct backend *b, enum op op, const struct op_args *sha
 const char *backend_name(size_t i)
 {
     return i < ARRAY_LEN(backends) ? backends[i].name : NULL;
+}
+
+bool backend_is_built(size_t i)
+{
+    char *path = backends[i].file ? backend_find(backends[i].file) : NULL;
+    const bool found = path;
+    free(path);
+    return found || !backends[i].file;
 }

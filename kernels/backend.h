@@ -167,6 +167,8 @@ const struct backend *backend_get(const char *name, struct err *err);
 const struct backend *backend_planned_cuda(int major);
 /* The name of the i-th backend that there could be; NULL after the last. */
 const char *backend_name(size_t i);
+/* Is the i-th built in, or is its object where the program looks? Loads nothing. */
+bool backend_is_built(size_t i);
 
 /* weight_prepare of a plain row-major matrix in host memory. */
 int backend_prepare(const struct backend *b, const struct weight_spec *spec,

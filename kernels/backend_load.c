@@ -22,8 +22,7 @@ static char *beside_program(const char *name)
     return folder;
 }
 
-/* Newly allocated; NULL when it is nowhere. */
-static char *find(const char *file)
+char *backend_find(const char *file)
 {
     const char *named = getenv("PEFTLAB_BACKEND_DIR");
     char *folders[] = {named && *named ? xstrdup(named) : NULL, beside_program("."),
@@ -82,7 +81,7 @@ static const struct backend *open_object(const char *path, char *reason, size_t 
 
 const struct backend *backend_load(const char *file, char *reason, size_t size)
 {
-    char *path = find(file);
+    char *path = backend_find(file);
     if (!path) {
         snprintf(reason, size,
                  "%s is neither next to the program nor in PEFTLAB_BACKEND_DIR - see "

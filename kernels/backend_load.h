@@ -38,6 +38,8 @@ struct backend_host {
 typedef const struct backend *(*backend_entry_fn)(const struct backend_host *host,
                                                   char *reason, size_t size);
 
+/* Where the object of this name lies; newly allocated, NULL when it is nowhere. */
+char *backend_find(const char *file);
 /* The backend in `file`; NULL with a reason (no full stop) where it is not usable. */
 const struct backend *backend_load(const char *file, char *reason, size_t size);
 

@@ -52,5 +52,5 @@ holds() {
         case $command in init* | train* | "sweep plan"*) continue ;; esac
         holds "$command"
     done < <(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md")
-    [ "$(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md" | wc -l)" = 14 ]
+    [ "$(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md" | wc -l)" = 15 ]
 }

@@ -20,6 +20,19 @@ setup() {
     has "not found - it draws"
 }
 
+@test "version: what the program was built from" {
+    run -0 "$PEFTLAB" version
+    has "$("$PEFTLAB" --version) (20" "kernels    " ", generic" "backends   cpu, ref" "sqlite 3."
+    run -0 "$ALONE" version --json
+    [ "$(jq -r .version <<<"$output")" = "$("$PEFTLAB" --version | cut -d' ' -f2)" ]
+    jq -e '.kernels[-1] == "generic" and .backends == {cpu: true, ref: true, cuda: false, "cuda-emul": false}' <<<"$output"
+    jq -e '(.compiler | test("^(gcc|clang) [0-9]+")) and (.libraries.curl | test("^[0-9]+[.][0-9]"))' <<<"$output"
+    # a source with git: its commit, which may be older than the tree
+    [ ! -e "$ROOT/.git" ] || git -C "$ROOT" cat-file -e "$(jq -r .commit <<<"$output")"
+    echo "not an object" >"$PEFTLAB_BACKEND_DIR/peftlab_cuda.so"
+    [ "$("$ALONE" version --json | jq .backends.cuda)" = true ]
+}
+
 @test "doctor as JSON" {
     run -0 "$PEFTLAB" doctor --json
     has '"schema_version"' '"backends"' '"usable": true' '"peftlab_version"'
