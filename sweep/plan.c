@@ -202,9 +202,10 @@ json_t *sweep_plan_json(const struct sweep_plan *p, int jobs)
     if (p->file->until.goal)
         json_object_set_new(total, "trials_least",
                             json_integer((json_int_t)sweep_plan_least(p)));
-    return json_pack("{s:s, s:o, s:I, s:I, s:o}", "name", p->file->name, "trials", trials,
-                     "coincided", (json_int_t)p->coincided, "excluded",
-                     (json_int_t)p->excluded, "total", total);
+    return json_pack("{s:i, s:s, s:o, s:I, s:I, s:o}", "schema_version", 1, "name",
+                     p->file->name, "trials", trials, "coincided",
+                     (json_int_t)p->coincided, "excluded", (json_int_t)p->excluded,
+                     "total", total);
 }
 
 static void print_rows(const struct sweep_plan *p, FILE *f)

@@ -2,6 +2,7 @@
  * a sweep and taking part in it, from any terminal. They change the store; controllers
  * and trials see it there. */
 #include "cli/sweep/sweep_verbs.h"
+#include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text_table.h"
@@ -42,21 +43,34 @@ static const struct opt_table clone_options = {"sweep clone", clone_rows,
                                                ARRAY_LEN(clone_rows)};
 /* clang-format on */
 
+static int newest_sweep(struct store *store, int64_t *sweep, struct err *err)
+{
+    json_t *result = store_query(store, "SELECT max(id) FROM sweep_view", NULL, 1, err);
+    const json_t *cell =
+        json_array_get(json_array_get(json_object_get(result, "rows"), 0), 0);
+    *sweep = json_integer_value(cell);
+    json_decref(result);
+    return !result ? err_code(err)
+           : *sweep
+               ? 0
+               : err_set(err, ERR_NOINPUT,
+                         "store '%s' has no sweep; 'peftlab sweep run FILE' adds one",
+                         store_path(store));
+}
+
 static int status_command(const json_t *values, const char *const *words, size_t count,
                           struct err *err)
 {
     struct store *store;
     int64_t sweep = 0;
     const bool watch = json_get_bool(values, "watch", 0) == 1;
-    if (watch && !count)
-        return err_set(err, ERR_USAGE,
-                       "sweep status --watch: which sweep? 'peftlab sweep status' lists "
-                       "them");
     int rc = sweep_open_store(values, STORE_READ_ONLY, &store, err);
     if (rc < 0)
         return rc;
     if (count)
         rc = store_find_sweep(store, words[0], &sweep, err);
+    else if (watch)
+        rc = newest_sweep(store, &sweep, err);
     if (rc >= 0 && watch)
         rc = sweep_watch(store, sweep, json_get_num(values, "interval", 1),
                          json_get_bool(values, "json", 0) == 1, stdout, err);
@@ -69,20 +83,57 @@ static int status_command(const json_t *values, const char *const *words, size_t
 
 /* ---- stop ---- */
 
-static int stop_running(struct store *store, int64_t sweep, struct err *err)
+/* Numbers of what runs. New reference. */
+static json_t *running_trials(struct store *store, int64_t sweep, struct err *err)
 {
-    size_t i;
-    json_t *row, *bind = json_pack("[I]", (json_int_t)sweep);
+    json_t *bind = json_pack("[I]", (json_int_t)sweep), *ids = json_array(), *row;
     json_t *result = store_query(store,
                                  "SELECT id FROM trial_view WHERE sweep = ?1 AND state = "
-                                 "'running'",
+                                 "'running' ORDER BY id",
                                  bind, 100000, err);
-    int rc = result ? 0 : err_code(err);
+    size_t i;
+    json_array_foreach(json_object_get(result, "rows"), i, row)
+    {
+        json_array_append(ids, json_array_get(row, 0));
+    }
     json_decref(bind);
-    json_array_foreach(json_object_get(result, "rows"), i, row) if (rc >= 0) rc =
-        store_trial_stop(store, json_integer_value(json_array_get(row, 0)), err);
+    if (!result)
+        json_decref(ids);
     json_decref(result);
-    return rc < 0 ? rc : 0;
+    return result ? ids : NULL;
+}
+
+/* "trial 4", "trials 4, 5, 6 and 12 more" */
+static void put_trials(const json_t *ids, struct buf *out)
+{
+    enum { SHOWN = 8 };
+    const size_t n = json_array_size(ids), shown = n > SHOWN ? SHOWN : n;
+    buf_str_add(out, n == 1 ? "trial " : "trials ");
+    for (size_t i = 0; i < shown; i++)
+        buf_printf(out, "%s%lld", i ? ", " : "",
+                   (long long)json_integer_value(json_array_get(ids, i)));
+    if (n > shown)
+        buf_printf(out, " and %zu more", n - shown);
+}
+
+/* What is still to end, and how to go on. */
+static void tell_stopped(int64_t sweep, const json_t *ids, bool now)
+{
+    const long long id = sweep;
+    struct buf trials = BUF_INIT;
+    put_trials(ids, &trials);
+    text_print(stdout, "sweep %lld starts no further trials", id);
+    if (!json_array_size(ids))
+        text_print(stdout, "; nothing of it runs");
+    else if (now)
+        text_print(stdout, "; %s will save and end at the next update", buf_str(&trials));
+    else
+        text_print(
+            stdout,
+            "; %s will run to the end ('peftlab sweep stop %lld --now': save and end)",
+            buf_str(&trials), id);
+    text_print(stdout, "\n'peftlab sweep resume %lld' goes on\n", id);
+    buf_release(&trials);
 }
 
 static int stop_command(const json_t *values, const char *const *words, size_t count,
@@ -98,14 +149,19 @@ static int stop_command(const json_t *values, const char *const *words, size_t c
     rc = store_find_sweep(store, words[0], &sweep, err);
     if (rc >= 0)
         rc = store_sweep_stop(store, sweep, true, err);
-    if (rc >= 0 && json_get_bool(values, "now", 0) == 1)
-        rc = stop_running(store, sweep, err);
+    json_t *ids = rc < 0 ? NULL : running_trials(store, sweep, err), *trial;
+    const bool now = json_get_bool(values, "now", 0) == 1;
+    size_t i;
+    if (rc >= 0 && !ids)
+        rc = err_code(err);
+    json_array_foreach(ids, i, trial)
+    {
+        if (now && rc >= 0)
+            rc = store_trial_stop(store, json_integer_value(trial), err);
+    }
     if (rc >= 0)
-        text_print(
-            stdout,
-            "sweep %lld starts no further trials; 'peftlab sweep resume %lld' goes "
-            "on\n",
-            (long long)sweep, (long long)sweep);
+        tell_stopped(sweep, ids, now);
+    json_decref(ids);
     store_close(store);
     return rc < 0 ? rc : 0;
 }
@@ -186,10 +242,12 @@ static int clone_command(const json_t *values, const char *const *words, size_t 
 }
 
 const struct command_verb sweep_verb_status = {
-    .command = {.name = "status",
-                .usage = "sweep status [SWEEP] [--watch]",
-                .help = "Shows the sweeps of a store, or one.",
-                .options = &status_options},
+    .command =
+        {.name = "status",
+         .usage = "sweep status [SWEEP] [--watch]",
+         .help =
+             "Shows the sweeps of a store, or one; --watch without a name the newest.",
+         .options = &status_options},
     .max_words = 1,
     .run = status_command,
 };

@@ -5,6 +5,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "tracker/claims/attend.h"
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -219,6 +220,20 @@ static void check_times(struct controller *c)
     }
 }
 
+static void tell_stopping(struct controller *c)
+{
+    struct buf line = BUF_INIT;
+    buf_str_add(&line, "stopping");
+    for (int i = 0; i < c->child_count; i++)
+        buf_printf(
+            &line, "%s%lld",
+            i ? ", "
+              : ": waiting for what runs to save and end (once more: kill it): trial ",
+            (long long)c->trials[c->children[i].trial].id);
+    progress_note(c->progress, buf_str(&line));
+    buf_release(&line);
+}
+
 static void check_signals(struct controller *c)
 {
     int last, count = proc_signals(&last);
@@ -228,11 +243,7 @@ static void check_signals(struct controller *c)
     c->signals = count;
     c->no_more = strsignal(last);
     if (first)
-        progress_note(c->progress,
-                      c->child_count
-                          ? "stopping: waiting for the running trials to save and end "
-                            "(once more: kill them)"
-                          : "stopping");
+        tell_stopping(c);
     stop_children(c, !first);
 }
 
@@ -357,8 +368,10 @@ static int begin(struct controller *c)
         rc = controller_predict(c);
     if (rc >= 0)
         rc = controller_add(c);
-    if (rc >= 0)
+    if (rc >= 0) {
+        store_attend(c->store, c->sweep);
         rc = advance_begin(c);
+    }
     if (rc >= 0 && !c->file->until.goal)
         rc = store_unspare(c->store, c->sweep, c->err);
     if (rc >= 0 && c->o->retry_failed)

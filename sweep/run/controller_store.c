@@ -302,8 +302,8 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     controller_note_metrics(c, t);
 }
 
-/* Predicted seconds of what is left, scaled by how predictions did so far; -1:
- * unknown. */
+/* Predicted seconds of what is left, scaled by how predictions did so far; what is late
+ * has none left. -1: unknown. */
 static double seconds_left(const struct controller *c)
 {
     double left = 0, now = clock_mono_s();
@@ -313,10 +313,9 @@ static double seconds_left(const struct controller *c)
             left += c->trials[i].t->seconds * scale;
     for (int i = 0; i < c->child_count; i++) {
         double whole = c->trials[c->children[i].trial].t->seconds * scale;
-        const double spent = now - c->children[i].started;
-        left = spent < whole ? left - spent : NAN; /* late: not known */
+        left -= fmin(now - c->children[i].started, whole);
     }
-    if (isfinite(left))
+    if (left > 0) /* a NaN is not */
         return left / c->jobs;
     size_t finished = c->done - c->done_before;
     return finished ? (now - c->began) / (double)finished * (double)(c->count - c->done)
@@ -328,10 +327,13 @@ void controller_show(struct controller *c)
     char extra[160] = "";
     if (c->failures)
         snprintf(extra, sizeof extra, "%zu without success", c->failures);
-    if (c->no_more)
+    if (c->no_more && c->child_count)
+        snprintf(extra, sizeof extra, "%d still run%s, then it stops: %s", c->child_count,
+                 c->child_count == 1 ? "s" : "", c->no_more);
+    else if (c->no_more)
         snprintf(extra, sizeof extra, "stopping: %s", c->no_more);
-    progress_set(c->progress, (double)c->done, (double)advance_total(c), seconds_left(c),
-                 extra);
+    progress_set(c->progress, (double)c->done, (double)advance_total(c),
+                 c->no_more ? -1 : seconds_left(c), extra);
 }
 
 int controller_summary(struct controller *c)

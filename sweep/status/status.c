@@ -5,12 +5,14 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/status/status_parts.h"
+#include "tracker/claims/attend.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 100000
+#define ROWS_MAX              100000
+#define STATUS_SCHEMA_VERSION 1
 
 json_t *status_rows(struct store *store, const char *sql, int64_t sweep, const char *text,
                     struct err *err)
@@ -29,28 +31,38 @@ static json_t *rows_of(struct store *store, const char *sql, int64_t sweep,
     return status_rows(store, sql, sweep, NULL, err);
 }
 
-/* Seconds until the end by predictions, corrected by the trials that are complete, with
- * as many at a time as run now; -1: unknown. */
-static double time_left(struct store *store, int64_t sweep, struct err *err)
+/* How predictions did on what is complete, and what they say of what has not begun. */
+struct pace {
+    double scale, waiting_s; /* the latter not scaled; NaN: not all are predicted */
+};
+
+static struct pace pace_of(struct store *store, int64_t sweep, struct err *err)
 {
     json_t *rows = rows_of(
         store,
         "SELECT sum(duration_ms) FILTER (WHERE state = 'complete') / 1000.0, "
         "sum(predicted_s) FILTER (WHERE state = 'complete'), "
-        "sum(predicted_s) FILTER (WHERE state IN ('waiting', 'preempted', 'running')), "
-        "count(*) FILTER (WHERE state = 'running'), "
+        "sum(predicted_s) FILTER (WHERE state IN ('waiting', 'preempted')), "
         "count(*) FILTER (WHERE predicted_s IS NULL) FROM trial_view WHERE sweep = ?1",
         sweep, err);
     const json_t *row = json_array_get(rows, 0);
-    double seen = json_number_value(json_array_get(row, 0));
-    double predicted = json_number_value(json_array_get(row, 1));
-    double left = json_number_value(json_array_get(row, 2));
-    double running = json_number_value(json_array_get(row, 3));
-    bool unknown = !row || json_number_value(json_array_get(row, 4)) > 0;
+    const double seen = json_number_value(json_array_get(row, 0)),
+                 predicted = json_number_value(json_array_get(row, 1)),
+                 waiting = json_number_value(json_array_get(row, 2));
+    const bool unknown = !row || json_number_value(json_array_get(row, 3)) > 0;
     json_decref(rows);
-    if (unknown || running < 1)
-        return -1;
-    return left * (predicted > 0 ? seen / predicted : 1) / running;
+    return (struct pace){predicted > 0 ? seen / predicted : 1, unknown ? NAN : waiting};
+}
+
+/* Seconds until the end, with as many at a time as run now; what is late has none left.
+ * -1: unknown. */
+static double time_left(const struct pace *pace, const json_t *running)
+{
+    const size_t count = json_array_size(running);
+    double left = pace->waiting_s * pace->scale;
+    for (size_t i = 0; i < count; i++)
+        left += json_get_num(json_array_get(running, i), "seconds_left", 0);
+    return count && left > 0 ? left / (double)count : -1;
 }
 
 static json_t *counts_of(struct store *store, int64_t sweep, struct err *err)
@@ -111,20 +123,22 @@ static json_t *running_row(const json_t *row, const struct sweep_labels *labels)
 }
 
 static json_t *running_of(struct store *store, int64_t sweep, const json_t *metric,
-                          const struct sweep_labels *labels, struct err *err)
+                          const struct sweep_labels *labels, double scale,
+                          struct err *err)
 {
     size_t i;
     json_t *row, *list = json_array();
-    json_t *rows =
-        rows_of(store,
-                "SELECT id, seed, params, started_ms, attempts, predicted_s FROM "
-                "trial_view WHERE sweep = ?1 AND state = 'running' ORDER BY number",
-                sweep, err);
+    json_t *rows = rows_of(store,
+                           "SELECT id, seed, params, started_ms, attempts, predicted_s, "
+                           "config ->> 'max_steps' FROM trial_view WHERE sweep = ?1 AND "
+                           "state = 'running' ORDER BY number",
+                           sweep, err);
     json_array_foreach(rows, i, row)
     {
         json_t *running = running_row(row, labels);
         status_add_progress(store, running, metric,
-                            json_number_value(json_array_get(row, 5)));
+                            json_number_value(json_array_get(row, 5)) * scale,
+                            json_number_value(json_array_get(row, 6)));
         json_array_append_new(list, running);
     }
     json_decref(rows);
@@ -143,7 +157,6 @@ json_t *status_sweep(struct store *store, int64_t sweep, struct err *err)
         err_set(err, ERR_NOINPUT, "no sweep %lld", (long long)sweep);
         return NULL;
     }
-    const double left = time_left(store, sweep, err);
     json_t *metric = status_metric(store, sweep, err);
     json_t *all =
         params_of(store, sweep, json_integer_value(json_array_get(row, 1)), err);
@@ -153,17 +166,20 @@ json_t *status_sweep(struct store *store, int64_t sweep, struct err *err)
         params[i] = json_array_get(all, i);
     struct sweep_labels labels;
     sweep_labels_init(&labels, NULL, params, count, true);
-    json_t *result = json_pack(
-        "{s:I, s:O, s:O, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}", "sweep",
-        (json_int_t)sweep, "name", json_array_get(row, 0), "trials",
-        json_array_get(row, 1), "stopped",
-        json_integer_value(json_array_get(row, 2)) != 0, "states",
-        counts_of(store, sweep, err), "running",
-        running_of(store, sweep, metric, &labels, err), "seconds_left",
-        left >= 0 ? json_real(left) : json_null(), "why",
-        status_why(store, sweep, json_integer_value(json_array_get(row, 2)) != 0, err),
-        "budget", status_budget(store, sweep, err), "best",
-        status_best(store, sweep, metric, &labels, err), "metric", metric);
+    const struct pace pace = pace_of(store, sweep, err);
+    const bool stopped = json_integer_value(json_array_get(row, 2)) != 0;
+    json_t *running = running_of(store, sweep, metric, &labels, pace.scale, err);
+    const double left = time_left(&pace, running);
+    json_t *result =
+        json_pack("{s:i, s:I, s:O, s:O, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
+                  "schema_version", STATUS_SCHEMA_VERSION, "sweep", (json_int_t)sweep,
+                  "name", json_array_get(row, 0), "trials", json_array_get(row, 1),
+                  "stopped", stopped, "controller", store_is_attended(store, sweep),
+                  "states", counts_of(store, sweep, err), "running", running,
+                  "seconds_left", left >= 0 ? json_real(left) : json_null(), "why",
+                  status_why(store, sweep, stopped, err), "budget",
+                  status_budget(store, sweep, err), "best",
+                  status_best(store, sweep, metric, &labels, err), "metric", metric);
     sweep_labels_release(&labels);
     free(params);
     json_decref(all);
@@ -241,6 +257,23 @@ static void print_budget(const json_t *s, FILE *f)
         fputs("\n", f);
 }
 
+/* Where something is left to do and nobody does it. */
+static void print_controller(const json_t *s, FILE *f)
+{
+    const json_t *states = json_object_get(s, "states");
+    const char *const open = "waiting|preempted|running|stale";
+    const char *state;
+    json_t *count;
+    bool any = false;
+    json_object_foreach((json_t *)states, state, count)
+    {
+        any |= str_in_list(state, open, '|');
+    }
+    if (any && !json_get_bool(s, "controller", 0))
+        text_print(f, "no 'sweep run' is at it; 'peftlab sweep resume %s' goes on\n",
+                   json_get_str(s, "name", ""));
+}
+
 void status_print(const json_t *s, FILE *f)
 {
     const char *state, *separator = "";
@@ -262,6 +295,7 @@ void status_print(const json_t *s, FILE *f)
                    str_duration(text, sizeof text, json_get_num(s, "seconds_left", 0)));
     if (json_is_string(json_object_get(s, "why")))
         text_print(f, "no further trials: %s\n", json_get_str(s, "why", ""));
+    print_controller(s, f);
     print_budget(s, f);
     print_best(s, f);
     if (json_array_size(json_object_get(s, "running")))

@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/stats/basic.h"
 #include "lib/str.h"
+#include "lib/text_table.h"
 #include "sweep/status/status_parts.h"
 #include "tracker/claims/budget.h"
 #include <math.h>
@@ -104,8 +105,17 @@ static bool add_curve(struct store *store, json_t *running, const char *key)
     return n > 0;
 }
 
+/* By what is done, where it is known how much there is; else by prediction. NaN: not
+ * known, or late. */
+static double seconds_left(double spent_s, double predicted_s, double step, double steps)
+{
+    if (step > 0 && steps >= step)
+        return spent_s / step * (steps - step);
+    return predicted_s > spent_s ? predicted_s - spent_s : NAN;
+}
+
 void status_add_progress(struct store *store, json_t *running, const json_t *metric,
-                         double predicted_s)
+                         double predicted_s, double steps)
 {
     static const char *const otherwise[] = {"train/loss", "loss"};
     const double seconds = json_get_num(running, "running_s", 0);
@@ -121,13 +131,23 @@ void status_add_progress(struct store *store, json_t *running, const json_t *met
                         json_is_integer(step) && seconds > 0
                             ? json_real((double)json_integer_value(step) / seconds)
                             : json_null());
+    const double left =
+        seconds_left(seconds, predicted_s, json_number_value(step), steps);
     json_object_set_new(running, "seconds_left",
-                        predicted_s > seconds ? json_real(predicted_s - seconds)
-                                              : json_null()); /* late: not known */
+                        isfinite(left) ? json_real(left) : json_null());
     bool told = name && add_curve(store, running, name);
     for (size_t i = 0; i < ARRAY_LEN(otherwise) && !told; i++)
         told = add_curve(store, running, otherwise[i]);
     json_decref(rows);
+}
+
+/* 0 to 7: the eighth blocks, or what ASCII has of the kind. */
+static void put_height(struct buf *out, int height)
+{
+    if (text_has_unicode())
+        buf_printf(out, "\xe2\x96%c", (char)(0x81 + height));
+    else
+        buf_char(out, "_.,-=+*#"[height]);
 }
 
 void status_sparkline(const json_t *curve, struct buf *out)
@@ -147,7 +167,7 @@ void status_sparkline(const json_t *curve, struct buf *out)
         const double share =
             high > low ? (json_number_value(v) - low) / (high - low) : 0.5;
         if (json_is_number(v))
-            buf_printf(out, "\xe2\x96%c", (char)(0x81 + (int)(share * 7.999)));
+            put_height(out, (int)(share * 7.999));
         else
             buf_char(out, ' ');
     }

@@ -26,10 +26,12 @@ json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err 
 json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
                     const struct sweep_labels *labels, struct err *err);
 /* Adds "step", "steps_per_s", "seconds_left", and of the metric (else the newest loss)
- * "key", "value" and "curve", values at evenly chosen points. */
+ * "key", "value" and "curve", values at evenly chosen points.
+ * steps: how many there are, 0 where that is not known. */
 void status_add_progress(struct store *store, json_t *running, const json_t *metric,
-                         double predicted_s);
-/* Eight heights of U+2581..2588; a gap where a value is no number. */
+                         double predicted_s, double steps);
+/* Eight heights of U+2581..2588 (of ASCII where there is no more); a gap where a value is
+ * no number. */
 void status_sparkline(const json_t *curve, struct buf *out);
 
 #endif

@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define BAR_CELLS 40
 
@@ -70,7 +69,7 @@ static void pause_s(double seconds)
 int sweep_watch(struct store *store, int64_t sweep, double interval_s, bool as_json,
                 FILE *f, struct err *err)
 {
-    const bool terminal = !as_json && isatty(fileno(f));
+    const bool terminal = !as_json && text_redraws(f);
     if (terminal)
         fputs("\x1b[2J", f);
     for (;;) {

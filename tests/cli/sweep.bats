@@ -121,6 +121,7 @@ until_state() {
     wait "$pid" && status=0 || status=$?
     [ "$status" = 130 ]
     grep -q "the same command goes on" out.txt
+    grep -qE "^stopping: waiting for what runs to save and end \(once more: kill it\): trial [0-9, ]+$" out.txt
     [ "$(sql "select count(*) from trial_view where state = 'running'")" = 0 ]
     run -0 "$PEFTLAB" sweep run long.yaml
     has "6 complete"

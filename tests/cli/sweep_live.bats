@@ -104,8 +104,10 @@ start() {
 @test "stop and resume by the store alone" {
     sweep_file 30
     start
+    run -0 "$PEFTLAB" sweep stop s
+    has "sweep 1 starts no further trials; trial" "will run to the end ('peftlab sweep stop 1 --now': save and end)"
     run -0 "$PEFTLAB" sweep stop s --now
-    has "sweep 1 starts no further trials"
+    has "sweep 1 starts no further trials; trial" "will save and end at the next update" "'peftlab sweep resume 1' goes on"
     wait $controller || true
     run cat run.txt
     has "no further trials: asked to by 'sweep stop'"
@@ -130,7 +132,34 @@ start() {
     run -0 "$PEFTLAB" sweep status s --watch --json
     [ "$(wc -l <<<"$output")" = 1 ]
     has '"states": {"complete": 4}' '"best": {"label": ' '"limit": "max_usd"'
-    run -2 "$PEFTLAB" sweep status --watch
+    run -0 "$PEFTLAB" sweep status --watch --json # the newest
+    has '"name": "s"' '"controller": false'
+    run -66 "$PEFTLAB" sweep status --watch --store none.db
+    "$PEFTLAB" tag 1 x
+    sqlite3 peftlab.db "update trial set state = 'waiting', last_run = null, summary_run = null where id = 4"
+    run -0 "$PEFTLAB" sweep status s
+    has "no 'sweep run' is at it; 'peftlab sweep resume s' goes on"
+    run -0 "$PEFTLAB" sweep resume s
+    run -0 "$PEFTLAB" sweep status s
+    lacks "no 'sweep run'"
+}
+
+@test "who runs it is known as long as he lives; the time left moves within a trial" {
+    sweep_file 1000
+    start
+    [ "$("$PEFTLAB" sweep status s --json | jq .controller)" = true ]
+    sqlite3 peftlab.db "update trial set predicted_s = 1000"
+    left=$("$PEFTLAB" sweep status s --json | jq .seconds_left)
+    sleep 1
+    "$PEFTLAB" sweep status s --json | jq -e ".seconds_left < $left" # of the running ones
+    run -0 "$PEFTLAB" sweep status s
+    has " left"
+    lacks "no 'sweep run'"
+    kill -9 $controller
+    wait $controller || true
+    [ "$("$PEFTLAB" sweep status s --json | jq .controller)" = false ]
+    run -0 "$PEFTLAB" sweep status s
+    has "no 'sweep run' is at it"
 }
 
 @test "status of a trial that is longer at it than predicted does not know what is left" {
