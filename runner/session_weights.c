@@ -101,8 +101,8 @@ static void add_place(const struct session *s, const void *data, struct buf *out
 static void add_tensor(const struct session *s, const struct st_tensor *t,
                        struct buf *out)
 {
-    buf_printf(out, "%s %d %s %d %d %.9g %zu [", t->name, (int)t->dtype, t->word,
-               (int)t->heads, t->turned, (double)t->offset, t->bytes);
+    buf_printf(out, "%s %d %s %d %d %d %.9g %zu [", t->name, (int)t->dtype, t->word,
+               (int)t->rounded, (int)t->heads, t->turned, (double)t->offset, t->bytes);
     for (int i = 0; i < t->ndim; i++)
         buf_printf(out, " %lld", (long long)t->shape[i]);
     buf_printf(out, " ]");

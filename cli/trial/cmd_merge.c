@@ -17,8 +17,8 @@ static const struct opt_def options[] = {
     {.key = "out", .type = OPT_PATH, .group = "output", .flags = OPT_REQUIRED,
      .metavar = "DIR", .help = "model folder to write: config, weights, tokenizer"},
     {.key = "dtype", .type = OPT_CHOICE, .choices = "base|f32|f16|bf16", .preset = "base",
-     .group = "output", .help = "numbers of the weights: as in the base (4 bits: what they "
-     "were quantised from; GGUF's blocks: f32), or all the same"},
+     .group = "output", .help = "numbers of the weights: as in the base (by base_dtype; 4 bits: "
+     "what they were quantised from; GGUF's blocks: f32), or all the same"},
     {.key = "shard_size", .type = OPT_FLOAT, .preset = "5", .group = "output",
      .metavar = "GB", .min = 1e-9, .max = 1e6,
      .help = "cut weights of more than that into shards, with an index"},

@@ -437,6 +437,12 @@ void st_set_q4(struct st *s, const char *name, const struct st_q4 *q4)
     t->count = t->shape[0] * t->shape[1];
 }
 
+void st_round(struct st *s, enum dtype to)
+{
+    for (size_t i = 0; i < s->count; i++)
+        s->tensors[i].rounded = s->tensors[i].q4 ? DT_F32 : to;
+}
+
 void st_drop_pages(const struct st *s, const void *data, size_t bytes)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

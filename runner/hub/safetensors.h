@@ -37,8 +37,10 @@ struct st_tensor {
      * heads its rows stand in llama.cpp's order (0: in their own). NULL otherwise. */
     const struct block_type *block;
     int32_t heads;
-    bool turned;  /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
-    float offset; /* was added to every value: 1 on Gemma's norms */
+    bool turned;        /* shape[1] x shape[0] there: GPT-2's Conv1D weights */
+    float offset;       /* was added to every value: 1 on Gemma's norms */
+    enum dtype rounded; /* its values are read as such numbers (st_round); DT_F32: as they
+                           are */
     const struct st_q4
         *q4; /* in 4 bits; dtype is DT_COUNT, the shape that of the values */
 };
@@ -74,8 +76,11 @@ const struct st_file *st_file_at(const struct st *s, size_t i);
 void st_set_q4(struct st *s, const char *name, const struct st_q4 *q4);
 /* The bytes of q4_layout. */
 void st_q4_bytes(const struct st_q4 *q4, void *dst);
+/* From now on all tensors but those in 4 bits are read as if the file held numbers of 16
+ * bits (DT_BF16, DT_F16): the nearest, ties to even. DT_F32: as they are. */
+void st_round(struct st *s, enum dtype to);
 /* Converts F32, F64, F16, BF16, blocks and 4 bits to fp32; dst has count elements. ERR_PARSE for integer
- * tensors. */
+ * tensors, ERR_CONFIG for a value that is too large for what the tensor is rounded to. */
 int st_read_f32(const struct st_tensor *t, float *dst, struct err *err);
 /* Rows [first, first + count) of those that it has (a 1-d tensor is one), converted as
  * above; what was read is dropped from memory again. */

@@ -4,6 +4,8 @@
 #include "lib/mem.h"
 #include "lib/os/pool.h"
 #include "runner/hub/safetensors.h"
+#include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,6 +134,57 @@ static int check_numbers(const struct st_tensor *t, struct err *err)
                    t->word);
 }
 
+/* --- numbers of 16 bits where the file has others --- */
+
+struct rounding {
+    float *values;
+    enum dtype to;
+    atomic_bool too_large; /* some are, and stand as they were */
+};
+
+static float nearest(float x, enum dtype to)
+{
+    return to == DT_F16 ? half_to_float(half_of_float(x))
+                        : bf16_to_float(bf16_of_float(x));
+}
+
+static bool is_too_large(float x, enum dtype to)
+{
+    return isfinite(x) && !isfinite(nearest(x, to));
+}
+
+static void round_piece(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct rounding *r = ctx;
+    bool too_large = false;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        const float x = nearest(r->values[i], r->to);
+        const bool over = !isfinite(x) && isfinite(r->values[i]);
+        too_large |= over;
+        r->values[i] = over ? r->values[i] : x;
+    }
+    if (too_large)
+        atomic_store(&r->too_large, true);
+}
+
+static int round_values(const struct st_tensor *t, float *values, int64_t n,
+                        struct err *err)
+{
+    struct rounding r = {.values = values, .to = t->rounded};
+    if (t->rounded == DT_F32 || t->rounded == t->dtype)
+        return 0;
+    pool_run(round_piece, &r, (size_t)n, CHUNK);
+    if (!atomic_load(&r.too_large))
+        return 0;
+    while (!is_too_large(*values, t->rounded))
+        values++;
+    return err_set(err, ERR_CONFIG,
+                   "base_dtype: tensor '%s' holds %g, more than %s can; take another or "
+                   "leave the key out",
+                   t->name, (double)*values, dtype_word(t->rounded));
+}
+
 static void take_offset(const struct st_tensor *t, float *dst, int64_t n)
 {
     for (int64_t i = 0; t->offset != 0 && i < n; i++)
@@ -151,12 +204,13 @@ int st_read_f32(const struct st_tensor *t, float *dst, struct err *err)
     if (t->q4 || t->block) {
         (t->q4 ? read_q4 : t->turned ? read_turned : read_blocks)(t, dst);
         take_offset(t, dst, t->count);
-        return 0;
-    }
-    const int rc = check_numbers(t, err);
-    if (!rc)
+    } else {
+        const int rc = check_numbers(t, err);
+        if (rc)
+            return rc;
         read_range(t, 0, t->count, dst);
-    return rc;
+    }
+    return round_values(t, dst, t->count, err);
 }
 
 bool st_has_rows(const struct st_tensor *t)
@@ -182,5 +236,5 @@ int st_read_rows(const struct st *s, const struct st_tensor *t, int64_t first,
     }
     st_drop_pages(s, (const char *)t->data + row_bytes * (size_t)first,
                   row_bytes * (size_t)count);
-    return 0;
+    return round_values(t, dst, count * width, err);
 }

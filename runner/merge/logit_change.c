@@ -90,6 +90,7 @@ static json_t *plain_trial(const json_t *resolved, const char *dir)
             json_object_set(t, d->key, v);
     }
     json_object_del(t, "init_adapter");
+    json_object_del(t, "base_dtype"); /* which the folder's numbers follow already */
     json_object_set_new(t, "method", json_string(method_full.name));
     json_object_set_new(t, "model", json_string(dir));
     return t;

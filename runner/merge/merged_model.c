@@ -68,6 +68,8 @@ static enum dtype dtype_of(const struct st_tensor *t)
 {
     if (t->q4)
         return t->q4->spec.rounded;
+    if (t->rounded != DT_F32)
+        return t->rounded;
     const enum dtype own = t->block ? block_type_dtype(t->block) : t->dtype;
     return own == DT_F16 || own == DT_BF16 ? own : DT_F32;
 }

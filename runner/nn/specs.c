@@ -50,8 +50,17 @@ static int check_quantised(const struct net *net, struct err *err)
                    has->double_quant ? ", double_quant" : "");
 }
 
+/* What the base's values are rounded to as they are read; DT_F32: they are not. */
+static enum dtype asked_dtype(const struct trial *trial)
+{
+    const char *word = trial->base_dtype;
+    return str_eq(word, "bfloat16") ? DT_BF16 : str_eq(word, "float16") ? DT_F16 : DT_F32;
+}
+
 int specs_kind(struct net *net, struct err *err)
 {
+    if (net->hf->weights)
+        st_round(net->hf->weights, asked_dtype(net->trial));
     net->quant = net->hf->quantised.quant != QUANT_NONE ? net->hf->quantised.quant
                                                         : quant_of(net->trial);
     return check_quantised(net, err);
@@ -129,6 +138,8 @@ void specs_set(struct net *net)
 /* A file says "BF16" whether its tensors lie there as they are or in blocks. */
 static enum dtype file_dtype(const struct st_tensor *t)
 {
+    if (t->rounded != DT_F32)
+        return t->rounded;
     if (t->q4 || t->offset != 0)
         return DT_F32;
     return str_eq(t->word, dtype_word(DT_BF16))  ? DT_BF16
@@ -136,12 +147,18 @@ static enum dtype file_dtype(const struct st_tensor *t)
                                                  : DT_F32;
 }
 
-/* Of a base that is known by its configuration alone, as transformers saves it. */
-static enum dtype config_dtype(const json_t *config)
+/* Of a base that is known by its configuration alone: as asked, or as transformers saves
+ * it. */
+static enum dtype absent_dtype(const struct net *net)
 {
+    const json_t *config = net->hf->config;
+    const enum dtype asked = asked_dtype(net->trial);
     const char *old = json_get_str(config, "torch_dtype", "");
     const char *word = json_get_str(config, "dtype", old);
-    return str_eq(word, "bfloat16") ? DT_BF16 : str_eq(word, "float16") ? DT_F16 : DT_F32;
+    return asked != DT_F32            ? asked
+           : str_eq(word, "bfloat16") ? DT_BF16
+           : str_eq(word, "float16")  ? DT_F16
+                                      : DT_F32;
 }
 
 enum dtype specs_stored(const struct net *net, const struct param *p)
@@ -149,7 +166,7 @@ enum dtype specs_stored(const struct net *net, const struct param *p)
     const bool as_in_file = (p->base || p->absent) && !p->given && !p->round_trip &&
                             !net->change.base_moved && p->spec.quant == QUANT_NONE;
     return as_in_file && param_is_prepared(p) && p->spec.compute == DT_F32
-               ? p->base ? file_dtype(p->base) : config_dtype(net->hf->config)
+               ? p->base ? file_dtype(p->base) : absent_dtype(net)
                : DT_F32;
 }
 

@@ -9,7 +9,9 @@
  * Otherwise all linear layers but heads are as the trial says.
  *
  * Weights that have 16 bits in the file have them in memory too (specs_stored), whatever
- * products compute in.
+ * products compute in. The trial's `base_dtype` makes every file such a one: what is not in
+ * 4 bits is rounded as it is read (st_round), by whoever reads it, so that training, use
+ * and merging give what they would from a folder of these numbers, bit for bit.
  *
  * Widths that bitsandbytes' CPU kernel gets wrong (q4_is_irregular) are kept as the fp32
  * values that it gives, from both. */
@@ -21,8 +23,8 @@
 
 /* What the base's linear layers multiply in; heads and what a method adds stay fp32. */
 enum dtype specs_dtype(const struct net *net);
-/* net->quant, by folder and trial, once its method is known; an error where they
- * contradict one another. */
+/* net->quant and what the base's values are read as, by folder and trial, once its method is
+ * known; an error where they contradict one another. */
 int specs_kind(struct net *net, struct err *err);
 /* Once it is known what trains: `spec`, `round_trip` and `no_decay` of all parameters. */
 void specs_set(struct net *net);

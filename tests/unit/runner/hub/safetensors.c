@@ -151,6 +151,67 @@ static void test_conversion(void **state)
     assert_non_null(strstr(err.msg, "'d'"));
 }
 
+/* The nearest, ties to even; by rows and whole, by one thread and by many; too large is told. */
+static void test_rounded_as_read(void **state)
+{
+    (void)state;
+    enum { ROWS = 1000, COLS = 200 };
+    const struct {
+        enum dtype to;
+        float from, want;
+    } cases[] = {
+        {DT_BF16, 1 + 0x1p-8f, 1},
+        {DT_BF16, 1 + 0x3p-8f, 1 + 0x4p-8f},
+        {DT_BF16, -(1 + 0x1p-8f + 0x1p-20f), -(1 + 0x1p-7f)},
+        {DT_BF16, 0x1p-133f, 0x1p-133f},
+        {DT_F16, 1 + 0x1p-11f, 1},
+        {DT_F16, 1 + 0x3p-11f, 1 + 0x4p-11f},
+        {DT_F16, 0x3p-25f, 0x2p-24f},
+        {DT_F16, 0x1p-25f, 0},
+        {DT_F16, 65519, 65504},
+        {DT_F16, INFINITY, INFINITY},
+    };
+    float *from = xmalloc(ROWS * COLS * sizeof *from), *got = xmalloc(ROWS * COLS * 4);
+    const int64_t shape[] = {ROWS, COLS};
+    char *path = fs_join(folder, "rounded.safetensors");
+    struct st *s;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t k = 0; k < ROWS * COLS; k++)
+            from[k] = cases[i].from;
+        struct st_writer *w = st_writer_new();
+        st_writer_add(w, "a", DT_F32, 2, shape, from);
+        assert_int_equal(st_writer_save(w, path, NULL), 0);
+        st_writer_free(w);
+        assert_int_equal(st_open_file(path, &s, NULL), 0);
+        st_round(s, cases[i].to);
+        assert_int_equal(st_read_f32(st_find(s, "a"), got, NULL), 0);
+        for (size_t k = 0; k < ROWS * COLS; k++)
+            assert_memory_equal(&got[k], &cases[i].want, sizeof *got);
+        memset(got, 0, COLS * sizeof *got);
+        assert_int_equal(st_read_rows(s, st_find(s, "a"), ROWS - 1, 1, got, NULL), 0);
+        assert_memory_equal(&got[COLS - 1], &cases[i].want, sizeof *got);
+        st_round(s, DT_F32);
+        assert_int_equal(st_read_f32(st_find(s, "a"), got, NULL), 0);
+        assert_memory_equal(got, from, ROWS * COLS * sizeof *got);
+        st_close(s);
+    }
+    from[ROWS * COLS - 1] = 65520;
+    struct st_tensor t = {.name = "large",
+                          .dtype = DT_F32,
+                          .count = ROWS * COLS,
+                          .data = from,
+                          .rounded = DT_F16};
+    struct err err = ERR_INIT;
+    assert_int_equal(st_read_f32(&t, got, &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "'large' holds 65520, more than F16 can"));
+    t.rounded = DT_BF16;
+    assert_int_equal(st_read_f32(&t, got, &err), 0);
+    assert_true(got[ROWS * COLS - 1] == 65536);
+    free(path);
+    free(from);
+    free(got);
+}
+
 static void test_round_trip(void **state)
 {
     (void)state;
@@ -272,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_accepts_padding_and_empty),
         cmocka_unit_test(test_conversion),
+        cmocka_unit_test(test_rounded_as_read),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_writer_errors),
         cmocka_unit_test(test_shards),
