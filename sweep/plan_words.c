@@ -54,7 +54,9 @@ static void print_until(const struct sweep_plan *p, FILE *f)
                    isnan(u->delta) ? "the smallest difference" : "delta", u->limit);
     else if (u->goal == UNTIL_DECIDED)
         fprintf(f, "until every other is shown to be worse, or as good");
-    if (u->goal)
+    if (u->goal && sweep_plan_least(p) == p->count)
+        text_print(f, ": with so few seeds all %zu trials run\n", p->count);
+    else if (u->goal)
         text_print(f,
                    ": at least %zu trials (%d seeds of each), at most %zu; looks at the "
                    "results after each round\n",

@@ -54,8 +54,8 @@ void init_release(struct init *i)
 static void tell_next(const struct init *i)
 {
     char time[32];
-    text_print(stdout, "\nWrote %s/trial.yaml and %s/sweep.yaml: %zu trials", i->out,
-               i->out, i->trials);
+    text_print(stdout, "\nWrote %s/trial.yaml and %s/sweep.yaml: %s%zu trials", i->out,
+               i->out, i->at_most ? "at most " : "", i->trials);
     if (!isnan(i->seconds))
         text_print(stdout, ", about %s on this machine",
                    str_duration(time, sizeof time, i->seconds));

@@ -44,6 +44,7 @@ struct init {
     int32_t max_length;
     struct adviser adviser;
     size_t trials;  /* of the sweep that was written */
+    bool at_most;   /* it stops when it is decided */
     double seconds; /* predicted; NaN: unknown */
 };
 

@@ -175,6 +175,7 @@ static int predict(struct init *i, const char *text, struct err *err)
     rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (!rc) {
         i->trials = plan.count;
+        i->at_most = sweep_plan_least(&plan) < plan.count;
         i->seconds = sweep_plan_wall_s(&plan, sweep_jobs(f, 0, &threads));
         sweep_plan_release(&plan);
     }

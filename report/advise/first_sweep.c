@@ -1,7 +1,8 @@
 /* report/advise/first_sweep.c - the first sweep file to run; see advise.h.
  *
  * The best two methods against a cheap control, with the knob that matters most of each:
- * the learning rate, then the rank. Three seeds, since one cannot tell methods apart. */
+ * the learning rate, then the rank. Three seeds, since one cannot tell methods apart; the
+ * third only for those that may be the best. */
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -310,6 +311,9 @@ char *advise_sweep(const struct advise *a)
     for (int i = 0; i < seeds; i++)
         buf_printf(&b, "%s%d", i ? ", " : "seeds: [", i);
     buf_str_add(&b, "]\n");
+    if (seeds > 2)
+        buf_str_add(&b, "until: {chance: 0.05}    # two seeds of each, further ones for "
+                        "those that may be the best\n");
     return buf_detach(&b, NULL);
 }
 

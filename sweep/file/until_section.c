@@ -1,4 +1,5 @@
 /* sweep/file/until_section.c - `until`: what the sweep runs for, and how many seeds at most. */
+#include "lib/config/conf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -73,7 +74,8 @@ int file_until(struct sweep_file *f, const json_t *value, struct err *err)
     int rc = check_section(f, value, &u, err);
     if (rc < 0)
         return rc;
-    const size_t listed = f->seed_count > 1 ? f->seed_count : SEEDS_DEFAULT;
+    const bool said = json_object_get(conf_root(f->conf), "seeds") != NULL;
+    const size_t listed = said ? f->seed_count : SEEDS_DEFAULT;
     const size_t most = (size_t)json_get_int(u, "seeds_max", (int64_t)listed);
     rc = read_goal(f, u, err);
     if (rc == 0 && !f->metric)

@@ -99,5 +99,7 @@ counts() { sql "select json_extract(params, '\$.quality'), sum(state = 'complete
     has "at most 24"
     sweep_file "until: decided"
     run -0 "$PEFTLAB" sweep plan s.yaml until.regret=0.01
-    has "expected regret is below 0.01" "at most 20"
+    has "expected regret is below 0.01" "at least 8 trials" "at most 20"
+    run -0 "$PEFTLAB" sweep plan s.yaml seeds=3
+    has "with so few seeds all 4 trials run"
 }

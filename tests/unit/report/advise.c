@@ -446,6 +446,7 @@ static void sweep_files(void **state)
         strstr(text, "train_data: {value: \"rows: of \\\"mine\\\".jsonl\"}\n"));
     assert_non_null(strstr(text, "head"));
     assert_null(strstr(text, "program:"));
+    assert_non_null(strstr(text, "seeds: [0, 1, 2]\nuntil: {chance: 0.05}"));
     free(text);
     advise_release(&a);
     r = ask("llama-2-7b", "2xa100-40", 20000);
