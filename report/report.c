@@ -11,6 +11,7 @@
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
+#include "report/sections/compare/changes.h"
 #include "report/sections/trivial.h"
 #include <math.h>
 #include <stdarg.h>
@@ -62,9 +63,11 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
         r->services = sla_judge(r);
+    if (!rc)
+        rc = changes_load(r, err);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
         json_object_set_new(r->sections, sections[i]->id, sections[i]->numbers(r));
-    if (!rc)
+    if (!rc && !o->no_figures)
         rc = figures_draw(r, err);
     if (rc)
         report_free(r);
@@ -77,6 +80,7 @@ void report_free(struct report *r)
 {
     if (!r)
         return;
+    report_free(r->before);
     figures_free(r->figures, r->figure_count);
     matrix_release(&r->matrix);
     kept_rows_release(&r->kept);
@@ -217,13 +221,23 @@ static bool has_content(const struct report *r, const struct section *s)
     return !json_is_true(json_object_get(n, "empty"));
 }
 
+/* Its number on the page: sections without content have none. ARRAY_LEN(sections): that of
+ * the glossary. */
+static size_t number_of(const struct report *r, size_t index)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < index; i++)
+        n += has_content(r, sections[i]);
+    return n;
+}
+
 static void write_section(const struct report *r, size_t index, struct html *h)
 {
     const struct section *s = sections[index];
     const json_t *numbers = json_object_get(r->sections, s->id);
     buf_printf(&h->out, "<section id=\"%s\" aria-labelledby=\"h-%s\">\n<h2 id=\"h-%s\">",
                s->id, s->id, s->id);
-    html_textf(h, "%zu  %s", index, s->title);
+    html_textf(h, "%zu  %s", number_of(r, index), s->title);
     html_close(h, "h2");
     if (index > 0)
         write_takeaways(numbers, h);
@@ -251,12 +265,13 @@ static void write_contents(const struct report *r, struct html *h)
     for (size_t i = 1; i < ARRAY_LEN(sections); i++) {
         if (!has_content(r, sections[i]))
             continue;
-        buf_printf(&h->out, "<li value=\"%zu\"><a href=\"#%s\">", i, sections[i]->id);
+        buf_printf(&h->out, "<li value=\"%zu\"><a href=\"#%s\">", number_of(r, i),
+                   sections[i]->id);
         html_text(h, sections[i]->title);
         html_raw(h, "</a></li>\n");
     }
     buf_printf(&h->out, "<li value=\"%zu\"><a href=\"#glossary\">Words</a></li>\n",
-               ARRAY_LEN(sections));
+               number_of(r, ARRAY_LEN(sections)));
     html_raw(h, "</ol></nav>\n");
 }
 
@@ -274,7 +289,7 @@ void report_html(const struct report *r, struct html *out)
     }
     html_raw(out, "<section id=\"glossary\" aria-labelledby=\"h-glossary\">\n<h2 "
                   "id=\"h-glossary\">");
-    html_textf(out, "%zu  Words", ARRAY_LEN(sections));
+    html_textf(out, "%zu  Words", number_of(r, ARRAY_LEN(sections)));
     html_close(out, "h2");
     glossary_write(&words, out);
     html_close(out, "section");

@@ -38,11 +38,14 @@ struct report_options {
     double requests_per_day;             /* NaN: cost while busy alone */
     double core_usd_per_hour;            /* price of one core of this machine */
     const char *command;                 /* how it was called, for the appendix */
+    struct store *against; /* of an earlier decision, to be compared; NULL: none */
+    bool no_figures;       /* nothing is drawn */
 };
 
 struct report {
     struct report_options options;
-    struct store *store; /* borrowed, for series */
+    struct store *store;   /* borrowed, for series */
+    struct report *before; /* of options.against; NULL: none */
     struct report_data data;
     struct kept_rows kept; /* what each test row got, for the metric */
     struct report_settings settings;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* clang-format off */
 static const struct opt_def options[] = {
@@ -20,6 +21,8 @@ static const struct opt_def options[] = {
     {.key = "experiment", .type = OPT_STRING, .metavar = "NAME", .flags = OPT_REPEATED,
      .help = "trials of this experiment", .group = "what"},
     STORE_OPTION,
+    {.key = "against", .type = OPT_PATH, .metavar = "STORE",
+     .help = "an earlier copy of the store: what changed since that decision", .group = "what"},
     {.key = "metric", .type = OPT_STRING, .metavar = "KEY",
      .help = "judge by it (default: the sweep's metric)", .group = "judging"},
     {.key = "select_metric", .type = OPT_STRING, .metavar = "KEY",
@@ -108,7 +111,7 @@ static char *command_text(const json_t *values)
         const json_t *v = json_object_get(values, options[i].key);
         json_t *preset = opt_default(&options[i]);
         bool shown = v && !json_is_null(v) && !json_equal(v, preset) &&
-                     !str_in_list(options[i].key, "store|output|json", '|');
+                     !str_in_list(options[i].key, "store|against|output|json", '|');
         json_decref(preset);
         if (!shown)
             continue;
@@ -160,6 +163,24 @@ static int write_page(const struct report *r, const char *path, struct err *err)
     free(lines);
     free(clean);
     return 0;
+}
+
+/* The store of the earlier decision; the one that the report is about is none. */
+static int open_against(const json_t *values, const struct store *now, struct store **out,
+                        struct err *err)
+{
+    const char *path = json_get_str(values, "against", NULL);
+    struct stat a, b;
+    if (!path)
+        return 0;
+    if (stat(path, &a) == 0 && stat(store_path(now), &b) == 0 && a.st_dev == b.st_dev &&
+        a.st_ino == b.st_ino)
+        return err_set(
+            err, ERR_USAGE,
+            "--against names the store that the report is about; 'peftlab backup "
+            "FILE' keeps a copy to compare with later");
+    return store_open(path, STORE_READ_ONLY, out, err) < 0 ? err_context(err, "--against")
+                                                           : 0;
 }
 
 /* ---- verify ---- */
@@ -230,12 +251,15 @@ static int run(int argc, char **argv, struct err *err)
     struct report *r = NULL;
     rc = store_open(path, STORE_READ_ONLY, &s, err);
     if (!rc)
+        rc = open_against(values, s, &o.against, err);
+    if (!rc)
         rc = report_build(s, &o, &r, err);
     if (!rc && json_get_bool(values, "json", 0))
         command_print_json(report_json(r));
     else if (!rc)
         rc = write_page(r, json_get_str(values, "output", "report.html"), err);
     report_free(r);
+    store_close(o.against);
     store_close(s);
     json_decref(o.scope.group_by);
     json_decref(values);
@@ -246,7 +270,8 @@ static int run(int argc, char **argv, struct err *err)
 
 const struct command cmd_report = {
     .name = "report",
-    .usage = "report [--sweep NAME ...] [-o report.html] [--json] | report verify FILE",
+    .usage = "report [--sweep NAME ...] [--against STORE] [-o report.html] [--json] | "
+             "report verify FILE",
     .help = "Write the page that says which configuration to choose, and why.",
     .group = "Store",
     .options = &table,

@@ -110,6 +110,21 @@ static int find_default(struct store *s, struct scope_ids *ids, struct err *err)
     return 0;
 }
 
+/* Adds what was named to the list; the same thing twice is a slip. */
+static int add_id(json_t *list, int64_t id, const char *what, const char *name,
+                  struct err *err)
+{
+    const json_t *there;
+    size_t i;
+    json_array_foreach(list, i, there)
+    {
+        if (json_integer_value(there) == id)
+            return err_set(err, ERR_USAGE, "%s '%.100s' is named twice", what, name);
+    }
+    json_array_append_new(list, json_integer(id));
+    return 0;
+}
+
 int scope_find(struct store *s, const struct report_scope *scope, struct scope_ids *ids,
                struct err *err)
 {
@@ -120,12 +135,12 @@ int scope_find(struct store *s, const struct report_scope *scope, struct scope_i
     json_array_foreach((json_t *)scope->sweeps, i, name)
     {
         if (!rc && !(rc = store_find_sweep(s, json_string_value(name), &id, err)))
-            json_array_append_new(ids->sweeps, json_integer(id));
+            rc = add_id(ids->sweeps, id, "sweep", json_string_value(name), err);
     }
     json_array_foreach((json_t *)scope->experiments, i, name)
     {
         if (!rc && !(rc = find_experiment(s, json_string_value(name), &id, err)))
-            json_array_append_new(ids->experiments, json_integer(id));
+            rc = add_id(ids->experiments, id, "experiment", json_string_value(name), err);
     }
     if (!rc && json_array_size(ids->sweeps) + json_array_size(ids->experiments) == 0)
         rc = find_default(s, ids, err);

@@ -55,14 +55,14 @@ static const struct verdict_pair *closest_pair(const struct verdict *v)
 
 /* high: every comparison has an adjusted p < .01 and the interval of the closest one
  * starts at delta or above, from five seeds or more. */
-static enum confidence confidence_of(const struct report *r)
+static enum confidence confidence_of(const struct report *r, size_t column)
 {
-    const struct verdict *v = main_verdict(r);
+    const struct verdict *v = r->matrix.verdicts[column];
     size_t fewest = SIZE_MAX;
     for (size_t i = 0; i < v->ranked; i++)
         if (v->configs[v->ranking[i]].n_ok < fewest)
             fewest = v->configs[v->ranking[i]].n_ok;
-    if (v->item_level || trivial_undecides(r, r->matrix.main_column))
+    if (v->item_level || trivial_undecides(r, column))
         return CONFIDENCE_NONE;
     if (v->ranked < 2 || fewest < 2)
         return v->tied_count == 1 && v->ranked > 1 ? CONFIDENCE_MODERATE
@@ -73,6 +73,12 @@ static enum confidence confidence_of(const struct report *r)
     return p->p_adjusted < .01 && p->ci95.low >= v->rules.delta && fewest >= 5
                ? CONFIDENCE_HIGH
                : CONFIDENCE_MODERATE;
+}
+
+const char *decision_confidence(const struct report *r, size_t column)
+{
+    return confidence_words[r->matrix.verdicts[column]->ranked ? confidence_of(r, column)
+                                                               : CONFIDENCE_NONE];
 }
 
 static char *tied_names(const struct report *r, size_t from)
@@ -449,7 +455,8 @@ static json_t *numbers(struct report *r)
         json_string(v->ranked < 2 || trivial_undecides(r, r->matrix.main_column) ? "none"
                     : v->tied_count == 1 ? "winner"
                                          : "tied"));
-    json_object_set_new(o, "confidence", json_string(confidence_words[confidence_of(r)]));
+    json_object_set_new(o, "confidence",
+                        json_string(decision_confidence(r, r->matrix.main_column)));
     json_object_set_new(o, "configuration",
                         json_string(cell_name(r, cell_of(r, v->ranking[0]))));
     json_object_set_new(o, "tied_set", tied);

@@ -22,6 +22,9 @@ size_t decision_cheapest(const struct report *r, bool *known);
 size_t decision_shared_rates(const struct report *r);
 const char *decision_shared_rate_text(const struct report *r);
 
+/* "high confidence", "cannot tell", ... of a column's verdict. */
+const char *decision_confidence(const struct report *r, size_t column);
+
 /* The tied configuration that needs least memory, or of all when there is a winner. */
 size_t decision_leanest(const struct report *r);
 /* " tied with it", " of those undecided against it", "" where there is a winner. */
