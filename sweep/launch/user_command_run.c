@@ -6,6 +6,7 @@
 #include "lib/os/proc_tree.h"
 #include "sweep/launch/metric_lines.h"
 #include "sweep/launch/user_command.h"
+#include "sweep/launch/user_rows.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -223,6 +224,8 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
         *exit_status = follow(&r);
         metric_lines_end(&r.lines);
         rc = outcome(&r, *exit_status, err);
+        if (!rc)
+            user_rows_keep(t->run_dir, sink);
     } else {
         *exit_status = err_exit_status((enum err_code) - rc);
     }

@@ -96,3 +96,46 @@ print(*r["takeaways"]["evidence"], sep="\n")'
     run -65 "$PEFTLAB" import bad.jsonl --store bad.db
     has "bad.jsonl:" "'content' of the artifact 'rows/test' is not what its sha256 says"
 }
+
+@test "a program of the user's keeps its rows too: classes by name, numbers, and what is said of bad ones" {
+    cat >score.py <<'END'
+import json, os, random, sys
+skill, seed, form = float(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+rows, hard = [], random.Random(1)
+luck = random.Random(seed * 1000 + int(skill * 100))
+for i in range(200):
+    label, ease = hard.choice(["good", "bad"]), hard.gauss(0, .2)
+    right = luck.random() < skill + ease
+    rows.append({"id": f"r{i}", "label": label, "predicted": label if right else "none", "loss": 0.25 if right else 2})
+if form == "numbers":
+    rows = [{"target": i, "output": i + luck.gauss(0, 2 - skill)} for i in range(200)]
+    print(json.dumps({"test/mse": sum((r["output"] - r["target"]) ** 2 for r in rows) / 200}))
+else:
+    print(json.dumps({"test/accuracy": sum(r["label"] == r["predicted"] for r in rows) / 200, "test/loss": sum(r["loss"] for r in rows) / 200}))
+if form == "bad":
+    del rows[6]["predicted"]
+with open(os.environ["PEFTLAB_RUN_DIR"] + "/rows_test.jsonl", "w") as f:
+    f.writelines(json.dumps(r) + "\n" for r in rows)
+END
+    for form in classes numbers bad; do
+        cat >own.yaml <<END
+name: $form
+command: [python3, score.py, "{skill}", "{seed}", $form]
+metric: {name: $([ $form = numbers ] && echo "test/mse" || echo "test/accuracy"), goal: $([ $form = numbers ] && echo minimize || echo maximize)}
+parameters:
+  skill: {values: [0.6, 0.8]}
+seeds: [0, 1, 2]
+END
+        run -0 "$PEFTLAB" sweep run own.yaml --store own.db --jobs 2
+    done
+    run -0 chance own.db --sweep classes
+    has "with 6 without 0 configs 2" "wide True test paired" "paired by row"
+    run -0 chance own.db --sweep classes --metric test/loss
+    has "with 6 without 0 configs 2"
+    run -0 chance own.db --sweep numbers
+    has "with 6 without 0 configs 2" "paired by row"
+    run -0 chance own.db --sweep bad
+    has "with 0 without 6"
+    run -0 "$PEFTLAB" show 13 --store own.db
+    has "rows_test.jsonl, line 7: 'label' and 'predicted' are texts, integers or booleans: what each row got is not kept"
+}
