@@ -109,6 +109,11 @@ shape() { # NAME
         fair "$dtype" && r=(rival_shape "$1-qv" "$dtype")
         row "$1, tuned" "$dtype"
     done
+    case "$1 $DTYPES " in "bert-base "*"fp32 "*) # weights in 16 bits, products in fp32, beside the rival in fp32
+        o=(train "$B/peftlab" "$trial" base_dtype=bfloat16) r=(rival_shape "$1-qv" fp32)
+        row "$1, base_dtype bfloat16" fp32
+        ;;
+    esac
     if "${before[@]}" "$B/peftlab" train "$trial" --out "$work/run" --overwrite --profile max_steps=4 >"$work/profile" 2>&1; then
         printf '\n```\n'
         grep -A7 '^op ' "$work/profile"
