@@ -124,11 +124,6 @@ double stat_share_looked_p(size_t hits, size_t n, double p)
     return fmin(1, exp(likelihood - mixture));
 }
 
-double stat_paired_looked_p(size_t b, size_t c)
-{
-    return stat_share_looked_p(b, b + c, 0.5);
-}
-
 /* Where the p value falls below alpha between the share that was seen and `far`. */
 static double looked_end(size_t hits, size_t n, double far, double alpha)
 {

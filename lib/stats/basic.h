@@ -42,9 +42,6 @@ double stat_share_looked_p(size_t hits, size_t n, double p);
  * larger of pooled and own. */
 struct stat_interval stat_mean_looked(double mean, double se, double df, size_t k,
                                       double level);
-/* Two models on the same items, of which b only the first got right and c only the other:
- * p value of "both are as good", valid at any time (the same with p = 1/2). */
-double stat_paired_looked_p(size_t b, size_t c);
 /* Which order statistics bound the q-quantile, each with the confidence: x_(lower) from
  * below, x_(upper) from above, counted from 1; 0: the sample cannot carry it. */
 void stat_quantile_ranks(size_t n, double q, double confidence, size_t *lower,

@@ -237,11 +237,15 @@ static void print_best(const json_t *s, FILE *f)
     text_print(f, "best so far: %s: %s %.4g", json_get_str(best, "label", ""),
                json_get_str(json_object_get(s, "metric"), "name", ""),
                json_get_num(best, "mean", 0));
-    const long long n = (long long)json_get_int(best, "n", 0);
+    const long long n = (long long)json_get_int(best, "n", 0),
+                    rows = (long long)json_get_int(best, "rows", 0);
     if (json_is_real(json_object_get(best, "low")))
-        text_print(f, " (95 %% at any look: %.4g to %.4g, %lld seed%s)\n",
-                   json_get_num(best, "low", 0), json_get_num(best, "high", 0), n,
-                   n == 1 ? "" : "s");
+        text_print(f, " (95 %% at any look: %.4g to %.4g, %lld %s%s)\n",
+                   json_get_num(best, "low", 0), json_get_num(best, "high", 0),
+                   rows ? rows : n, rows ? "row" : "seed",
+                   rows     ? "s, one run"
+                   : n == 1 ? ""
+                            : "s");
     else
         text_print(f, " (%lld run%s: no interval yet)\n", n, n == 1 ? "" : "s");
 }

@@ -20,8 +20,9 @@ json_t *status_budget(struct store *store, int64_t sweep, struct err *err);
  * null. */
 json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err *err);
 /* The configuration with the best mean over its complete seeds: {"label", "n", "mean",
- * "low", "high", "any_look"}: a 95 % interval that holds however often one looks, its ends
- * null (any_look false) while too few seeds are repeated. null: none, or more than 20,000
+ * "low", "high", "any_look", "rows"}: a 95 % interval that holds however often one looks,
+ * its ends null (any_look false) while too few seeds are repeated; rows: 0, or it is over
+ * so many evaluation rows of a single run. null: none, or more than 20,000
  * trials are complete: that is the report's business. */
 json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
                     const struct sweep_labels *labels, struct err *err);

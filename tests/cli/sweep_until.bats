@@ -103,3 +103,21 @@ counts() { sql "select json_extract(params, '\$.quality'), sum(state = 'complete
     run -0 "$PEFTLAB" sweep plan s.yaml seeds=3
     has "with so few seeds all 4 trials run"
 }
+
+@test "status of single runs: an interval over the rows that they were judged on, for any of them at any look" {
+    cat >s.yaml <<'END'
+command: [printf, '{{"eval/accuracy": %s, "data/eval_rows": 100}}', "{share}"]
+metric: {name: eval/accuracy, goal: maximize}
+parameters:
+  share: {values: [0.8, 0.9]}
+END
+    run -0 "$PEFTLAB" sweep run s.yaml
+    run -0 "$PEFTLAB" sweep status s
+    has "best so far: share=0.9: eval/accuracy 0.9 (95 % at any look: 0.7" "100 rows, one run)"
+    run -0 "$PEFTLAB" sweep status s --json
+    python3 - "$output" <<'PY'
+import json, sys
+best = json.loads(sys.argv[1])["best"]
+assert abs(best["low"] - 0.76241181) < 1e-6 and abs(best["high"] - 0.97372006) < 1e-6 and best["rows"] == 100, best
+PY
+}

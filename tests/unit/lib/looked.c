@@ -72,10 +72,11 @@ static void ends_are_where_the_p_value_is_alpha(void **state)
         const struct stat_interval once = stat_wilson(hits, n, .95);
         assert_true(i.high - i.low > once.high - once.low);
     }
-    /* 1 of 1: p >= alpha B(2, 1) = .025; 2^-10 / B(11, 1) = 11 / 1024 */
+    /* 1 of 1: p >= alpha B(2, 1) = .025 */
     assert_true(fabs(stat_share_looked(1, 1, .95).low - .025) < 1e-9);
-    assert_true(fabs(stat_paired_looked_p(10, 0) - 11.0 / 1024) < 1e-12);
-    assert_true(stat_paired_looked_p(3, 3) == 1 && stat_paired_looked_p(0, 0) == 1);
+    /* 2^-10 / B(11, 1) */
+    assert_true(fabs(stat_share_looked_p(10, 10, .5) - 11.0 / 1024) < 1e-12);
+    assert_true(stat_share_looked_p(3, 6, .5) == 1 && stat_share_looked_p(0, 0, .5) == 1);
     assert_true(isnan(stat_share_looked(0, 0, .95).low));
     assert_true(isnan(stat_share_looked_p(3, 2, .5)));
 }
