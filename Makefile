@@ -10,7 +10,7 @@
 #   make docs       renews the pages that are made of tables, man pages and completions in build/
 #   make peaks      published peaks of memory beside plans (docs/memory.md)
 #   make install    PREFIX=/usr/local DESTDIR=     make uninstall
-#   make deb        a Debian package of it     make wheel      a Python wheel that carries the program (docs/dependencies.md)
+#   make deb        a Debian package of it     make wheel      a Python wheel that carries the program (docs/install.md)
 #   make deps       the packages alone                       make model      the base model alone
 #   make check-arm  the program for 64-bit Arm by a cross compiler, and its tests under qemu (docs/arm.md)
 # Knobs: B=folder for outputs, SAN=1 (ASan + UBSan), TSAN=1, FUZZ=1, ARM=1 (for 64-bit Arm), V=1 (show commands), NO_INSTALL=1 (never run apt-get).

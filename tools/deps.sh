@@ -1,6 +1,6 @@
 #!/bin/sh
 # Says which Debian/Ubuntu packages are missing and installs them; silent when all are there.
-#   tools/deps.sh build|demo|demo-support|test|arm...     no word: build, demo, test
+#   tools/deps.sh build|demo|demo-support|test|packages|arm...     no word: build, demo, test
 # NO_INSTALL=1 only names what is missing and fails. Everything the packages are for: docs/dependencies.md.
 set -eu
 
@@ -8,7 +8,8 @@ build="gcc libc6-dev make pkgconf libsqlite3-dev libcurl4-openssl-dev libjansson
 libutf8proc-dev libssl-dev"
 demo="gnuplot-nox"
 model="python3 python3-pip"
-test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps openssl"
+test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps openssl jq"
+packages="dpkg-dev lintian python3-venv python3-pip"
 arm="gcc-aarch64-linux-gnu qemu-user-static"
 
 here=$(dirname "$0")
@@ -24,9 +25,10 @@ for group in "$@"; do
         wanted="$wanted $demo"
         "$here/fetch_model.sh" smollm2 --check || wanted="$wanted $model" ;;
     test) wanted="$wanted $test" ;;
+    packages) wanted="$wanted $packages" ;;
     arm) wanted="$wanted $arm" ;;
     *)
-        echo "deps.sh: unknown group '$group' (build, demo, demo-support, test, arm)" >&2
+        echo "deps.sh: unknown group '$group' (build, demo, demo-support, test, packages, arm)" >&2
         exit 2 ;;
     esac
 done
