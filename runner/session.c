@@ -217,6 +217,25 @@ int session_open_decoder(struct session *s, const json_t *resolved, const char *
     return 0;
 }
 
+/* --- to serve --- */
+
+int session_open_base(struct session *s, const json_t *resolved, const char *base_dir,
+                      struct extent most, struct err *err)
+{
+    *s = (struct session){.base_dir = base_dir, .serves = most};
+    trial_init(&s->trial, resolved);
+    int rc = open_base(s, err);
+    if (rc || (rc = read_known_labels(s, NULL, err)))
+        return rc;
+    s->goal.num_labels = session_classes_of_model(s);
+    if (!s->goal.num_labels) /* it has no head: any will do, nobody asks for it */
+        s->goal.num_labels = 2;
+    if ((rc = open_net(s, NULL, err)))
+        return rc;
+    s->hashes = fingerprint_session(s);
+    return session_plan_memory(s, err);
+}
+
 /* --- rows alone --- */
 
 int session_open_rows(struct session *s, const json_t *resolved, const char *base_dir,

@@ -46,8 +46,11 @@ struct session {
     struct trial trial;
     const char *base_dir;
     bool training;
-    bool decoding;      /* and nothing else: no rows, every base parameter frozen */
-    bool only_rows;     /* nothing but the data is opened */
+    bool decoding;  /* and nothing else: no rows, every base parameter frozen */
+    bool only_rows; /* nothing but the data is opened */
+    struct extent
+        serves; /* the largest batch of a base that is served (serve/base.h); none: it
+                             is no such base */
     enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
@@ -103,6 +106,10 @@ int session_open(struct session *s, const json_t *resolved, const char *base_dir
  * for, also a table without ops (backend_planned_cuda); NULL: the one that would train. */
 int session_plan(struct session *s, const json_t *resolved, const char *base_dir,
                  enum assume assume, const struct backend *on, struct err *err);
+/* A base that many adapters share (serve/base.h), for batches up to `most`: eval_graph is
+ * what their graphs are laid over. Reads no rows. */
+int session_open_base(struct session *s, const json_t *resolved, const char *base_dir,
+                      struct extent most, struct err *err);
 /* To generate from a model and an adapter (NULL: init_adapter, and without that the base
  * alone, whatever the trial's method). Reads no rows and plans nothing yet: their lengths
  * give `decode`, then session_plan_memory follows. */
@@ -131,6 +138,11 @@ size_t session_planned_bytes(const struct session *s);
  * `order` (NULL: as they are). Returns what there is of them. */
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
                                  int64_t begin, int64_t end);
+
+/* Puts a row's tokens, virtual ones first, into the slots ids, positions and type_ids from
+ * token `at` on. Returns the token behind it. */
+int32_t batch_put_row(const struct net *net, const struct example *e, int32_t at,
+                      int32_t *const slots[SLOT_COUNT]);
 
 /* Uploads the batch buffers as far as they are filled. */
 void session_upload(struct session *s, const struct extent *filled);

@@ -156,6 +156,27 @@ void session_upload(struct session *s, const struct extent *filled)
                                sizeof(int32_t) * (i == SLOT_targets ? targets : 1));
 }
 
+int32_t batch_put_row(const struct net *net, const struct example *e, int32_t at,
+                      int32_t *const slots[SLOT_COUNT])
+{
+    int32_t *const ids = slots[SLOT_ids], *const positions = slots[SLOT_positions],
+                   *const types = slots[SLOT_type_ids];
+    const int32_t prompt = net->change.prompt_rows;
+    for (int32_t t = 0; t < prompt; t++, at++) {
+        ids[at] = -1 - t;
+        positions[at] = net->shape.first_position + t;
+        types[at] = 0;
+    }
+    int32_t position = net->shape.first_position + net->change.virtual_tokens;
+    for (int32_t t = 0; t < e->n; t++, at++) {
+        const bool pad = !prompt && e->ids[t] == net->shape.pad_id;
+        ids[at] = e->ids[t];
+        positions[at] = pad ? net->shape.pad_id : position++;
+        types[at] = e->type_ids ? e->type_ids[t] : 0;
+    }
+    return at;
+}
+
 struct extent session_load_batch(struct session *s, int split, const uint32_t *order,
                                  int64_t begin, int64_t end)
 {
@@ -167,19 +188,7 @@ struct extent session_load_batch(struct session *s, int split, const uint32_t *o
         const int64_t at = begin + r;
         const struct example *e = &s->data[split]->rows[order ? order[at] : (uint64_t)at];
         const int32_t first = h[SLOT_seq][r] = tokens;
-        const int32_t prompt = s->net.change.prompt_rows;
-        for (int32_t t = 0; t < prompt; t++, tokens++) {
-            h[SLOT_ids][tokens] = -1 - t;
-            h[SLOT_positions][tokens] = s->net.shape.first_position + t;
-            h[SLOT_type_ids][tokens] = 0;
-        }
-        int32_t position = s->net.shape.first_position + s->net.change.virtual_tokens;
-        for (int32_t t = 0; t < e->n; t++, tokens++) {
-            const bool pad = !prompt && e->ids[t] == s->net.shape.pad_id;
-            h[SLOT_ids][tokens] = e->ids[t];
-            h[SLOT_positions][tokens] = pad ? s->net.shape.pad_id : position++;
-            h[SLOT_type_ids][tokens] = e->type_ids ? e->type_ids[t] : 0;
-        }
+        tokens = batch_put_row(&s->net, e, tokens, h);
         s->goal.task->kind->pick(&s->goal, e, first, tokens - first, &picks);
     }
     h[SLOT_seq][rows] = tokens;

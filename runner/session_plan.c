@@ -29,6 +29,17 @@ static void record_evaluation(struct session *s, struct graph *g, const struct n
     graph_finish(g, net_record(net, g), false, &loss);
 }
 
+/* What adapters' graphs are laid over: of the base, with the head that it has or a new one,
+ * which only its own requests run. */
+static void record_base(struct session *s)
+{
+    struct graph *g = &s->eval_graph;
+    graph_init(g, &s->net.params, &s->net.states, GRAPH_EVAL, s->serves);
+    g->keeps_inputs = true;
+    graph_finish(g, net_record(&s->net, g), false, NULL);
+    s->budget = s->serves;
+}
+
 /* s->budget: of the micro-batches that there must be. */
 static void record_graphs(struct session *s)
 {
@@ -156,7 +167,9 @@ static int plan_graphs(struct session *s, struct err *err)
 int session_plan_memory(struct session *s, struct err *err)
 {
     size_t offsets[SLOT_COUNT];
-    if (!s->decoding)
+    if (s->serves.of[ROWS_TOKENS])
+        record_base(s);
+    else if (!s->decoding)
         record_graphs(s);
     if (s->decode.sequences)
         record_decoder(s);

@@ -86,7 +86,9 @@ enum home {
     HOME_PARAM_GRAD,
     HOME_STATE, /* lives from run to run; see state.h */
     HOME_BATCH,
-    HOME_VIEW
+    HOME_VIEW,
+    HOME_HOST, /* of a part (graft.h): its rows of a tensor of the host's */
+    HOME_PART  /* of a part: its own, behind what it has in hand */
 };
 
 struct g_tensor {
@@ -96,6 +98,7 @@ struct g_tensor {
     int32_t cols;
     enum home home;
     int param;      /* HOME_PARAM, HOME_PARAM_GRAD */
+    int host;       /* HOME_HOST: the host's tensor */
     int state;      /* HOME_STATE */
     int slot;       /* HOME_BATCH: which buffer of the batch */
     int parent;     /* HOME_VIEW: a column slice of this tensor ... */
@@ -112,6 +115,8 @@ struct g_node {
     int in[OP_MAX_IN], out[OP_MAX_OUT]; /* tensor numbers, -1: absent */
     unsigned accumulate;
     struct op_attr attr;
+    int base; /* which of the architecture's and the task's own nodes, in their order; -1:
+                     recorded by a method, or put in since */
     int segment;  /* of graph_segment; -1: none */
     bool chunked; /* runs once per chunk */
 };
@@ -146,6 +151,9 @@ struct graph {
     struct g_node *nodes;
     size_t node_count, node_cap;
     int segment, segments; /* current (-1: none), how many so far */
+    int bases;             /* nodes so far that are no method's */
+    bool of_method;        /* what is appended is a method's */
+    bool keeps_inputs;     /* no op works in place; set before graph_plan */
     bool chunked;          /* what is appended runs once per chunk */
     enum dtype kept;       /* what the backward pass reads; set before graph_finish */
     int32_t chunk_rows;    /* most picked rows of a chunk; graph_finish sets it where 0 */
@@ -278,12 +286,14 @@ struct graph_reuse {
     bool there;
     void (*move)(struct graph_reuse *r, size_t k, const struct tensor *t);
 };
+struct graph_part;
 struct graph_memory {
     void *activations, *workspace, *batch, *state;
     size_t batch_offsets[SLOT_COUNT];
-    struct graph_watch *watch;   /* usually NULL: then nothing is timed */
-    struct graph_reader *reader; /* usually NULL */
-    struct graph_reuse *reuse;   /* usually NULL */
+    struct graph_watch *watch;     /* usually NULL: then nothing is timed */
+    struct graph_reader *reader;   /* usually NULL */
+    struct graph_reuse *reuse;     /* usually NULL */
+    const struct graph_part *part; /* of a graft; else NULL */
 };
 /* Calls one op, watched where somebody watches. */
 void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,
@@ -311,6 +321,16 @@ void graph_node_args(const struct graph *g, const struct graph_memory *m,
                      const struct g_node *n, const struct extent *e, int32_t begin,
                      struct op_args *a);
 int32_t graph_rows(const struct g_tensor *t, const struct extent *e);
+/* Bit k: the op works row by row, and input k is read so. */
+unsigned graph_row_inputs(enum op op);
+/* Memory from node `first` to node `last`. */
+struct graph_block {
+    int tensor, first, last;
+    size_t bytes, offset;
+};
+/* Largest first, each at the lowest offset where nobody alive at the same time lies; sets
+ * offsets, puts them in another order. Returns the arena's size. */
+size_t graph_place(struct graph_block *blocks, size_t count);
 void graph_sink_gathers(struct graph *g);
 void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss);
 

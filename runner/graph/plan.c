@@ -61,14 +61,26 @@ static void touch(struct graph *g, int t, int node)
     struct g_tensor *s = &g->tensors[graph_root(g, t)];
     if (s->first < 0)
         s->first = node;
-    s->last = node;
+    s->last = node > s->last ? node : s->last;
+}
+
+/* Until when the inputs of a node are read: grafts (graft.h) run their own nodes, gathers
+ * among them, just before the next that is no method's. */
+static int read_until(const struct graph *g, size_t i)
+{
+    while (g->keeps_inputs && g->nodes[i].base < 0 && i + 1 < g->node_count &&
+           g->nodes[i + 1].base < 0)
+        i++;
+    return (int)i;
 }
 
 static void find_lifetimes(struct graph *g)
 {
     for (size_t i = 0; i < g->node_count; i++) {
-        for (int k = 0; k < OP_MAX_IN; k++)
+        for (int k = 0; k < OP_MAX_IN; k++) {
             touch(g, g->nodes[i].in[k], (int)i);
+            touch(g, g->nodes[i].in[k], read_until(g, i));
+        }
         for (int k = 0; k < OP_MAX_OUT; k++)
             touch(g, g->nodes[i].out[k], (int)i);
     }
@@ -128,7 +140,7 @@ static void live_through_chunks(struct graph *g)
  * dying input. */
 static void share_in_place(struct graph *g, int *owner)
 {
-    for (size_t i = 0; i < g->node_count; i++) {
+    for (size_t i = 0; i < g->node_count && !g->keeps_inputs; i++) {
         const struct g_node *n = &g->nodes[i];
         if (!op_info[n->op].in_place || n->accumulate & 1 || n->in[0] < 0)
             continue;
@@ -148,14 +160,9 @@ static void share_in_place(struct graph *g, int *owner)
     }
 }
 
-struct block {
-    int tensor, first, last;
-    size_t bytes, offset;
-};
-
 static int by_size(const void *a, const void *b)
 {
-    const struct block *x = a, *y = b;
+    const struct graph_block *x = a, *y = b;
     if (x->bytes != y->bytes)
         return x->bytes < y->bytes ? 1 : -1;
     return x->tensor - y->tensor;
@@ -163,19 +170,18 @@ static int by_size(const void *a, const void *b)
 
 static int by_offset(const void *a, const void *b)
 {
-    const struct block *x = *(struct block *const *)a, *y = *(struct block *const *)b;
+    const struct graph_block *x = *(struct graph_block *const *)a,
+                             *y = *(struct graph_block *const *)b;
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Largest first, each at the lowest offset where nobody alive at the same time lies.
- * Returns the arena's size. */
-static size_t place(struct block *blocks, size_t count)
+size_t graph_place(struct graph_block *blocks, size_t count)
 {
-    struct block **busy = xcalloc(count + 1, sizeof *busy);
+    struct graph_block **busy = xcalloc(count + 1, sizeof *busy);
     size_t total = 0;
     qsort(blocks, count, sizeof *blocks, by_size);
     for (size_t i = 0; i < count; i++) {
-        struct block *b = &blocks[i];
+        struct graph_block *b = &blocks[i];
         size_t n = 0, at = 0;
         for (size_t k = 0; k < i; k++)
             if (blocks[k].first <= b->last && b->first <= blocks[k].last)
@@ -198,7 +204,7 @@ static void assign_offsets(struct graph *g)
 {
     const struct extent chunk = graph_chunk_extent(g, &g->budget);
     int *owner = xmalloc(g->tensor_count * sizeof *owner);
-    struct block *blocks = xcalloc(g->tensor_count, sizeof *blocks);
+    struct graph_block *blocks = xcalloc(g->tensor_count, sizeof *blocks);
     size_t count = 0;
     for (size_t t = 0; t < g->tensor_count; t++) {
         struct g_tensor *s = &g->tensors[t];
@@ -212,9 +218,10 @@ static void assign_offsets(struct graph *g)
     for (size_t t = 0; t < g->tensor_count; t++) {
         const struct g_tensor *s = &g->tensors[t];
         if (s->home == HOME_ACTIVATION && s->first >= 0 && owner[t] == (int)t)
-            blocks[count++] = (struct block){(int)t, s->first, s->last, s->bytes, 0};
+            blocks[count++] =
+                (struct graph_block){(int)t, s->first, s->last, s->bytes, 0};
     }
-    g->activation_bytes = place(blocks, count);
+    g->activation_bytes = graph_place(blocks, count);
     for (size_t i = 0; i < count; i++)
         g->tensors[blocks[i].tensor].offset = blocks[i].offset;
     for (size_t t = 0; t < g->tensor_count; t++)

@@ -60,6 +60,7 @@ int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int
                                                     .cols = cols,
                                                     .home = HOME_ACTIVATION,
                                                     .param = -1,
+                                                    .host = -1,
                                                     .state = -1,
                                                     .parent = -1,
                                                     .first = -1,
@@ -77,8 +78,11 @@ struct g_node *graph_append(struct graph *g, enum op op)
 {
     g->nodes = xgrow(g->nodes, &g->node_cap, g->node_count + 1, sizeof *g->nodes);
     struct g_node *n = &g->nodes[g->node_count++];
-    *n = (struct g_node){
-        .op = op, .segment = g->segment, .chunked = g->chunked, .attr = {.scale = 1}};
+    *n = (struct g_node){.op = op,
+                         .base = g->of_method ? -1 : g->bases++,
+                         .segment = g->segment,
+                         .chunked = g->chunked,
+                         .attr = {.scale = 1}};
     for (int i = 0; i < OP_MAX_IN; i++)
         n->in[i] = -1;
     for (int i = 0; i < OP_MAX_OUT; i++)
@@ -422,6 +426,7 @@ void graph_finish(struct graph *g, int logits, bool checkpointing,
 {
     const bool chunked = g->chunked;
     g->segment = -1;
+    g->of_method = true; /* nor is what comes now the architecture's */
     g->logits = logits;
     if (!g->chunk_rows)
         g->chunk_rows = rows_of_chunk(g);

@@ -1,6 +1,7 @@
 /* runner/graph/run.c - tensors as views of a micro-batch's memory, and running the nodes. */
 #include "lib/os/proc.h"
 #include "runner/graph/cut.h"
+#include "runner/graph/graft.h"
 
 int32_t graph_rows(const struct g_tensor *t, const struct extent *e)
 {
@@ -18,6 +19,30 @@ static struct tensor param_view(const struct param *p, const struct g_tensor *t)
                            .cols = p->cols,
                            .ld = p->cols,
                            .spec = prepared ? &p->spec : NULL};
+}
+
+/* The memory of a tensor of a part (graft.h). */
+static char *part_at(const struct graph_part *p, const struct g_tensor *s)
+{
+    const enum rows_kind kind = s->rows_kind;
+    if (s->home == HOME_PART)
+        return p->memory[kind] +
+               s->offset * (size_t)(kind == ROWS_FIXED ? 1 : p->size.of[kind]);
+    const struct g_tensor *t = &p->graft->host->tensors[s->host];
+    return p->host + t->offset +
+           (size_t)p->begin.of[kind] * (size_t)s->cols * dtype_bytes(s->dtype);
+}
+
+static char *slot_at(const struct graph_memory *m, const struct g_tensor *s, size_t skip)
+{
+    const struct graph_part *p = m->part;
+    char *at = (char *)m->batch + m->batch_offsets[s->slot];
+    if (!p)
+        return at + skip;
+    return s->slot == SLOT_seq      ? p->seq
+           : s->slot == SLOT_picked ? p->picked
+                                    : at + (size_t)p->begin.of[s->rows_kind] *
+                                               (size_t)s->cols * dtype_bytes(s->dtype);
 }
 
 /* Of the chunk of picked rows from `begin` on; what lives in a chunk has its rows alone. */
@@ -42,7 +67,11 @@ static struct tensor tensor_at(const struct graph *g, const struct graph_memory 
         v.data = m ? (char *)m->state + g->states->items[s->state].offset : NULL;
         break;
     case HOME_BATCH:
-        v.data = m ? (char *)m->batch + m->batch_offsets[s->slot] + skip : NULL;
+        v.data = m ? slot_at(m, s, skip) : NULL;
+        break;
+    case HOME_HOST:
+    case HOME_PART:
+        v.data = m ? part_at(m->part, s) : NULL;
         break;
     case HOME_VIEW: {
         struct tensor p = tensor_at(g, m, s->parent, e, begin);

@@ -25,6 +25,11 @@ static const unsigned row_inputs[OP_COUNT] = {
     [OP_scale] = 1,     [OP_add] = 3,       [OP_colscale] = 1,
 };
 
+unsigned graph_row_inputs(enum op op)
+{
+    return row_inputs[op];
+}
+
 struct sink {
     struct graph *g;
     const struct g_node *nodes; /* as they were recorded */

@@ -314,6 +314,7 @@ int net_record_embed(const struct net *net, struct graph *g, int word, int posit
                      int type)
 {
     const float scale = net->shape.word_scale > 0 ? net->shape.word_scale : 1;
+    g->of_method = true;
     if (g->mode == GRAPH_DECODE)
         g->prompt = net->change.prompt_rows ? g_state(g, prompt_state(net, g)) : -1;
     else if (net->method->prompt)
@@ -321,18 +322,25 @@ int net_record_embed(const struct net *net, struct graph *g, int word, int posit
     int prompt = net->change.prompt_rows ? g->prompt : -1;
     if (prompt >= 0) /* virtual tokens are not scaled */
         prompt = g_scale(g, prompt, 1 / scale);
+    g->of_method = false;
     return g_scale(g, g_embed(g, word, position, type, prompt), scale);
 }
 
 int net_record_linear(const struct net *net, struct graph *g, const char *path, int x)
 {
     const struct linear_site *site = net_site(net, path);
+    g->of_method = true;
     if (net->method->input)
         x = net->method->input(net, g, site, x);
+    g->of_method = false;
     int y =
         g_linear(g, x, site->tied ? g_param(g, site->tied) : param_of(g, path, "weight"),
                  site->has_bias ? param_of(g, path, "bias") : -1, 1);
-    return net->method->linear ? net->method->linear(net, g, site, x, y) : y;
+    g->of_method = true;
+    if (net->method->linear)
+        y = net->method->linear(net, g, site, x, y);
+    g->of_method = false;
+    return y;
 }
 
 int net_record_norm(const struct net *net, struct graph *g, const char *path, int x)

@@ -119,12 +119,15 @@ static int record_sublayer(const struct net *net, struct graph *g,
     const int sum = g_add(g, h, residual);
     if (!has_adapter(net, s))
         return net_record_behind(net, g, s, sum);
+    g->of_method = true;
     int z = k->norm_before ? net_record_behind(net, g, s, sum)
             : k->parallel  ? residual
                            : h;
     z = g_act(g, adapter_linear(g, s->path, "adapter_down.0", z), non_linearity(net));
     z = g_scale(g, adapter_linear(g, s->path, "adapter_up", z), k->scaling);
-    return net_record_behind(net, g, s, g_add(g, z, sum));
+    z = g_add(g, sum, z);
+    g->of_method = false;
+    return net_record_behind(net, g, s, z);
 }
 
 const struct method method_adapter = {

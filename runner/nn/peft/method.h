@@ -58,7 +58,8 @@ struct method {
     int (*start)(struct net *net, uint64_t seed, struct err *err);
     int (*derive)(struct net *net, const struct backend *backend, struct err *err);
     /* Graph hooks; NULL: nothing added. `input` makes what the layer sees of x; `linear`
-     * makes of y = W x + b what the layer gives. */
+     * makes of y = W x + b what the layer gives. What they record is marked as theirs
+     * (graph.of_method); `sublayer`, which records the base's nodes too, does so itself. */
     int (*input)(const struct net *net, struct graph *g, const struct linear_site *site,
                  int x);
     int (*linear)(const struct net *net, struct graph *g, const struct linear_site *site,

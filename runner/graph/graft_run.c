@@ -1,0 +1,138 @@
+/* runner/graph/graft_run.c - the parts of a batch through the host's nodes and their own. */
+#include "lib/mem.h"
+#include "lib/os/pool.h"
+#include "runner/graph/graft.h"
+#include <stdlib.h>
+
+/* Fewer parts than this for each thread are run one after the other, each op on all
+ * threads. */
+enum { PARTS_EACH = 2 };
+
+/* --- the host's nodes --- */
+
+/* Bit k: the op works row by row and reads input k so; here also what no gather sinks
+ * through. */
+static unsigned row_inputs(enum op op)
+{
+    return op == OP_embed ? 7 : op == OP_rope ? 3 : graph_row_inputs(op);
+}
+
+static bool shares(const struct graft_batch *b, size_t part, size_t h)
+{
+    return b->parts[part].graft->shared[h];
+}
+
+/* The rows of parts [from, to) alone, of what is read and written row by row. */
+static void cut_rows(const struct graft_batch *b, const struct g_node *n, size_t from,
+                     size_t to, struct op_args *a)
+{
+    const enum rows_kind kind = b->host->tensors[n->out[0]].rows_kind;
+    const struct graph_part *first = &b->parts[from], *last = &b->parts[to - 1];
+    const int32_t begin = first->begin.of[kind],
+                  rows = last->begin.of[kind] + last->size.of[kind] - begin;
+    struct tensor *all[OP_MAX_IN + OP_MAX_OUT];
+    size_t count = 0;
+    for (int k = 0; k < OP_MAX_IN; k++)
+        if (n->in[k] >= 0 && row_inputs(n->op) >> k & 1)
+            all[count++] = &a->in[k];
+    for (int k = 0; k < OP_MAX_OUT; k++)
+        if (n->out[k] >= 0)
+            all[count++] = &a->out[k];
+    for (size_t i = 0; i < count; i++) {
+        all[i]->data = (char *)all[i]->data +
+                       (size_t)begin * (size_t)all[i]->ld * dtype_bytes(all[i]->dtype);
+        all[i]->rows = rows;
+    }
+}
+
+static void call_host(const struct graft_batch *b, const struct g_node *n, size_t from,
+                      size_t to)
+{
+    struct op_args a;
+    graph_node_args(b->host, b->memory, n, &b->all, 0, &a);
+    if (to - from < b->count)
+        cut_rows(b, n, from, to, &a);
+    graph_call(b->backend, b->memory, n->op, &a);
+}
+
+/* Runs of parts that share a node of single rows; of any other the whole batch goes through
+ * it, and parts that do not share it write over what it left in their rows. */
+static void run_host(const struct graft_batch *b, size_t h)
+{
+    const struct g_node *n = &b->host->nodes[h];
+    const bool by_rows = row_inputs(n->op) != 0;
+    for (size_t from = 0; from < b->count;) {
+        if (!shares(b, from, h)) {
+            from++;
+            continue;
+        }
+        size_t to = from + 1;
+        while (to < b->count && shares(b, to, h))
+            to++;
+        call_host(b, n, by_rows ? from : 0, by_rows ? to : b->count);
+        from = by_rows ? to : b->count;
+    }
+}
+
+/* --- the parts' own --- */
+
+struct own_nodes {
+    struct graft_batch *batch;
+    size_t h;
+    const size_t *parts; /* those that have some */
+};
+
+static void run_part(struct graft_batch *b, size_t part, size_t h, int thread)
+{
+    struct graph_part *p = &b->parts[part];
+    const struct graft *f = p->graft;
+    struct graph_memory m = *b->memory;
+    m.workspace = b->workspaces[thread];
+    m.part = p;
+    for (size_t k = f->begin[h]; k < f->begin[h + 1]; k++) {
+        const struct g_node *n = &f->g->nodes[f->own[k]];
+        struct op_args a;
+        graph_node_args(f->g, &m, n, &p->size, 0, &a);
+        a.workspace = m.workspace;
+        backend_call(b->backend, n->op, &a);
+    }
+    if (h + 1 == b->host->node_count) {
+        const struct tensor logits = graph_tensor(f->g, &m, f->g->logits, &p->size);
+        b->done(b, part, &logits);
+    }
+}
+
+static void run_parts(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct own_nodes *o = ctx;
+    for (size_t i = begin; i < end; i++)
+        run_part(o->batch, o->parts[i], o->h, thread);
+}
+
+static void run_own(struct graft_batch *b, size_t h, size_t *parts)
+{
+    const bool last = h + 1 == b->host->node_count;
+    size_t count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct graft *f = b->parts[i].graft;
+        if (last || f->begin[h + 1] > f->begin[h])
+            parts[count++] = i;
+    }
+    struct own_nodes o = {b, h, parts};
+    if (b->threads > 1 && count >= (size_t)(PARTS_EACH * b->threads))
+        pool_run(run_parts, &o, count, 1);
+    else
+        run_parts(&o, 0, count, 0);
+}
+
+void graft_run(struct graft_batch *b)
+{
+    size_t *parts = xmalloc((b->count + 1) * sizeof *parts);
+    for (size_t i = 0; i < b->count; i++)
+        b->parts[i].host = b->memory->activations;
+    for (size_t h = 0; h < b->host->node_count; h++) {
+        run_host(b, h);
+        run_own(b, h, parts);
+    }
+    free(parts);
+}

@@ -1,0 +1,61 @@
+/* runner/serve/base.h - one base in memory, many adapters on it.
+ *
+ * The base is opened once: its weights (out of the cache where trials share them, see
+ * runner/cache), its tokenizer, and the graph that adapters' graphs are laid over
+ * (runner/graph/graft.h). A guest is an adapter folder, of any method and any number of
+ * labels, as peft, the adapters library or this program wrote it. It has memory for what it trained
+ * alone; everything else is the base's. What would change the base's weights
+ * for everybody (a whole model, a start that is taken out of them) is refused, and so is a
+ * folder that does not fit this base.
+ *
+ * Guests come and go between batches (batch.h) without touching one another; a guest's numbers are
+ * bit by bit those of `peftlab eval` with its folder. Not thread-safe: one
+ * thread opens, closes and runs. */
+#ifndef RUNNER_SERVE_BASE_H
+#define RUNNER_SERVE_BASE_H
+
+#include "runner/graph/graft.h"
+#include "runner/session.h"
+
+struct serve_base {
+    struct session session; /* its eval_graph is the host */
+    json_t *trial;          /* resolved; owned */
+    char *head;             /* path of the layer that gives the logits, "classifier" */
+    void **workspaces;      /* of threads, for guests' own nodes; owned */
+    int threads;
+    size_t workspace_bytes; /* of each */
+    void *batch;            /* what a batch needs for its guests' own tensors; owned */
+    size_t batch_bytes;
+};
+
+struct serve_options {
+    struct extent most; /* rows of the largest batch: tokens, sequences, picked */
+    const json_t
+        *settings; /* keys of a trial that guests must share with it: quantization, dtype;
+                               NULL: none */
+};
+int serve_base_open(struct serve_base *b, const char *model,
+                    const struct serve_options *o, struct err *err);
+void serve_base_close(struct serve_base *b); /* guests first */
+/* Memory of at least so many bytes until the next call, which guests' own nodes use; and
+ * workspace for them in each thread. NULL, or an error: there is not enough. */
+void *serve_base_batch(struct serve_base *b, size_t bytes, struct err *err);
+int serve_base_workspace(struct serve_base *b, size_t bytes, struct err *err);
+
+struct guest {
+    char *name;
+    json_t *resolved;
+    struct trial trial;
+    struct goal goal;
+    struct labels labels; /* count 0: it does not say what they are called */
+    struct net net;
+    struct graph graph;
+    struct graft graft;
+    void *memory; /* of its own parameters */
+    size_t bytes;
+};
+int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
+               const char *name, struct err *err);
+void guest_close(struct guest *guest, struct serve_base *b);
+
+#endif

@@ -1,0 +1,223 @@
+/* runner/serve/guest.c - an adapter folder on a base that is in memory. */
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/graph/param_values.h"
+#include "runner/nn/adapter_files/trial_of.h"
+#include "runner/nn/arch/arch.h"
+#include "runner/nn/peft/method.h"
+#include "runner/nn/specs.h"
+#include "runner/serve/base.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what it is --- */
+
+/* Names of its labels, and how many there are; 0: its configuration does not say. */
+static int read_labels(struct guest *guest, const char *dir, int64_t *count,
+                       struct err *err)
+{
+    static const char *const files[] = {"head_config.json", "config.json"};
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files) && !guest->labels.count && !rc; i++) {
+        char *path = fs_join(dir, files[i]);
+        json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
+        rc = c ? labels_of_model(&guest->labels, c, path, err) : err_code(err);
+        if (!rc && !*count)
+            *count = json_get_int(c, "num_labels", (int64_t)guest->labels.count);
+        json_decref(c);
+        free(path);
+    }
+    return rc;
+}
+
+/* As many as the head in the folder has outputs; 0: it holds none by that name. */
+static int count_labels(const struct serve_base *b, const char *dir, const char *file,
+                        int64_t *count, struct err *err)
+{
+    char *path = fs_join(dir, file), *end = xasprintf(".%s.weight", b->head);
+    struct st *s = NULL;
+    const int rc = fs_exists(path) ? st_open_file(path, &s, err) : 0;
+    for (size_t i = 0; s && i < st_count(s); i++)
+        if (str_has_suffix(st_at(s, i)->name, end) && st_at(s, i)->ndim == 2)
+            *count = st_at(s, i)->shape[0];
+    if (s)
+        st_close(s);
+    free(end);
+    free(path);
+    return rc;
+}
+
+static int resolve(struct guest *guest, const struct serve_base *b, const char *dir,
+                   int64_t labels, struct err *err)
+{
+    json_t *given;
+    int rc = adapter_trial(dir, b->session.hf->dir, &given, err);
+    if (rc)
+        return rc;
+    const struct method *m = method_of(given, err);
+    const char *key;
+    json_t *v;
+    json_object_foreach(b->trial, key, v)
+    {
+        if (str_eq(key, "dtype") ||
+            (method_reads(m, key) && str_has_prefix(key, "quant")) ||
+            str_eq(key, "double_quant"))
+            json_object_set(given, key, v);
+    }
+    if (!labels && b->head)
+        rc = count_labels(b, dir, m->files->tensors, &labels, err);
+    if (!rc && labels)
+        json_object_set_new(given, "num_labels", json_integer(labels));
+    if (!rc)
+        rc = trial_resolve_use(given, &guest->resolved, err);
+    json_decref(given);
+    return rc;
+}
+
+static int open_goal(struct guest *guest, const struct serve_base *b, struct err *err)
+{
+    struct goal *g = &guest->goal;
+    g->task = task_find(guest->trial.task, err);
+    g->last_token = b->session.arch->last_token;
+    if (!g->task)
+        return err_code(err);
+    int rc = g->task->kind->open(&guest->trial, b->session.hf->config, g, err);
+    if (!rc && g->task != b->session.goal.task)
+        rc = err_set(err, ERR_CONFIG, "it is for task '%s', the base is served for '%s'",
+                     g->task->name, b->session.goal.task->name);
+    if (!rc && !g->num_labels)
+        g->num_labels = (int32_t)guest->trial.num_labels;
+    if (!rc && !g->num_labels)
+        rc = err_set(err, ERR_CONFIG, "it has no head: no tensor '%s.weight'", b->head);
+    return rc;
+}
+
+/* --- its parameters --- */
+
+static bool is_of_base(const struct param *p, const struct param *base)
+{
+    return base && !base->trainable && !p->trainable && !p->given && !p->added &&
+           p->linear == base->linear && p->rows == base->rows && p->cols == base->cols;
+}
+
+/* A parameter of its own has the plain form, whether or not it trained. */
+static void share_params(struct guest *guest, const struct serve_base *b)
+{
+    const struct params *all = &guest->net.params;
+    for (size_t i = 0; i < all->count; i++) {
+        struct param *p = all->items[i];
+        const struct param *base = params_find(&b->session.net.params, p->name);
+        if (is_of_base(p, base)) {
+            p->spec = base->spec;
+            p->value = base->value;
+            p->prepared = base->prepared;
+            continue;
+        }
+        p->derived &= !p->given || !p->trainable;
+        p->trainable = true;
+        p->offset = guest->bytes;
+        p->bytes = mem_round_up((size_t)param_size(p) * sizeof(float));
+        guest->bytes += p->bytes;
+    }
+}
+
+static int put_own(struct guest *guest, const struct serve_base *b, struct err *err)
+{
+    const struct backend *d = b->session.backend;
+    const struct params *all = &guest->net.params;
+    guest->memory = guest->bytes ? d->alloc(d->device, guest->bytes) : NULL;
+    if (guest->bytes && !guest->memory)
+        return err_set(err, ERR_NOMEM, "no memory for %zu bytes of parameters",
+                       guest->bytes);
+    int rc = 0;
+    for (size_t i = 0; i < all->count && !rc; i++) {
+        struct param *p = all->items[i];
+        if (!p->trainable)
+            continue;
+        param_bind(p, guest->memory, NULL);
+        float *values = xcalloc((size_t)param_size(p), sizeof *values);
+        rc = param_start_values(p, (uint64_t)guest->trial.seed, values, err);
+        d->upload(d->device, p->value.data, values,
+                  (size_t)param_size(p) * sizeof *values);
+        free(values);
+        free(p->given);
+        p->given = NULL;
+    }
+    return rc;
+}
+
+/* --- opening --- */
+
+static int open_net(struct guest *guest, const struct serve_base *b, const char *dir,
+                    struct err *err)
+{
+    struct net *net = &guest->net;
+    int rc = net_init(net, b->session.hf, &guest->trial, &guest->goal, dir, false, err);
+    if (!rc && net->method->files->adopt)
+        rc = net->method->files->adopt(net, dir, err);
+    if (!rc)
+        rc = adapter_load(net, dir, err);
+    if (!rc && net->change.base_moved && !net->change.converted)
+        rc = err_set(err, ERR_CONFIG,
+                     "its start is taken out of the base's weights, which others share; "
+                     "save it as a LoRA of twice the rank (peftlab convert)");
+    return !rc && net->method->start
+               ? net->method->start(net, (uint64_t)guest->trial.seed, err)
+               : rc;
+}
+
+static int open_graph(struct guest *guest, struct serve_base *b, struct err *err)
+{
+    const struct backend *d = b->session.backend;
+    struct graph *g = &guest->graph;
+    graph_init(g, &guest->net.params, &guest->net.states, GRAPH_EVAL, b->session.serves);
+    graph_finish(g, net_record(&guest->net, g), false, NULL);
+    const int rc = graft_init(&guest->graft, &b->session.eval_graph, g, d, err);
+    return rc ? rc : serve_base_workspace(b, guest->graft.workspace_bytes, err);
+}
+
+static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
+                    struct err *err)
+{
+    int64_t labels = 0;
+    int rc = read_labels(guest, dir, &labels, err);
+    if (rc || (rc = resolve(guest, b, dir, labels, err)))
+        return rc;
+    trial_init(&guest->trial, guest->resolved);
+    if ((rc = open_goal(guest, b, err)) || (rc = open_net(guest, b, dir, err)))
+        return rc;
+    share_params(guest, b);
+    if ((rc = put_own(guest, b, err)))
+        return rc;
+    if (guest->net.method->derive &&
+        (rc = guest->net.method->derive(&guest->net, b->session.backend, err)))
+        return rc;
+    return open_graph(guest, b, err);
+}
+
+int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
+               const char *name, struct err *err)
+{
+    *guest = (struct guest){.name = xstrdup(name)};
+    const int rc = open_all(guest, b, dir, err);
+    if (rc)
+        guest_close(guest, b);
+    return rc ? err_context(err, "adapter '%s': ", dir) : 0;
+}
+
+void guest_close(struct guest *guest, struct serve_base *b)
+{
+    const struct backend *d = b->session.backend;
+    graft_release(&guest->graft);
+    graph_release(&guest->graph);
+    net_release(&guest->net);
+    if (guest->memory)
+        d->release(d->device, guest->memory);
+    trial_release(&guest->trial);
+    labels_release(&guest->labels);
+    json_decref(guest->resolved);
+    free(guest->name);
+    *guest = (struct guest){0};
+}

@@ -1,0 +1,307 @@
+/* tests/unit/runner/serve.c - rows of many adapters in one batch get, bit by bit, what each
+ * adapter's own evaluation gives them: all methods, several numbers of labels, any order and
+ * company; on every backend. On the tiny models of tests/golden. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "lib/config/conf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "runner/serve/batch.h"
+#include "runner/trial.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROWS   9
+#define LABELS 4
+
+static char dir[64];
+static const char *const backends[] = {"ref", "cpu", "cuda-emul"};
+
+static const struct {
+    const char *model, *text;
+    int labels;
+    int apart; /* nodes of the base that it does not share: its head, and what else trains */
+} cases[] = {
+    {"bert", "method: lora, rank: 4, learning_rate: 0.01", 2, 1},
+    {"bert", "method: lora, rank: 8, target_modules: all-linear, learning_rate: 0.01", 4,
+     1},
+    {"bert", "method: lora, rank: 2, bias: lora_only, learning_rate: 0.01", 3, 5},
+    {"bert",
+     "method: dora, rank: 4, target_modules: [query, output.dense], learning_rate: 0.01",
+     3, 11},
+    {"bert",
+     "method: lora, rank: 2, layers_to_transform: [1], modules_to_save: [pooler], "
+     "learning_rate: 0.01",
+     2, 2},
+    {"bert", "method: ia3, learning_rate: 0.05", 2, 1},
+    {"bert",
+     "method: ia3, target_modules: [query, key, intermediate.dense], "
+     "feedforward_modules: [query], learning_rate: 0.05",
+     3, 3},
+    {"bert", "method: adapter, learning_rate: 0.01", 3, 1},
+    {"bert", "method: adapter, adapter_type: houlsby, learning_rate: 0.01", 2, 1},
+    {"bert", "method: adapter, adapter_type: parallel, learning_rate: 0.01", 2, 1},
+    {"bert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 3},
+    {"bert",
+     "method: prefix, num_virtual_tokens: 5, prefix_projection: true, "
+     "learning_rate: 0.05",
+     4, 3},
+    {"bert", "method: prompt, num_virtual_tokens: 3, learning_rate: 0.05", 3, 2},
+    {"bert", "method: bitfit, learning_rate: 0.05", 2, 19},
+    {"bert", "method: ln-tuning, learning_rate: 0.05", 3, 6},
+    {"bert", "method: vera, rank: 4, learning_rate: 0.05", 2, 1},
+    {"bert", "method: p-tuning, num_virtual_tokens: 2, learning_rate: 0.05", 2, 2},
+    {"bert", "method: adalora, learning_rate: 0.05", 3, 1},
+    {"bert", "method: head, learning_rate: 0.05", 4, 1},
+    {"distilbert", "method: lora, rank: 4, learning_rate: 0.01", 2, 2},
+    {"distilbert", "method: adapter, adapter_type: houlsby, learning_rate: 0.01", 3, 2},
+    {"distilbert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 4},
+    {"distilbert", "method: bitfit, learning_rate: 0.05", 2, 19},
+    {"roberta", "method: lora, rank: 4, target_modules: all-linear, learning_rate: 0.01",
+     3, 2},
+    {"roberta", "method: prompt, num_virtual_tokens: 3, learning_rate: 0.05", 2, 3},
+    {"roberta", "method: ia3, learning_rate: 0.05", 2, 2},
+    {"llama-cls",
+     "method: lora, rank: 4, target_modules: all-linear, learning_rate: 0.01", 3, 2},
+    {"llama-cls", "method: ia3, learning_rate: 0.05", 2, 2},
+    {"llama-cls", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 4},
+    {"llama-cls", "method: head, learning_rate: 0.05", 4, 2},
+};
+
+static struct example rows[ROWS];
+static float *alone[ARRAY_LEN(cases)]; /* logits of its own evaluation */
+static char *folders[ARRAY_LEN(cases)];
+
+static void write_rows(const char *name, int labels)
+{
+    char *path = fs_join(dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int r = 0; r < ROWS; r++) {
+        fprintf(f, "{\"input_ids\": [");
+        for (int i = 0; i < rows[r].n; i++)
+            fprintf(f, "%s%d", i ? ", " : "", rows[r].ids[i]);
+        fprintf(f, "], \"label\": %d}\n", r % labels);
+    }
+    fclose(f);
+    free(path);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    unsigned seed = 7;
+    strcpy(dir, "/tmp/peftlab-serve-XXXXXX");
+    if (!mkdtemp(dir))
+        return -1;
+    for (int r = 0; r < ROWS; r++) {
+        const int n = 3 + (int)((seed = seed * 1103515245u + 12345u) >> 16) % 12;
+        rows[r].ids = xcalloc((size_t)n, sizeof *rows[r].ids);
+        rows[r].n = n;
+        for (int i = 0; i < n; i++)
+            rows[r].ids[i] = 3 + (int)((seed = seed * 1103515245u + 12345u) >> 16) % 120;
+    }
+    for (int labels = 2; labels <= LABELS; labels++) {
+        char *name = xasprintf("rows%d.jsonl", labels);
+        write_rows(name, labels);
+        free(name);
+    }
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (int r = 0; r < ROWS; r++)
+        free(rows[r].ids);
+    return fs_remove_tree(dir, NULL);
+}
+
+/* DIR/NAME: a golden model without its head, so that heads may have any number of labels. */
+static void make_base(const char *name)
+{
+    struct err err = ERR_INIT;
+    char *from = xasprintf("tests/golden/models/%s", name), *to = fs_join(dir, name),
+         *out = fs_join(to, "model.safetensors"), *config = fs_join(from, "config.json"),
+         *own_config = fs_join(to, "config.json");
+    struct st *s;
+    struct st_writer *w = st_writer_new();
+    json_t *c = json_read_file(config, &err);
+    if (!c || fs_mkdirs(to, &err) < 0 || st_open_folder(from, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    json_object_del(c, "id2label");
+    json_object_del(c, "label2id");
+    for (size_t i = 0; i < st_count(s); i++) {
+        const struct st_tensor *t = st_at(s, i);
+        if (!strstr(t->name, "classifier.") && !strstr(t->name, "score."))
+            st_writer_add(w, t->name, t->dtype, t->ndim, t->shape, t->data);
+    }
+    if (st_writer_save(w, out, &err) < 0 || json_write_file(own_config, c, 2, &err) < 0)
+        fail_msg("%s", err.msg);
+    st_writer_free(w);
+    st_close(s);
+    json_decref(c);
+    free(own_config), free(config), free(out), free(to), free(from);
+}
+
+/* --- each by itself --- */
+
+static json_t *trial(size_t i, const char *model)
+{
+    struct err err = ERR_INIT;
+    json_t *out;
+    char *text =
+        xasprintf("{train_data: rows%d.jsonl, eval_data: rows%d.jsonl, max_steps: 4, "
+                  "batch_size: 4, latency_requests: 0, model: %s, %s}",
+                  cases[i].labels, cases[i].labels, model, cases[i].text);
+    json_t *given = conf_parse_value(text, &err);
+    if (!given || trial_resolve(given, &out, &err) < 0)
+        fail_msg("%s: %s", text, err.msg);
+    json_decref(given);
+    free(text);
+    return out;
+}
+
+static float *read_logits(const char *folder, int labels)
+{
+    struct err err = ERR_INIT;
+    struct st *s;
+    char *path = fs_join(folder, "logits.safetensors");
+    if (st_open_file(path, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    const struct st_tensor *t = st_at(s, 0);
+    assert_int_equal(t->count, ROWS * labels);
+    float *out = xcalloc((size_t)t->count, sizeof *out);
+    assert_int_equal(st_read_f32(t, out, &err), 0);
+    st_close(s);
+    free(path);
+    return out;
+}
+
+static void make_adapter(size_t i, const char *model)
+{
+    struct err err = ERR_INIT;
+    json_t *t = trial(i, model);
+    struct sink *sink = sink_null();
+    char *out = xasprintf("%s/trial%zu", dir, i), *eval = xasprintf("%s/eval%zu", dir, i);
+    folders[i] = xasprintf("%s/adapter", out);
+    const struct trial_run train = {.out_dir = out, .overwrite = true},
+                           look = {.out_dir = eval, .overwrite = true};
+    if (trial_train(t, dir, &train, sink, &err) < 0 ||
+        trial_evaluate(t, dir, folders[i], &look, &err) < 0)
+        fail_msg("%s: %s", cases[i].text, err.msg);
+    sink_close(sink, &err);
+    alone[i] = read_logits(eval, cases[i].labels);
+    json_decref(t);
+    free(out);
+    free(eval);
+}
+
+/* --- all at once --- */
+
+static void check_row(size_t i, int row, const float *logits)
+{
+    const float *want = alone[i] + row * cases[i].labels;
+    if (memcmp(logits, want, (size_t)cases[i].labels * sizeof *want))
+        fail_msg("%s, row %d: %.9g and not %.9g", cases[i].text, row, (double)logits[0],
+                 (double)want[0]);
+}
+
+static void check_apart(size_t i, const struct graft *f)
+{
+    int apart = 0;
+    for (size_t h = 0; h < f->host->node_count; h++)
+        apart += f->host->nodes[h].base >= 0 && !f->shared[h];
+    if (apart != cases[i].apart)
+        fail_msg("%s %s: %d nodes are not shared, expected %d", cases[i].model,
+                 cases[i].text, apart, cases[i].apart);
+}
+
+/* Every `step`-th of some guests, which are those of the cases from `base` on, each with the
+ * rows from `first` on. */
+static void run_some(struct serve_base *b, struct guest *guests, size_t base,
+                     size_t count, size_t step, int first)
+{
+    struct err err = ERR_INIT;
+    struct serve_row batch[ARRAY_LEN(cases) * ROWS];
+    size_t who[ARRAY_LEN(batch)], n = 0;
+    int which[ARRAY_LEN(batch)];
+    static float logits[ARRAY_LEN(batch)][LABELS];
+    for (int r = first; r < ROWS; r++)
+        for (size_t i = 0; i < count; i += step) {
+            who[n] = (i * 5 + (size_t)r) % count; /* nobody's rows stand together */
+            who[n] -= who[n] % step;
+            which[n] = (r + (int)i) % ROWS;
+            batch[n] = (struct serve_row){&guests[who[n]], &rows[which[n]], logits[n]};
+            n++;
+        }
+    if (serve_batch_run(b, batch, n, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (size_t k = 0; k < n; k++)
+        check_row(base + who[k], which[k], logits[k]);
+}
+
+/* All cases of a model, from `first` on. */
+static size_t count_cases(size_t first)
+{
+    size_t n = 0;
+    while (first + n < ARRAY_LEN(cases) &&
+           str_eq(cases[first + n].model, cases[first].model))
+        n++;
+    return n;
+}
+
+static void each_as_by_itself(size_t first, size_t count)
+{
+    struct err err = ERR_INIT;
+    struct serve_base base;
+    struct guest guests[ARRAY_LEN(cases)];
+    char *model = fs_join(dir, cases[first].model);
+    make_base(cases[first].model);
+    for (size_t i = 0; i < count; i++)
+        make_adapter(first + i, model);
+    const struct serve_options o = {.most = extent_of(4096, 256, 256)};
+    if (serve_base_open(&base, model, &o, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < count; i++)
+        if (guest_open(&guests[i], &base, folders[first + i], "a", &err) < 0)
+            fail_msg("%s: %s", cases[first + i].text, err.msg);
+    for (size_t i = 0; i < count; i++)
+        check_apart(first + i, &guests[i].graft);
+    for (size_t i = 0; i < count; i++)
+        run_some(&base, guests + i, first + i, 1, 1, 0);
+    run_some(&base, guests, first, count, 1, 0);
+    run_some(&base, guests, first, count, 3, 4);
+    for (size_t i = 0; i < count; i++) {
+        guest_close(&guests[i], &base);
+        free(folders[first + i]);
+        free(alone[first + i]);
+    }
+    serve_base_close(&base);
+    free(model);
+}
+
+static void test_rows_as_alone(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(backends); k++) {
+        setenv("PEFTLAB_BACKEND", backends[k], 1);
+        for (size_t i = 0; i < ARRAY_LEN(cases); i += count_cases(i))
+            each_as_by_itself(i, count_cases(i));
+    }
+    unsetenv("PEFTLAB_BACKEND");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_rows_as_alone, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
