@@ -2,30 +2,31 @@
  * batch.
  *
  * The host is a graph of the base alone; a graft is the graph of the same base with an
- * adapter of any method, laid over it. The rows of a batch lie in the host's tensors, those
- * of each adapter (a part of the batch) one after the other. Wherever a graft does what the
- * host does, with the same weights, one call of the op serves the rows of all parts; what is
- * its own, a low-rank update, a scaled tensor, attention to virtual keys, a head of so many
- * labels, is run on its rows alone. As a row's bits do not depend on its neighbours
- * (kernels/ops.def), a row gets here what it gets where its model runs by itself.
+ * adapter of any method, laid over it. The rows of a batch lie in the host's tensors,
+ * those of each adapter (a part of the batch) one after the other. Wherever a graft does
+ * what the host does, with the same weights, one call of the op serves the rows of all
+ * parts; what is its own, a low-rank update, a scaled tensor, attention to virtual keys,
+ * a head of so many labels, is run on its rows alone. As a row's bits do not depend on
+ * its neighbours (kernels/ops.def), a row gets here what it gets where its model runs by
+ * itself.
  *
- * No method is known here. Nodes that architecture and task recorded are numbered in their
- * order (g_node.base), so those of a graft and of the host belong together by number; what
- * a method records, and gathers that sank, has none. Walking a graft's nodes in their
- * order:
- *  - one with a counterpart is shared if it has the same attributes, the same weights in
- *    memory, and inputs that lie where the host's lie;
- *  - a tensor lies in the host's memory, in its own rows, if it is what the counterpart
- *    makes, or what a node reads whose counterpart reads that; if nothing is there any more
- *    that is still to be read; and as long as the host's tensor lives;
- *  - everything else is in memory of the part's own, so many bytes a row.
+ * No method is known here. Nodes that architecture and task recorded are numbered in
+ * their order (g_node.base), so those of a graft and of the host belong together by
+ * number; what a method records, and gathers that sank, has none. Walking a graft's nodes
+ * in their order:
+ * - one with a counterpart is shared if it has the same attributes, the same weights in
+ *   memory, and inputs that lie where the host's lie;
+ * - a tensor lies in the host's memory, in its own rows, if it is what the counterpart
+ *   makes, or what a node reads whose counterpart reads that; if nothing is there any
+ *   more that is still to be read; and as long as the host's tensor lives;
+ * - everything else is in memory of the part's own, so many bytes a row.
  * Whether a tensor finds a place in the host's memory decides how much is shared, never
  * what comes out.
  *
- * Nodes of a graft have a time: a node of the host behind which they run. With a counterpart it is that;
- * else the last one before the counterpart of the next that has one. So what an op of the
- * host reads is still there for the graft's own version of it: the host must be planned
- * with `keeps_inputs`.
+ * Nodes of a graft have a time: a node of the host behind which they run. With a
+ * counterpart it is that; else the last one before the counterpart of the next that has
+ * one. So what an op of the host reads is still there for the graft's own version of it:
+ * the host must be planned with `keeps_inputs`.
  *
  * Forward passes only. Of chunked nodes (graph_chunk_head) all rows must be one chunk. */
 #ifndef RUNNER_GRAPH_GRAFT_H

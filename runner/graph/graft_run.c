@@ -55,8 +55,8 @@ static void call_host(const struct graft_batch *b, const struct g_node *n, size_
     graph_call(b->backend, b->memory, n->op, &a);
 }
 
-/* Runs of parts that share a node of single rows; of any other the whole batch goes through
- * it, and parts that do not share it write over what it left in their rows. */
+/* Runs of parts that share a node of single rows; of any other the whole batch goes
+ * through it, and parts that do not share it write over what it left in their rows. */
 static void run_host(const struct graft_batch *b, size_t h)
 {
     const struct g_node *n = &b->host->nodes[h];

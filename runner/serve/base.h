@@ -3,13 +3,13 @@
  * The base is opened once: its weights (out of the cache where trials share them, see
  * runner/cache), its tokenizer, and the graph that adapters' graphs are laid over
  * (runner/graph/graft.h). A guest is an adapter folder, of any method and any number of
- * labels, as peft, the adapters library or this program wrote it. It has memory for what it trained
- * alone; everything else is the base's. What would change the base's weights
- * for everybody (a whole model, a start that is taken out of them) is refused, and so is a
- * folder that does not fit this base.
+ * labels, as peft, the adapters library or this program wrote it. It has memory for what
+ * it trained alone; everything else is the base's. What would change the base's weights
+ * for everybody (a whole model, a start that is taken out of them) is refused, and so is
+ * a folder that does not fit this base.
  *
- * Guests come and go between batches (batch.h) without touching one another; a guest's numbers are
- * bit by bit those of `peftlab eval` with its folder. Not thread-safe: one
+ * Guests come and go between batches (batch.h) without touching one another; a guest's
+ * numbers are bit by bit those of `peftlab eval` with its folder. Not thread-safe: one
  * thread opens, closes and runs. */
 #ifndef RUNNER_SERVE_BASE_H
 #define RUNNER_SERVE_BASE_H

@@ -12,8 +12,8 @@ struct serve_row {
 
 /* How many tokens it takes, virtual ones too. */
 int32_t serve_row_tokens(const struct serve_row *row);
-/* Rows that fit what the base was opened for, in any order; fills their logits. What each gets does not
- * depend on the others. */
+/* Rows that fit what the base was opened for, in any order; fills their logits. What each
+ * gets does not depend on the others. */
 int serve_batch_run(struct serve_base *b, const struct serve_row *rows, size_t count,
                     struct err *err);
 

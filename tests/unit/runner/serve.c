@@ -56,6 +56,7 @@ static const struct {
     {"bert", "method: bitfit, learning_rate: 0.05", 2, 19},
     {"bert", "method: ln-tuning, learning_rate: 0.05", 3, 6},
     {"bert", "method: vera, rank: 4, learning_rate: 0.05", 2, 1},
+    {"bert", "method: pissa, rank: 4, learning_rate: 0.01", 2, 1},
     {"bert", "method: p-tuning, num_virtual_tokens: 2, learning_rate: 0.05", 2, 2},
     {"bert", "method: adalora, learning_rate: 0.05", 3, 1},
     {"bert", "method: head, learning_rate: 0.05", 4, 1},
