@@ -84,6 +84,11 @@ $(B)/bench_base: tests/bench/bench_base.c $(NEEDS_runner)
 	@echo "  BENCH $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_runner) $(LDLIBS)
 
+# Batches for many adapters beside batches for one: build/bench_serve MODEL ADAPTER [ADAPTERS [ROWS [TOKENS]]]
+$(B)/bench_serve: tests/bench/bench_serve.c $(NEEDS_runner)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_runner) $(LDLIBS)
+
 # How often verdicts err on sweeps with a known truth (docs/statistics.md has the table).
 $(B)/simulate: $(wildcard tests/simulate/*) $(NEEDS_report)
 	@mkdir -p $(@D)
