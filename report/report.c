@@ -1,5 +1,4 @@
-/* report/report.c - see report.h: building, the frame of the page, JSON, the three
- * lines. */
+/* report/report.c - see report.h: building, and the frame of the page. */
 #include "report/report.h"
 #include "lib/embed.h"
 #include "lib/json.h"
@@ -25,6 +24,11 @@ static const struct section *const sections[] = {
 #include "report/sections/sections.def"
 #undef SECTION
 };
+
+const struct section *report_section(size_t i)
+{
+    return i < ARRAY_LEN(sections) ? sections[i] : NULL;
+}
 
 /* ---- building ---- */
 
@@ -275,18 +279,41 @@ static void write_contents(const struct report *r, struct html *h)
     html_raw(h, "</ol></nav>\n");
 }
 
-static json_t *embedded_json(const struct report *r);
+/* What a reviewer asks, with the place that answers it: questions.def. Those whose place is
+ * not on this page are left out. */
+static void write_questions(struct html *h, const struct html *rest)
+{
+    static const char *const questions[][2] = {
+#define QUESTION(text, anchor) {text, "id=\"" anchor "\""},
+#include "report/page/questions.def"
+#undef QUESTION
+    };
+    html_raw(h, "<nav class=\"questions\" aria-label=\"Questions\"><ul>\n");
+    for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+        const char *id = questions[i][1];
+        if (!strstr(buf_str(&h->out), id) && !strstr(buf_str(&rest->out), id))
+            continue;
+        buf_printf(&h->out, "<li><a href=\"#%.*s\">", (int)strlen(id) - 5, id + 4);
+        html_text(h, questions[i][0]);
+        html_raw(h, "</a></li>\n");
+    }
+    html_raw(h, "</ul></nav>\n");
+}
 
 void report_html(const struct report *r, struct html *out)
 {
     struct glossary words = {{false}};
+    struct html rest;
+    html_init(&rest);
     write_head(r, out);
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+    write_linked(r, 0, &words, out);
+    for (size_t i = 1; i < ARRAY_LEN(sections); i++)
         if (has_content(r, sections[i]))
-            write_linked(r, i, &words, out);
-        if (i == 0)
-            write_contents(r, out);
-    }
+            write_linked(r, i, &words, &rest);
+    write_contents(r, out);
+    write_questions(out, &rest);
+    buf_add(&out->out, buf_str(&rest.out), rest.out.len);
+    html_release(&rest);
     html_raw(out, "<section id=\"glossary\" aria-labelledby=\"h-glossary\">\n<h2 "
                   "id=\"h-glossary\">");
     html_textf(out, "%zu  Words", number_of(r, ARRAY_LEN(sections)));
@@ -300,175 +327,9 @@ void report_html(const struct report *r, struct html *out)
         "Predictions are in italics behind ≈; everything else was measured.",
         PEFTLAB_VERSION, r->kept.with ? ", those of scores also over test rows," : "");
     html_raw(out, "</footer>\n");
-    json_t *data = embedded_json(r);
+    json_t *data = report_embedded_json(r);
     verify_write_data(data, out);
     json_decref(data);
     html_raw(out, "</body>\n</html>\n");
     verify_seal(out);
-}
-
-/* ---- JSON ---- */
-
-/* The verdict of a column, with the learning rate that stands for each group. */
-static json_t *column_verdict(const struct report *r, size_t column)
-{
-    const struct matrix *m = &r->matrix;
-    const char **names = xcalloc(m->groups + 1, sizeof *names);
-    for (size_t g = 0; g < m->groups; g++)
-        names[g] = r->data.groups.items[g].label;
-    json_t *v = verdict_json(m->verdicts[column], names);
-    for (size_t g = 0; g < m->groups; g++) {
-        json_t *c = json_object_get(json_object_get(v, "configs"), names[g]);
-        const struct report_cell *cell = matrix_cell(m, column, g);
-        json_t *facts = r->data.variants.items[cell->variant].facts;
-        if (!c)
-            continue;
-        json_object_set(c, "variant", facts);
-        json_object_set(c, "learning_rate",
-                        json_object_get(facts, "learning_rate")
-                            ? json_object_get(facts, "learning_rate")
-                        : cell->count
-                            ? (json_t *)trial_value(cell->trials[0], "learning_rate")
-                            : NULL);
-        json_object_set_new(c, "learning_rates_tried",
-                            json_integer((json_int_t)evidence_rates(r, column, g)));
-    }
-    free(names);
-    if (trivial_undecides(r, column))
-        json_object_set_new(v, "decision", json_string("none"));
-    json_object_set_new(v, "column", json_string(r->data.columns.items[column].label));
-    return v;
-}
-
-/* All columns; the members of the main one stand at the top as well. */
-static json_t *verdicts_json(const struct report *r)
-{
-    json_t *main = column_verdict(r, r->matrix.main_column), *all = json_array();
-    for (size_t c = 0; c < r->matrix.columns; c++)
-        json_array_append_new(all, column_verdict(r, c));
-    json_object_set_new(main, "columns", all);
-    return main;
-}
-
-enum { MAX_EMBEDDED = 200, LEAST_EMBEDDED = 10, MAX_EMBEDDED_BYTES = 250000 };
-
-/* Adds to what is told to be missing. */
-static void leave_out(json_t *verdict, const char *key, size_t n)
-{
-    json_object_set_new(verdict, key,
-                        json_integer(json_get_int(verdict, key, 0) + (json_int_t)n));
-}
-
-static size_t json_bytes(const json_t *o)
-{
-    return json_dumpb(o, NULL, 0, JSON_COMPACT);
-}
-
-/* Pairs come in the order of ranks, so that those of the best stand first. */
-static void shorten_pairs(json_t *verdict, size_t most)
-{
-    json_t *pairs = json_object_get(verdict, "pairs"),
-           *best = json_object_get(verdict, "best");
-    size_t all = json_array_size(pairs), keep = 0, i = 0;
-    const char *name;
-    json_t *config, *configs = json_object_get(verdict, "configs");
-    void *next;
-    json_object_foreach_safe(configs, next, name, config)
-    {
-        if (i++ >= most && !str_eq(name, json_string_value(best)))
-            json_object_del(configs, name);
-    }
-    if (i > most)
-        leave_out(verdict, "configs_left_out", i - most);
-    if (all <= most)
-        return;
-    while (keep < all && keep < most &&
-           json_equal(json_object_get(json_array_get(pairs, keep), "a"), best))
-        keep++;
-    while (json_array_size(pairs) > keep)
-        json_array_remove(pairs, json_array_size(pairs) - 1);
-    leave_out(verdict, "pairs_left_out", all - keep);
-}
-
-static void collect_takeaways(const struct report *r, json_t *out)
-{
-    for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-        json_t *list =
-            json_object_get(json_object_get(r->sections, sections[i]->id), "takeaways");
-        json_object_set_new(out, sections[i]->id,
-                            list ? json_incref(list) : json_array());
-    }
-}
-
-json_t *report_json(const struct report *r)
-{
-    json_t *takeaways = json_object(), *figures = json_array();
-    collect_takeaways(r, takeaways);
-    for (size_t i = 0; i < r->figure_count; i++)
-        json_array_append_new(figures, figure_json(&r->figures[i]));
-    json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:s, s:f}", "schema_version", 1, "about",
-                          r->data.title, "metric", r->settings.metric, "select_metric",
-                          r->settings.select_metric, "goal",
-                          r->settings.rules.minimize ? "minimize" : "maximize", "delta",
-                          r->settings.rules.delta);
-    json_object_set_new(o, "collapsed_at_or_below",
-                        isnan(r->settings.rules.collapse)
-                            ? json_null()
-                            : json_real(r->settings.rules.collapse));
-    json_object_set_new(o, "group_by",
-                        r->options.scope.group_by ? json_incref(r->options.scope.group_by)
-                                                  : json_null());
-    json_object_set_new(o, "scope", json_incref(r->data.scope));
-    json_object_set_new(o, "store_rows_sha256", json_string(r->data.rows_sha256));
-    json_object_set_new(o, "verdicts", verdicts_json(r));
-    json_object_set_new(o, "matrix", json_incref(json_object_get(r->sections, "matrix")));
-    json_object_set_new(o, "takeaways", takeaways);
-    json_object_set_new(o, "figures", figures);
-    json_object_set(o, "sections", r->sections);
-    return o;
-}
-
-/* The same without what it says twice; of a long table of pairs those with the best, of
- * a large matrix the verdicts alone. */
-static json_t *embedded_json(const struct report *r)
-{
-    json_t *o = report_json(r), *verdicts = json_object_get(o, "verdicts"),
-           *columns = json_object_get(verdicts, "columns"), *column;
-    size_t i;
-    json_object_del(o, "matrix");
-    json_object_del(o, "takeaways");
-    if (json_array_size(columns) == 1)
-        json_object_del(verdicts, "columns");
-    if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED ||
-        json_bytes(json_object_get(o, "sections")) > MAX_EMBEDDED_BYTES) {
-        json_object_del(o, "sections");
-        json_object_set_new(o, "sections_left_out", json_true());
-    }
-    for (size_t most = MAX_EMBEDDED; most >= LEAST_EMBEDDED; most /= 2) {
-        shorten_pairs(verdicts, most);
-        json_array_foreach(columns, i, column)
-        {
-            shorten_pairs(column, most);
-        }
-        if (json_bytes(o) <= MAX_EMBEDDED_BYTES)
-            break;
-    }
-    return o;
-}
-
-char *report_lines(const struct report *r)
-{
-    struct buf out = BUF_INIT;
-    const json_t *line;
-    size_t i;
-    json_array_foreach(
-        json_object_get(json_object_get(r->sections, "decision"), "takeaways"), i, line)
-    {
-        buf_printf(&out, "%s\n", json_string_value(line));
-    }
-    const json_t *next =
-        json_object_get(json_object_get(r->sections, "decision"), "next");
-    buf_printf(&out, "Next: %s (%s)\n", json_get_str(next, "command", ""),
-               json_get_str(next, "why", ""));
-    return buf_detach(&out, NULL);
 }

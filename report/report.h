@@ -68,6 +68,8 @@ int report_build(struct store *s, const struct report_options *o, struct report 
 void report_free(struct report *r);
 void report_html(const struct report *r, struct html *out);
 json_t *report_json(const struct report *r);
+/* The same without what it says twice, and of large tables the best alone. */
+json_t *report_embedded_json(const struct report *r);
 /* The lines that the command prints: verdict, cost, what would settle it, the next step
  * (sections/next/next_step.h). Caller frees. */
 char *report_lines(const struct report *r);
@@ -79,6 +81,8 @@ struct section {
     json_t *(*numbers)(struct report *r); /* an object with "takeaways": [text] */
     void (*write)(const struct report *r, const json_t *numbers, struct html *h);
 };
+/* In the order of the page; NULL: no more. */
+const struct section *report_section(size_t i);
 #define SECTION(name) extern const struct section section_##name;
 #include "report/sections/sections.def"
 #undef SECTION

@@ -51,7 +51,7 @@ static const char *pass_tag(struct walk *w, const char *at)
 
 static bool is_part(char c)
 {
-    return isalnum((unsigned char)c) || (c && strchr("_-/=+.", c));
+    return isalnum((unsigned char)c) || (c && strchr("_-/=+", c));
 }
 
 /* Bytes of the term where it stands at `at` as words of its own; 0: it does not. */
@@ -61,7 +61,7 @@ static size_t matches(size_t term, const char *at)
     if (strncasecmp(at, terms[term].text, n) != 0)
         return 0;
     n += at[n] == 's' && !is_part(at[n + 1]);
-    return isalnum((unsigned char)at[n]) || (at[n] && strchr("_-/=+", at[n])) ? 0 : n;
+    return is_part(at[n]) ? 0 : n;
 }
 
 /* The longest term that begins here. */
@@ -89,7 +89,8 @@ static const char *pass_text(struct walk *w, const char *at)
         return end;
     }
     while (at < end) {
-        size_t n = 0, term = is_part(before) ? TERM_COUNT : find_term(at, &n);
+        size_t n = 0,
+               term = is_part(before) || before == '.' ? TERM_COUNT : find_term(at, &n);
         if (term == TERM_COUNT || w->linked[term]) {
             n = n ? n : 1;
             buf_add(w->out, at, n);

@@ -210,6 +210,45 @@ void write_serving_cost(const struct report *r, struct html *h)
     free(cells);
 }
 
+/* ---- at a load ---- */
+
+/* What the leader takes at a few loads, as --requests-per-day would say. */
+void write_loads(const struct report *r, const struct report_cell *c, struct html *h)
+{
+    static const double loads[] = {1, 10, 100, 1000};
+    const double service_s = cell_spread(c, "latency/p50_ms").mean / 1000,
+                 price = trial_usd_per_hour(r, c->trials[0]);
+    if (!isfinite(service_s) || !isfinite(price))
+        return;
+    html_raw(h, "<div id=\"load\">");
+    html_table_open(h, NULL,
+                    word_f("Serving %s at a load: time measured here, the rest predicted",
+                           r->data.groups.items[c->group].label),
+                    ">Requests per s, mean|>Workers|>USD per month|>USD per 1,000 "
+                    "requests");
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+        struct report at = *r;
+        double workers;
+        at.options.requests_per_day = loads[i] * 86400;
+        double usd = cost_per_1000(&at, service_s, price, &workers);
+        html_row(h);
+        html_number(h, "%g", loads[i]);
+        html_raw(h, "<td class=\"num predicted\">");
+        html_textf(h, "≈ %.0f", workers);
+        html_raw(h, "</td><td class=\"num predicted\">");
+        html_textf(h, "≈ %s", word_usd(workers * price * 730));
+        html_raw(h, "</td><td class=\"num predicted\">");
+        html_textf(h, "≈ %s", word_usd(usd));
+        html_raw(h, "</td>");
+    }
+    html_table_close(h);
+    html_el(h, "p", "note",
+            "As many workers like this machine as keep the p99 wait within four service "
+            "times at a peak of %g times the mean (Erlang C), paid all month.",
+            assumptions[ASSUME_PEAK_LOAD].base);
+    html_raw(h, "</div>\n");
+}
+
 /* ---- GPUs ---- */
 
 static void predicted(struct html *h, const char *base, const char *low, const char *high)

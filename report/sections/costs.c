@@ -222,6 +222,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     const struct report_cell *c = report_leader(r);
     if (!c || json_is_true(json_object_get(n, "empty")))
         return;
+    write_loads(r, c, h);
     write_serving_cost(r, h);
     write_fleet(r, h);
     html_fold_open(h, "Training on this machine, and what the decision cost");

@@ -2,6 +2,7 @@
  * environments, size of the evaluation set, tuning effort. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "report/cost/cost.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
 #include "report/sections/evidence_chance.h"
@@ -190,6 +191,29 @@ static void write_counts(const json_t *n, struct html *h)
     html_close(h, "dl");
 }
 
+/* "Seeds: 0, 1, 2": of the best. And what it is held against. */
+static void write_seeds(const struct report *r, const json_t *n, struct html *h)
+{
+    const struct report_cell *c = report_leader(r);
+    const double baseline = json_get_num(n, "baseline", NAN),
+                 delta = r->settings.rules.delta;
+    if (!c)
+        return;
+    html_raw(h, "<p id=\"seeds\">");
+    html_textf(h, "%s: ", c->count == 1 ? "Seed of the best" : "Seeds of the best");
+    for (size_t i = 0; i < c->count; i++)
+        html_textf(h, "%s%lld", i ? ", " : "", (long long)c->trials[i]->seed);
+    html_raw(h, ".</p>\n<p id=\"no-training\">");
+    if (isfinite(baseline))
+        html_textf(h, "Without training: %s (%s); the best: %s.",
+                   word_score(baseline, delta), trivial_name(r),
+                   word_score(c->verdict->mean, delta));
+    else
+        html_textf(h, "Without training: not recorded; the best: %s.",
+                   word_score(c->verdict->mean, delta));
+    html_close(h, "p");
+}
+
 static void write_columns(const json_t *n, struct html *h)
 {
     const json_t *c;
@@ -328,6 +352,7 @@ static void write_effort(const struct report *r, const json_t *n, struct html *h
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_counts(n, h);
+    write_seeds(r, n, h);
     write_blocks(json_object_get(n, "blocks"), h);
     html_fold_open(h, "Leakage, seeds, effort and failures");
     write_checks(n, h);

@@ -5,6 +5,7 @@
 #include "report/cost/cost.h"
 #include "report/evidence/experiments.h"
 #include "report/page/words.h"
+#include "report/sections/decision/decision.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -287,6 +288,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         "variant with the best mean %s.",
         r->settings.rules.delta, r->data.by_method ? "method" : "group",
         r->settings.select_metric);
+    why_not_write(r, h);
     buf_release(&head);
     free(order);
 }

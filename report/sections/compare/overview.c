@@ -181,7 +181,8 @@ static void write_verdicts(const struct report *r, const json_t *n, struct html 
     html_table_close(h);
 }
 
-enum { MAX_ROWS = 40 };
+/* Up to MATRIX_CASES of one sweep the selection matrix shows the same with more. */
+enum { MAX_ROWS = 40, MATRIX_CASES = 3 };
 
 static void write_words(const struct report *r, struct html *h)
 {
@@ -219,7 +220,8 @@ static void write_words(const struct report *r, struct html *h)
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     write_verdicts(r, n, h);
-    write_words(r, h);
+    if (r->data.scope_count > 1 || r->matrix.columns > MATRIX_CASES)
+        write_words(r, h);
 }
 
 const struct section section_overview = {"overview", "All cases at once", numbers, write};

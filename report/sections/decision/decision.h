@@ -29,6 +29,8 @@ const char *decision_confidence(const struct report *r, size_t column);
 size_t decision_leanest(const struct report *r);
 /* " tied with it", " of those undecided against it", "" where there is a winner. */
 const char *decision_lean_word(const struct report *r);
+/* Every other configuration beside the best, folded. */
+void why_not_write(const struct report *r, struct html *h);
 /* Sentences: at which load or price a service level breaks. */
 json_t *decision_flips(const struct report *r);
 void decision_write(const struct report *r, const json_t *numbers, struct html *h);

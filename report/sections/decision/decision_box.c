@@ -198,7 +198,9 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
     const char *owner = r->sla ? sla_text(r->sla, "owner") : NULL;
     owner = owner ? owner : "";
     html_open(h, "div", "decision");
-    html_el(h, "p", "pill", "%s", json_get_str(numbers_, "confidence", ""));
+    html_raw(h, "<p class=\"pill\" id=\"confidence\">");
+    html_text(h, json_get_str(numbers_, "confidence", ""));
+    html_close(h, "p");
     if (json_is_true(json_object_get(numbers_, "shared_rate")))
         html_el(h, "p", "pill", "shared rate");
     if (json_object_get(numbers_, "service_levels"))
@@ -210,9 +212,10 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
     }
     write_next(json_object_get(numbers_, "next"), h);
     if (v->ranked) {
-        html_el(
-            h, "p", "facts-of", "%s",
-            cell_name(r, matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[0])));
+        html_raw(h, "<p class=\"facts-of\" id=\"needs\">");
+        html_text(h, cell_name(r, matrix_cell(&r->matrix, r->matrix.main_column,
+                                              v->ranking[0])));
+        html_close(h, "p");
         write_facts(r, v->ranking[0], h);
         if (decision_leanest(r) != v->ranking[0]) {
             html_el(h, "p", "facts-of", "%s, the leanest%s",

@@ -6,6 +6,7 @@
 #include "report/evidence/experiments.h"
 #include "report/evidence/strength.h"
 #include "report/page/words.h"
+#include "report/sections/next/more_data.h"
 #include "report/sections/next/next_step.h"
 #include <math.h>
 #include <stdlib.h>
@@ -160,6 +161,7 @@ static json_t *numbers(struct report *r)
     json_object_set_new(o, "consequences", consequences(r));
     json_object_set_new(o, "experiments", list);
     json_object_set_new(o, "unranked", unranked(r));
+    json_object_set_new(o, "more_data", more_data_json(r));
     if (n && isfinite(x[0].usd))
         add_takeaway(
             o,
@@ -212,6 +214,9 @@ static void write(const struct report *r, const json_t *n, struct html *h)
                  *list = json_object_get(n, "experiments");
     const struct report_cell *leader = report_leader(r);
     size_t i;
+    html_raw(h, "<p id=\"more-data\">");
+    html_text(h, json_get_str(json_object_get(n, "more_data"), "text", ""));
+    html_close(h, "p");
     if (json_array_size(list)) {
         html_fold_open(h, "%zu next experiments, by value per dollar",
                        json_array_size(list));
