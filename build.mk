@@ -163,7 +163,8 @@ install: $(B)/peftlab $(B)/docs.stamp
 	$(Q)install -Dm644 $(B)/completions/_peftlab '$(DESTDIR)$(ZSHDIR)/_peftlab'
 	$(Q)install -d '$(DESTDIR)$(DATADIR)/doc/peftlab/docs' && install -m644 README.md AGENTS.md CHANGELOG.md '$(DESTDIR)$(DATADIR)/doc/peftlab'
 	$(Q)install -m644 docs/*.md docs/*.png '$(DESTDIR)$(DATADIR)/doc/peftlab/docs'
-	$(Q)for f in $(wildcard $(addprefix examples/*/*.,md yaml jsonl)); do install -Dm644 $$f '$(DESTDIR)$(DATADIR)/doc/peftlab/'$$f; done
+	$(Q)for f in $(wildcard $(addprefix examples/*/*.,md yaml jsonl sh)); do install -Dm644 $$f '$(DESTDIR)$(DATADIR)/doc/peftlab/'$$f; done
+	$(Q)chmod 755 '$(DESTDIR)$(DATADIR)'/doc/peftlab/examples/*/*.sh
 uninstall:
 	@echo "  RM    $(DESTDIR)$(PREFIX)"
 	$(Q)rm -rf $(foreach f,$(INSTALLED),'$(DESTDIR)'$(f))
