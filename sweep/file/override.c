@@ -217,9 +217,13 @@ static int set_section(json_t *root, const char *name, const char *text, struct 
     return rc;
 }
 
-static int remove_param(json_t *params, const char *name, struct err *err)
+/* A parameter, else a key of the sweep. */
+static int remove_key(json_t *root, const char *name, struct err *err)
 {
-    if (json_object_del(params, name) == 0)
+    const char *key = str_has_prefix(name, TOP_LEVEL) ? name + strlen(TOP_LEVEL) : name;
+    if (key == name && json_object_del(json_object_get(root, "parameters"), name) == 0)
+        return 0;
+    if (opt_find(&sweep_top_table, key) && json_object_del(root, key) == 0)
         return 0;
     return err_set(err, ERR_USAGE, "'~%s': no such parameter", name);
 }
@@ -229,7 +233,7 @@ int sweep_override(json_t *root, const char *word, struct err *err)
     json_t *params = json_object_get(root, "parameters");
     const char *equals = strchr(word, '=');
     if (*word == '~')
-        return remove_param(params, word + 1, err);
+        return remove_key(root, word + 1, err);
     bool add = *word == '+';
     const char *start = word + add;
     if (!equals || equals <= start)

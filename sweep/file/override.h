@@ -6,6 +6,7 @@
  *                                 uniform, quniform, normal, lognormal, beta
  *   method=choice(lora)           values, even of one
  *   +weight_decay=0.01            adds a parameter       ~rank   removes one
+ *   ~until                        removes a key of the sweep
  *   budget.max_trials=50          a key of a section; seeds=0,1; a goal of `until`
  *                                 (until.regret=0.01) takes the place of the file's
  *   sweep.method=tpe              a key of the sweep, also where a parameter has its name

@@ -46,12 +46,12 @@ say "$(date +%Y-%m-%d), commit $(git rev-parse --short HEAD 2>/dev/null || echo 
 say
 say "| asked by | trials | seconds | answer |"
 say "|---|---|---|---|"
-read -r grid_s grid_n < <(ours grid "seeds=$SEEDS")
+read -r grid_s grid_n < <(ours grid "seeds=$SEEDS" '~until')
 say "| (a) the grid, seeds $SEEDS | ${grid_n:--} | ${grid_s:--} | $(answer grid) |"
 read -r until_s until_n < <(ours until "seeds=$SEEDS" "until.regret=$REGRET")
 say "| (b) until regret $REGRET | ${until_n:--} | ${until_s:--} | $(answer until) |"
 if [ -x "$(command -v "$python")" ] && "$python" -c 'import torch, transformers, peft' 2>/dev/null; then
-    "$B/peftlab" sweep plan $sweep --json "${words[@]}" "seeds=$SEEDS" >"$work/plan.json" || exit
+    "$B/peftlab" sweep plan $sweep --json "${words[@]}" "seeds=$SEEDS" '~until' >"$work/plan.json" || exit
     "$python" - "$work/plan.json" examples/reviews >"$work/rival.yaml" <<'PLAN'
 import json, os, sys
 plan, folder = json.load(open(sys.argv[1])), os.path.abspath(sys.argv[2])

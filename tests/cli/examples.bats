@@ -18,23 +18,34 @@ block() {
         inside && wanted' "$ROOT/README.md"
 }
 
-@test "the reviews example is 48 trials: methods by rows, LoRA varied on 400 rows" {
+@test "the reviews example is 56 to 84 trials: methods by rows, three rates each and LoRA varied on 400 rows" {
+    run -0 "$PEFTLAB" sweep plan "$ROOT/examples/reviews/sweep.yaml" '~model'
+    has "at least 56 trials (2 seeds of each), at most 84"
     run -0 "$PEFTLAB" sweep plan "$ROOT/examples/reviews/sweep.yaml" '~model' --json
     count() { grep -cE "\"$1\": *\"?$2\"?[,}]?" <<<"$output"; }
-    [ "$(count method lora)" = 18 ]
+    [ "$(count method lora)" = 24 ]
     for method in head qlora adapter prefix full; do
-        [ "$(count method $method)" = 6 ]
+        [ "$(count method $method)" = 12 ]
     done
     [ "$(count max_train_samples 100)" = 18 ]
-    [ "$(count max_train_samples 400)" = 30 ]
-    [ "$(count seed 0)" = 16 ]
+    [ "$(count max_train_samples 400)" = 66 ]
+    [ "$(count seed 0)" = 28 ]
+    python3 - "$output" <<'PY'
+import json, sys
+rates = {}
+for t in json.loads(sys.argv[1])["trials"]:
+    p = t["params"]
+    rates.setdefault((p["method"], p["max_train_samples"]), set()).add(p["learning_rate"])
+assert {k: len(v) for k, v in rates.items()} == {(m, n): 3 if n == 400 else 1 for m, n in rates}, rates
+assert all(rates[m, 100] < rates[m, 400] and sorted(rates[m, 400])[1] in rates[m, 100] for m, n in rates), rates
+PY
 }
 
 @test "the sweep file of README expands" {
     block "version: 1" >sweep.yaml
-    [ "$(wc -l <sweep.yaml)" = 12 ]
+    [ "$(wc -l <sweep.yaml)" = 16 ]
     run -0 "$PEFTLAB" sweep plan sweep.yaml '~model' --json
-    [ "$(grep -cE '"method"' <<<"$output")" = 24 ]
+    [ "$(grep -cE '"method"' <<<"$output")" = 48 ]
 }
 
 @test "the trial file of README is valid up to its model" {

@@ -97,6 +97,11 @@ counts() { sql "select json_extract(params, '\$.quality'), sum(state = 'complete
 @test "a goal on the command line takes the place of the file's and leaves the rest" {
     run -0 "$PEFTLAB" sweep plan s.yaml until.chance=0.05
     has "at most 24"
+    run -0 "$PEFTLAB" sweep plan s.yaml '~until' seeds=0,1,2
+    has "12 trials: 4 combinations x 3 seeds"
+    lacks "until"
+    run -2 "$PEFTLAB" sweep plan s.yaml '~untli'
+    has "'~untli': no such parameter"
     sweep_file "until: decided"
     run -0 "$PEFTLAB" sweep plan s.yaml until.regret=0.01
     has "expected regret is below 0.01" "at least 8 trials" "at most 20"
