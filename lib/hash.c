@@ -18,13 +18,18 @@ static void to_hex(const unsigned char *digest, int n, char *out)
     out[2 * n] = '\0';
 }
 
+void sha256_bytes(const void *data, size_t n, unsigned char out[SHA256_BYTES])
+{
+    /* With a built-in digest this fails only when memory is out. */
+    if (EVP_Digest(data, n, out, NULL, EVP_sha256(), NULL) != 1)
+        abort();
+}
+
 void sha256_hex(const void *data, size_t n, char out[SHA256_HEX])
 {
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    /* With a built-in digest this fails only when memory is out. */
-    if (EVP_Digest(data, n, digest, NULL, EVP_sha256(), NULL) != 1)
-        abort();
-    to_hex(digest, 32, out);
+    unsigned char digest[SHA256_BYTES];
+    sha256_bytes(data, n, digest);
+    to_hex(digest, SHA256_BYTES, out);
 }
 
 /* Read at a time, and dropped again: a large file does not count as this process's memory. */

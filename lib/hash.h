@@ -7,9 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_HEX 65 /* 64 digits and the NUL */
+#define SHA256_BYTES 32
+#define SHA256_HEX   65 /* 64 digits and the NUL */
 
 void sha256_hex(const void *data, size_t n, char out[SHA256_HEX]);
+void sha256_bytes(const void *data, size_t n, unsigned char out[SHA256_BYTES]);
 int sha256_file(const char *path, char out[SHA256_HEX], struct err *err);
 /* What git calls the content of a file: SHA-1 of "blob SIZE\0" and the bytes. For
  * comparing with what a hub says; not a protection against anybody. */

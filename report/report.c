@@ -4,9 +4,12 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "report/evidence/strength.h"
+#include "report/evidence/front.h"
 #include "report/evidence/row_scores.h"
+#include "report/evidence/strength.h"
+#include "report/page/configurations.h"
 #include "report/page/glossary.h"
+#include "report/page/script.h"
 #include "report/page/verify.h"
 #include "report/page/words.h"
 #include "report/plots/plot.h"
@@ -50,6 +53,8 @@ int report_judge(struct store *s, const struct report_options *o, struct report 
         kept_rows_load(s, &r->data, r->settings.metric, row_scores, &r->kept);
     if (!rc)
         matrix_build(&r->matrix, &r->data, &r->settings, &r->kept);
+    if (!rc)
+        r->latency_key = front_latency_key(r);
     if (rc)
         report_free(r);
     else
@@ -64,6 +69,7 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     int rc = report_judge(s, o, &r, err);
     if (rc)
         return rc;
+    configurations_find(r);
     rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
         r->services = sla_judge(r);
@@ -86,6 +92,7 @@ void report_free(struct report *r)
         return;
     report_free(r->before);
     figures_free(r->figures, r->figure_count);
+    matrix_variants_free(r->configurations, r->configuration_count);
     matrix_release(&r->matrix);
     kept_rows_release(&r->kept);
     report_data_release(&r->data);
@@ -180,17 +187,18 @@ const char *worst_word(const struct report *r)
 static void write_head(const struct report *r, struct html *h)
 {
     const char *overruled = settings_overruled(&r->settings);
-    html_raw(h, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                "<meta name=\"viewport\" content=\"width=device-width, "
-                "initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" "
-                "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src "
-                "data:\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    html_raw(h,
+             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width, "
+             "initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n");
+    script_write_policy(h);
     verify_write_seal(h);
     html_raw(h, "<title>");
     html_textf(h, "%s: which configuration to choose", r->data.title);
     html_raw(h, "</title>\n<style>\n");
     html_raw(h, report_css);
-    html_raw(h, "</style>\n</head>\n<body>\n<header>\n");
+    html_raw(h, "</style>\n</head>\n<body>\n<a class=\"skip\" "
+                "href=\"#decision\">To the decision</a>\n<header>\n");
     html_el(h, "p", "kicker", "peftlab report");
     html_el(h, "h1", NULL, "Which configuration to choose: %s", r->data.title);
     html_el(
@@ -330,6 +338,7 @@ void report_html(const struct report *r, struct html *out)
     json_t *data = report_embedded_json(r);
     verify_write_data(data, out);
     json_decref(data);
+    script_write(out);
     html_raw(out, "</body>\n</html>\n");
     verify_seal(out);
 }

@@ -5,7 +5,8 @@
  * and group) -> sections (sections.def; each computes its numbers as JSON with its
  * takeaway sentences once, then writes HTML from them) with plots (plots.def) -> page.
  * Deterministic: the same store rows and options give the same bytes; no clock, host or
- * path of the reader enters. No script, no network; everything from the store is escaped.
+ * path of the reader enters. No network; everything from the store is escaped. The page is
+ * whole without its script (report/page/script), which sorts, filters and marks.
  *
  * House rules: a takeaway carries a number, a
  * comparison and its uncertainty, and says "cannot tell" when the interval crosses the
@@ -50,6 +51,9 @@ struct report {
     struct kept_rows kept; /* what each test row got, for the metric */
     struct report_settings settings;
     struct matrix matrix;
+    struct report_cell *configurations; /* of the main column, best first */
+    size_t configuration_count;
+    const char *latency_key; /* what stands for latency: p99 where all trials have it */
     struct claims claims;
     struct catalog catalog;
     struct sla *sla;              /* NULL: none was given */

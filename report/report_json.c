@@ -6,6 +6,7 @@
 #include "report/evidence/strength.h"
 #include "report/plots/plot.h"
 #include "report/report.h"
+#include "report/page/configurations.h"
 #include "report/sections/trivial.h"
 #include <math.h>
 #include <stdlib.h>
@@ -122,6 +123,7 @@ json_t *report_json(const struct report *r)
     json_object_set_new(o, "store_rows_sha256", json_string(r->data.rows_sha256));
     json_object_set_new(o, "verdicts", verdicts_json(r));
     json_object_set_new(o, "matrix", json_incref(json_object_get(r->sections, "matrix")));
+    json_object_set_new(o, "configurations", configurations_json(r));
     json_object_set_new(o, "takeaways", takeaways);
     json_object_set_new(o, "figures", figures);
     json_object_set(o, "sections", r->sections);
@@ -144,6 +146,8 @@ json_t *report_embedded_json(const struct report *r)
         json_object_del(o, "sections");
         json_object_set_new(o, "sections_left_out", json_true());
     }
+    json_t *configurations = json_incref(json_object_get(o, "configurations"));
+    json_object_del(o, "configurations"); /* whole, whatever else is left out */
     for (size_t most = MAX_EMBEDDED; most >= LEAST_EMBEDDED; most /= 2) {
         shorten_pairs(verdicts, most);
         json_array_foreach(columns, i, column)
@@ -153,6 +157,7 @@ json_t *report_embedded_json(const struct report *r)
         if (json_bytes(o) <= MAX_EMBEDDED_BYTES)
             break;
     }
+    json_object_set_new(o, "configurations", configurations);
     return o;
 }
 

@@ -11,13 +11,15 @@ struct tornado_bar {
     double low, high; /* of the result */
 };
 
+enum { TORNADO_BARS = 8 };
+
 struct tornado {
     const char *what;  /* "USD per month"; lives as long as words do */
     const char *costs; /* "A month of serving", before a name */
     const struct report_cell *of;
     double base;
     bool predicted;
-    struct tornado_bar bars[8]; /* widest first */
+    struct tornado_bar bars[TORNADO_BARS]; /* widest first */
     size_t count;
 };
 

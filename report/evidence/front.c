@@ -21,21 +21,20 @@ static double usd_of(const struct report *r, const struct report_trial *t)
     return trial_usd(r, t);
 }
 
-/* p99 where every trial's sample carries it, else p50. */
-static bool has_p99(const struct report *r)
+const char *front_latency_key(const struct report *r)
 {
     for (size_t i = 0; i < r->data.count; i++) {
         const struct report_trial *t = &r->data.trials[i];
         if (t->column == r->matrix.main_column && trial_is_good(t, &r->settings) &&
             !isfinite(trial_metric(t, "latency/p99_high_ms")))
-            return false;
+            return "latency/p50_ms";
     }
-    return true;
+    return "latency/p99_ms";
 }
 
 static double latency_of(const struct report *r, const struct report_trial *t)
 {
-    return trial_metric(t, has_p99(r) ? "latency/p99_ms" : "latency/p50_ms");
+    return trial_metric(t, r->latency_key);
 }
 
 static const char *ms_text(double v)
@@ -56,6 +55,13 @@ const struct front_axis *front_axis_find(const char *id)
         if (str_eq(front_axes[i].id, id))
             return &front_axes[i];
     return NULL;
+}
+
+double front_axis_scale(const struct front_axis *axis, double most, const char **unit)
+{
+    const bool large = axis->value == memory_of && most >= 1 << 30;
+    *unit = large ? "GiB" : axis->unit;
+    return large ? 1.0 / (1 << 30) : axis->scale;
 }
 
 /* ---- the front ---- */

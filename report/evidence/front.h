@@ -30,6 +30,12 @@ struct front_axis {
 extern const struct front_axis front_axes[];
 extern const size_t front_axis_count;
 const struct front_axis *front_axis_find(const char *id);
+/* The scale and unit in which values up to `most` read as the axis' texts do: MiB, from 1
+ * GiB on GiB. */
+double front_axis_scale(const struct front_axis *axis, double most, const char **unit);
+/* "latency/p99_ms" where the sample of every good trial of the main column carries it,
+ * else "latency/p50_ms". */
+const char *front_latency_key(const struct report *r);
 
 struct front_point {
     const struct report_cell *cell;

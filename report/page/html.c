@@ -104,23 +104,81 @@ void html_fold_close(struct html *h)
 
 /* ---- tables ---- */
 
+/* A heading as a CSS string within a style attribute. */
+static void css_text(struct html *h, const char *text)
+{
+    html_raw(h, "&quot;");
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            buf_char(&h->out, '\\');
+        char one[] = {*c, '\0'};
+        if ((unsigned char)*c >= 0x80)
+            buf_char(&h->out, *c);
+        else if ((unsigned char)*c >= ' ')
+            html_text(h, one);
+    }
+    html_raw(h, "&quot;");
+}
+
+/* The i-th of "a|>b|c", without the mark of a column of numbers; NULL: the end. */
+static char *next_heading(const char **at, bool *number)
+{
+    if (!*at)
+        return NULL;
+    const char *start = *at, *bar = strchr(start, '|');
+    *number = *start == '>';
+    start += *number;
+    *at = bar ? bar + 1 : NULL;
+    return bar ? xstrndup(start, (size_t)(bar - start)) : xstrdup(start);
+}
+
+/* On a narrow screen a wide table is a list of its rows, each cell behind its heading
+ * (report.css), which stands in a variable: --h2, --h3, ... */
+static void open_table(struct html *h, const char *class_name, const char *headings)
+{
+    size_t columns = 1;
+    for (const char *c = headings; *c; c++)
+        columns += *c == '|';
+    bool stacked = columns >= HTML_STACKED_COLUMNS, number;
+    const char *own = class_name ? class_name : "", *at = headings;
+    if (!*own && !stacked) {
+        html_raw(h, "<table>");
+        return;
+    }
+    buf_printf(&h->out, "<table class=\"%s%s%s\"", own, *own && stacked ? " " : "",
+               stacked ? "stack" : "");
+    if (stacked) {
+        html_raw(h, " style=\"");
+        char *text;
+        for (size_t i = 1; (text = next_heading(&at, &number)) != NULL; i++) {
+            if (i > 1 && *text && i <= HTML_MAX_COLUMNS) {
+                buf_printf(&h->out, "--h%zu:", i);
+                css_text(h, text);
+                buf_char(&h->out, ';');
+            }
+            free(text);
+        }
+        html_raw(h, "\"");
+    }
+    buf_char(&h->out, '>');
+}
+
 void html_table_open(struct html *h, const char *class_name, const char *caption,
                      const char *headings)
 {
+    const char *at = headings;
+    bool number;
+    char *text;
     html_raw(h, "<div class=\"scroll\" tabindex=\"0\">");
-    html_open(h, "table", class_name);
+    open_table(h, class_name, headings);
     if (caption && *caption)
         html_el(h, "caption", NULL, "%s", caption);
     html_raw(h, "<thead><tr>");
-    for (const char *at = headings; at;) {
-        const char *bar = strchr(at, '|');
-        bool number = *at == '>';
-        char *text = bar ? xstrndup(at, (size_t)(bar - at)) : xstrdup(at);
+    while ((text = next_heading(&at, &number)) != NULL) {
         html_raw(h, number ? "<th scope=\"col\" class=\"num\">" : "<th scope=\"col\">");
-        html_text(h, text + number);
+        html_text(h, text);
         html_raw(h, "</th>");
         free(text);
-        at = bar ? bar + 1 : NULL;
     }
     html_raw(h, "</tr></thead>\n<tbody>");
 }

@@ -27,7 +27,9 @@ void html_el(struct html *h, const char *tag, const char *class_name, const char
 void html_open(struct html *h, const char *tag, const char *class_name);
 void html_close(struct html *h, const char *tag);
 
-/* A table; headings are separated by '|', '>' in front makes a column of numbers. */
+/* A table; headings are separated by '|', '>' in front makes a column of numbers. From
+ * HTML_STACKED_COLUMNS columns on it becomes a list on a narrow screen. */
+enum { HTML_STACKED_COLUMNS = 3 };
 void html_table_open(struct html *h, const char *class_name, const char *caption,
                      const char *headings);
 void html_row(struct html *h); /* begins a row; ends the one before */

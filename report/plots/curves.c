@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, HEIGHT_PX = 460, POINTS = 30, MAX_SEEDS = 256 };
+enum { HEIGHT_PX = 420, HEIGHT_NARROW_PX = 340, POINTS = 30, MAX_SEEDS = 256 };
 
 /* Window means of one configuration: per window and seed. */
 struct curve {
@@ -103,50 +103,26 @@ static void include_values(const struct curve *c, size_t n, struct axis *y)
         }
 }
 
-static void write_curve(struct figure *f, const struct curve *c, size_t i, int64_t width)
+static void write_curve(const struct report *r, struct figure *f, const struct curve *c,
+                        size_t i, int64_t width, const struct axis *x,
+                        const struct axis *y)
 {
+    double end = NAN;
     figure_line(f, "$c%zu << EOD", i);
+    figure_trace_begin(f, configuration_of(r, c->cell));
     for (size_t w = 0; w < POINTS; w++) {
         struct spread s = window_spread(c, w);
         bool band = isfinite(s.ci.low);
-        if (s.n)
-            figure_line(f, "%s %s %s %s", gp(step_of(w, width)), gp(s.mean),
-                        gp(band ? s.ci.low : s.mean), gp(band ? s.ci.high : s.mean));
+        if (!s.n)
+            continue;
+        figure_line(f, "%s %s %s %s", gp(step_of(w, width)), gp(s.mean),
+                    gp(band ? s.ci.low : s.mean), gp(band ? s.ci.high : s.mean));
+        figure_trace(f, figure_x(f, x, step_of(w, width)), figure_y(f, y, s.mean));
+        end = s.mean;
     }
     figure_line(f, "EOD");
-}
-
-/* Names at the ends of lines, pushed apart where they would touch. */
-static void write_ends(const struct report *r, struct figure *f, const struct curve *c,
-                       size_t n, const struct axis *y)
-{
-    double at[8], gap = 18.0 / HEIGHT_PX / 0.82;
-    size_t order[8];
-    for (size_t i = 0; i < n; i++) {
-        double end = NAN;
-        for (size_t w = 0; w < POINTS; w++)
-            end = isfinite(window_spread(&c[i], w).mean) ? window_spread(&c[i], w).mean
-                                                         : end;
-        at[i] = isfinite(end) ? axis_share(y, end) : 0;
-        size_t k = i;
-        for (; k > 0 && at[order[k - 1]] > at[i]; k--)
-            order[k] = order[k - 1];
-        order[k] = i;
-    }
-    for (size_t k = 1; k < n; k++)
-        at[order[k]] = fmax(at[order[k]], at[order[k - 1]] + gap);
-    double over = n ? at[order[n - 1]] - 1.02 : 0;
-    for (size_t k = n; over > 0 && k-- > 0;) {
-        double limit = k + 1 < n ? at[order[k + 1]] - gap : 1.02;
-        at[order[k]] = fmin(at[order[k]], limit);
-    }
-    for (size_t i = 0; i < n; i++)
-        figure_line(f,
-                    "set label %zu '%s' at graph 1.02,%s left tc rgb '" INK
-                    "' point pt 7 ps 0.6 lc rgb '%s' offset 0.7,0",
-                    i + 1,
-                    figure_name(f, r->data.groups.items[c[i].cell->group].label, 16),
-                    gp(at[i]), series_colour(i));
+    figure_trace_end(f, "%s: %.3g at the end", cell_name(r, c->cell), end);
+    figure_key_series(f, i, false, true, r->data.groups.items[c->cell->group].label);
 }
 
 static void write_script(const struct report *r, struct figure *f, const struct curve *c,
@@ -156,12 +132,13 @@ static void write_script(const struct report *r, struct figure *f, const struct 
     axis_init(&y);
     include_values(c, n, &y);
     axis_close(&y, 0.04, false);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, 0.09, 0.83, 0.96, 0.14);
+    figure_begin(f, f->narrow ? HEIGHT_NARROW_PX : HEIGHT_PX, f->narrow ? 58 : 76, 20, 14,
+                 66);
     axis_script(&x, 'x', "update", f);
     axis_script(&y, 'y', name, f);
     for (size_t i = 0; i < n; i++)
-        write_curve(f, &c[i], i, width);
-    write_ends(r, f, c, n, &y);
+        write_curve(r, f, &c[i], i, width, &x, &y);
+    figure_key(f, KEY_BAND, series_colour(0), "95 %% interval over seeds");
     for (size_t i = n; i-- > 0;) /* the best on top */
         buf_printf(&f->script,
                    "%s$c%zu using 1:3:4 with filledcurves fs transparent solid 0.14 "

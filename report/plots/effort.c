@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, HEIGHT_PX = 420, MAX_CURVES = 6, MAX_TRIES = 200 };
+enum { HEIGHT_PX = 400, HEIGHT_NARROW_PX = 340, MAX_CURVES = 6, MAX_TRIES = 200 };
 
 struct curve {
     size_t group, tries;
@@ -43,23 +43,29 @@ static void write_script(const struct report *r, struct figure *f, const struct 
             axis_include(&x, (double)k + 1);
             axis_include(&y, c[i].best[k]);
         }
-    axis_close(&x, .04, true);
+    axis_close(&x, .04, x.high >= 16);
     axis_close(&y, .08, false);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, .09, .82, .95, .15);
+    figure_begin(f, f->narrow ? HEIGHT_NARROW_PX : HEIGHT_PX, f->narrow ? 58 : 76, 20, 14,
+                 66);
     axis_script(&x, 'x',
                 x.log ? "configurations tried (log scale)" : "configurations tried", f);
     axis_script(&y, 'y', figure_label(f, metric_of(r)), f);
-    if (!x.log && x.high < 20)
-        figure_line(f, "set xtics 1");
     for (size_t i = 0; i < n; i++) {
+        const char *name = r->data.groups.items[c[i].group].label;
         figure_line(f, "$c%zu << EOD", i);
-        for (size_t k = 0; k < c[i].tries; k++)
+        figure_trace_begin(
+            f, configuration_of(
+                   r, matrix_cell(&r->matrix, r->matrix.main_column, c[i].group)));
+        for (size_t k = 0; k < c[i].tries; k++) {
             figure_line(f, "%zu %s", k + 1, gp(c[i].best[k]));
-        figure_line(f,
-                    "EOD\nset label %zu '%s' at graph 1.02, graph %s left tc rgb '" INK
-                    "' point pt %d ps 0.9 lc rgb '%s' offset 1,0",
-                    i + 1, figure_name(f, r->data.groups.items[c[i].group].label, 16),
-                    gp(.96 - .075 * (double)i), series_shape(i), series_colour(i));
+            figure_trace(f, figure_x(f, &x, (double)k + 1),
+                         figure_y(f, &y, c[i].best[k]));
+        }
+        figure_line(f, "EOD");
+        figure_trace_end(f, "%s: %s expected of the best of %zu", name,
+                         word_score(c[i].best[c[i].tries - 1], r->settings.rules.delta),
+                         c[i].tries);
+        figure_key_series(f, i, c[i].tries <= 20, true, name);
     }
     for (size_t i = 0; i < n; i++)
         buf_printf(

@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, HEIGHT_PX = 420, POINTS = 49, PLANS = 3 };
+enum { HEIGHT_PX = 400, HEIGHT_NARROW_PX = 340, POINTS = 49, PLANS = 3 };
 
 /* The hybrid often runs along one of the others: thin and dashed on top of it. */
 static const char *const widths[PLANS] = {"2.4", "4", "1.8"};
@@ -53,27 +53,29 @@ static void write_script(struct figure *f, const struct fleet *fleet,
     }
     axis_close(&x, 0, true);
     axis_close(&y, .05, true);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, .11, .83, .95, .15);
-    axis_script(&x, 'x', "mean load of all tasks, requests per s (log scale)", f);
+    figure_begin(f, f->narrow ? HEIGHT_NARROW_PX : HEIGHT_PX, f->narrow ? 62 : 90, 20, 14,
+                 66);
+    axis_script(&x, 'x', "mean load, requests per s (log scale)", f);
     axis_script(&y, 'y',
                 y.log ? "USD per 1,000 requests (log scale)" : "USD per 1,000 requests",
                 f);
     double at = axis_share(&x, fleet->mean_per_s);
-    figure_line(f,
-                "set arrow 1 from graph %s,0 to graph %s,1 nohead lw 1 dt 3 lc rgb '" INK
-                "'\nset label 1 'planned load' at graph %s,0.96 left tc rgb '" INK "'",
-                gp(at), gp(at), gp(at + .008));
-    double last = INFINITY;
+    figure_line(
+        f, "set arrow 1 from graph %s,0 to graph %s,1 nohead lw 1 dt 3 lc rgb '" INK "'",
+        gp(at), gp(at));
     for (int k = 0; k < PLANS; k++) {
         figure_line(f, "$p%d << EOD", k);
-        for (int i = 0; i < POINTS; i++)
+        figure_trace_begin(f, CONFIGURATION_NONE);
+        for (int i = 0; i < POINTS; i++) {
             figure_line(f, "%s %s", gp(p[i].per_s), gp(p[i].usd[k]));
+            figure_trace(f, figure_x(f, &x, p[i].per_s), figure_y(f, &y, p[i].usd[k]));
+        }
         figure_line(f, "EOD");
-        double height = fmin(axis_share(&y, p[POINTS - 1].usd[k]), last - .06);
-        figure_line(f, "set label %d '%s' at graph 1.01,%s left tc rgb '" INK "'", 10 + k,
-                    names[k], gp(height));
-        last = height;
+        figure_trace_end(f, "%s", names[k]);
+        figure_key(f, dashes[k] == 1 ? KEY_LINE : KEY_DASHED, series_colour((size_t)k),
+                   "%s", names[k]);
     }
+    figure_key(f, KEY_DOTTED, INK, "planned load, %.3g per s", fleet->mean_per_s);
     buf_str_add(&f->script, "plot ");
     for (int k = 0; k < PLANS; k++)
         buf_printf(&f->script, "%s$p%d using 1:2 with lines lw %s dt %d lc rgb '%s'",

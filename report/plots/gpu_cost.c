@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, ROW_PX = 30 };
+enum { ROW_PX = 28 };
 
 static size_t predict_all(const struct report *r, const struct report_cell *c,
                           struct gpu_cost *out)
@@ -39,16 +39,27 @@ static void write_script(struct figure *f, const struct gpu_cost *g, size_t n,
         axis_include(&x, g[i].run_usd.high);
     }
     axis_close(&x, 0.05, true);
-    int height = 90 + (int)(n + 1) * ROW_PX;
-    figure_begin(f, WIDTH_PX, height, 0.17, 0.96, 1 - 16.0 / height, 66.0 / height);
-    axis_script(&x, 'x', x.log ? "USD per run (log scale)" : "USD per run", f);
-    buf_printf(&f->script, "set ytics scale 0 ('this machine' 0");
+    const char **names = xcalloc(n + 1, sizeof *names);
+    names[0] = "this machine";
     for (size_t i = 0; i < n; i++)
-        buf_printf(&f->script, ", '%s' %zu", figure_label(f, g[i].gpu->name), i + 1);
-    figure_line(f,
-                ") textcolor rgb '" INK "'\nset yrange [%zu.6:-0.6]\n$here << EOD\n%s "
-                "0\nEOD\n$gpus << EOD",
-                n, gp(here));
+        names[i + 1] = g[i].gpu->name;
+    figure_begin_rows(f, names, n + 1, ROW_PX);
+    free(names);
+    axis_script(&x, 'x', x.log ? "USD per run (log scale)" : "USD per run", f);
+    figure_mark(f, CONFIGURATION_NONE, figure_x(f, &x, here), figure_row(f, 0), 8, 8,
+                "this machine: %s, measured time", word_usd(here));
+    for (size_t i = 0; i < n; i++) {
+        double from = figure_x(f, &x, g[i].run_usd.low),
+               to = figure_x(f, &x, g[i].run_usd.high);
+        figure_mark(f, CONFIGURATION_NONE, (from + to) / 2, figure_row(f, (double)i + 1),
+                    (to - from) / 2 + 4, ROW_PX / 3.0, "%s: %s, from %s; predicted",
+                    g[i].gpu->name, word_usd(g[i].run_usd.base),
+                    word_usd_range(g[i].run_usd.low, g[i].run_usd.high));
+    }
+    figure_key(f, KEY_DOT, "#0072B2", "measured here");
+    figure_key(f, KEY_RING, SERIES_6, "predicted");
+    figure_key(f, KEY_DASHED, SERIES_6, "lowest to highest of the prediction");
+    figure_line(f, "$here << EOD\n%s 0\nEOD\n$gpus << EOD", gp(here));
     for (size_t i = 0; i < n; i++)
         figure_line(f, "%s %zu %s %s", gp(g[i].run_usd.base), i + 1, gp(g[i].run_usd.low),
                     gp(g[i].run_usd.high));

@@ -1,11 +1,13 @@
 /* report/plots/importance_bars.c - bars of how much each parameter moves the score. */
-#include "report/plots/axis.h"
+#include "lib/mem.h"
 #include "report/evidence/importance.h"
 #include "report/page/words.h"
+#include "report/plots/axis.h"
 #include "report/plots/plot.h"
 #include <math.h>
+#include <stdlib.h>
 
-enum { WIDTH_PX = 920, ROW_PX = 36 };
+enum { ROW_PX = 36 };
 
 static void write_script(struct figure *f, const struct importance *m)
 {
@@ -18,18 +20,28 @@ static void write_script(struct figure *f, const struct importance *m)
         axis_include(&x, m->bars[i].ci.high);
     }
     axis_close(&x, .05, false);
-    int height = 80 + (int)m->count * ROW_PX;
-    figure_begin(f, WIDTH_PX, height, .25, .96, 1 - 14.0 / height, 62.0 / height);
+    const char **names = xcalloc(m->count + 1, sizeof *names);
+    for (size_t i = 0; i < m->count; i++)
+        names[i] = m->bars[i].name;
+    figure_begin_rows(f, names, m->count, ROW_PX);
+    free(names);
     axis_script(&x, 'x',
-                m->anova ? "share of the spread explained, omega squared"
+                m->anova ? "share of the spread explained, ω²"
                          : "share of importance, PED-ANOVA",
                 f);
-    buf_str_add(&f->script, "set ytics scale 0 (");
-    for (size_t i = 0; i < m->count; i++)
-        buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "",
-                   figure_label(f, m->bars[i].name), i);
-    figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%zu.5:-0.5]\n$bars << EOD",
-                m->count - 1);
+    for (size_t i = 0; i < m->count; i++) {
+        const struct importance_bar *b = &m->bars[i];
+        double from = figure_x(f, &x, fmin(0, b->value)),
+               to = figure_x(f, &x, fmax(0, b->value));
+        figure_mark(
+            f, CONFIGURATION_NONE, (from + to) / 2, figure_row(f, (double)i),
+            (to - from) / 2, .28 * ROW_PX, "%s: %s%s", b->name, word_score(b->value, .1),
+            isfinite(b->ci.low) ? word_f(" (95 %% %s)", word_range(b->ci, .1)) : "");
+    }
+    figure_key(f, KEY_BAR, series_colour(0), "%s", m->anova ? "ω²" : "share");
+    if (m->anova)
+        figure_key(f, KEY_INTERVAL, INK, "95 %% interval");
+    figure_line(f, "$bars << EOD");
     for (size_t i = 0; i < m->count; i++)
         figure_line(f, "0 %zu %s %s %g %g", i, gp(fmin(0, m->bars[i].value)),
                     gp(fmax(0, m->bars[i].value)), (double)i - .28, (double)i + .28);

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, HEIGHT_PX = 460, POINTS = 24 };
+enum { HEIGHT_PX = 420, HEIGHT_NARROW_PX = 360, POINTS = 24 };
 
 static const char *const keys[] = {"latency_p50_ms", "latency_p95_ms", "latency_p99_ms"};
 static const char *const names[] = {"p50", "p95", "p99"};
@@ -55,19 +55,17 @@ static double ceiling(const struct report *r, const struct curves *c)
     return fmin(top, fmax(c->at[c->count - 1].response_ms[QUEUE_P99] * 1.05, top * .3));
 }
 
-static void vertical(struct figure *f, const struct axis *x, double at, const char *text,
-                     int number, double height)
+static void vertical(struct figure *f, const struct axis *x, double at, const char *dash,
+                     enum key_form form, int number, const char *text)
 {
     double share = axis_share(x, at);
     if (!(share >= 0 && share <= 1))
         return;
     figure_line(f,
-                "set arrow %d from graph %s,0 to graph %s,1 nohead lw 1 dt 3 lc rgb "
+                "set arrow %d from graph %s,0 to graph %s,1 nohead lw 1.2 dt %s lc rgb "
                 "'" INK "'",
-                number, gp(share), gp(share));
-    figure_line(f, "set label %d '%s' at graph %s,%s %s tc rgb '" INK "'", number,
-                figure_label(f, text), gp(share + (share > .7 ? -.008 : .008)),
-                gp(height), share > .7 ? "right" : "left");
+                number, gp(share), gp(share), dash);
+    figure_key(f, form, INK, "%s, %.3g per s", text, at);
 }
 
 static void write_limits(const struct report *r, struct figure *f, const struct axis *y)
@@ -79,10 +77,10 @@ static void write_limits(const struct report *r, struct figure *f, const struct 
         figure_line(
             f,
             "set arrow %d from graph 0,%s to graph 1,%s nohead lw 1.2 dt 2 lc rgb "
-            "'%s'\nset label %d '%s' at graph 0.995,%s right tc rgb '" INK "'",
-            20 + i, gp(share), gp(share), series_colour((size_t)i), 20 + i,
-            figure_label(f, word_f("limit of %s, %s ms", names[i], word_ms(limit))),
-            gp(share + .03));
+            "'%s'",
+            20 + i, gp(share), gp(share), series_colour((size_t)i));
+        figure_key(f, KEY_DASHED, series_colour((size_t)i), "limit of %s, %s ms",
+                   names[i], word_ms(limit));
     }
 }
 
@@ -98,31 +96,27 @@ static void write_script(const struct report *r, const struct sla_verdict *v,
     axis_include(&y, c->most_ms);
     axis_close(&x, 0, false);
     axis_close(&y, 0, false);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, .08, .93, .95, .14);
+    figure_begin(f, f->narrow ? HEIGHT_NARROW_PX : HEIGHT_PX, f->narrow ? 58 : 76, 20, 14,
+                 66);
     axis_script(&x, 'x', "load of the service, requests per s", f);
     axis_script(&y, 'y', "response time, ms", f);
-    write_limits(r, f, &y);
-    vertical(f, &x, r->sla->peak_per_s, "planned peak", 1, .97);
-    if (v->first && fabs(v->first->break_per_s / r->sla->peak_per_s - 1) > .02)
-        vertical(f, &x, v->first->break_per_s, word_f("breaks: %s", v->first->title), 2,
-                 .90);
     for (int i = 0; i < QUEUE_PERCENTILES; i++) {
-        double end = NAN, at = NAN;
         figure_line(f, "$p%d << EOD", i);
-        for (size_t k = 0; k < c->count; k++) {
-            double ms = c->at[k].response_ms[i];
-            if (ms > c->most_ms)
-                break;
-            figure_line(f, "%s %s", gp(c->at[k].per_s), gp(ms));
-            end = ms;
-            at = c->at[k].per_s;
+        figure_trace_begin(f, configuration_of(r, v->cell));
+        for (size_t k = 0; k < c->count && c->at[k].response_ms[i] <= c->most_ms; k++) {
+            figure_line(f, "%s %s", gp(c->at[k].per_s), gp(c->at[k].response_ms[i]));
+            figure_trace(f, figure_x(f, &x, c->at[k].per_s),
+                         figure_y(f, &y, c->at[k].response_ms[i]));
         }
         figure_line(f, "EOD");
-        if (isfinite(end))
-            figure_line(f, "set label %d '%s' at graph %s,%s left tc rgb '" INK "'",
-                        30 + i, names[i], gp(axis_share(&x, at) + .01),
-                        gp(axis_share(&y, end)));
+        figure_trace_end(f, "%s of %s", names[i], cell_name(r, v->cell));
+        figure_key_series(f, (size_t)i, false, true, names[i]);
     }
+    write_limits(r, f, &y);
+    vertical(f, &x, r->sla->peak_per_s, "3", KEY_DOTTED, 1, "planned peak");
+    if (v->first && fabs(v->first->break_per_s / r->sla->peak_per_s - 1) > .02)
+        vertical(f, &x, v->first->break_per_s, "4", KEY_DASHED, 2,
+                 word_f("%s breaks", v->first->title));
     buf_str_add(&f->script, "plot ");
     for (int i = 0; i < QUEUE_PERCENTILES; i++)
         buf_printf(&f->script, "%s$p%d using 1:2 with lines lw 2 dt %d lc rgb '%s'",

@@ -18,14 +18,24 @@ static const struct plot *const rows[] = {
 
 /* ---- scripts ---- */
 
-void figure_begin(struct figure *f, int width, int height, double left, double right,
-                  double top, double bottom)
+double figure_column(const struct figure *f)
 {
-    f->width = width;
+    return f->narrow ? 6.6 : 7.6;
+}
+
+void figure_begin(struct figure *f, int height, double left, double right, double top,
+                  double bottom)
+{
+    const double width = f->narrow ? NARROW_PX : WIDE_PX, high = height;
+    f->width = (int)width;
     f->height = height;
+    f->left = left;
+    f->right = right;
+    f->top = top;
+    f->bottom = bottom;
     figure_line(f,
                 "set encoding utf8\n"
-                "set terminal svg size %d,%d dynamic noenhanced rounded font 'Inter,14' "
+                "set terminal svg size %d,%d dynamic noenhanced rounded font 'Inter,%d' "
                 "background rgb '" PAPER "'\n"
                 "set border 3 lc rgb '" MUTED "' lw 0.8\n"
                 "set grid lt 1 lc rgb '" GRID "' lw 0.6, lt 1 lc rgb '" GRID "' lw 0.6\n"
@@ -33,7 +43,26 @@ void figure_begin(struct figure *f, int width, int height, double left, double r
                 "unset key\n"
                 "set lmargin at screen %s\nset rmargin at screen %s\n"
                 "set tmargin at screen %s\nset bmargin at screen %s",
-                width, height, gp(left), gp(right), gp(top), gp(bottom));
+                f->width, height, f->narrow ? 12 : 14, gp(left / width),
+                gp(1 - right / width), gp(1 - top / high), gp(bottom / high));
+}
+
+void figure_begin_rows(struct figure *f, const char *const *names, size_t count,
+                       int row_px)
+{
+    const size_t most = f->narrow ? 18 : 30;
+    size_t longest = 6;
+    for (size_t i = 0; i < count; i++)
+        longest = str_width(names[i]) > longest ? str_width(names[i]) : longest;
+    longest = longest < most ? longest : most;
+    f->row_px = row_px;
+    figure_begin(f, 80 + (int)count * row_px, (double)longest * figure_column(f) + 14, 24,
+                 14, 66);
+    buf_str_add(&f->script, "set ytics scale 0 (");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "",
+                   figure_name(f, names[i], longest), i);
+    figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%zu.5:-0.5]", count - 1);
 }
 
 void figure_line(struct figure *f, const char *fmt, ...)
@@ -91,6 +120,15 @@ void figure_takeaway(struct figure *f, const char *fmt, ...)
     va_end(ap);
 }
 
+void figure_note(struct figure *f, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    free(f->note);
+    f->note = sentence(fmt, ap);
+    va_end(ap);
+}
+
 void figure_alt(struct figure *f, const char *fmt, ...)
 {
     va_list ap;
@@ -135,8 +173,8 @@ static void run_gnuplot(struct figure *f, size_t number)
     int rc =
         proc_run(argv, buf_str(&f->script), f->script.len, &svg, &errors, &status, &e);
     if (rc == 0 && status == 0)
-        f->svg = svg_clean(buf_str(&svg), word_f("f%zu", number), f->plot->title, f->alt,
-                           f->labels, f->label_count);
+        f->svg =
+            svg_clean(buf_str(&svg), word_f("f%zu%s", number, f->narrow ? "n" : ""), f);
     if (!f->svg)
         f->problem =
             rc < 0 || status == 127
@@ -148,16 +186,30 @@ static void run_gnuplot(struct figure *f, size_t number)
     buf_release(&errors);
 }
 
+static struct figure figure_of(const struct plot *plot, bool narrow)
+{
+    struct figure f = {.plot = plot, .narrow = narrow, .script = BUF_INIT};
+    html_init(&f.marks);
+    html_init(&f.key);
+    html_init(&f.table);
+    return f;
+}
+
 static void figure_release(struct figure *f)
 {
     free(f->takeaway);
     free(f->alt);
     free(f->svg);
+    free(f->svg_narrow);
+    free(f->note);
+    free(f->note_narrow);
     free(f->problem);
     for (size_t i = 0; i < f->label_count; i++)
         free(f->labels[i]);
     free(f->labels);
     buf_release(&f->script);
+    html_release(&f->marks);
+    html_release(&f->key);
     html_release(&f->table);
 }
 
@@ -168,26 +220,55 @@ void figures_free(struct figure *f, size_t count)
     free(f);
 }
 
+/* The same plot for a narrow screen; only its picture is kept. */
+static int draw_narrow(struct report *r, struct figure *f, size_t number, struct err *err)
+{
+    struct figure narrow = figure_of(f->plot, true);
+    int rc = f->plot->draw(r, &narrow, err);
+    if (rc == 0) {
+        run_gnuplot(&narrow, number);
+        f->svg_narrow = narrow.svg;
+        f->note_narrow = narrow.note;
+        narrow.svg = narrow.note = NULL;
+    }
+    figure_release(&narrow);
+    return rc;
+}
+
 int figures_draw(struct report *r, struct err *err)
 {
     r->figures = xcalloc(ARRAY_LEN(rows), sizeof *r->figures);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct figure f = {.plot = rows[i], .script = BUF_INIT};
-        html_init(&f.table);
+        struct figure f = figure_of(rows[i], false);
         int rc = rows[i]->draw(r, &f, err);
+        if (rc == 0)
+            run_gnuplot(&f, r->figure_count);
+        if (rc == 0 && f.svg)
+            rc = draw_narrow(r, &f, r->figure_count, err);
         if (rc != 0) {
             figure_release(&f);
             if (rc < 0)
                 return rc;
             continue;
         }
-        run_gnuplot(&f, r->figure_count);
         r->figures[r->figure_count++] = f;
     }
     return 0;
 }
 
 /* ---- the page ---- */
+
+static void write_picture(const struct figure *f, const char *svg, const char *note,
+                          const char *form, struct html *h)
+{
+    if (!svg)
+        return;
+    buf_printf(&h->out, "<div class=\"plot %s p-%s\">", form, f->plot->name);
+    html_raw(h, svg);
+    if (note)
+        html_el(h, "p", "note", "%s", note);
+    html_raw(h, "</div>\n");
+}
 
 void figure_write(const struct figure *f, struct html *h)
 {
@@ -197,11 +278,13 @@ void figure_write(const struct figure *f, struct html *h)
     html_el(h, "span", "takeaway", "%s", f->takeaway ? f->takeaway : "");
     html_close(h, "figcaption");
     if (f->svg) {
-        buf_printf(&h->out,
-                   "<div class=\"scroll\" tabindex=\"0\"><div class=\"plot p-%s\">",
-                   f->plot->name);
-        html_raw(h, f->svg);
-        html_raw(h, "</div></div>\n");
+        write_picture(f, f->svg, f->note, "wide", h);
+        write_picture(f, f->svg_narrow, f->note_narrow, "narrow", h);
+        if (f->key.out.len) {
+            html_raw(h, "<ul class=\"key\">\n");
+            html_raw(h, buf_str(&f->key.out));
+            html_raw(h, "</ul>\n");
+        }
     } else {
         html_el(h, "p", "notice", "%s", f->problem);
     }

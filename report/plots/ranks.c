@@ -13,7 +13,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, ROW_PX = 30, MAX_ROWS = 16, DRAWS = 2000, FEWEST_TO_DRAW = 8 };
+enum { ROW_PX = 30, MAX_ROWS = 16, DRAWS = 2000, FEWEST_TO_DRAW = 8 };
 
 struct strip {
     const struct verdict *v;
@@ -42,24 +42,36 @@ static void find_ranges(struct strip *s)
 
 static void write_script(const struct report *r, struct figure *f, const struct strip *s)
 {
-    struct axis x = {.low = .5, .high = (double)s->v->ranked + .5};
-    int height = 80 + (int)s->shown * ROW_PX;
-    figure_begin(f, WIDTH_PX, height, .25, .96, 1 - 14.0 / height, 62.0 / height);
+    const struct verdict *v = s->v;
+    const char *names[MAX_ROWS];
+    struct axis x = {.low = .5, .high = (double)v->ranked + .5};
+    for (size_t i = 0; i < s->shown; i++)
+        names[i] = r->data.groups.items[v->ranking[i]].label;
+    figure_begin_rows(f, names, s->shown, ROW_PX);
     axis_script(&x, 'x', "rank, 1 is best", f);
-    if (s->v->ranked <= 20)
+    if (v->ranked <= 20)
         figure_line(f, "set xtics 1");
-    buf_str_add(&f->script, "set ytics scale 0 (");
-    for (size_t i = 0; i < s->shown; i++)
-        buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "",
-                   figure_name(f, r->data.groups.items[s->v->ranking[i]].label, 28), i);
-    figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%zu.5:-0.5]\n$r << EOD",
-                s->shown - 1);
-    for (size_t i = 0; i < s->shown; i++)
+    figure_line(f, "$r << EOD");
+    for (size_t i = 0; i < s->shown; i++) {
         figure_line(f, "%zu %zu %zu %zu", i + 1, i, s->low[i], s->high[i]);
+        double low = figure_x(f, &x, (double)s->low[i]),
+               high = figure_x(f, &x, (double)s->high[i]);
+        figure_mark(f,
+                    configuration_of(
+                        r, matrix_cell(&r->matrix, r->matrix.main_column, v->ranking[i])),
+                    (low + high) / 2, figure_row(f, (double)i), (high - low) / 2 + 6,
+                    ROW_PX / 3.0, "%s: rank %zu by its mean, %zu to %zu left open",
+                    names[i], i + 1, s->low[i], s->high[i]);
+    }
     figure_line(f,
                 "EOD\nplot $r using 1:2:3:4 with xerrorbars pt -1 lw 5 lc rgb '" GRID
                 "', $r using 1:2 with points pt 7 ps 0.9 lc rgb '%s'",
                 series_colour(0));
+    figure_key(f, KEY_DOT, series_colour(0), "rank by the mean");
+    figure_key(f, KEY_BAR, GRID, "ranks that the comparisons leave open");
+    if (s->shown < v->ranked)
+        figure_note(f, "The best %zu; and %zu more: see the table.", s->shown,
+                    v->ranked - s->shown);
 }
 
 static void write_table(const struct report *r, struct figure *f, const struct strip *s)

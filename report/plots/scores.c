@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { WIDTH_PX = 920, MAX_ROWS = 24 };
+enum { MAX_ROWS = 24 };
 
 /* The best of the main column; more than a page holds are left out. */
 static size_t rows_shown(const struct matrix *m)
@@ -23,18 +23,26 @@ static double row_of(const struct matrix *m, size_t row, size_t column)
     return (double)row + spread / 2 - step * (double)(m->columns - 1 - column);
 }
 
-static void write_series(const struct report *r, struct figure *f, const size_t *order,
-                         size_t column)
+static void write_series(const struct report *r, struct figure *f, const struct axis *x,
+                         const size_t *order, size_t column)
 {
     const struct matrix *m = &r->matrix;
+    double delta = r->settings.rules.delta;
     figure_line(f, "$m%zu << EOD", column);
     for (size_t i = 0; i < rows_shown(m); i++) {
         const struct report_cell *c = matrix_cell(m, column, order[i]);
         const struct verdict_config *v = c->verdict;
         bool bars = isfinite(v->ci.low);
-        if (c->count)
-            figure_line(f, "%s %s %s %s", gp(v->mean), gp(row_of(m, i, column)),
-                        gp(bars ? v->ci.low : v->mean), gp(bars ? v->ci.high : v->mean));
+        double row = row_of(m, i, column);
+        if (!c->count)
+            continue;
+        figure_line(f, "%s %s %s %s", gp(v->mean), gp(row),
+                    gp(bars ? v->ci.low : v->mean), gp(bars ? v->ci.high : v->mean));
+        figure_mark(f, configuration_of(r, c), figure_x(f, x, v->mean),
+                    figure_row(f, row), 9, 8, "%s, %s: %s%s, %s", cell_name(r, c),
+                    r->data.columns.items[column].label, word_score(v->mean, delta),
+                    bars ? word_f(" (95 %% %s)", word_range(v->ci, delta)) : "",
+                    word_plural(v->n_ok, "seed"));
     }
     figure_line(f, "EOD\n$s%zu << EOD", column);
     for (size_t i = 0; i < rows_shown(m); i++) {
@@ -66,33 +74,33 @@ static void include_scores(const struct matrix *m, const size_t *order, struct a
         }
 }
 
+static void write_keys(const struct report *r, struct figure *f)
+{
+    const struct matrix *m = &r->matrix;
+    for (size_t c = 0; c < m->columns; c++)
+        figure_key_series(f, c, true, false,
+                          word_f("mean at %s", r->data.columns.items[c].label));
+    figure_key(f, KEY_INTERVAL, MUTED, "95 %% interval");
+    figure_key(f, KEY_RING, MUTED, "single seeds (small rings)");
+    if (m->groups > MAX_ROWS)
+        figure_note(f, "The best %d; and %zu more: see the table of the matrix.",
+                    MAX_ROWS, m->groups - MAX_ROWS);
+}
+
 static void write_script(const struct report *r, struct figure *f, const size_t *order)
 {
     const struct matrix *m = &r->matrix;
+    const char *names[MAX_ROWS];
     struct axis x;
-    size_t rows = 0;
     include_scores(m, order, &x);
     axis_close(&x, 0.03, false);
-    figure_begin(f, WIDTH_PX, 120 + (int)rows_shown(m) * (m->columns > 1 ? 52 : 40), 0.17,
-                 0.97, 1 - 46.0 / (120 + (double)rows_shown(m) * 52), 0);
+    for (size_t i = 0; i < rows_shown(m); i++)
+        names[i] = r->data.groups.items[order[i]].label;
+    figure_begin_rows(f, names, rows_shown(m), m->columns > 1 ? 46 : 30);
     axis_script(&x, 'x', figure_label(f, metric_of(r)), f);
-    figure_line(f, "set bmargin at screen %s", gp(66.0 / f->height));
-    figure_line(f, "set tmargin at screen %s", gp(1 - 40.0 / f->height));
-    for (size_t i = 0; i < rows_shown(m); i++, rows++)
-        buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "set ytics scale 0 (",
-                   figure_name(f, r->data.groups.items[order[i]].label, 18), i);
-    figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%s:-0.6]",
-                gp((double)rows - 0.4));
-    for (size_t c = 0; c < m->columns; c++) { /* a key above the plot */
-        double at = (double)c * fmin(0.24, 1 / (double)m->columns);
-        figure_line(f,
-                    "set label %zu '%s' at graph %s, screen %s left tc rgb '%s' point pt "
-                    "%d ps 0.9 lc rgb '%s' offset 0.8,0",
-                    c + 1, figure_label(f, r->data.columns.items[c].label), gp(at + 0.01),
-                    gp(1 - 18.0 / f->height), INK, series_shape(c), series_colour(c));
-    }
+    write_keys(r, f);
     for (size_t c = 0; c < m->columns; c++)
-        write_series(r, f, order, c);
+        write_series(r, f, &x, order, c);
     for (size_t c = 0; c < m->columns; c++)
         buf_printf(&f->script,
                    "%s$s%zu using 1:2 with points pt 6 ps 0.35 lc rgb '%s', $m%zu using "

@@ -2,6 +2,7 @@
  * rewriting. */
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "report/page/words.h"
 #include "report/plots/plot.h"
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 struct pass {
     const char *at;
     struct html out;
-    const char *prefix;
+    const char *svg, *prefix;
     char *const *labels;
     size_t label_count;
 };
@@ -43,24 +44,40 @@ static bool prefix_name(struct pass *p)
     return false;
 }
 
-/* The last byte of rgb(1,2,x), written "rgb(  1,   2,   3)" or "#010203", names a
- * variable. */
-static bool sentinel(struct pass *p)
-{
-    static const char *const names[] = {"ink",   "muted",    "grid",
+static const char *const variables[] = {"ink",   "muted",    "grid",
                                         "paper", "series-5", "series-6"};
-    unsigned part[3];
+
+/* The variable of #010203 + i; NULL: a colour of its own. */
+static const char *variable(unsigned red, unsigned green, unsigned blue)
+{
+    bool ours = red == 1 && green == 2 && blue >= 3 && blue < 3 + ARRAY_LEN(variables);
+    return ours ? variables[blue - 3] : NULL;
+}
+
+const char *svg_colour(const char *colour)
+{
+    unsigned red, green, blue;
+    const char *name = NULL;
+    if (sscanf(colour, "#%2x%2x%2x", &red, &green, &blue) == 3)
+        name = variable(red, green, blue);
+    return name ? word_f("var(--%s)", name) : colour;
+}
+
+/* Colours are written "rgb(  0, 114, 178)" or "#0072B2". */
+static bool colour(struct pass *p)
+{
+    unsigned red, green, blue;
     int end = 0;
-    if (!(sscanf(p->at, "rgb( %u , %u , %u )%n", &part[0], &part[1], &part[2], &end) ==
-              3 &&
+    if (!(sscanf(p->at, "rgb( %u , %u , %u )%n", &red, &green, &blue, &end) == 3 &&
           end > 0) &&
         !(*p->at == '#' &&
-          sscanf(p->at, "#%2x%2x%2x%n", &part[0], &part[1], &part[2], &end) == 3 &&
-          end == 7))
+          sscanf(p->at, "#%2x%2x%2x%n", &red, &green, &blue, &end) == 3 && end == 7))
         return false;
-    if (part[0] != 1 || part[1] != 2 || part[2] < 3 || part[2] > 8)
-        return false;
-    buf_printf(&p->out.out, "var(--%s)", names[part[2] - 3]);
+    const char *name = variable(red, green, blue);
+    if (name)
+        buf_printf(&p->out.out, "var(--%s)", name);
+    else
+        buf_printf(&p->out.out, "#%02x%02x%02x", red, green, blue);
     p->at += end;
     return true;
 }
@@ -85,6 +102,37 @@ static bool empty_group(struct pass *p)
     if (!end || !starts(end, ">\n</g>\n"))
         return false;
     p->at = end + strlen(">\n</g>\n");
+    return true;
+}
+
+/* What report.css says for all figures. */
+static bool said_elsewhere(struct pass *p)
+{
+    static const char *const words[] = {
+        " stroke-linecap=\"round\" stroke-linejoin=\"round\"", " font-family=\"Inter\"",
+        " id=\"gnuplot_canvas\""};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (starts(p->at, words[i])) {
+            p->at += strlen(words[i]);
+            return true;
+        }
+    return false;
+}
+
+/* A line that defines a mark, <circle id='gpPt5' .../>, which nothing uses. */
+static bool unused_definition(struct pass *p)
+{
+    const char *end = *p->at == '<' ? strchr(p->at, '\n') : NULL, *id = NULL;
+    char name[24], use[32];
+    if (end)
+        id = memmem(p->at, (size_t)(end - p->at), " id='gp", 7);
+    if (!id || memchr(p->at, '>', (size_t)(id - p->at)) ||
+        sscanf(id, " id='%20[^']", name) != 1)
+        return false;
+    snprintf(use, sizeof use, "'#%s'", name);
+    if (strstr(p->svg, use))
+        return false;
+    p->at = end + 1;
     return true;
 }
 
@@ -118,24 +166,27 @@ static bool read_root(struct pass *p, const char *svg, char *view, size_t size)
     return strstr(end, "</svg>") != NULL;
 }
 
-char *svg_clean(const char *svg, const char *prefix, const char *title, const char *alt,
-                char *const *labels, size_t label_count)
+char *svg_clean(const char *svg, const char *prefix, const struct figure *f)
 {
-    struct pass p = {.prefix = prefix, .labels = labels, .label_count = label_count};
+    struct pass p = {
+        .prefix = prefix, .svg = svg, .labels = f->labels, .label_count = f->label_count};
     char view[64];
     if (!read_root(&p, svg, view, sizeof view))
         return NULL;
     html_init(&p.out);
-    write_root(&p, view, title, alt);
-    while (*p.at)
+    write_root(&p, view, f->plot->title, f->alt);
+    while (*p.at && !starts(p.at, "</svg>"))
         if (!skip_element(&p, "<title>", "</title>") &&
             !skip_element(&p, "<desc>", "</desc>") &&
             !skip_element(&p, "<filter", "</filter>") && !empty_group(&p) &&
-            !prefix_name(&p) && !((*p.at == 'r' || *p.at == '#') && sentinel(&p)) &&
+            !unused_definition(&p) && !said_elsewhere(&p) && !prefix_name(&p) &&
+            !((*p.at == 'r' || *p.at == '#') && colour(&p)) &&
             !(*p.at == 'Q' && token(&p))) {
             if (*p.at != '\t')
                 buf_char(&p.out.out, *p.at);
             p.at++;
         }
+    html_raw(&p.out, buf_str(&f->marks.out));
+    html_raw(&p.out, "</svg>\n");
     return buf_detach(&p.out.out, NULL);
 }

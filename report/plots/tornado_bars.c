@@ -5,7 +5,7 @@
 #include "report/plots/plot.h"
 #include <math.h>
 
-enum { WIDTH_PX = 920, ROW_PX = 44 };
+enum { ROW_PX = 44 };
 
 static void write_script(struct figure *f, const struct tornado *t)
 {
@@ -17,15 +17,22 @@ static void write_script(struct figure *f, const struct tornado *t)
         axis_include(&x, t->bars[i].high);
     }
     axis_close(&x, .06, false);
-    int height = 80 + (int)t->count * ROW_PX;
-    figure_begin(f, WIDTH_PX, height, .25, .96, 1 - 14.0 / height, 62.0 / height);
-    axis_script(&x, 'x', t->what, f);
-    buf_str_add(&f->script, "set ytics scale 0 (");
+    const char *names[TORNADO_BARS];
     for (size_t i = 0; i < t->count; i++)
-        buf_printf(&f->script, "%s'%s' %zu", i ? ", " : "",
-                   figure_label(f, t->bars[i].input), i);
-    figure_line(f, ") textcolor rgb '" INK "'\nset yrange [%zu.5:-0.5]\n$bars << EOD",
-                t->count - 1);
+        names[i] = t->bars[i].input;
+    figure_begin_rows(f, names, t->count, ROW_PX);
+    axis_script(&x, 'x', t->what, f);
+    for (size_t i = 0; i < t->count; i++) {
+        double from = figure_x(f, &x, t->bars[i].low),
+               to = figure_x(f, &x, t->bars[i].high);
+        figure_mark(f, CONFIGURATION_NONE, (from + to) / 2, figure_row(f, (double)i),
+                    (to - from) / 2, .3 * ROW_PX, "%s (%s): %s", t->bars[i].input,
+                    t->bars[i].range, word_usd_range(t->bars[i].low, t->bars[i].high));
+    }
+    figure_key(f, KEY_BAR, series_colour(0),
+               "when this input alone goes through its range");
+    figure_key(f, KEY_LINE, INK, "base, %s", word_usd(t->base));
+    figure_line(f, "$bars << EOD");
     for (size_t i = 0; i < t->count; i++)
         figure_line(f, "%s %zu %s %s %g %g", gp(t->base), i, gp(t->bars[i].low),
                     gp(t->bars[i].high), (double)i - .3, (double)i + .3);

@@ -8,7 +8,7 @@
 #include "report/plots/plot.h"
 #include <math.h>
 
-enum { WIDTH_PX = 920, HEIGHT_PX = 360, BARS = 4 };
+enum { HEIGHT_PX = 340, BARS = 4 };
 
 struct bar {
     const char *name;
@@ -18,26 +18,36 @@ struct bar {
 /* Runs of small models cost so little that a thousand are shown. */
 static void write_script(struct figure *f, const struct bar *bars)
 {
+    const struct axis x = {.low = -.6, .high = BARS - 1 + .4};
     struct axis y;
     double scale = bars[BARS - 1].high < .01 ? 1000 : 1;
     axis_init(&y);
     axis_include(&y, 0);
-    axis_include(&y, bars[BARS - 1].high * 1.12 * scale);
+    axis_include(&y, bars[BARS - 1].high * 1.2 * scale);
     axis_close(&y, 0, false);
-    figure_begin(f, WIDTH_PX, HEIGHT_PX, .11, .97, .95, .12);
+    figure_begin(f, HEIGHT_PX, f->narrow ? 62 : 90, 16, 14, 44);
     axis_script(&y, 'y', scale > 1 ? "USD per 1,000 runs" : "USD per run", f);
-    figure_line(f,
-                "set xrange [-0.6:%d.4]\nset xtics scale 0 (%s) textcolor rgb '" INK "'",
-                BARS - 1, "'set-up' 0, 'training' 1, 'evaluation' 2, 'run' 3");
+    figure_line(f, "set xrange [%s:%s]\nset xtics scale 0 (%s) textcolor rgb '" INK "'",
+                gp(x.low), gp(x.high),
+                "'set-up' 0, 'training' 1, 'evaluation' 2, 'run' 3");
     for (int i = 0; i < BARS; i++) {
         figure_line(f, "$b%d << EOD\n%d %s %d.3 %d.7 %s %s\nEOD", i, i, gp(bars[i].high),
                     i, i, gp(bars[i].low * scale), gp(bars[i].high * scale));
+        /* on two lines, which four bars have room for on any screen */
         figure_line(
-            f, "set label %d '%s' at %d,%s center offset 0,0.7 tc rgb '" INK "'", i + 1,
-            figure_label(f, word_f("%s (%s)", word_usd(bars[i].high - bars[i].low),
-                                   word_seconds(bars[i].seconds))),
-            i, gp(bars[i].high * scale));
+            f, "set label %d \"%s\\n%s\" at %d,%s center offset 0,1.6 tc rgb '" INK "'",
+            i + 1, figure_label(f, word_usd(bars[i].high - bars[i].low)),
+            figure_label(f, word_seconds(bars[i].seconds)), i, gp(bars[i].high * scale));
+        double top = figure_y(f, &y, bars[i].high * scale),
+               low = figure_y(f, &y, bars[i].low * scale);
+        figure_mark(f, CONFIGURATION_NONE, figure_x(f, &x, i), (top + low) / 2,
+                    .32 * (f->width - f->left - f->right) / BARS, (low - top) / 2,
+                    "%s: %s, %s", bars[i].name, word_usd(bars[i].high - bars[i].low),
+                    word_seconds(bars[i].seconds));
     }
+    figure_key(f, KEY_BAR, series_colour(0),
+               "each part on top of those before; the run is "
+               "their sum");
     buf_str_add(&f->script, "plot ");
     for (int i = 0; i < BARS; i++)
         buf_printf(&f->script,

@@ -34,8 +34,8 @@ static size_t occurrences(const char *text, const char *word)
 static void assert_page(const char *page, size_t size)
 {
     static const char *const forbidden[] = {
-        "<script", "src=", "@import",  "(null)", "num\">nan", "num\">-nan",  "NaN",
-        "$nan",    "(nan", " nan to ", "QZ",     "#0102",     "javascript:", "url(http"};
+        "src=", "@import",  "(null)", "num\">nan", "num\">-nan",  "NaN",     "$nan",
+        "(nan", " nan to ", "QZ",     "#0102",     "javascript:", "url(http"};
     static const char *const pairs[][2] = {{"<table", "</table>"},
                                            {"<tr>", "</tr>"},
                                            {"<figure>", "</figure>"},
@@ -53,6 +53,8 @@ static void assert_page(const char *page, size_t size)
             assert_int_equal(occurrences(page, pairs[i][0]),
                              occurrences(page, pairs[i][1]));
     assert_int_equal(occurrences(page, "<h1"), 1);
+    assert_int_equal(occurrences(page, "<script"), 1);
+    assert_non_null(strstr(page, "script-src 'sha256-"));
 }
 
 /* Each id once, or links and descriptions point to the wrong figure. */
@@ -80,11 +82,16 @@ static void page_follows_the_house_rules(void **state)
     assert_non_null(strstr(page, "at update 12 &lt;script&gt;"));
     assert_non_null(strstr(page, "Test CPU &lt;b&gt;2 GHz&lt;/b&gt; `id`"));
     assert_true(r->figure_count >= 6);
-    assert_int_equal(occurrences(page, "<svg"), r->figure_count);
-    assert_int_equal(occurrences(page, "role=\"img\""), r->figure_count);
+    assert_int_equal(occurrences(page, "<svg xmlns"), 2 * r->figure_count);
+    assert_int_equal(occurrences(page, "role=\"img\" aria-l"), 2 * r->figure_count);
     for (size_t i = 0; i < r->figure_count; i++) {
         const struct figure *g = &r->figures[i];
         assert_non_null(g->svg);
+        assert_non_null(g->svg_narrow);
+        assert_true(occurrences(g->svg, "<path class=\"m") >= 3);
+        assert_int_equal(occurrences(g->svg, "<path class=\"m"),
+                         occurrences(g->svg, "</title></path>"));
+        assert_true(occurrences(buf_str(&g->key.out), "<li>") >= 1);
         assert_non_null(strpbrk(g->takeaway, "0123456789"));
         assert_true(strlen(g->alt) > 40);
         assert_true(occurrences(buf_str(&g->table.out), "<tr>") >= 3);
@@ -375,9 +382,16 @@ static void svg_is_cleaned(void **state)
     char one[] = "a<b> & `id`", two[] = "two", *labels[] = {one, two};
     const char *raw = "<?xml?>\n<svg \n viewBox=\"0 0 10 20\"\n>\n<title>x</title>\n"
                       "<g fill=\"rgb(  1,   2,   3)\" id='p'><use xlink:href='#p'/>"
-                      "<rect fill=\"#010206\" stroke=\"#0072b2\"/><text>QZ0ZQ QZ1ZQ "
+                      "<circle id='gpPt1' r='1'/>\n<circle id='gpPt2' r='2'/>\n"
+                      "<use xlink:href='#gpPt2'/>"
+                      "<rect fill=\"#010206\" stroke=\"#0072B2\"/><text>QZ0ZQ QZ1ZQ "
                       "QZ7ZQ</text></g>\n<g a=\"b\">\n</g>\n</svg>";
-    char *svg = svg_clean(raw, "f3", "T", "D", labels, 2);
+    const struct plot plot = {"p", "s", "T", NULL};
+    char alt[] = "D";
+    struct figure f = {.plot = &plot, .alt = alt, .labels = labels, .label_count = 2};
+    html_init(&f.marks);
+    figure_mark(&f, 3, 0, 5, 5, 5, "m <%d>", 7);
+    char *svg = svg_clean(raw, "f3", &f);
     assert_non_null(strstr(svg, "<title id=\"f3t\">T</title>"));
     assert_non_null(strstr(svg, "fill=\"var(--ink)\" id='f3p'"));
     assert_non_null(strstr(svg, "xlink:href='#f3p'"));
@@ -385,9 +399,14 @@ static void svg_is_cleaned(void **state)
     assert_non_null(strstr(svg, "a&lt;b&gt; &amp; `id` two QZ7ZQ"));
     assert_null(strstr(svg, "<?xml"));
     assert_null(strstr(svg, "<g a="));
+    assert_null(strstr(svg, "gpPt1"));
+    assert_non_null(strstr(svg, "id='f3gpPt2'"));
+    assert_non_null(strstr(svg, "<path class=\"m\" data-c=\"3\" d=\"M-5 0h10v10h-10z\">"
+                                "<title>m &lt;7&gt;</title></path>\n</svg>"));
     free(svg);
-    assert_null(svg_clean("no picture", "f", "", "", NULL, 0));
-    assert_null(svg_clean("<svg viewBox=\"0 0 1 1\"", "f", "", "", NULL, 0));
+    assert_null(svg_clean("no picture", "f", &f));
+    assert_null(svg_clean("<svg viewBox=\"0 0 1 1\"", "f", &f));
+    html_release(&f.marks);
 }
 
 int main(void)
