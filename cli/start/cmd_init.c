@@ -65,6 +65,11 @@ static void tell_next(const struct init *i)
             "\n  ! longer than --minutes allows, and the least that tells anything: "
             "take fewer rows (max_train_samples in the file), a smaller model, or "
             "the time");
+    if (!i->model_is_here)
+        text_print(
+            stdout,
+            "\n  ! how long that takes is not known before the model is here: fetch "
+            "it, then run init again with --overwrite, to keep within --minutes");
     text_print(stdout, "\nNext:\n");
     if (!i->model_is_here)
         text_print(stdout, "  peftlab pull %s\n", i->model);

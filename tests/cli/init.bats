@@ -88,7 +88,7 @@ own_rows() {
 @test "a base that is not here is named, with the way to get it" {
     own_rows >own.csv
     run -0 "$PEFTLAB" init own.csv
-    has "model: sentence-transformers/all-MiniLM-L6-v2, which is not here yet" \
+    has "model: sentence-transformers/all-MiniLM-L6-v2, which is not here yet" "not known before the model is here: fetch it" \
         "peftlab pull sentence-transformers/all-MiniLM-L6-v2"
     run -0 "$PEFTLAB" init own.csv --json --out other
     [ "$(jq -r '.kind, .model_is_here, .splits.train.rows + .splits.dev.rows + .splits.test.rows' <<<"$output")" = $'classes\nfalse\n61' ]
