@@ -4,7 +4,6 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "tracker/view/row_results.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +88,8 @@ static int take_row(struct user_rows *u, const json_t *row, struct err *err)
         r.loss = (r.said - r.label) * (r.said - r.label);
     if (!rc && loss)
         rc = take_number(u, loss, &r.loss, err);
+    if (!rc && !isfinite((float)r.loss))
+        rc = bad_row(u, "'target' and 'output' are too far apart", err);
     if (rc)
         return rc;
     identify(u, json_object_get(row, "id"), target ? target : label);
@@ -143,19 +144,37 @@ static int make_results(const struct user_rows *u, struct row_results *out,
     return 0;
 }
 
-static int keep_text(const struct user_rows *u, const char *path, const char *artifact,
-                     struct sink *sink, struct err *err)
+int user_rows_read(const char *name, const char *text, size_t n, struct row_results *out,
+                   struct err *err)
+{
+    struct user_rows u = {.name = name, .classes = strmap_new()};
+    buf_init(&u.identity, (size_t)1 << 30);
+    int rc = read_lines(&u, text, n, err);
+    if (!rc)
+        rc = make_results(&u, out, err);
+    free(u.rows);
+    strmap_free(u.classes);
+    buf_release(&u.identity);
+    return rc;
+}
+
+static int keep_file(const char *from, const char *name, const char *to,
+                     const char *artifact, struct sink *sink, struct err *err)
 {
     struct row_results results;
-    struct buf bytes = BUF_INIT;
-    int rc = make_results(u, &results, err);
-    if (rc)
-        return rc;
-    row_results_write(&results, &bytes);
-    row_results_release(&results);
-    rc = fs_write_atomic(path, buf_str(&bytes), bytes.len, err);
+    struct buf text, bytes = BUF_INIT;
+    buf_init(&text, ROWS_MAX_BYTES);
+    int rc = fs_read(from, ROWS_MAX_BYTES, &text, err);
     if (!rc)
-        sink->ops->keep(sink, artifact, path);
+        rc = user_rows_read(name, buf_str(&text), text.len, &results, err);
+    if (!rc) {
+        row_results_write(&results, &bytes);
+        row_results_release(&results);
+        rc = fs_write_atomic(to, buf_str(&bytes), bytes.len, err);
+    }
+    if (!rc)
+        sink->ops->keep(sink, artifact, to);
+    buf_release(&text);
     buf_release(&bytes);
     return rc;
 }
@@ -163,32 +182,17 @@ static int keep_text(const struct user_rows *u, const char *path, const char *ar
 static void keep_split(const char *run_dir, const char *split, struct sink *sink)
 {
     struct err err = ERR_INIT;
-    struct buf text;
-    char *name = xasprintf("rows_%s.jsonl", split), *path = fs_join(run_dir, name),
-         *kept = xasprintf("%s/rows_%s.bin", run_dir, split),
+    char *name = xasprintf("rows_%s.jsonl", split), *from = fs_join(run_dir, name),
+         *to = xasprintf("%s/rows_%s.bin", run_dir, split),
          *artifact = xasprintf("rows/%s", split);
-    buf_init(&text, (size_t)1 << 30);
-    if (fs_exists(path)) {
-        struct user_rows u = {.name = name, .classes = strmap_new()};
-        buf_init(&u.identity, (size_t)1 << 30);
-        int rc = fs_read(path, ROWS_MAX_BYTES, &text, &err);
-        if (!rc)
-            rc = read_lines(&u, buf_str(&text), text.len, &err);
-        if (!rc)
-            rc = keep_text(&u, kept, artifact, sink, &err);
-        if (rc) {
-            char *words = xasprintf("%s: what each row got is not kept", err.msg);
-            sink->ops->event(sink, "warning", words);
-            free(words);
-        }
-        free(u.rows);
-        strmap_free(u.classes);
-        buf_release(&u.identity);
+    if (fs_exists(from) && keep_file(from, name, to, artifact, sink, &err)) {
+        char *words = xasprintf("%s: what each row got is not kept", err.msg);
+        sink->ops->event(sink, "warning", words);
+        free(words);
     }
-    buf_release(&text);
     free(artifact);
-    free(kept);
-    free(path);
+    free(to);
+    free(from);
     free(name);
 }
 

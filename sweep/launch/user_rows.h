@@ -14,8 +14,13 @@
 #ifndef SWEEP_LAUNCH_USER_ROWS_H
 #define SWEEP_LAUNCH_USER_ROWS_H
 
+#include "tracker/view/row_results.h"
 #include "tracker/worker/sink.h"
 
+/* The file's text as what is kept; `name` is for messages. */
+int user_rows_read(const char *name, const char *text, size_t n, struct row_results *out,
+                   struct err *err);
+/* Both files of a run folder, as far as they are there. */
 void user_rows_keep(const char *run_dir, struct sink *sink);
 
 #endif
