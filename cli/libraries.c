@@ -8,6 +8,11 @@
 #include <utf8proc.h>
 #include <yaml.h>
 
+/* OpenSSL 1.1 tells its version in a line with its name and date alone. */
+#ifndef OPENSSL_VERSION_STRING
+#define OPENSSL_VERSION_STRING OPENSSL_VERSION
+#endif
+
 json_t *libraries_linked(void)
 {
     char pcre2[64] = "";

@@ -45,6 +45,7 @@ void init_release(struct init *i)
         free(i->parts[p].path);
     }
     adviser_close(&i->adviser);
+    init_predict_forget();
     free(i->dealing);
     free(i->model);
     free(i->name);

@@ -6,7 +6,7 @@
  *   2. init_look.c: what the rows are, how long in tokens, which base is meant.
  *   3. init_tell.c: says what was seen, and what is wrong with it.
  *   4. init_write.c: the two files; the sweep is `advise`'s first one, made smaller until
- *      its predicted time is within the budget.
+ *      its predicted time (init_predict.c) is within the budget.
  * Nothing is asked, and nothing of the user's is overwritten: what is in the way is
  * named. Files of his that a trial would refuse (rows without a label, labels of two
  * types) are copied without that. */
@@ -56,6 +56,10 @@ int init_look(struct init *i, struct err *err);
 void init_tell(const struct init *i);
 json_t *init_json(const struct init *i);
 int init_write(struct init *i, struct err *err);
+/* What a sweep file of this text, called `name` in the folder, will take: trials,
+ * seconds. */
+int init_predict(struct init *i, const char *text, const char *name, struct err *err);
+void init_predict_forget(void); /* frees what it remembers */
 
 /* Rows of the part that can be used. */
 size_t init_rows(const struct init *i, enum look_part part);

@@ -1,6 +1,5 @@
 /* cli/start/init_write.c - the trial file and the sweep file. */
 #include "cli/start/init.h"
-#include "cli/sweep/sweep_verbs.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -161,28 +160,6 @@ static void fill_request(struct init *i, char *const data[LOOK_PARTS], const cha
     r->subject.metric = init_metric(i, &r->subject.goal);
 }
 
-/* What a sweep of this text will take. */
-static int predict(struct init *i, const char *text, struct err *err)
-{
-    char *path = fs_join(i->out, sweep_name);
-    struct sweep_file *f = NULL;
-    struct sweep_plan plan;
-    int threads, rc = sweep_file_parse(text, strlen(text), path, false, NULL, 0,
-                                       sweep_planner.trial_options, &f, err);
-    free(path);
-    if (rc)
-        return rc;
-    rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
-    if (!rc) {
-        i->trials = plan.count;
-        i->at_most = sweep_plan_least(&plan) < plan.count;
-        i->seconds = sweep_plan_wall_s(&plan, sweep_jobs(f, 0, &threads));
-        sweep_plan_release(&plan);
-    }
-    sweep_file_free(f);
-    return rc;
-}
-
 /* The largest that fits into the time; the smallest where none does. */
 static int make_sweep(struct init *i, const struct advise *a, char **text,
                       struct err *err)
@@ -194,7 +171,7 @@ static int make_sweep(struct init *i, const struct advise *a, char **text,
         i->adviser.request.size = sizes[k];
         free(*text);
         *text = advise_sweep(a);
-        rc = *text ? predict(i, *text, err)
+        rc = *text ? init_predict(i, *text, sweep_name, err)
                    : err_set(err, ERR_FAILED,
                              "init: no method fits this machine; "
                              "`peftlab advise --model %s` says why",
