@@ -100,10 +100,10 @@ simulate: $(B)/simulate
 .PHONY: simulate
 
 # What `until` is worth on sweeps with a known truth (docs/sweep-file.md has the table).
-$(B)/simulate-until: tests/simulate/until.c $(NEEDS_sweep)
+$(B)/simulate-until: tests/simulate/until.c $(LIB_sweep) $(NEEDS_report)
 	@mkdir -p $(@D)
 	@echo "  SIM   $@"
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_sweep) $(LDLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIB_sweep) $(NEEDS_report) $(LDLIBS)
 simulate-until: $(B)/simulate-until
 	@$(B)/simulate-until $(SWEEPS)
 .PHONY: simulate-until

@@ -5,6 +5,7 @@
  * Scores are normal, figures in standard deviations of a seed. */
 #include "lib/rng.h"
 #include "lib/stats/basic.h"
+#include "report/evidence/verdict.h"
 #include "sweep/run/until_rule.h"
 #include <math.h>
 #include <stdio.h>
@@ -56,8 +57,31 @@ static double grid_regret(const struct world *w)
 }
 
 struct outcome {
-    double regret, said, trials, rounds, reached, wrong;
+    double regret, said, trials, rounds, reached, wrong, better;
 };
+
+/* Whether the report's words, which are made for one look, call some pair better that is
+ * not. */
+static bool is_better_wrong(const struct world *w, const size_t *n, double delta)
+{
+    struct verdict_row rows[CONFIGS_MAX * SEEDS_MAX];
+    const struct verdict_rules words = {.delta = delta, .collapse = NAN};
+    size_t count = 0;
+    bool wrong = false;
+    for (size_t i = 0; i < w->configs; i++)
+        for (size_t s = 0; s < n[i]; s++)
+            rows[count++] = (struct verdict_row){.config = i,
+                                                 .seed = (int64_t)s,
+                                                 .complete = true,
+                                                 .select = w->x[i][s],
+                                                 .score = w->x[i][s]};
+    struct verdict *v = verdict_new(rows, count, w->configs, &words);
+    for (size_t i = 0; i < v->pair_count; i++)
+        wrong |= v->pairs[i].word == VERDICT_BETTER &&
+                 w->truth[v->pairs[i].a] <= w->truth[v->pairs[i].b];
+    verdict_free(v);
+    return wrong;
+}
 
 /* As sweep/run/until.c does it: a look, one seed more of each that is sent. */
 static void run_until(const struct world *w, size_t rule, struct outcome *o)
@@ -83,6 +107,7 @@ static void run_until(const struct world *w, size_t rule, struct outcome *o)
     o->rounds += (double)rounds;
     o->reached += l.reached;
     /* a wrong verdict: decided, and more than delta off the best */
+    o->better += is_better_wrong(w, n, 0);
     o->wrong += l.reached && w->best - w->truth[l.best] >= l.delta;
 }
 
@@ -99,10 +124,10 @@ static void row(size_t truth, size_t configs, size_t rule, size_t sweeps, uint64
     }
     const double n = (double)sweeps, trials = o.trials / n;
     printf("| %s | %zu | %s | %.3f | %.3f | %.3f | %.1f | %.0f %% | %.1f | %.0f %% | "
-           "%.1f %% |\n",
+           "%.1f %% | %.1f %% |\n",
            truths[truth].name, configs, rules[rule].name, grid / n, o.regret / n,
            o.said / n, trials, 100 * trials / (double)(configs * GRID_SEEDS),
-           o.rounds / n, 100 * o.reached / n, 100 * o.wrong / n);
+           o.rounds / n, 100 * o.reached / n, 100 * o.wrong / n, 100 * o.better / n);
     fflush(stdout);
 }
 
@@ -115,8 +140,9 @@ int main(int argc, char **argv)
         return 2;
     }
     puts("| truth | configurations | until | regret of 5 seeds each | regret | said | "
-         "trials | of 5 seeds each | looks | reached | decided wrongly |\n"
-         "|---|---|---|---|---|---|---|---|---|---|---|");
+         "trials | of 5 seeds each | looks | reached | decided wrongly | better "
+         "wrongly |\n"
+         "|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++)
         for (size_t configs = 8; configs <= CONFIGS_MAX; configs *= 2)
             for (size_t t = 0; t < sizeof truths / sizeof *truths; t++)
