@@ -46,8 +46,7 @@ bool text_has_unicode(void)
            strcasestr(locale, "utf8");
 }
 
-/* Columns of the terminal, 0 when the stream is none. */
-static size_t terminal_width(FILE *f)
+size_t text_columns(FILE *f)
 {
     struct winsize w;
     if (!is_terminal(f))
@@ -218,7 +217,7 @@ static void print_rows(const struct text_table *t, const size_t *widths, size_t 
 void text_table_print(struct text_table *t, FILE *f)
 {
     size_t *widths = measure(t);
-    print_rows(t, widths, terminal_width(f), f);
+    print_rows(t, widths, text_columns(f), f);
     free(widths);
 }
 
@@ -279,7 +278,11 @@ static void choose(struct text_table *t, size_t *widths, size_t limit,
 
 void text_table_print_fitting(struct text_table *t, FILE *f)
 {
-    const size_t limit = terminal_width(f);
+    text_table_print_within(t, text_columns(f), f);
+}
+
+void text_table_print_within(struct text_table *t, size_t limit, FILE *f)
+{
     size_t *widths = measure(t);
     struct buf left_out = BUF_INIT;
     if (limit && sum_of(widths, t->columns) > limit) {
@@ -345,7 +348,7 @@ static void put_numbers(const struct progress *p, struct buf *out)
 static void draw(const struct progress *p)
 {
     struct buf line = BUF_INIT, numbers = BUF_INIT;
-    const size_t limit = terminal_width(p->f) - 1;
+    const size_t limit = text_columns(p->f) - 1;
     double share = p->total > 0 ? p->done / p->total : 0;
     share = share < 0 ? 0 : share > 1 ? 1 : share;
     put_numbers(p, &numbers);

@@ -19,6 +19,8 @@ void text_print(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 
 /* The text, cleaned, in green where the stream shows colours, else between two marks. */
 void text_highlight(FILE *f, const char *text, const char *begin, const char *end);
 
+/* Columns of the terminal; 0 where the stream is none. */
+size_t text_columns(FILE *f);
 /* Whether lines can be drawn again in place: a terminal, and none that calls itself dumb. */
 bool text_redraws(FILE *f);
 /* Whether the locale has more than ASCII; bars, curves and marks are plain where not. */
@@ -34,6 +36,8 @@ void text_table_print(struct text_table *t, FILE *f);
  * cell is cut to a third of the width where that helps (a path at its head). What is left out
  * is named below. */
 void text_table_print_fitting(struct text_table *t, FILE *f);
+/* The same for what goes to a terminal by another way; 0: whole. */
+void text_table_print_within(struct text_table *t, size_t columns, FILE *f);
 void text_table_print_tsv(struct text_table *t, FILE *f);
 void text_table_free(struct text_table *t);
 

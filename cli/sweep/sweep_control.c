@@ -128,10 +128,10 @@ static void tell_stopped(int64_t sweep, const json_t *ids, bool now)
     else if (now)
         text_print(stdout, "; %s will save and end at the next update", buf_str(&trials));
     else
-        text_print(
-            stdout,
-            "; %s will run to the end ('peftlab sweep stop %lld --now': save and end)",
-            buf_str(&trials), id);
+        text_print(stdout,
+                   "; %s will run to the end\n'peftlab sweep stop %lld --now' has them "
+                   "save and end at the next update",
+                   buf_str(&trials), id);
     text_print(stdout, "\n'peftlab sweep resume %lld' goes on\n", id);
     buf_release(&trials);
 }

@@ -65,8 +65,11 @@ static void shown_progress(struct sink *sink, const struct sink_progress *p)
     snprintf(extra, sizeof extra, "loss %.4f, %.0f tokens/s, %s", p->loss,
              isnan(p->tokens_per_s) ? 0 : p->tokens_per_s,
              str_bytes(memory, sizeof memory, (double)proc_rss_bytes()));
+    if (p->done == p->total) /* how long that takes nobody knows */
+        snprintf(extra, sizeof extra, "loss %.4f, evaluating and saving", p->loss);
     progress_set(s->bar, (double)p->done, (double)p->total,
-                 isnan(p->seconds_left) ? -1 : p->seconds_left, extra);
+                 isnan(p->seconds_left) || p->done == p->total ? -1 : p->seconds_left,
+                 extra);
 }
 
 static void shown_event(struct sink *sink, const char *kind, const char *text)

@@ -53,6 +53,7 @@ struct ctl_child {
     size_t trial;
     char handle[LAUNCH_HANDLE_MAX];
     double started;
+    double share;     /* of its run's updates that is done; 0: not known */
     int64_t until;    /* 0: to the end */
     double stop_sent; /* 0: not asked to stop */
     bool timed_out;

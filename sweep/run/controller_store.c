@@ -6,7 +6,9 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/run/controller.h"
+#include "tracker/worker/sink.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +195,35 @@ struct ctl_trial *controller_find(struct controller *c, int64_t id)
     return NULL;
 }
 
+/* How far the running trials are in what their runs set out to do. */
+static int see_progress(struct controller *c)
+{
+    json_t *result =
+               ask(c,
+                   "SELECT t.id, e.text, (SELECT max(step) FROM series_view WHERE trial "
+                   "= t.id AND "
+                   "key = 'train/loss') FROM trial_view AS t JOIN event_view AS e ON "
+                   "e.run = t.run "
+                   "AND e.kind = 'planned' WHERE t.sweep = ?1 AND t.state = 'running'",
+                   json_pack("[I]", (json_int_t)c->sweep)),
+           *row;
+    size_t r;
+    json_array_foreach(json_object_get(result, "rows"), r, row)
+    {
+        long long from, to;
+        const double step = json_number_value(json_array_get(row, 2));
+        const char *text = json_string_value(json_array_get(row, 1));
+        const bool known = text && sscanf(text, PLANNED_UPDATES, &from, &to) == 2;
+        for (int i = 0; known && i < c->child_count; i++)
+            if (c->trials[c->children[i].trial].id ==
+                json_integer_value(json_array_get(row, 0)))
+                c->children[i].share =
+                    (step - (double)from + 1) / (double)(to - from + 1);
+    }
+    json_decref(result);
+    return result ? 0 : err_code(c->err);
+}
+
 int controller_refresh(struct controller *c)
 {
     size_t i;
@@ -224,6 +255,8 @@ int controller_refresh(struct controller *c)
     }
     json_decref(result);
     c->refreshed = clock_mono_s();
+    if (rc >= 0)
+        rc = see_progress(c);
     return rc < 0 ? rc : advance_refresh(c);
 }
 
@@ -302,19 +335,29 @@ void controller_told(struct controller *c, struct ctl_trial *t)
     controller_note_metrics(c, t);
 }
 
-/* Predicted seconds of what is left, scaled by how predictions did so far; what is late
- * has none left. -1: unknown. */
+/* Predicted seconds of what is left, scaled by how predictions did on what is done; of a
+ * running trial by its share that is done, and where that is late none. -1: unknown. */
 static double seconds_left(const struct controller *c)
 {
-    double left = 0, now = clock_mono_s();
-    double scale = c->seen_predicted_s > 0 ? c->seen_s / c->seen_predicted_s : 1;
+    double seen = c->seen_s, predicted = c->seen_predicted_s, waiting = 0, running = 0;
+    const double now = clock_mono_s();
     for (size_t i = 0; i < c->count; i++)
         if (!c->trials[i].known_final && !c->trials[i].held)
-            left += c->trials[i].t->seconds * scale;
+            waiting += c->trials[i].t->seconds;
     for (int i = 0; i < c->child_count; i++) {
-        double whole = c->trials[c->children[i].trial].t->seconds * scale;
-        left -= fmin(now - c->children[i].started, whole);
+        const struct ctl_child *child = &c->children[i];
+        const double whole = c->trials[child->trial].t->seconds,
+                     spent = now - child->started;
+        waiting -= whole;
+        if (child->share > 0) {
+            seen += spent;
+            predicted += whole * child->share;
+            running += spent * (1 - child->share) / child->share;
+        } else {
+            running += fmax(whole - spent, 0);
+        }
     }
+    const double left = waiting * (predicted > 0 ? seen / predicted : 1) + running;
     if (left > 0) /* a NaN is not */
         return left / c->jobs;
     size_t finished = c->done - c->done_before;

@@ -31,9 +31,11 @@ static json_t *rows_of(struct store *store, const char *sql, int64_t sweep,
     return status_rows(store, sql, sweep, NULL, err);
 }
 
-/* How predictions did on what is complete, and what they say of what has not begun. */
+/* How predictions do, by what is complete and by what is done of the running trials; and
+ * what they say of what has not begun. */
 struct pace {
-    double scale, waiting_s; /* the latter not scaled; NaN: not all are predicted */
+    double spent_s, predicted_s; /* of what is done */
+    double waiting_s;            /* predicted; NaN: not of all */
 };
 
 static struct pace pace_of(struct store *store, int64_t sweep, struct err *err)
@@ -46,12 +48,19 @@ static struct pace pace_of(struct store *store, int64_t sweep, struct err *err)
         "count(*) FILTER (WHERE predicted_s IS NULL) FROM trial_view WHERE sweep = ?1",
         sweep, err);
     const json_t *row = json_array_get(rows, 0);
-    const double seen = json_number_value(json_array_get(row, 0)),
-                 predicted = json_number_value(json_array_get(row, 1)),
-                 waiting = json_number_value(json_array_get(row, 2));
     const bool unknown = !row || json_number_value(json_array_get(row, 3)) > 0;
+    const struct pace pace = {
+        .spent_s = json_number_value(json_array_get(row, 0)),
+        .predicted_s = json_number_value(json_array_get(row, 1)),
+        .waiting_s = unknown ? NAN : json_number_value(json_array_get(row, 2))};
     json_decref(rows);
-    return (struct pace){predicted > 0 ? seen / predicted : 1, unknown ? NAN : waiting};
+    return pace;
+}
+
+static double scale_of(const struct pace *pace)
+{
+    return pace->predicted_s > 0 && pace->spent_s > 0 ? pace->spent_s / pace->predicted_s
+                                                      : 1;
 }
 
 /* Seconds until the end, with as many at a time as run now; what is late has none left.
@@ -59,7 +68,7 @@ static struct pace pace_of(struct store *store, int64_t sweep, struct err *err)
 static double time_left(const struct pace *pace, const json_t *running)
 {
     const size_t count = json_array_size(running);
-    double left = pace->waiting_s * pace->scale;
+    double left = pace->waiting_s * scale_of(pace);
     for (size_t i = 0; i < count; i++)
         left += json_get_num(json_array_get(running, i), "seconds_left", 0);
     return count && left > 0 ? left / (double)count : -1;
@@ -122,23 +131,40 @@ static json_t *running_row(const json_t *row, const struct sweep_labels *labels)
     return result;
 }
 
+/* What is left of a running trial: by the share that is done, else by its prediction. */
+static void add_seconds_left(json_t *running, double predicted_s, double share,
+                             struct pace *pace)
+{
+    const double spent = json_get_num(running, "running_s", 0);
+    double left = predicted_s - spent;
+    if (share > 0) {
+        left = spent * (1 - share) / share;
+        pace->spent_s += spent;
+        pace->predicted_s += predicted_s * share;
+    }
+    json_object_set_new(running, "seconds_left",
+                        left > 0 || share > 0 ? json_real(left)
+                                              : json_null()); /* late: not known */
+}
+
 static json_t *running_of(struct store *store, int64_t sweep, const json_t *metric,
-                          const struct sweep_labels *labels, double scale,
+                          const struct sweep_labels *labels, struct pace *pace,
                           struct err *err)
 {
     size_t i;
     json_t *row, *list = json_array();
-    json_t *rows = rows_of(store,
-                           "SELECT id, seed, params, started_ms, attempts, predicted_s, "
-                           "config ->> 'max_steps' FROM trial_view WHERE sweep = ?1 AND "
-                           "state = 'running' ORDER BY number",
-                           sweep, err);
+    json_t *rows =
+        rows_of(store,
+                "SELECT id, seed, params, started_ms, attempts, predicted_s FROM "
+                "trial_view WHERE sweep = ?1 AND state = 'running' ORDER BY number",
+                sweep, err);
+    const double scale = scale_of(pace);
     json_array_foreach(rows, i, row)
     {
         json_t *running = running_row(row, labels);
-        status_add_progress(store, running, metric,
-                            json_number_value(json_array_get(row, 5)) * scale,
-                            json_number_value(json_array_get(row, 6)));
+        const double share = status_add_progress(store, running, metric);
+        add_seconds_left(running, json_number_value(json_array_get(row, 5)) * scale,
+                         share, pace);
         json_array_append_new(list, running);
     }
     json_decref(rows);
@@ -166,9 +192,9 @@ json_t *status_sweep(struct store *store, int64_t sweep, struct err *err)
         params[i] = json_array_get(all, i);
     struct sweep_labels labels;
     sweep_labels_init(&labels, NULL, params, count, true);
-    const struct pace pace = pace_of(store, sweep, err);
+    struct pace pace = pace_of(store, sweep, err);
     const bool stopped = json_integer_value(json_array_get(row, 2)) != 0;
-    json_t *running = running_of(store, sweep, metric, &labels, pace.scale, err);
+    json_t *running = running_of(store, sweep, metric, &labels, &pace, err);
     const double left = time_left(&pace, running);
     json_t *result =
         json_pack("{s:i, s:I, s:O, s:O, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:O}",
@@ -195,37 +221,52 @@ static void put_number(char *out, size_t size, const json_t *v)
         snprintf(out, size, "%.4g", json_number_value(v));
 }
 
-static void print_running(const json_t *running, FILE *f)
+/* "120 of 400" */
+static void put_step(char *out, size_t size, const json_t *item)
 {
-    static const char *const headings[] = {"trial", "attempt", "running", "left",
-                                           "step",  "steps/s", "metric",  "value",
-                                           "curve", "what"};
+    const long long step = json_get_int(item, "step", 0),
+                    all = json_get_int(item, "steps", 0);
+    if (all)
+        snprintf(out, size, "%lld of %lld", step, all);
+    else
+        snprintf(out, size, "%lld", step);
+}
+
+static void add_running(struct text_table *table, const json_t *item)
+{
+    char id[24], attempt[24], seconds[32], left[32] = "", step[48], rate[24], value[24];
+    struct buf curve = BUF_INIT;
+    snprintf(id, sizeof id, "%lld", (long long)json_get_int(item, "trial", 0));
+    snprintf(attempt, sizeof attempt, "%lld",
+             (long long)json_get_int(item, "attempt", 0));
+    str_duration(seconds, sizeof seconds, json_get_num(item, "running_s", 0));
+    if (json_is_number(json_object_get(item, "seconds_left")))
+        str_duration(left, sizeof left, json_get_num(item, "seconds_left", 0));
+    put_step(step, sizeof step, item);
+    put_number(rate, sizeof rate, json_object_get(item, "steps_per_s"));
+    put_number(value, sizeof value, json_object_get(item, "value"));
+    status_sparkline(json_object_get(item, "curve"), &curve);
+    text_table_row(table, (const char *[]){id, json_get_str(item, "label", ""), left,
+                                           step, json_get_str(item, "key", ""), value,
+                                           buf_str(&curve), seconds, rate, attempt});
+    buf_release(&curve);
+}
+
+/* What matters most first: a narrow terminal leaves out the end. */
+static void print_running(const json_t *running, size_t width, FILE *f)
+{
+    static const char *const headings[] = {"trial",   "what",   "left",  "step",
+                                           "metric",  "value",  "curve", "since",
+                                           "steps/s", "attempt"};
     struct text_table *table =
-        text_table_new(headings, "rrrrrrlrll", ARRAY_LEN(headings));
+        text_table_new(headings, "rlrrlrlrrr", ARRAY_LEN(headings));
     size_t i;
     json_t *item;
     json_array_foreach(running, i, item)
     {
-        char id[24], attempt[24], seconds[32], left[32] = "", step[24], rate[24],
-                                               value[24];
-        struct buf curve = BUF_INIT;
-        snprintf(id, sizeof id, "%lld", (long long)json_get_int(item, "trial", 0));
-        snprintf(attempt, sizeof attempt, "%lld",
-                 (long long)json_get_int(item, "attempt", 0));
-        str_duration(seconds, sizeof seconds, json_get_num(item, "running_s", 0));
-        if (json_is_number(json_object_get(item, "seconds_left")))
-            str_duration(left, sizeof left, json_get_num(item, "seconds_left", 0));
-        snprintf(step, sizeof step, "%lld", (long long)json_get_int(item, "step", 0));
-        put_number(rate, sizeof rate, json_object_get(item, "steps_per_s"));
-        put_number(value, sizeof value, json_object_get(item, "value"));
-        status_sparkline(json_object_get(item, "curve"), &curve);
-        text_table_row(table, (const char *[]){id, attempt, seconds, left, step, rate,
-                                               json_get_str(item, "key", ""), value,
-                                               buf_str(&curve),
-                                               json_get_str(item, "label", "")});
-        buf_release(&curve);
+        add_running(table, item);
     }
-    text_table_print(table, f);
+    text_table_print_within(table, width, f);
     text_table_free(table);
 }
 
@@ -278,7 +319,7 @@ static void print_controller(const json_t *s, FILE *f)
                    json_get_str(s, "name", ""));
 }
 
-void status_print(const json_t *s, FILE *f)
+void status_print(const json_t *s, FILE *f, size_t width)
 {
     const char *state, *separator = "";
     json_t *count;
@@ -303,7 +344,7 @@ void status_print(const json_t *s, FILE *f)
     print_budget(s, f);
     print_best(s, f);
     if (json_array_size(json_object_get(s, "running")))
-        print_running(json_object_get(s, "running"), f);
+        print_running(json_object_get(s, "running"), width, f);
 }
 
 static json_t *all_sweeps(struct store *store, struct err *err)
@@ -353,7 +394,7 @@ int sweep_status(struct store *store, int64_t sweep, bool as_json, FILE *f,
         text_print(f, "%s\n", buf_str(&text));
         buf_release(&text);
     } else if (sweep) {
-        status_print(result, f);
+        status_print(result, f, text_columns(f));
     } else {
         print_sweeps(result, f);
     }

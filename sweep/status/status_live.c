@@ -6,6 +6,7 @@
 #include "lib/text_table.h"
 #include "sweep/status/status_parts.h"
 #include "tracker/claims/budget.h"
+#include "tracker/worker/sink.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,40 +106,53 @@ static bool add_curve(struct store *store, json_t *running, const char *key)
     return n > 0;
 }
 
-/* By what is done, where it is known how much there is; else by prediction. NaN: not
- * known, or late. */
-static double seconds_left(double spent_s, double predicted_s, double step, double steps)
+/* Of the newest run of a running trial: what its trainer set out to do. 0: not known. */
+static int64_t planned_updates(struct store *store, const json_t *running, int64_t *first)
 {
-    if (step > 0 && steps >= step)
-        return spent_s / step * (steps - step);
-    return predicted_s > spent_s ? predicted_s - spent_s : NAN;
+    long long from = 1, to = 0;
+    json_t *rows = status_rows(
+        store,
+        "SELECT e.text FROM event_view AS e JOIN trial_view AS t ON t.run = e.run WHERE "
+        "t.id = ?1 AND e.kind = 'planned' ORDER BY e.id DESC LIMIT 1",
+        json_get_int(running, "trial", 0), NULL, NULL);
+    const char *text = json_string_value(json_array_get(json_array_get(rows, 0), 0));
+    if (text && sscanf(text, PLANNED_UPDATES, &from, &to) != 2)
+        from = 1, to = 0;
+    json_decref(rows);
+    *first = from;
+    return to;
 }
 
-void status_add_progress(struct store *store, json_t *running, const json_t *metric,
-                         double predicted_s, double steps)
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) && x >= 0 ? json_real(x) : json_null();
+}
+
+double status_add_progress(struct store *store, json_t *running, const json_t *metric)
 {
     static const char *const otherwise[] = {"train/loss", "loss"};
     const double seconds = json_get_num(running, "running_s", 0);
     const char *name = json_get_str(metric, "name", NULL);
+    int64_t first;
+    const int64_t last = planned_updates(store, running, &first);
     json_t *rows =
         status_rows(store, "SELECT max(step) FROM series_view WHERE trial = ?1",
                     json_get_int(running, "trial", 0), NULL, NULL);
     const json_t *step = json_array_get(json_array_get(rows, 0), 0);
+    const double done = (double)(json_integer_value(step) - first + 1),
+                 all = (double)(last - first + 1);
     json_object_set_new(running, "step",
                         json_is_integer(step) ? json_incref((json_t *)step)
                                               : json_null());
-    json_object_set_new(running, "steps_per_s",
-                        json_is_integer(step) && seconds > 0
-                            ? json_real((double)json_integer_value(step) / seconds)
-                            : json_null());
-    const double left =
-        seconds_left(seconds, predicted_s, json_number_value(step), steps);
-    json_object_set_new(running, "seconds_left",
-                        isfinite(left) ? json_real(left) : json_null());
+    json_object_set_new(running, "steps", last ? json_integer(last) : json_null());
+    json_object_set_new(
+        running, "steps_per_s",
+        number_or_null(json_is_integer(step) && seconds > 0 ? done / seconds : NAN));
     bool told = name && add_curve(store, running, name);
     for (size_t i = 0; i < ARRAY_LEN(otherwise) && !told; i++)
         told = add_curve(store, running, otherwise[i]);
     json_decref(rows);
+    return last && done > 0 ? fmin(done / all, 1) : 0;
 }
 
 /* 0 to 7: the eighth blocks, or what ASCII has of the kind. */

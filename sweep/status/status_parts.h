@@ -7,7 +7,7 @@
 
 /* One sweep as JSON, NULL with an error; and the same for people. */
 json_t *status_sweep(struct store *store, int64_t sweep, struct err *err);
-void status_print(const json_t *s, FILE *f);
+void status_print(const json_t *s, FILE *f, size_t width); /* 0: as wide as it gets */
 
 /* Rows of a query with ?1 the sweep and, where `text` is not NULL, ?2 that. */
 json_t *status_rows(struct store *store, const char *sql, int64_t sweep, const char *text,
@@ -26,11 +26,10 @@ json_t *status_why(struct store *store, int64_t sweep, bool stopped, struct err 
  * trials are complete: that is the report's business. */
 json_t *status_best(struct store *store, int64_t sweep, const json_t *metric,
                     const struct sweep_labels *labels, struct err *err);
-/* Adds "step", "steps_per_s", "seconds_left", and of the metric (else the newest loss)
- * "key", "value" and "curve", values at evenly chosen points.
- * steps: how many there are, 0 where that is not known. */
-void status_add_progress(struct store *store, json_t *running, const json_t *metric,
-                         double predicted_s, double steps);
+/* Adds "step", "steps" (the last; null: not known), "steps_per_s", and of the metric (else
+ * the newest loss) "key", "value" and "curve", values at evenly chosen points. The share of
+ * this run's updates that is done; 0: not known. */
+double status_add_progress(struct store *store, json_t *running, const json_t *metric);
 /* Eight heights of U+2581..2588 (of ASCII where there is no more); a gap where a value is
  * no number. */
 void status_sparkline(const json_t *curve, struct buf *out);

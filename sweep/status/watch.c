@@ -47,7 +47,7 @@ static void draw(const json_t *s, bool terminal, FILE *f)
     if (!block)
         return;
     print_bar(s, block);
-    status_print(s, block);
+    status_print(s, block, text_columns(f));
     fclose(block);
     fputs(terminal ? "\x1b[?7l\x1b[H" : "", f);
     for (size_t i = 0; i < size; i++) {

@@ -105,7 +105,7 @@ start() {
     sweep_file 30
     start
     run -0 "$PEFTLAB" sweep stop s
-    has "sweep 1 starts no further trials; trial" "will run to the end ('peftlab sweep stop 1 --now': save and end)"
+    has "sweep 1 starts no further trials; trial" "will run to the end" "'peftlab sweep stop 1 --now' has them save and end"
     run -0 "$PEFTLAB" sweep stop s --now
     has "sweep 1 starts no further trials; trial" "will save and end at the next update" "'peftlab sweep resume 1' goes on"
     wait $controller || true

@@ -23,6 +23,6 @@ setup() {
 
 @test "on a terminal: one line with bar, loss, tokens a second, memory and time left, as wide as it" {
     run -0 script -qec "stty cols 80; '$PEFTLAB' train case/trial.yaml --out run eval_steps=3 latency_requests=0" /dev/null
-    has "train [##########" "] 8/8, 0 ms left, loss " " tokens/s, " " MiB" "update 3: eval accuracy"
+    has "train [##########" "] 8/8, loss " ", evaluating and saving" "] 1/8, " " left, loss " " tokens/s, " " MiB" "update 3: eval accuracy"
     tr '\r' '\n' <<<"$output" | grep -o 'train \[.*' | awk 'length($0) > 79 { exit 1 }'
 }

@@ -122,7 +122,9 @@ static void hand_metric(struct sink *sink, const char *key, int64_t step, double
 
 static void hand_progress(struct sink *sink, const struct sink_progress *p)
 {
-    (void)sink, (void)p; /* the store has its steps and times */
+    struct by_hand *b = (struct by_hand *)sink;
+    if (b->inner)
+        b->inner->ops->progress(b->inner, p);
 }
 
 static void hand_event(struct sink *sink, const char *kind, const char *text)

@@ -29,7 +29,6 @@ static void null_metric(struct sink *s, const char *key, int64_t step, double va
     (void)s, (void)key, (void)step, (void)value;
 }
 
-/* Also of the store, which has its steps and times. */
 static void null_progress(struct sink *s, const struct sink_progress *p)
 {
     (void)s, (void)p;
@@ -87,6 +86,7 @@ struct local {
     int64_t run, lease_ms;
     double next_beat_s;           /* clock_mono_s of the next heartbeat */
     bool lost, stop, incomplete;  /* incomplete: something was dropped */
+    bool planned;                 /* the store knows how many updates there are */
     struct metric_point *waiting; /* keys are owned */
     size_t count, cap;
 };
@@ -146,6 +146,18 @@ static void local_event(struct sink *s, const char *kind, const char *text)
     struct err e = ERR_INIT;
     if (!l->lost && store_log_event(l->store, l->run, kind, text, &e) < 0)
         check(l, &e, false);
+}
+
+/* Once, for who reckons the time left; the store has the steps and their times. */
+static void local_progress(struct sink *s, const struct sink_progress *p)
+{
+    struct local *l = (struct local *)s;
+    char text[64];
+    if (l->planned)
+        return;
+    l->planned = true;
+    snprintf(text, sizeof text, PLANNED_UPDATES, (long long)p->done, (long long)p->total);
+    local_event(s, "planned", text);
 }
 
 /* The state of the user's folder, with what was changed in it as an artifact. A slice
@@ -266,9 +278,9 @@ static int local_close(struct sink *s, struct err *err)
 
 struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
 {
-    static const struct sink_ops ops = {local_metric,      null_progress, local_event,
-                                        local_environment, local_method,  local_artifact,
-                                        local_keep,        local_alive,   local_close};
+    static const struct sink_ops ops = {local_metric,      local_progress, local_event,
+                                        local_environment, local_method,   local_artifact,
+                                        local_keep,        local_alive,    local_close};
     struct local *l = xcalloc(1, sizeof *l);
     l->base.ops = &ops;
     l->store = store;

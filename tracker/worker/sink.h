@@ -20,6 +20,9 @@ struct sink_progress {
     double tokens_per_s, seconds_left; /* by the updates of late; NaN: not known yet */
 };
 
+/* The event "planned" of a run: its first and its last update. */
+#define PLANNED_UPDATES "updates %lld to %lld"
+
 struct sink;
 struct sink_ops {
     /* Step -1: summary */
