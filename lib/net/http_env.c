@@ -34,13 +34,28 @@ static bool lacks_bundle(void)
     return built->cainfo && access(built->cainfo, R_OK) != 0;
 }
 
+/* Where other systems than the one that libcurl was built on have it (a wheel brings its
+ * libcurl along); NULL: at none of these. */
+static const char *usual_bundle(void)
+{
+    static const char *const places[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Arch, Alpine */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+        "/etc/ssl/ca-bundle.pem",             /* openSUSE */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(places); i++)
+        if (access(places[i], R_OK) == 0)
+            return places[i];
+    return NULL;
+}
+
 void http_env_apply(CURL *c)
 {
     const char *value;
     if (first_set(bundles, &value))
         curl_easy_setopt(c, CURLOPT_CAINFO, value);
     else if (lacks_bundle())
-        curl_easy_setopt(c, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(c, CURLOPT_CAINFO, usual_bundle());
     if (!value_of("CURL_CA_BUNDLE") && (value = value_of("SSL_CERT_DIR")))
         curl_easy_setopt(c, CURLOPT_CAPATH, value);
 }
