@@ -138,7 +138,11 @@ EOF
     run -0 "$PEFTLAB" plan --model llama-2-7b --gpu t4 method=full
     has "it does not fit" "no row of 64 tokens fits"
     run -0 "$PEFTLAB" plan --model "$MODEL" num_labels=3
-    has "on this machine" "longest row at batch_size 16"
+    has "on this machine" "longest row at batch_size 16" "base in bf16"
+    run -0 "$PEFTLAB" plan --model bert-base method=lora --gpu rtx4090 # whose backend keeps weights in fp32
+    lacks "base in bf16"
+    run -0 "$PEFTLAB" plan --model llama-2-7b method=lora # which has 16 bits
+    lacks "base in bf16"
     run -0 "$PEFTLAB" plan --model qwen3-8b --gpu rtx4090
     has "transformers, peft" "longest row"
     run -0 "$PEFTLAB" plan --model tinyllama --gpu mi300x
