@@ -134,6 +134,23 @@ alike() { # key=value...: both types, with the key and from the folder that has 
     done
 }
 
+@test "a GGUF file: as from the folder that it is converted to" {
+    local dtype file=$ROOT/tests/golden/gguf/tiny-llama.gguf
+    printf 'task: causal-lm\nmethod: lora\ntarget_modules: all-linear\ntrain_data: rows.jsonl\nmax_steps: 3\n' >gguf.yaml
+    printf '{"input_ids": [5, 9, 8, 7, 12, 20], "labels": [5, 9, 8, 7, 12, 20]}\n{"input_ids": [6, 11, 4], "labels": [6, 11, 4]}\n' >rows.jsonl
+    for dtype in bfloat16 float16; do
+        "$PEFTLAB" convert "$file" --to merged --dtype "$([ $dtype = float16 ] && echo f16 || echo bf16)" --out folder-$dtype
+        "$PEFTLAB" train gguf.yaml model="$file" base_dtype=$dtype --out asked-$dtype
+        "$PEFTLAB" train gguf.yaml model=folder-$dtype --out file-$dtype
+        [ "$(essence asked-$dtype | wc -l)" -ge 4 ]
+        [ "$(essence asked-$dtype)" = "$(essence file-$dtype)" ]
+        [ "$(number asked-$dtype allocated_bytes)" = "$(number file-$dtype allocated_bytes)" ]
+    done
+    "$PEFTLAB" train gguf.yaml model="$file" --out plain
+    [ "$(essence plain)" != "$(essence asked-bfloat16)" ]
+    [ "$(number plain weights_bytes)" -gt "$(number asked-bfloat16 weights_bytes)" ]
+}
+
 @test "a value that float16 cannot hold is refused" {
     cp -rL base large
     # the last number of the last matrix: 100000
