@@ -143,7 +143,7 @@ complete_bash() {
 @test "make install and make uninstall: everything in its place, nothing left" {
     local to=$BATS_TEST_TMPDIR/to build
     build=$(dirname "$PEFTLAB")
-    run -0 make -s B="$build" PREFIX=/usr DESTDIR="$to" install
+    run -0 flock "$build" make -s B="$build" PREFIX=/usr DESTDIR="$to" install
     "$to/usr/bin/peftlab" --version
     for file in man/man1/peftlab-sweep.1 man/man5/peftlab-trial-file.5 bash-completion/completions/peftlab \
         zsh/site-functions/_peftlab doc/peftlab/README.md doc/peftlab/docs/sweep-file.md doc/peftlab/examples/reviews/sweep.yaml; do

@@ -5,7 +5,7 @@ load common
 
 setup_file() {
     find_program
-    BUILD=$(dirname "$PEFTLAB")
+    BUILD=$(dirname "$PEFTLAB") # locked while make works there: other tests install from it
     export BUILD
 }
 
@@ -36,7 +36,7 @@ works() { # PROGRAM
 
 @test "make deb: a package of the program's version that lintian has nothing to say of" {
     needs dpkg-shlibdeps dpkg-dev
-    run -0 make -s -C "$ROOT" B="$BUILD" deb
+    run -0 flock "$BUILD" make -s -C "$ROOT" B="$BUILD" deb
     local version deb
     version=$("$PEFTLAB" version --json | jq -r .version)
     deb=$BUILD/peftlab_${version}_$(dpkg --print-architecture).deb
@@ -52,7 +52,7 @@ works() { # PROGRAM
     works "$PWD/root/usr/bin/peftlab"
     # the same source makes the same package
     sha256sum "$deb" >sum
-    run -0 make -s -C "$ROOT" B="$BUILD" deb
+    run -0 flock "$BUILD" make -s -C "$ROOT" B="$BUILD" deb
     sha256sum --check --quiet sum
     needs lintian lintian
     run -0 --separate-stderr lintian "$deb"
@@ -63,7 +63,7 @@ works() { # PROGRAM
     needs ldd libc-bin
     needs strip binutils
     python3 -c 'import venv, ensurepip' 2>/dev/null || skip "Python's venv is not installed (package python3-venv)"
-    run -0 make -s -C "$ROOT" B="$BUILD" wheel
+    run -0 flock "$BUILD" make -s -C "$ROOT" B="$BUILD" wheel
     local wheel
     wheel=$(ls "$BUILD"/peftlab-*.whl)
     [[ "${wheel##*/}" == "peftlab-$("$PEFTLAB" version --json | jq -r .version)-py3-none-manylinux_2_"*"_$(uname -m).whl" ]]
