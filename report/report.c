@@ -77,7 +77,7 @@ int report_build(struct store *s, const struct report_options *o, struct report 
         rc = changes_load(r, err);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
         json_object_set_new(r->sections, sections[i]->id, sections[i]->numbers(r));
-    if (!rc && !o->no_figures)
+    if (!rc)
         rc = figures_draw(r, err);
     if (rc)
         report_free(r);

@@ -40,7 +40,6 @@ struct report_options {
     double core_usd_per_hour;            /* price of one core of this machine */
     const char *command;                 /* how it was called, for the appendix */
     struct store *against; /* of an earlier decision, to be compared; NULL: none */
-    bool no_figures;       /* nothing is drawn */
 };
 
 struct report {

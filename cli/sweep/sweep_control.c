@@ -6,6 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/text_table.h"
+#include "report/sections/next/next_step.h"
 #include "sweep/run/clone.h"
 #include "sweep/status/watch.h"
 #include <stdio.h>
@@ -58,6 +59,31 @@ static int newest_sweep(struct store *store, int64_t *sweep, struct err *err)
                          store_path(store));
 }
 
+/* What its report says to do next, once it is finished. A large one takes its report's
+ * time, so that it is asked there. */
+static void tell_next(struct store *store, int64_t sweep)
+{
+    enum { MAX_TRIALS = 500 };
+    json_t *bind = json_pack("[I]", (json_int_t)sweep),
+           *result =
+               store_query(store,
+                           "SELECT count(*), total(state IN ('waiting', 'running')) "
+                           "FROM trial_view WHERE sweep = ?1",
+                           bind, 1, NULL),
+           *row = json_array_get(json_object_get(result, "rows"), 0);
+    const json_int_t trials = json_integer_value(json_array_get(row, 0));
+    const bool open = json_number_value(json_array_get(row, 1)) > 0;
+    json_t *next = open || trials > MAX_TRIALS ? NULL : next_step_of(store, sweep);
+    if (next)
+        text_print(stdout, "next: %s (%s)\n", json_get_str(next, "command", ""),
+                   json_get_str(next, "why", ""));
+    else if (!open && trials > MAX_TRIALS)
+        text_print(stdout, "next: peftlab report --sweep %lld\n", (long long)sweep);
+    json_decref(next);
+    json_decref(result);
+    json_decref(bind);
+}
+
 static int status_command(const json_t *values, const char *const *words, size_t count,
                           struct err *err)
 {
@@ -77,6 +103,8 @@ static int status_command(const json_t *values, const char *const *words, size_t
     else if (rc >= 0)
         rc = sweep_status(store, sweep, json_get_bool(values, "json", 0) == 1, stdout,
                           err);
+    if (rc >= 0 && sweep && !watch && !json_get_bool(values, "json", 0))
+        tell_next(store, sweep);
     store_close(store);
     return rc;
 }

@@ -345,6 +345,9 @@ static void print_decided(const struct advise *a, FILE *f)
                            json_get_str(a->decided, "about", ""), sentence);
     fputc('\n', f);
     wrap(f, "Measured: ", text);
+    const json_t *next = json_object_get(a->decided, "next");
+    text_print(f, "Next:     %s (%s)\n", json_get_str(next, "command", ""),
+               json_get_str(next, "why", ""));
     free(text);
 }
 

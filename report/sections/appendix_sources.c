@@ -109,26 +109,47 @@ static void write_sources(const json_t *sources, struct html *h)
     html_close(h, "ol");
 }
 
+/* "1, 3, 4": where the prices of a GPU were read. */
+static const char *price_sources(const struct report *r, const char *gpu, json_t *sources)
+{
+    json_t *seen = json_object();
+    const char *text = "";
+    for (size_t i = 0; i < r->catalog.price_count; i++) {
+        const struct price *p = &r->catalog.prices[i];
+        if (!str_eq(p->gpu, gpu) || json_object_get(seen, p->source))
+            continue;
+        json_object_set_new(seen, p->source, json_true());
+        text = word_f("%s%s%zu", text, *text ? ", " : "", cite(sources, p->source));
+    }
+    json_decref(seen);
+    return text;
+}
+
+/* One row per GPU: what its predictions are made of. */
 void write_prices(const struct report *r, struct html *h)
 {
     json_t *sources = json_array();
-    html_fold_open(h, "Price rows used");
-    html_table_open(h, "fine", "Prices, as dated scenarios",
-                    "GPU|>USD per GPU and hour|Vendor|Instance|Tier|Region|Read "
-                    "on|Trust|>Source");
-    for (size_t i = 0; i < r->catalog.price_count; i++) {
-        const struct price *p = &r->catalog.prices[i];
-        bool stale = price_age_days(p, r->data.last_ms) > PRICE_STALE_DAYS;
+    html_fold_open(h, "Prices of GPUs, %s in all",
+                   word_plural(r->catalog.price_count, "row"));
+    html_table_open(h, "fine", "USD per GPU and hour, as dated scenarios",
+                    "GPU|>On demand|>Median|>Spot|>Rows|Newest read on|>Sources");
+    for (size_t i = 0; i < r->catalog.gpu_count; i++) {
+        const char *gpu = r->catalog.gpus[i].name;
+        struct price_range all = catalog_range(&r->catalog, gpu),
+                           spot = catalog_spot_range(&r->catalog, gpu);
+        if (!all.rows && !spot.rows)
+            continue;
+        const struct price *newest = all.newest ? all.newest : spot.newest;
         html_row(h);
-        html_head_cell(h, "%s", p->gpu);
-        html_number(h, "%g", p->usd_per_gpu_hour);
-        html_cell(h, "%s", p->vendor);
-        html_cell(h, "%s", p->instance);
-        html_cell(h, "%s", p->tier);
-        html_cell(h, "%s", p->region);
-        html_cell(h, "%s%s", p->read_on, stale ? ", stale" : "");
-        html_cell(h, "%s", p->trust);
-        html_number(h, "%zu", cite(sources, p->source));
+        html_head_cell(h, "%s", gpu);
+        html_number(h, "%s", all.rows ? word_f("%g to %g", all.low, all.high) : "–");
+        html_number(h, "%s", all.rows ? word_f("%.3g", all.base) : "–");
+        html_number(h, "%s", spot.rows ? word_f("%g to %g", spot.low, spot.high) : "–");
+        html_number(h, "%zu", all.rows + spot.rows);
+        html_cell(h, "%s%s", newest->read_on,
+                  price_age_days(newest, r->data.last_ms) > PRICE_STALE_DAYS ? ", stale"
+                                                                             : "");
+        html_number(h, "%s", price_sources(r, gpu, sources));
     }
     html_table_close(h);
     write_sources(sources, h);

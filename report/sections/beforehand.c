@@ -15,6 +15,15 @@ static const char *side_name(const struct report *r, size_t group, size_t varian
     return *label ? word_f("%s (%s)", name, label) : name;
 }
 
+/* On the page the variant that stands for its group, which the matrix names, is left out. */
+static const char *short_name(const struct report *r, size_t column, size_t group,
+                              size_t variant)
+{
+    return matrix_cell(&r->matrix, column, group)->variant == variant
+               ? r->data.groups.items[group].label
+               : side_name(r, group, variant);
+}
+
 /* A difference in the metric's own unit. */
 static const char *change_text(const struct report *r, const struct claim *c, double v)
 {
@@ -144,9 +153,9 @@ static void write_measured(const struct report *r, const struct claim *c, struct
     html_textf(h, "at %s, %s of %s against %s: %s, expected %s",
                r->data.columns.items[c->column].label,
                c->quality ? metric_of(r) : c->prior->metric,
-               side_name(r, c->better_group, c->better_variant),
-               side_name(r, c->worse_group, c->worse_variant), measured_text(r, c),
-               direction_text(c));
+               short_name(r, c->column, c->better_group, c->better_variant),
+               short_name(r, c->column, c->worse_group, c->worse_variant),
+               measured_text(r, c), direction_text(c));
     if (c->other_rate)
         html_textf(h, "; at the learning rate of each");
     if (c->unlike)
@@ -227,12 +236,11 @@ static void write(const struct report *r, const json_t *n, struct html *h)
         write_claims(r, PRIOR_AGREES, "Claims that agree", h);
         html_fold_close(h);
     }
-    if (count_word(r, PRIOR_OUTSIDE)) {
-        html_fold_open(h, "%zu measured outside the claim's scope or at other settings",
-                       count_word(r, PRIOR_OUTSIDE));
-        write_claims(r, PRIOR_OUTSIDE, NULL, h);
-        html_fold_close(h);
-    }
+    if (count_word(r, PRIOR_OUTSIDE))
+        html_el(h, "p", "note",
+                "%zu more were measured outside the claim's scope or at other settings; "
+                "'peftlab report --json' has them (sections.priors).",
+                count_word(r, PRIOR_OUTSIDE));
 }
 
 const struct section section_priors = {"priors", "Known beforehand and measured", numbers,

@@ -126,3 +126,19 @@ C 0 3 0" ]
     run -0 "$PEFTLAB" report --metric score --goal maximize
     has "Next: peftlab ls --columns score (no trial has a usable value)"
 }
+
+@test "sweep status tells the next step of the report, and none while trials are open" {
+    printf 'version: 1\nname: t\nmetric: {name: score, goal: maximize}\ncommand: [./p.sh, "{x}"]\nparameters:\n  x: {values: [0.5, 0.7, 0.9]}\nseeds: [0, 1]\n' > t.yaml
+    "$PEFTLAB" sweep run t.yaml
+    step=$("$PEFTLAB" report --json | jq -r '.sections.decision.next | "\(.command) (\(.why))"')
+    [[ "$step" == "peftlab "* ]]
+    run -0 "$PEFTLAB" sweep status t
+    has "next: $step"
+    run -0 "$PEFTLAB" sweep status t --json
+    lacks "next:"
+    "$PEFTLAB" sweep clone 1 x=0.8
+    run -0 "$PEFTLAB" sweep status t
+    lacks "next:"
+    run -0 "$PEFTLAB" report --sweep t
+    has "Next: peftlab sweep resume t (1 trial is not finished)"
+}

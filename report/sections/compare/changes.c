@@ -14,14 +14,13 @@ int changes_load(struct report *r, struct err *err)
         return 0;
     struct report_options o = r->options;
     o.against = NULL;
-    o.no_figures = true;
     o.scope.sweeps = json_object_get(r->data.scope, "sweeps");
     o.scope.experiments = json_object_get(r->data.scope, "experiments");
     o.metric = r->settings.metric;
     o.select_metric = r->settings.select_metric;
     o.goal = r->settings.rules.minimize ? "minimize" : "maximize";
     o.delta = r->settings.rules.delta;
-    int rc = report_build(r->options.against, &o, &r->before, err);
+    int rc = report_judge(r->options.against, &o, &r->before, err);
     return rc < 0 ? err_context(err, "--against") : 0;
 }
 

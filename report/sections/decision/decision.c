@@ -402,15 +402,14 @@ static void settle_line(const struct report *r, json_t *numbers)
                      group_name(r, p->b), group_name(r, p->a), word_score(p->diff, delta),
                      word_change(p->equal_effort_diff, delta));
     } else {
-        add_takeaway(
-            numbers,
-            "To settle: about %s seeds each (now %zu) would likely decide between "
-            "%s and %s (difference %s, s.d. %s)%s.",
-            seeds > 200 ? "more than 200"
-                        : word_f("%zu", seeds > have ? seeds : have + 1),
-            have, group_name(r, p->a), group_name(r, p->b), word_change(p->diff, delta),
-            word_score(p->sd, delta),
-            seeds > 30 ? "; a larger evaluation set is likely cheaper" : "");
+        add_takeaway(numbers,
+                     "To settle: %s seeds each (now %zu) would likely decide between "
+                     "%s and %s (difference %s, s.d. %s)%s.",
+                     seeds > 200 ? "more than 200"
+                                 : word_f("about %zu", seeds > have ? seeds : have + 1),
+                     have, group_name(r, p->a), group_name(r, p->b),
+                     word_change(p->diff, delta), word_score(p->sd, delta),
+                     seeds > 30 ? "; a larger evaluation set is likely cheaper" : "");
     }
 }
 

@@ -6,6 +6,8 @@
 #include "report/page/words.h"
 #include "report/sections/trivial.h"
 #include <ctype.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,6 +110,11 @@ static bool is_unfinished(const struct report_trial *t)
            t->state != TRIAL_spared && t->state != TRIAL_cancelled;
 }
 
+static bool is_running(const struct report_trial *t)
+{
+    return t->state == TRIAL_running && *t->sweep;
+}
+
 static bool go_on(const struct report *r, struct step *s)
 {
     const struct report_trial *t = first_trial(r, is_unfinished);
@@ -116,9 +123,12 @@ static bool go_on(const struct report *r, struct step *s)
         n += is_unfinished(&r->data.trials[i]);
     if (!t)
         return false;
-    buf_str_add(&s->command, "peftlab sweep resume");
+    const bool runs = first_trial(r, is_running) != NULL;
+    buf_str_add(&s->command, runs ? "peftlab sweep status" : "peftlab sweep resume");
     add_name(&s->command, t->sweep);
-    s->why = word_f("%s not finished", word_are(n, "trial"));
+    buf_str_add(&s->command, runs ? " --watch" : "");
+    s->why =
+        word_f("%s not finished%s", word_are(n, "trial"), runs ? ", and it runs" : "");
     return true;
 }
 
@@ -202,7 +212,9 @@ static bool run_seeds(const struct report *r, struct step *s)
 static bool take_it(const struct report *r, struct step *s)
 {
     show_best(r, s);
-    s->why = "what to take: its keys, numbers and files";
+    s->why = main_verdict(r)->tied_count > 1
+                 ? "what leads, not shown to be best: its keys, numbers and files"
+                 : "what to take: its keys, numbers and files";
     return true;
 }
 
@@ -221,6 +233,27 @@ json_t *next_step_json(const struct report *r)
     free(clean);
     buf_release(&s.command);
     return o;
+}
+
+json_t *next_step_of(struct store *s, int64_t sweep)
+{
+    char name[24];
+    struct report *r;
+    json_t *next = NULL;
+    snprintf(name, sizeof name, "%lld", (long long)sweep);
+    json_t *sweeps = json_pack("[s]", name);
+    const struct report_options o = {.scope.sweeps = sweeps,
+                                     .delta = NAN,
+                                     .collapse = NAN,
+                                     .requests_per_day = NAN,
+                                     .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
+    if (report_judge(s, &o, &r, NULL) == 0) {
+        if (!first_trial(r, is_unfinished))
+            next = next_step_json(r);
+        report_free(r);
+    }
+    json_decref(sweeps);
+    return next;
 }
 
 bool next_seeds_of_main(const struct report *r, struct next *out)

@@ -12,6 +12,9 @@
 
 /* {"command", "why"} */
 json_t *next_step_json(const struct report *r);
+/* The same of one sweep of a store, judged as `report` judges it; NULL where it is not
+ * finished, or cannot be judged. */
+json_t *next_step_of(struct store *s, int64_t sweep);
 /* The experiment worth most per dollar where the decision is made: more seeds of the best
  * and of a rival. False: none is worth it. */
 bool next_seeds_of_main(const struct report *r, struct next *out);
