@@ -66,19 +66,77 @@ size_t str_distance(const char *a, const char *b)
     return last[m];
 }
 
-const char *str_nearest(const char *word, const char *const *names, size_t count)
+static const char *tail_of(const char *name)
 {
-    size_t least = 2 + strlen(word) / 3;
+    const char *slash = strrchr(name, '/');
+    return slash ? slash + 1 : name;
+}
+
+/* By letters: one wrong in a short word, about every fourth in a long one. `tails`: of what
+ * stands behind the last '/', the shortest name of equal ones. */
+static const char *nearest_letters(const char *word, const char *const *names,
+                                   size_t count, bool tails)
+{
+    const size_t n = strlen(word), most = n < 4 ? 1 : 1 + (n - 1) / 4;
+    size_t least = most + 1;
     const char *best = NULL;
     for (size_t i = 0; i < count; i++) {
-        size_t d = str_distance(word, names[i]);
-        if (d < least) {
+        size_t d = str_distance(word, tails ? tail_of(names[i]) : names[i]);
+        if (d < least ||
+            (tails && best && d == least && strlen(names[i]) < strlen(best))) {
             least = d;
             best = names[i];
         }
     }
     /* Nothing of the word is left: "xy" is not near "ab". */
-    return best && least < strlen(word) ? best : NULL;
+    return best && least < n ? best : NULL;
+}
+
+static bool is_seam(char c)
+{
+    return c == '_' || c == '-' || c == '/' || c == '.';
+}
+
+enum part { NO_PART, WITHIN, AT_END, AT_BEGIN };
+
+/* Where whole words of `name` are the word: "dropout" of "lora_dropout". */
+static enum part part_of(const char *name, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = name; (at = strcasestr(at, word)); at++) {
+        const bool begin = at == name, end = !at[n];
+        if ((begin || is_seam(at[-1])) && (end || is_seam(at[n])))
+            return begin ? AT_BEGIN : end ? AT_END : WITHIN;
+    }
+    return NO_PART;
+}
+
+/* What begins so, else what ends so, else what has it within; the shortest of them, none
+ * where several are. */
+static const char *nearest_whole(const char *word, const char *const *names, size_t count)
+{
+    const char *best[AT_BEGIN + 1] = {NULL};
+    bool tie[AT_BEGIN + 1] = {false};
+    for (size_t i = 0; i < count; i++) {
+        const enum part p = part_of(names[i], word);
+        const size_t n = strlen(names[i]), least = best[p] ? strlen(best[p]) : SIZE_MAX;
+        tie[p] = n == least || (n > least && tie[p]);
+        if (n < least)
+            best[p] = names[i];
+    }
+    for (int p = AT_BEGIN; p > NO_PART; p--)
+        if (best[p])
+            return tie[p] ? NULL : best[p];
+    return NULL;
+}
+
+const char *str_nearest(const char *word, const char *const *names, size_t count)
+{
+    enum { LEAST_PART = 4 };
+    const char *near = nearest_letters(word, names, count, false);
+    if (!near && strlen(word) >= LEAST_PART)
+        near = nearest_whole(word, names, count);
+    return near || strchr(word, '/') ? near : nearest_letters(word, names, count, true);
 }
 
 bool str_in_list(const char *word, const char *list, char separator)

@@ -12,8 +12,10 @@ bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 /* Damerau-Levenshtein distance (adjacent swaps count one), case-insensitive. */
 size_t str_distance(const char *a, const char *b);
-/* The closest of `names`, or NULL when none is near enough to suggest (distance <= 1 +
- * len / 3). */
+/* What may have been meant of `names`: the closest, where no more than one letter in four is
+ * another; else the shortest that begins with the word ("batch": "batch_size"), ends with it
+ * ("accuracy": "eval/accuracy") or has it within, unless two are as short; else what is that
+ * close behind its last '/'. NULL: nothing that would help. */
 const char *str_nearest(const char *word, const char *const *names, size_t count);
 /* True when `word` is one of the entries of a list such as "lora|qlora|head". */
 bool str_in_list(const char *word, const char *list, char separator);

@@ -90,15 +90,46 @@ void trial_release(struct trial *t)
 
 /* --- from what a user wrote --- */
 
-/* The nearest key that the method does read, for messages. */
-static const char *nearest_read(const char *key, const struct method *method)
+static bool is_read(const struct opt_def *def, const void *method)
 {
-    const char *names[ARRAY_LEN(rows)];
+    return trial_reads(def, method);
+}
+
+/* Names the nearest key that the trial's method reads. */
+static int unknown_key(const json_t *given, const char *key, struct err *err)
+{
+    struct err other = ERR_INIT; /* a method that is wrong too is told next time */
+    const char *name = json_get_str(given, "method", METHOD_DEFAULT);
+    const struct preset *preset = preset_find(name);
+    const struct method *method = preset ? preset->method : method_find(name, &other);
+    return opt_unknown_among(&trial_options, key, "key", method ? is_read : NULL, method,
+                             err);
+}
+
+/* "; of its own it reads target_modules, feedforward_modules" */
+static void put_own_keys(const struct method *method, struct buf *out)
+{
+    enum { SHOWN = 8 };
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (trial_reads(&rows[i], method))
-            names[n++] = rows[i].key;
-    return str_nearest(key, names, n);
+        if (rows[i].flags & OPT_OF_METHOD &&
+            !str_in_list(rows[i].group, "model|training", '|') &&
+            method_reads(method, rows[i].key) && n++ < SHOWN)
+            buf_printf(out, "%s%s", n == 1 ? "; of its own it reads " : ", ",
+                       rows[i].key);
+    if (n > SHOWN)
+        buf_printf(out, " and %zu more", n - SHOWN);
+}
+
+static int not_read(const struct opt_def *def, const struct method *method,
+                    struct err *err)
+{
+    struct buf own = BUF_INIT;
+    put_own_keys(method, &own);
+    int rc = err_set(err, ERR_CONFIG, "method '%s' does not read '%s'%s", method->name,
+                     def->key, buf_str(&own));
+    buf_release(&own);
+    return rc;
 }
 
 /* Keys by their own names; values not looked at yet. */
@@ -112,7 +143,7 @@ static int rename_keys(const json_t *given, json_t *out, struct err *err)
     {
         const struct opt_def *def = opt_find(&trial_options, key);
         if (!def)
-            return opt_unknown(&trial_options, key, "key", err);
+            return unknown_key(given, key, err);
         if (json_object_get(out, def->key))
             return err_set(err, ERR_CONFIG, "'%s' is given twice (once as '%s')",
                            def->key, key);
@@ -144,14 +175,8 @@ static int resolve_row(const struct opt_def *def, const json_t *values,
 {
     json_t *given = json_object_get(values, def->key);
     const bool has = given && !json_is_null(given);
-    if (!trial_reads(def, method)) {
-        const char *near = has ? nearest_read(def->key, method) : NULL;
-        return !has ? 0
-                    : err_set(err, ERR_CONFIG, "method '%s' does not read '%s'%s%s%s",
-                              method->name, def->key,
-                              near ? " (nearest key that it reads: '" : "",
-                              near ? near : "", near ? "')" : "");
-    }
+    if (!trial_reads(def, method))
+        return has ? not_read(def, method, err) : 0;
     if (!has && def->flags & required)
         return err_set(err, ERR_CONFIG, "'%s' is missing (%s)", def->key, def->help);
     json_t *v = has ? opt_check(def, given, err) : opt_default(def);
@@ -224,7 +249,7 @@ int trial_override(json_t *values, const char *word, struct err *err)
         return err_set(err, ERR_USAGE, "'%s' is no override (write key=value)", word);
     char *key = xstrndup(word, (size_t)(eq - word));
     const struct opt_def *def = opt_find(&trial_options, key);
-    int rc = def ? 0 : opt_unknown(&trial_options, key, "key", err);
+    int rc = def ? 0 : unknown_key(values, key, err);
     free(key);
     if (rc < 0)
         return rc;

@@ -2,7 +2,8 @@
  *
  * What a user wrote is resolved once: aliases renamed, presets unfolded (`qlora` = lora
  * on nf4), every option of the chosen method filled in, values checked. Keys that the
- * chosen method does not read are errors that name the nearest key which it does. The
+ * chosen method does not read are errors that name the keys of its own; unknown ones name the
+ * nearest that it reads. The
  * resolved tree is canonical: its JSON text is stored, hashed and trained from; nothing
  * else decides.
  *

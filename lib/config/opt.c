@@ -53,40 +53,47 @@ const struct opt_def *opt_find(const struct opt_table *t, const char *key)
     return NULL;
 }
 
-const char *opt_nearest(const struct opt_table *t, const char *key)
+const char *opt_nearest(const struct opt_table *t, const char *key, opt_wanted *wanted,
+                        const void *ctx)
 {
-    const char *best = NULL;
-    size_t least = SIZE_MAX;
+    char **names = NULL;
+    size_t count = 0, cap = 0, len;
     for (size_t i = 0; i < t->count; i++) {
         const struct opt_def *def = &t->rows[i];
         const char *alias;
-        size_t len;
-        if (str_nearest(key, &def->key, 1) && str_distance(key, def->key) < least) {
-            least = str_distance(key, def->key);
-            best = def->key;
-        }
+        if (wanted && !wanted(def, ctx))
+            continue;
+        names = xgrow(names, &cap, count + 1, sizeof *names);
+        names[count++] = xstrdup(def->key);
         for (size_t j = 0; opt_list_entry(def->aliases, j, &alias, &len); j++) {
-            char *name = xstrndup(alias, len);
-            const char *const one = name;
-            /* One or two letters are near everything. */
-            if (len > 2 && str_nearest(key, &one, 1) && str_distance(key, name) < least) {
-                least = str_distance(key, name);
-                best = def->key;
-            }
-            free(name);
+            if (len <= 2) /* one or two letters are near everything */
+                continue;
+            names = xgrow(names, &cap, count + 1, sizeof *names);
+            names[count++] = xstrndup(alias, len);
         }
     }
-    return best;
+    const char *near = str_nearest(key, (const char *const *)names, count);
+    const struct opt_def *def = near ? opt_find(t, near) : NULL;
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return def ? def->key : NULL;
 }
 
 int opt_unknown(const struct opt_table *t, const char *key, const char *what,
                 struct err *err)
 {
-    const char *near = opt_nearest(t, key), *dot = strrchr(key, '.');
+    return opt_unknown_among(t, key, what, NULL, NULL, err);
+}
+
+int opt_unknown_among(const struct opt_table *t, const char *key, const char *what,
+                      opt_wanted *wanted, const void *ctx, struct err *err)
+{
+    const char *near = opt_nearest(t, key, wanted, ctx), *dot = strrchr(key, '.');
     if (!near && dot && opt_find(t, dot + 1))
         near = opt_find(t, dot + 1)->key;
     if (!near && dot)
-        near = opt_nearest(t, dot + 1);
+        near = opt_nearest(t, dot + 1, wanted, ctx);
     char *clean = str_clean(key, strlen(key));
     int rc =
         near ? err_set(err, ERR_CONFIG, "unknown %s '%s' (did you mean '%s'?)",

@@ -53,7 +53,10 @@ static int too_many(struct err *err)
 static int not_a_label(const json_t *label, struct err *err)
 {
     return err_set(err, ERR_PARSE, "a label must be an integer or text%s",
-                   json_is_real(label) ? ", not a fraction" : "");
+                   json_is_real(label)
+                       ? ", not a fraction; numbers are learned with 'problem_type: "
+                         "regression' and 'num_labels: 1'"
+                       : "");
 }
 
 /* A hole in the data must not become a class. */

@@ -27,16 +27,26 @@ static bool looks_like_hub_id(const char *name)
            name[0] != '.' && slash[1] != '.';
 }
 
+/* What gets it: the name itself, or the hub id of a model that is known by it, where the
+ * name says. */
 static int not_found(const char *name, const char *cache, struct err *err)
 {
+    const char *slash = strrchr(name, '/');
+    const struct known_model *known = known_model_find(slash ? slash + 1 : name);
+    struct buf how = BUF_INIT;
     if (looks_like_hub_id(name))
-        return err_set(err, ERR_NOINPUT,
-                       "model '%s': no such folder, nor is it in the models cache '%s' "
-                       "(try 'peftlab pull', or set PEFTLAB_MODELS)",
-                       name, cache);
-    return err_set(err, ERR_NOINPUT,
-                   "model folder '%s': not there (nor in the models cache '%s')", name,
-                   cache);
+        buf_printf(&how, "'peftlab pull %s' gets it", name);
+    else if (known)
+        buf_printf(&how, "'peftlab pull %s --out %s%s%s' gets it", known->hub_id,
+                   slash ? "" : cache, slash ? "" : "/", name);
+    else
+        buf_str_add(&how, "'peftlab pull ORGANISATION/NAME' gets one from a hub");
+    int rc = err_set(err, ERR_NOINPUT,
+                     "model '%s': no such folder, nor is it in the models cache '%s' "
+                     "(PEFTLAB_MODELS); %s",
+                     name, cache, buf_str(&how));
+    buf_release(&how);
+    return rc;
 }
 
 /* The folder; or the GGUF file in it, where there is one and no config.json. */

@@ -69,12 +69,31 @@ train() { # STATUS TEXT... -- key=value...: the same for a training of the golde
     refused 78 trial.yaml "'rnak'" "'rank'" -- train trial.yaml --out out
 }
 
+@test "what is proposed is read by the method, or nothing is" {
+    train 78 "'num_virtual' (did you mean 'num_virtual_tokens'?)" -- method=prefix num_virtual=4
+    train 78 "unknown key 'num_virtual'" -- num_virtual=4
+    [[ "$stderr" != *"did you mean"* ]]
+    train 78 "'dropout_p'" -- dropout_p=0.5
+    train 78 "(did you mean 'batch_size'?)" -- batch=4
+    train 78 "'trainable'" -- trainable=all
+    [[ "$stderr" != *"did you mean"* ]]
+}
+
+@test "an unknown model says how to get one, fractional labels what learns them" {
+    train 66 "'peftlab pull a/b' gets it" -- model=a/b
+    train 66 "'peftlab pull google-bert/bert-base-uncased --out models/bert-base-uncased' gets it" -- model=bert-base-uncased
+    train 66 "'peftlab pull ORGANISATION/NAME'" -- model=/nonexistent
+    printf '{"text": "a b", "label": 0.5}\n{"text": "c d", "label": 1.5}\n' >numbers.jsonl
+    train 65 "line 1" "problem_type: regression" -- train_data="$PWD/numbers.jsonl"
+}
+
 @test "a word without = is no override" {
     train 2 "'rank'" key=value -- rank
 }
 
 @test "a key that the method does not read" {
     train 78 "'lora'" "'num_virtual_tokens'" -- num_virtual_tokens=4
+    train 78 "method 'ia3' does not read 'rank'; of its own it reads " target_modules -- method=ia3
     refused 78 "'head'" "'rank'" -- train "$ROOT/tests/golden/cases/bert-head/trial.yaml" rank=4 --out out
 }
 

@@ -21,7 +21,7 @@ clean() {
 
 @test "ls shows what varies and the main metrics" {
     run -0 "$PEFTLAB" ls
-    has "id  sweep  eval/accuracy  rank  seed  state     duration  eval/loss" number mem/peak_rss_bytes "3.0 MiB" duration
+    has "id  sweep  eval/accuracy  state     rank  seed  duration  eval/loss" number mem/peak_rss_bytes "3.0 MiB" duration
     [[ "${lines[0]}" != *zzz/own* && "${lines[0]}" != *method* ]]
     [ "${#lines[@]}" = 8 ]
     clean
@@ -31,7 +31,7 @@ clean() {
     for width in 40 60 80 200; do
         run -0 script -qec "stty cols $width; '$PEFTLAB' ls" /dev/null
         output=$(tr -d '\r' <<<"$output" | sed 's/\x1b\[[0-9]*m//g; s/…/~/')
-        has "id  sweep  eval/accuracy  rank"
+        has "id  sweep  eval/accuracy  state     rank"
         awk -v w=$width 'length($0) > w { exit 1 }' <<<"$output"
         grep -q "^ 5      1  *0.9     8" <<<"$output"
         if [ $width = 200 ]; then lacks "not shown"; has mem/peak_rss_bytes; else has "not shown at this width: "; fi

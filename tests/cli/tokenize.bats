@@ -60,7 +60,7 @@ tokenize() {
 
 @test "a model that is not there, or none named" {
     run -66 tokenize '{"text": "a"}' "$BATS_TEST_TMPDIR/absent"
-    [[ "$output" == *"absent': not there"* ]]
+    [[ "$output" == *"absent': no such folder"* ]]
     run -66 tokenize '{"text": "a"}' "$BATS_TEST_TMPDIR"
     [[ "$output" == *"no tokenizer.json"* ]]
     run -2 tokenize '{"text": "a"}'

@@ -16,12 +16,20 @@ static bool present(const json_t *rows, const char *column)
     return false;
 }
 
+/* 2 is 2.0, however it was written. */
+static bool is_same(const json_t *a, const json_t *b)
+{
+    return json_is_number(a) && json_is_number(b)
+               ? json_number_value(a) == json_number_value(b)
+               : json_equal((json_t *)a, (json_t *)b);
+}
+
 static bool varies(const json_t *rows, const char *column)
 {
     const json_t *first = view_value(json_array_get(rows, 0), column);
     for (size_t i = 1; i < json_array_size(rows); i++) {
         const json_t *v = view_value(json_array_get(rows, i), column);
-        if (!v != !first || (v && !json_equal(v, first)))
+        if (!v != !first || (v && !is_same(v, first)))
             return true;
     }
     return false;
@@ -110,6 +118,8 @@ json_t *view_default_columns(const json_t *rows, const json_t *objectives,
     if (present(rows, "method"))
         add(columns, "method");
     add_scores(columns, rows, objectives, sort);
+    if (varies(rows, "state"))
+        add(columns, "state");
     add_params(columns, rows);
     add(columns, "state");
     add(columns, "duration_ms");

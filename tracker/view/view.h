@@ -44,7 +44,7 @@ json_t *view_groups(struct store *s, enum view_group kind, const char *experimen
 /* What matters most comes first, so that a narrow table may leave out the end: the method;
  * the metrics that their sweeps are judged by (`objectives`, may be NULL) and what the rows
  * are sorted by (may be NULL), else the best known metric that somebody has, else the first
- * few of any; the parameters that vary over the rows; state and time; the other main
+ * few of any; the state where it varies; the parameters that vary over the rows; state and time; the other main
  * metrics. */
 json_t *view_default_columns(const json_t *rows, const json_t *objectives,
                              const char *sort);

@@ -197,6 +197,20 @@ static void nearest_names(void **state)
     assert_string_equal(str_nearest("bathc_size", names, 4), "batch_size");
     assert_string_equal(str_nearest("drop_out", names, 4), "dropout");
     assert_null(str_nearest("zzzz", names, 4));
+    static const char *const keys[] = {
+        "task",      "batch_size", "lora_dropout",  "num_virtual_tokens",
+        "eval_data", "test_data",  "eval/accuracy", "baseline/eval/accuracy",
+        "tfinal"};
+    const size_t n = sizeof keys / sizeof *keys;
+    assert_null(str_nearest("rank", keys, n)); /* half the letters of "task" */
+    assert_null(str_nearest("trainable", keys, n));
+    assert_string_equal(str_nearest("batch", keys, n), "batch_size");
+    assert_string_equal(str_nearest("dropout", keys, n), "lora_dropout");
+    assert_string_equal(str_nearest("virtual", keys, n), "num_virtual_tokens");
+    assert_null(str_nearest("data", keys, n)); /* two end so */
+    assert_null(str_nearest("atch", keys, n)); /* no whole word */
+    assert_string_equal(str_nearest("accuracy", keys, n), "eval/accuracy");
+    assert_string_equal(str_nearest("acuracy", keys, n), "eval/accuracy");
     assert_null(str_nearest("x", names, 4));
     assert_null(str_nearest("", names, 4));
     assert_null(str_nearest("rank", names, 0));
