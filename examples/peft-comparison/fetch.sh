@@ -32,4 +32,4 @@ if ! right "$work/peft/method_comparison/MetaMathQA/results"; then
     exit 1
 fi
 mv "$work/peft/method_comparison/MetaMathQA/results" "$folder"
-echo "$(ls "$folder" | wc -l) result files in $folder"
+echo "$(find "$folder" -type f | wc -l) result files in $folder"

@@ -270,8 +270,11 @@ static int make_entry(struct cache *c, const struct making *m, struct cache_entr
         else if (fd >= 0)
             (void)unlink(part);
     }
-    if (fd >= 0)
+    if (fd >= 0) {
+        /* a mapping holds the file, and with it a lock that is not given back */
+        flock(fd, LOCK_UN);
         close(fd);
+    }
     free(part);
     return rc < 0 ? rc : 0;
 }

@@ -139,6 +139,39 @@ static void test_workers_make_it_once(void **state)
     assert_int_equal(count_files(NULL), 1);
 }
 
+/* Until the other one comes, and some time for him to wait at the part. */
+static void wait_for_the_other(void)
+{
+    while (__atomic_load_n(makes, __ATOMIC_SEQ_CST) < 2)
+        usleep(1000);
+    usleep(200000);
+}
+
+/* Who made it goes on with its mapping, for hours: others have it as soon as it is there. */
+static void test_not_held_up_by_who_uses_it(void **state)
+{
+    (void)state;
+    const pid_t pid = fork();
+    if (!pid) {
+        struct cache_entry e;
+        alarm(60); /* less than the other would wait */
+        if (take(cache_open(), "a", (struct filling){SMALL, 1, 0, wait_for_the_other},
+                 &e))
+            pause();
+        _exit(1);
+    }
+    while (!__atomic_load_n(makes, __ATOMIC_SEQ_CST))
+        usleep(1000);
+    __atomic_fetch_add(makes, 1, __ATOMIC_SEQ_CST);
+    struct cache *c = cache_open();
+    assert_true(take_small(c, "a", 1));
+    assert_int_equal(*makes, 2);                      /* made once, and counted here */
+    assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it lives, and uses it */
+    cache_close(c);
+    kill(pid, SIGKILL);
+    wait_for(pid, SIGKILL);
+}
+
 static void test_found_again(void **state)
 {
     struct cache_entry a, b;
@@ -411,6 +444,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_workers_make_it_once),
+        TEST(test_not_held_up_by_who_uses_it),
         TEST(test_found_again),
         TEST(test_damaged_is_made_again),
         TEST(test_killed_while_it_is_made),
