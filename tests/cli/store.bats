@@ -33,7 +33,7 @@ clean() {
         output=$(tr -d '\r' <<<"$output" | sed 's/\x1b\[[0-9]*m//g; s/…/~/')
         has "id  sweep  eval/accuracy  state     rank"
         awk -v w=$width 'length($0) > w { exit 1 }' <<<"$output"
-        grep -q "^ 5      1  *0.9     8" <<<"$output"
+        grep -q "^ 5      1  *0.9  complete     8" <<<"$output"
         if [ $width = 200 ]; then lacks "not shown"; has mem/peak_rss_bytes; else has "not shown at this width: "; fi
     done
 }
