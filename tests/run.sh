@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds and passes every test; ends with the line `N passed, N failed, N skipped` and fails if any failed.
-#   tests/run.sh                  all suites: unit cli golden fuzz lint
+#   tests/run.sh                  all suites: unit cli browser golden fuzz lint
 #   SUITES="unit lint"            only these            ONLY=regex     only jobs whose name matches (unit/lib_json)
 #   B=folder SAN=1 TSAN=1 ARM=1   as for make           JOBS=2         jobs at the same time
 #   JOB_SECONDS=600               limit of one job; it grows with the load of the machine (tests/limit.sh)
@@ -11,7 +11,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-suites=${SUITES:-unit cli golden fuzz lint}
+suites=${SUITES:-unit cli browser golden fuzz lint}
 jobs=${JOBS:-2}
 only=${ONLY:-.}
 limit=${JOB_SECONDS:-600}
@@ -81,6 +81,9 @@ list_jobs() {
         [ -z "$emul" ] || printf 'golden/cuda-emul\t%s\tPEFTLAB_BACKEND=cuda-emul tests/golden/run.sh %s %s\n' "$emul" "$B/peftlab" \
             "bert-lora-qv bert-lora-accumulation bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head llama-lora-qv llama-prefix llama-qlora-nf4-dq-all qwen2-window-lora-all-linear qwen3-prefix gemma2-lora-all-linear gemma3-lora-default-targets llama-cls-lora llama-dynamic-forward phi3-partial-lora-qkv-down gpt2-lora-all-linear"
         ;;
+    esac
+    case " $suites " in *" browser "*) # the report in chromium; skipped, with the reason, where there is none
+        printf 'browser/report\t%s\ttests/browser/run.py %s\n' "$B/peftlab" "$B" ;;
     esac
     case " $suites " in *" cli "*)
         for f in tests/cli/*.bats; do

@@ -10,6 +10,7 @@ demo="gnuplot-nox"
 model="python3 python3-pip"
 test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps openssl jq"
 packages="dpkg-dev lintian python3-venv python3-pip"
+browser="chromium chromium-driver python3-pip" # Ubuntu has these as snaps alone
 arm="gcc-aarch64-linux-gnu qemu-user-static"
 
 here=$(dirname "$0")
@@ -24,7 +25,9 @@ for group in "$@"; do
     demo-support)
         wanted="$wanted $demo"
         "$here/fetch_model.sh" smollm2 --check || wanted="$wanted $model" ;;
-    test) wanted="$wanted $test" ;;
+    test)
+        wanted="$wanted $test"
+        ! grep -qs '^ID=debian' /etc/os-release || wanted="$wanted $browser" ;;
     packages) wanted="$wanted $packages" ;;
     arm) wanted="$wanted $arm" ;;
     *)

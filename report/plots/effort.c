@@ -8,7 +8,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { HEIGHT_PX = 400, HEIGHT_NARROW_PX = 340, MAX_CURVES = 6, MAX_TRIES = 200 };
+enum {
+    HEIGHT_PX = 400,
+    HEIGHT_NARROW_PX = 340,
+    MAX_CURVES = 6,
+    MAX_TRIES = 200,
+    FEW = 20
+};
 
 struct curve {
     size_t group, tries;
@@ -30,6 +36,13 @@ static bool curve_init(const struct report *r, const struct report_cell *all,
         c->best[k - 1] = stat_best_of(v, n, k, r->settings.rules.minimize);
     free(v);
     return n > 0;
+}
+
+/* Every point of a short curve; of a long one what a line needs, and its end. */
+static size_t next_shown(size_t k, size_t tries)
+{
+    size_t next = k < FEW ? k + 1 : k + k / 10;
+    return next >= tries && k + 1 < tries ? tries - 1 : next;
 }
 
 static void write_script(const struct report *r, struct figure *f, const struct curve *c,
@@ -56,7 +69,7 @@ static void write_script(const struct report *r, struct figure *f, const struct 
         figure_trace_begin(
             f, configuration_of(
                    r, matrix_cell(&r->matrix, r->matrix.main_column, c[i].group)));
-        for (size_t k = 0; k < c[i].tries; k++) {
+        for (size_t k = 0; k < c[i].tries; k = next_shown(k, c[i].tries)) {
             figure_line(f, "%zu %s", k + 1, gp(c[i].best[k]));
             figure_trace(f, figure_x(f, &x, (double)k + 1),
                          figure_y(f, &y, c[i].best[k]));
@@ -65,14 +78,16 @@ static void write_script(const struct report *r, struct figure *f, const struct 
         figure_trace_end(f, "%s: %s expected of the best of %zu", name,
                          word_score(c[i].best[c[i].tries - 1], r->settings.rules.delta),
                          c[i].tries);
-        figure_key_series(f, i, c[i].tries <= 20, true, name);
+        figure_key_series(f, i, c[i].tries <= FEW, true, name);
     }
-    for (size_t i = 0; i < n; i++)
-        buf_printf(
-            &f->script,
-            "%s$c%zu using 1:2 with linespoints pt %d ps %s lw 1.8 dt %d lc rgb '%s'",
-            i ? ", " : "plot ", i, series_shape(i), c[i].tries > 20 ? "0" : "0.8",
-            series_dash(i), series_colour(i));
+    for (size_t i = 0; i < n; i++) {
+        const bool few = c[i].tries <= FEW;
+        buf_printf(&f->script, "%s$c%zu using 1:2 with %s lw 1.8 dt %d lc rgb '%s'",
+                   i ? ", " : "plot ", i, few ? "linespoints" : "lines", series_dash(i),
+                   series_colour(i));
+        if (few)
+            buf_printf(&f->script, " pt %d ps 0.8", series_shape(i));
+    }
     buf_char(&f->script, '\n');
 }
 
