@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The method as it was written, which may be a preset; all else as it was resolved. */
+/* The method, which may be a preset, and numbers as they were written; all else as it was
+ * resolved. */
 static json_t *params_of(const json_t *given, const json_t *resolved)
 {
     json_t *params = json_object(), *v;
@@ -15,9 +16,11 @@ static json_t *params_of(const json_t *given, const json_t *resolved)
     json_object_foreach((json_t *)given, key, v)
     {
         const struct opt_def *def = opt_find(&trial_options, key);
-        json_t *value =
-            def && !str_eq(def->key, "method") ? json_object_get(resolved, def->key) : v;
-        if (def && value && !str_eq(def->key, "seed"))
+        if (!def || str_eq(def->key, "seed"))
+            continue;
+        const bool as_written = json_is_number(v) || str_eq(def->key, "method");
+        json_t *value = as_written ? v : json_object_get(resolved, def->key);
+        if (value)
             json_object_set(params, def->key, value);
     }
     return params;
