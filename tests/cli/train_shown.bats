@@ -26,3 +26,18 @@ setup() {
     has "train [##########" "] 8/8, loss " ", evaluating and saving" "] 1/8, " " left, loss " " tokens/s, " " MiB" "update 3: eval accuracy"
     tr '\r' '\n' <<<"$output" | grep -o 'train \[.*' | awk 'length($0) > 79 { exit 1 }'
 }
+
+@test "a dumb terminal gets lines and no bar, NO_COLOR no colours, a locale without UTF-8 only ASCII" {
+    shown() { script -qec "stty cols 60; $* '$PEFTLAB' train case/trial.yaml --out run --overwrite eval_steps=3 latency_requests=0; $* '$PEFTLAB' ls" /dev/null; }
+    run -0 shown env TERM=dumb
+    has "update 3: eval accuracy" "not shown at this width: "
+    lacks $'\x1b' "train ["
+    run -0 shown env TERM=xterm NO_COLOR=1
+    has "train [" $'\x1b[K'
+    lacks $'\x1b[1m'
+    run -0 shown env TERM=xterm LC_ALL=C
+    has $'\x1b[1m' "~"
+    ! LC_ALL=C grep -q $'[\x80-\xff]' <<<"$output"
+    run -0 shown env TERM=xterm LC_ALL=C.UTF-8
+    has "…"
+}
