@@ -53,8 +53,8 @@ const struct opt_def *opt_find(const struct opt_table *t, const char *key)
     return NULL;
 }
 
-const char *opt_nearest(const struct opt_table *t, const char *key, opt_wanted *wanted,
-                        const void *ctx)
+static const char *nearest_among(const struct opt_table *t, const char *key,
+                                 opt_wanted *wanted, const void *ctx)
 {
     char **names = NULL;
     size_t count = 0, cap = 0, len;
@@ -80,6 +80,11 @@ const char *opt_nearest(const struct opt_table *t, const char *key, opt_wanted *
     return def ? def->key : NULL;
 }
 
+const char *opt_nearest(const struct opt_table *t, const char *key)
+{
+    return nearest_among(t, key, NULL, NULL);
+}
+
 int opt_unknown(const struct opt_table *t, const char *key, const char *what,
                 struct err *err)
 {
@@ -89,11 +94,11 @@ int opt_unknown(const struct opt_table *t, const char *key, const char *what,
 int opt_unknown_among(const struct opt_table *t, const char *key, const char *what,
                       opt_wanted *wanted, const void *ctx, struct err *err)
 {
-    const char *near = opt_nearest(t, key, wanted, ctx), *dot = strrchr(key, '.');
+    const char *near = nearest_among(t, key, wanted, ctx), *dot = strrchr(key, '.');
     if (!near && dot && opt_find(t, dot + 1))
         near = opt_find(t, dot + 1)->key;
     if (!near && dot)
-        near = opt_nearest(t, dot + 1, wanted, ctx);
+        near = nearest_among(t, dot + 1, wanted, ctx);
     char *clean = str_clean(key, strlen(key));
     int rc =
         near ? err_set(err, ERR_CONFIG, "unknown %s '%s' (did you mean '%s'?)",

@@ -60,11 +60,8 @@ struct opt_table {
 
 /* Key or alias; '-' equals '_' */
 const struct opt_def *opt_find(const struct opt_table *t, const char *key);
-/* The key that may have been meant (str_nearest), of those that are wanted; NULL: nothing
- * near. wanted NULL: all. */
-typedef bool opt_wanted(const struct opt_def *def, const void *ctx);
-const char *opt_nearest(const struct opt_table *t, const char *key, opt_wanted *wanted,
-                        const void *ctx);
+/* The key that may have been meant (str_nearest). NULL: nothing near */
+const char *opt_nearest(const struct opt_table *t, const char *key);
 /* Checks one value and returns it in its normal form (a new reference; ints widened to
  * floats, choice aliases replaced), or NULL with a message without place ("rank must
  * be 1..4096, got 0"). null passes for options that are not required. */
@@ -77,6 +74,8 @@ json_t *opt_default(const struct opt_def *def);
  * Returns a negative code. */
 int opt_unknown(const struct opt_table *t, const char *key, const char *what,
                 struct err *err);
+/* The same, proposing only what is wanted (NULL: all). */
+typedef bool opt_wanted(const struct opt_def *def, const void *ctx);
 int opt_unknown_among(const struct opt_table *t, const char *key, const char *what,
                       opt_wanted *wanted, const void *ctx, struct err *err);
 

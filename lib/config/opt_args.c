@@ -19,7 +19,7 @@ struct args {
 
 static int unknown_flag(const struct args *a, const char *flag, const char *name)
 {
-    const char *near = opt_nearest(a->table, name, NULL, NULL);
+    const char *near = opt_nearest(a->table, name);
     char *spelled = near ? xstrdup(near) : NULL, *clean = str_clean(flag, strlen(flag));
     for (char *p = spelled; p && *p; p++)
         *p = *p == '_' ? '-' : *p;
