@@ -37,19 +37,24 @@ void stat_range_init(struct stat_range *r, size_t k)
     }
 }
 
-/* V(w): cubic through the four nodes around it. Beyond the table (w = 15, V < 1e-22) 0. */
+/* The cubic through the four nodes around `at`, the second of which is f[i]. */
+static double cubic(const double *node, size_t i, double at)
+{
+    const double *f = &node[i - 1];
+    double t = at - (double)i;
+    double c0 = -t * (t - 1) * (t - 2) / 6, c1 = (t + 1) * (t - 1) * (t - 2) / 2,
+           c2 = -(t + 1) * t * (t - 2) / 2, c3 = (t + 1) * t * (t - 1) / 6;
+    return c0 * f[0] + c1 * f[1] + c2 * f[2] + c3 * f[3];
+}
+
+/* V(w). Beyond the table (w = 15, V < 1e-22) 0. */
 static double tail_at(const struct stat_range *r, double w)
 {
     double at = w / STEP;
     if (!(at < RANGE_NODES - 2))
         return 0;
     size_t i = (size_t)at;
-    i = i < 1 ? 1 : i;
-    const double *f = &r->log_tail[i - 1];
-    double t = at - (double)i;
-    double c0 = -t * (t - 1) * (t - 2) / 6, c1 = (t + 1) * (t - 1) * (t - 2) / 2,
-           c2 = -(t + 1) * t * (t - 2) / 2, c3 = (t + 1) * t * (t - 1) / 6;
-    return exp(c0 * f[0] + c1 * f[1] + c2 * f[2] + c3 * f[3]);
+    return exp(cubic(r->log_tail, i < 1 ? 1 : i, at));
 }
 
 /* Over u = log s: its density is proportional to exp(df (u - e^(2u) / 2)), largest at 0.
@@ -109,4 +114,24 @@ double stat_range_quantile(const struct stat_range *r, double tail, double df)
         }
     }
     return fabs(at_low) < fabs(at_high) ? low : high;
+}
+
+void stat_range_critical_init(struct stat_range_critical *c, const struct stat_range *r,
+                              double tail)
+{
+    c->range = r;
+    c->tail = tail;
+    for (int i = 0; i < RANGE_DF_NODES; i++)
+        c->log_q[i] = log(stat_range_quantile(
+            r, tail, i ? pow((double)(RANGE_DF_NODES - 1) / i, 2) : INFINITY));
+}
+
+double stat_range_critical(const struct stat_range_critical *c, double df)
+{
+    if (!(df >= 1))
+        return stat_range_quantile(c->range, c->tail, df);
+    double at = (RANGE_DF_NODES - 1) / sqrt(df);
+    size_t i = (size_t)at;
+    i = i < 1 ? 1 : i > RANGE_DF_NODES - 3 ? RANGE_DF_NODES - 3 : i;
+    return exp(cubic(c->log_q, i, at));
 }

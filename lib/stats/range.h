@@ -30,4 +30,16 @@ double stat_range_sf(const struct stat_range *r, double q, double df);
 /* The q that is exceeded with probability `tail`, 0 < tail < 1. */
 double stat_range_quantile(const struct stat_range *r, double tail, double df);
 
+/* The same for many values of df: exact at even steps of 1 / sqrt(df) from 0 to 1, between
+ * them a cubic through the logarithms of four (relative error below 1e-5); below df 1
+ * exact. */
+#define RANGE_DF_NODES 97
+struct stat_range_critical {
+    const struct stat_range *range;
+    double tail, log_q[RANGE_DF_NODES];
+};
+void stat_range_critical_init(struct stat_range_critical *c, const struct stat_range *r,
+                              double tail);
+double stat_range_critical(const struct stat_range_critical *c, double df);
+
 #endif

@@ -227,8 +227,10 @@ static void rank_configs(struct verdict *v)
 static void compare_pairs(struct verdict *v, const struct verdict_row *rows, size_t count)
 {
     size_t n = v->ranked, k = 0;
-    v->pairs = xcalloc(n * n / 2 + 1, sizeof *v->pairs);
-    for (size_t i = 0; i < n; i++)
+    v->compared = n > VERDICT_ALL_PAIRS ? VERDICT_BEST_PAIRS : n;
+    v->family = n * (n - (n > 0)) / 2;
+    v->pairs = xcalloc(v->compared * n + 1, sizeof *v->pairs);
+    for (size_t i = 0; i < v->compared; i++)
         for (size_t j = i + 1; j < n; j++, k++) {
             size_t a = v->ranking[i], b = v->ranking[j];
             v->pairs[k] = verdict_test_pair(&v->configs[a], &v->configs[b], &v->rules);
@@ -322,7 +324,7 @@ const struct verdict_pair *verdict_find(const struct verdict *v, size_t one, siz
         i = j;
         j = swap;
     }
-    if (i == j || j >= n)
+    if (i == j || j >= n || i >= v->compared)
         return NULL;
     return &v->pairs[i * (n - 1) - i * (i - 1) / 2 + (j - i - 1)];
 }

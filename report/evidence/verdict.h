@@ -60,6 +60,10 @@
 #include <stdint.h>
 
 #define VERDICT_ALPHA 0.05
+/* Up to so many configurations all pairs are compared, of more those of the best ranks:
+ * half a million tests among what nobody would take cost minutes and say nothing. Ps and
+ * intervals are adjusted over all pairs all the same. */
+enum { VERDICT_ALL_PAIRS = 300, VERDICT_BEST_PAIRS = 30 };
 
 struct verdict_config;
 struct verdict_rules {
@@ -139,9 +143,11 @@ struct verdict {
     size_t config_count;
     struct verdict_pair *pairs; /* by the means of a, then of b */
     size_t pair_count;
-    size_t *ranking, ranked;  /* configurations with a mean, best first */
-    size_t *rank_of;          /* by configuration; of those without a mean `ranked` */
-    bool item_level;          /* the best is compared by items: one seed, no winner */
+    size_t *ranking, ranked; /* configurations with a mean, best first */
+    size_t compared; /* the first so many ranks have their pairs with all behind */
+    size_t family;   /* pairs of all ranked, which adjustments are over */
+    size_t *rank_of; /* by configuration; of those without a mean `ranked` */
+    bool item_level; /* the best is compared by items: one seed, no winner */
     size_t *tied, tied_count; /* best first; 0: nothing is known */
     double winner_alpha;      /* rule 3; alpha where there are up to 3 */
     /* By configuration: of taking it. NaN: it, or nobody else, has a spread. */

@@ -141,35 +141,55 @@ static const struct verdict_pair *weakest_of_best(const struct verdict *v)
     return weakest;
 }
 
-/* |t| from p, so that tests with and without a spread are one; p 0 is no spread. */
-static void adjust_pair(struct verdict_pair *p, const struct stat_range *range)
+/* |t| of a pair, infinite where there is no spread: of tests by a spread what p is of, of
+ * others from p, so that all are one. */
+static double t_of(const struct verdict_pair *p, double df)
 {
-    double df = isnan(p->df) ? INFINITY : p->df,
-           t = p->p > 0 ? -stat_t_quantile(p->p / 2, df) : INFINITY;
+    if (!(p->p > 0))
+        return INFINITY;
+    bool spread = !strcmp(p->test, "paired") || !strcmp(p->test, "welch");
+    return spread && p->se > 0 ? fabs(p->diff) / p->se : -stat_t_quantile(p->p / 2, df);
+}
+
+static void adjust_pair(struct verdict_pair *p, const struct stat_range *range,
+                        const struct stat_range_critical *many)
+{
+    double df = isnan(p->df) ? INFINITY : p->df, t = t_of(p, df);
     if (isnan(p->p))
         return;
     p->p_adjusted = p->p > 0 ? stat_range_sf(range, M_SQRT2 * t, df) : 0;
-    double half =
-        p->se > 0 ? stat_range_quantile(range, VERDICT_ALPHA, df) / M_SQRT2 * p->se : 0;
+    double critical = many ? stat_range_critical(many, df)
+                           : stat_range_quantile(range, VERDICT_ALPHA, df);
+    double half = p->se > 0 ? critical / M_SQRT2 * p->se : 0;
     p->ci_all = (struct stat_interval){p->diff - half, p->diff + half};
+}
+
+/* Over the whole family: what was not compared counts as the weakest of all. */
+static void adjust_equivalence(struct verdict *v)
+{
+    double *tost = xcalloc(v->family + 1, sizeof *tost);
+    for (size_t i = 0; i < v->family; i++)
+        tost[i] = i < v->pair_count ? v->pairs[i].p_tost : 1;
+    stat_holm(tost, tost, v->family);
+    for (size_t i = 0; i < v->pair_count; i++)
+        v->pairs[i].p_tost_holm = tost[i];
+    free(tost);
 }
 
 void verdict_adjust(struct verdict *v)
 {
-    double *tost = xcalloc(v->pair_count + 1, sizeof *tost);
-    for (size_t i = 0; i < v->pair_count; i++)
-        tost[i] = v->pairs[i].p_tost;
-    stat_holm(tost, tost, v->pair_count);
-    for (size_t i = 0; i < v->pair_count; i++)
-        v->pairs[i].p_tost_holm = tost[i];
-    free(tost);
+    enum { MANY = 5000 }; /* pairs from which a table of critical values pays */
+    adjust_equivalence(v);
     v->winner_alpha = VERDICT_ALPHA;
     if (v->ranked < 2)
         return;
     struct stat_range range;
     stat_range_init(&range, v->ranked);
+    struct stat_range_critical critical;
+    if (v->pair_count > MANY)
+        stat_range_critical_init(&critical, &range, VERDICT_ALPHA);
     for (size_t i = 0; i < v->pair_count; i++)
-        adjust_pair(&v->pairs[i], &range);
+        adjust_pair(&v->pairs[i], &range, v->pair_count > MANY ? &critical : NULL);
     const struct verdict_pair *weakest = weakest_of_best(v);
     if (!weakest)
         return;

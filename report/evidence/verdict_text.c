@@ -78,9 +78,14 @@ json_t *verdict_json(const struct verdict *v, const char *const *names)
                            : v->tied_count > 1 ? "tied"
                            : v->item_level     ? "none"
                                                : "winner";
-    return json_pack("{s:o, s:o, s:o, s:o, s:s}", "configs", configs, "pairs", pairs,
-                     "best", v->tied_count ? json_string(names[v->tied[0]]) : json_null(),
-                     "tied_set", tied, "decision", decision);
+    json_t *o =
+        json_pack("{s:o, s:o, s:o, s:o, s:s}", "configs", configs, "pairs", pairs, "best",
+                  v->tied_count ? json_string(names[v->tied[0]]) : json_null(),
+                  "tied_set", tied, "decision", decision);
+    if (v->family > v->pair_count)
+        json_object_set_new(o, "pairs_not_compared",
+                            json_integer((json_int_t)(v->family - v->pair_count)));
+    return o;
 }
 
 /* The smallest n whose t interval is likely to clear the line: t(1 - alpha / 2, df) +

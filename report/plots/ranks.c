@@ -79,7 +79,7 @@ static void write_table(const struct report *r, struct figure *f, const struct s
     html_table_open(&f->table, NULL, NULL,
                     word_f("Configuration|>Rank by mean|>Ranks left open%s|>Seeds",
                            s->draws ? "|>First in draws|>Top 3 in draws" : ""));
-    for (size_t i = 0; i < s->v->ranked; i++) {
+    for (size_t i = 0; i < s->v->compared; i++) { /* of those behind not all is known */
         html_row(&f->table);
         html_head_cell(&f->table, "%s", r->data.groups.items[s->v->ranking[i]].label);
         html_number(&f->table, "%zu", i + 1);

@@ -191,7 +191,7 @@ static const char *item_text(const struct report *r)
         "%zu of %zu others do not differ from it after adjustment over all %zu pairs "
         "(%zu "
         "without), on %zu evaluation items alone; how much seeds vary is unknown.",
-        v->tied_count - 1 - apart, v->ranked - 1 - apart, v->pair_count, raw,
+        v->tied_count - 1 - apart, v->ranked - 1 - apart, v->family, raw,
         verdict_tested(&v->configs[v->ranking[0]]));
 }
 

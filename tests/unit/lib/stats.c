@@ -1,6 +1,8 @@
 /* Statistics: what must hold for any input. Reference numbers: stats_golden.c and its
  * neighbours. */
 #include "lib/rng.h"
+#include "lib/mem.h"
+#include "lib/stats/range.h"
 #include "lib/stats/basic.h"
 #include <math.h>
 #include <setjmp.h>
@@ -82,9 +84,31 @@ static void inverses_invert(void **state)
     }
 }
 
+/* The table of critical values against the values themselves, between its nodes. */
+static void critical_values_by_table(void **state)
+{
+    (void)state;
+    static const size_t ks[] = {3, 60, 1500};
+    static const double dfs[] = {1,   1.02, 1.5,   2,   2.7,      3.1,
+                                 7.9, 30.3, 799.5, 1e5, INFINITY, .6};
+    for (size_t a = 0; a < ARRAY_LEN(ks); a++) {
+        struct stat_range r;
+        struct stat_range_critical c;
+        stat_range_init(&r, ks[a]);
+        stat_range_critical_init(&c, &r, .05);
+        for (size_t i = 0; i < ARRAY_LEN(dfs); i++) {
+            double exact = stat_range_quantile(&r, .05, dfs[i]);
+            double got = stat_range_critical(&c, dfs[i]);
+            if (!(fabs(got / exact - 1) < 1e-5))
+                fail_msg("k %zu, df %g: %.9g, not %.9g", ks[a], dfs[i], got, exact);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(critical_values_by_table),
         cmocka_unit_test(degenerate_input_gives_nan),
         cmocka_unit_test(quantiles_of_a_sample),
         cmocka_unit_test(mean_and_sd_of_large_numbers),

@@ -437,6 +437,39 @@ static void pairs_are_found_by_rank(void **state)
     verdict_free(v);
 }
 
+/* Of more than all pairs are compared of, the best ranks have theirs, adjusted over all. */
+static void many_are_compared_with_the_best(void **state)
+{
+    (void)state;
+    enum { N = VERDICT_ALL_PAIRS + 1 };
+    struct verdict_row *rows = xcalloc(2 * N, sizeof *rows);
+    for (size_t i = 0; i < 2 * N; i++)
+        rows[i] =
+            (struct verdict_row){.config = i / 2,
+                                 .seed = (int64_t)(i % 2),
+                                 .complete = true,
+                                 .score = (double)(i / 2 * 7 % N) + .3 * (double)(i % 2)};
+    struct verdict_rules rules = {.delta = .01, .collapse = NAN};
+    struct verdict *all = verdict_new(rows, 2 * (N - 1), N - 1, &rules),
+                   *best = verdict_new(rows, 2 * N, N, &rules);
+    assert_int_equal(all->pair_count, (N - 1) * (N - 2) / 2);
+    assert_int_equal(all->family, all->pair_count);
+    assert_int_equal(best->compared, VERDICT_BEST_PAIRS);
+    assert_int_equal(best->family, N * (N - 1) / 2);
+    size_t last = best->ranking[N - 1], next = best->ranking[N - 2];
+    const struct verdict_pair *p = verdict_find(best, best->ranking[0], last);
+    assert_ptr_equal(p, &best->pairs[N - 2]);
+    assert_int_equal(p->word, VERDICT_BETTER);
+    assert_non_null(verdict_find(best, last, best->ranking[VERDICT_BEST_PAIRS - 1]));
+    assert_null(verdict_find(best, next, last));
+    for (size_t i = 0; i < best->pair_count; i++)
+        assert_true(best->pairs[i].p_adjusted >= best->pairs[i].p &&
+                    !(best->pairs[i].p_tost_holm < best->pairs[i].p_tost));
+    free(rows);
+    verdict_free(all);
+    verdict_free(best);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -453,6 +486,7 @@ int main(void)
         cmocka_unit_test(something_is_always_taken),
         cmocka_unit_test(rows_are_a_second_chance),
         cmocka_unit_test(pairs_are_found_by_rank),
+        cmocka_unit_test(many_are_compared_with_the_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
