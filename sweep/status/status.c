@@ -143,8 +143,8 @@ static void add_seconds_left(json_t *running, double predicted_s, double share,
         pace->predicted_s += predicted_s * share;
     }
     json_object_set_new(running, "seconds_left",
-                        left > 0 || share > 0 ? json_real(left)
-                                              : json_null()); /* late: not known */
+                        left > 0 ? json_real(left)
+                                 : json_null()); /* late, or its updates are done */
 }
 
 static json_t *running_of(struct store *store, int64_t sweep, const json_t *metric,
