@@ -23,7 +23,7 @@ PKG_CONFIG ?= pkg-config
 V      ?=
 Q      := $(if $(V),,@)
 
-PKGS    := sqlite3 libcurl jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
+PKGS    := sqlite3 libcurl libmicrohttpd jansson yaml-0.1 libpcre2-8 libutf8proc libcrypto
 WARN    := $(if $(WERROR),-Werror )-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wwrite-strings
 VERSION  := 0.1.0
 RELEASED := 2026-11-28

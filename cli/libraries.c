@@ -2,6 +2,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "cli/libraries.h"
 #include <curl/curl.h>
+#include <microhttpd.h>
 #include <openssl/crypto.h>
 #include <pcre2.h>
 #include <sqlite3.h>
@@ -17,10 +18,10 @@ json_t *libraries_linked(void)
 {
     char pcre2[64] = "";
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sqlite",
-                     sqlite3_libversion(), "jansson", jansson_version_str(), "yaml",
-                     yaml_get_version_string(), "pcre2", pcre2, "utf8proc",
-                     utf8proc_version(), "curl",
-                     curl_version_info(CURLVERSION_NOW)->version, "openssl",
-                     OpenSSL_version(OPENSSL_VERSION_STRING));
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "sqlite", sqlite3_libversion(),
+        "jansson", jansson_version_str(), "yaml", yaml_get_version_string(), "pcre2",
+        pcre2, "utf8proc", utf8proc_version(), "curl",
+        curl_version_info(CURLVERSION_NOW)->version, "microhttpd", MHD_get_version(),
+        "openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
 }

@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/nn/adapter_files/trial_of.h"
 #include "runner/result.h"
 #include "runner/trial.h"
 #include <dirent.h>
@@ -120,4 +121,14 @@ int run_folder_check_replaced(const char *dir, folder_file_fn *known, bool overw
                      dir);
     free(found);
     return rc;
+}
+
+char *run_folder_adapter(const char *dir)
+{
+    char *inner = fs_join(dir, "adapter");
+    const bool itself = adapter_is_folder(dir),
+               inside = !itself && adapter_is_folder(inner);
+    if (!inside)
+        free(inner);
+    return itself ? xstrdup(dir) : inside ? inner : NULL;
 }

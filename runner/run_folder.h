@@ -24,4 +24,8 @@ typedef bool folder_file_fn(const char *name);
 int run_folder_check_replaced(const char *dir, folder_file_fn *known, bool overwrite,
                               struct err *err);
 
+/* The adapter's folder in a run's folder, or the folder itself where it is an adapter's.
+ * The caller's; NULL: there is none. */
+char *run_folder_adapter(const char *dir);
+
 #endif

@@ -4,7 +4,7 @@
 # machine changes, and its own libraries may be of other versions. Does nothing where FOLDER is complete.
 set -eu
 
-packages="libc6-dev libsqlite3-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
+packages="libc6-dev libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libyaml-dev libpcre2-dev libutf8proc-dev
 libssl-dev libcmocka-dev"
 
 root=$1

@@ -4,8 +4,8 @@
 # NO_INSTALL=1 only names what is missing and fails. Everything the packages are for: docs/dependencies.md.
 set -eu
 
-build="gcc libc6-dev make pkgconf libsqlite3-dev libcurl4-openssl-dev libjansson-dev libyaml-dev libpcre2-dev
-libutf8proc-dev libssl-dev"
+build="gcc libc6-dev make pkgconf libsqlite3-dev libcurl4-openssl-dev libmicrohttpd-dev libjansson-dev libyaml-dev
+libpcre2-dev libutf8proc-dev libssl-dev"
 demo="gnuplot-nox"
 model="python3 python3-pip"
 test="gnuplot-nox python3 libcmocka-dev bats clang-format sqlite3 procps openssl jq"

@@ -14,9 +14,30 @@
 
 /* --- what it is --- */
 
+/* A trial's run folder knows what peft's configuration has no place for: what its labels
+ * are called, and whether they are classes. An empty object where there is none. */
+static json_t *read_run(const char *dir, struct err *err)
+{
+    char *path = fs_join(dir, "../result.json");
+    json_t *r = fs_exists(path) ? json_read_file(path, err) : json_object();
+    free(path);
+    return r;
+}
+
+static void take_names(struct labels *out, const json_t *run)
+{
+    const json_t *names = json_object_get(run, "labels");
+    const size_t n = json_array_size(names);
+    out->names = n ? xcalloc(n, sizeof *out->names) : NULL;
+    for (; out->count < n; out->count++) {
+        const char *name = json_string_value(json_array_get(names, out->count));
+        out->names[out->count] = xstrdup(name ? name : "");
+    }
+}
+
 /* Names of its labels, and how many there are; 0: its configuration does not say. */
-static int read_labels(struct guest *guest, const char *dir, int64_t *count,
-                       struct err *err)
+static int read_labels(struct guest *guest, const char *dir, const json_t *run,
+                       int64_t *count, struct err *err)
 {
     static const char *const files[] = {"head_config.json", "config.json"};
     int rc = 0;
@@ -29,6 +50,8 @@ static int read_labels(struct guest *guest, const char *dir, int64_t *count,
         json_decref(c);
         free(path);
     }
+    if (!rc && !guest->labels.count)
+        take_names(&guest->labels, run);
     return rc;
 }
 
@@ -50,7 +73,7 @@ static int count_labels(const struct serve_base *b, const char *dir, const char 
 }
 
 static int resolve(struct guest *guest, const struct serve_base *b, const char *dir,
-                   int64_t labels, struct err *err)
+                   const json_t *run, int64_t labels, struct err *err)
 {
     json_t *given;
     int rc = adapter_trial(dir, b->session.hf->dir, &given, err);
@@ -70,6 +93,9 @@ static int resolve(struct guest *guest, const struct serve_base *b, const char *
         rc = count_labels(b, dir, m->files->tensors, &labels, err);
     if (!rc && labels)
         json_object_set_new(given, "num_labels", json_integer(labels));
+    const json_t *kind = json_object_get(json_object_get(run, "trial"), "problem_type");
+    if (kind)
+        json_object_set(given, "problem_type", (json_t *)kind);
     if (!rc)
         rc = trial_resolve_use(given, &guest->resolved, err);
     json_decref(given);
@@ -150,6 +176,18 @@ static int put_own(struct guest *guest, const struct serve_base *b, struct err *
 
 /* --- opening --- */
 
+/* Some of what the method adds is not in the folder (VeRA's shared matrices may be drawn
+ * anew by their seed). */
+static bool lacks_values(const struct net *net)
+{
+    for (size_t i = 0; i < net->params.count; i++) {
+        const struct param *p = net->params.items[i];
+        if (p->added && !p->derived && !p->given)
+            return true;
+    }
+    return false;
+}
+
 static int open_net(struct guest *guest, const struct serve_base *b, const char *dir,
                     struct err *err)
 {
@@ -163,7 +201,7 @@ static int open_net(struct guest *guest, const struct serve_base *b, const char 
         rc = err_set(err, ERR_CONFIG,
                      "its start is taken out of the base's weights, which others share; "
                      "save it as a LoRA of twice the rank (peftlab convert)");
-    return !rc && net->method->start
+    return !rc && net->method->start && lacks_values(net)
                ? net->method->start(net, (uint64_t)guest->trial.seed, err)
                : rc;
 }
@@ -178,15 +216,26 @@ static int open_graph(struct guest *guest, struct serve_base *b, struct err *err
     return rc ? rc : serve_base_workspace(b, guest->graft.workspace_bytes, err);
 }
 
+static int open_trial(struct guest *guest, const struct serve_base *b, const char *dir,
+                      struct err *err)
+{
+    int64_t labels = 0;
+    json_t *run = read_run(dir, err);
+    int rc = run ? read_labels(guest, dir, run, &labels, err) : err_code(err);
+    if (!rc)
+        rc = resolve(guest, b, dir, run, labels, err);
+    json_decref(run);
+    if (rc)
+        return rc;
+    trial_init(&guest->trial, guest->resolved);
+    return open_goal(guest, b, err);
+}
+
 static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
                     struct err *err)
 {
-    int64_t labels = 0;
-    int rc = read_labels(guest, dir, &labels, err);
-    if (rc || (rc = resolve(guest, b, dir, labels, err)))
-        return rc;
-    trial_init(&guest->trial, guest->resolved);
-    if ((rc = open_goal(guest, b, err)) || (rc = open_net(guest, b, dir, err)))
+    int rc = open_trial(guest, b, dir, err);
+    if (rc || (rc = open_net(guest, b, dir, err)))
         return rc;
     share_params(guest, b);
     if ((rc = put_own(guest, b, err)))

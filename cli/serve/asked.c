@@ -1,0 +1,402 @@
+/* cli/serve/asked.c - texts to labels: what a request asks becomes rows of the engine, and
+ * their logits the answer. */
+#include "cli/serve/serving.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS_MOST = 1024 };
+
+struct asked {
+    struct serving *serving;
+    struct server_call *call;
+    struct engine_request *request;
+    json_t *models; /* of the request: one name, or several for fan-out; owned */
+    size_t inputs;
+    bool one; /* the input was no list */
+    bool raw; /* scores are logits */
+    bool with_logits;
+    int64_t id, tokens;
+    json_t *(*answer)(const struct asked *a);
+};
+
+static void asked_free(struct asked *a)
+{
+    engine_request_free(a->request);
+    json_decref(a->models);
+    free(a);
+}
+
+/* --- reading --- */
+
+static int read_ids(const json_t *list, struct example *e, int32_t vocabulary,
+                    struct err *err)
+{
+    e->n = (int32_t)json_array_size(list);
+    e->ids = xcalloc((size_t)e->n + 1, sizeof *e->ids);
+    for (int32_t i = 0; i < e->n; i++) {
+        const json_t *v = json_array_get(list, (size_t)i);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+            json_integer_value(v) >= vocabulary)
+            return err_set(err, ERR_PARSE, "token %d is no id below %d", (int)i + 1,
+                           (int)vocabulary);
+        e->ids[i] = (int32_t)json_integer_value(v);
+    }
+    return 0;
+}
+
+static int read_text(const struct tokenizer *t, const json_t *text, const json_t *pair,
+                     int32_t max_length, struct example *e, struct err *err)
+{
+    struct encoding c = {0};
+    if (!t)
+        return err_set(err, ERR_CONFIG, "the base has no tokenizer: send token ids");
+    if (!json_is_string(text) || (pair && !json_is_string(pair)))
+        return err_set(err, ERR_PARSE,
+                       "an input is text, a list of token ids, or a pair "
+                       "of texts");
+    const int rc = tokenizer_encode(t, json_string_value(text), json_string_length(text),
+                                    json_string_value(pair), json_string_length(pair),
+                                    max_length, true, &c, err);
+    if (!rc) {
+        e->n = (int32_t)c.n;
+        e->ids = c.ids;
+        e->type_ids = c.type_ids;
+        c.ids = c.type_ids = NULL;
+    }
+    encoding_release(&c);
+    return rc;
+}
+
+/* A text, a pair of texts, or ids. */
+static int read_input(const struct serving *s, const json_t *v, int32_t max_length,
+                      struct example *e, struct err *err)
+{
+    const struct session *base = &s->base.session;
+    int rc;
+    if (json_is_array(v) && json_is_integer(json_array_get(v, 0)))
+        rc = read_ids(v, e, base->net.shape.vocab_size, err);
+    else if (json_is_array(v) && json_array_size(v) == 2)
+        rc = read_text(base->tokenizer, json_array_get(v, 0), json_array_get(v, 1),
+                       max_length, e, err);
+    else
+        rc = read_text(base->tokenizer, v, NULL, max_length, e, err);
+    if (!rc && !e->n)
+        rc = err_set(err, ERR_PARSE, "an input without tokens");
+    if (!rc && e->n > base->net.shape.max_positions)
+        rc = err_set(err, ERR_PARSE, "an input of %d tokens, the model takes %d",
+                     (int)e->n, (int)base->net.shape.max_positions);
+    return rc;
+}
+
+static struct example copy_example(const struct example *e)
+{
+    struct example c = *e;
+    const size_t bytes = (size_t)e->n * sizeof *e->ids;
+    c.ids = memcpy(xmalloc(bytes + 1), e->ids, bytes);
+    if (e->type_ids)
+        c.type_ids = memcpy(xmalloc(bytes + 1), e->type_ids, bytes);
+    return c;
+}
+
+/* Names as a list; where none is given, the only adapter that there is. */
+static json_t *read_models(struct serving *s, const json_t *body)
+{
+    json_t *model = json_object_get(body, "model");
+    if (json_is_array(model))
+        return json_incref(model);
+    json_t *list = json_array();
+    if (json_is_string(model)) {
+        json_array_append(list, model);
+        return list;
+    }
+    size_t count;
+    char **names = shelf_names(&s->shelf, &count);
+    if (count == 1)
+        json_array_append_new(list, json_string(names[0]));
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return list;
+}
+
+/* Is it one input, and not a list of them? */
+static bool is_one(const json_t *input)
+{
+    return !json_is_array(input) || json_is_integer(json_array_get(input, 0));
+}
+
+static int fill_rows(struct asked *a, const json_t *input, int32_t max_length,
+                     struct err *err)
+{
+    struct engine_request *r = a->request;
+    const size_t models = json_array_size(a->models);
+    for (size_t i = 0; i < a->inputs; i++)
+        for (size_t m = 0; m < models; m++) {
+            struct engine_row *row = &r->rows[r->count];
+            const json_t *v = a->one ? input : json_array_get(input, i);
+            const int rc =
+                m ? 0 : read_input(a->serving, v, max_length, &row->example, err);
+            r->count++; /* so that what was read is freed */
+            if (rc)
+                return rc;
+            if (m)
+                row->example = copy_example(&r->rows[r->count - 2].example);
+            a->tokens += row->example.n;
+        }
+    return 0;
+}
+
+/* Takes the adapters; a name that is not there is told, and all are given back. */
+static const char *want_adapters(struct asked *a)
+{
+    struct engine_request *r = a->request;
+    const size_t models = json_array_size(a->models);
+    for (size_t i = 0; i < r->count; i++) {
+        const char *name = json_string_value(json_array_get(a->models, i % models));
+        r->rows[i].adapter = name ? shelf_want(&a->serving->shelf, name, 1) : NULL;
+        if (r->rows[i].adapter)
+            continue;
+        while (i-- > 0)
+            shelf_done(&a->serving->shelf, r->rows[i].adapter, 1);
+        return name ? name : "";
+    }
+    return NULL;
+}
+
+/* --- the answer --- */
+
+static void on_done(struct engine_request *r)
+{
+    struct asked *a = r->ctx;
+    char timing[160];
+    snprintf(timing, sizeof timing, "queue;dur=%.3f, batch;dur=%.3f",
+             (r->begin_s - r->put_s) * 1e3, r->run_s * 1e3);
+    server_call_put(a->call, "Server-Timing", timing);
+    if (r->cold)
+        server_call_put(a->call, "X-Adapter-Cold", "1");
+    serving_answered(a->serving, clock_mono_s() - server_call_begin_s(a->call));
+    if (r->rc)
+        server_reply_error(a->call,
+                           r->rc == -(int)ERR_NOINPUT                              ? 404
+                           : r->rc == -(int)ERR_CONFIG || r->rc == -(int)ERR_PARSE ? 400
+                                                                                   : 500,
+                           "%s", r->err.msg);
+    else
+        server_reply_json(a->call, 200, a->answer(a));
+    asked_free(a);
+}
+
+static void scores(const struct guest *g, const float *logits, bool raw, double *out)
+{
+    const int32_t n = g->goal.num_labels;
+    double most = -INFINITY, sum = 0;
+    for (int32_t c = 0; c < n; c++)
+        most = fmax(most, (double)logits[c]);
+    for (int32_t c = 0; c < n; c++)
+        sum += exp((double)logits[c] - most);
+    for (int32_t c = 0; c < n; c++)
+        out[c] = raw || g->goal.labels == LABEL_numbers ? (double)logits[c]
+                 : g->goal.labels == LABEL_set ? 1 / (1 + exp(-(double)logits[c]))
+                                               : exp((double)logits[c] - most) / sum;
+}
+
+static json_t *label_name(const struct guest *g, int32_t c)
+{
+    char made_up[32];
+    snprintf(made_up, sizeof made_up, "LABEL_%d", (int)c);
+    return json_string((size_t)c < g->labels.count ? g->labels.names[c] : made_up);
+}
+
+static int32_t largest(const double *x, int32_t n)
+{
+    int32_t best = 0;
+    for (int32_t c = 1; c < n; c++)
+        if (x[c] > x[best])
+            best = c;
+    return best;
+}
+
+static json_t *classify_row(const struct asked *a, size_t row)
+{
+    const struct engine_row *r = &a->request->rows[row];
+    const struct guest *g = &r->adapter->guest;
+    const int32_t n = g->goal.num_labels;
+    const size_t models = json_array_size(a->models);
+    double *p = xcalloc((size_t)n, sizeof *p);
+    json_t *probs = json_array(), *logits = json_array();
+    scores(g, r->logits, a->raw, p);
+    for (int32_t c = 0; c < n; c++) {
+        json_array_append_new(probs, json_number_or_word(p[c]));
+        json_array_append_new(logits, json_number_or_word((double)r->logits[c]));
+    }
+    json_t *out =
+        json_pack("{s:I, s:o, s:o, s:i}", "index", (json_int_t)(row / models), "label",
+                  label_name(g, largest(p, n)), "probs", probs, "num_classes", n);
+    if (models > 1)
+        json_object_set(out, "model", json_array_get(a->models, row % models));
+    if (a->with_logits)
+        json_object_set(out, "logits", logits);
+    json_decref(logits);
+    free(p);
+    return out;
+}
+
+static json_t *answer_classify(const struct asked *a)
+{
+    char id[48];
+    json_t *data = json_array();
+    for (size_t i = 0; i < a->request->count; i++)
+        json_array_append_new(data, classify_row(a, i));
+    snprintf(id, sizeof id, "classify-%lld", (long long)a->id);
+    return json_pack(
+        "{s:s, s:s, s:I, s:O, s:o, s:{s:I, s:I, s:i, s:n}}", "id", id, "object", "list",
+        "created", (json_int_t)(clock_wall_ms() / 1000), "model",
+        json_array_size(a->models) == 1 ? json_array_get(a->models, 0) : a->models,
+        "data", data, "usage", "prompt_tokens", (json_int_t)a->tokens, "total_tokens",
+        (json_int_t)a->tokens, "completion_tokens", 0, "prompt_tokens_details");
+}
+
+/* All labels of a row, the highest score first. */
+static json_t *predict_row(const struct asked *a, size_t row)
+{
+    const struct engine_row *r = &a->request->rows[row];
+    const struct guest *g = &r->adapter->guest;
+    const int32_t n = g->goal.num_labels;
+    double *p = xcalloc((size_t)n, sizeof *p);
+    bool *taken = xcalloc((size_t)n, sizeof *taken);
+    json_t *list = json_array();
+    scores(g, r->logits, a->raw, p);
+    for (int32_t k = 0; k < n; k++) {
+        int32_t best = -1;
+        for (int32_t c = 0; c < n; c++)
+            if (!taken[c] && (best < 0 || p[c] > p[best]))
+                best = c;
+        taken[best] = true;
+        json_array_append_new(list, json_pack("{s:o, s:o}", "score",
+                                              json_number_or_word(p[best]), "label",
+                                              label_name(g, best)));
+    }
+    free(p);
+    free(taken);
+    return list;
+}
+
+static json_t *answer_predict(const struct asked *a)
+{
+    if (a->one)
+        return predict_row(a, 0);
+    json_t *list = json_array();
+    for (size_t i = 0; i < a->request->count; i++)
+        json_array_append_new(list, predict_row(a, i));
+    return list;
+}
+
+/* --- the way through --- */
+
+static void put_request(struct asked *a)
+{
+    struct err err = ERR_INIT;
+    double retry_s;
+    const char *missing = want_adapters(a);
+    if (missing) {
+        server_reply_error(a->call, 404,
+                           "there is no adapter '%s' (GET /v1/models has all)", missing);
+        asked_free(a);
+        return;
+    }
+    if (engine_put(a->serving->engine, a->request, &retry_s, &err) == 0)
+        return;
+    char seconds[24];
+    for (size_t i = 0; i < a->request->count; i++)
+        shelf_done(&a->serving->shelf, a->request->rows[i].adapter, 1);
+    snprintf(seconds, sizeof seconds, "%d", (int)ceil(retry_s + .001));
+    server_call_put(a->call, "Retry-After", seconds);
+    server_reply_error(a->call, 429, "%s", err.msg);
+    asked_free(a);
+}
+
+static void ask(struct serving *s, struct server_call *call, const char *key,
+                json_t *(*answer)(const struct asked *a))
+{
+    struct err err = ERR_INIT;
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    const json_t *input = json_object_get(body, key);
+    struct asked *a = xcalloc(1, sizeof *a);
+    *a = (struct asked){.serving = s,
+                        .call = call,
+                        .models = read_models(s, body),
+                        .one = is_one(input),
+                        .raw = json_get_bool(body, "raw_scores", 0),
+                        .with_logits = json_get_bool(body, "logits", 0),
+                        .id = ++s->next_id,
+                        .answer = answer};
+    const size_t models = json_array_size(a->models);
+    a->inputs = a->one ? 1 : json_array_size(input);
+    a->request = xcalloc(1, sizeof *a->request);
+    a->request->ctx = a;
+    a->request->done = on_done;
+    const bool fits = models && a->inputs && a->inputs * models <= ROWS_MOST;
+    a->request->rows = xcalloc(fits ? a->inputs * models : 1, sizeof *a->request->rows);
+    const int32_t cut =
+        json_get_bool(body, "truncate", 0) ? s->base.session.net.shape.max_positions : 0;
+    int rc = 0;
+    if (!input)
+        rc = err_set(&err, ERR_PARSE, "'%s' is missing", key);
+    else if (!models)
+        rc = err_set(&err, ERR_PARSE, "'model' is missing: the name of an adapter");
+    else if (!fits)
+        rc = err_set(&err, ERR_PARSE, "a request takes 1 to %d texts, times adapters",
+                     ROWS_MOST);
+    else
+        rc = fill_rows(a, input, cut, &err);
+    json_decref(body);
+    if (!rc) {
+        put_request(a);
+        return;
+    }
+    server_reply_error(call, 400, "%s", err.msg);
+    asked_free(a);
+}
+
+void serve_classify(void *ctx, struct server_call *call)
+{
+    ask(ctx, call, "input", answer_classify);
+}
+
+void serve_predict(void *ctx, struct server_call *call)
+{
+    ask(ctx, call, "inputs", answer_predict);
+}
+
+void serve_tokenize(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    struct err err = ERR_INIT;
+    struct example e = {0};
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    const int rc = read_text(s->base.session.tokenizer, json_object_get(body, "prompt"),
+                             NULL, 0, &e, &err);
+    json_decref(body);
+    if (rc) {
+        server_reply_error(call, 400, "%s", err.msg);
+        return;
+    }
+    json_t *ids = json_array();
+    for (int32_t i = 0; i < e.n; i++)
+        json_array_append_new(ids, json_integer(e.ids[i]));
+    free(e.ids);
+    free(e.type_ids);
+    server_reply_json(call, 200,
+                      json_pack("{s:i, s:i, s:o}", "count", e.n, "max_model_len",
+                                s->base.session.net.shape.max_positions, "tokens", ids));
+}

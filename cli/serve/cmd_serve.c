@@ -1,0 +1,243 @@
+/* cli/serve/cmd_serve.c - `peftlab serve`: many adapters on one base, over HTTP. */
+#include "cli/command.h"
+#include "cli/serve/serving.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include "lib/text_table.h"
+#include "runner/run_folder.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* clang-format off */
+static const struct opt_def rows[] = {
+    {.key = "adapters", .type = OPT_NAMES, .group = "adapters", .metavar = "DIR",
+     .help = "folders that hold adapter folders (or runs of trials), each served by its name"},
+    {.key = "pin", .type = OPT_NAMES, .group = "adapters", .metavar = "NAMES",
+     .help = "adapters that stay in memory"},
+    {.key = "resident_mb", .type = OPT_INT, .preset = "0", .max = 1 << 30, .group = "adapters",
+     .metavar = "N", .help = "MiB that adapters may take in memory; 0: all that were asked for stay"},
+    {.key = "address", .type = OPT_STRING, .preset = "127.0.0.1", .group = "network",
+     .metavar = "IP", .help = "address to listen on; on any but this machine's own a key is needed"},
+    {.key = "port", .type = OPT_INT, .preset = "8000", .max = 65535, .group = "network",
+     .metavar = "N", .help = "port; 0: one that is free, which is printed"},
+    {.key = "api_key_file", .type = OPT_PATH, .group = "network", .metavar = "FILE",
+     .help = "file with the key that requests must carry (default: PEFTLAB_API_KEY, or none)"},
+    {.key = "batch_rows", .type = OPT_INT, .preset = "32", .min = 1, .max = 1024, .group = "batches",
+     .metavar = "N", .help = "texts of a batch at most"},
+    {.key = "batch_tokens", .type = OPT_INT, .preset = "2048", .min = 16, .max = 1 << 20,
+     .group = "batches", .metavar = "N", .help = "tokens of a batch at most"},
+    {.key = "wait_ms", .type = OPT_FLOAT, .preset = "0", .max = 1000, .group = "batches",
+     .metavar = "MS", .help = "how long the first text waits for company"},
+    {.key = "limit_ms", .type = OPT_FLOAT, .preset = "0", .max = 3600000, .group = "batches",
+     .metavar = "MS", .help = "refuse (429) what would wait for longer than that; 0: never"},
+    {.key = "queue", .type = OPT_INT, .preset = "4096", .min = 1, .max = 1 << 20, .group = "batches",
+     .metavar = "N", .help = "texts that may wait; more are refused"},
+    {.key = "quantization", .type = OPT_STRING, .group = "base", .metavar = "KIND",
+     .help = "as the adapters' trials have it (nf4, fp4)"},
+    {.key = "dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
+     .help = "as the adapters' trials have it (float32, bfloat16)"},
+};
+/* clang-format on */
+static const struct opt_table options = {"serve", rows, ARRAY_LEN(rows)};
+
+/* --- adapters --- */
+
+/* The i-th of one name or a list of them; NULL: there are no more. */
+static const char *name_at(const json_t *values, const char *key, size_t i)
+{
+    const json_t *v = json_object_get(values, key);
+    return json_string_value(json_is_array(v) ? json_array_get(v, i) : i ? NULL : v);
+}
+
+static bool is_pinned(const json_t *values, const char *name)
+{
+    for (size_t i = 0; name_at(values, "pin", i); i++)
+        if (str_eq(name_at(values, "pin", i), name))
+            return true;
+    return false;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int add_folder(struct serving *s, const json_t *values, const char *dir,
+                      struct err *err)
+{
+    struct dirent **names;
+    size_t found = 0;
+    int rc = 0;
+    const int n = scandir(dir, &names, NULL, by_name);
+    if (n < 0)
+        return err_set(err, ERR_NOINPUT, "--adapters: no folder '%s'", dir);
+    for (int i = 0; i < n; i++) {
+        char *path = fs_join(dir, names[i]->d_name);
+        char *adapter =
+            names[i]->d_name[0] == '.' || rc ? NULL : run_folder_adapter(path);
+        if (adapter) {
+            found++;
+            rc = shelf_add(&s->shelf, names[i]->d_name, adapter,
+                           is_pinned(values, names[i]->d_name), err);
+        }
+        free(adapter);
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+    return rc || found ? rc
+                       : err_set(err, ERR_NOINPUT, "--adapters: no adapter in '%s'", dir);
+}
+
+/* NAME=DIR */
+static int add_word(struct serving *s, const json_t *values, const char *word,
+                    struct err *err)
+{
+    const char *is = strchr(word, '=');
+    if (!is || is == word)
+        return err_set(err, ERR_USAGE, "'%s': an adapter is given as NAME=FOLDER", word);
+    char *name = xstrndup(word, (size_t)(is - word)), *dir = run_folder_adapter(is + 1);
+    const int rc =
+        dir ? shelf_add(&s->shelf, name, dir, is_pinned(values, name), err)
+            : err_set(err, ERR_NOINPUT, "adapter '%s': none in '%s'", name, is + 1);
+    free(name);
+    free(dir);
+    return rc;
+}
+
+static int add_adapters(struct serving *s, const json_t *values, const char *const *words,
+                        size_t count, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; name_at(values, "adapters", i) && !rc; i++)
+        rc = add_folder(s, values, name_at(values, "adapters", i), err);
+    for (size_t k = 0; k < count && !rc; k++)
+        rc = add_word(s, values, words[k], err);
+    return rc;
+}
+
+/* --- start and end --- */
+
+static int open_base(struct serving *s, const json_t *values, const char *model,
+                     struct err *err)
+{
+    const int32_t texts = (int32_t)json_get_int(values, "batch_rows", 0),
+                  tokens = (int32_t)json_get_int(values, "batch_tokens", 0);
+    static const char *const keys[] = {"quantization", "dtype"};
+    json_t *settings = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (json_is_string(json_object_get(values, keys[i])))
+            json_object_set(settings, keys[i], json_object_get(values, keys[i]));
+    const struct serve_options o = {.most = extent_of(tokens, texts, texts),
+                                    .settings = settings};
+    const int rc = serve_base_open(&s->base, model, &o, err);
+    json_decref(settings);
+    return rc;
+}
+
+static int read_key(const json_t *values, struct buf *key, struct err *err)
+{
+    const char *file = json_get_str(values, "api_key_file", NULL),
+               *given = getenv("PEFTLAB_API_KEY");
+    int rc = 0;
+    if (file)
+        rc = fs_read(file, 4096, key, err);
+    else if (given)
+        buf_str_add(key, given);
+    while (key->len && strchr(" \r\n\t", key->data[key->len - 1]))
+        key->data[--key->len] = '\0';
+    if (!rc && file && !key->len)
+        rc = err_set(err, ERR_PARSE, "--api-key-file: '%s' is empty", file);
+    return rc;
+}
+
+static int listen_on(struct serving *s, const json_t *values, const char *key,
+                     struct err *err)
+{
+    const struct server_options o = {.address = json_get_str(values, "address", ""),
+                                     .port = (int)json_get_int(values, "port", 0),
+                                     .key = key && *key ? key : NULL,
+                                     .max_body = (size_t)4 << 20,
+                                     .max_connections = 4096};
+    return server_start(&s->server, &o, serve_routes, serve_route_count, s, err);
+}
+
+static void serve_until_signal(struct serving *s, const json_t *values)
+{
+    proc_catch_signals();
+    text_print(stdout, "serving %s with %zu adapters on http://%s:%d\n", s->name,
+               s->shelf.count, json_get_str(values, "address", ""),
+               server_port(s->server));
+    fflush(stdout);
+    while (!proc_signals(NULL))
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    text_print(stderr, "stopping: what was asked is answered first\n");
+    server_drain(s->server);
+}
+
+static int serve(struct serving *s, const json_t *values, struct err *err)
+{
+    struct buf key = BUF_INIT;
+    const struct engine_options e = {
+        .wait_s = json_get_num(values, "wait_ms", 0) / 1e3,
+        .most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
+        .most_rows = (size_t)json_get_int(values, "queue", 0)};
+    int rc = read_key(values, &key, err);
+    if (!rc)
+        rc = engine_start(&s->engine, &s->shelf, &e, err);
+    if (!rc && !(rc = listen_on(s, values, buf_str(&key), err)))
+        serve_until_signal(s, values);
+    if (s->engine)
+        engine_stop(s->engine);
+    if (s->server)
+        server_stop(s->server);
+    if (s->engine)
+        engine_free(s->engine);
+    buf_release(&key);
+    return rc;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+    const char *words[VERB_WORDS_MAX];
+    size_t count = 0;
+    json_t *values = NULL;
+    bool done;
+    struct serving s = {.begin_ms = clock_wall_ms()};
+    int rc = command_parse(&cmd_serve, argc, argv, &values, words, VERB_WORDS_MAX, &count,
+                           &done, err);
+    if (!rc && !done && !count)
+        rc = err_set(err, ERR_USAGE, "serve: which base? (usage: peftlab %s)",
+                     cmd_serve.usage);
+    if (!rc && !done) {
+        const char *slash = strrchr(words[0], '/');
+        s.name = slash && slash[1] ? slash + 1 : words[0];
+        pthread_mutex_init(&s.lock, NULL);
+        shelf_init(&s.shelf, &s.base,
+                   (size_t)json_get_int(values, "resident_mb", 0) << 20);
+        rc = add_adapters(&s, values, words + 1, count - 1, err);
+        if (!rc)
+            rc = open_base(&s, values, words[0], err);
+        if (!rc)
+            rc = serve(&s, values, err);
+        shelf_release(&s.shelf);
+        serve_base_close(&s.base);
+    }
+    json_decref(values);
+    return rc;
+}
+
+const struct command cmd_serve = {
+    .name = "serve",
+    .usage = "serve MODEL [NAME=FOLDER ...] [--adapters DIR]",
+    .help = "Answer requests to many adapters on one base, over HTTP.",
+    .group = "Serving",
+    .options = &options,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+/* cli/serve/models.c - what is served: the base, and adapters that come and go. */
+#include "cli/serve/serving.h"
+#include "lib/json.h"
+#include <stdlib.h>
+
+static json_t *model_of(const struct serving *s, const char *id, const char *parent)
+{
+    const struct session *base = &s->base.session;
+    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s?, s:i}", "id", id, "object", "model",
+                     "created", (json_int_t)(s->begin_ms / 1000), "owned_by", "peftlab",
+                     "root", base->hf->dir, "parent", parent, "max_model_len",
+                     base->net.shape.max_positions);
+}
+
+/* Adapters first: clients that take the first one take what answers. */
+void serve_models(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    json_t *data = json_array();
+    size_t count;
+    char **names = shelf_names(&s->shelf, &count);
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(data, model_of(s, names[i], s->name));
+        free(names[i]);
+    }
+    free(names);
+    json_array_append_new(data, model_of(s, s->name, NULL));
+    server_reply_json(call, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
+}
+
+/* So that it can be shown that the base which was approved is the one that answers. */
+void serve_base_about(void *ctx, struct server_call *call)
+{
+    const struct serving *s = ctx;
+    const struct session *base = &s->base.session;
+    server_reply_json(call, 200,
+                      json_pack("{s:s, s:s, s:O?, s:s, s:s, s:s}", "model", s->name,
+                                "folder", base->hf->dir, "sha256",
+                                json_object_get(base->hashes, "model"), "backend",
+                                base->backend->name, "variant", base->backend->variant,
+                                "task", base->goal.task->name));
+}
+
+void serve_load(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    struct err err = ERR_INIT;
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    const char *name = json_get_str(body, "lora_name", NULL),
+               *dir = json_get_str(body, "lora_path", NULL);
+    if (!name || !dir)
+        server_reply_error(call, 400, "'lora_name' and 'lora_path' are needed");
+    else if (shelf_add(&s->shelf, name, dir, json_get_bool(body, "pinned", 0), &err) < 0)
+        server_reply_error(call, err_code(&err) == -(int)ERR_NOINPUT ? 404 : 400, "%s",
+                           err.msg);
+    else
+        server_reply(call, 200, "text/plain", "added\n", 6);
+    json_decref(body);
+}
+
+void serve_unload(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    const char *name = json_get_str(body, "lora_name", NULL);
+    if (!name)
+        server_reply_error(call, 400, "'lora_name' is needed");
+    else if (!shelf_forget(&s->shelf, name))
+        server_reply_error(call, 404, "there is no adapter '%s'", name);
+    else
+        server_reply(call, 200, "text/plain", "removed\n", 8);
+    json_decref(body);
+}

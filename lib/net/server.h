@@ -1,0 +1,77 @@
+/* lib/net/server.h - an HTTP server for commands that answer requests (libmicrohttpd).
+ *
+ * One thread owns all connections. A handler is called there once a request is whole, and
+ * answers at once or later, from any thread; meanwhile the connection is suspended and
+ * costs no thread. What a request may ask for is a table of routes; what is in none is 404,
+ * or 405 where only the method is wrong.
+ *
+ * Limits: bytes of a body (413), of a head (431), connections, connections of one address,
+ * seconds without a byte (30). A body must have a JSON form where the handler asks for it
+ * (400 else). Beyond the limit of connections new ones are closed.
+ *
+ * Who may ask: with a key only requests that carry it (`Authorization: Bearer KEY`, compared
+ * in constant time; 401 else), but for open routes. Without one and on a loopback address the
+ * Host must be a name of this machine's loopback, so that no web page reaches it by a name that its
+ * owner points here (DNS rebinding); a request that names an Origin other than that is
+ * refused as well (403). On any other address a key is demanded.
+ *
+ * Errors are answered in the form that OpenAI's clients show:
+ * {"error": {"message", "type", "param": null, "code"}}. */
+#ifndef LIB_NET_SERVER_H
+#define LIB_NET_SERVER_H
+
+#include "lib/buf.h"
+#include "lib/err.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct server;
+struct server_call; /* a request; ends with its answer */
+
+struct server_route {
+    const char *method, *path;
+    void (*handle)(void *ctx, struct server_call *call);
+    bool open; /* needs no key */
+};
+
+struct server_options {
+    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
+    int port;            /* 0: any that is free */
+    const char *key;     /* NULL: none */
+    size_t max_body;     /* bytes */
+    int max_connections;
+};
+
+/* Routes and key are borrowed. ERR_CONFIG: the options do not go together; ERR_DEVICE: the
+ * address cannot be used. */
+int server_start(struct server **out, const struct server_options *options,
+                 const struct server_route *routes, size_t count, void *ctx,
+                 struct err *err);
+int server_port(const struct server *s);
+/* No new connections. Requests under way are still answered. */
+void server_drain(struct server *s);
+/* Once handlers have answered what they have; waits some seconds until that is sent. */
+void server_stop(struct server *s);
+
+/* --- in a handler --- */
+const char *server_call_body(const struct server_call *c, size_t *size);
+/* The body as JSON; NULL: it was answered (400). The caller's. */
+json_t *server_call_json(struct server_call *c);
+/* NULL: not given. */
+const char *server_call_query(const struct server_call *c, const char *key);
+const char *server_call_header(const struct server_call *c, const char *name);
+double
+server_call_begin_s(const struct server_call *c); /* clock_mono_s of its first byte */
+
+/* A further header of the answer; before it. */
+void server_call_put(struct server_call *c, const char *name, const char *value);
+/* Each ends the call. */
+void server_reply(struct server_call *c, int status, const char *type, const char *body,
+                  size_t size);
+void server_reply_json(struct server_call *c, int status,
+                       json_t *value); /* takes it over */
+void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

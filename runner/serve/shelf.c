@@ -1,0 +1,175 @@
+/* runner/serve/shelf.c - see shelf.h. */
+#include "runner/serve/shelf.h"
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include <stdlib.h>
+
+void shelf_init(struct shelf *s, struct serve_base *base, size_t max_bytes)
+{
+    *s = (struct shelf){.base = base, .max_bytes = max_bytes};
+    pthread_mutex_init(&s->lock, NULL);
+}
+
+static void close_guest(struct shelf *s, struct shelf_entry *e)
+{
+    if (!e->resident)
+        return;
+    s->counts.resident--;
+    s->counts.resident_bytes -= e->guest.bytes;
+    guest_close(&e->guest, s->base);
+    e->resident = false;
+}
+
+static void free_entry(struct shelf *s, struct shelf_entry *e)
+{
+    close_guest(s, e);
+    free(e->name);
+    free(e->dir);
+    free(e);
+}
+
+void shelf_release(struct shelf *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        free_entry(s, s->entries[i]);
+    free(s->entries);
+    pthread_mutex_destroy(&s->lock);
+    *s = (struct shelf){0};
+}
+
+static struct shelf_entry *find(const struct shelf *s, const char *name)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->entries[i]->gone && str_eq(s->entries[i]->name, name))
+            return s->entries[i];
+    return NULL;
+}
+
+static int add_new(struct shelf *s, const char *name, const char *dir, bool pinned,
+                   struct err *err)
+{
+    if (find(s, name))
+        return err_set(err, ERR_CONFIG, "there is an adapter '%s' already", name);
+    struct shelf_entry *e = xcalloc(1, sizeof *e);
+    *e = (struct shelf_entry){
+        .name = xstrdup(name), .dir = xstrdup(dir), .pinned = pinned};
+    s->entries = xgrow(s->entries, &s->cap, s->count + 1, sizeof *s->entries);
+    s->entries[s->count++] = e;
+    return 0;
+}
+
+int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
+              struct err *err)
+{
+    if (!*name)
+        return err_set(err, ERR_CONFIG, "an adapter needs a name");
+    if (!fs_is_dir(dir))
+        return err_set(err, ERR_NOINPUT, "adapter '%s': no folder '%s'", name, dir);
+    pthread_mutex_lock(&s->lock);
+    const int rc = add_new(s, name, dir, pinned, err);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+bool shelf_forget(struct shelf *s, const char *name)
+{
+    pthread_mutex_lock(&s->lock);
+    struct shelf_entry *e = find(s, name);
+    if (e)
+        e->gone = true;
+    pthread_mutex_unlock(&s->lock);
+    return e != NULL;
+}
+
+struct shelf_entry *shelf_want(struct shelf *s, const char *name, int rows)
+{
+    pthread_mutex_lock(&s->lock);
+    struct shelf_entry *e = find(s, name);
+    if (e)
+        e->waiting += rows;
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+void shelf_done(struct shelf *s, struct shelf_entry *e, int rows)
+{
+    pthread_mutex_lock(&s->lock);
+    e->waiting -= rows;
+    pthread_mutex_unlock(&s->lock);
+}
+
+char **shelf_names(struct shelf *s, size_t *count)
+{
+    pthread_mutex_lock(&s->lock);
+    char **out = xcalloc(s->count + 1, sizeof *out);
+    *count = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (!s->entries[i]->gone)
+            out[(*count)++] = xstrdup(s->entries[i]->name);
+    pthread_mutex_unlock(&s->lock);
+    return out;
+}
+
+void shelf_count(struct shelf *s, struct shelf_counts *out)
+{
+    pthread_mutex_lock(&s->lock);
+    *out = s->counts;
+    out->known = 0;
+    for (size_t i = 0; i < s->count; i++)
+        out->known += !s->entries[i]->gone;
+    pthread_mutex_unlock(&s->lock);
+}
+
+int shelf_take(struct shelf *s, struct shelf_entry *e, bool *loaded, struct err *err)
+{
+    *loaded = !e->resident;
+    if (e->resident)
+        return 0;
+    const double begin = clock_mono_s();
+    const int rc = guest_open(&e->guest, s->base, e->dir, e->name, err);
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    e->resident = true;
+    s->counts.loads++;
+    s->counts.load_s += clock_mono_s() - begin;
+    s->counts.resident++;
+    s->counts.resident_bytes += e->guest.bytes;
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+/* Of those that may be closed the one that was used longest ago. */
+static struct shelf_entry *oldest(const struct shelf *s)
+{
+    struct shelf_entry *best = NULL;
+    for (size_t i = 0; i < s->count; i++) {
+        struct shelf_entry *e = s->entries[i];
+        if (e->resident && !e->pinned && !e->waiting && (!best || e->used < best->used))
+            best = e;
+    }
+    return best;
+}
+
+void shelf_tidy(struct shelf *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->batch++;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        struct shelf_entry *e = s->entries[i];
+        if (e->gone && !e->waiting)
+            free_entry(s, e);
+        else
+            s->entries[kept++] = e;
+    }
+    s->count = kept;
+    struct shelf_entry *e;
+    while (s->max_bytes && s->counts.resident_bytes > s->max_bytes && (e = oldest(s))) {
+        close_guest(s, e);
+        s->counts.evictions++;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
