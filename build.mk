@@ -172,9 +172,9 @@ uninstall:
 deb: $(B)/peftlab $(B)/docs.stamp
 	@packaging/deb.sh '$(B)' '$(VERSION)' '$(RELEASED)'
 # A Python wheel that carries the program (packaging/wheel.py): what has a free licence and a static library is linked into it,
-# curl and OpenSSL with what they need go into the wheel beside it. The run path counts for their own needs too, and names the
+# curl, libmicrohttpd and OpenSSL with what they need go into the wheel beside it. The run path counts for their own needs too, and names the
 # places of lib/peftlab installed and within a wheel that is being checked.
-WHEEL_LIBS := $(addprefix -l:lib,$(addsuffix .a,sqlite3 jansson yaml pcre2-8 utf8proc)) -lcurl -lcrypto -lm -ldl -pthread
+WHEEL_LIBS := $(addprefix -l:lib,$(addsuffix .a,sqlite3 jansson yaml pcre2-8 utf8proc)) -lcurl -lmicrohttpd -lcrypto -lm -ldl -pthread
 WHEEL_PATH := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/../lib/peftlab',-rpath,'$$ORIGIN/../data/lib/peftlab'
 $(B)/wheel/peftlab: $(B)/peftlab
 	@mkdir -p $(@D)
