@@ -354,6 +354,13 @@ def prepare(build, folder):
     return made
 
 
+def make_programs(build):
+    """By the name that tests/run.sh gives the folder: make knows headers of objects by it."""
+    b = os.path.relpath(build, ROOT) if build.startswith(ROOT + os.sep) else build
+    subprocess.run(["make", "-s", "-C", ROOT, f"B={b}", f"{b}/peftlab", f"{b}/tests/report_example"],
+                   check=True, stdout=subprocess.DEVNULL)
+
+
 def main(build, word=""):
     tests[:] = [t for t in tests if word in t[0]]
     if missing():
@@ -361,7 +368,7 @@ def main(build, word=""):
     axe = subprocess.run([f"{ROOT}/tools/fetch_axe.sh", f"{build}/axe"], capture_output=True, text=True)
     if axe.returncode:
         return skip_all("axe-core could not be fetched: " + axe.stderr.strip().split("\n")[-1][:150])
-    subprocess.run(["make", "-s", "-C", ROOT, f"B={build}", f"{build}/peftlab", f"{build}/tests/report_example"], check=True, stdout=subprocess.DEVNULL)
+    make_programs(build)
     folder, failed = tempfile.mkdtemp(), 0
     print(f"1..{len(tests)}", flush=True)
     b = Browser()
