@@ -170,9 +170,11 @@ static int listen_on(struct serving *s, const json_t *values, const char *key,
 
 static void serve_until_signal(struct serving *s, const json_t *values)
 {
+    struct shelf_counts adapters;
     proc_catch_signals();
+    shelf_count(&s->shelf, &adapters);
     text_print(stdout, "serving %s with %zu adapters on http://%s:%d\n", s->name,
-               s->shelf.count, json_get_str(values, "address", ""),
+               adapters.known, json_get_str(values, "address", ""),
                server_port(s->server));
     fflush(stdout);
     while (!proc_signals(NULL))
