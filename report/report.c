@@ -17,6 +17,7 @@
 #include "report/sections/trivial.h"
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,23 @@ int report_judge(struct store *s, const struct report_options *o, struct report 
     else
         *out = r;
     return rc;
+}
+
+struct report *report_judge_sweep(struct store *s, int64_t sweep)
+{
+    char name[24];
+    struct report *r = NULL;
+    snprintf(name, sizeof name, "%lld", (long long)sweep);
+    json_t *sweeps = json_pack("[s]", name);
+    const struct report_options o = {.scope.sweeps = sweeps,
+                                     .delta = NAN,
+                                     .collapse = NAN,
+                                     .requests_per_day = NAN,
+                                     .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
+    if (report_judge(s, &o, &r, NULL) == 0)
+        r->options.scope.sweeps = NULL; /* ends here */
+    json_decref(sweeps);
+    return r;
 }
 
 int report_build(struct store *s, const struct report_options *o, struct report **out,

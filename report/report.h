@@ -66,6 +66,9 @@ struct report {
  * or figures yet. */
 int report_judge(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err);
+/* The same of one sweep by its number, as `peftlab report --sweep N` judges it; options are
+ * borrowed for the call alone. NULL: it cannot be judged. */
+struct report *report_judge_sweep(struct store *s, int64_t sweep);
 int report_build(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err);
 void report_free(struct report *r);

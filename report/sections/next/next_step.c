@@ -6,8 +6,6 @@
 #include "report/page/words.h"
 #include "report/sections/trivial.h"
 #include <ctype.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -237,22 +235,10 @@ json_t *next_step_json(const struct report *r)
 
 json_t *next_step_of(struct store *s, int64_t sweep)
 {
-    char name[24];
-    struct report *r;
-    json_t *next = NULL;
-    snprintf(name, sizeof name, "%lld", (long long)sweep);
-    json_t *sweeps = json_pack("[s]", name);
-    const struct report_options o = {.scope.sweeps = sweeps,
-                                     .delta = NAN,
-                                     .collapse = NAN,
-                                     .requests_per_day = NAN,
-                                     .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
-    if (report_judge(s, &o, &r, NULL) == 0) {
-        if (!first_trial(r, is_unfinished))
-            next = next_step_json(r);
+    struct report *r = report_judge_sweep(s, sweep);
+    json_t *next = r && !first_trial(r, is_unfinished) ? next_step_json(r) : NULL;
+    if (r)
         report_free(r);
-    }
-    json_decref(sweeps);
     return next;
 }
 
