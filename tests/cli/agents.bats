@@ -48,9 +48,11 @@ holds() {
     holds "init FILE" rows.csv
     holds "train TRIAL.yaml --out DIR" "$case/trial.yaml"
     holds "sweep plan FILE" "$ROOT/examples/reviews/sweep.yaml ~model"
+    printf '%s\n' "model: $ROOT/tests/golden/models/bert" "adapters: {dir: run}" "requests: {tokens: 4}" \
+        "arrivals: {open: even, rate: 20}" "duration: 100ms" "warmup: 0s" >BENCH.yaml
     while IFS= read -r command; do
         case $command in init* | train* | "sweep plan"*) continue ;; esac
         holds "$command"
     done < <(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md")
-    [ "$(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md" | wc -l)" = 15 ]
+    [ "$(sed -n 's/^| `\([a-z].*\)` | .*,.*/\1/p' "$ROOT/AGENTS.md" | wc -l)" = 16 ]
 }

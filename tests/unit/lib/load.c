@@ -1,57 +1,317 @@
-/* What others keep busy (lib/os/load.h): own work does not count, a child that is still
- * running does. */
-#include "lib/os/load.h"
-#include "lib/os/proc.h"
-#include <math.h>
+/* tests/unit/lib/load.c - the bench proves itself: a simulated server of known service times gives the waits of
+ * queueing theory, a stall is met by all requests of its time, schedules are what they say. The
+ * server has its own clock, so nothing here depends on the machine's. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <cmocka.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "lib/load/measures.h"
+#include "lib/mem.h"
+#include "lib/rng.h"
+#include <math.h>
+#include <stdlib.h>
 
-static void spin(double seconds)
+/* --- a server with one place, on a clock of its own --- */
+
+struct fake {
+    struct load_target target;
+    double now_s, free_s; /* when it has done all that it has */
+    double service_s;
+    bool exponential;
+    double stall_at_s, stall_s; /* it stands still then; 0: it does not */
+    uint64_t seed, served;
+    struct {
+        struct load_record *record;
+        double at_s;
+    } * queue; /* in order */
+    size_t first, count, cap;
+};
+
+static double fake_now(struct load_target *t)
 {
-    for (double end = clock_mono_s() + seconds; clock_mono_s() < end;)
-        ;
+    return ((struct fake *)t)->now_s;
 }
 
-static void too_short_is_not_known(void **state)
+static void fake_send(struct load_target *t, struct load_record *r)
 {
-    struct load_watch w;
-    (void)state;
-    load_watch_start(&w);
-    assert_true(isnan(load_watch_others(&w)));
+    struct fake *f = (struct fake *)t;
+    const struct philox_key key = rng_key(f->seed, "service");
+    double begin = f->free_s > f->now_s ? f->free_s : f->now_s;
+    if (f->stall_s > 0 && begin >= f->stall_at_s && begin < f->stall_at_s + f->stall_s)
+        begin = f->stall_at_s + f->stall_s;
+    const double u = rng_uniform(&key, f->served++, 0);
+    f->free_s = begin + (f->exponential ? -log(1 - u) : 1) * f->service_s;
+    r->queue_s = begin - f->now_s;
+    f->queue = xgrow(f->queue, &f->cap, f->count + 1, sizeof *f->queue);
+    f->queue[f->count].record = r;
+    f->queue[f->count++].at_s = f->free_s;
 }
 
-/* Processor time of all less our own is never negative, and holds what a child uses. */
-static void work_of_others_counts(void **state)
+static void fake_wait(struct load_target *t, double until_s)
 {
-    struct load_watch w, own;
+    struct fake *f = (struct fake *)t;
+    if (f->first < f->count && f->queue[f->first].at_s <= until_s) {
+        f->now_s = f->queue[f->first].at_s;
+        load_answer(t, f->queue[f->first++].record, true, false);
+    } else {
+        f->now_s = until_s;
+    }
+}
+
+static void fake_init(struct fake *f, double service_s, bool exponential, uint64_t seed)
+{
+    *f = (struct fake){.target = {fake_now, fake_send, fake_wait, 0},
+                       .now_s = 100,
+                       .service_s = service_s,
+                       .exponential = exponential,
+                       .seed = seed};
+}
+
+/* Mean wait in the queue of one run, without its first tenth. */
+static double mean_wait(double rate, double service_s, bool exponential, uint64_t seed)
+{
+    const struct schedule_spec s = {.rate = rate,
+                                    .cv = 1,
+                                    .duration_s = 400,
+                                    .adapters = 1,
+                                    .texts = 1,
+                                    .seed = seed};
+    struct fake f;
+    size_t n;
+    struct planned_request *plan = schedule_draw(&s, &n);
+    struct load_record *r = xcalloc(n, sizeof *r);
+    fake_init(&f, service_s, exponential, seed);
+    load_open_loop(&f.target, plan, n, 100, r);
+    double sum = 0;
+    size_t counted = 0;
+    for (size_t i = n / 10; i < n; i++, counted++) {
+        assert_true(r[i].done && r[i].ok);
+        sum += r[i].queue_s;
+    }
+    free(plan);
+    free(r);
+    free(f.queue);
+    return sum / (double)counted;
+}
+
+/* Theory (Pollaczek and Khinchine) lies in the 99.9 % interval of 20 runs. */
+static void check_queue(double rho, bool exponential)
+{
+    enum { RUNS = 20 };
+    const double rate = 100, service_s = rho / rate;
+    const double theory = rho * service_s / (1 - rho) * (exponential ? 1 : .5);
+    double waits[RUNS];
+    for (uint64_t k = 0; k < RUNS; k++)
+        waits[k] = mean_wait(rate, service_s, exponential, 100 + k);
+    const struct stat_interval i = stat_t_interval(waits, RUNS, .999);
+    if (theory < i.low || theory > i.high || i.high - i.low > .2 * theory)
+        fail_msg("rho %g: waits of %g to %g s, theory %g", rho, i.low, i.high, theory);
+}
+
+static void test_waits_are_those_of_theory(void **state)
+{
     (void)state;
-    load_watch_start(&own);
-    pid_t child = fork();
-    if (child == 0)
-        for (;;)
-            ;
-    load_watch_start(&w);
-    spin(.5);
-    double others = load_watch_others(&w);
-    kill(child, SIGKILL);
-    if (isnan(others))
-        skip();                /* no /proc/stat here */
-    assert_true(others > .05); /* a share of a core, however busy the machine */
-    assert_int_equal(waitpid(child, NULL, 0), child);
-    assert_true(load_watch_others(&own) >= 0);
+    check_queue(.5, false);
+    check_queue(.8, false);
+    check_queue(.5, true);
+    check_queue(.8, true);
+}
+
+static void test_a_stall_is_met_by_all_of_its_time(void **state)
+{
+    (void)state;
+    const struct schedule_spec s = {
+        .rate = 200, .cv = 1, .duration_s = 20, .adapters = 1, .texts = 1, .seed = 5};
+    struct fake f;
+    size_t n;
+    struct planned_request *plan = schedule_draw(&s, &n);
+    struct load_record *r = xcalloc(4 * n, sizeof *r);
+    size_t in_stall = 0, late = 0;
+    fake_init(&f, .001, false, 1);
+    f.stall_at_s = 100 + 5;
+    f.stall_s = 1;
+    load_open_loop(&f.target, plan, n, 10, r);
+    for (size_t i = 0; i < n; i++) {
+        in_stall += plan[i].at_s >= 5 && plan[i].at_s < 5.9;
+        late += r[i].done_s - r[i].intended_s > .1;
+    }
+    assert_true(in_stall > 150);
+    assert_true(late >=
+                in_stall); /* and those behind it that wait until all are served */
+    assert_true(late < in_stall + 60);
+
+    /* One client in a circle meets it once: that is what closed loops do not see. */
+    fake_init(&f, .001, false, 1);
+    f.stall_at_s = 100 + 5;
+    f.stall_s = 1;
+    const size_t sent = load_closed_loop(&f.target, plan, n, 1, 10, r, 4 * n);
+    late = 0;
+    for (size_t i = 0; i < sent; i++)
+        late += r[i].done_s - r[i].intended_s > .1;
+    assert_int_equal(late, 1);
+    free(plan);
+    free(r);
+    free(f.queue);
+}
+
+static void test_a_rate_is_kept_or_not(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const struct schedule_spec s = {.rate = k ? 105 : 70,
+                                        .cv = 1,
+                                        .duration_s = 60,
+                                        .adapters = 1,
+                                        .texts = 1,
+                                        .seed = 9};
+        struct fake f;
+        struct load_point p;
+        size_t n;
+        struct planned_request *plan = schedule_draw(&s, &n);
+        struct load_record *r = xcalloc(n, sizeof *r);
+        fake_init(&f, .01, false, 1);
+        load_open_loop(&f.target, plan, n, 100, r);
+        load_measure(r, n, 10, 60, 200, &p);
+        assert_false(p.generator_bound);
+        assert_int_equal(load_is_sustained(&p, 200), !k);
+        assert_true(k ? p.growth > 1.2 : p.growth < 1.2);
+        assert_true(p.p50.low <= p.p50_ms && p.p50_ms <= p.p50.high);
+        assert_true(k ? p.attainment < .5 : p.attainment > .99);
+        assert_true(fabs(p.offered - s.rate) < 5);
+        free(plan);
+        free(r);
+        free(f.queue);
+    }
+}
+
+/* Requests that are never answered are counted, and end the run. */
+static void drop(struct load_target *t, struct load_record *r)
+{
+    (void)t, (void)r;
+}
+
+static void test_what_is_open_is_counted(void **state)
+{
+    (void)state;
+    const struct schedule_spec s = {
+        .rate = 10, .cv = 0, .duration_s = 10, .adapters = 1, .texts = 1, .seed = 1};
+    struct fake f;
+    struct load_point p;
+    size_t n;
+    struct planned_request *plan = schedule_draw(&s, &n);
+    struct load_record *r = xcalloc(n, sizeof *r);
+    fake_init(&f, .01, false, 1);
+    f.target.send = drop;
+    load_open_loop(&f.target, plan, n, 2, r);
+    load_measure(r, n, 0, 10, 200, &p);
+    assert_int_equal(p.sent, n);
+    assert_int_equal(p.open, n);
+    assert_false(load_is_sustained(&p, 200));
+    free(plan);
+    free(r);
+}
+
+/* --- schedules --- */
+
+static void test_gaps_have_their_mean_and_spread(void **state)
+{
+    (void)state;
+    const double cvs[] = {0, .5, 1, 2, 4};
+    for (size_t k = 0; k < ARRAY_LEN(cvs); k++) {
+        const struct schedule_spec s = {.rate = 50,
+                                        .cv = cvs[k],
+                                        .duration_s = 4000,
+                                        .adapters = 1,
+                                        .texts = 1,
+                                        .seed = 3};
+        size_t n;
+        struct planned_request *p = schedule_draw(&s, &n);
+        double *gaps = xcalloc(n, sizeof *gaps);
+        for (size_t i = 0; i < n; i++)
+            gaps[i] = p[i].at_s - (i ? p[i - 1].at_s : 0);
+        const double mean = stat_mean(gaps, n), cv = stat_sd(gaps, n) / mean;
+        if (fabs(mean * 50 - 1) > .05 || fabs(cv - cvs[k]) > .05 + .05 * cvs[k])
+            fail_msg("cv %g: mean %g, cv %g", cvs[k], mean, cv);
+        free(gaps);
+        free(p);
+    }
+}
+
+static void test_who_is_asked(void **state)
+{
+    (void)state;
+    enum { ADAPTERS = 8 };
+    const struct {
+        enum popularity kind;
+        double number, share[2]; /* of the first and the second */
+    } cases[] = {
+        {POPULARITY_uniform, 0, {1. / 8, 1. / 8}},
+        {POPULARITY_round_robin, 0, {1. / 8, 1. / 8}},
+        {POPULARITY_zipf, 1, {.36794, .18397}}, /* 1 / 2.71786, half of it */
+        {POPULARITY_hot, .8, {.8, .2 / 7}},
+        {POPULARITY_power, .5, {.35355, .14645}}, /* (1/8)^.5, (2/8)^.5 - (1/8)^.5 */
+    };
+    for (size_t k = 0; k < ARRAY_LEN(cases); k++) {
+        const struct schedule_spec s = {.rate = 100,
+                                        .cv = 1,
+                                        .duration_s = 400,
+                                        .popularity = cases[k].kind,
+                                        .number = cases[k].number,
+                                        .adapters = ADAPTERS,
+                                        .texts = 5,
+                                        .seed = 4};
+        size_t n, hits[ADAPTERS] = {0}, texts[5] = {0};
+        struct planned_request *p = schedule_draw(&s, &n);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(p[i].adapter < ADAPTERS && p[i].text < 5);
+            hits[p[i].adapter]++;
+            texts[p[i].text]++;
+        }
+        for (int j = 0; j < 2; j++) {
+            const double share = (double)hits[j] / (double)n;
+            if (fabs(share - cases[k].share[j]) > .01)
+                fail_msg("%s: share %g of adapter %d", popularity_names[cases[k].kind],
+                         share, j);
+        }
+        for (int j = 0; j < 5; j++)
+            assert_true(fabs((double)texts[j] / (double)n - .2) < .01);
+        free(p);
+    }
+}
+
+static void test_a_longer_schedule_begins_as_a_shorter_one(void **state)
+{
+    (void)state;
+    struct schedule_spec s = {.rate = 20,
+                              .cv = 2,
+                              .duration_s = 10,
+                              .popularity = POPULARITY_zipf,
+                              .number = 1.1,
+                              .adapters = 100,
+                              .texts = 7,
+                              .seed = 8};
+    size_t n, m;
+    struct planned_request *a = schedule_draw(&s, &n);
+    s.duration_s = 30;
+    struct planned_request *b = schedule_draw(&s, &m);
+    assert_true(n > 50 && m > n);
+    for (size_t i = 0; i < n; i++)
+        assert_true(a[i].at_s == b[i].at_s && a[i].adapter == b[i].adapter &&
+                    a[i].text == b[i].text);
+    free(a);
+    free(b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(too_short_is_not_known),
-        cmocka_unit_test(work_of_others_counts),
+        cmocka_unit_test(test_waits_are_those_of_theory),
+        cmocka_unit_test(test_a_stall_is_met_by_all_of_its_time),
+        cmocka_unit_test(test_a_rate_is_kept_or_not),
+        cmocka_unit_test(test_what_is_open_is_counted),
+        cmocka_unit_test(test_gaps_have_their_mean_and_spread),
+        cmocka_unit_test(test_who_is_asked),
+        cmocka_unit_test(test_a_longer_schedule_begins_as_a_shorter_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

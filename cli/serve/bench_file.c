@@ -1,0 +1,362 @@
+/* cli/serve/bench_file.c - see bench_file.h. */
+#include "cli/serve/bench_file.h"
+#include "lib/config/conf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int wrong(const char *key, const char *what, struct err *err)
+{
+    return err_set(err, ERR_CONFIG, "%s: %s", key, what);
+}
+
+/* A number, or a text of a number and one of the units; NaN: neither. */
+static double quantity(const json_t *v, const char *const *units, const double *factors,
+                       double plain)
+{
+    char *end;
+    if (json_is_number(v))
+        return json_number_value(v) * plain;
+    const char *text = json_string_value(v);
+    if (!text)
+        return NAN;
+    const double x = strtod(text, &end);
+    for (size_t i = 0; units[i] && end > text; i++)
+        if (str_eq(end + strspn(end, " "), units[i]))
+            return x * factors[i];
+    return NAN;
+}
+
+static double seconds_of(const json_t *v)
+{
+    return quantity(v, (const char *const[]){"ms", "s", "min", NULL},
+                    (const double[]){1e-3, 1, 60}, 1);
+}
+
+static double bytes_of(const json_t *v)
+{
+    return quantity(v, (const char *const[]){"KiB", "MiB", "GiB", "MB", "GB", NULL},
+                    (const double[]){1024, 1048576, 1073741824, 1e6, 1e9}, 1);
+}
+
+static int take_seconds(const json_t *o, const char *key, double least, double most,
+                        double *out, struct err *err)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!v)
+        return 0;
+    *out = seconds_of(v);
+    return *out >= least && *out <= most
+               ? 0
+               : wrong(key, "a duration is meant, as 120s, 50ms or 2min", err);
+}
+
+static int take_integer(const json_t *o, const char *key, int64_t least, int64_t most,
+                        int64_t *out, struct err *err)
+{
+    const json_t *v = json_object_get(o, key);
+    if (!v)
+        return 0;
+    *out = json_integer_value(v);
+    return json_is_integer(v) && *out >= least && *out <= most
+               ? 0
+               : err_set(err, ERR_CONFIG, "%s: a whole number from %lld to %lld is meant",
+                         key, (long long)least, (long long)most);
+}
+
+/* Keys of an object, ended by NULL. */
+static int check_keys(const json_t *o, const char *where, const char *const *known,
+                      struct err *err)
+{
+    const char *key;
+    json_t *v;
+    if (!json_is_object(o))
+        return wrong(where, "keys and values are meant", err);
+    json_object_foreach((json_t *)o, key, v)
+    {
+        size_t i = 0;
+        while (known[i] && !str_eq(known[i], key))
+            i++;
+        if (!known[i])
+            return err_set(err, ERR_CONFIG, "%s: unknown key '%s'", where, key);
+    }
+    return 0;
+}
+
+/* --- its parts --- */
+
+static int read_adapters(struct bench_file *b, struct err *err)
+{
+    const json_t *a = json_object_get(b->root, "adapters");
+    int64_t clone = 1;
+    if (!a)
+        return wrong("adapters", "they are missing: {dir: FOLDER}, or a list of names",
+                     err);
+    if (json_is_array(a)) {
+        b->adapter_names = a;
+        return json_array_size(a) ? 0 : wrong("adapters", "the list is empty", err);
+    }
+    int rc = check_keys(a, "adapters", (const char *const[]){"dir", "clone", NULL}, err);
+    if (!rc)
+        rc = take_integer(a, "clone", 1, 100000, &clone, err);
+    b->adapter_dir = json_get_str(a, "dir", NULL);
+    b->clone = (size_t)clone;
+    return rc || b->adapter_dir ? rc : wrong("adapters", "'dir' is missing", err);
+}
+
+static int read_tokens(struct bench_file *b, const json_t *t, struct err *err)
+{
+    const json_t *u = json_is_object(t) ? json_object_get(t, "uniform") : NULL;
+    const json_t *low = u ? json_array_get(u, 0) : t,
+                 *high = u ? json_array_get(u, 1) : t;
+    b->tokens[0] = (int32_t)json_integer_value(low);
+    b->tokens[1] = (int32_t)json_integer_value(high);
+    return json_is_integer(low) && json_is_integer(high) && b->tokens[0] > 0 &&
+                   b->tokens[1] >= b->tokens[0] && b->tokens[1] <= 1 << 20
+               ? 0
+               : wrong("requests.tokens", "a number, or {uniform: [8, 512]}", err);
+}
+
+static int read_requests(struct bench_file *b, struct err *err)
+{
+    const json_t *r = json_object_get(b->root, "requests");
+    if (!r)
+        return wrong("requests", "they are missing: {data: FILE}, or {tokens: 24}", err);
+    int rc = check_keys(
+        r, "requests", (const char *const[]){"data", "text_column", "tokens", NULL}, err);
+    b->data = json_get_str(r, "data", NULL);
+    b->text_column = json_get_str(r, "text_column", "text");
+    const json_t *t = json_object_get(r, "tokens");
+    if (!rc && !b->data == !t)
+        rc = wrong("requests", "one of 'data' and 'tokens' is meant", err);
+    return rc || !t ? rc : read_tokens(b, t, err);
+}
+
+/* NAME, or {NAME: number} where the number means something. */
+static int read_popularity(struct bench_file *b, struct err *err)
+{
+    const json_t *p = json_object_get(b->root, "popularity");
+    const char *name = json_is_object(p)
+                           ? json_object_iter_key(json_object_iter((json_t *)p))
+                           : json_string_value(p);
+    if (!p)
+        return 0;
+    b->popularity = 0;
+    while (b->popularity < POPULARITY_COUNT &&
+           !str_eq(popularity_names[b->popularity], name))
+        b->popularity++;
+    const bool needs = b->popularity == POPULARITY_zipf ||
+                       b->popularity == POPULARITY_hot ||
+                       b->popularity == POPULARITY_power;
+    const double x = json_is_object(p) ? json_get_num(p, name, NAN) : 0;
+    b->popularity_number = x;
+    if (b->popularity == POPULARITY_COUNT || needs != json_is_object(p) ||
+        (json_is_object(p) && json_object_size(p) != 1))
+        return wrong("popularity",
+                     "uniform, round_robin, {zipf: 1.1}, {hot: 0.8} or {power: 0.3}",
+                     err);
+    return !needs || (x > 0 && x <= (b->popularity == POPULARITY_zipf ? 10 : 1))
+               ? 0
+               : wrong("popularity", "its number is above 0 and, but for zipf, at most 1",
+                       err);
+}
+
+/* One or a list; `word`: a text that may stand among them. */
+static int read_numbers(const json_t *v, const char *key, const char *word, double most,
+                        double *out, size_t *count, bool *has_word, struct err *err)
+{
+    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    for (size_t i = 0; i < n; i++) {
+        const json_t *x = json_is_array(v) ? json_array_get(v, i) : v;
+        if (word && str_eq(json_string_value(x), word)) {
+            *has_word = true;
+            continue;
+        }
+        if (!json_is_number(x) || *count == BENCH_LIST_MOST || json_number_value(x) < 0 ||
+            json_number_value(x) > most)
+            return err_set(err, ERR_CONFIG,
+                           "%s: up to %d numbers of at most %g are meant", key,
+                           BENCH_LIST_MOST, most);
+        out[(*count)++] = json_number_value(x);
+    }
+    return 0;
+}
+
+static int read_open(struct bench_file *b, const json_t *a, struct err *err)
+{
+    static const struct {
+        const char *name;
+        double cv;
+    } kinds[] = {{"poisson", 1}, {"even", 0}, {"gamma", -1}};
+    const char *name = json_get_str(a, "open", "");
+    size_t k = 0;
+    while (k < ARRAY_LEN(kinds) && !str_eq(kinds[k].name, name))
+        k++;
+    if (k == ARRAY_LEN(kinds))
+        return wrong("arrivals.open", "poisson, gamma or even", err);
+    b->cv = kinds[k].cv < 0 ? json_get_num(a, "cv", NAN) : kinds[k].cv;
+    if (kinds[k].cv >= 0 && json_object_get(a, "cv"))
+        return wrong("arrivals", "'cv' is read with gamma only", err);
+    if (!(b->cv >= 0 && b->cv <= 20))
+        return wrong("arrivals", "gamma needs 'cv', at most 20", err);
+    int rc = read_numbers(json_object_get(a, "rate"), "arrivals.rate", "auto", 1e6,
+                          b->rates, &b->rate_count, &b->find_rate, err);
+    for (size_t i = 0; i < b->rate_count && !rc; i++)
+        rc = b->rates[i] > 0 ? 0 : wrong("arrivals.rate", "rates are above 0", err);
+    return rc;
+}
+
+static int read_arrivals(struct bench_file *b, struct err *err)
+{
+    const json_t *a = json_object_get(b->root, "arrivals");
+    double clients[BENCH_LIST_MOST];
+    if (!a)
+        return wrong("arrivals", "they are missing: {open: poisson, rate: [5, 10]}", err);
+    int rc = check_keys(a, "arrivals",
+                        (const char *const[]){"open", "rate", "cv", "closed", NULL}, err);
+    if (rc || json_object_get(a, "open"))
+        return rc ? rc : read_open(b, a, err);
+    rc = read_numbers(json_object_get(a, "closed"), "arrivals.closed", NULL, 4096,
+                      clients, &b->client_count, NULL, err);
+    for (size_t i = 0; i < b->client_count && !rc; i++)
+        if ((b->clients[i] = (size_t)clients[i]) == 0)
+            rc = wrong("arrivals.closed", "at least one client", err);
+    return rc;
+}
+
+static int read_batch(struct bench_file *b, struct err *err)
+{
+    const json_t *o = json_object_get(b->root, "batch");
+    int64_t rows = 32, tokens = 2048;
+    int rc =
+        o ? check_keys(o, "batch",
+                       (const char *const[]){"max_rows", "max_tokens", "wait", NULL}, err)
+          : 0;
+    if (!rc)
+        rc = take_integer(o, "max_rows", 1, 1024, &rows, err);
+    if (!rc)
+        rc = take_integer(o, "max_tokens", 16, 1 << 20, &tokens, err);
+    if (!rc)
+        rc = take_seconds(o, "wait", 0, 1, &b->wait_s, err);
+    b->max_rows = (int32_t)rows;
+    b->max_tokens = (int32_t)tokens;
+    return rc;
+}
+
+static int read_seeds(struct bench_file *b, struct err *err)
+{
+    double seeds[BENCH_LIST_MOST];
+    const json_t *v = json_object_get(b->root, "seeds");
+    b->seed_count = !v;
+    const int rc =
+        v ? read_numbers(v, "seeds", NULL, 1e9, seeds, &b->seed_count, NULL, err) : 0;
+    for (size_t i = 0; i < b->seed_count; i++)
+        b->seeds[i] = v ? (uint64_t)seeds[i] : 0;
+    return rc;
+}
+
+static int read_rest(struct bench_file *b, struct err *err)
+{
+    const json_t *slo = json_object_get(b->root, "slo"),
+                 *resident = json_object_get(b->root, "resident");
+    double limit_s = 0;
+    b->duration_s = 30;
+    b->warmup_s = 5;
+    int rc = take_seconds(b->root, "duration", .1, 86400, &b->duration_s, err);
+    if (!rc)
+        rc = take_seconds(b->root, "warmup", 0, 3600, &b->warmup_s, err);
+    if (!rc && slo)
+        rc = check_keys(slo, "slo", (const char *const[]){"p99", NULL}, err);
+    if (!rc)
+        rc = take_seconds(slo, "p99", 1e-6, 3600, &limit_s, err);
+    b->limit_ms = limit_s * 1e3;
+    const double bytes = resident ? bytes_of(resident) : 0;
+    if (!rc && !(bytes >= 0 && bytes < 1e15))
+        rc = wrong("resident", "bytes are meant, as 64MiB", err);
+    b->resident_bytes = rc ? 0 : (size_t)bytes;
+    if (!rc && b->find_rate && !b->limit_ms)
+        rc = wrong("arrivals.rate", "'auto' needs a limit: slo: {p99: 50ms}", err);
+    return rc;
+}
+
+static int read_all(struct bench_file *b, struct err *err)
+{
+    static const char *const known[] = {
+        "model", "target",   "api",    "adapters", "requests", "popularity", "arrivals",
+        "batch", "duration", "warmup", "resident", "slo",      "seeds",      NULL};
+    int rc = check_keys(b->root, "bench", known, err);
+    b->model = json_get_str(b->root, "model", NULL);
+    b->target = json_get_str(b->root, "target", NULL);
+    b->api = json_get_str(b->root, "api", "classify");
+    if (!rc && !b->model && !b->target)
+        rc = wrong("bench", "'model' (in this process) or 'target' (a server) is needed",
+                   err);
+    if (!rc && !str_eq(b->api, "classify") && !str_eq(b->api, "predict"))
+        rc = wrong("api", "classify or predict", err);
+    if (rc || (rc = read_adapters(b, err)) || (rc = read_requests(b, err)) ||
+        (rc = read_popularity(b, err)) || (rc = read_arrivals(b, err)) ||
+        (rc = read_batch(b, err)) || (rc = read_seeds(b, err)))
+        return rc;
+    if (b->target && !b->adapter_names)
+        return wrong("adapters", "a server is asked by names: [reviews, topics]", err);
+    if (!b->target && !b->adapter_dir)
+        return wrong("adapters", "in this process they come from a folder: {dir: runs}",
+                     err);
+    return read_rest(b, err);
+}
+
+static int put_word(json_t *root, const char *word, struct err *err)
+{
+    const char *is = strchr(word, '=');
+    if (!is || is == word)
+        return err_set(err, ERR_USAGE, "'%s': key=value is meant", word);
+    json_t *v = conf_parse_value(is + 1, err);
+    if (!v)
+        return err_code(err);
+    char *key = xstrndup(word, (size_t)(is - word));
+    json_object_set_new(root, key, v);
+    free(key);
+    return 0;
+}
+
+int bench_file_parse(struct bench_file *b, const char *text, size_t size, struct err *err)
+{
+    struct conf *c;
+    *b = (struct bench_file){.clone = 1};
+    int rc = conf_parse(text, size, "bench", 0, &c, err);
+    if (rc)
+        return rc;
+    b->root = json_incref(conf_root(c));
+    conf_free(c);
+    return read_all(b, err);
+}
+
+int bench_file_read(struct bench_file *b, const char *path, const char *const *words,
+                    size_t count, struct err *err)
+{
+    struct conf *c;
+    *b = (struct bench_file){.clone = 1};
+    int rc = conf_load(path, &c, err);
+    if (rc)
+        return rc;
+    b->root = json_incref(conf_root(c));
+    conf_free(c);
+    const char *slash = strrchr(path, '/');
+    b->base_dir = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+    for (size_t i = 0; i < count && !rc; i++)
+        rc = json_is_object(b->root) ? put_word(b->root, words[i], err) : 0;
+    if (!rc)
+        rc = read_all(b, err);
+    return rc < 0 ? err_context(err, "bench file '%s': ", path) : 0;
+}
+
+void bench_file_release(struct bench_file *b)
+{
+    json_decref(b->root);
+    free(b->base_dir);
+    *b = (struct bench_file){0};
+}

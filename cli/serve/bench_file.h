@@ -1,0 +1,62 @@
+/* cli/serve/bench_file.h - what `peftlab bench` is to measure, from its file (bench.yaml).
+ *
+ *   model: models/bert-base            # in this process; or
+ *   target: http://127.0.0.1:8000      # a server (peftlab serve, or one with the same API)
+ *   api: classify                      # what is asked there: classify, predict
+ *   adapters: {dir: runs, clone: 1000} # each folder of `dir` so many times (synthetic), or
+ *   adapters: [reviews, topics]        # names that a server knows
+ *   requests: {data: test.jsonl, text_column: text}    # texts as they are, or
+ *   requests: {tokens: 24}             # ids drawn, also {uniform: [8, 512]} (synthetic)
+ *   popularity: {zipf: 1.1}            # uniform, round_robin, {hot: 0.8}, {power: 0.3}
+ *   arrivals: {open: poisson, rate: [5, 10, auto]}     # {open: gamma, cv: 4, rate: 20}, {closed: [1, 8]}
+ *   duration: 120s                     # of a point, warm-up apart
+ *   warmup: 10s
+ *   batch: {max_rows: 32, max_tokens: 2048, wait: 0ms}
+ *   resident: 64MiB                    # for adapters; all where it is not there
+ *   slo: {p99: 50ms}
+ *   seeds: [0, 1, 2]
+ *
+ * Unknown keys are refused, with place. */
+#ifndef CLI_SERVE_BENCH_FILE_H
+#define CLI_SERVE_BENCH_FILE_H
+
+#include "lib/err.h"
+#include "lib/load/schedule.h"
+#include <jansson.h>
+#include <stdbool.h>
+
+enum { BENCH_LIST_MOST = 64 };
+
+struct bench_file {
+    json_t *root;   /* owned; texts below are its */
+    char *base_dir; /* paths are relative to it; owned */
+    const char *model, *target, *api;
+    const char *adapter_dir;
+    const json_t *adapter_names; /* NULL: none given */
+    size_t clone;
+    const char *data, *text_column;
+    int32_t tokens[2]; /* least and most; 0: data */
+    enum popularity popularity;
+    double popularity_number;
+    double cv;
+    double rates[BENCH_LIST_MOST];
+    size_t rate_count;
+    bool find_rate; /* `auto` among the rates */
+    size_t clients[BENCH_LIST_MOST], client_count;
+    double duration_s, warmup_s, wait_s;
+    int32_t max_rows, max_tokens;
+    size_t resident_bytes;
+    double limit_ms;
+    uint64_t seeds[BENCH_LIST_MOST];
+    size_t seed_count;
+};
+
+/* words: "key=value", each a key of the file's top. Release also after an error. */
+int bench_file_read(struct bench_file *b, const char *path, const char *const *words,
+                    size_t count, struct err *err);
+/* The same of a text alone. */
+int bench_file_parse(struct bench_file *b, const char *text, size_t size,
+                     struct err *err);
+void bench_file_release(struct bench_file *b);
+
+#endif

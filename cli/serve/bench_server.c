@@ -1,0 +1,207 @@
+/* cli/serve/bench_server.c - a bench of a server over HTTP (libcurl): one thread, as many
+ * connections as there are requests open. */
+#include "cli/serve/bench_target.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/net/http_env.h"
+#include "lib/net/url.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include <curl/curl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* What of a wait is too short for libcurl's milliseconds. */
+#define FINE_S .002
+
+struct server_target;
+struct connection {
+    CURL *curl;
+    struct server_target *target;
+    struct load_record *record;
+    struct buf body;
+    struct connection *next; /* of those that are free */
+};
+
+struct server_target {
+    struct load_target load;
+    CURLM *multi;
+    char *url, *key;
+    bool predict;
+    const json_t *names;
+    const struct bench_texts *texts;
+    struct curl_slist *headers;
+    struct connection *free;
+    struct connection **all;
+    size_t count, cap;
+};
+
+static double now(struct load_target *t)
+{
+    (void)t;
+    return clock_mono_s();
+}
+
+static size_t drop(char *data, size_t size, size_t n, void *ctx)
+{
+    (void)data, (void)ctx;
+    return size * n;
+}
+
+/* "Server-Timing: queue;dur=1.2, batch;dur=3.4", in milliseconds. */
+static double timing(const char *line, const char *name)
+{
+    const char *at = strstr(line, name);
+    return at ? strtod(at + strlen(name), NULL) / 1e3 : NAN;
+}
+
+static size_t see_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct connection *c = ctx;
+    char line[256];
+    const size_t len = size * n < sizeof line - 1 ? size * n : sizeof line - 1;
+    memcpy(line, data, len);
+    line[len] = 0;
+    if (!strncasecmp(line, "server-timing:", 14)) {
+        c->record->queue_s = timing(line, "queue;dur=");
+        c->record->run_s = timing(line, "batch;dur=");
+    } else if (!strncasecmp(line, "x-adapter-cold: 1", 17)) {
+        c->record->cold = true;
+    }
+    return size * n;
+}
+
+static struct connection *new_connection(struct server_target *t)
+{
+    struct connection *c = xcalloc(1, sizeof *c);
+    c->target = t;
+    c->curl = curl_easy_init();
+    buf_init(&c->body, (size_t)4 << 20);
+    curl_easy_setopt(c->curl, CURLOPT_URL, t->url);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, t->headers);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, drop);
+    curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, see_header);
+    curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
+    curl_easy_setopt(c->curl, CURLOPT_PRIVATE, c);
+    curl_easy_setopt(c->curl, CURLOPT_TCP_NODELAY, 1L);
+    http_env_apply(c->curl);
+    t->all = xgrow(t->all, &t->cap, t->count + 1, sizeof *t->all);
+    t->all[t->count++] = c;
+    return c;
+}
+
+static void put_body(const struct server_target *t, struct connection *c)
+{
+    const struct load_record *r = c->record;
+    const char *name = json_string_value(json_array_get(t->names, r->adapter));
+    const struct bench_texts *x = t->texts;
+    buf_clear(&c->body);
+    buf_str_add(&c->body, "{\"model\":");
+    json_put_string(&c->body, name, strlen(name));
+    buf_printf(&c->body, ",\"%s\":", t->predict ? "inputs" : "input");
+    if (x->texts)
+        json_put_string(&c->body, x->texts[r->text], strlen(x->texts[r->text]));
+    else
+        for (int32_t i = 0; i < x->examples[r->text].n; i++)
+            buf_printf(&c->body, "%c%d", i ? ',' : '[', (int)x->examples[r->text].ids[i]);
+    buf_str_add(&c->body, x->texts ? "}" : "]}");
+}
+
+static void send_request(struct load_target *load, struct load_record *record)
+{
+    struct server_target *t = (struct server_target *)load;
+    struct connection *c = t->free ? t->free : new_connection(t);
+    if (t->free == c)
+        t->free = c->next;
+    c->record = record;
+    put_body(t, c);
+    curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, buf_str(&c->body));
+    curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, (long)c->body.len);
+    curl_multi_add_handle(t->multi, c->curl);
+    int running;
+    curl_multi_perform(t->multi, &running);
+}
+
+static void take_answers(struct server_target *t)
+{
+    CURLMsg *m;
+    int left;
+    while ((m = curl_multi_info_read(t->multi, &left))) {
+        struct connection *c;
+        long status = 0;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&c);
+        curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
+        load_answer(&t->load, c->record, m->data.result == CURLE_OK && status == 200,
+                    status == 429);
+        curl_multi_remove_handle(t->multi, c->curl);
+        c->next = t->free;
+        t->free = c;
+    }
+}
+
+static void wait_until(struct load_target *load, double until_s)
+{
+    struct server_target *t = (struct server_target *)load;
+    const double left = until_s - clock_mono_s();
+    int running;
+    if (left > FINE_S)
+        curl_multi_poll(t->multi, NULL, 0, (int)fmin((left - FINE_S / 2) * 1e3, 1000),
+                        NULL);
+    else if (left > 0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(fmin(left, .0002) * 1e9)}, NULL);
+    curl_multi_perform(t->multi, &running);
+    take_answers(t);
+}
+
+static void end(struct bench_target *target)
+{
+    struct server_target *t = target->own;
+    for (size_t i = 0; i < t->count; i++) {
+        curl_multi_remove_handle(t->multi, t->all[i]->curl);
+        curl_easy_cleanup(t->all[i]->curl);
+        buf_release(&t->all[i]->body);
+        free(t->all[i]);
+    }
+    free(t->all);
+    curl_multi_cleanup(t->multi);
+    curl_slist_free_all(t->headers);
+    free(t->url);
+    free(t);
+}
+
+int bench_target_server(struct bench_target *target, const struct bench_file *b,
+                        struct bench_texts *texts, struct err *err)
+{
+    CURLU *u = url_parse(b->target, err);
+    if (!u)
+        return err_code(err);
+    curl_url_cleanup(u);
+    int rc = bench_texts_read(texts, b, NULL, 1000, 0, err);
+    if (rc)
+        return rc;
+    struct server_target *t = xcalloc(1, sizeof *t);
+    const char *key = getenv("PEFTLAB_API_KEY");
+    t->load = (struct load_target){now, send_request, wait_until, 0};
+    t->predict = str_eq(b->api, "predict");
+    t->url = xasprintf("%s%s", b->target, t->predict ? "/predict" : "/v1/classify");
+    t->names = b->adapter_names;
+    t->texts = texts;
+    t->multi = curl_multi_init();
+    t->headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (key && *key) {
+        char *line = xasprintf("Authorization: Bearer %s", key);
+        t->headers = curl_slist_append(t->headers, line);
+        free(line);
+    }
+    curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1024L);
+    *target = (struct bench_target){.load = &t->load,
+                                    .adapters = json_array_size(b->adapter_names),
+                                    .end = end,
+                                    .own = t};
+    return 0;
+}

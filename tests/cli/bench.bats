@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# `peftlab bench`: the engine in this process and a server, what is written, what is refused. How fast is no matter here.
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+    find_program
+    cd "$BATS_FILE_TMPDIR"
+    tiny_model
+    printf '{"text": "%s", "label": %d}\n' "good food" 0 "bad food was here" 1 "it was fine" 2 "poor" 0 >rows.jsonl
+    printf '%s\n' "model: model" "method: lora" "train_data: rows.jsonl" "eval_data: rows.jsonl" "max_steps: 1" \
+        "batch_size: 4" "latency_requests: 0" >trial.yaml
+    "$PEFTLAB" train trial.yaml --out runs/one --no-store
+    "$PEFTLAB" train trial.yaml seed=1 --out runs/two --no-store
+    cat >bench.yaml <<'END'
+model: model
+adapters: {dir: runs, clone: 3}
+requests: {data: rows.jsonl}
+popularity: {zipf: 1.1}
+arrivals: {open: poisson, rate: [50]}
+duration: 1s
+warmup: 200ms
+slo: {p99: 5s}
+END
+}
+
+setup() {
+    find_program
+    cd "$BATS_FILE_TMPDIR"
+}
+
+teardown() {
+    [ -z "${SERVER-}" ] || { kill -9 "$SERVER" && wait "$SERVER"; } 2>/dev/null || true
+}
+
+@test "the engine in this process: every request of the plan is answered, once" {
+    run -0 "$PEFTLAB" bench bench.yaml 'seeds=[0, 1]' --json --out out
+    jq -e '.schema_version == 1 and .adapters == 6 and .texts == 4 and (.points | length == 2) and .points[0].seed == 0 and .points[1].seed == 1' <<<"$output"
+    jq -e '[.points[] | .sent > 20 and .answered == .sent and .failed == 0 and .open == 0 and .attainment == 1 and .p50_ms <= .p95_ms and .p95_ms <= .p99_ms] | all' <<<"$output"
+    diff <(jq -S . <<<"$output") <(jq -S . out/bench.json)
+    # the warm-up's are in the file and not in the point; times go up; the popular one is asked most
+    python3 - <<'END'
+import csv, json
+rows = [r for r in csv.DictReader(open("out/requests.csv")) if r["point"] == "0"]
+point = json.load(open("out/bench.json"))["points"][0]
+assert sum(float(r["intended_s"]) >= .2 for r in rows) == point["sent"] < len(rows)
+times = [float(r["intended_s"]) for r in rows]
+assert times == sorted(times)
+for r in rows:
+    assert float(r["done_s"]) >= float(r["sent_s"]) >= float(r["intended_s"]) - 1e-6, r
+hits = [sum(r["adapter"] == str(k) for r in rows) for k in range(6)]
+assert hits[0] == max(hits) and sum(hits) == len(rows)
+END
+}
+
+@test "the same plan for the same seed, whatever the target" {
+    "$PEFTLAB" bench bench.yaml --out a >/dev/null
+    "$PEFTLAB" bench bench.yaml --out b >/dev/null
+    cmp <(cut -d, -f2,3,6,7 a/requests.csv) <(cut -d, -f2,3,6,7 b/requests.csv)
+    "$PEFTLAB" serve model --adapters runs --port 0 >log 2>&1 3>&- &
+    SERVER=$!
+    for _ in {1..100}; do
+        URL=$(sed -n 's/^serving .* on //p' log)
+        [ -z "$URL" ] || break
+        sleep .1
+    done
+    run -0 "$PEFTLAB" bench bench.yaml "target=$URL" 'adapters=[one, two, one, one, two, one]' --json --out c
+    cmp <(cut -d, -f2,3,6,7 a/requests.csv) <(cut -d, -f2,3,6,7 c/requests.csv)
+    jq -e '.points[0] | .answered == .sent and .failed == 0' <<<"$output"
+    # what the server says of the wait and the batch has come along
+    awk -F, 'NR > 1 && !($12 >= 0 && $13 > 0) { print; bad = 1 } END { exit bad }' c/requests.csv
+    run curl -s "$URL/metrics"
+    has "peftlab_rows_total $(($(wc -l <c/requests.csv) - 1))"
+    # api: predict; and a server that knows none of the adapters
+    run -0 "$PEFTLAB" bench bench.yaml "target=$URL" api=predict 'adapters=[one]' --json
+    jq -e '.points[0].failed == 0' <<<"$output"
+    run -0 "$PEFTLAB" bench bench.yaml "target=$URL" 'adapters=[three]' --json
+    jq -e '.points[0] | .failed == .sent' <<<"$output"
+}
+
+@test "clients in a circle, and the highest rate" {
+    run -0 "$PEFTLAB" bench bench.yaml 'arrivals={closed: [1, 4]}' --json
+        jq -e '[.points[] | .kind] == ["closed", "closed"] and ([.points[] | .answered > 5] | all)' <<<"$output"
+    run -0 "$PEFTLAB" bench bench.yaml 'arrivals={open: even, rate: [40, auto]}' duration=300ms warmup=0s 'slo={p99: 10s}' --json
+    jq -e '(.points | length) > 2 and .highest_rate_per_s > 0' <<<"$output"
+}
+
+@test "what a bench file may not say" {
+    local word
+    while IFS='|' read -r word message; do
+        run -78 "$PEFTLAB" bench bench.yaml "$word"
+        has "bench file 'bench.yaml'" "$message"
+    done <<'END'
+speed=9|unknown key 'speed'
+adapters={dir: runs, copies: 2}|unknown key 'copies'
+adapters=[]|the list is empty
+adapters=[one]|in this process they come from a folder
+adapters={dir: runs, clone: 0}|clone: a whole number from 1
+requests={}|one of 'data' and 'tokens'
+requests={tokens: 0}|requests.tokens
+requests={tokens: {uniform: [9, 3]}}|requests.tokens
+popularity=zipf|popularity: uniform
+popularity={hot: 2}|at most 1
+arrivals={open: often, rate: 3}|poisson, gamma or even
+arrivals={open: gamma, rate: 3}|gamma needs 'cv'
+arrivals={open: poisson, cv: 2, rate: 3}|with gamma only
+arrivals={open: poisson, rate: [0]}|above 0
+arrivals={closed: [0]}|at least one client
+duration=soon|a duration is meant
+batch={max_rows: 0}|max_rows
+slo={p50: 1s}|unknown key 'p50'
+slo={p99: fast}|a duration is meant
+resident=much|bytes are meant
+seeds=[x]|seeds
+api=generate|classify or predict
+target=http://127.0.0.1:1|asked by names
+END
+    run -78 "$PEFTLAB" bench bench.yaml 'arrivals={open: poisson, rate: auto}' slo=null
+    run -2 "$PEFTLAB" bench
+    has "no file"
+    run -66 "$PEFTLAB" bench nowhere.yaml
+    run -66 "$PEFTLAB" bench bench.yaml 'adapters={dir: nowhere}'
+    has "no folder"
+    run -66 "$PEFTLAB" bench bench.yaml 'requests={data: nowhere.jsonl}'
+    # a server that is not there: requests fail, and are counted
+    run -0 "$PEFTLAB" bench bench.yaml target=http://127.0.0.1:1 'adapters=[one]' duration=200ms warmup=0s --json
+    jq -e '.points[0] | .failed == .sent and .answered == 0' <<<"$output"
+}
