@@ -19,7 +19,8 @@ struct args {
 
 static int unknown_flag(const struct args *a, const char *flag, const char *name)
 {
-    const char *near = opt_nearest(a->table, name);
+    const bool negated = str_has_prefix(name, "no-") || str_has_prefix(name, "no_");
+    const char *near = opt_nearest(a->table, negated ? name + 3 : name);
     char *spelled = near ? xstrdup(near) : NULL, *clean = str_clean(flag, strlen(flag));
     for (char *p = spelled; p && *p; p++)
         *p = *p == '_' ? '-' : *p;

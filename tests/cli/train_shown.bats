@@ -35,7 +35,7 @@ setup() {
     run -0 shown env TERM=xterm NO_COLOR=1
     has "train [" $'\x1b[K'
     lacks $'\x1b[1m'
-    run -0 shown env TERM=xterm LC_ALL=C
+    run -0 shown env -u NO_COLOR TERM=xterm LC_ALL=C
     has $'\x1b[1m' "~"
     ! LC_ALL=C grep -q $'[\x80-\xff]' <<<"$output"
     run -0 shown env TERM=xterm LC_ALL=C.UTF-8

@@ -61,9 +61,10 @@ static void fails(const char *name, enum err_code code, const char *message)
 static void test_messages(void **state)
 {
     (void)state;
-    fails("/nonexistent/model", ERR_NOINPUT, "model folder '/nonexistent/model'");
+    fails("/nonexistent/model", ERR_NOINPUT,
+          "model '/nonexistent/model': no such folder");
     fails("org/absent", ERR_NOINPUT, "pull");
-    fails("", ERR_NOINPUT, "not there");
+    fails("", ERR_NOINPUT, "no such folder");
     fails("/etc/passwd", ERR_NOINPUT, "is a file");
     put("no-config", "x", "");
     fails("no-config", ERR_NOINPUT, "no config.json (is it a Hugging Face folder?)");
@@ -123,7 +124,7 @@ static void test_open_shape(void **state)
     put("bare", "model.safetensors", "not one");
     assert_int_equal(hf_model_open_shape("bare", &m, &err), -ERR_PARSE);
     err_clear(&err);
-    fails("bert-base-uncased", ERR_NOINPUT, "not there");
+    fails("bert-base-uncased", ERR_NOINPUT, "pull google-bert/bert-base-uncased --out");
     assert_int_equal(hf_model_open_shape("google-bert/bert-base-uncased", &m, &err), 0);
     assert_string_equal(m->dir, "bert-base-uncased");
     assert_int_equal(json_integer_value(json_object_get(m->config, "hidden_size")), 768);
