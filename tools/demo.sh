@@ -9,7 +9,7 @@ make=${MAKE:-make}
 which=${1:-reviews}
 case $which in
 reviews)
-    model=minilm deps=demo takes="all-MiniLM-L6-v2 (84 MB, once)" time="about twelve minutes"
+    model=minilm deps=demo takes="all-MiniLM-L6-v2 (84 MB, once)" time="about nine minutes"
     judged=(--sla examples/reviews/sla.yaml)
     store=${DEMO_STORE:-demo.db} runs=${DEMO_RUNS:-peftlab-runs} report=${DEMO_REPORT:-report.html}
     ;;

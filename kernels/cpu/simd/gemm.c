@@ -33,6 +33,7 @@ enum {
     SLAB = 80 * MR,
     GROUP = 10,             /* most strips of a task */
     GROUP_WORDS = 64 << 10, /* of A in a task: what a core's cache holds beside panels */
+    WIDENED = 3,  /* as much of A, where each task widens the panels that it reads */
     UNPACK = 256, /* 4-bit: elements of a row unpacked before they are transposed */
     LINE = 16,    /* words of a cache line */
 };
@@ -105,8 +106,9 @@ static size_t own_step(int k)
 /* Strips of a task. */
 static int group_of(const struct gemm *g)
 {
-    const int fit = GROUP_WORDS / (MR * even_step(depth(g), CHUNK));
-    return fit < 2 ? 2 : min_int(fit, GROUP);
+    const int more = stored(g) == DT_F32 ? 1 : WIDENED;
+    const int fit = more * GROUP_WORDS / (MR * even_step(depth(g), CHUNK));
+    return fit < 2 ? 2 : min_int(fit, more * GROUP);
 }
 
 static int strip_row(const struct part *p, int strip)
