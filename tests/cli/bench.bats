@@ -82,7 +82,8 @@ END
     run -0 "$PEFTLAB" bench bench.yaml 'arrivals={closed: [1, 4]}' --json
         jq -e '[.points[] | .kind] == ["closed", "closed"] and ([.points[] | .answered > 5] | all)' <<<"$output"
     run -0 "$PEFTLAB" bench bench.yaml 'arrivals={open: even, rate: [40, auto]}' duration=300ms warmup=0s 'slo={p99: 10s}' --json
-    jq -e '(.points | length) > 2 and .highest_rate_per_s > 0' <<<"$output"
+    # which rate is kept is the machine's affair: one that was tried, or none
+    jq -e '(.points | length) > 2 and (.highest_rate_per_s as $r | $r == 0 or ([.points[].x] | index($r) != null))' <<<"$output"
 }
 
 @test "what a bench file may not say" {
