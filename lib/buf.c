@@ -1,6 +1,7 @@
 /* lib/buf.c - see buf.h. */
 #include "lib/buf.h"
 #include "lib/mem.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,21 @@ void buf_str_add(struct buf *b, const char *s)
 void buf_char(struct buf *b, char c)
 {
     buf_add(b, &c, 1);
+}
+
+void buf_shell_word(struct buf *b, const char *word)
+{
+    bool plain = *word != '\0';
+    for (const char *c = word; *c; c++)
+        plain &= isalnum((unsigned char)*c) || strchr("_-./,:+@=", *c) != NULL;
+    if (plain) {
+        buf_str_add(b, word);
+        return;
+    }
+    buf_char(b, '\'');
+    for (const char *c = word; *c; c++)
+        *c == '\'' ? buf_str_add(b, "'\\''") : buf_char(b, *c);
+    buf_char(b, '\'');
 }
 
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)

@@ -29,6 +29,8 @@ void buf_str_add(struct buf *b, const char *s);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* A word as a shell takes it back: as it is, or in single quotes. */
+void buf_shell_word(struct buf *b, const char *word);
 void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 const char *buf_str(const struct buf *b);     /* "" when empty, never NULL */

@@ -7,7 +7,6 @@
 #include "lib/text_table.h"
 #include "report/page/verify.h"
 #include "report/report.h"
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,22 +72,6 @@ static json_t *split_keys(const char *text)
     return list;
 }
 
-/* A word as a shell takes it back. */
-static void add_word(struct buf *out, const char *word)
-{
-    bool plain = *word != '\0';
-    for (const char *c = word; *c; c++)
-        plain &= isalnum((unsigned char)*c) || strchr("_-./,:+@", *c) != NULL;
-    if (plain) {
-        buf_str_add(out, word);
-        return;
-    }
-    buf_char(out, '\'');
-    for (const char *c = word; *c; c++)
-        *c == '\'' ? buf_str_add(out, "'\\''") : buf_char(out, *c);
-    buf_char(out, '\'');
-}
-
 static void add_flag(struct buf *out, const char *key, const json_t *value)
 {
     char *text = json_is_string(value) ? xstrdup(json_string_value(value))
@@ -97,7 +80,7 @@ static void add_flag(struct buf *out, const char *key, const json_t *value)
     for (char *c = flag; *c; c++)
         *c = *c == '_' ? '-' : *c;
     buf_str_add(out, flag);
-    add_word(out, text);
+    buf_shell_word(out, text);
     free(flag);
     free(text);
 }

@@ -5,7 +5,6 @@
 #include "lib/str.h"
 #include "report/page/words.h"
 #include "report/sections/trivial.h"
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,13 +36,9 @@ static void add_override(struct buf *out, const char *key, const json_t *value)
         free(text);
     }
     char *text = json_is_array(value) ? NULL : value_text(value);
-    buf_printf(&word, "%s", text ? text : "]");
-    bool plain =
-        buf_str(&word)[strcspn(buf_str(&word), " '\"[]{}()$&;|<>*?!#\\")] == '\0';
-    if (plain || strchr(buf_str(&word), '\''))
-        buf_printf(out, " %s", buf_str(&word));
-    else
-        buf_printf(out, " '%s'", buf_str(&word));
+    buf_str_add(&word, text ? text : "]");
+    buf_char(out, ' ');
+    buf_shell_word(out, buf_str(&word));
     buf_release(&word);
     free(text);
 }
@@ -83,13 +78,10 @@ static const struct verdict *main_verdict(const struct report *r)
     return r->matrix.verdicts[r->matrix.main_column];
 }
 
-/* A word as a shell takes it back. */
 static void add_name(struct buf *out, const char *name)
 {
-    bool plain = *name != '\0';
-    for (const char *c = name; *c; c++)
-        plain &= isalnum((unsigned char)*c) || strchr("_-./", *c) != NULL;
-    buf_printf(out, plain || strchr(name, '\'') ? " %s" : " '%s'", name);
+    buf_char(out, ' ');
+    buf_shell_word(out, name);
 }
 
 /* The first trial that `is` holds for; NULL: none. */

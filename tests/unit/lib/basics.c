@@ -35,6 +35,27 @@ static void errors_without_an_object(void **state)
     err_clear(NULL);
 }
 
+static void words_that_a_shell_takes_back(void **state)
+{
+    (void)state;
+    static const char *const words[][2] = {
+        {"rank=4", "rank=4"},
+        {"eval/macro_f1", "eval/macro_f1"},
+        {"", "''"},
+        {"[query,value]", "'[query,value]'"},
+        {"a b", "'a b'"},
+        {"it's $(rm x)", "'it'\\''s $(rm x)'"},
+        {"`x`;y\"z\\", "'`x`;y\"z\\'"},
+        {"~", "'~'"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct buf b = BUF_INIT;
+        buf_shell_word(&b, words[i][0]);
+        assert_string_equal(buf_str(&b), words[i][1]);
+        buf_release(&b);
+    }
+}
+
 static void context_on_nothing_is_a_bug(void **state)
 {
     (void)state;
@@ -280,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_error_wins),
         cmocka_unit_test(errors_without_an_object),
+        cmocka_unit_test(words_that_a_shell_takes_back),
         cmocka_unit_test(context_on_nothing_is_a_bug),
         cmocka_unit_test(long_messages_are_cut),
         cmocka_unit_test(messages_are_clean),
