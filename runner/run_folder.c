@@ -132,3 +132,33 @@ char *run_folder_adapter(const char *dir)
         free(inner);
     return itself ? xstrdup(dir) : inside ? inner : NULL;
 }
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int run_folder_adapters(const char *dir, run_folder_take *take, void *ctx,
+                        struct err *err)
+{
+    struct dirent **names;
+    size_t found = 0;
+    int rc = 0;
+    const int n = scandir(dir, &names, NULL, by_name);
+    if (n < 0)
+        return err_set(err, ERR_NOINPUT, "adapters: no folder '%s'", dir);
+    for (int i = 0; i < n; i++) {
+        char *path = fs_join(dir, names[i]->d_name);
+        char *adapter =
+            names[i]->d_name[0] == '.' || rc ? NULL : run_folder_adapter(path);
+        if (adapter) {
+            found++;
+            rc = take(ctx, names[i]->d_name, adapter, err);
+        }
+        free(adapter);
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+    return rc || found ? rc : err_set(err, ERR_NOINPUT, "adapters: none in '%s'", dir);
+}

@@ -27,5 +27,11 @@ int run_folder_check_replaced(const char *dir, folder_file_fn *known, bool overw
 /* The adapter's folder in a run's folder, or the folder itself where it is an adapter's.
  * The caller's; NULL: there is none. */
 char *run_folder_adapter(const char *dir);
+/* The same of each folder in `dir`, in the order of their names, which it is called by;
+ * ERR_NOINPUT: there is none. */
+typedef int run_folder_take(void *ctx, const char *name, const char *adapter,
+                            struct err *err);
+int run_folder_adapters(const char *dir, run_folder_take *take, void *ctx,
+                        struct err *err);
 
 #endif

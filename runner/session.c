@@ -57,18 +57,9 @@ static int open_language(struct session *s, struct err *err)
  * folder, where it has some, else the model's. */
 static int read_known_labels(struct session *s, const char *adapter, struct err *err)
 {
-    static const char *const files[] = {"head_config.json", "config.json"};
     const char *init = s->trial.init_adapter;
     char *from = adapter ? xstrdup(adapter) : init ? fs_join(s->base_dir, init) : NULL;
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(files) && from && !s->known_labels.count && !rc;
-         i++) {
-        char *path = fs_join(from, files[i]);
-        json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
-        rc = c ? labels_of_model(&s->known_labels, c, path, err) : err_code(err);
-        json_decref(c);
-        free(path);
-    }
+    int rc = from ? labels_of_folder(&s->known_labels, from, NULL, err) : 0;
     if (!rc && !s->known_labels.count) {
         char *path = fs_join(s->hf->dir, "config.json");
         rc = labels_of_model(&s->known_labels, s->hf->config, path, err);

@@ -6,8 +6,6 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/run_folder.h"
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,12 +94,18 @@ static void wait_until(struct load_target *load, double until_s)
 
 /* --- adapters --- */
 
-static int add_clones(struct engine_target *t, const char *name, const char *dir,
-                      size_t clone, struct err *err)
+struct adding {
+    struct engine_target *target;
+    size_t clone;
+};
+
+static int add_clones(void *ctx, const char *name, const char *dir, struct err *err)
 {
+    const struct adding *a = ctx;
+    struct engine_target *t = a->target;
     int rc = 0;
-    for (size_t k = 0; k < clone && !rc; k++) {
-        char *own = clone == 1 ? xstrdup(name) : xasprintf("%s-%zu", name, k + 1);
+    for (size_t k = 0; k < a->clone && !rc; k++) {
+        char *own = a->clone == 1 ? xstrdup(name) : xasprintf("%s-%zu", name, k + 1);
         rc = shelf_add(&t->shelf, own, dir, false, err);
         t->names = xgrow(t->names, &t->cap, t->count + 1, sizeof *t->names);
         t->names[t->count++] = own;
@@ -109,33 +113,14 @@ static int add_clones(struct engine_target *t, const char *name, const char *dir
     return rc;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
+/* The folder is an adapter's, or holds some. */
 static int add_adapters(struct engine_target *t, const struct bench_file *b,
                         struct err *err)
 {
-    struct dirent **found;
+    struct adding a = {t, b->clone};
     char *dir = fs_join(b->base_dir, b->adapter_dir), *itself = run_folder_adapter(dir);
-    int rc = itself ? add_clones(t, b->adapter_dir, itself, b->clone, err) : 0;
-    const int n = itself ? 0 : scandir(dir, &found, NULL, by_name);
-    if (n < 0)
-        rc = err_set(err, ERR_NOINPUT, "adapters: no folder '%s'", dir);
-    for (int i = 0; i < n; i++) {
-        char *path = fs_join(dir, found[i]->d_name);
-        char *adapter = found[i]->d_name[0] == '.' ? NULL : run_folder_adapter(path);
-        if (adapter && !rc)
-            rc = add_clones(t, found[i]->d_name, adapter, b->clone, err);
-        free(adapter);
-        free(path);
-        free(found[i]);
-    }
-    if (n >= 0 && !itself)
-        free(found);
-    if (!rc && !t->count)
-        rc = err_set(err, ERR_NOINPUT, "adapters: none in '%s'", dir);
+    const int rc = itself ? add_clones(&a, b->adapter_dir, itself, err)
+                          : run_folder_adapters(dir, add_clones, &a, err);
     free(itself);
     free(dir);
     return rc;

@@ -21,10 +21,6 @@ static const struct opt_def rows[] = {
 /* clang-format on */
 static const struct opt_table options = {"bench", rows, ARRAY_LEN(rows)};
 
-/* Of a search for the highest rate. */
-enum { SEARCH_STEPS = 12 };
-#define SEARCH_RESOLUTION 1.05
-
 struct bench {
     struct bench_file file;
     struct bench_texts texts;
@@ -32,16 +28,9 @@ struct bench {
     struct fs_writer *requests; /* requests.csv; NULL */
     json_t *points;
     bool quiet;
-    size_t adapters; /* that a point's requests go to */
 };
 
 /* --- a point --- */
-
-static struct load_record *new_records(size_t n)
-{
-    struct load_record *r = xcalloc(n + 1, sizeof *r);
-    return r;
-}
 
 /* What cannot be written is told when the file is finished. */
 static void write_requests(struct bench *b, size_t point, const struct load_record *r,
@@ -132,7 +121,7 @@ static struct planned_request *plan_of(const struct bench *b, double rate, uint6
                                     .duration_s = f->warmup_s + f->duration_s,
                                     .popularity = f->popularity,
                                     .number = f->popularity_number,
-                                    .adapters = b->adapters,
+                                    .adapters = b->target.adapters,
                                     .texts = b->texts.count,
                                     .seed = seed};
     return schedule_draw(&s, count);
@@ -143,7 +132,7 @@ static void run_open(struct bench *b, double rate, uint64_t seed, struct load_po
     const struct bench_file *f = &b->file;
     size_t n;
     struct planned_request *plan = plan_of(b, rate, seed, &n);
-    struct load_record *r = new_records(n);
+    struct load_record *r = xcalloc(n + 1, sizeof *r);
     load_open_loop(b->target.load, plan, n, f->limit_ms / 1e3 + 10, r);
     load_measure(r, n, f->warmup_s, f->warmup_s + f->duration_s, f->limit_ms, p);
     write_requests(b, json_array_size(b->points), r, n);
@@ -160,7 +149,7 @@ static void run_closed(struct bench *b, size_t clients, uint64_t seed)
     struct load_point p;
     size_t n;
     struct planned_request *plan = plan_of(b, 1e4 / seconds, seed, &n);
-    struct load_record *r = new_records(MOST);
+    struct load_record *r = xcalloc(MOST, sizeof *r);
     const size_t sent =
         load_closed_loop(b->target.load, plan, n, clients, seconds, r, MOST);
     load_measure(r, sent, f->warmup_s, seconds, f->limit_ms, &p);
@@ -174,8 +163,9 @@ static void run_closed(struct bench *b, size_t clients, uint64_t seed)
 /* --- the highest rate that is kept --- */
 
 /* By most of the seeds. */
-static bool is_kept(struct bench *b, double rate)
+static bool is_kept(void *ctx, double rate)
 {
+    struct bench *b = ctx;
     size_t kept = 0;
     for (size_t s = 0; s < b->file.seed_count; s++) {
         struct load_point p;
@@ -183,20 +173,6 @@ static bool is_kept(struct bench *b, double rate)
         kept += load_is_sustained(&p, b->file.limit_ms);
     }
     return 2 * kept > b->file.seed_count;
-}
-
-static double find_rate(struct bench *b)
-{
-    double low = 0, high = INFINITY,
-           rate = b->file.rate_count ? b->file.rates[b->file.rate_count - 1] : 20;
-    for (int i = 0; i < SEARCH_STEPS && !(high / low < SEARCH_RESOLUTION); i++) {
-        if (is_kept(b, rate))
-            low = rate;
-        else
-            high = rate;
-        rate = isinf(high) ? 2 * low : low > 0 ? sqrt(low * high) : high / 2;
-    }
-    return low;
 }
 
 /* --- all of it --- */
@@ -215,7 +191,8 @@ static void run_points(struct bench *b, json_t *result)
         }
     if (!f->find_rate)
         return;
-    const double rate = find_rate(b);
+    const double first = f->rate_count ? f->rates[f->rate_count - 1] : 20,
+                 rate = load_find_rate(first, is_kept, b);
     json_object_set_new(result, "highest_rate_per_s", json_real(rate));
     if (!b->quiet)
         text_print(stdout, "highest rate with p99 within %g ms: %.4g requests/s\n",
@@ -262,12 +239,11 @@ static int bench(struct bench *b, const json_t *values, struct err *err)
         rc = open_out(b, out, err);
     if (rc)
         return rc;
-    b->adapters = b->target.adapters;
     b->points = json_array();
-    json_t *result = json_pack("{s:i, s:O, s:I, s:I, s:o, s:O}", "schema_version", 1,
-                               "bench", b->file.root, "adapters", (json_int_t)b->adapters,
-                               "texts", (json_int_t)b->texts.count, "environment",
-                               proc_environment(), "points", b->points);
+    json_t *result = json_pack(
+        "{s:i, s:O, s:I, s:I, s:o, s:O}", "schema_version", 1, "bench", b->file.root,
+        "adapters", (json_int_t)b->target.adapters, "texts", (json_int_t)b->texts.count,
+        "environment", proc_environment(), "points", b->points);
     run_points(b, result);
     rc = close_out(b, out, result, err);
     if (b->quiet && !rc)

@@ -8,7 +8,6 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "runner/run_folder.h"
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,10 +37,16 @@ static const struct opt_def rows[] = {
      .metavar = "MS", .help = "refuse (429) what would wait for longer than that; 0: never"},
     {.key = "queue", .type = OPT_INT, .preset = "4096", .min = 1, .max = 1 << 20, .group = "batches",
      .metavar = "N", .help = "texts that may wait; more are refused"},
-    {.key = "quantization", .type = OPT_STRING, .group = "base", .metavar = "KIND",
-     .help = "as the adapters' trials have it (nf4, fp4)"},
     {.key = "dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
-     .help = "as the adapters' trials have it (float32, bfloat16)"},
+     .help = "numbers that matrices are multiplied in (float32, bfloat16); this and the next ones: where not said, adapters whose run says another are refused"},
+    {.key = "base_dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
+     .help = "numbers of the base (auto, bfloat16, float16)"},
+    {.key = "quantization", .type = OPT_STRING, .group = "base", .metavar = "KIND",
+     .help = "of the base's linear layers (none, nf4, fp4)"},
+    {.key = "double_quant", .type = OPT_BOOL, .group = "base",
+     .help = "its block maxima are quantised too"},
+    {.key = "quant_block_size", .type = OPT_INT, .min = 32, .max = 4096, .group = "base", .metavar = "N",
+     .help = "weights per block maximum"},
 };
 /* clang-format on */
 static const struct opt_table options = {"serve", rows, ARRAY_LEN(rows)};
@@ -63,48 +68,26 @@ static bool is_pinned(const json_t *values, const char *name)
     return false;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
+struct adding {
+    struct serving *serving;
+    const json_t *values;
+};
 
-static int add_folder(struct serving *s, const json_t *values, const char *dir,
-                      struct err *err)
+static int add_adapter(void *ctx, const char *name, const char *dir, struct err *err)
 {
-    struct dirent **names;
-    size_t found = 0;
-    int rc = 0;
-    const int n = scandir(dir, &names, NULL, by_name);
-    if (n < 0)
-        return err_set(err, ERR_NOINPUT, "--adapters: no folder '%s'", dir);
-    for (int i = 0; i < n; i++) {
-        char *path = fs_join(dir, names[i]->d_name);
-        char *adapter =
-            names[i]->d_name[0] == '.' || rc ? NULL : run_folder_adapter(path);
-        if (adapter) {
-            found++;
-            rc = shelf_add(&s->shelf, names[i]->d_name, adapter,
-                           is_pinned(values, names[i]->d_name), err);
-        }
-        free(adapter);
-        free(path);
-        free(names[i]);
-    }
-    free(names);
-    return rc || found ? rc
-                       : err_set(err, ERR_NOINPUT, "--adapters: no adapter in '%s'", dir);
+    const struct adding *a = ctx;
+    return shelf_add(&a->serving->shelf, name, dir, is_pinned(a->values, name), err);
 }
 
 /* NAME=DIR */
-static int add_word(struct serving *s, const json_t *values, const char *word,
-                    struct err *err)
+static int add_word(struct adding *a, const char *word, struct err *err)
 {
     const char *is = strchr(word, '=');
     if (!is || is == word)
         return err_set(err, ERR_USAGE, "'%s': an adapter is given as NAME=FOLDER", word);
     char *name = xstrndup(word, (size_t)(is - word)), *dir = run_folder_adapter(is + 1);
     const int rc =
-        dir ? shelf_add(&s->shelf, name, dir, is_pinned(values, name), err)
+        dir ? add_adapter(a, name, dir, err)
             : err_set(err, ERR_NOINPUT, "adapter '%s': none in '%s'", name, is + 1);
     free(name);
     free(dir);
@@ -114,11 +97,16 @@ static int add_word(struct serving *s, const json_t *values, const char *word,
 static int add_adapters(struct serving *s, const json_t *values, const char *const *words,
                         size_t count, struct err *err)
 {
+    struct adding a = {s, values};
     int rc = 0;
     for (size_t i = 0; name_at(values, "adapters", i) && !rc; i++)
-        rc = add_folder(s, values, name_at(values, "adapters", i), err);
+        rc = run_folder_adapters(name_at(values, "adapters", i), add_adapter, &a, err);
     for (size_t k = 0; k < count && !rc; k++)
-        rc = add_word(s, values, words[k], err);
+        rc = add_word(&a, words[k], err);
+    for (size_t i = 0; name_at(values, "pin", i) && !rc; i++)
+        if (!shelf_want(&s->shelf, name_at(values, "pin", i), 0))
+            rc = err_set(err, ERR_USAGE, "--pin: there is no adapter '%s'",
+                         name_at(values, "pin", i));
     return rc;
 }
 
@@ -129,11 +117,12 @@ static int open_base(struct serving *s, const json_t *values, const char *model,
 {
     const int32_t texts = (int32_t)json_get_int(values, "batch_rows", 0),
                   tokens = (int32_t)json_get_int(values, "batch_tokens", 0);
-    static const char *const keys[] = {"quantization", "dtype"};
     json_t *settings = json_object();
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (json_is_string(json_object_get(values, keys[i])))
-            json_object_set(settings, keys[i], json_object_get(values, keys[i]));
+    for (size_t i = 0; serve_settings[i]; i++) {
+        json_t *v = json_object_get(values, serve_settings[i]);
+        if (v && !json_is_null(v))
+            json_object_set(settings, serve_settings[i], v);
+    }
     const struct serve_options o = {.most = extent_of(tokens, texts, texts),
                                     .settings = settings};
     const int rc = serve_base_open(&s->base, model, &o, err);

@@ -84,3 +84,14 @@ bool load_is_sustained(const struct load_point *p, double limit_ms)
            (double)p->answered * 100 >= ANSWERED_PERCENT * (double)p->sent &&
            !(p->growth * 100 > GROWTH_PERCENT);
 }
+
+double load_find_rate(double first, bool (*kept)(void *ctx, double rate), void *ctx)
+{
+    enum { TRIED_MOST = 12 };
+    double low = 0, high = INFINITY, rate = first;
+    for (int i = 0; i < TRIED_MOST && !(high / low < 1.05); i++) {
+        *(kept(ctx, rate) ? &low : &high) = rate;
+        rate = isinf(high) ? 2 * low : low > 0 ? sqrt(low * high) : high / 2;
+    }
+    return low;
+}

@@ -29,4 +29,8 @@ void load_measure(const struct load_record *records, size_t count, double warmup
  * few for an end), 98 % answered, no growth beyond 1.2. */
 bool load_is_sustained(const struct load_point *p, double limit_ms);
 
+/* The highest rate that `kept` says yes to, to 5 %: from `first` on by doubling or halving,
+ * then in between; a dozen are tried at most. 0: none was kept. */
+double load_find_rate(double first, bool (*kept)(void *ctx, double rate), void *ctx);
+
 #endif

@@ -49,17 +49,6 @@ struct server_call {
 
 /* --- what a handler sees --- */
 
-const char *server_call_body(const struct server_call *c, size_t *size)
-{
-    *size = c->body.len;
-    return buf_str(&c->body);
-}
-
-const char *server_call_query(const struct server_call *c, const char *key)
-{
-    return MHD_lookup_connection_value(c->connection, MHD_GET_ARGUMENT_KIND, key);
-}
-
 const char *server_call_header(const struct server_call *c, const char *name)
 {
     return MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, name);

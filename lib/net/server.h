@@ -55,11 +55,9 @@ void server_drain(struct server *s);
 void server_stop(struct server *s);
 
 /* --- in a handler --- */
-const char *server_call_body(const struct server_call *c, size_t *size);
 /* The body as JSON; NULL: it was answered (400). The caller's. */
 json_t *server_call_json(struct server_call *c);
 /* NULL: not given. */
-const char *server_call_query(const struct server_call *c, const char *key);
 const char *server_call_header(const struct server_call *c, const char *name);
 double
 server_call_begin_s(const struct server_call *c); /* clock_mono_s of its first byte */

@@ -35,6 +35,11 @@ void labels_release(struct labels *l);
 int labels_of_model(struct labels *out, const json_t *config, const char *file,
                     struct err *err);
 
+/* The same of an adapter's folder, from its head_config.json or config.json; *count (may be
+ * NULL): how many that says there are, 0 where it does not. */
+int labels_of_folder(struct labels *out, const char *dir, int64_t *count,
+                     struct err *err);
+
 struct example {
     int32_t *ids;
     int32_t *type_ids; /* NULL: zeros */

@@ -1,6 +1,8 @@
 /* runner/data/label_map.c - class names, sorted, and their indices. */
 #include "runner/data/label_map.h"
 #include "lib/buf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include <inttypes.h>
@@ -328,4 +330,23 @@ int label_map_index(const struct label_map *m, const json_t *label, int32_t *out
         return unknown_name(l, s, err);
     *out = (int32_t)found;
     return 0;
+}
+
+int labels_of_folder(struct labels *out, const char *dir, int64_t *count, struct err *err)
+{
+    static const char *const files[] = {"head_config.json", "config.json"};
+    int64_t said = 0;
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(files) && !out->count && !rc; i++) {
+        char *path = fs_join(dir, files[i]);
+        json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
+        rc = c ? labels_of_model(out, c, path, err) : err_code(err);
+        if (!rc && !said)
+            said = json_get_int(c, "num_labels", (int64_t)out->count);
+        json_decref(c);
+        free(path);
+    }
+    if (count)
+        *count = said;
+    return rc;
 }

@@ -20,14 +20,6 @@ struct laying {
     int *holder;    /* per root tensor of the host: which of g lies there now, -1 */
 };
 
-static int *all_of(size_t count, int value)
-{
-    int *p = xmalloc((count + 1) * sizeof *p);
-    for (size_t i = 0; i < count; i++)
-        p[i] = value;
-    return p;
-}
-
 static bool is_activation(const struct graph *g, int t)
 {
     return t >= 0 && g->tensors[graph_root(g, t)].home == HOME_ACTIVATION;
@@ -37,7 +29,7 @@ static bool is_activation(const struct graph *g, int t)
 
 static void find_counterparts(struct laying *l)
 {
-    int *by_number = all_of((size_t)l->host->bases, NOWHERE);
+    int *by_number = graph_ints((size_t)l->host->bases, NOWHERE);
     for (size_t h = 0; h < l->host->node_count; h++)
         if (l->host->nodes[h].base >= 0)
             by_number[l->host->nodes[h].base] = (int)h;
@@ -297,13 +289,13 @@ int graft_init(struct graft *f, const struct graph *host, struct graph *g,
     struct laying l = {.f = f,
                        .host = host,
                        .g = g,
-                       .host_node = all_of(g->node_count, NOWHERE),
-                       .at = all_of(g->node_count, 0),
-                       .last = all_of(g->tensor_count, -1),
-                       .until = all_of(g->tensor_count, -1),
-                       .wanted = all_of(g->tensor_count, NOWHERE),
-                       .placed = all_of(g->tensor_count, NOWHERE),
-                       .holder = all_of(host->tensor_count, -1)};
+                       .host_node = graph_ints(g->node_count, NOWHERE),
+                       .at = graph_ints(g->node_count, 0),
+                       .last = graph_ints(g->tensor_count, -1),
+                       .until = graph_ints(g->tensor_count, -1),
+                       .wanted = graph_ints(g->tensor_count, NOWHERE),
+                       .placed = graph_ints(g->tensor_count, NOWHERE),
+                       .holder = graph_ints(host->tensor_count, -1)};
     find_counterparts(&l);
     find_places(&l);
     lay_nodes(&l);
@@ -321,15 +313,4 @@ void graft_release(struct graft *f)
     free(f->own);
     free(f->begin);
     *f = (struct graft){0};
-}
-
-double graft_flops(const struct graft *f, const struct extent *size)
-{
-    double flops = 0;
-    for (size_t k = 0; f->begin && k < f->begin[f->host->node_count]; k++) {
-        struct op_args a;
-        graph_node_args(f->g, NULL, &f->g->nodes[f->own[k]], size, 0, &a);
-        flops += op_flops(f->g->nodes[f->own[k]].op, &a);
-    }
-    return flops;
 }

@@ -50,9 +50,6 @@ struct graft {
 int graft_init(struct graft *f, const struct graph *host, struct graph *g,
                const struct backend *backend, struct err *err);
 void graft_release(struct graft *f);
-/* Floating-point operations of a part of this size that the host's calls do not do. */
-double graft_flops(const struct graft *f, const struct extent *size);
-
 /* Rows of a batch that one graft gets. */
 struct graph_part {
     const struct graft *graft;

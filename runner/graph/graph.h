@@ -331,6 +331,7 @@ struct graph_block {
 /* Largest first, each at the lowest offset where nobody alive at the same time lies; sets
  * offsets, puts them in another order. Returns the arena's size. */
 size_t graph_place(struct graph_block *blocks, size_t count);
+int *graph_ints(size_t count, int value); /* so many, all the same; the caller's */
 void graph_sink_gathers(struct graph *g);
 void graph_backward(struct graph *g, bool checkpointing, const struct graph_loss *loss);
 

@@ -49,6 +49,14 @@ void graph_release(struct graph *g)
     *g = (struct graph){0};
 }
 
+int *graph_ints(size_t count, int value)
+{
+    int *p = xmalloc((count + 1) * sizeof *p);
+    for (size_t i = 0; i < count; i++)
+        p[i] = value;
+    return p;
+}
+
 int graph_new_tensor(struct graph *g, enum dtype dtype, enum rows_kind kind, int32_t rows,
                      int32_t cols)
 {

@@ -189,23 +189,15 @@ static void rewrite(struct sink *s)
     free(met);
 }
 
-static int *all_of(size_t count, int value)
-{
-    int *p = xmalloc((count + 1) * sizeof *p);
-    for (size_t i = 0; i < count; i++)
-        p[i] = value;
-    return p;
-}
-
 void graph_sink_gathers(struct graph *g)
 {
     struct sink s = {.g = g,
                      .nodes = g->nodes,
                      .node_count = g->node_count,
                      .count = g->tensor_count,
-                     .needs = all_of(g->tensor_count, NOBODY),
-                     .made = all_of(g->tensor_count, -1),
-                     .twin = all_of(g->tensor_count, -1)};
+                     .needs = graph_ints(g->tensor_count, NOBODY),
+                     .made = graph_ints(g->tensor_count, -1),
+                     .twin = graph_ints(g->tensor_count, -1)};
     learn_needs(&s);
     set_rows(&s);
     g->nodes = NULL;

@@ -7,6 +7,9 @@
 #include "runner/nn/peft/method.h"
 #include <stdlib.h>
 
+const char *const serve_settings[] = {"dtype",        "base_dtype",       "quantization",
+                                      "double_quant", "quant_block_size", NULL};
+
 /* The base by itself is a model whose head alone would train: all of it lies in memory as
  * frozen weights do. It has as many labels as its own head, else two, which nobody asks
  * for. */
@@ -48,6 +51,7 @@ int serve_base_open(struct serve_base *b, const char *model,
                     const struct serve_options *o, struct err *err)
 {
     *b = (struct serve_base){0};
+    b->settings = o->settings ? json_deep_copy(o->settings) : json_object();
     const int rc = resolve(b, model, o->settings, err);
     return rc ? rc : open_session(b, o, err);
 }
@@ -95,5 +99,6 @@ void serve_base_close(struct serve_base *b)
     free(b->head);
     session_close(&b->session);
     json_decref(b->trial);
+    json_decref(b->settings);
     *b = (struct serve_base){0};
 }

@@ -6,7 +6,8 @@
  * labels, as peft, the adapters library or this program wrote it. It has memory for what
  * it trained alone; everything else is the base's. What would change the base's weights
  * for everybody (a whole model, a start that is taken out of them) is refused, and so is
- * a folder that does not fit this base.
+ * a folder that does not fit this base, or whose run says that it was trained with other
+ * settings than the base was opened with, unless those were said (serve_options).
  *
  * Guests come and go between batches (batch.h) without touching one another; a guest's
  * numbers are bit by bit those of `peftlab eval` with its folder. Not thread-safe: one
@@ -17,9 +18,14 @@
 #include "runner/graph/graft.h"
 #include "runner/session.h"
 
+/* Keys of a trial that all guests have in common with the base: what its weights are in
+ * memory and what products compute in. Ended by NULL. */
+extern const char *const serve_settings[];
+
 struct serve_base {
     struct session session; /* its eval_graph is the host */
     json_t *trial;          /* resolved; owned */
+    json_t *settings;       /* those that were said; owned */
     char *head;             /* path of the layer that gives the logits, "classifier" */
     void **workspaces;      /* of threads, for guests' own nodes; owned */
     int threads;
@@ -29,10 +35,8 @@ struct serve_base {
 };
 
 struct serve_options {
-    struct extent most; /* rows of the largest batch: tokens, sequences, picked */
-    const json_t
-        *settings; /* keys of a trial that guests must share with it: quantization, dtype;
-                               NULL: none */
+    struct extent most;     /* rows of the largest batch: tokens, sequences, picked */
+    const json_t *settings; /* some of serve_settings; NULL: as trials have them */
 };
 int serve_base_open(struct serve_base *b, const char *model,
                     const struct serve_options *o, struct err *err);

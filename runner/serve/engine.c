@@ -33,17 +33,12 @@ void engine_request_free(struct engine_request *r)
 
 /* --- the queue --- */
 
-static double due(const struct engine_request *r)
-{
-    return r->deadline_s > 0 ? r->deadline_s : INFINITY;
-}
-
-static void insert(struct engine *e, struct engine_request *r)
+static void append(struct engine *e, struct engine_request *r)
 {
     struct engine_request **at = &e->first;
-    while (*at && due(*at) <= due(r))
+    while (*at)
         at = &(*at)->after;
-    r->after = *at;
+    r->after = NULL;
     *at = r;
 }
 
@@ -62,7 +57,7 @@ int engine_put(struct engine *e, struct engine_request *r, double *retry_s,
         e->counts.refused++;
     } else {
         e->counts.queued_rows += r->count;
-        insert(e, r);
+        append(e, r);
         pthread_cond_signal(&e->filled);
     }
     pthread_mutex_unlock(&e->lock);

@@ -2,9 +2,8 @@
  * holds and runs them.
  *
  * Batches arise by themselves: while one runs, others arrive, and the next takes what is
- * there, of any adapters. Nobody is made to wait for company, unless `wait_s` says so. Order
- * is first come, first served, or by deadline where requests have one, so that a long request cannot
- * hold up one that is due. A request's rows may go through several batches.
+ * there, of any adapters, first come, first served. Nobody is made to wait for company,
+ * unless `wait_s` says so. A request's rows may go through several batches.
  *
  * A request that would wait for longer than `most_wait_s`, by the rate of late, is refused
  * at once (engine_put gives ERR_BUSY and the seconds): whoever asks can go elsewhere, and
@@ -29,7 +28,6 @@ struct engine_row {
 struct engine_request {
     struct engine_row *rows; /* owned */
     size_t count;
-    double deadline_s; /* on clock_mono_s; 0: none */
     void (*done)(struct engine_request *r);
     void *ctx;
     /* Once it is done: why it was not answered, 0 where it was; when it was taken from the queue and

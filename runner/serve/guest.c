@@ -35,26 +35,6 @@ static void take_names(struct labels *out, const json_t *run)
     }
 }
 
-/* Names of its labels, and how many there are; 0: its configuration does not say. */
-static int read_labels(struct guest *guest, const char *dir, const json_t *run,
-                       int64_t *count, struct err *err)
-{
-    static const char *const files[] = {"head_config.json", "config.json"};
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(files) && !guest->labels.count && !rc; i++) {
-        char *path = fs_join(dir, files[i]);
-        json_t *c = fs_exists(path) ? json_read_file(path, err) : json_object();
-        rc = c ? labels_of_model(&guest->labels, c, path, err) : err_code(err);
-        if (!rc && !*count)
-            *count = json_get_int(c, "num_labels", (int64_t)guest->labels.count);
-        json_decref(c);
-        free(path);
-    }
-    if (!rc && !guest->labels.count)
-        take_names(&guest->labels, run);
-    return rc;
-}
-
 /* As many as the head in the folder has outputs; 0: it holds none by that name. */
 static int count_labels(const struct serve_base *b, const char *dir, const char *file,
                         int64_t *count, struct err *err)
@@ -72,6 +52,38 @@ static int count_labels(const struct serve_base *b, const char *dir, const char 
     return rc;
 }
 
+static int another_setting(const char *key, const json_t *theirs, struct err *err)
+{
+    struct buf text = BUF_INIT;
+    json_canonical(&text, theirs);
+    const int rc =
+        err_set(err, ERR_CONFIG,
+                "it was trained with %s %s, which this base is not served with; "
+                "name the one to serve with when it is opened",
+                key, buf_str(&text));
+    buf_release(&text);
+    return rc;
+}
+
+/* The settings of the base must be those that the adapter was trained with, as far as its
+ * run says, or whoever opened the base said which. */
+static int take_settings(json_t *given, const struct serve_base *b, const json_t *run,
+                         struct err *err)
+{
+    const struct method *m = method_of(given, err);
+    for (size_t i = 0; serve_settings[i]; i++) {
+        const char *key = serve_settings[i];
+        const json_t *ours = json_object_get(b->trial, key),
+                     *theirs = json_object_get(json_object_get(run, "trial"), key);
+        if (!ours || !trial_reads(opt_find(&trial_options, key), m))
+            continue;
+        if (theirs && !json_equal(ours, theirs) && !json_object_get(b->settings, key))
+            return another_setting(key, theirs, err);
+        json_object_set(given, key, (json_t *)ours);
+    }
+    return 0;
+}
+
 static int resolve(struct guest *guest, const struct serve_base *b, const char *dir,
                    const json_t *run, int64_t labels, struct err *err)
 {
@@ -79,18 +91,9 @@ static int resolve(struct guest *guest, const struct serve_base *b, const char *
     int rc = adapter_trial(dir, b->session.hf->dir, &given, err);
     if (rc)
         return rc;
-    const struct method *m = method_of(given, err);
-    const char *key;
-    json_t *v;
-    json_object_foreach(b->trial, key, v)
-    {
-        if (str_eq(key, "dtype") ||
-            (method_reads(m, key) && str_has_prefix(key, "quant")) ||
-            str_eq(key, "double_quant"))
-            json_object_set(given, key, v);
-    }
-    if (!labels && b->head)
-        rc = count_labels(b, dir, m->files->tensors, &labels, err);
+    rc = take_settings(given, b, run, err);
+    if (!rc && !labels && b->head)
+        rc = count_labels(b, dir, method_of(given, err)->files->tensors, &labels, err);
     if (!rc && labels)
         json_object_set_new(given, "num_labels", json_integer(labels));
     const json_t *kind = json_object_get(json_object_get(run, "trial"), "problem_type");
@@ -221,7 +224,9 @@ static int open_trial(struct guest *guest, const struct serve_base *b, const cha
 {
     int64_t labels = 0;
     json_t *run = read_run(dir, err);
-    int rc = run ? read_labels(guest, dir, run, &labels, err) : err_code(err);
+    int rc = run ? labels_of_folder(&guest->labels, dir, &labels, err) : err_code(err);
+    if (!rc && !guest->labels.count)
+        take_names(&guest->labels, run);
     if (!rc)
         rc = resolve(guest, b, dir, run, labels, err);
     json_decref(run);

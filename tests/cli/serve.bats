@@ -178,6 +178,38 @@ END
     has "another origin"
 }
 
+@test "an adapter of other settings than the base's is refused, unless they are said" {
+    "$PEFTLAB" train lora.yaml dtype=bfloat16 --out half --no-store
+    "$PEFTLAB" train lora.yaml quantization=nf4 --out quarter --no-store
+    "$PEFTLAB" eval lora.yaml dtype=bfloat16 --adapter half/adapter --out eval-half
+    "$PEFTLAB" eval lora.yaml quantization=nf4 --adapter quarter/adapter --out eval-quarter
+    serve half=half quarter=quarter lora=adapters/lora
+    post /v1/classify '{"model": "half", "input": "good"}'
+    has 'trained with dtype \"bfloat16\"' 400
+    post /v1/classify '{"model": "quarter", "input": "good"}'
+    has 'trained with quantization \"nf4\"' 400
+    post /v1/classify '{"model": "lora", "input": "good"}'
+    [ "${lines[-1]}" = 200 ]
+    local kind flag
+    for kind in "half --dtype bfloat16" "quarter --quantization nf4"; do
+        read -r kind flag <<<"$kind"
+        kill -9 $SERVER
+        # shellcheck disable=SC2086 # words
+        serve $kind=$kind $flag
+        python3 - "$URL" $kind <<'END'
+import json, struct, sys, urllib.request
+url, name = sys.argv[1:]
+texts = [json.loads(l)["text"] for l in open("eval.jsonl")]
+body = json.dumps({"model": name, "input": texts, "logits": True}).encode()
+got = json.load(urllib.request.urlopen(urllib.request.Request(url + "/v1/classify", body)))["data"]
+f = open("eval-%s/logits.safetensors" % name, "rb")
+f.read(struct.unpack("<Q", f.read(8))[0])
+want = struct.unpack("<%df" % (3 * len(texts)), f.read())
+assert [x for g in got for x in g["logits"]] == list(want), (got, want)
+END
+    done
+}
+
 @test "with a key nothing but health and metrics is told without it" {
     echo secret >key
     serve --adapters adapters --api-key-file key
@@ -229,13 +261,15 @@ END
     has "no folder 'nowhere'"
     mkdir -p empty
     run -66 "$PEFTLAB" serve model --adapters empty
-    has "no adapter in 'empty'"
+    has "none in 'empty'"
     run -2 "$PEFTLAB" serve model lora
     has "NAME=FOLDER"
     run -66 "$PEFTLAB" serve model a=nowhere
     has "none in 'nowhere'"
     run -78 "$PEFTLAB" serve model a=adapters/lora a=adapters/ia3
     has "there is an adapter 'a' already"
+    run -2 "$PEFTLAB" serve model a=adapters/lora --pin b
+    has "no adapter 'b'"
     run -78 "$PEFTLAB" serve model a=adapters/lora --address 0.0.0.0
     has "give a key"
     run -78 "$PEFTLAB" serve model a=adapters/lora --address here

@@ -211,6 +211,32 @@ static void test_what_is_open_is_counted(void **state)
     free(r);
 }
 
+struct threshold {
+    double rate;
+    int asked;
+};
+
+static bool below(void *ctx, double rate)
+{
+    struct threshold *t = ctx;
+    t->asked++;
+    return rate <= t->rate;
+}
+
+static void test_the_highest_rate_is_found(void **state)
+{
+    (void)state;
+    const double rates[] = {1, 7.3, 20, 137, 900};
+    for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
+        struct threshold t = {rates[i], 0};
+        const double found = load_find_rate(20, below, &t);
+        if (found > rates[i] || found * 1.05 < rates[i] || t.asked > 12)
+            fail_msg("%g found for %g after %d", found, rates[i], t.asked);
+    }
+    struct threshold none = {0, 0};
+    assert_true(load_find_rate(20, below, &none) == 0);
+}
+
 /* --- schedules --- */
 
 static void test_gaps_have_their_mean_and_spread(void **state)
@@ -309,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_a_stall_is_met_by_all_of_its_time),
         cmocka_unit_test(test_a_rate_is_kept_or_not),
         cmocka_unit_test(test_what_is_open_is_counted),
+        cmocka_unit_test(test_the_highest_rate_is_found),
         cmocka_unit_test(test_gaps_have_their_mean_and_spread),
         cmocka_unit_test(test_who_is_asked),
         cmocka_unit_test(test_a_longer_schedule_begins_as_a_shorter_one),
