@@ -68,7 +68,8 @@ class Browser:
     def open(self, path, width=1200, dark=False, script=True):
         self.cdp("Emulation.setScriptExecutionDisabled", value=not script)
         self.cdp("Emulation.setEmulatedMedia", media="",
-                 features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+                 features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+                           {"name": "prefers-reduced-motion", "value": "reduce"}])  # nothing moves under the pointer
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
         self.do("/url", {"url": f"file://{path}"})
 
