@@ -1,7 +1,6 @@
 /* lib/net/server.c - see server.h. */
-#include "lib/net/server.h"
-#include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/net/server_call.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include <arpa/inet.h>
@@ -18,120 +17,6 @@
 #include <unistd.h>
 
 enum { IDLE_S = 30, LAST_S = 5, HEAD_BYTES = 32 << 10, EACH_ADDRESS = 1024 };
-
-struct server {
-    struct MHD_Daemon *daemon;
-    struct server_options options;
-    const struct server_route *routes;
-    size_t route_count;
-    void *ctx;
-    bool loopback;
-    atomic_int calls; /* that have begun and not ended */
-    atomic_bool draining;
-};
-
-struct server_call {
-    struct server *server;
-    struct MHD_Connection *connection;
-    const struct server_route *route;
-    struct buf body;
-    bool too_large, handed_over;
-    double begin_s;
-    /* The answer; status 0: there is none yet. */
-    int status;
-    char *type;
-    struct buf reply;
-    struct {
-        char *name, *value;
-    } headers[8];
-    size_t header_count;
-};
-
-/* --- what a handler sees --- */
-
-const char *server_call_header(const struct server_call *c, const char *name)
-{
-    return MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, name);
-}
-
-double server_call_begin_s(const struct server_call *c)
-{
-    return c->begin_s;
-}
-
-json_t *server_call_json(struct server_call *c)
-{
-    struct err err = ERR_INIT;
-    json_t *v = json_parse(buf_str(&c->body), c->body.len, "body", &err);
-    if (!v)
-        server_reply_error(c, 400, "%s", err.msg);
-    else if (!json_is_object(v)) {
-        server_reply_error(c, 400, "the body is no JSON object");
-        json_decref(v);
-        v = NULL;
-    }
-    return v;
-}
-
-/* --- answers --- */
-
-void server_call_put(struct server_call *c, const char *name, const char *value)
-{
-    if (c->header_count == ARRAY_LEN(c->headers))
-        return;
-    c->headers[c->header_count].name = xstrdup(name);
-    c->headers[c->header_count++].value = xstrdup(value);
-}
-
-void server_reply(struct server_call *c, int status, const char *type, const char *body,
-                  size_t size)
-{
-    c->type = xstrdup(type);
-    buf_add(&c->reply, body, size);
-    c->status = status;
-    if (c->handed_over)
-        MHD_resume_connection(c->connection); /* from here on it may be gone */
-}
-
-void server_reply_json(struct server_call *c, int status, json_t *value)
-{
-    struct buf b = BUF_INIT;
-    json_write(&b, value, 0);
-    json_decref(value);
-    server_reply(c, status, "application/json", buf_str(&b), b.len);
-    buf_release(&b);
-}
-
-void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
-{
-    char text[600];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    const char *type = status == 401   ? "authentication_error"
-                       : status == 404 ? "not_found_error"
-                       : status == 429 ? "rate_limit_error"
-                       : status < 500  ? "invalid_request_error"
-                                       : "server_error";
-    server_reply_json(c, status,
-                      json_pack("{s:{s:s, s:s, s:n, s:i}}", "error", "message", text,
-                                "type", type, "param", "code", status));
-}
-
-static enum MHD_Result send_reply(struct server_call *c)
-{
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        c->reply.len, (void *)buf_str(&c->reply), MHD_RESPMEM_MUST_COPY);
-    MHD_add_response_header(r, "Content-Type", c->type);
-    for (size_t i = 0; i < c->header_count; i++)
-        MHD_add_response_header(r, c->headers[i].name, c->headers[i].value);
-    if (c->status == 401)
-        MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
-    const enum MHD_Result rc = MHD_queue_response(c->connection, (unsigned)c->status, r);
-    MHD_destroy_response(r);
-    return rc;
-}
 
 /* --- who may ask --- */
 
@@ -208,13 +93,8 @@ static const struct server_route *find_route(const struct server *s, const char 
 static struct server_call *begin_call(struct server *s, struct MHD_Connection *connection,
                                       const char *method, const char *path)
 {
-    struct server_call *c = xcalloc(1, sizeof *c);
+    struct server_call *c = server_call_new(s, connection);
     bool other;
-    *c = (struct server_call){
-        .server = s, .connection = connection, .begin_s = clock_mono_s()};
-    buf_init(&c->body, s->options.max_body);
-    buf_init(&c->reply, (size_t)1 << 30);
-    atomic_fetch_add(&s->calls, 1);
     c->route = find_route(s, method, path, &other);
     if (!is_allowed(c))
         return c;
@@ -248,7 +128,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
     (void)version;
     if (!c) {
         *state = c = begin_call(ctx, connection, method, path);
-        return c->status == 413 ? send_reply(c) : MHD_YES; /* before all of it comes */
+        return c->status == 413 ? server_call_send(c)
+                                : MHD_YES; /* before all of it comes */
     }
     if (*size) {
         take_body(c, data, *size);
@@ -259,8 +140,8 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
         server_reply_error(c, 413, "a body may have %zu bytes",
                            c->server->options.max_body);
     if (c->status)
-        return send_reply(c);
-    c->handed_over = true;
+        return server_call_send(c);
+    server_call_hand_over(c);
     MHD_suspend_connection(connection);
     c->route->handle(c->server->ctx, c);
     return MHD_YES;
@@ -271,17 +152,8 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **state,
 {
     struct server_call *c = *state;
     (void)ctx, (void)connection, (void)why;
-    if (!c)
-        return;
-    atomic_fetch_sub(&c->server->calls, 1);
-    for (size_t i = 0; i < c->header_count; i++) {
-        free(c->headers[i].name);
-        free(c->headers[i].value);
-    }
-    buf_release(&c->body);
-    buf_release(&c->reply);
-    free(c->type);
-    free(c);
+    if (c)
+        server_call_over(c);
     *state = NULL;
 }
 

@@ -2,11 +2,13 @@
  *
  * One thread owns all connections. A handler is called there once a request is whole, and
  * answers at once or later, from any thread; meanwhile the connection is suspended and
- * costs no thread. What a request may ask for is a table of routes; what is in none is 404,
+ * costs no thread. An answer is given whole, or begun and given in pieces, which go out as
+ * they come (a stream of events): whoever writes them is never held up by whoever reads.
+ * What a request may ask for is a table of routes; what is in none is 404,
  * or 405 where only the method is wrong.
  *
  * Limits: bytes of a body (413), of a head (431), connections, connections of one address,
- * seconds without a byte (30). A body must have a JSON form where the handler asks for it
+ * seconds without a byte (30), bytes of an answer that a client has not read yet (4 MiB). A body must have a JSON form where the handler asks for it
  * (400 else). Beyond the limit of connections new ones are closed.
  *
  * Who may ask: with a key only requests that carry it (`Authorization: Bearer KEY`, compared
@@ -64,6 +66,9 @@ server_call_begin_s(const struct server_call *c); /* clock_mono_s of its first b
 
 /* A further header of the answer; before it. */
 void server_call_put(struct server_call *c, const char *name, const char *value);
+/* The client is gone: nobody would read the answer, which is to be given all the same. One
+ * system call, no wait. */
+bool server_call_left(struct server_call *c);
 /* Each ends the call. */
 void server_reply(struct server_call *c, int status, const char *type, const char *body,
                   size_t size);
@@ -71,5 +76,13 @@ void server_reply_json(struct server_call *c, int status,
                        json_t *value); /* takes it over */
 void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The body of an error; param: what of the request was wrong, or NULL. */
+json_t *server_error(int status, const char *param, const char *message);
+
+/* In pieces: begin, any number of pieces, end, which ends the call; none of them waits. False:
+ * nobody reads any more, further pieces are dropped. */
+void server_stream_begin(struct server_call *c, int status, const char *type);
+bool server_stream_put(struct server_call *c, const char *data, size_t size);
+void server_stream_end(struct server_call *c);
 
 #endif
