@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "runner/fingerprint.h"
 #include "runner/generate/answers.h"
+#include "runner/generate/generator.h"
 #include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include "runner/train/selection.h"
@@ -223,6 +224,21 @@ int session_open_base(struct session *s, const json_t *resolved, const char *bas
         s->goal.num_labels = 2;
     if ((rc = open_net(s, NULL, err)))
         return rc;
+    s->hashes = fingerprint_session(s);
+    return session_plan_memory(s, err);
+}
+
+int session_open_writer(struct session *s, const json_t *resolved, const char *base_dir,
+                        struct decode_size size, struct err *err)
+{
+    const int rc = session_open_decoder(s, resolved, base_dir, NULL, err);
+    if (rc)
+        return rc;
+    const int32_t most = generator_length(s, generator_room(s), 0);
+    s->decode = size;
+    if (size.capacity > most)
+        s->decode.capacity = most;
+    s->serves = extent_of_cached(size.tokens, size.sequences, size.sequences);
     s->hashes = fingerprint_session(s);
     return session_plan_memory(s, err);
 }

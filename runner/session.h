@@ -48,9 +48,9 @@ struct session {
     bool training;
     bool decoding;  /* and nothing else: no rows, every base parameter frozen */
     bool only_rows; /* nothing but the data is opened */
-    struct extent
-        serves; /* the largest batch of a base that is served (serve/base.h); none: it
-                             is no such base */
+    /* The largest batch of a base that is served (serve/base.h); none: it is no such
+     * base. */
+    struct extent serves;
     enum assume assume; /* what is not needed: it is only planned */
     const struct backend *backend;
     struct hf_model *hf;
@@ -110,6 +110,9 @@ int session_plan(struct session *s, const json_t *resolved, const char *base_dir
  * what their graphs are laid over. Reads no rows. */
 int session_open_base(struct session *s, const json_t *resolved, const char *base_dir,
                       struct extent most, struct err *err);
+/* The same of a language model, for texts: decode_graph is what is laid under. */
+int session_open_writer(struct session *s, const json_t *resolved, const char *base_dir,
+                        struct decode_size size, struct err *err);
 /* To generate from a model and an adapter (NULL: init_adapter, and without that the base
  * alone, whatever the trial's method). Reads no rows and plans nothing yet: their lengths
  * give `decode`, then session_plan_memory follows. */

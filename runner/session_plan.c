@@ -80,6 +80,7 @@ static void record_decoder(struct session *s)
     graph_init(decode, &s->net.params, &s->net.states, GRAPH_DECODE,
                extent_of_cached(d->tokens, d->sequences, d->sequences));
     decode->capacity = d->capacity;
+    decode->keeps_inputs = s->serves.of[ROWS_TOKENS] > 0;
     decode->chunk_rows = d->sequences; /* all logits of a run are there behind it */
     graph_finish(decode, net_record(&s->net, decode), false, NULL);
     graph_init(start, &s->net.params, &s->net.states, GRAPH_DECODE,
@@ -167,7 +168,7 @@ static int plan_graphs(struct session *s, struct err *err)
 int session_plan_memory(struct session *s, struct err *err)
 {
     size_t offsets[SLOT_COUNT];
-    if (s->serves.of[ROWS_TOKENS])
+    if (s->serves.of[ROWS_TOKENS] && !s->decoding)
         record_base(s);
     else if (!s->decoding)
         record_graphs(s);

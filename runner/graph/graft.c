@@ -99,6 +99,11 @@ static bool same_memory(const struct param *a, const struct param *b)
     return a->value.data == b->value.data && a->prepared.data == b->prepared.data;
 }
 
+static bool same_state(const struct state *a, const struct state *b)
+{
+    return !a->apart && !b->apart && a->offset == b->offset;
+}
+
 /* Does the graft's input lie where the host's lies? */
 static bool same_input(const struct laying *l, int t, int host_t)
 {
@@ -119,6 +124,9 @@ static bool same_input(const struct laying *l, int t, int host_t)
                            l->host->params->items[y->param]);
     case HOME_BATCH:
         return x->slot == y->slot;
+    case HOME_STATE:
+        return same_state(&l->g->states->items[x->state],
+                          &l->host->states->items[y->state]);
     case HOME_ACTIVATION:
         return l->placed[ra] == rb && l->holder[rb] == ra;
     default:

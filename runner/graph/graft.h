@@ -28,6 +28,10 @@
  * one. So what an op of the host reads is still there for the graft's own version of it:
  * the host must be planned with `keeps_inputs`.
  *
+ * States (state.h) are the same where they lie at the same place in the host's arena: each
+ * sequence has rows of its own there, so that a graft's version of what writes to the cache
+ * of keys, run behind the host's, leaves there what its rows are to find.
+ *
  * Forward passes only. Of chunked nodes (graph_chunk_head) all rows must be one chunk. */
 #ifndef RUNNER_GRAPH_GRAFT_H
 #define RUNNER_GRAPH_GRAFT_H

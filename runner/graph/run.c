@@ -63,9 +63,11 @@ static struct tensor tensor_at(const struct graph *g, const struct graph_memory 
     case HOME_PARAM_GRAD:
         v = param_view(g->params->items[s->param], s);
         break;
-    case HOME_STATE:
-        v.data = m ? (char *)m->state + g->states->items[s->state].offset : NULL;
+    case HOME_STATE: {
+        const struct state *st = &g->states->items[s->state];
+        v.data = !m ? NULL : st->apart ? st->apart : (char *)m->state + st->offset;
         break;
+    }
     case HOME_BATCH:
         v.data = m ? slot_at(m, s, skip) : NULL;
         break;

@@ -14,7 +14,7 @@ int states_add(struct states *s, const char *name, enum dtype dtype, int32_t row
             return (int)i;
         }
     s->items = xgrow(s->items, &s->cap, s->count + 1, sizeof *s->items);
-    s->items[s->count] = (struct state){xstrdup(name), dtype, rows, cols, s->bytes};
+    s->items[s->count] = (struct state){xstrdup(name), dtype, rows, cols, s->bytes, NULL};
     s->bytes += mem_round_up((size_t)rows * (size_t)cols * dtype_bytes(dtype));
     return (int)s->count++;
 }

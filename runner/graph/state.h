@@ -5,7 +5,8 @@
  * no part of a graph: whoever records adds them by name, and asking again for a name
  * gives the same one. Each has its place in one arena, a memory category of its own; it
  * is zero at the start, and nobody clears it between runs. A state is a constant to the
- * gradient. */
+ * gradient. Where graphs of several nets share an arena (runner/serve), what is not common
+ * to them lies apart. */
 #ifndef RUNNER_GRAPH_STATE_H
 #define RUNNER_GRAPH_STATE_H
 
@@ -16,6 +17,7 @@ struct state {
     enum dtype dtype;
     int32_t rows, cols;
     size_t offset; /* in the arena, 64-byte aligned */
+    void *apart;   /* where it lies instead; NULL: in the arena; borrowed */
 };
 
 struct states {

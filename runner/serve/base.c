@@ -4,19 +4,42 @@
 #include "lib/mem.h"
 #include "lib/os/pool.h"
 #include "lib/str.h"
+#include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
 #include <stdlib.h>
 
 const char *const serve_settings[] = {"dtype",        "base_dtype",       "quantization",
                                       "double_quant", "quant_block_size", NULL};
 
-/* The base by itself is a model whose head alone would train: all of it lies in memory as
- * frozen weights do. It has as many labels as its own head, else two, which nobody asks
- * for. */
+/* A model of a family with a head for language, unless its own is one for classes. */
+static int find_kind(struct serve_base *b, const char *model, struct err *err)
+{
+    const struct task *classifier = task_find("seq-cls", NULL);
+    struct hf_model *hf = NULL;
+    int rc = hf_model_open_shape(model, &hf, err);
+    const struct arch *arch = rc ? NULL : arch_find(hf->model_type, err);
+    if (!rc && !arch)
+        rc = err_context(err, "model folder '%s': ", hf->dir);
+    if (!rc) {
+        const char *class = json_string_value(
+            json_array_get(json_object_get(hf->config, "architectures"), 0));
+        b->writes = arch->language_head.record &&
+                    !(class && str_has_suffix(class, classifier->kind->class_suffix));
+    }
+    if (hf)
+        hf_model_close(hf);
+    return rc;
+}
+
+/* A classifier by itself is a model whose head alone would train: all of it lies in memory
+ * as frozen weights do. It has as many labels as its own head, else two, which nobody asks
+ * for. Of a language model the head is the base's. */
 static int resolve(struct serve_base *b, const char *model, const json_t *settings,
                    struct err *err)
 {
-    json_t *given = json_pack("{s:s, s:s}", "model", model, "method", method_head.name);
+    json_t *given =
+        b->writes ? json_pack("{s:s, s:s}", "model", model, "task", "causal-lm")
+                  : json_pack("{s:s, s:s}", "model", model, "method", method_head.name);
     json_object_update(given, (json_t *)settings);
     const int rc = trial_resolve_use(given, &b->trial, err);
     json_decref(given);
@@ -36,12 +59,14 @@ static int open_session(struct serve_base *b, const struct serve_options *o,
                         struct err *err)
 {
     struct session *s = &b->session;
-    int rc = session_open_base(s, b->trial, ".", o->most, err);
+    int rc = b->writes ? session_open_writer(s, b->trial, ".", o->decode, err)
+                       : session_open_base(s, b->trial, ".", o->most, err);
     if (!rc)
         rc = session_allocate(s, err);
     if (rc)
         return rc;
-    b->head = find_head(&s->net);
+    b->host = b->writes ? &s->decode_graph : &s->eval_graph;
+    b->head = b->writes ? NULL : find_head(&s->net);
     b->threads = str_eq(s->backend->name, "cpu") ? pool_threads() : 1;
     b->workspaces = xcalloc((size_t)b->threads, sizeof *b->workspaces);
     return 0;
@@ -52,7 +77,9 @@ int serve_base_open(struct serve_base *b, const char *model,
 {
     *b = (struct serve_base){0};
     b->settings = o->settings ? json_deep_copy(o->settings) : json_object();
-    const int rc = resolve(b, model, o->settings, err);
+    int rc = o->decode.sequences ? find_kind(b, model, err) : 0;
+    if (!rc)
+        rc = resolve(b, model, o->settings, err);
     return rc ? rc : open_session(b, o, err);
 }
 

@@ -23,11 +23,13 @@
 extern const char *const serve_settings[];
 
 struct serve_base {
-    struct session session; /* its eval_graph is the host */
-    json_t *trial;          /* resolved; owned */
-    json_t *settings;       /* those that were said; owned */
-    char *head;             /* path of the layer that gives the logits, "classifier" */
-    void **workspaces;      /* of threads, for guests' own nodes; owned */
+    struct session session;
+    bool writes;        /* a language model, for writer.h; else for batch.h */
+    struct graph *host; /* the session's that guests are laid over */
+    json_t *trial;      /* resolved; owned */
+    json_t *settings;   /* those that were said; owned */
+    char *head;         /* path of the layer that gives the logits, "classifier" */
+    void **workspaces;  /* of threads, for guests' own nodes; owned */
     int threads;
     size_t workspace_bytes; /* of each */
     void *batch;            /* what a batch needs for its guests' own tensors; owned */
@@ -35,7 +37,10 @@ struct serve_base {
 };
 
 struct serve_options {
-    struct extent most;     /* rows of the largest batch: tokens, sequences, picked */
+    struct extent most; /* rows of the largest batch: tokens, sequences, picked */
+    /* Of a language model in place of that; without sequences it is opened as a classifier
+     * like any other model. */
+    struct decode_size decode;
     const json_t *settings; /* some of serve_settings; NULL: as trials have them */
 };
 int serve_base_open(struct serve_base *b, const char *model,

@@ -215,7 +215,7 @@ static int open_graph(struct guest *guest, struct serve_base *b, struct err *err
     struct graph *g = &guest->graph;
     graph_init(g, &guest->net.params, &guest->net.states, GRAPH_EVAL, b->session.serves);
     graph_finish(g, net_record(&guest->net, g), false, NULL);
-    const int rc = graft_init(&guest->graft, &b->session.eval_graph, g, d, err);
+    const int rc = graft_init(&guest->graft, b->host, g, d, err);
     return rc ? rc : serve_base_workspace(b, guest->graft.workspace_bytes, err);
 }
 
