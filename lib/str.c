@@ -151,6 +151,16 @@ bool str_in_list(const char *word, const char *list, char separator)
     return false;
 }
 
+bool str_number(const char *s, double *out)
+{
+    char *end;
+    const double x = strtod(s, &end);
+    if (!*s || isspace((unsigned char)*s) || *end || !isfinite(x))
+        return false;
+    *out = x;
+    return true;
+}
+
 char *str_bytes(char *out, size_t n, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};

@@ -19,6 +19,8 @@ size_t str_distance(const char *a, const char *b);
 const char *str_nearest(const char *word, const char *const *names, size_t count);
 /* True when `word` is one of the entries of a list such as "lora|qlora|head". */
 bool str_in_list(const char *word, const char *list, char separator);
+/* All of the text is a finite number ("50", "2.5e3"). */
+bool str_number(const char *s, double *out);
 /* "1.5 GiB", "312 KiB"; "2.3 s", "4 min 10 s"; into `out`, which is returned. */
 char *str_bytes(char *out, size_t n, double bytes);
 char *str_duration(char *out, size_t n, double seconds);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MOST = 1024 };
+enum { ROWS_MOST = 1024, LIMIT_MS_MOST = 3600000 };
 
 struct asked {
     struct serving *serving;
@@ -169,6 +169,34 @@ static const char *want_adapters(struct asked *a)
     return NULL;
 }
 
+/* How long it can wait: X-Deadline-Ms, "deadline_ms", or what is said of its adapters. */
+static int read_limit(struct asked *a, const json_t *body, struct err *err)
+{
+    const json_t *given = json_object_get(body, "deadline_ms");
+    const char *header = server_call_header(a->call, "X-Deadline-Ms");
+    double ms = json_number_value(given);
+    if (header ? !str_number(header, &ms) : given && !json_is_number(given))
+        ms = -1;
+    if ((header || given) && !(ms > 0 && ms <= LIMIT_MS_MOST))
+        return err_set(err, ERR_PARSE,
+                       "%s is a number of milliseconds, above 0, up to %d",
+                       header ? "X-Deadline-Ms" : "'deadline_ms'", LIMIT_MS_MOST);
+    a->request->limit_s = ms / 1e3;
+    return 0;
+}
+
+/* The shortest limit of its adapters, where it says none itself. */
+static void take_limits(struct engine_request *r)
+{
+    if (r->limit_s > 0)
+        return;
+    for (size_t i = 0; i < r->count; i++) {
+        const double limit = r->rows[i].adapter->limit_s;
+        if (limit > 0 && (limit < r->limit_s || !(r->limit_s > 0)))
+            r->limit_s = limit;
+    }
+}
+
 /* --- the answer --- */
 
 static void on_done(struct engine_request *r)
@@ -183,7 +211,8 @@ static void on_done(struct engine_request *r)
     serving_answered(a->serving, clock_mono_s() - server_call_begin_s(a->call));
     if (r->rc)
         server_reply_error(a->call,
-                           r->rc == -(int)ERR_NOINPUT                              ? 404
+                           r->late                                                 ? 504
+                           : r->rc == -(int)ERR_NOINPUT                            ? 404
                            : r->rc == -(int)ERR_CONFIG || r->rc == -(int)ERR_PARSE ? 400
                                                                                    : 500,
                            "%s", r->err.msg);
@@ -310,6 +339,7 @@ static void put_request(struct asked *a)
         asked_free(a);
         return;
     }
+    take_limits(a->request);
     if (engine_put(a->serving->engine, a->request, &retry_s, &err) == 0)
         return;
     char seconds[24];
@@ -356,6 +386,8 @@ static void ask(struct serving *s, struct server_call *call, const char *key,
         rc = err_set(&err, ERR_PARSE, "a request takes 1 to %d texts, times adapters",
                      ROWS_MOST);
     else
+        rc = read_limit(a, body, &err);
+    if (!rc)
         rc = fill_rows(a, input, cut, &err);
     json_decref(body);
     if (!rc) {

@@ -171,7 +171,8 @@ static int open_all(struct engine_target *t, const struct bench_file *b,
     if (!rc && !texts->examples)
         rc =
             err_set(err, ERR_CONFIG, "the base has no tokenizer: requests: {tokens: 24}");
-    const struct engine_options e = {.wait_s = b->wait_s, .most_rows = 1 << 20};
+    const struct engine_options e = {.wait_s = b->wait_s,
+                                     .queue = {.most_rows = 1 << 20}};
     return rc ? rc : engine_start(&t->engine, &t->shelf, &e, err);
 }
 

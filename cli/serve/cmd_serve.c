@@ -35,6 +35,10 @@ static const struct opt_def rows[] = {
      .metavar = "MS", .help = "how long the first text waits for company"},
     {.key = "limit_ms", .type = OPT_FLOAT, .preset = "0", .max = 3600000, .group = "batches",
      .metavar = "MS", .help = "refuse (429) what would wait for longer than that; 0: never"},
+    {.key = "limits", .type = OPT_NAMES, .group = "batches", .metavar = "NAME=MS",
+     .help = "how long requests to an adapter can wait for their answer, where they do not say it (X-Deadline-Ms)"},
+    {.key = "share", .type = OPT_FLOAT, .preset = "0", .max = 1, .group = "batches", .metavar = "PART",
+     .help = "part of a batch that one adapter gets while others wait, such as 0.5; 0: as it comes"},
     {.key = "queue", .type = OPT_INT, .preset = "4096", .min = 1, .max = 1 << 20, .group = "batches",
      .metavar = "N", .help = "texts that may wait; more are refused"},
     {.key = "dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
@@ -94,6 +98,20 @@ static int add_word(struct adding *a, const char *word, struct err *err)
     return rc;
 }
 
+/* NAME=MS */
+static int set_limit(struct serving *s, const char *word, struct err *err)
+{
+    const char *is = strrchr(word, '=');
+    double ms;
+    if (!is || !str_number(is + 1, &ms) || !(ms > 0))
+        return err_set(err, ERR_USAGE, "--limits: '%s' is not NAME=MILLISECONDS", word);
+    char *name = xstrndup(word, (size_t)(is - word));
+    const bool known = shelf_limit(&s->shelf, name, ms / 1e3);
+    free(name);
+    return known ? 0
+                 : err_set(err, ERR_USAGE, "--limits: there is no adapter of '%s'", word);
+}
+
 static int add_adapters(struct serving *s, const json_t *values, const char *const *words,
                         size_t count, struct err *err)
 {
@@ -107,6 +125,8 @@ static int add_adapters(struct serving *s, const json_t *values, const char *con
         if (!shelf_want(&s->shelf, name_at(values, "pin", i), 0))
             rc = err_set(err, ERR_USAGE, "--pin: there is no adapter '%s'",
                          name_at(values, "pin", i));
+    for (size_t i = 0; name_at(values, "limits", i) && !rc; i++)
+        rc = set_limit(s, name_at(values, "limits", i), err);
     return rc;
 }
 
@@ -177,8 +197,9 @@ static int serve(struct serving *s, const json_t *values, struct err *err)
     struct buf key = BUF_INIT;
     const struct engine_options e = {
         .wait_s = json_get_num(values, "wait_ms", 0) / 1e3,
-        .most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
-        .most_rows = (size_t)json_get_int(values, "queue", 0)};
+        .queue = {.most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
+                  .most_rows = (size_t)json_get_int(values, "queue", 0),
+                  .share = json_get_num(values, "share", 0)}};
     int rc = read_key(values, &key, err);
     if (!rc)
         rc = engine_start(&s->engine, &s->shelf, &e, err);

@@ -73,6 +73,8 @@ void serve_metrics(void *ctx, struct server_call *call)
         {"batch_seconds_total", "counter", "Time in batches.", e.run_s},
         {"refused_total", "counter", "Requests refused because too many waited.",
          (double)e.refused},
+        {"late_total", "counter", "Requests whose limit passed while they waited.",
+         (double)e.late},
         {"failed_rows_total", "counter", "Texts that could not be answered.",
          (double)e.failed},
         {"queued_rows", "gauge", "Texts that wait.", (double)e.queued_rows},

@@ -9,108 +9,46 @@
 
 struct engine {
     struct shelf *shelf;
-    struct engine_options options;
+    double wait_s;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct engine_request *first; /* in the order in which they are served */
+    struct queue queue;
     bool stopping;
     struct engine_counts counts;
-    double row_s; /* of late */
 };
-
-void engine_request_free(struct engine_request *r)
-{
-    for (size_t i = 0; r && i < r->count; i++) {
-        free(r->rows[i].example.ids);
-        free(r->rows[i].example.type_ids);
-        free(r->rows[i].logits);
-    }
-    if (r)
-        free(r->rows);
-    free(r);
-}
-
-/* --- the queue --- */
-
-static void append(struct engine *e, struct engine_request *r)
-{
-    struct engine_request **at = &e->first;
-    while (*at)
-        at = &(*at)->after;
-    r->after = NULL;
-    *at = r;
-}
 
 int engine_put(struct engine *e, struct engine_request *r, double *retry_s,
                struct err *err)
 {
-    r->put_s = clock_mono_s();
-    r->left = r->count;
+    *retry_s = 0;
     pthread_mutex_lock(&e->lock);
-    const size_t ahead = e->counts.queued_rows;
-    const double wait = (double)ahead * e->row_s;
-    const bool full = ahead + r->count > e->options.most_rows,
-               late = e->options.most_wait_s > 0 && wait > e->options.most_wait_s,
-               refused = e->stopping || full || late;
-    if (refused) {
+    const int rc = e->stopping ? err_set(err, ERR_BUSY, "the server is stopping")
+                               : queue_put(&e->queue, r, clock_mono_s(), retry_s, err);
+    if (rc)
         e->counts.refused++;
-    } else {
-        e->counts.queued_rows += r->count;
-        append(e, r);
+    else
         pthread_cond_signal(&e->filled);
-    }
     pthread_mutex_unlock(&e->lock);
-    *retry_s = wait;
-    return refused
-               ? err_set(err, ERR_BUSY, "%zu rows wait, which takes %.3g s", ahead, wait)
-               : 0;
+    return rc;
 }
 
 void engine_count(struct engine *e, struct engine_counts *out)
 {
     pthread_mutex_lock(&e->lock);
     *out = e->counts;
+    out->queued_rows = e->queue.rows;
     pthread_mutex_unlock(&e->lock);
 }
 
 /* --- a batch --- */
 
-struct picked {
-    struct engine_request *request;
-    size_t row;
-};
-
 struct load {
-    struct picked *picked;
+    struct queue_pick *picked;
     struct serve_row *rows;
     size_t count;
     int64_t tokens;
 };
-
-static int32_t tokens_of(const struct engine_row *row)
-{
-    return row->example.n +
-           (row->adapter->resident ? row->adapter->guest.net.change.prompt_rows : 0);
-}
-
-/* Moves rows from the head of the queue until the batch is full. What is not resident yet
- * counts once it is. */
-static void pick_rows(struct engine *e, struct load *l)
-{
-    const struct extent *most = &e->shelf->base->session.serves;
-    while (e->first && l->count < (size_t)most->of[ROWS_SEQUENCES]) {
-        struct engine_request *r = e->first;
-        const int32_t n = tokens_of(&r->rows[r->next]);
-        if (l->count && l->tokens + n > most->of[ROWS_TOKENS])
-            return;
-        l->picked[l->count++] = (struct picked){r, r->next};
-        l->tokens += n;
-        e->counts.queued_rows--;
-        if (++r->next == r->count)
-            e->first = r->after;
-    }
-}
 
 static void finish(struct engine *e, struct engine_request *r, size_t row)
 {
@@ -119,7 +57,7 @@ static void finish(struct engine *e, struct engine_request *r, size_t row)
         r->done(r);
 }
 
-static void fail(struct engine *e, struct picked p, int rc, const struct err *err)
+static void fail(struct engine *e, struct queue_pick p, int rc, const struct err *err)
 {
     pthread_mutex_lock(&e->lock);
     e->counts.failed++;
@@ -143,18 +81,12 @@ static int check_length(const struct engine_row *row, int32_t most, struct err *
                : 0;
 }
 
-/* Rows from `from` on go to the head of the queue again. */
+/* Rows from `from` on wait again. */
 static void put_back(struct engine *e, struct load *l, size_t from)
 {
     pthread_mutex_lock(&e->lock);
-    while (l->count > from) {
-        struct engine_request *r = l->picked[--l->count].request;
-        if (r->next-- == r->count) {
-            r->after = e->first;
-            e->first = r;
-        }
-        e->counts.queued_rows++;
-    }
+    while (l->count > from)
+        queue_put_back(&e->queue, &l->picked[--l->count]);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -166,13 +98,13 @@ static void open_adapters(struct engine *e, struct load *l)
     size_t kept = 0;
     int64_t tokens = 0;
     for (size_t i = 0; i < l->count; i++) {
-        const struct picked p = l->picked[i];
+        const struct queue_pick p = l->picked[i];
         struct engine_row *row = &p.request->rows[p.row];
         struct err err = ERR_INIT;
         bool loaded;
         int rc = shelf_take(e->shelf, row->adapter, &loaded, &err);
         p.request->cold |= !rc && loaded;
-        if (!rc && kept && tokens + tokens_of(row) > most->of[ROWS_TOKENS]) {
+        if (!rc && kept && tokens + queue_row_tokens(row) > most->of[ROWS_TOKENS]) {
             put_back(e, l, i);
             break;
         }
@@ -182,7 +114,7 @@ static void open_adapters(struct engine *e, struct load *l)
             fail(e, p, rc, &err);
             continue;
         }
-        tokens += tokens_of(row);
+        tokens += queue_row_tokens(row);
         row->adapter->used = e->shelf->batch;
         row->logits = xcalloc((size_t)row->adapter->guest.goal.num_labels, sizeof(float));
         l->rows[kept] =
@@ -213,9 +145,17 @@ static void account(struct engine *e, const struct load *l, double seconds)
     e->counts.tokens += l->tokens;
     e->counts.adapters += different(l);
     e->counts.run_s += seconds;
-    const double row_s = seconds / (double)l->count;
-    e->row_s = e->row_s > 0 ? .8 * e->row_s + .2 * row_s : row_s;
+    pace_note(&e->queue.pace, l->tokens, seconds);
     pthread_mutex_unlock(&e->lock);
+}
+
+/* Once per batch, however many rows of it are in there. */
+static void count_run(struct engine_request *r, int64_t batch, double seconds)
+{
+    if (r->run_s > 0 && r->batch == batch)
+        return;
+    r->run_s += seconds;
+    r->batch = batch;
 }
 
 static void run_load(struct engine *e, struct load *l)
@@ -231,13 +171,30 @@ static void run_load(struct engine *e, struct load *l)
     const int rc = serve_batch_run(e->shelf->base, l->rows, l->count, &err);
     const double seconds = clock_mono_s() - begin;
     account(e, l, seconds);
+    for (size_t i = 0; i < l->count; i++)
+        count_run(l->picked[i].request, e->shelf->batch, seconds);
     for (size_t i = 0; i < l->count; i++) {
-        if (!i || l->picked[i].request != l->picked[i - 1].request)
-            l->picked[i].request->run_s += seconds;
         if (rc)
             fail(e, l->picked[i], rc, &err);
         else
             finish(e, l->picked[i].request, l->picked[i].row);
+    }
+}
+
+/* Those whose deadline has passed are answered so. */
+static void refuse_late(struct engine *e, struct engine_request *r)
+{
+    struct engine_request *next;
+    const double now = clock_mono_s();
+    for (; r; r = next) {
+        next = r->after;
+        r->late = true;
+        r->rc = err_set(&r->err, ERR_BUSY, "its limit of %.3g s passed while it waited",
+                        r->limit_s);
+        if (!r->next)
+            r->begin_s = now;
+        for (size_t i = r->next, end = r->count; i < end; i++)
+            finish(e, r, i); /* the last one ends it */
     }
 }
 
@@ -252,9 +209,9 @@ static void sleep_s(double s)
 static bool wait_for_rows(struct engine *e)
 {
     pthread_mutex_lock(&e->lock);
-    while (!e->first && !e->stopping)
+    while (!e->queue.first && !e->stopping)
         pthread_cond_wait(&e->filled, &e->lock);
-    const bool some = e->first != NULL;
+    const bool some = e->queue.first != NULL;
     pthread_mutex_unlock(&e->lock);
     return some;
 }
@@ -262,18 +219,21 @@ static bool wait_for_rows(struct engine *e)
 static void *serve(void *ctx)
 {
     struct engine *e = ctx;
-    const size_t most = (size_t)e->shelf->base->session.serves.of[ROWS_SEQUENCES];
+    const size_t most = (size_t)e->queue.options.batch.of[ROWS_SEQUENCES];
     struct load l = {.picked = xcalloc(most, sizeof *l.picked),
                      .rows = xcalloc(most, sizeof *l.rows)};
     while (wait_for_rows(e)) {
-        if (e->options.wait_s > 0)
-            sleep_s(e->options.wait_s);
-        l.count = 0;
-        l.tokens = 0;
+        if (e->wait_s > 0)
+            sleep_s(e->wait_s);
         pthread_mutex_lock(&e->lock);
-        pick_rows(e, &l);
+        struct engine_request *late = queue_take_late(&e->queue, clock_mono_s());
+        for (struct engine_request *r = late; r; r = r->after)
+            e->counts.late++;
+        l.count = queue_take(&e->queue, l.picked);
         pthread_mutex_unlock(&e->lock);
-        run_load(e, &l);
+        refuse_late(e, late);
+        if (l.count)
+            run_load(e, &l);
         shelf_tidy(e->shelf);
     }
     free(l.picked);
@@ -286,7 +246,9 @@ int engine_start(struct engine **out, struct shelf *shelf,
 {
     struct engine *e = xcalloc(1, sizeof *e);
     e->shelf = shelf;
-    e->options = *options;
+    e->wait_s = options->wait_s;
+    e->queue.options = options->queue;
+    e->queue.options.batch = shelf->base->session.serves;
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->filled, NULL);
     if (pthread_create(&e->thread, NULL, serve, e)) {

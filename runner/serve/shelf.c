@@ -73,6 +73,16 @@ int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
     return rc;
 }
 
+bool shelf_limit(struct shelf *s, const char *name, double limit_s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct shelf_entry *e = find(s, name);
+    if (e)
+        e->limit_s = limit_s;
+    pthread_mutex_unlock(&s->lock);
+    return e != NULL;
+}
+
 bool shelf_forget(struct shelf *s, const char *name)
 {
     pthread_mutex_lock(&s->lock);

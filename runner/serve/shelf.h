@@ -16,6 +16,7 @@
 struct shelf_entry {
     char *name, *dir;
     bool pinned, gone; /* gone: forgotten, there until nobody waits for it */
+    double limit_s;    /* of requests that say none (queue.h); 0: none */
     int waiting;       /* rows that are not answered yet */
     int64_t used;      /* number of the last batch that it was in */
     bool resident;
@@ -43,7 +44,8 @@ void shelf_release(struct shelf *s);
 /* ERR_CONFIG: the name is taken, or no name; ERR_NOINPUT: there is no such folder. */
 int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
               struct err *err);
-/* False: there is none by that name. */
+/* False, in both: there is none by that name. */
+bool shelf_limit(struct shelf *s, const char *name, double limit_s);
 bool shelf_forget(struct shelf *s, const char *name);
 /* By name, for `rows` rows that wait from now on; NULL: there is none. shelf_done when
  * they are answered. */

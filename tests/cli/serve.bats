@@ -234,6 +234,34 @@ END
     has $'peftlab_refused_total 1\n'
 }
 
+@test "a request whose time is up is not computed, and one that cannot be in time is refused at once" {
+    serve --adapters adapters --limits ia3=0.000001,lora=1e6
+    local body
+    for body in '"deadline_ms": 0' '"deadline_ms": -5' '"deadline_ms": "5"' '"deadline_ms": 1e9' '"deadline_ms": null'; do
+        post /v1/classify "{\"model\": \"lora\", \"input\": \"good\", $body}"
+        has "'deadline_ms' is a number of milliseconds" 400
+    done
+    for body in ': abc' ': 0' ': nan' ': 1e99' ': 5 ms' ';'; do # the last one is empty
+        post /v1/classify '{"model": "lora", "input": "good"}' -H "X-Deadline-Ms$body"
+        has "X-Deadline-Ms is a number of milliseconds" 400
+    done
+    post /v1/classify '{"model": "lora", "input": "good", "deadline_ms": 0.000001}' # nothing is known of how long it takes: it waits, in vain
+    has "passed while it waited" 504
+    post /v1/classify '{"model": ["lora", "ia3"], "input": "good"}' # the shortest of its adapters
+    has "passed while it waited" 504
+    post /v1/classify '{"model": "lora", "input": "good", "deadline_ms": 60000}'
+    [ "${lines[-1]}" = 200 ]
+    post /v1/classify '{"model": "lora", "input": "good"}' -H 'X-Deadline-Ms: 0.000001' -D head
+    has "its limit is 1e-09 s" 429
+    grep -qi 'retry-after: 1' head
+    post /v1/classify '{"model": "ia3", "input": "good"}'
+    has "its limit is" 429
+    post /v1/classify '{"model": "ia3", "input": "good"}' -H 'X-Deadline-Ms: 60000'
+    [ "${lines[-1]}" = 200 ]
+    run curl -s "$URL/metrics"
+    has $'peftlab_late_total 2\n' $'peftlab_refused_total 2\n' $'peftlab_queued_rows 0\n'
+}
+
 @test "asked to stop it answers what it has; after a kill it starts again" {
     serve --adapters adapters
     curl -s -o first "$URL/v1/classify" -d '{"model": ["lora", "ia3", "prefix", "adapter"], "input": "good"}'
@@ -270,6 +298,10 @@ END
     has "there is an adapter 'a' already"
     run -2 "$PEFTLAB" serve model a=adapters/lora --pin b
     has "no adapter 'b'"
+    run -2 "$PEFTLAB" serve model a=adapters/lora --limits b=5
+    has "no adapter of 'b=5'"
+    run -2 "$PEFTLAB" serve model a=adapters/lora --limits a
+    has "NAME=MILLISECONDS"
     run -78 "$PEFTLAB" serve model a=adapters/lora --address 0.0.0.0
     has "give a key"
     run -78 "$PEFTLAB" serve model a=adapters/lora --address here

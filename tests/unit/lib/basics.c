@@ -257,6 +257,18 @@ static void human_units(void **state)
     assert_string_equal(str_duration(out, sizeof out, 1e300), "?");
 }
 
+static void numbers(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"", " 5", "5 ", "5ms", "nan", "inf", "1e999", "-"};
+    double x = 7;
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_false(str_number(none[i], &x));
+    assert_true(x == 7);
+    assert_true(str_number("-2.5e3", &x) && x == -2500);
+    assert_true(str_number("50", &x) && x == 50);
+}
+
 static void widths(void **state)
 {
     (void)state;
@@ -315,6 +327,7 @@ int main(void)
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_names),
         cmocka_unit_test(human_units),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(widths),
         cmocka_unit_test(cleaning),
     };
