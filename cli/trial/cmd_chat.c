@@ -11,6 +11,7 @@
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "runner/generate/generator.h"
+#include "runner/generate/spelling.h"
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
@@ -39,8 +40,8 @@ struct chat {
     json_t *messages;
     char *system; /* NULL: none */
     bool terminal;
-    struct buf answer; /* so far */
-    size_t shown;      /* bytes of it */
+    struct spelling answer; /* so far */
+    size_t shown;           /* bytes of it */
     int64_t tokens, answers;
     double seconds, first_s; /* behind first tokens; until them */
 };
@@ -66,19 +67,12 @@ static void catch_interrupt(bool on)
 
 /* --- the answer as it comes --- */
 
-/* Without characters of which bytes are still to come: they end the text as U+FFFD. */
-static size_t whole_length(const struct buf *b)
+static void show(struct chat *c)
 {
-    size_t n = b->len;
-    while (n >= 3 && !memcmp(b->data + n - 3, "\xef\xbf\xbd", 3))
-        n -= 3;
-    return n;
-}
-
-static void show(struct chat *c, size_t until)
-{
+    const size_t until = spelling_ready(&c->answer);
     if (until > c->shown) {
-        text_print(stdout, "%.*s", (int)(until - c->shown), c->answer.data + c->shown);
+        text_print(stdout, "%.*s", (int)(until - c->shown),
+                   c->answer.text.data + c->shown);
         fflush(stdout);
         c->shown = until;
     }
@@ -87,10 +81,8 @@ static void show(struct chat *c, size_t until)
 static bool heard(void *ctx, const struct generation *text)
 {
     struct chat *c = ctx;
-    buf_clear(&c->answer);
-    tokenizer_decode(c->c.session.tokenizer, text->ids, (size_t)text->n, true, &c->answer,
-                     NULL);
-    show(c, whole_length(&c->answer));
+    spelling_add(&c->answer, text->ids[text->n - 1], false);
+    show(c);
     return !interrupted && !ferror(stdout);
 }
 
@@ -122,12 +114,13 @@ static int answer(struct chat *c, struct err *err)
         text.prompt = ids;
         text.n_prompt = n;
         text.most = asked < room ? (int32_t)asked : room;
-        buf_clear(&c->answer);
+        spelling_init(&c->answer, c->c.session.tokenizer, NULL, 0);
         c->shown = 0;
         catch_interrupt(true);
         rc = generator_run(&c->generator, &text, 1, heard, c, err);
         catch_interrupt(false);
-        show(c, c->answer.len);
+        spelling_end(&c->answer);
+        show(c);
         text_print(stdout, "\n");
         c->tokens += text.n;
         c->answers++;
@@ -135,7 +128,8 @@ static int answer(struct chat *c, struct err *err)
         c->seconds += text.end_s - text.first_s;
     }
     if (!rc)
-        add_message(c, "assistant", buf_str(&c->answer), c->answer.len);
+        add_message(c, "assistant", buf_str(&c->answer.text), c->answer.text.len);
+    spelling_release(&c->answer);
     generation_release(&text);
     free(ids);
     return rc;
@@ -255,8 +249,7 @@ static int start(struct chat *c, struct err *err)
 
 static int run(int argc, char **argv, struct err *err)
 {
-    struct chat c = {.answer = BUF_INIT,
-                     .messages = json_array(),
+    struct chat c = {.messages = json_array(),
                      .terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)};
     int rc = text_command_open(&c.c, &cmd_chat, argc, argv, err);
     if (!rc && !c.c.done) {
@@ -266,7 +259,6 @@ static int run(int argc, char **argv, struct err *err)
     }
     json_decref(c.messages);
     free(c.system);
-    buf_release(&c.answer);
     text_command_release(&c.c);
     return rc;
 }
