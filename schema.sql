@@ -1,4 +1,4 @@
--- schema.sql - tables of a peftlab store (one SQLite file), version 3; its views are in views.sql.
+-- schema.sql - tables of a peftlab store (one SQLite file); its views are in views.sql.
 --
 -- Words: an experiment holds sweeps and trials; a trial is one resolved configuration with one
 -- seed; a run is one attempt at a trial. Times are Unix milliseconds (_ms), sizes bytes, durations
@@ -8,7 +8,7 @@
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 4;                -- STORE_VERSION in tracker/store/store_priv.h
+PRAGMA user_version = 5;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE store (                    -- one row
     id          TEXT NOT NULL CHECK (id <> '') -- tells this store's run folders from others'
@@ -149,3 +149,96 @@ CREATE TABLE tag (
     PRIMARY KEY (trial, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tag_by_key ON tag (key, value);
+
+CREATE TABLE bench (                    -- one run of `peftlab bench`
+    id          INTEGER PRIMARY KEY,    -- number of the bench
+    file_json   TEXT NOT NULL CHECK (json_valid(file_json)), -- the bench file's tree, as it was run
+    base_dir    TEXT NOT NULL,          -- folder where relative paths of the file start
+    model       TEXT NOT NULL,          -- base as the file names it; '' where a server was asked
+    target      TEXT NOT NULL,          -- 'engine': in its own process; else a server's address
+    method      TEXT NOT NULL,          -- methods of the adapters, ', ' between; '' not known
+    backend     TEXT NOT NULL,          -- 'cpu', 'cuda'; '' not known
+    machine     TEXT NOT NULL,          -- processor and threads, in words, of who measured
+    environment_json TEXT NOT NULL CHECK (json_valid(environment_json)), -- machine, program
+    limit_ms    REAL,                   -- what p99 has to stay within; NULL: no limit
+    requests_path TEXT,                 -- requests.csv, each request with its times; NULL: none
+    started_ms  INTEGER NOT NULL,       -- when it began
+    ended_ms    INTEGER                 -- when all was measured; NULL: it has not come to its end
+) STRICT;
+
+CREATE TABLE bench_setting (            -- so many adapters, asked so, with room for so many
+    bench       INTEGER NOT NULL REFERENCES bench (id), -- where it was measured
+    number      INTEGER NOT NULL CHECK (number >= 0), -- order in the bench, from 0
+    kind        TEXT NOT NULL CHECK (kind IN ('base', 'merged', 'adapters')), -- what answered
+    adapters    INTEGER NOT NULL CHECK (adapters >= 0), -- that requests went to; 0: the base alone
+    popularity  TEXT NOT NULL,          -- 'zipf 1.1', 'uniform', ...
+    slots       INTEGER CHECK (slots > 0), -- most adapters in memory; NULL: all
+    tokens      REAL,                   -- of a request, mean; NULL: not known
+    rate        REAL,                   -- highest requests per second within the limit; NULL: not looked for
+    rate_low    REAL,                   -- its 95 % interval over seeds; NULL: one seed
+    rate_high   REAL,                   -- upper end
+    phi         REAL,                   -- rate over that of the base alone; NULL: one of both is missing
+    phi_low     REAL,                   -- its 95 % interval over seeds, paired; NULL: one seed
+    phi_high    REAL,                   -- upper end
+    capacity    REAL,                   -- most requests per second of clients in a circle; NULL: not measured
+    fixed_s     REAL,                   -- seconds of a batch: in any case; NULL: not known
+    token_s     REAL,                   -- for each token
+    row_s       REAL,                   -- for each row
+    adapter_s   REAL,                   -- for each different adapter
+    cold_s      REAL,                   -- for each adapter that was loaded for it
+    residual_s  REAL,                   -- standard deviation of what is left over
+    batches     INTEGER NOT NULL DEFAULT 0 CHECK (batches >= 0), -- that this was fitted to
+    PRIMARY KEY (bench, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bench_point (              -- a setting at one load, by one seed
+    bench       INTEGER NOT NULL REFERENCES bench (id), -- where it was measured
+    number      INTEGER NOT NULL CHECK (number >= 0), -- order in the bench, from 0; that of requests.csv
+    setting     INTEGER NOT NULL CHECK (setting >= 0), -- bench_setting.number
+    kind        TEXT NOT NULL CHECK (kind IN ('open', 'closed', 'trace')), -- how requests came
+    load        REAL NOT NULL,          -- requests per second, of 'closed' clients
+    seed        INTEGER NOT NULL CHECK (seed >= 0), -- of the plan
+    sent        INTEGER NOT NULL,       -- requests that count
+    answered    INTEGER NOT NULL,       -- of these
+    refused     INTEGER NOT NULL,       -- of these
+    failed      INTEGER NOT NULL,       -- of these
+    cold        INTEGER NOT NULL,       -- of these: an adapter was loaded for it
+    completed_per_s REAL,               -- answered per second
+    goodput_per_s REAL,                 -- answered within the limit per second
+    attainment  REAL,                   -- answered within the limit, share of those sent; NULL: no limit
+    mean_ms     REAL,                   -- latency from the intended time
+    p50_ms      REAL,                   -- its percentiles, with 95 % intervals by order statistics
+    p50_low_ms  REAL,                   -- NULL ends: too few requests
+    p50_high_ms REAL,
+    p95_ms      REAL,
+    p95_low_ms  REAL,
+    p95_high_ms REAL,
+    p99_ms      REAL,
+    p99_low_ms  REAL,
+    p99_high_ms REAL,
+    longest_ms  REAL,                   -- the largest
+    growth      REAL,                   -- mean latency of the last third over the middle third
+    generator_late INTEGER NOT NULL CHECK (generator_late IN (0, 1)), -- 1: the sender was the bottleneck, not to be used
+    share       REAL,                   -- load over the setting's highest rate, where it was chosen by that
+    simulated_p50_ms REAL,              -- what an event simulation of the same requests says; NULL: not simulated
+    simulated_p95_ms REAL,
+    simulated_p99_ms REAL,
+    hot_p99_ms  REAL,                   -- of the adapter that was asked most
+    median_p99_ms REAL,                 -- median over adapters that were asked often enough
+    cold_p99_ms REAL,                   -- of the tenth of the adapters that were asked least
+    fairness    REAL,                   -- least share within the limit of an adapter over the median one
+    PRIMARY KEY (bench, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE bench_batch (              -- batches as they ran: what simulations draw from
+    bench       INTEGER NOT NULL REFERENCES bench (id), -- where it ran
+    setting     INTEGER NOT NULL CHECK (setting >= 0), -- bench_setting.number
+    number      INTEGER NOT NULL CHECK (number >= 0), -- order among those kept, from 0
+    point       INTEGER NOT NULL CHECK (point >= 0), -- bench_point.number
+    rows        INTEGER NOT NULL CHECK (rows > 0), -- texts in it
+    tokens      INTEGER NOT NULL CHECK (tokens > 0), -- of all rows
+    adapters    INTEGER NOT NULL CHECK (adapters >= 0), -- different ones
+    cold        INTEGER NOT NULL CHECK (cold >= 0), -- of these loaded for it
+    seconds     REAL NOT NULL,          -- until the next could begin
+    PRIMARY KEY (bench, setting, number)
+) STRICT, WITHOUT ROWID;

@@ -90,3 +90,19 @@ SELECT run.trial, event.run, event.id, event.at_ms, event.kind, event.text
 
 -- One row per trial and tag.
 CREATE VIEW tag_view AS SELECT trial, key, value FROM tag;
+
+-- What `peftlab bench` measured: runs of it, settings, points, batches.
+CREATE VIEW bench_view AS
+SELECT id, file_json AS file, base_dir, model, target, method, backend, machine,
+       environment_json AS environment, limit_ms, requests_path, started_ms, ended_ms,
+       (SELECT count(*) FROM bench_point WHERE bench_point.bench = bench.id) AS points
+  FROM bench;
+
+CREATE VIEW bench_setting_view AS SELECT * FROM bench_setting;
+CREATE VIEW bench_point_view AS
+SELECT bench_point.*, bench_setting.kind AS answered_by, bench_setting.adapters,
+       bench_setting.popularity, bench_setting.slots
+  FROM bench_point
+  JOIN bench_setting ON bench_setting.bench = bench_point.bench
+                    AND bench_setting.number = bench_point.setting;
+CREATE VIEW bench_batch_view AS SELECT * FROM bench_batch;

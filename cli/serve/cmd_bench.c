@@ -53,7 +53,7 @@ static json_t *interval(struct stat_interval i)
     return json_pack("[o, o]", json_number_or_word(i.low), json_number_or_word(i.high));
 }
 
-static json_t *point_json(const struct load_point *p, const char *kind, double x,
+static json_t *point_json(const struct load_measures *p, const char *kind, double x,
                           uint64_t seed)
 {
     const struct {
@@ -89,7 +89,7 @@ static void print_head(const struct bench *b)
                    "longest", "within", "");
 }
 
-static void print_point(const struct bench *b, const struct load_point *p,
+static void print_point(const struct bench *b, const struct load_measures *p,
                         const char *kind, double x, uint64_t seed)
 {
     char within[16] = "-";
@@ -105,8 +105,8 @@ static void print_point(const struct bench *b, const struct load_point *p,
     fflush(stdout);
 }
 
-static void keep(struct bench *b, const struct load_point *p, const char *kind, double x,
-                 uint64_t seed)
+static void keep(struct bench *b, const struct load_measures *p, const char *kind,
+                 double x, uint64_t seed)
 {
     print_point(b, p, kind, x, seed);
     json_array_append_new(b->points, point_json(p, kind, x, seed));
@@ -127,7 +127,7 @@ static struct planned_request *plan_of(const struct bench *b, double rate, uint6
     return schedule_draw(&s, count);
 }
 
-static void run_open(struct bench *b, double rate, uint64_t seed, struct load_point *p)
+static void run_open(struct bench *b, double rate, uint64_t seed, struct load_measures *p)
 {
     const struct bench_file *f = &b->file;
     size_t n;
@@ -146,7 +146,7 @@ static void run_closed(struct bench *b, size_t clients, uint64_t seed)
     enum { MOST = 4000000 };
     const struct bench_file *f = &b->file;
     const double seconds = f->warmup_s + f->duration_s;
-    struct load_point p;
+    struct load_measures p;
     size_t n;
     struct planned_request *plan = plan_of(b, 1e4 / seconds, seed, &n);
     struct load_record *r = xcalloc(MOST, sizeof *r);
@@ -168,7 +168,7 @@ static bool is_kept(void *ctx, double rate)
     struct bench *b = ctx;
     size_t kept = 0;
     for (size_t s = 0; s < b->file.seed_count; s++) {
-        struct load_point p;
+        struct load_measures p;
         run_open(b, rate, b->file.seeds[s], &p);
         kept += load_is_sustained(&p, b->file.limit_ms);
     }
@@ -186,7 +186,7 @@ static void run_points(struct bench *b, json_t *result)
             run_closed(b, f->clients[i], f->seeds[s]);
     for (size_t s = 0; s < f->seed_count; s++)
         for (size_t i = 0; i < f->rate_count; i++) {
-            struct load_point p;
+            struct load_measures p;
             run_open(b, f->rates[i], f->seeds[s], &p);
         }
     if (!f->find_rate)

@@ -18,7 +18,7 @@ struct sums {
 };
 
 static void take(struct sums *s, const struct load_record *r, double from, double to,
-                 double limit_ms, struct load_point *out)
+                 double limit_ms, struct load_measures *out)
 {
     const double ms = (r->done_s - r->intended_s) * 1e3,
                  third = (r->intended_s - from) / (to - from) * 3;
@@ -43,7 +43,7 @@ static void take(struct sums *s, const struct load_record *r, double from, doubl
 }
 
 static void finish(const struct sums *s, double seconds, double limit_ms,
-                   struct load_point *out)
+                   struct load_measures *out)
 {
     out->offered = (double)out->sent / seconds;
     out->completed = (double)out->answered / seconds;
@@ -64,11 +64,11 @@ static void finish(const struct sums *s, double seconds, double limit_ms,
 }
 
 void load_measure(const struct load_record *records, size_t count, double warmup_s,
-                  double end_s, double limit_ms, struct load_point *out)
+                  double end_s, double limit_ms, struct load_measures *out)
 {
     struct sums s = {.ms = xcalloc(count + 1, sizeof *s.ms),
                      .lag_ms = xcalloc(count + 1, sizeof *s.lag_ms)};
-    *out = (struct load_point){0};
+    *out = (struct load_measures){0};
     for (size_t i = 0; i < count; i++)
         if (records[i].intended_s >= warmup_s && records[i].intended_s < end_s)
             take(&s, &records[i], warmup_s, end_s, limit_ms, out);
@@ -77,7 +77,7 @@ void load_measure(const struct load_record *records, size_t count, double warmup
     free(s.lag_ms);
 }
 
-bool load_is_sustained(const struct load_point *p, double limit_ms)
+bool load_is_sustained(const struct load_measures *p, double limit_ms)
 {
     const double worst = isnan(p->p99.high) ? p->p99_ms : p->p99.high;
     return !p->generator_bound && worst <= limit_ms &&

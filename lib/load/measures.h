@@ -6,7 +6,7 @@
 #include "lib/load/generator.h"
 #include "lib/stats/basic.h"
 
-struct load_point {
+struct load_measures {
     size_t sent, answered, refused, failed, open; /* open: not answered when it ended */
     double offered, completed; /* per second, of the time that is counted */
     double p50_ms, p95_ms, p99_ms, mean_ms, longest_ms;
@@ -24,10 +24,10 @@ struct load_point {
 
 /* Of requests with an intended time from `warmup_s` to `end_s`. limit_ms: 0 none. */
 void load_measure(const struct load_record *records, size_t count, double warmup_s,
-                  double end_s, double limit_ms, struct load_point *out);
+                  double end_s, double limit_ms, struct load_measures *out);
 /* The rate can be kept: p99's upper end within the limit (its value, where there are too
  * few for an end), 98 % answered, no growth beyond 1.2. */
-bool load_is_sustained(const struct load_point *p, double limit_ms);
+bool load_is_sustained(const struct load_measures *p, double limit_ms);
 
 /* The highest rate that `kept` says yes to, to 5 %: from `first` on by doubling or halving,
  * then in between; a dozen are tried at most. 0: none was kept. */

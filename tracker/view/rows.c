@@ -25,7 +25,7 @@ const char *const view_main_metrics[] = {
 
 static bool holds_json(const char *column)
 {
-    return str_in_list(column, "params|config|environment|method_facts", '|');
+    return str_in_list(column, "params|config|environment|method_facts|file", '|');
 }
 
 static json_t *unfold(const char *column, json_t *value)

@@ -165,7 +165,7 @@ static void test_a_rate_is_kept_or_not(void **state)
                                         .texts = 1,
                                         .seed = 9};
         struct fake f;
-        struct load_point p;
+        struct load_measures p;
         size_t n;
         struct planned_request *plan = schedule_draw(&s, &n);
         struct load_record *r = xcalloc(n, sizeof *r);
@@ -196,7 +196,7 @@ static void test_what_is_open_is_counted(void **state)
     const struct schedule_spec s = {
         .rate = 10, .cv = 0, .duration_s = 10, .adapters = 1, .texts = 1, .seed = 1};
     struct fake f;
-    struct load_point p;
+    struct load_measures p;
     size_t n;
     struct planned_request *plan = schedule_draw(&s, &n);
     struct load_record *r = xcalloc(n, sizeof *r);
