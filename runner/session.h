@@ -124,6 +124,10 @@ int session_open_rows(struct session *s, const json_t *resolved, const char *bas
                       struct err *err);
 /* session_plan.c: records the graphs and fills `planned`. */
 int session_plan_memory(struct session *s, struct err *err);
+/* Records what a net's method puts in front of a sequence before anything is read, into the
+ * cache that `decode` is recorded for; no nodes: nothing. */
+void session_record_start(struct net *net, const struct graph *decode,
+                          struct graph *start);
 int session_allocate(struct session *s, struct err *err);
 /* session_weights.c: decides which weights are taken from the cache, once it is known what
  * they start from; puts a parameter into memory; before a frozen one is written to; end. */

@@ -72,23 +72,29 @@ static void record_graphs(struct session *s)
     }
 }
 
+void session_record_start(struct net *net, const struct graph *decode,
+                          struct graph *start)
+{
+    graph_init(start, &net->params, &net->states, GRAPH_DECODE,
+               extent_of_cached(net->change.virtual_tokens,
+                                decode->budget.of[ROWS_SEQUENCES], 0));
+    start->capacity = decode->capacity;
+    start->chunk_rows = 1; /* it has no logits */
+    net_record_start(net, start);
+    graph_finish(start, -1, false, NULL);
+}
+
 static void record_decoder(struct session *s)
 {
     const struct decode_size *d = &s->decode;
-    struct graph *start = &s->start_graph, *decode = &s->decode_graph;
-    const int32_t virtual = s->net.change.virtual_tokens;
+    struct graph *decode = &s->decode_graph;
     graph_init(decode, &s->net.params, &s->net.states, GRAPH_DECODE,
                extent_of_cached(d->tokens, d->sequences, d->sequences));
     decode->capacity = d->capacity;
     decode->keeps_inputs = s->serves.of[ROWS_TOKENS] > 0;
     decode->chunk_rows = d->sequences; /* all logits of a run are there behind it */
     graph_finish(decode, net_record(&s->net, decode), false, NULL);
-    graph_init(start, &s->net.params, &s->net.states, GRAPH_DECODE,
-               extent_of_cached(virtual, d->sequences, 0));
-    start->capacity = d->capacity;
-    start->chunk_rows = 1; /* it has no logits */
-    net_record_start(&s->net, start);
-    graph_finish(start, -1, false, NULL);
+    session_record_start(&s->net, decode, &s->start_graph);
 }
 
 /* Turning a weight's panels for dx costs as much as some 60 rows of the product in fp32,

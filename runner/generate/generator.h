@@ -13,36 +13,19 @@
  * whatever was generated beside it, and however its prompt was cut: a batch of 8 is 8
  * single runs.
  *
- * A slot remembers which tokens it holds: a request that begins with the same ones reads
- * only what is new (the next turn of a chat, a system prompt that rows share). */
+ * A slot remembers which tokens it holds (slots.h): a request that begins with the same ones
+ * reads only what is new (the next turn of a chat, a system prompt that rows share). */
 #ifndef RUNNER_GENERATE_GENERATOR_H
 #define RUNNER_GENERATE_GENERATOR_H
 
-#include "runner/generate/sampler.h"
-#include "runner/session.h"
-
-/* One text. */
-struct generation {
-    const int32_t *prompt; /* borrowed */
-    int32_t n_prompt;      /* 1 at least */
-    int32_t most;          /* new tokens */
-    uint64_t stream;       /* see sampler.h: the number of its row */
-    int32_t *ids;          /* what came of it, an end token too; owned */
-    int32_t n;
-    bool stopped;   /* by an end token */
-    int32_t reused; /* tokens of the prompt that were in the cache */
-    double begin_s; /* taken on, by the monotonic clock */
-    double first_s; /* its first token was there */
-    double end_s;   /* its last one */
-};
-void generation_release(struct generation *g);
+#include "runner/generate/slots.h"
 
 struct generator {
     struct session *session; /* allocated; borrowed */
     struct sampler sampler;
     const int32_t *stops; /* end tokens; borrowed */
     size_t n_stops;
-    struct slot *slots;
+    struct slots slots;
     bool started;  /* what the method puts in front is there */
     float *logits; /* of one run */
 };

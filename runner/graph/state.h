@@ -29,6 +29,8 @@ struct states {
 /* The number of the state of that name, which is added where there is none. */
 int states_add(struct states *s, const char *name, enum dtype dtype, int32_t rows,
                int32_t cols);
+struct state *states_find(const struct states *s, const char *name); /* NULL: none */
+size_t states_bytes(const struct state *s); /* of one, rounded up */
 void states_release(struct states *s);
 
 #endif

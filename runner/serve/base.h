@@ -32,6 +32,7 @@ struct serve_base {
     void **workspaces;  /* of threads, for guests' own nodes; owned */
     int threads;
     size_t workspace_bytes; /* of each */
+    uint64_t opened;        /* guests so far */
     void *batch;            /* what a batch needs for its guests' own tensors; owned */
     size_t batch_bytes;
 };
@@ -53,6 +54,7 @@ int serve_base_workspace(struct serve_base *b, size_t bytes, struct err *err);
 
 struct guest {
     char *name;
+    uint64_t number; /* of all that were opened, from 1 on */
     json_t *resolved;
     struct trial trial;
     struct goal goal;
@@ -60,11 +62,17 @@ struct guest {
     struct net net;
     struct graph graph;
     struct graft graft;
-    void *memory; /* of its own parameters */
+    struct graph start;    /* what comes before a sequence; of a base that writes */
+    void *memory, *states; /* of its own parameters, and what its method keeps */
     size_t bytes;
 };
+/* dir NULL: the base alone, of one that writes. */
 int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
                const char *name, struct err *err);
 void guest_close(struct guest *guest, struct serve_base *b);
+/* Puts what its method has in front of every sequence into a slot of the cache. */
+int guest_start(struct guest *guest, struct serve_base *b, int32_t slot, struct err *err);
+int guest_open_text(struct guest *guest, struct serve_base *b,
+                    struct err *err); /* a part of guest_open */
 
 #endif

@@ -211,12 +211,31 @@ static int open_net(struct guest *guest, const struct serve_base *b, const char 
 
 static int open_graph(struct guest *guest, struct serve_base *b, struct err *err)
 {
-    const struct backend *d = b->session.backend;
+    const struct graph *host = b->host;
     struct graph *g = &guest->graph;
-    graph_init(g, &guest->net.params, &guest->net.states, GRAPH_EVAL, b->session.serves);
+    graph_init(g, &guest->net.params, &guest->net.states, host->mode, host->budget);
+    g->capacity = host->capacity;
+    g->chunk_rows = host->chunk_rows;
     graph_finish(g, net_record(&guest->net, g), false, NULL);
-    const int rc = graft_init(&guest->graft, b->host, g, d, err);
+    int rc = b->writes ? guest_open_text(guest, b, err) : 0;
+    if (!rc)
+        rc = graft_init(&guest->graft, host, g, b->session.backend, err);
     return rc ? rc : serve_base_workspace(b, guest->graft.workspace_bytes, err);
+}
+
+/* The base alone: the trial that it was opened by, with all of it frozen. */
+static int open_alone(struct guest *guest, const struct serve_base *b, struct err *err)
+{
+    guest->resolved = json_incref(b->trial);
+    trial_init(&guest->trial, guest->resolved);
+    guest->trial.method = method_full.name;
+    int rc = open_goal(guest, b, err);
+    if (!rc)
+        rc = net_init(&guest->net, b->session.hf, &guest->trial, &guest->goal, NULL,
+                      false, err);
+    for (size_t i = 0; i < guest->net.params.count && !rc; i++)
+        guest->net.params.items[i]->trainable = false;
+    return rc;
 }
 
 static int open_trial(struct guest *guest, const struct serve_base *b, const char *dir,
@@ -239,8 +258,8 @@ static int open_trial(struct guest *guest, const struct serve_base *b, const cha
 static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
                     struct err *err)
 {
-    int rc = open_trial(guest, b, dir, err);
-    if (rc || (rc = open_net(guest, b, dir, err)))
+    int rc = dir ? open_trial(guest, b, dir, err) : open_alone(guest, b, err);
+    if (rc || (dir && (rc = open_net(guest, b, dir, err))))
         return rc;
     share_params(guest, b);
     if ((rc = put_own(guest, b, err)))
@@ -254,11 +273,11 @@ static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
 int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
                const char *name, struct err *err)
 {
-    *guest = (struct guest){.name = xstrdup(name)};
+    *guest = (struct guest){.name = xstrdup(name), .number = ++b->opened};
     const int rc = open_all(guest, b, dir, err);
     if (rc)
         guest_close(guest, b);
-    return rc ? err_context(err, "adapter '%s': ", dir) : 0;
+    return rc ? err_context(err, "adapter '%s': ", dir ? dir : name) : 0;
 }
 
 void guest_close(struct guest *guest, struct serve_base *b)
@@ -266,9 +285,12 @@ void guest_close(struct guest *guest, struct serve_base *b)
     const struct backend *d = b->session.backend;
     graft_release(&guest->graft);
     graph_release(&guest->graph);
+    graph_release(&guest->start);
     net_release(&guest->net);
     if (guest->memory)
         d->release(d->device, guest->memory);
+    if (guest->states)
+        d->release(d->device, guest->states);
     trial_release(&guest->trial);
     labels_release(&guest->labels);
     json_decref(guest->resolved);
