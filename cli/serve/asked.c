@@ -223,15 +223,15 @@ static void on_done(struct engine_request *r)
 
 static void scores(const struct guest *g, const float *logits, bool raw, double *out)
 {
-    const int32_t n = g->goal.num_labels;
+    const int32_t n = g->mould->goal.num_labels;
     double most = -INFINITY, sum = 0;
     for (int32_t c = 0; c < n; c++)
         most = fmax(most, (double)logits[c]);
     for (int32_t c = 0; c < n; c++)
         sum += exp((double)logits[c] - most);
     for (int32_t c = 0; c < n; c++)
-        out[c] = raw || g->goal.labels == LABEL_numbers ? (double)logits[c]
-                 : g->goal.labels == LABEL_set ? 1 / (1 + exp(-(double)logits[c]))
+        out[c] = raw || g->mould->goal.labels == LABEL_numbers ? (double)logits[c]
+                 : g->mould->goal.labels == LABEL_set ? 1 / (1 + exp(-(double)logits[c]))
                                                : exp((double)logits[c] - most) / sum;
 }
 
@@ -255,7 +255,7 @@ static json_t *classify_row(const struct asked *a, size_t row)
 {
     const struct engine_row *r = &a->request->rows[row];
     const struct guest *g = &r->adapter->guest;
-    const int32_t n = g->goal.num_labels;
+    const int32_t n = g->mould->goal.num_labels;
     const size_t models = json_array_size(a->models);
     double *p = xcalloc((size_t)n, sizeof *p);
     json_t *probs = json_array(), *logits = json_array();
@@ -296,7 +296,7 @@ static json_t *predict_row(const struct asked *a, size_t row)
 {
     const struct engine_row *r = &a->request->rows[row];
     const struct guest *g = &r->adapter->guest;
-    const int32_t n = g->goal.num_labels;
+    const int32_t n = g->mould->goal.num_labels;
     double *p = xcalloc((size_t)n, sizeof *p);
     bool *taken = xcalloc((size_t)n, sizeof *taken);
     json_t *list = json_array();

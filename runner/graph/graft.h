@@ -58,6 +58,7 @@ void graft_release(struct graft *f);
 struct graph_part {
     const struct graft *graft;
     struct extent begin, size;
+    char *params, *apart;     /* its own parameters, and states that lie apart */
     char *host;               /* the host's activations */
     char *memory[ROWS_KINDS]; /* its own, bytes[kind] for each row, 64-byte aligned */
     char *seq, *picked; /* its slots of these names, which count from its first row */

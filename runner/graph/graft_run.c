@@ -89,6 +89,8 @@ static void run_part(struct graft_batch *b, size_t part, size_t h, int thread)
     struct graph_memory m = *b->memory;
     m.workspace = b->workspaces[thread];
     m.part = p;
+    m.params = p->params;
+    m.apart = p->apart;
     for (size_t k = f->begin[h]; k < f->begin[h + 1]; k++) {
         const struct g_node *n = &f->g->nodes[f->own[k]];
         struct op_args a;

@@ -294,6 +294,9 @@ struct graph_memory {
     struct graph_reader *reader;   /* usually NULL */
     struct graph_reuse *reuse;     /* usually NULL */
     const struct graph_part *part; /* of a graft; else NULL */
+    /* Where nets share a graph: trainable parameters, each at its offset (NULL: where the
+     * net says), and states that lie apart. */
+    char *params, *apart;
 };
 /* Calls one op, watched where somebody watches. */
 void graph_call(const struct backend *backend, const struct graph_memory *m, enum op op,

@@ -62,10 +62,12 @@ static struct tensor tensor_at(const struct graph *g, const struct graph_memory 
     case HOME_PARAM:
     case HOME_PARAM_GRAD:
         v = param_view(g->params->items[s->param], s);
+        if (m && m->params && g->params->items[s->param]->trainable)
+            v.data = m->params + g->params->items[s->param]->offset;
         break;
     case HOME_STATE: {
         const struct state *st = &g->states->items[s->state];
-        v.data = !m ? NULL : st->apart ? st->apart : (char *)m->state + st->offset;
+        v.data = m ? (st->apart ? m->apart : (char *)m->state) + st->offset : NULL;
         break;
     }
     case HOME_BATCH:

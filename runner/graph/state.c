@@ -27,7 +27,8 @@ int states_add(struct states *s, const char *name, enum dtype dtype, int32_t row
         return (int)(there - s->items);
     }
     s->items = xgrow(s->items, &s->cap, s->count + 1, sizeof *s->items);
-    s->items[s->count] = (struct state){xstrdup(name), dtype, rows, cols, s->bytes, NULL};
+    s->items[s->count] =
+        (struct state){xstrdup(name), dtype, rows, cols, s->bytes, false};
     s->bytes += states_bytes(&s->items[s->count]);
     return (int)s->count++;
 }

@@ -11,13 +11,14 @@
 #define RUNNER_GRAPH_STATE_H
 
 #include "kernels/tensor.h"
+#include <stdbool.h>
 
 struct state {
     char *name;
     enum dtype dtype;
     int32_t rows, cols;
     size_t offset; /* in the arena, 64-byte aligned */
-    void *apart;   /* where it lies instead; NULL: in the arena; borrowed */
+    bool apart;    /* not in the arena: at its offset in graph_memory.apart */
 };
 
 struct states {

@@ -11,9 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define HEADER_MAX ((uint64_t)100 << 20) /* the reference implementation's limit */
-#define SHARDS_MAX 10000
-#define INDEX_NAME "model.safetensors.index.json"
+#define HEADER_MAX     ((uint64_t)100 << 20) /* the reference implementation's limit */
+#define SHARDS_MAX     10000
+#define WORTH_DROPPING ((size_t)64 << 10) /* bytes; less is soon read again */
+#define INDEX_NAME     "model.safetensors.index.json"
 
 struct mapped {
     struct st_file file;
@@ -445,6 +446,8 @@ void st_round(struct st *s, enum dtype to)
 
 void st_drop_pages(const struct st *s, const void *data, size_t bytes)
 {
+    if (bytes < WORTH_DROPPING)
+        return;
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t at = (uintptr_t)data;
     const uintptr_t begin = (at + page - 1) & ~(page - 1),

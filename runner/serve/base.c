@@ -123,6 +123,7 @@ void serve_base_close(struct serve_base *b)
     if (b->batch)
         d->release(d->device, b->batch);
     free(b->workspaces);
+    free(b->moulds);
     free(b->head);
     session_close(&b->session);
     json_decref(b->trial);

@@ -4,7 +4,7 @@
  * runner/cache), its tokenizer, and the graph that adapters' graphs are laid over
  * (runner/graph/graft.h). A guest is an adapter folder, of any method and any number of
  * labels, as peft, the adapters library or this program wrote it. It has memory for what
- * it trained alone; everything else is the base's. What would change the base's weights
+ * it trained alone; everything else is the base's, or its mould's (mould.h). What would change the base's weights
  * for everybody (a whole model, a start that is taken out of them) is refused, and so is
  * a folder that does not fit this base, or whose run says that it was trained with other
  * settings than the base was opened with, unless those were said (serve_options).
@@ -15,8 +15,7 @@
 #ifndef RUNNER_SERVE_BASE_H
 #define RUNNER_SERVE_BASE_H
 
-#include "runner/graph/graft.h"
-#include "runner/session.h"
+#include "runner/serve/mould.h"
 
 /* Keys of a trial that all guests have in common with the base: what its weights are in
  * memory and what products compute in. Ended by NULL. */
@@ -33,7 +32,9 @@ struct serve_base {
     int threads;
     size_t workspace_bytes; /* of each */
     uint64_t opened;        /* guests so far */
-    void *batch;            /* what a batch needs for its guests' own tensors; owned */
+    struct mould **moulds;  /* of its guests; owned */
+    size_t mould_count, mould_cap;
+    void *batch; /* what a batch needs for its guests' own tensors; owned */
     size_t batch_bytes;
 };
 
@@ -54,17 +55,11 @@ int serve_base_workspace(struct serve_base *b, size_t bytes, struct err *err);
 
 struct guest {
     char *name;
-    uint64_t number; /* of all that were opened, from 1 on */
-    json_t *resolved;
-    struct trial trial;
-    struct goal goal;
-    struct labels labels; /* count 0: it does not say what they are called */
-    struct net net;
-    struct graph graph;
-    struct graft graft;
-    struct graph start;    /* what comes before a sequence; of a base that writes */
+    uint64_t number;       /* of all that were opened, from 1 on */
+    struct labels labels;  /* count 0: it does not say what they are called */
+    struct mould *mould;   /* of it and all that were made alike */
     void *memory, *states; /* of its own parameters, and what its method keeps */
-    size_t bytes;
+    size_t bytes;          /* of both */
 };
 /* dir NULL: the base alone, of one that writes. */
 int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
@@ -72,7 +67,5 @@ int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
 void guest_close(struct guest *guest, struct serve_base *b);
 /* Puts what its method has in front of every sequence into a slot of the cache. */
 int guest_start(struct guest *guest, struct serve_base *b, int32_t slot, struct err *err);
-int guest_open_text(struct guest *guest, struct serve_base *b,
-                    struct err *err); /* a part of guest_open */
 
 #endif

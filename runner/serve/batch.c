@@ -6,7 +6,7 @@
 
 int32_t serve_row_tokens(const struct serve_row *row)
 {
-    return row->example->n + row->guest->net.change.prompt_rows;
+    return row->example->n + row->guest->mould->net.change.prompt_rows;
 }
 
 static int by_guest(const void *a, const void *b)
@@ -24,7 +24,7 @@ static int check(const struct serve_base *b, const struct serve_row *rows, size_
     const struct extent *most = &b->session.serves;
     int64_t tokens = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct net *net = &rows[i].guest->net;
+        const struct net *net = &rows[i].guest->mould->net;
         tokens += serve_row_tokens(&rows[i]);
         if (rows[i].example->n + net->change.virtual_tokens > net->shape.max_positions)
             return err_set(err, ERR_CONFIG,
@@ -55,9 +55,9 @@ int serve_batch_run(struct serve_base *base, const struct serve_row *rows, size_
     for (size_t i = 0; i < count; i++) {
         const struct guest *guest = sorted[i]->guest;
         const int32_t tokens = serve_row_tokens(sorted[i]);
-        batch_put_row(&guest->net, sorted[i]->example, parts.tokens,
+        batch_put_row(&guest->mould->net, sorted[i]->example, parts.tokens,
                       base->session.host_batch);
-        parts_add(&parts, guest, tokens, guest->goal.last_token ? tokens - 1 : 0,
+        parts_add(&parts, guest, tokens, guest->mould->goal.last_token ? tokens - 1 : 0,
                   sorted[i]->logits);
     }
     rc = parts_run(&parts, err);

@@ -71,7 +71,7 @@ static void fail(struct engine *e, struct queue_pick p, int rc, const struct err
 
 static int check_length(const struct engine_row *row, int32_t most, struct err *err)
 {
-    const struct net *net = &row->adapter->guest.net;
+    const struct net *net = &row->adapter->guest.mould->net;
     const int32_t room = net->shape.max_positions - net->change.virtual_tokens;
     const int32_t limit =
         room < most - net->change.prompt_rows ? room : most - net->change.prompt_rows;
@@ -116,7 +116,8 @@ static void open_adapters(struct engine *e, struct load *l)
         }
         tokens += queue_row_tokens(row);
         row->adapter->used = e->shelf->batch;
-        row->logits = xcalloc((size_t)row->adapter->guest.goal.num_labels, sizeof(float));
+        row->logits =
+            xcalloc((size_t)row->adapter->guest.mould->goal.num_labels, sizeof(float));
         l->rows[kept] =
             (struct serve_row){&row->adapter->guest, &row->example, row->logits};
         l->picked[kept++] = p;

@@ -3,11 +3,8 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/graph/param_values.h"
 #include "runner/nn/adapter_files/trial_of.h"
-#include "runner/nn/arch/arch.h"
 #include "runner/nn/peft/method.h"
-#include "runner/nn/specs.h"
 #include "runner/serve/base.h"
 #include <stdlib.h>
 #include <string.h>
@@ -84,14 +81,18 @@ static int take_settings(json_t *given, const struct serve_base *b, const json_t
     return 0;
 }
 
-static int resolve(struct guest *guest, const struct serve_base *b, const char *dir,
-                   const json_t *run, int64_t labels, struct err *err)
+/* What a user would write to have this adapter's net. */
+static int read_settings(json_t **out, const struct guest *guest,
+                         const struct serve_base *b, const char *dir, const json_t *run,
+                         int64_t labels, struct err *err)
 {
     json_t *given;
     int rc = adapter_trial(dir, b->session.hf->dir, &given, err);
     if (rc)
         return rc;
     rc = take_settings(given, b, run, err);
+    if (!labels)
+        labels = (int64_t)guest->labels.count;
     if (!rc && !labels && b->head)
         rc = count_labels(b, dir, method_of(given, err)->files->tensors, &labels, err);
     if (!rc && labels)
@@ -99,147 +100,14 @@ static int resolve(struct guest *guest, const struct serve_base *b, const char *
     const json_t *kind = json_object_get(json_object_get(run, "trial"), "problem_type");
     if (kind)
         json_object_set(given, "problem_type", (json_t *)kind);
-    if (!rc)
-        rc = trial_resolve_use(given, &guest->resolved, err);
-    json_decref(given);
+    if (rc)
+        json_decref(given);
+    *out = rc ? NULL : given;
     return rc;
 }
 
-static int open_goal(struct guest *guest, const struct serve_base *b, struct err *err)
-{
-    struct goal *g = &guest->goal;
-    g->task = task_find(guest->trial.task, err);
-    g->last_token = b->session.arch->last_token;
-    if (!g->task)
-        return err_code(err);
-    int rc = g->task->kind->open(&guest->trial, b->session.hf->config, g, err);
-    if (!rc && g->task != b->session.goal.task)
-        rc = err_set(err, ERR_CONFIG, "it is for task '%s', the base is served for '%s'",
-                     g->task->name, b->session.goal.task->name);
-    if (!rc && !g->num_labels)
-        g->num_labels = (int32_t)guest->trial.num_labels;
-    if (!rc && !g->num_labels)
-        rc = err_set(err, ERR_CONFIG, "it has no head: no tensor '%s.weight'", b->head);
-    return rc;
-}
-
-/* --- its parameters --- */
-
-static bool is_of_base(const struct param *p, const struct param *base)
-{
-    return base && !base->trainable && !p->trainable && !p->given && !p->added &&
-           p->linear == base->linear && p->rows == base->rows && p->cols == base->cols;
-}
-
-/* A parameter of its own has the plain form, whether or not it trained. */
-static void share_params(struct guest *guest, const struct serve_base *b)
-{
-    const struct params *all = &guest->net.params;
-    for (size_t i = 0; i < all->count; i++) {
-        struct param *p = all->items[i];
-        const struct param *base = params_find(&b->session.net.params, p->name);
-        if (is_of_base(p, base)) {
-            p->spec = base->spec;
-            p->value = base->value;
-            p->prepared = base->prepared;
-            continue;
-        }
-        p->derived &= !p->given || !p->trainable;
-        p->trainable = true;
-        p->offset = guest->bytes;
-        p->bytes = mem_round_up((size_t)param_size(p) * sizeof(float));
-        guest->bytes += p->bytes;
-    }
-}
-
-static int put_own(struct guest *guest, const struct serve_base *b, struct err *err)
-{
-    const struct backend *d = b->session.backend;
-    const struct params *all = &guest->net.params;
-    guest->memory = guest->bytes ? d->alloc(d->device, guest->bytes) : NULL;
-    if (guest->bytes && !guest->memory)
-        return err_set(err, ERR_NOMEM, "no memory for %zu bytes of parameters",
-                       guest->bytes);
-    int rc = 0;
-    for (size_t i = 0; i < all->count && !rc; i++) {
-        struct param *p = all->items[i];
-        if (!p->trainable)
-            continue;
-        param_bind(p, guest->memory, NULL);
-        float *values = xcalloc((size_t)param_size(p), sizeof *values);
-        rc = param_start_values(p, (uint64_t)guest->trial.seed, values, err);
-        d->upload(d->device, p->value.data, values,
-                  (size_t)param_size(p) * sizeof *values);
-        free(values);
-        free(p->given);
-        p->given = NULL;
-    }
-    return rc;
-}
-
-/* --- opening --- */
-
-/* Some of what the method adds is not in the folder (VeRA's shared matrices may be drawn
- * anew by their seed). */
-static bool lacks_values(const struct net *net)
-{
-    for (size_t i = 0; i < net->params.count; i++) {
-        const struct param *p = net->params.items[i];
-        if (p->added && !p->derived && !p->given)
-            return true;
-    }
-    return false;
-}
-
-static int open_net(struct guest *guest, const struct serve_base *b, const char *dir,
-                    struct err *err)
-{
-    struct net *net = &guest->net;
-    int rc = net_init(net, b->session.hf, &guest->trial, &guest->goal, dir, false, err);
-    if (!rc && net->method->files->adopt)
-        rc = net->method->files->adopt(net, dir, err);
-    if (!rc)
-        rc = adapter_load(net, dir, err);
-    if (!rc && net->change.base_moved && !net->change.converted)
-        rc = err_set(err, ERR_CONFIG,
-                     "its start is taken out of the base's weights, which others share; "
-                     "save it as a LoRA of twice the rank (peftlab convert)");
-    return !rc && net->method->start && lacks_values(net)
-               ? net->method->start(net, (uint64_t)guest->trial.seed, err)
-               : rc;
-}
-
-static int open_graph(struct guest *guest, struct serve_base *b, struct err *err)
-{
-    const struct graph *host = b->host;
-    struct graph *g = &guest->graph;
-    graph_init(g, &guest->net.params, &guest->net.states, host->mode, host->budget);
-    g->capacity = host->capacity;
-    g->chunk_rows = host->chunk_rows;
-    graph_finish(g, net_record(&guest->net, g), false, NULL);
-    int rc = b->writes ? guest_open_text(guest, b, err) : 0;
-    if (!rc)
-        rc = graft_init(&guest->graft, host, g, b->session.backend, err);
-    return rc ? rc : serve_base_workspace(b, guest->graft.workspace_bytes, err);
-}
-
-/* The base alone: the trial that it was opened by, with all of it frozen. */
-static int open_alone(struct guest *guest, const struct serve_base *b, struct err *err)
-{
-    guest->resolved = json_incref(b->trial);
-    trial_init(&guest->trial, guest->resolved);
-    guest->trial.method = method_full.name;
-    int rc = open_goal(guest, b, err);
-    if (!rc)
-        rc = net_init(&guest->net, b->session.hf, &guest->trial, &guest->goal, NULL,
-                      false, err);
-    for (size_t i = 0; i < guest->net.params.count && !rc; i++)
-        guest->net.params.items[i]->trainable = false;
-    return rc;
-}
-
-static int open_trial(struct guest *guest, const struct serve_base *b, const char *dir,
-                      struct err *err)
+static int read_all(struct guest *guest, const struct serve_base *b, const char *dir,
+                    json_t **settings, struct err *err)
 {
     int64_t labels = 0;
     json_t *run = read_run(dir, err);
@@ -247,27 +115,43 @@ static int open_trial(struct guest *guest, const struct serve_base *b, const cha
     if (!rc && !guest->labels.count)
         take_names(&guest->labels, run);
     if (!rc)
-        rc = resolve(guest, b, dir, run, labels, err);
+        rc = read_settings(settings, guest, b, dir, run, labels, err);
     json_decref(run);
-    if (rc)
-        return rc;
-    trial_init(&guest->trial, guest->resolved);
-    return open_goal(guest, b, err);
+    return rc;
+}
+
+static int pour(struct guest *guest, struct serve_base *b, const json_t *settings,
+                const char *dir, bool alone, struct err *err)
+{
+    const int rc = mould_join(&guest->mould, b, settings, dir, alone, err);
+    return rc ? rc : mould_pour(guest->mould, b, dir, &guest->memory, err);
+}
+
+static int take_states(struct guest *guest, const struct serve_base *b, struct err *err)
+{
+    const struct backend *d = b->session.backend;
+    const size_t bytes = guest->mould->state_bytes;
+    guest->bytes = guest->mould->bytes + bytes;
+    guest->states = bytes ? d->alloc(d->device, bytes) : NULL;
+    return !bytes || guest->states
+               ? 0
+               : err_set(err, ERR_NOMEM, "no memory for %zu bytes of states", bytes);
 }
 
 static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
                     struct err *err)
 {
-    int rc = dir ? open_trial(guest, b, dir, err) : open_alone(guest, b, err);
-    if (rc || (dir && (rc = open_net(guest, b, dir, err))))
+    json_t *settings = NULL;
+    int rc = dir ? read_all(guest, b, dir, &settings, err) : 0;
+    if (rc)
         return rc;
-    share_params(guest, b);
-    if ((rc = put_own(guest, b, err)))
-        return rc;
-    if (guest->net.method->derive &&
-        (rc = guest->net.method->derive(&guest->net, b->session.backend, err)))
-        return rc;
-    return open_graph(guest, b, err);
+    rc = pour(guest, b, settings, dir, false, err);
+    if (rc > 0) {
+        mould_leave(guest->mould, b);
+        rc = pour(guest, b, settings, dir, true, err);
+    }
+    json_decref(settings);
+    return rc ? rc : take_states(guest, b, err);
 }
 
 int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
@@ -283,17 +167,13 @@ int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
 void guest_close(struct guest *guest, struct serve_base *b)
 {
     const struct backend *d = b->session.backend;
-    graft_release(&guest->graft);
-    graph_release(&guest->graph);
-    graph_release(&guest->start);
-    net_release(&guest->net);
     if (guest->memory)
         d->release(d->device, guest->memory);
     if (guest->states)
         d->release(d->device, guest->states);
-    trial_release(&guest->trial);
+    if (guest->mould)
+        mould_leave(guest->mould, b);
     labels_release(&guest->labels);
-    json_decref(guest->resolved);
     free(guest->name);
     *guest = (struct guest){0};
 }

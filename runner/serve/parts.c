@@ -39,7 +39,9 @@ static struct graph_part *open_part(struct parts *p, const struct guest *guest)
     const struct graph_memory *m = &p->base->session.memory;
     struct graph_part *part = &p->items[p->count];
     *part =
-        (struct graph_part){.graft = &guest->graft,
+        (struct graph_part){.graft = &guest->mould->graft,
+                            .params = guest->memory,
+                            .apart = guest->states,
                             .begin = extent(p, p->tokens, (int32_t)p->rows),
                             .picked = (char *)m->batch + m->batch_offsets[SLOT_picked] +
                                       p->rows * sizeof(int32_t)};
@@ -53,8 +55,10 @@ void parts_add(struct parts *p, const struct guest *guest, int32_t tokens, int32
 {
     int32_t *const *h = p->base->session.host_batch;
     struct graph_part *last = p->count ? &p->items[p->count - 1] : NULL,
-                      *part = last && last->graft == &guest->graft ? last
-                                                                   : open_part(p, guest);
+                      *part = last && last->graft == &guest->mould->graft &&
+                                      last->params == guest->memory
+                                  ? last
+                                  : open_part(p, guest);
     const struct extent size = part->size;
     h[SLOT_seq][p->rows] = p->tokens;
     h[SLOT_picked][p->rows] = size.of[ROWS_TOKENS] + pick;

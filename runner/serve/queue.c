@@ -17,8 +17,9 @@ void engine_request_free(struct engine_request *r)
 
 int32_t queue_row_tokens(const struct engine_row *row)
 {
-    return row->example.n +
-           (row->adapter->resident ? row->adapter->guest.net.change.prompt_rows : 0);
+    return row->example.n + (row->adapter->resident
+                                 ? row->adapter->guest.mould->net.change.prompt_rows
+                                 : 0);
 }
 
 /* --- putting --- */

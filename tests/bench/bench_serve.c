@@ -55,7 +55,7 @@ static void open_all(struct bench *b, const char *model, const char *adapter)
     for (size_t i = 0; i < b->adapters; i++)
         must(guest_open(&b->guests[i], &b->base, adapter, "copy", &err), &err);
     printf("%zu adapters of %zu bytes: %.3f ms and %.0f bytes each\n", b->adapters,
-           b->guests[0].bytes, (clock_mono_s() - begin) * 1e3 / (double)b->adapters,
+           b->guests[0].mould->bytes, (clock_mono_s() - begin) * 1e3 / (double)b->adapters,
            (double)(proc_rss_bytes() - before) / (double)b->adapters);
     for (size_t r = 0; r < b->rows; r++) {
         b->examples[r] = (struct example){

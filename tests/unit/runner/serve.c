@@ -19,6 +19,7 @@
 
 #define ROWS   9
 #define LABELS 4
+#define AGAIN  ", seed: 9"
 
 static char dir[64];
 static const char *const backends[] = {"ref", "cpu", "cuda-emul"};
@@ -60,6 +61,16 @@ static const struct {
     {"bert", "method: p-tuning, num_virtual_tokens: 2, learning_rate: 0.05", 2, 2},
     {"bert", "method: adalora, learning_rate: 0.05", 3, 1},
     {"bert", "method: head, learning_rate: 0.05", 4, 1},
+    /* other numbers in the mould of a case above */
+    {"bert", "method: lora, rank: 4, learning_rate: 0.01" AGAIN, 2, 1},
+    {"bert",
+     "method: dora, rank: 4, target_modules: [query, output.dense], "
+     "learning_rate: 0.01" AGAIN,
+     3, 11},
+    {"bert", "method: adapter, learning_rate: 0.01" AGAIN, 3, 1},
+    {"bert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05" AGAIN, 2, 3},
+    {"bert", "method: vera, rank: 4, learning_rate: 0.05" AGAIN, 2, 1},
+    {"bert", "method: bitfit, learning_rate: 0.05" AGAIN, 2, 19},
     {"distilbert", "method: lora, rank: 4, learning_rate: 0.01", 2, 2},
     {"distilbert", "method: adapter, adapter_type: houlsby, learning_rate: 0.01", 3, 2},
     {"distilbert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 4},
@@ -258,6 +269,21 @@ static size_t count_cases(size_t first)
     return n;
 }
 
+/* Made alike: one mould. */
+static void check_moulds(const struct guest *guests, size_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < count; k++) {
+            char *twin = xasprintf("%s%s", cases[first + k].text, AGAIN);
+            if (i == k || str_eq(cases[first + i].text, twin))
+                assert_ptr_equal(guests[i].mould, guests[k].mould);
+            else if (!str_has_suffix(cases[first + k].text, AGAIN) &&
+                     !str_has_suffix(cases[first + i].text, AGAIN))
+                assert_ptr_not_equal(guests[i].mould, guests[k].mould);
+            free(twin);
+        }
+}
+
 static void each_as_by_itself(size_t first, size_t count)
 {
     struct err err = ERR_INIT;
@@ -273,8 +299,9 @@ static void each_as_by_itself(size_t first, size_t count)
     for (size_t i = 0; i < count; i++)
         if (guest_open(&guests[i], &base, folders[first + i], "a", &err) < 0)
             fail_msg("%s: %s", cases[first + i].text, err.msg);
+    check_moulds(guests, first, count);
     for (size_t i = 0; i < count; i++)
-        check_apart(first + i, &guests[i].graft);
+        check_apart(first + i, &guests[i].mould->graft);
     for (size_t i = 0; i < count; i++)
         run_some(&base, guests + i, first + i, 1, 1, 0);
     run_some(&base, guests, first, count, 1, 0);
