@@ -15,6 +15,7 @@
 #include "report/plots/plot.h"
 #include "report/sections/compare/changes.h"
 #include "report/sections/trivial.h"
+#include "report/service/task_plans.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,17 @@ struct report *report_judge_sweep(struct store *s, int64_t sweep)
     return r;
 }
 
+/* Tasks with trials of their own are judged one by one, else every configuration is. */
+static int judge_service(struct report *r, struct err *err)
+{
+    if (!sla_by_task(r->sla)) {
+        r->services = sla_judge(r);
+        return 0;
+    }
+    r->task_plans = xcalloc(1, sizeof *r->task_plans);
+    return task_plans_make(r, r->task_plans, err);
+}
+
 int report_build(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err)
 {
@@ -90,7 +102,7 @@ int report_build(struct store *s, const struct report_options *o, struct report 
     configurations_find(r);
     rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
     if (!rc && r->sla)
-        r->services = sla_judge(r);
+        rc = judge_service(r, err);
     if (!rc)
         rc = changes_load(r, err);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)
@@ -118,6 +130,9 @@ void report_free(struct report *r)
     claims_release(&r->claims);
     sla_free(r->sla);
     free(r->services);
+    if (r->task_plans)
+        task_plans_release(r->task_plans);
+    free(r->task_plans);
     json_decref(r->sections);
     free(r);
 }

@@ -56,8 +56,10 @@ struct report {
     struct claims claims;
     struct catalog catalog;
     struct sla *sla;              /* NULL: none was given */
-    struct sla_verdict *services; /* by group; NULL: no SLA file */
-    json_t *sections;             /* {section id: its numbers} */
+    struct sla_verdict *services; /* by group; NULL: no SLA file, or its tasks have trials
+                                     of their own */
+    struct task_plans *task_plans; /* of those tasks; NULL: none */
+    json_t *sections;              /* {section id: its numbers} */
     struct figure *figures;
     size_t figure_count;
 };

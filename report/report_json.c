@@ -161,16 +161,22 @@ json_t *report_embedded_json(const struct report *r)
     return o;
 }
 
-char *report_lines(const struct report *r)
+static void add_lines(struct buf *out, const struct report *r, const char *section)
 {
-    struct buf out = BUF_INIT;
     const json_t *line;
     size_t i;
     json_array_foreach(
-        json_object_get(json_object_get(r->sections, "decision"), "takeaways"), i, line)
+        json_object_get(json_object_get(r->sections, section), "takeaways"), i, line)
     {
-        buf_printf(&out, "%s\n", json_string_value(line));
+        buf_printf(out, "%s\n", json_string_value(line));
     }
+}
+
+char *report_lines(const struct report *r)
+{
+    struct buf out = BUF_INIT;
+    add_lines(&out, r, "tasks");
+    add_lines(&out, r, "decision");
     const json_t *next =
         json_object_get(json_object_get(r->sections, "decision"), "next");
     buf_printf(&out, "Next: %s (%s)\n", json_get_str(next, "command", ""),

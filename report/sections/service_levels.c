@@ -1,5 +1,6 @@
 /* report/sections/service_levels.c - what the service asks for against what was measured:
  * a word per constraint for the best configuration, and the words of all others. */
+#include "report/sections/service_levels.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -204,7 +205,7 @@ static json_t *numbers(struct report *r)
 
 /* ---- page ---- */
 
-static void word_cell(struct html *h, enum sla_word w)
+void write_sla_word(struct html *h, enum sla_word w)
 {
     html_open(h, "td", word_classes[w]);
     /* One line */
@@ -212,10 +213,9 @@ static void word_cell(struct html *h, enum sla_word w)
     html_close(h, "td");
 }
 
-/* What rests on a prediction looks like one. */
-static void figure_cell(struct html *h, const struct sla_check *c, const char *text)
+void write_sla_figure(struct html *h, bool predicted, const char *text)
 {
-    if (!c->predicted) {
+    if (!predicted) {
         html_number(h, "%s", text);
         return;
     }
@@ -234,10 +234,10 @@ static void write_checks(const struct report *r, const struct sla_verdict *v,
         const struct sla_check *c = &v->checks[i];
         html_row(h);
         html_head_cell(h, "%s", c->title);
-        word_cell(h, c->word);
+        write_sla_word(h, c->word);
         html_number(h, "%s", check_text(r, c, c->limit));
-        figure_cell(h, c, check_text(r, c, c->measured));
-        figure_cell(h, c, check_text(r, c, worse_bound(c)));
+        write_sla_figure(h, c->predicted, check_text(r, c, c->measured));
+        write_sla_figure(h, c->predicted, check_text(r, c, worse_bound(c)));
         html_number(h, "%s", margin_text(c));
         html_number(h, "%s",
                     isnan(c->break_per_s) ? "–" : word_f("%.3g per s", c->break_per_s));
@@ -307,11 +307,11 @@ static void write_all(const struct report *r, struct html *h)
             continue;
         html_row(h);
         html_head_cell(h, "%s", r->data.groups.items[order[i]].label);
-        word_cell(h, v->overall);
+        write_sla_word(h, v->overall);
         html_number(h, "%s", isnan(v->replicas) ? "–" : word_f("%.0f", v->replicas));
         html_number(h, "%s", word_usd(v->usd_per_month));
         for (size_t k = 0; k < v->count; k++)
-            word_cell(h, v->checks[k].word);
+            write_sla_word(h, v->checks[k].word);
     }
     html_table_close(h);
     buf_release(&heads);

@@ -23,7 +23,8 @@ bool fleet_of(const struct report *r, struct fleet *out)
 {
     const struct report_cell *c = report_leader(r);
     *out = (struct fleet){.cell = c};
-    if (!r->sla || r->sla->task_count < 2 || !c || !adapter_share(c, &out->phi))
+    if (!r->sla || r->sla->task_count < 2 || sla_by_task(r->sla) || !c ||
+        !adapter_share(c, &out->phi))
         return false;
     out->capacity = sla_capacity(r, c, true);
     if (!(out->capacity > 0))

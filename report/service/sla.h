@@ -29,9 +29,12 @@
 struct report;
 struct report_cell;
 
+/* A row of task.def. NULL: not said. */
 struct sla_task {
     const char *name;
     double requests_per_s;
+    const char *data, *base, *adapter, *metric;
+    const json_t *values; /* all of it */
 };
 
 /* NaN: not asked for. Strings and names belong to `values`. */
@@ -51,6 +54,11 @@ void sla_free(struct sla *s);
 double sla_number(const struct sla *s, const char *key); /* NaN: not given, or s NULL */
 bool sla_flag(const struct sla *s, const char *key);
 const char *sla_text(const struct sla *s, const char *key); /* NULL: not given */
+/* The tasks have trials of their own (`data`), so they are judged one by one (tasks.h);
+ * else every configuration is judged for their sum. */
+bool sla_by_task(const struct sla *s);
+/* A task's own limit, else the service's; NaN: neither. */
+double sla_task_number(const struct sla *s, const struct sla_task *t, const char *key);
 
 /* ---- verdicts ---- */
 

@@ -6,6 +6,7 @@
 #include "lib/str.h"
 #include "report/cost/cost.h"
 #include "report/service/sla.h"
+#include "tracker/view/objective.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -46,20 +47,14 @@ static const struct {
 static const struct opt_def options[] = {
 #include "report/service/sla.def"
 };
-#undef OPTION
 static const struct opt_table table = {"SLA file", options, ARRAY_LEN(options)};
 
 static const struct opt_def task_options[] = {
-    {.key = "name", .type = OPT_STRING, .flags = OPT_REQUIRED, .help = "task"},
-    {.key = "requests_per_s",
-     .type = OPT_FLOAT,
-     .min = 1e-9,
-     .max = 1e9,
-     .flags = OPT_REQUIRED,
-     .help = "its mean load"},
+#include "report/service/task.def"
 };
 static const struct opt_table task_table = {"task", task_options,
                                             ARRAY_LEN(task_options)};
+#undef OPTION
 
 /* Checks an object's keys and values against a table; `path` is its place, "" the top. */
 static int check_keys(struct conf *c, const char *path, const json_t *object,
@@ -98,6 +93,49 @@ static int check_keys(struct conf *c, const char *path, const json_t *object,
     return 0;
 }
 
+static int check_task(struct conf *c, const char *path, const struct sla *s,
+                      const struct sla_task *t, struct err *err)
+{
+    for (size_t i = 0; i < s->task_count; i++)
+        if (str_eq(s->tasks[i].name, t->name))
+            return err_set(err, ERR_CONFIG, "%s: there is a task '%.100s' already",
+                           conf_where(c, path), t->name);
+    if (t->metric && !metric_direction(t->metric))
+        return err_set(err, ERR_CONFIG,
+                       "%s: whether '%.100s' is better high or low is not known; name a "
+                       "metric such as test/macro_f1",
+                       conf_where(c, path), t->metric);
+    if (s->task_count && !s->tasks[0].data != !t->data)
+        return err_set(err, ERR_CONFIG,
+                       "%s: 'data' says which trials are a task's: give it to every task "
+                       "or to none",
+                       conf_where(c, path));
+    return 0;
+}
+
+static int read_task(struct conf *c, const char *path, const json_t *given, struct sla *s,
+                     json_t *row, struct err *err)
+{
+    int rc = check_keys(c, path, given, &task_table, row, err);
+    const struct sla_task t = {
+        .name = json_get_str(row, "name", NULL),
+        .requests_per_s = json_get_num(row, "requests_per_s", NAN),
+        .data = json_get_str(row, "data", NULL),
+        .base = json_get_str(row, "base", NULL),
+        .adapter = json_get_str(row, "adapter", NULL),
+        .metric = json_get_str(row, "metric", NULL),
+        .values = row,
+    };
+    if (!rc && (!t.name || isnan(t.requests_per_s)))
+        rc = err_set(err, ERR_CONFIG, "%s: task lacks '%s'", conf_where(c, path),
+                     t.name ? "requests_per_s" : "name");
+    if (!rc)
+        rc = check_task(c, path, s, &t, err);
+    if (!rc)
+        s->tasks[s->task_count++] = t;
+    return rc;
+}
+
 static int read_tasks(struct conf *c, struct sla *s, struct err *err)
 {
     json_t *list = json_object_get(s->values, "tasks"), *task;
@@ -118,11 +156,9 @@ static int read_tasks(struct conf *c, struct sla *s, struct err *err)
         snprintf(path, sizeof path, "tasks[%zu]", i);
         json_t *row = json_object();
         json_array_append_new(checked, row);
-        int rc = check_keys(c, path, task, &task_table, row, err);
+        int rc = read_task(c, path, task, s, row, err);
         if (rc)
             return rc;
-        s->tasks[s->task_count++] = (struct sla_task){
-            json_get_str(row, "name", ""), json_get_num(row, "requests_per_s", NAN)};
     }
     return 0;
 }
@@ -235,4 +271,14 @@ bool sla_flag(const struct sla *s, const char *key)
 const char *sla_text(const struct sla *s, const char *key)
 {
     return s ? json_get_str(s->values, key, NULL) : NULL;
+}
+
+bool sla_by_task(const struct sla *s)
+{
+    return s && s->task_count && s->tasks[0].data;
+}
+
+double sla_task_number(const struct sla *s, const struct sla_task *t, const char *key)
+{
+    return json_get_num(t->values, key, sla_number(s, key));
 }

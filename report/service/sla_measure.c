@@ -9,9 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Mean over seeds and its one-sided 95 % bounds; with one seed no bounds. */
-static void over_seeds(const struct report_cell *cell, const char *key,
-                       struct sla_check *c)
+void sla_over_seeds(const struct report_cell *cell, const char *key, struct sla_check *c)
 {
     double *v = xcalloc(cell->count + 1, sizeof *v);
     size_t n = 0;
@@ -82,12 +80,12 @@ static void latency_p99(const struct sla_judge *j, struct sla_check *c)
 
 static void ttft(const struct sla_judge *j, struct sla_check *c)
 {
-    over_seeds(j->cell, "latency/ttft_p99_ms", c);
+    sla_over_seeds(j->cell, "latency/ttft_p99_ms", c);
 }
 
 static void tpot(const struct sla_judge *j, struct sla_check *c)
 {
-    over_seeds(j->cell, "latency/tpot_p99_ms", c);
+    sla_over_seeds(j->cell, "latency/tpot_p99_ms", c);
 }
 
 /* Service rate of one replica; bounds of the mean service time over the requests. */
@@ -109,7 +107,7 @@ static void throughput(const struct sla_judge *j, struct sla_check *c)
 static void quality(const struct sla_judge *j, struct sla_check *c)
 {
     c->more_is_better = !j->r->settings.rules.minimize;
-    over_seeds(j->cell, j->r->settings.metric, c);
+    sla_over_seeds(j->cell, j->r->settings.metric, c);
 }
 
 static void memory(const struct sla_judge *j, struct sla_check *c)
@@ -117,7 +115,7 @@ static void memory(const struct sla_judge *j, struct sla_check *c)
     const char *key = isfinite(cell_spread(j->cell, "mem/peak_rss_bytes").mean)
                           ? "mem/peak_rss_bytes"
                           : "mem/planned_bytes";
-    over_seeds(j->cell, key, c);
+    sla_over_seeds(j->cell, key, c);
     c->measured /= 1 << 20;
     c->lower /= 1 << 20;
     c->upper /= 1 << 20;
@@ -161,7 +159,7 @@ static void run_budget(const struct sla_judge *j, struct sla_check *c)
 {
     double usd_per_s =
         cell_run_usd(j->r, j->cell) / cell_spread(j->cell, "time/total_s").mean;
-    over_seeds(j->cell, "time/total_s", c);
+    sla_over_seeds(j->cell, "time/total_s", c);
     c->measured *= usd_per_s;
     c->lower *= usd_per_s;
     c->upper *= usd_per_s;

@@ -27,6 +27,9 @@ struct sla_judge {
 /* Whether serving needs weights of its own, so that tasks cannot share replicas; -1: not
  * known, where the method is none of the trainer's. */
 int sla_changes_base(const struct report_cell *cell, bool merged);
+/* Mean of a metric over a cell's seeds and its one-sided 95 % bounds; with one seed no
+ * bounds. */
+void sla_over_seeds(const struct report_cell *cell, const char *key, struct sla_check *c);
 /* Replicas of one task that has replicas of its own. */
 double sla_task_replicas(const struct sla_judge *j, size_t task);
 

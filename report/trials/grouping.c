@@ -127,6 +127,23 @@ static bool is_group_key(const struct report_data *d, const char *key)
 
 /* ---- variants ---- */
 
+/* Whether trials that may be compared differ in it. What is judged by (other rows for other
+ * training rows) is the situation's where each column has one of its own. */
+static bool key_varies(const struct report_data *d, const char *key)
+{
+    const bool by_column = str_in_list(key, "eval_data|test_data", '|');
+    for (size_t i = 1; i < d->count; i++) {
+        size_t k = 0; /* the first, of its column */
+        while (by_column && d->trials[k].column != d->trials[i].column)
+            k++;
+        const json_t *one = json_object_get(d->trials[k].params, key),
+                     *other = json_object_get(d->trials[i].params, key);
+        if (!one != !other || (one && !json_equal(one, other)))
+            return true;
+    }
+    return false;
+}
+
 /* What a variant may be made of: {key: true}, in the order of first appearance. */
 static json_t *varying_keys(const struct report_data *d)
 {
@@ -138,17 +155,11 @@ static json_t *varying_keys(const struct report_data *d)
             json_object_set_new(keys, key, json_false());
     json_object_foreach_safe(keys, next, key, v)
     {
-        const json_t *first = json_object_get(d->trials[0].params, key);
-        bool varies = false;
-        for (size_t i = 1; i < d->count && !varies; i++) {
-            const json_t *other = json_object_get(d->trials[i].params, key);
-            varies = !first != !other || (first && !json_equal(first, other));
-        }
         bool placed = str_eq(key, "seed") || is_group_key(d, key) ||
                       (d->by_method && str_eq(key, "quantization"));
         for (size_t k = 0; k < COLUMN_KEYS; k++)
             placed |= str_eq(key, column_keys[k]);
-        if (!varies || placed)
+        if (placed || !key_varies(d, key))
             json_object_del(keys, key);
     }
     return keys;

@@ -40,7 +40,7 @@ setup() {
 }
 
 @test "every key of an SLA file is documented" {
-    for key in $(sed -nE 's/^OPTION\("([a-z0-9_]+)".*/\1/p' "$ROOT/report/service/sla.def"); do
+    for key in $(sed -nE 's/^OPTION\("([a-z0-9_]+)".*/\1/p' "$ROOT"/report/service/{sla,task}.def); do
         grep -q "\`$key\`" "$ROOT/docs/sla.md" || { echo "docs/sla.md lacks $key"; return 1; }
     done
     for preset in $(sed -nE 's/.*SLA_PRESET\("([a-z0-9.-]+)".*/\1/p' "$ROOT/report/service/sla_file.c"); do
