@@ -2,20 +2,31 @@
 #include "runner/features.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "runner/cache/checksum.h"
+#include "runner/features/between_trials.h"
 #include "runner/graph/cut.h"
 #include "runner/session.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* Sharing less than this many FLOPs of a split is not worth a file. */
+#define SHARED_LEAST 1e9
 
 struct features {
     struct graph_reuse reuse; /* first */
     struct graph_cut cut;
     struct session *s;         /* borrowed */
     const struct graph *graph; /* whose cut it is */
-    size_t *offset;            /* in the arena, of each tensor at the cut */
+    bool once;                 /* the trial goes through the split once: for others */
+    bool shareable;
+    size_t bytes;              /* of all rows */
+    size_t *offset;            /* among them, of each tensor at the cut */
     size_t *first[ROWS_KINDS]; /* of each row, and behind the last */
     bool *there;               /* per row */
-    const uint32_t *order;     /* of the run at hand */
+    struct cache_entry common; /* where trials share them */
+    uint64_t *marks; /* there, behind the rows: sums of those that are whole, or 0 */
+    size_t at;       /* in the arena, where they are the trial's own */
+    const uint32_t *order; /* of the run at hand */
     int64_t begin, end;
 };
 
@@ -69,17 +80,15 @@ static size_t count_rows(struct features *f, const struct dataset *d, enum rows_
     return f->first[kind][d->count];
 }
 
-/* Behind `at` bytes; returns where they end. */
-static size_t place(struct features *f, const struct dataset *d, size_t at)
+static void place(struct features *f, const struct dataset *d)
 {
     f->offset = xcalloc(f->cut.count, sizeof *f->offset);
     for (size_t k = 0; k < f->cut.count; k++) {
         const struct g_tensor *t = &f->graph->tensors[f->cut.kept[k].tensor];
-        f->offset[k] = at;
-        at += mem_round_up(count_rows(f, d, t->rows_kind) * (size_t)t->cols *
-                           dtype_bytes(t->dtype));
+        f->offset[k] = f->bytes;
+        f->bytes += mem_round_up(count_rows(f, d, t->rows_kind) * (size_t)t->cols *
+                                 dtype_bytes(t->dtype));
     }
-    return at;
 }
 
 static void drop(struct features *f)
@@ -87,6 +96,8 @@ static void drop(struct features *f)
     graph_cut_release(&f->cut);
     for (int k = 0; k < ROWS_KINDS; k++)
         free(f->first[k]);
+    if (f->common.data)
+        cache_entry_release(&f->common);
     free(f->offset);
     free(f->there);
     free(f);
@@ -105,41 +116,92 @@ static struct extent usual_rows(const struct session *s, const struct graph *g)
     return extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
 }
 
+static bool is_shareable(const struct features *f, const struct dataset *d,
+                         const struct extent *usual)
+{
+    const double runs = (double)d->count / (double)usual->of[ROWS_SEQUENCES];
+    return f->s->feature_cache &&
+           (str_eq(f->s->trial.cache_features, "on") ||
+            runs * graph_cut_flops(f->graph, &f->cut, usual) >= SHARED_LEAST);
+}
+
+/* NULL: nothing of the split is worth it. */
 static struct features *find(struct session *s, int split)
 {
     const struct graph *g = split == SPLIT_TRAIN ? &s->train_graph : &s->eval_graph;
     const struct dataset *d = s->data[split];
-    if (!d || passes(s, split) < 2 || (split == SPLIT_TRAIN && s->course.endless))
+    if (!d || (split == SPLIT_TRAIN && s->course.endless))
         return NULL;
     struct features *f = xcalloc(1, sizeof *f);
     const struct extent usual = usual_rows(s, g);
-    *f = (struct features){.reuse = {.cut = &f->cut, .move = move}, .s = s, .graph = g};
+    *f = (struct features){.reuse = {.cut = &f->cut, .move = move},
+                           .s = s,
+                           .graph = g,
+                           .once = passes(s, split) < 2};
     graph_cut_find(g, &usual, &f->cut);
-    if (f->cut.count)
+    f->shareable = f->cut.count && is_shareable(f, d, &usual);
+    if (f->cut.count && (f->shareable || !f->once)) {
+        place(f, d);
         return f;
+    }
     drop(f);
     return NULL;
+}
+
+/* Those that the trial itself asks for again come first. */
+static void plan_splits(struct session *s, bool once, size_t most)
+{
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        struct features *f = s->features[i] ? NULL : find(s, i);
+        const struct dataset *d = s->data[i];
+        if (!f)
+            continue;
+        if (f->once != once || s->planned[MEM_features] + f->bytes > most) {
+            drop(f);
+            continue;
+        }
+        f->there = d->rows ? xcalloc(d->count + 1, sizeof *f->there)
+                           : NULL; /* assumed: it will not run */
+        s->features[i] = f;
+        s->planned[MEM_features] += f->bytes;
+    }
 }
 
 void features_plan(struct session *s)
 {
     const char *want = s->trial.cache_features;
-    const size_t most = s->planned[MEM_activations] > FEATURES_SMALL
-                            ? s->planned[MEM_activations]
-                            : FEATURES_SMALL;
-    for (int i = 0; i < SPLIT_COUNT && s->training && !str_eq(want, "off"); i++) {
-        struct features *f = find(s, i);
+    const size_t small = s->planned[MEM_activations] > FEATURES_SMALL
+                             ? s->planned[MEM_activations]
+                             : FEATURES_SMALL,
+                 most = str_eq(want, "on") ? SIZE_MAX : small;
+    if (!s->training || str_eq(want, "off"))
+        return;
+    if (features_lie_on_host(s))
+        s->feature_cache = cache_open();
+    plan_splits(s, false, most);
+    plan_splits(s, true, most);
+}
+
+void features_open(struct session *s)
+{
+    size_t at = 0;
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        struct features *f = s->features[i];
+        const size_t marks = f ? s->data[i]->count * sizeof *f->marks : 0;
         if (!f)
             continue;
-        const size_t end = place(f, s->data[i], s->planned[MEM_features]);
-        if (end > most && !str_eq(want, "on")) {
-            drop(f);
-            continue;
+        if (f->shareable &&
+            features_take_common(s, i, f->graph, &f->cut, f->bytes + marks, &f->common)) {
+            f->marks = (uint64_t *)((char *)f->common.data + f->bytes);
+            s->allocated[MEM_features] += f->bytes;
+            s->shared_bytes += f->bytes;
+        } else if (f->once) {
+            s->planned[MEM_features] -= f->bytes;
+            features_forget(s, i);
+        } else {
+            f->at = at;
+            at += f->bytes;
         }
-        f->there = s->data[i]->rows ? xcalloc(s->data[i]->count + 1, sizeof *f->there)
-                                    : NULL; /* assumed: it will not run */
-        s->features[i] = f;
-        s->planned[MEM_features] = end;
     }
 }
 
@@ -148,41 +210,93 @@ bool features_give_up(struct session *s)
     if (!s->planned[MEM_features] || str_eq(s->trial.cache_features, "on"))
         return false;
     features_release(s);
-    s->planned[MEM_features] = 0;
+    s->shared_bytes -= s->allocated[MEM_features];
+    s->planned[MEM_features] = s->allocated[MEM_features] = 0;
     return true;
+}
+
+void features_forget(struct session *s, int split)
+{
+    if (s->features[split])
+        drop(s->features[split]);
+    s->features[split] = NULL;
 }
 
 void features_release(struct session *s)
 {
-    for (int i = 0; i < SPLIT_COUNT; i++) {
-        if (s->features[i])
-            drop(s->features[i]);
-        s->features[i] = NULL;
-    }
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        features_forget(s, i);
+    cache_close(s->feature_cache);
+    s->feature_cache = NULL;
 }
 
 /* --- running --- */
 
-/* The tensor has the rows of the data's rows one after the other, and so has the arena, but
+static char *home_of(const struct features *f)
+{
+    return f->marks ? (char *)f->common.data : (char *)f->s->arena[MEM_features] + f->at;
+}
+
+/* Of tensor k at the cut the rows of one row of the data, where they are kept. */
+static struct tensor kept_rows(const struct features *f, size_t k, size_t row)
+{
+    const struct g_tensor *t = &f->graph->tensors[f->cut.kept[k].tensor];
+    const size_t *first = f->first[t->rows_kind] + row,
+                 width = (size_t)t->cols * dtype_bytes(t->dtype);
+    return (struct tensor){.data = home_of(f) + f->offset[k] + first[0] * width,
+                           .dtype = t->dtype,
+                           .rows = (int32_t)(first[1] - first[0]),
+                           .cols = t->cols,
+                           .ld = t->cols};
+}
+
+/* The tensor has the rows of the data's rows one after the other, and so has its home, but
  * in the order of the file. */
 static void move(struct graph_reuse *r, size_t k, const struct tensor *t)
 {
-    struct features *f = (struct features *)r;
-    const struct g_tensor *g = &f->graph->tensors[f->cut.kept[k].tensor];
-    const size_t *first = f->first[g->rows_kind], row = (size_t)t->cols * sizeof(float);
-    char *kept = (char *)f->s->arena[MEM_features] + f->offset[k], *at = t->data;
+    const struct features *f = (const struct features *)r;
+    char *at = t->data;
     for (int64_t i = f->begin; i < f->end; i++) {
         const size_t n = f->order ? f->order[i] : (size_t)i;
-        struct tensor here = *t, there = *t;
-        here.rows = there.rows = (int32_t)(first[n + 1] - first[n]);
+        const struct tensor kept = kept_rows(f, k, n);
+        struct tensor here = *t;
+        here.rows = kept.rows;
         here.data = at;
-        there.data = kept + first[n] * row;
-        at += (size_t)here.rows * row;
-        struct op_args a = {.in[0] = r->there ? there : here,
-                            .out[0] = r->there ? here : there};
-        if (here.rows)
+        at += (size_t)here.rows * (size_t)here.cols * dtype_bytes(here.dtype);
+        struct op_args a = {.in[0] = r->there ? kept : here,
+                            .out[0] = r->there ? here : kept};
+        if (here.rows && (r->there || !f->there[n]))
             graph_call(f->s->backend, &f->s->memory, OP_copy, &a);
     }
+}
+
+/* Never 0, which stands for a row that is not there. */
+static uint64_t sum_of(const struct features *f, size_t row)
+{
+    uint64_t sum = row + 1;
+    for (size_t k = 0; k < f->cut.count; k++) {
+        const struct tensor t = kept_rows(f, k, row);
+        sum = (sum << 7 | sum >> 57) ^
+              cache_sum(t.data, (size_t)t.rows * (size_t)t.cols * dtype_bytes(t.dtype));
+    }
+    return sum ? sum : 1;
+}
+
+/* What another trial has kept counts once its bytes were seen to be whole. */
+static bool is_there(struct features *f, size_t row)
+{
+    const uint64_t mark = f->there[row] || !f->marks
+                              ? 0
+                              : __atomic_load_n(&f->marks[row], __ATOMIC_ACQUIRE);
+    f->there[row] |= mark && mark == sum_of(f, row);
+    return f->there[row];
+}
+
+static void set_there(struct features *f, size_t row)
+{
+    if (f->marks && !f->there[row])
+        __atomic_store_n(&f->marks[row], sum_of(f, row), __ATOMIC_RELEASE);
+    f->there[row] = true;
 }
 
 void features_begin(struct session *s, int split, const uint32_t *order, int64_t begin,
@@ -196,8 +310,8 @@ void features_begin(struct session *s, int split, const uint32_t *order, int64_t
     f->begin = begin;
     f->end = end;
     f->reuse.there = true;
-    for (int64_t i = begin; i < end && f->reuse.there; i++)
-        f->reuse.there = f->there[order ? order[i] : (size_t)i];
+    for (int64_t i = begin; i < end; i++)
+        f->reuse.there &= is_there(f, order ? order[i] : (size_t)i);
 }
 
 bool features_end(struct session *s)
@@ -205,15 +319,8 @@ bool features_end(struct session *s)
     struct features *f = (struct features *)s->memory.reuse;
     s->memory.reuse = NULL;
     for (int64_t i = f ? f->begin : 0; f && i < f->end; i++)
-        f->there[f->order ? f->order[i] : (size_t)i] = true;
+        set_there(f, f->order ? f->order[i] : (size_t)i);
     return f && f->reuse.there;
-}
-
-void features_forget(struct session *s, int split)
-{
-    struct features *f = s->features[split];
-    if (f)
-        memset(f->there, 0, s->data[split]->count * sizeof *f->there);
 }
 
 double features_flops(const struct session *s, const struct extent *e)

@@ -1,16 +1,23 @@
 /* runner/features.h - what frozen layers give for the rows of a split, computed once.
  *
  * Where a graph has a cut (runner/graph/cut.h) that leaves out a tenth of its work or more,
- * and a split goes through it more than once - training rows in further epochs, evaluation
- * data at each evaluation, general text before and after - the tensors at the cut are kept
- * for each row the first time, and put in place from then on. Every number stays what it
+ * the tensors at the cut are kept for each row the first time, and put in place from then
+ * on: in further epochs, at each evaluation, in other trials. Every number stays what it
  * was, to the bit; in training only where no dropout lies below the cut.
  *
- * They lie in a memory category of their own, planned before anything runs. The trial's
+ * Where the backend computes on the host and there is a cache, trials that compute the same
+ * for the same rows share them (features/between_trials.h): what one of them made the others
+ * map, also after a kill, also while it still trains. A split that the trial goes through
+ * once is kept then too, for the others; without it such a split is none of them. What a
+ * pass over the split would save must be worth a file.
+ *
+ * They are a memory category of their own, planned before anything runs, and counted in
+ * full by every trial whether they are mapped or not, as shared weights are. The trial's
  * `cache_features` says whether: `auto` where they take no more than FEATURES_SMALL, or
- * than the activations where those are more; `on` whatever they take; `off` never. Of a
- * split all rows are kept or none: batches are drawn anew in each epoch, and one whose rows
- * are not all there runs whole (and keeps them), as after a resume, where they start empty.
+ * than the activations where those are more, splits that it goes through more than once
+ * first; `on` whatever they take; `off` never. Of a split all rows are kept or none: batches
+ * are drawn anew in each epoch, and one whose rows are not all there runs whole (and keeps
+ * them), as after a resume, where the trial's own start empty.
  *
  * Whoever measures a single request, or writes text, computes everything. FLOPs count what
  * was done; tokens and rows of a training count as they always do, and beside them stands
@@ -28,6 +35,9 @@ struct session;
 
 /* Decides by the planned graphs, and plans MEM_features. */
 void features_plan(struct session *s);
+/* Once parameters have their values, and before MEM_features is taken: maps what trials
+ * share. Where there is no place for it the trial keeps what it needs again itself. */
+void features_open(struct session *s);
 /* Does without, where there is no room for them and the trial does not insist. True where
  * there were some. */
 bool features_give_up(struct session *s);

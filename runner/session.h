@@ -89,12 +89,13 @@ struct session {
     void *arena[MEM_COUNT];
     size_t allocated[MEM_COUNT];
     struct weights weights;
-    size_t shared_bytes; /* of allocated[MEM_weights]: mapped, by others too */
+    size_t shared_bytes; /* of what is allocated: mapped, by others too */
     int64_t host_bytes;  /* resident before that: program, tokenizer, rows */
     struct graph_memory memory;
     int32_t *host_batch[SLOT_COUNT];
     float *host_targets;
     struct features *features[SPLIT_COUNT]; /* features.h; NULL: a split has none */
+    struct cache *feature_cache;            /* where trials share them; NULL: nowhere */
 };
 
 /* `adapter`: folder to start from instead of init_adapter, NULL: init_adapter. training:

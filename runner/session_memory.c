@@ -29,7 +29,10 @@ static int check_room(struct session *s, struct err *err)
 static int take(struct session *s, enum mem_category c, struct err *err)
 {
     char text[32];
-    const size_t bytes = s->planned[c] - (c == MEM_weights ? s->weights.outside : 0);
+    const size_t elsewhere = c == MEM_weights    ? s->weights.outside
+                             : c == MEM_features ? s->allocated[c]
+                                                 : 0,
+                 bytes = s->planned[c] - elsewhere;
     if (!bytes || s->arena[c])
         return 0;
     s->arena[c] = s->backend->alloc(s->backend->device, bytes);
@@ -83,6 +86,8 @@ int session_allocate(struct session *s, struct err *err)
     s->host_bytes = proc_rss_bytes();
     if (!rc)
         rc = put_params(s, err);
+    if (!rc)
+        features_open(s);
     for (int c = 0; c < MEM_COUNT && !rc; c++)
         rc = take(s, c, err);
     if (rc)

@@ -100,8 +100,9 @@ void write_training_cost(const struct report *r, struct html *h)
         html_el(
             h, "p", "note",
             "Where layers below what trains give a row the same numbers in each epoch, "
-            "they ran once per row (cache_features): more epochs cost less than in "
-            "proportion.");
+            "they ran once per row (cache_features), and once for all runs that shared a "
+            "cache folder: more epochs cost less than in proportion, a run by itself may "
+            "take longer.");
     write_energy(r, cells, h);
     free(cells);
 }

@@ -2,8 +2,8 @@
 #include "runner/cache/cache.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
-#include "lib/os/pool.h"
 #include "lib/os/proc.h"
+#include "runner/cache/checksum.h"
 #include "runner/cache/entries.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -56,58 +56,10 @@ void cache_close(struct cache *c)
     free(c);
 }
 
-/* --- checksum --- */
-
-enum { PIECE = 1 << 18, LANES = 8 };
-
-struct summing {
-    const unsigned char *data;
-    uint64_t *sums;
-};
-
-/* Multiply and turn, a word at a time, in as many lanes as a processor has on the way. */
-static void sum_line(uint64_t lane[LANES], const void *p, size_t n)
-{
-    uint64_t word[LANES] = {0};
-    memcpy(word, p, n);
-    for (int i = 0; i < LANES; i++) {
-        const uint64_t x = (lane[i] ^ word[i]) * 0x9e3779b97f4a7c15u;
-        lane[i] = x << 29 | x >> 35;
-    }
-}
-
-static uint64_t sum_piece(const unsigned char *p, size_t n)
-{
-    enum { LINE = LANES * sizeof(uint64_t) };
-    uint64_t lane[LANES] = {1, 2, 3, 4, 5, 6, 7, 8}, sum = n;
-    for (; n >= LINE; p += LINE, n -= LINE)
-        sum_line(lane, p, LINE);
-    sum_line(lane, p, n);
-    for (int i = 0; i < LANES; i++)
-        sum = (sum ^ lane[i] ^ lane[i] >> 32) * 0x9e3779b97f4a7c15u;
-    return sum ^ sum >> 29;
-}
-
-static void sum_pieces(void *ctx, size_t begin, size_t end, int thread)
-{
-    const struct summing *s = ctx;
-    (void)thread;
-    s->sums[begin / PIECE] = sum_piece(s->data + begin, end - begin);
-}
-
-static uint64_t checksum(const void *data, size_t n)
-{
-    const size_t pieces = n / PIECE + 1;
-    uint64_t *sums = xcalloc(pieces, sizeof *sums);
-    pool_run(sum_pieces, &(struct summing){data, sums}, n, PIECE);
-    const uint64_t sum = sum_piece((const unsigned char *)sums, pieces * sizeof *sums);
-    free(sums);
-    return sum;
-}
-
+/* Without data: of one that all write to, which has no checksum of its own. */
 static struct trailer trailer_of(const char *key, const void *data, size_t n)
 {
-    struct trailer t = {.bytes = n, .checksum = checksum(data, n)};
+    struct trailer t = {.bytes = n, .checksum = data ? cache_sum(data, n) : 0};
     memcpy(t.magic, MAGIC, sizeof t.magic);
     memcpy(t.key, key, sizeof t.key);
     return t;
@@ -309,6 +261,84 @@ int cache_take(struct cache *c, const char *kind, const char *key, size_t bytes,
                                     : make_in_memory(&m, out, err);
     free(path);
     return rc < 0 ? rc : 0;
+}
+
+/* --- what all write to --- */
+
+/* A folder that cannot be written gives a copy of each page that is written. */
+static bool map_common(int fd, bool shared, const char *key, size_t bytes,
+                       struct cache_entry *out)
+{
+    const struct trailer is = trailer_of(key, NULL, bytes);
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+        (size_t)st.st_size != bytes + sizeof is)
+        return false;
+    void *p = mmap(NULL, bytes + sizeof is, PROT_READ | PROT_WRITE,
+                   shared ? MAP_SHARED : MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED)
+        return false;
+    *out = (struct cache_entry){p, bytes, true};
+    if (memcmp((char *)p + bytes, &is, sizeof is) == 0)
+        return true;
+    cache_entry_release(out);
+    return false;
+}
+
+static bool find_common(const char *path, const char *key, size_t bytes,
+                        struct cache_entry *out)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    const bool shared = fd >= 0;
+    if (!shared)
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return false;
+    const bool found = map_common(fd, shared, key, bytes, out);
+    if (found)
+        (void)utimensat(AT_FDCWD, path, NULL, 0);
+    else
+        (void)unlink(path);
+    close(fd);
+    return found;
+}
+
+/* All of its blocks are taken at once: a write to a mapping cannot say that a disk is full. */
+static bool make_common(struct cache *c, const struct making *m, struct cache_entry *out)
+{
+    char *part = xasprintf("%s" CACHE_PART, m->path);
+    const struct trailer t = trailer_of(m->key, NULL, m->bytes);
+    const int fd = open_part(c, part);
+    const bool found = fd >= 0 && find_common(m->path, m->key, m->bytes, out),
+               made = fd >= 0 && !found && find_room(c, m->bytes) &&
+                      posix_fallocate(fd, 0, (off_t)(m->bytes + sizeof t)) == 0 &&
+                      pwrite(fd, &t, sizeof t, (off_t)m->bytes) == (ssize_t)sizeof t &&
+                      map_common(fd, true, m->key, m->bytes, out),
+               kept = made && rename(part, m->path) == 0;
+    if (fd >= 0) {
+        if (!kept)
+            (void)unlink(part);
+        flock(fd, LOCK_UN);
+        close(fd);
+    }
+    if (made && !kept)
+        cache_entry_release(out);
+    free(part);
+    return found || kept;
+}
+
+bool cache_take_common(struct cache *c, const char *kind, const char *key, size_t bytes,
+                       struct cache_entry *out)
+{
+    char hex[SHA256_HEX];
+    char *path = path_of(c, kind, key, hex);
+    const struct making m = {.path = path, .key = hex, .bytes = bytes};
+    *out = (struct cache_entry){0};
+    const bool there =
+        find_common(path, hex, bytes, out) ||
+        (cache_has_room(c, bytes) && make_folder(c) && make_common(c, &m, out));
+    free(path);
+    return there;
 }
 
 int cache_entry_own(struct cache_entry *e, struct err *err)

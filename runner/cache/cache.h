@@ -1,5 +1,6 @@
 /* runner/cache/cache.h - a folder of things that were worked out from files and that other
- * processes need too: packed weights, hashes of large files.
+ * processes need too: packed weights, hashes of large files, what frozen layers gave for
+ * rows of data.
  *
  * An entry is a file KIND-KEY whose key says all that its bytes follow from (its caller
  * hashes that), so it is never out of date: other files, another program, other vectors make
@@ -20,6 +21,10 @@
  *   checked each time that an entry is opened (at the speed of memory, by all threads; whoever
  *   trains reads all of it anyway), which is why nothing is synced to disk: what a power loss
  *   tore, or who else damaged, is made again.
+ * - Of an entry that its users fill together (cache_take_common) size and key are checked, and
+ *   the disk's blocks are there from the start. What of it is whole, its users have to mark,
+ *   behind it, with a checksum: they see each other's bytes as they come, and what a killed
+ *   process left.
  * - PEFTLAB_CACHE_BYTES (16 GiB) bounds the folder: for a new entry the least recently used
  *   ones go, never those used since the cache was opened. What would take more than a quarter
  *   of the disk's free bytes is not kept either.
@@ -55,6 +60,10 @@ typedef int cache_make_fn(void *ctx, void *dst, struct err *err);
  * there is none. Errors are those of `make`, or no memory. `c` may be NULL. */
 int cache_take(struct cache *c, const char *kind, const char *key, size_t bytes,
                cache_make_fn *make, void *ctx, struct cache_entry *out, struct err *err);
+/* An entry that all who have it write to, and see what others wrote: zeroed when it is new.
+ * Never without a file: false where there is no place for one. */
+bool cache_take_common(struct cache *c, const char *kind, const char *key, size_t bytes,
+                       struct cache_entry *out);
 /* Lets its owner write to it: what is written is copied, and his alone. */
 int cache_entry_own(struct cache_entry *e, struct err *err);
 void cache_entry_release(struct cache_entry *e);

@@ -46,4 +46,13 @@ void graph_cut_release(struct graph_cut *c);
 double graph_cut_flops(const struct graph *g, const struct graph_cut *c,
                        const struct extent *e);
 
+/* cut_text.c: into `out` all that the tensors at the cut follow from, but for the rows of
+ * the data: the nodes that make them, in their order, their tensors numbered anew. Graphs
+ * with something else above the same layers say the same. What a parameter's values are
+ * `param` adds. */
+struct buf;
+void graph_cut_tell(const struct graph *g, const struct graph_cut *c,
+                    void (*param)(void *ctx, const struct param *p, struct buf *out),
+                    void *ctx, struct buf *out);
+
 #endif
