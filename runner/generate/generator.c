@@ -10,16 +10,9 @@ int32_t generator_length(const struct session *s, int32_t prompt, int32_t most)
     return s->net.change.virtual_tokens + prompt + most;
 }
 
-/* Where rotary frequencies change with the length (dynamic, longrope), the cache would
- * hold keys turned by others. transformers goes on with them, and writes other texts with
- * its cache than without (seen for dynamic at the first token beyond, for longrope after a
- * few); its Phi-3 reads all again where longrope changes over, which is the way to go on. */
 int32_t generator_room(const struct session *s)
 {
-    const struct net_shape *shape = &s->net.shape;
-    const bool bends = shape->rope.length && shape->rope.length < shape->max_positions;
-    return (bends ? shape->rope.length : shape->max_positions) -
-           s->net.change.virtual_tokens;
+    return net_room(&s->net);
 }
 
 void generator_init(struct generator *g, struct session *session,

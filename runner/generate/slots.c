@@ -10,6 +10,18 @@ void generation_release(struct generation *g)
     g->ids = NULL;
 }
 
+/* Where rotary frequencies change with the length (dynamic, longrope), the cache would
+ * hold keys turned by others. transformers goes on with them, and writes other texts with
+ * its cache than without (seen for dynamic at the first token beyond, for longrope after a
+ * few); its Phi-3 reads all again where longrope changes over, which is the way to go on. */
+int32_t net_room(const struct net *net)
+{
+    const struct net_shape *shape = &net->shape;
+    const bool bends = shape->rope.length && shape->rope.length < shape->max_positions;
+    return (bends ? shape->rope.length : shape->max_positions) -
+           net->change.virtual_tokens;
+}
+
 void slots_init(struct slots *s, const struct decode_size *size)
 {
     *s = (struct slots){.size = *size,

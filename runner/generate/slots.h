@@ -76,6 +76,8 @@ int slot_choose(struct slot *slot, struct sampler *sampler, const float *logits,
 void slots_start(struct session *session, const struct graph *start,
                  const struct graph_memory *m, int32_t slot);
 
+/* The longest text, prompt and new tokens, that the model has positions for. */
+int32_t net_room(const struct net *net);
 /* Where virtual keys are (virtual tokens are read as tokens, keys are there from the
  * start), how many of them. */
 static inline int32_t net_prefix_keys(const struct net *net)

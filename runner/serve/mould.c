@@ -9,10 +9,13 @@
 #include "runner/serve/base.h"
 #include <stdlib.h>
 
+enum whose { BY_FOLDER, ALWAYS_OWN, OF_BASE };
+
 /* A parameter as its net declared it, and what became of it. */
 struct mould_param {
     bool trainable, derived;
-    bool always, own; /* own whatever a folder gives; own */
+    enum whose whose; /* BY_FOLDER: own where a folder gives values */
+    bool own;
 };
 
 /* --- making one --- */
@@ -162,11 +165,21 @@ static void forget_values(struct mould *m)
     }
 }
 
-/* Whatever a folder gives. */
-static bool is_always_own(const struct param *p, const struct param *base)
+/* What the architecture derives (angles of rotary embeddings) follows from the base. */
+static enum whose find_whose(const struct param *p, const struct param *base)
 {
+    if (base && base->derived && p->derived)
+        return OF_BASE;
     return !base || base->trainable || p->trainable || p->added ||
-           p->linear != base->linear || p->rows != base->rows || p->cols != base->cols;
+                   p->linear != base->linear || p->rows != base->rows ||
+                   p->cols != base->cols
+               ? ALWAYS_OWN
+               : BY_FOLDER;
+}
+
+static bool is_own(const struct mould_param *of, const struct param *p)
+{
+    return of->whose == ALWAYS_OWN || (of->whose == BY_FOLDER && p->given);
 }
 
 static void share(struct param *p, const struct param *base)
@@ -190,8 +203,8 @@ static void divide(struct mould *m, const struct serve_base *b)
     for (size_t i = 0; i < m->net.params.count; i++) {
         struct param *p = m->net.params.items[i];
         const struct param *base = params_find(&b->session.net.params, p->name);
-        m->params[i].always = is_always_own(p, base);
-        m->params[i].own = m->params[i].always || p->given;
+        m->params[i].whose = find_whose(p, base);
+        m->params[i].own = is_own(&m->params[i], p);
         if (m->params[i].own)
             place(m, p);
         else
@@ -204,7 +217,7 @@ static bool take_own(struct mould *m)
 {
     for (size_t i = 0; i < m->net.params.count; i++) {
         struct param *p = m->net.params.items[i];
-        if (m->params[i].own != (m->params[i].always || p->given))
+        if (m->params[i].own != is_own(&m->params[i], p))
             return false;
         p->derived &= !m->params[i].own || !p->given || !p->trainable;
         p->trainable |= m->params[i].own;

@@ -109,7 +109,8 @@ int writer_put(struct writer *w, struct writer_request *r, double *retry_s,
 void writer_count(struct writer *w, struct writer_counts *out);
 /* Writes what waits, then ends; requests are refused from here on. */
 void writer_stop(struct writer *w);
-void writer_free(struct writer *w); /* once it is stopped, and nobody asks any more */
+/* Once it is stopped, and nobody asks any more; before the base is closed. */
+void writer_free(struct writer *w);
 
 /* Tokens of a prompt and its answer that a sequence has room for, without virtual ones. */
 int32_t writer_room(const struct serve_base *b);

@@ -80,10 +80,10 @@ static const struct {
     {"roberta", "method: prompt, num_virtual_tokens: 3, learning_rate: 0.05", 2, 3},
     {"roberta", "method: ia3, learning_rate: 0.05", 2, 2},
     {"llama-cls",
-     "method: lora, rank: 4, target_modules: all-linear, learning_rate: 0.01", 3, 2},
-    {"llama-cls", "method: ia3, learning_rate: 0.05", 2, 2},
-    {"llama-cls", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 4},
-    {"llama-cls", "method: head, learning_rate: 0.05", 4, 2},
+     "method: lora, rank: 4, target_modules: all-linear, learning_rate: 0.01", 3, 1},
+    {"llama-cls", "method: ia3, learning_rate: 0.05", 2, 1},
+    {"llama-cls", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 3},
+    {"llama-cls", "method: head, learning_rate: 0.05", 4, 1},
 };
 
 static struct example rows[ROWS];

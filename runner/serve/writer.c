@@ -1,0 +1,195 @@
+/* runner/serve/writer.c - see writer.h: the queue, and the thread that writes. */
+#include "runner/serve/writer.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "runner/serve/writing.h"
+#include <stdlib.h>
+
+struct writer {
+    struct writing writing; /* the thread's alone */
+    struct writer_options options;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct writer_request *first, **last;
+    size_t waiting;
+    bool stopping;
+    int64_t refused;
+    double text_s;               /* that a text has a slot for, of late */
+    struct writer_counts counts; /* as of the last step */
+};
+
+int32_t writer_room(const struct serve_base *b)
+{
+    const int32_t positions = net_room(&b->session.net),
+                  capacity = b->session.decode.capacity;
+    return positions < capacity ? positions : capacity;
+}
+
+/* --- the queue --- */
+
+static int check_prompt(const struct serve_base *b, const struct writer_request *r,
+                        struct err *err)
+{
+    const int32_t vocabulary = b->session.net.shape.vocab_size;
+    if (r->n_prompt < 1)
+        return err_set(err, ERR_CONFIG, "a prompt without tokens");
+    if (r->n_prompt >= writer_room(b))
+        return err_set(err, ERR_CONFIG,
+                       "a prompt of %d tokens: there is room for %d with what is written",
+                       r->n_prompt, writer_room(b));
+    for (int32_t i = 0; i < r->n_prompt; i++)
+        if (r->prompt[i] < 0 || r->prompt[i] >= vocabulary)
+            return err_set(err, ERR_CONFIG, "token %d of a prompt is no id below %d",
+                           i + 1, vocabulary);
+    return 0;
+}
+
+/* How long a request that comes now waits for a slot. */
+static double wait_s(const struct writer *w, size_t ahead)
+{
+    const size_t slots = (size_t)w->writing.slots.size.sequences;
+    return ahead < slots ? 0 : (double)(ahead - slots + 1) * w->text_s / (double)slots;
+}
+
+static void append(struct writer *w, struct writer_request *r)
+{
+    r->after = NULL;
+    *w->last = r;
+    w->last = &r->after;
+    w->waiting++;
+    pthread_cond_signal(&w->filled);
+}
+
+int writer_put(struct writer *w, struct writer_request *r, double *retry_s,
+               struct err *err)
+{
+    *retry_s = 0;
+    int rc = check_prompt(w->writing.base, r, err);
+    if (rc)
+        return rc;
+    r->put_s = clock_mono_s();
+    pthread_mutex_lock(&w->lock);
+    const size_t ahead = w->waiting + w->counts.writing,
+                 most = w->options.most_waiting + (size_t)w->writing.slots.size.sequences;
+    const double wait = *retry_s = wait_s(w, ahead);
+    if (w->stopping)
+        rc = err_set(err, ERR_BUSY, "the server is stopping");
+    else if (ahead >= most ||
+             (w->options.most_wait_s > 0 && wait > w->options.most_wait_s))
+        rc = err_set(err, ERR_BUSY, "%zu texts are ahead, which takes %.3g s", ahead,
+                     wait);
+    else
+        append(w, r);
+    w->refused += rc != 0;
+    pthread_mutex_unlock(&w->lock);
+    return rc;
+}
+
+void writer_count(struct writer *w, struct writer_counts *out)
+{
+    pthread_mutex_lock(&w->lock);
+    *out = w->counts;
+    out->waiting = w->waiting;
+    out->refused = w->refused;
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- the thread --- */
+
+/* False: there is nothing to do any more. */
+static bool wait_for_work(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->first && !w->counts.writing && !w->stopping)
+        pthread_cond_wait(&w->filled, &w->lock);
+    const bool some = w->first || w->counts.writing;
+    pthread_mutex_unlock(&w->lock);
+    return some;
+}
+
+/* The first that waits; NULL: nobody does, or there is no slot. */
+static struct writer_request *take_first(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    struct writer_request *r = writing_room(&w->writing) > 0 ? w->first : NULL;
+    if (r) {
+        w->first = r->after;
+        w->last = w->first ? w->last : &w->first;
+        w->waiting--;
+        w->counts.writing++; /* somewhere it must be counted */
+    }
+    pthread_mutex_unlock(&w->lock);
+    return r;
+}
+
+/* Counts first, so that whoever is told of an end finds it counted. */
+static void end_all(struct writer *w, struct writer_request *ended)
+{
+    const double now = clock_mono_s();
+    for (struct writer_request *r = ended; r; r = r->after)
+        writing_end(&w->writing, r);
+    pthread_mutex_lock(&w->lock);
+    w->counts = w->writing.counts;
+    for (struct writer_request *r = ended; r; r = r->after) {
+        const double s = now - r->begin_s;
+        if (r->n)
+            w->text_s = w->text_s > 0 ? .9 * w->text_s + .1 * s : s;
+    }
+    pthread_mutex_unlock(&w->lock);
+    for (struct writer_request *next; ended; ended = next) {
+        next = ended->after;
+        ended->done(ended);
+    }
+}
+
+static void *write_texts(void *ctx)
+{
+    struct writer *w = ctx;
+    while (wait_for_work(w)) {
+        for (struct writer_request *r; (r = take_first(w));)
+            if (!writing_begin(&w->writing, r)) {
+                r->after = NULL;
+                end_all(w, r);
+            }
+        end_all(w, writing_step(&w->writing));
+        shelf_tidy(w->writing.shelf);
+    }
+    return NULL;
+}
+
+int writer_start(struct writer **out, struct shelf *shelf,
+                 const struct writer_options *options, struct err *err)
+{
+    struct writer *w = xcalloc(1, sizeof *w);
+    w->options = *options;
+    w->last = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->filled, NULL);
+    int rc = writing_init(&w->writing, shelf, options->stops, options->n_stops, err);
+    w->counts = w->writing.counts;
+    if (!rc && pthread_create(&w->thread, NULL, write_texts, w))
+        rc = err_set(err, ERR_DEVICE, "no thread could be started");
+    if (rc)
+        writer_free(w);
+    else
+        *out = w;
+    return rc;
+}
+
+void writer_stop(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->filled);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+}
+
+void writer_free(struct writer *w)
+{
+    writing_release(&w->writing);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->filled);
+    free(w);
+}
