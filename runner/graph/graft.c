@@ -269,6 +269,26 @@ static void place_all(struct laying *l)
         }
 }
 
+static bool is_of_tokens(const struct graph *host, const struct g_node *n)
+{
+    for (int k = 0; k < OP_MAX_OUT; k++)
+        if (n->out[k] >= 0 && host->tensors[n->out[k]].rows_kind != ROWS_TOKENS &&
+            host->tensors[n->out[k]].rows_kind != ROWS_FIXED)
+            return false;
+    return true;
+}
+
+static void find_fork(struct graft *f)
+{
+    const size_t count = f->host->node_count;
+    while (f->fork < count && f->shared[f->fork] &&
+           is_of_tokens(f->host, &f->host->nodes[f->fork])) {
+        f->fork++;
+        if (f->begin[f->fork] > f->begin[f->fork - 1])
+            return;
+    }
+}
+
 static void plan_workspace(struct graft *f, const struct backend *backend)
 {
     for (size_t k = 0; k < f->begin[f->host->node_count]; k++) {
@@ -309,6 +329,7 @@ int graft_init(struct graft *f, const struct graph *host, struct graph *g,
     lay_nodes(&l);
     place_all(&l);
     plan_workspace(f, backend);
+    find_fork(f);
     int *const all[] = {l.host_node, l.at, l.last, l.until, l.wanted, l.placed, l.holder};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         free(all[i]);

@@ -47,6 +47,9 @@ struct graft {
     /* A part's own memory: per row of a kind; of ROWS_FIXED in all. */
     size_t bytes[ROWS_KINDS];
     size_t workspace_bytes; /* of its own nodes */
+    /* Nodes of the host, all of them of tokens, before the first that it does not share or
+     * behind which it has one of its own. */
+    size_t fork;
 };
 
 /* Both recorded and finished, their parameters in memory; the host planned. Plans `g`,
@@ -64,11 +67,25 @@ struct graph_part {
     char *seq, *picked; /* its slots of these names, which count from its first row */
 };
 
+/* Sequences that are the same tokens at the same positions, and the host's first nodes,
+ * which all parts share: run over each such sequence once, they give what they give over
+ * all (graft_run_once, with these sequences in the batch's slots). graft_run copies that to
+ * the rows of all and begins behind it. In the host's memory only. */
+struct graft_once {
+    struct extent all;     /* each once, in the order in which they are first met */
+    size_t nodes;          /* at most the least `fork` of the parts */
+    const int32_t *source; /* of each sequence of the batch: which of these it is */
+    const int32_t *seq, *once_seq; /* first tokens there and here, then how many */
+};
+void graft_run_once(const struct graph *host, const struct backend *backend,
+                    const struct graph_memory *m, const struct graft_once *once);
+
 struct graft_batch {
     const struct backend *backend;
     const struct graph *host;
     const struct graph_memory *memory; /* of the host */
     struct extent all;
+    const struct graft_once *once; /* NULL: nothing was run yet */
     struct graph_part *parts; /* in the order of their rows, which are all there are */
     size_t count;
     /* Parts are run by so many threads at the same time, each with workspace of its own

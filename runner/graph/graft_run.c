@@ -3,6 +3,7 @@
 #include "lib/os/pool.h"
 #include "runner/graph/graft.h"
 #include <stdlib.h>
+#include <string.h>
 
 /* Fewer parts than this for each thread are run one after the other, each op on all
  * threads. */
@@ -127,12 +128,57 @@ static void run_own(struct graft_batch *b, size_t h, size_t *parts)
         run_parts(&o, 0, count, 0);
 }
 
+/* --- what was run once for sequences that are the same --- */
+
+void graft_run_once(const struct graph *host, const struct backend *backend,
+                    const struct graph_memory *m, const struct graft_once *once)
+{
+    for (size_t h = 0; h < once->nodes; h++) {
+        struct op_args a;
+        graph_node_args(host, m, &host->nodes[h], &once->all, 0, &a);
+        graph_call(backend, m, host->nodes[h].op, &a);
+    }
+}
+
+/* From the last sequence to the first: what is still to be copied lies before what is
+ * written, as each source is met no later than its copy. */
+static void spread(const struct graft_batch *b, const struct g_tensor *t)
+{
+    const struct graft_once *o = b->once;
+    const size_t row = (size_t)t->cols * dtype_bytes(t->dtype);
+    char *const data = (char *)b->memory->activations + t->offset;
+    for (int32_t i = b->all.of[ROWS_SEQUENCES]; i-- > 0;)
+        memmove(data + (size_t)o->seq[i] * row,
+                data + (size_t)o->once_seq[o->source[i]] * row,
+                (size_t)(o->seq[i + 1] - o->seq[i]) * row);
+}
+
+/* What the last of these nodes read too: nodes of parts behind it may read it. */
+static bool is_live(const struct g_tensor *t, size_t nodes)
+{
+    return t->home == HOME_ACTIVATION && t->rows_kind == ROWS_TOKENS && t->first >= 0 &&
+           t->first < (int)nodes && t->last >= (int)nodes - 1;
+}
+
+static void spread_all(const struct graft_batch *b)
+{
+    const struct graph *g = b->host;
+    for (size_t i = 0; i < g->tensor_count; i++)
+        if (is_live(&g->tensors[i], b->once->nodes))
+            spread(b, &g->tensors[i]);
+}
+
 void graft_run(struct graft_batch *b)
 {
+    const size_t begin = b->once ? b->once->nodes : 0;
     size_t *parts = xmalloc((b->count + 1) * sizeof *parts);
     for (size_t i = 0; i < b->count; i++)
         b->parts[i].host = b->memory->activations;
-    for (size_t h = 0; h < b->host->node_count; h++) {
+    if (begin) {
+        spread_all(b);
+        run_own(b, begin - 1, parts);
+    }
+    for (size_t h = begin; h < b->host->node_count; h++) {
         run_host(b, h);
         run_own(b, h, parts);
     }

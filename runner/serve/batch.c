@@ -2,6 +2,7 @@
 #include "runner/serve/batch.h"
 #include "lib/mem.h"
 #include "runner/serve/parts.h"
+#include "runner/serve/twins.h"
 #include <stdlib.h>
 
 int32_t serve_row_tokens(const struct serve_row *row)
@@ -48,10 +49,15 @@ int serve_batch_run(struct serve_base *base, const struct serve_row *rows, size_
         return rc;
     const struct serve_row **sorted = xcalloc(count, sizeof *sorted);
     struct parts parts;
+    struct twins twins;
     for (size_t i = 0; i < count; i++)
         sorted[i] = &rows[i];
     qsort(sorted, count, sizeof *sorted, by_guest);
     parts_init(&parts, base, count);
+    if (twins_find(&twins, base, sorted, count)) {
+        twins_run(&twins, base);
+        parts.once = &twins.once;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct guest *guest = sorted[i]->guest;
         const int32_t tokens = serve_row_tokens(sorted[i]);
@@ -62,6 +68,7 @@ int serve_batch_run(struct serve_base *base, const struct serve_row *rows, size_
     }
     rc = parts_run(&parts, err);
     parts_release(&parts);
+    twins_release(&twins);
     free(sorted);
     return rc;
 }

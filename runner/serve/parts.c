@@ -128,6 +128,7 @@ int parts_run(struct parts *p, struct err *err)
                             .host = p->base->host,
                             .memory = &s->memory,
                             .all = all,
+                            .once = p->once,
                             .parts = p->items,
                             .count = p->count,
                             .workspaces = p->base->workspaces,

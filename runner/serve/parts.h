@@ -16,7 +16,8 @@ struct parts {
     float **logits;    /* of rows */
     int32_t *seq;      /* of parts, each with its end */
     size_t seqs, rows;
-    int32_t tokens; /* so far: where the next row's begin */
+    int32_t tokens;                /* so far: where the next row's begin */
+    const struct graft_once *once; /* run before (twins.h); NULL: nothing */
 };
 
 void parts_init(struct parts *p, struct serve_base *base, size_t most_rows);

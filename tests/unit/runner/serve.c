@@ -10,7 +10,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/serve/batch.h"
+#include "runner/serve/twins.h"
 #include "runner/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +71,7 @@ static const struct {
     {"bert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05" AGAIN, 2, 3},
     {"bert", "method: vera, rank: 4, learning_rate: 0.05" AGAIN, 2, 1},
     {"bert", "method: bitfit, learning_rate: 0.05" AGAIN, 2, 19},
+    {"bert", "method: head, learning_rate: 0.05" AGAIN, 4, 1},
     {"distilbert", "method: lora, rank: 4, learning_rate: 0.01", 2, 2},
     {"distilbert", "method: adapter, adapter_type: houlsby, learning_rate: 0.01", 3, 2},
     {"distilbert", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 2, 4},
@@ -87,6 +88,7 @@ static const struct {
 };
 
 static struct example rows[ROWS];
+static size_t forked; /* rows of texts that went through the first layers once */
 static float *alone[ARRAY_LEN(cases)]; /* logits of its own evaluation */
 static char *folders[ARRAY_LEN(cases)];
 
@@ -259,6 +261,41 @@ static void run_some(struct serve_base *b, struct guest *guests, size_t base,
         check_row(base + who[k], which[k], logits[k]);
 }
 
+/* All rows for every guest whose first layers are the base's: each text goes through those
+ * once. The others' rows, which have none, do not change that there are some. */
+static void run_forked(struct serve_base *b, struct guest *guests, size_t base,
+                       size_t count)
+{
+    struct err err = ERR_INIT;
+    struct serve_row batch[ARRAY_LEN(cases) * ROWS];
+    size_t who[ARRAY_LEN(batch)], n = 0;
+    int which[ARRAY_LEN(batch)];
+    static float logits[ARRAY_LEN(batch)][LABELS];
+    struct twins twins;
+    for (int r = 0; r < ROWS; r++)
+        for (size_t i = 0; i < count; i++) {
+            if (guests[i].mould->graft.fork < 8)
+                continue;
+            who[n] = i;
+            which[n] = (r * 2) % ROWS;
+            batch[n] = (struct serve_row){&guests[i], &rows[which[n]], logits[n]};
+            n++;
+        }
+    const struct serve_row *all[ARRAY_LEN(batch)];
+    for (size_t k = 0; k < n; k++)
+        all[k] = &batch[k];
+    if (n <= ROWS) /* one guest */
+        return;
+    assert_int_equal(twins_find(&twins, b, all, n), !b->session.backend->device);
+    assert_true(!twins.texts || twins.once.all.of[ROWS_SEQUENCES] == ROWS);
+    twins_release(&twins);
+    if (serve_batch_run(b, batch, n, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (size_t k = 0; k < n; k++)
+        check_row(base + who[k], which[k], logits[k]);
+    forked += n;
+}
+
 /* All cases of a model, from `first` on. */
 static size_t count_cases(size_t first)
 {
@@ -306,6 +343,7 @@ static void each_as_by_itself(size_t first, size_t count)
         run_some(&base, guests + i, first + i, 1, 1, 0);
     run_some(&base, guests, first, count, 1, 0);
     run_some(&base, guests, first, count, 3, 4);
+    run_forked(&base, guests, first, count);
     for (size_t i = 0; i < count; i++) {
         guest_close(&guests[i], &base);
         free(folders[first + i]);
@@ -324,6 +362,7 @@ static void test_rows_as_alone(void **state)
             each_as_by_itself(i, count_cases(i));
     }
     unsetenv("PEFTLAB_BACKEND");
+    assert_true(forked >= 3 * 3 * ROWS); /* of three guests, on three backends */
 }
 
 int main(void)
