@@ -115,7 +115,6 @@ static void open_adapters(struct engine *e, struct load *l)
             continue;
         }
         tokens += queue_row_tokens(row);
-        row->adapter->used = e->shelf->batch;
         row->logits =
             xcalloc((size_t)row->adapter->guest.mould->goal.num_labels, sizeof(float));
         l->rows[kept] =

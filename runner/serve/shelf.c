@@ -1,15 +1,31 @@
 /* runner/serve/shelf.c - see shelf.h. */
 #include "runner/serve/shelf.h"
 #include "lib/fs.h"
+#include "lib/hash.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include <stdlib.h>
+#include <string.h>
 
 void shelf_init(struct shelf *s, struct serve_base *base, size_t max_bytes)
 {
-    *s = (struct shelf){.base = base, .max_bytes = max_bytes};
+    *s = (struct shelf){.base = base, .max_bytes = max_bytes, .by_name = strmap_new()};
     pthread_mutex_init(&s->lock, NULL);
+}
+
+static void unlink_entry(struct shelf *s, struct shelf_entry *e)
+{
+    *(e->older ? &e->older->newer : &s->oldest) = e->newer;
+    *(e->newer ? &e->newer->older : &s->newest) = e->older;
+    e->older = e->newer = NULL;
+}
+
+static void link_newest(struct shelf *s, struct shelf_entry *e)
+{
+    e->older = s->newest;
+    *(s->newest ? &s->newest->newer : &s->oldest) = e;
+    s->newest = e;
 }
 
 static void close_guest(struct shelf *s, struct shelf_entry *e)
@@ -19,6 +35,7 @@ static void close_guest(struct shelf *s, struct shelf_entry *e)
     s->counts.resident--;
     s->counts.resident_bytes -= e->guest.bytes;
     guest_close(&e->guest, s->base);
+    unlink_entry(s, e);
     e->resident = false;
 }
 
@@ -35,16 +52,16 @@ void shelf_release(struct shelf *s)
     for (size_t i = 0; i < s->count; i++)
         free_entry(s, s->entries[i]);
     free(s->entries);
+    strmap_free(s->by_name);
     pthread_mutex_destroy(&s->lock);
     *s = (struct shelf){0};
 }
 
 static struct shelf_entry *find(const struct shelf *s, const char *name)
 {
-    for (size_t i = 0; i < s->count; i++)
-        if (!s->entries[i]->gone && str_eq(s->entries[i]->name, name))
-            return s->entries[i];
-    return NULL;
+    int64_t i;
+    return strmap_get(s->by_name, name, strlen(name), &i) && i >= 0 ? s->entries[i]
+                                                                    : NULL;
 }
 
 static int add_new(struct shelf *s, const char *name, const char *dir, bool pinned,
@@ -55,6 +72,7 @@ static int add_new(struct shelf *s, const char *name, const char *dir, bool pinn
     struct shelf_entry *e = xcalloc(1, sizeof *e);
     *e = (struct shelf_entry){
         .name = xstrdup(name), .dir = xstrdup(dir), .pinned = pinned};
+    strmap_put(s->by_name, name, strlen(name), (int64_t)s->count);
     s->entries = xgrow(s->entries, &s->cap, s->count + 1, sizeof *s->entries);
     s->entries[s->count++] = e;
     return 0;
@@ -87,8 +105,10 @@ bool shelf_forget(struct shelf *s, const char *name)
 {
     pthread_mutex_lock(&s->lock);
     struct shelf_entry *e = find(s, name);
-    if (e)
-        e->gone = true;
+    if (e) {
+        e->gone = s->some_gone = true;
+        strmap_put(s->by_name, name, strlen(name), -1);
+    }
     pthread_mutex_unlock(&s->lock);
     return e != NULL;
 }
@@ -135,14 +155,18 @@ void shelf_count(struct shelf *s, struct shelf_counts *out)
 int shelf_take(struct shelf *s, struct shelf_entry *e, bool *loaded, struct err *err)
 {
     *loaded = !e->resident;
-    if (e->resident)
+    if (e->resident) {
+        unlink_entry(s, e);
+        link_newest(s, e);
         return 0;
+    }
     const double begin = clock_mono_s();
     const int rc = guest_open(&e->guest, s->base, e->dir, e->name, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&s->lock);
     e->resident = true;
+    link_newest(s, e);
     s->counts.loads++;
     s->counts.load_s += clock_mono_s() - begin;
     s->counts.resident++;
@@ -152,32 +176,43 @@ int shelf_take(struct shelf *s, struct shelf_entry *e, bool *loaded, struct err 
 }
 
 /* Of those that may be closed the one that was used longest ago. */
-static struct shelf_entry *oldest(const struct shelf *s)
+static struct shelf_entry *find_oldest(const struct shelf *s)
 {
-    struct shelf_entry *best = NULL;
+    struct shelf_entry *e = s->oldest;
+    while (e && (e->pinned || e->waiting))
+        e = e->newer;
+    return e;
+}
+
+static void free_gone(struct shelf *s)
+{
+    size_t kept = 0;
+    s->some_gone = false;
+    strmap_free(s->by_name);
+    s->by_name = strmap_new();
     for (size_t i = 0; i < s->count; i++) {
         struct shelf_entry *e = s->entries[i];
-        if (e->resident && !e->pinned && !e->waiting && (!best || e->used < best->used))
-            best = e;
+        if (e->gone && !e->waiting) {
+            free_entry(s, e);
+            continue;
+        }
+        s->some_gone |= e->gone;
+        if (!e->gone)
+            strmap_put(s->by_name, e->name, strlen(e->name), (int64_t)kept);
+        s->entries[kept++] = e;
     }
-    return best;
+    s->count = kept;
 }
 
 void shelf_tidy(struct shelf *s)
 {
     pthread_mutex_lock(&s->lock);
     s->batch++;
-    size_t kept = 0;
-    for (size_t i = 0; i < s->count; i++) {
-        struct shelf_entry *e = s->entries[i];
-        if (e->gone && !e->waiting)
-            free_entry(s, e);
-        else
-            s->entries[kept++] = e;
-    }
-    s->count = kept;
+    if (s->some_gone)
+        free_gone(s);
     struct shelf_entry *e;
-    while (s->max_bytes && s->counts.resident_bytes > s->max_bytes && (e = oldest(s))) {
+    while (s->max_bytes && s->counts.resident_bytes > s->max_bytes &&
+           (e = find_oldest(s))) {
         close_guest(s, e);
         s->counts.evictions++;
     }

@@ -18,9 +18,10 @@ struct shelf_entry {
     bool pinned, gone; /* gone: forgotten, there until nobody waits for it */
     double limit_s;    /* of requests that say none (queue.h); 0: none */
     int waiting;       /* rows that are not answered yet */
-    int64_t used;      /* number of the last batch that it was in */
     bool resident;
-    struct guest guest; /* where it is resident */
+    struct guest guest; /* where it is resident, ... */
+    struct shelf_entry *older,
+        *newer; /* ... and residents that were used before, behind */
 };
 
 struct shelf_counts {
@@ -34,7 +35,10 @@ struct shelf {
     pthread_mutex_t lock;
     struct shelf_entry **entries;
     size_t count, cap;
-    size_t max_bytes; /* 0: no limit */
+    struct strmap *by_name; /* where in `entries`; -1: forgotten */
+    bool some_gone;
+    struct shelf_entry *oldest, *newest; /* residents */
+    size_t max_bytes;                    /* 0: no limit */
     int64_t batch;
     struct shelf_counts counts;
 };
@@ -56,7 +60,7 @@ char **shelf_names(struct shelf *s, size_t *count);
 void shelf_count(struct shelf *s, struct shelf_counts *out);
 
 /* --- for the thread that runs batches --- */
-/* Makes it resident. *loaded: it was not. */
+/* Makes it resident, and the one that was used last. *loaded: it was not. */
 int shelf_take(struct shelf *s, struct shelf_entry *e, bool *loaded, struct err *err);
 /* Behind a batch: closes what there is no room for, and what is forgotten. */
 void shelf_tidy(struct shelf *s);

@@ -56,7 +56,6 @@ static struct guest *take_guest(struct writing *w, struct writer_request *r,
         return &w->alone;
     if (shelf_take(w->shelf, r->adapter, &r->cold, err))
         return NULL;
-    r->adapter->used = w->shelf->batch;
     return &r->adapter->guest;
 }
 
