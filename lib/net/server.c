@@ -16,95 +16,74 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_S = 30, LAST_S = 5, HEAD_BYTES = 32 << 10, EACH_ADDRESS = 1024 };
-
-/* --- who may ask --- */
-
-/* "localhost:8080", "127.0.0.1", "[::1]:8080" */
-static bool is_loopback_name(const char *host)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; host && i < ARRAY_LEN(names); i++) {
-        const size_t n = strlen(names[i]);
-        if (!strncasecmp(host, names[i], n) && (!host[n] || host[n] == ':'))
-            return true;
-    }
-    return false;
-}
-
-static bool is_loopback_origin(const char *origin)
-{
-    const char *host = strstr(origin, "://");
-    return host && is_loopback_name(host + 3);
-}
-
-/* In a time that does not tell how much of it is right. */
-static bool same_secret(const char *a, const char *b)
-{
-    const size_t n = strlen(a), m = strlen(b);
-    unsigned differ = n != m;
-    for (size_t i = 0; i < m; i++)
-        differ |= (unsigned char)b[i] ^ (unsigned char)a[i < n ? i : 0];
-    return !differ;
-}
-
-static bool has_key(const struct server_call *c)
-{
-    static const char scheme[] = "Bearer ";
-    const char *given = server_call_header(c, "Authorization");
-    return given && !strncasecmp(given, scheme, sizeof scheme - 1) &&
-           same_secret(given + sizeof scheme - 1, c->server->options.key);
-}
-
-/* False: answered. */
-static bool is_allowed(struct server_call *c)
-{
-    const struct server *s = c->server;
-    const char *origin = server_call_header(c, "Origin");
-    if (s->options.key && !(c->route && c->route->open) && !has_key(c))
-        server_reply_error(c, 401, "a key is needed: Authorization: Bearer KEY");
-    else if (!s->options.key && s->loopback &&
-             !is_loopback_name(server_call_header(c, "Host")))
-        server_reply_error(c, 403, "Host is no name of this machine's loopback");
-    else if (!s->options.key && origin && !is_loopback_origin(origin))
-        server_reply_error(c, 403, "a page of another origin may not ask without a key");
-    else if (atomic_load(&s->draining))
-        server_reply_error(c, 503, "the server is stopping");
-    else
-        return true;
-    return false;
-}
+enum {
+    IDLE_S = 30,
+    REQUEST_S = 60,
+    LAST_S = 5,
+    HEAD_BYTES = 32 << 10,
+    EACH_ADDRESS = 1024,
+    OTHER_FILES = 256
+};
 
 /* --- requests --- */
 
+/* Where the path has it by this method; HEAD is a GET whose answer is not sent. */
 static const struct server_route *find_route(const struct server *s, const char *method,
-                                             const char *path, bool *other_method)
+                                             const char *path)
 {
-    *other_method = false;
+    const char *wanted = str_eq(method, "HEAD") ? "GET" : method;
     for (size_t i = 0; i < s->route_count; i++)
-        if (str_eq(s->routes[i].path, path)) {
-            if (str_eq(s->routes[i].method, method))
-                return &s->routes[i];
-            *other_method = true;
-        }
+        if (str_eq(s->routes[i].path, path) && str_eq(s->routes[i].method, wanted))
+            return &s->routes[i];
     return NULL;
+}
+
+/* "GET, HEAD, OPTIONS"; empty: there is no such path. */
+static void list_methods(const struct server *s, const char *path, struct buf *out)
+{
+    for (size_t i = 0; i < s->route_count; i++)
+        if (str_eq(s->routes[i].path, path))
+            buf_printf(out, "%s%s, ", s->routes[i].method,
+                       str_eq(s->routes[i].method, "GET") ? ", HEAD" : "");
+    if (out->len)
+        buf_str_add(out, "OPTIONS");
+}
+
+/* What is known of a path where no route takes the method. */
+static void answer_methods(struct server_call *c, const char *path)
+{
+    struct buf methods = BUF_INIT;
+    list_methods(c->server, path, &methods);
+    if (methods.len)
+        server_call_put(c, "Allow", buf_str(&methods));
+    if (!methods.len) {
+        server_reply_error(c, 404, "there is no %s here", path);
+    } else if (str_eq(c->method, "OPTIONS")) {
+        server_call_put(c, "Access-Control-Allow-Methods", buf_str(&methods));
+        server_call_put(c, "Access-Control-Allow-Headers",
+                        "Authorization, Content-Type, X-Deadline-Ms");
+        server_call_put(c, "Access-Control-Max-Age", "600");
+        server_reply(c, 200, "text/plain", "", 0);
+    } else {
+        server_reply_error(c, 405, "%s has no method %s", path, c->method);
+    }
+    buf_release(&methods);
 }
 
 static struct server_call *begin_call(struct server *s, struct MHD_Connection *connection,
                                       const char *method, const char *path)
 {
     struct server_call *c = server_call_new(s, connection);
-    bool other;
-    c->route = find_route(s, method, path, &other);
-    if (!is_allowed(c))
+    c->method = method;
+    c->route = find_route(s, method, path);
+    if (!server_call_formed(c) || !server_call_allowed(c))
         return c;
     const char *length = server_call_header(c, "Content-Length");
-    if (length && strtoull(length, NULL, 10) > s->options.max_body)
+    c->closes = length && strtoull(length, NULL, 10) > s->options.max_body;
+    if (c->closes)
         server_reply_error(c, 413, "a body may have %zu bytes", s->options.max_body);
-    else if (!c->route && other)
-        server_reply_error(c, 405, "%s has no method %s", path, method);
     else if (!c->route)
-        server_reply_error(c, 404, "there is no %s here", path);
+        answer_methods(c, path);
     return c;
 }
 
@@ -115,6 +94,12 @@ static void take_body(struct server_call *c, const char *data, size_t size)
     c->too_large = c->body.len + size > c->server->options.max_body;
     if (!c->too_large)
         buf_add(&c->body, data, size);
+}
+
+static struct server_link *link_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+        ->socket_context;
 }
 
 /* Called when the head is there, for each piece of the body, at its end, and once more when
@@ -128,14 +113,15 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
     (void)version;
     if (!c) {
         *state = c = begin_call(ctx, connection, method, path);
-        return c->status == 413 ? server_call_send(c)
-                                : MHD_YES; /* before all of it comes */
+        return c->closes ? server_call_send(c) : MHD_YES; /* before all of it comes */
     }
     if (*size) {
         take_body(c, data, *size);
         *size = 0;
         return MHD_YES;
     }
+    if (!c->handed_over)
+        link_paid(&c->server->links, link_of(connection));
     if (c->too_large && !c->status)
         server_reply_error(c, 413, "a body may have %zu bytes",
                            c->server->options.max_body);
@@ -151,10 +137,31 @@ static void on_end(void *ctx, struct MHD_Connection *connection, void **state,
                    enum MHD_RequestTerminationCode why)
 {
     struct server_call *c = *state;
-    (void)ctx, (void)connection, (void)why;
+    struct server *s = ctx;
+    (void)why;
     if (c)
         server_call_over(c);
     *state = NULL;
+    link_owes(&s->links, link_of(connection));
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **link,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct server *s = ctx;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        *link = link_open(&s->links, MHD_get_connection_info(
+                                         connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+                                         ->connect_fd);
+    else
+        link_close(&s->links, *link);
+}
+
+/* Paths are taken as they are: none here has anything to be escaped. */
+static size_t keep_escapes(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx, (void)connection;
+    return strlen(text);
 }
 
 /* --- start and end --- */
@@ -191,6 +198,44 @@ static void say_nothing(void *ctx, const char *fmt, va_list ap)
     (void)ctx, (void)fmt, (void)ap;
 }
 
+/* Some more than may owe a request: those that are being answered, those that are about to be
+ * cut off. */
+static struct MHD_Daemon *start_daemon(struct server *s, struct sockaddr_storage *address,
+                                       size_t most)
+{
+    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                           MHD_USE_ERROR_LOG |
+                           (address->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    return MHD_start_daemon(
+        flags, (uint16_t)s->options.port, NULL, NULL, on_request, s,
+        MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL, MHD_OPTION_SOCK_ADDR,
+        (struct sockaddr *)address, MHD_OPTION_NOTIFY_COMPLETED, on_end, s,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)(2 * most),
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(s->loopback ? 0 : EACH_ADDRESS),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES, MHD_OPTION_END);
+}
+
+static int start_parts(struct server *s, struct sockaddr_storage *address,
+                       struct err *err)
+{
+    const struct server_options *o = &s->options;
+    const size_t files = proc_allow_files(2 * o->max_connections + OTHER_FILES),
+                 others = files / 2 < OTHER_FILES ? files / 2 : OTHER_FILES,
+                 room = (files - others) / 2,
+                 most = room < o->max_connections ? room : o->max_connections;
+    const double limit_s = o->request_s > 0 ? o->request_s : REQUEST_S;
+    if (!links_start(&s->links, most, limit_s))
+        return err_set(err, ERR_DEVICE, "no thread could be started");
+    s->daemon = start_daemon(s, address, most);
+    if (s->daemon)
+        return 0;
+    links_stop(&s->links);
+    return err_set(err, ERR_DEVICE, "cannot listen on %s, port %d: is it in use?",
+                   o->address, o->port);
+}
+
 int server_start(struct server **out, const struct server_options *o,
                  const struct server_route *routes, size_t count, void *ctx,
                  struct err *err)
@@ -210,23 +255,12 @@ int server_start(struct server **out, const struct server_options *o,
                          .route_count = count,
                          .ctx = ctx,
                          .loopback = loopback};
-    const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-                           MHD_USE_ERROR_LOG |
-                           (address.ss_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    s->daemon = MHD_start_daemon(
-        flags, (uint16_t)o->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER,
-        say_nothing, NULL, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
-        MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_S, MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->max_connections,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)EACH_ADDRESS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES, MHD_OPTION_END);
-    if (!s->daemon) {
+    const int rc = start_parts(s, &address, err);
+    if (rc)
         free(s);
-        return err_set(err, ERR_DEVICE, "cannot listen on %s, port %d: is it in use?",
-                       o->address, o->port);
-    }
-    *out = s;
-    return 0;
+    else
+        *out = s;
+    return rc;
 }
 
 int server_port(const struct server *s)
@@ -248,5 +282,6 @@ void server_stop(struct server *s)
     while (atomic_load(&s->calls) && clock_mono_s() - begin < LAST_S)
         nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
     MHD_stop_daemon(s->daemon);
+    links_stop(&s->links);
     free(s);
 }

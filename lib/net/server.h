@@ -7,15 +7,22 @@
  * What a request may ask for is a table of routes; what is in none is 404,
  * or 405 where only the method is wrong.
  *
- * Limits: bytes of a body (413), of a head (431), connections, connections of one address,
- * seconds without a byte (30), bytes of an answer that a client has not read yet (4 MiB). A body must have a JSON form where the handler asks for it
- * (400 else). Beyond the limit of connections new ones are closed.
+ * Limits: bytes of a body (413), of a head (431), seconds without a byte (30), seconds for a
+ * whole request (60, however it drips), bytes of an answer in pieces that a client has not
+ * read yet (4 MiB), connections: beyond their number the one that has owed a request for
+ * longest is closed, so that new ones are always heard (server_links.h). Off the loopback one
+ * address has 1,024. A body must have a JSON form where the handler asks for it (400 else).
+ *
+ * A request that another reader, a proxy in front, could take for two (two lengths, a length
+ * and chunks) is refused and its connection closed. Paths are compared as they are sent.
+ * OPTIONS says which methods a path has, 405 too; HEAD is GET without its body.
  *
  * Who may ask: with a key only requests that carry it (`Authorization: Bearer KEY`, compared
  * in constant time; 401 else), but for open routes. Without one and on a loopback address the
  * Host must be a name of this machine's loopback, so that no web page reaches it by a name that its
  * owner points here (DNS rebinding); a request that names an Origin other than that is
- * refused as well (403). On any other address a key is demanded.
+ * refused as well (403); pages of this machine's loopback may read answers (CORS), others
+ * where they carry the key. On any other address a key is demanded.
  *
  * Errors are answered in the form that OpenAI's clients show:
  * {"error": {"message", "type", "param": null, "code"}}. */
@@ -38,11 +45,14 @@ struct server_route {
 };
 
 struct server_options {
-    const char *address; /* "127.0.0.1", "::1", "0.0.0.0" */
-    int port;            /* 0: any that is free */
-    const char *key;     /* NULL: none */
-    size_t max_body;     /* bytes */
-    int max_connections;
+    const char *address;    /* "127.0.0.1", "::1", "0.0.0.0" */
+    int port;               /* 0: any that is free */
+    const char *key;        /* NULL: none */
+    size_t max_body;        /* bytes */
+    size_t max_connections; /* that have no whole request to be answered */
+    double
+        request_s; /* for a request to come, from the connection or the answer before; 0:
+                         60 */
 };
 
 /* Routes and key are borrowed. ERR_CONFIG: the options do not go together; ERR_DEVICE: the

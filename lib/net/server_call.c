@@ -3,6 +3,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/str.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -152,6 +153,7 @@ void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    str_clean_here(text); /* it may quote anything */
     server_reply_json(c, status, server_error(status, NULL, text));
 }
 
@@ -243,6 +245,8 @@ enum MHD_Result server_call_send(struct server_call *c)
         MHD_add_response_header(r, "Cache-Control", "no-cache");
     for (size_t i = 0; i < c->header_count; i++)
         MHD_add_response_header(r, c->headers[i].name, c->headers[i].value);
+    if (c->closes)
+        MHD_add_response_header(r, "Connection", "close");
     if (c->status == 401)
         MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
     const enum MHD_Result rc = MHD_queue_response(c->connection, (unsigned)c->status, r);

@@ -8,6 +8,7 @@
 #define LIB_NET_SERVER_CALL_H
 
 #include "lib/net/server.h"
+#include "lib/net/server_links.h"
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@ struct server {
     size_t route_count;
     void *ctx;
     bool loopback;
+    struct server_links links;
     atomic_int calls; /* that have begun and not ended */
     atomic_bool draining;
 };
@@ -26,9 +28,11 @@ struct server {
 struct server_call {
     struct server *server;
     struct MHD_Connection *connection;
+    const char *method; /* the connection's */
     const struct server_route *route;
     struct buf body;
     bool too_large;
+    bool closes; /* answered before all of it is read, and the end of its connection */
     double begin_s;
     atomic_int
         holders; /* of the connection's thread and the handler those that have it */
@@ -51,6 +55,10 @@ struct server_call {
 
 struct server_call *server_call_new(struct server *s, struct MHD_Connection *connection);
 void server_call_hand_over(struct server_call *c);
+/* server_guard.c. False: answered. Has it one form, or could another reader take it for
+ * something else? May whoever sent it ask? */
+bool server_call_formed(struct server_call *c);
+bool server_call_allowed(struct server_call *c);
 /* Queues what was answered. */
 enum MHD_Result server_call_send(struct server_call *c);
 /* The connection's thread has done with it. */

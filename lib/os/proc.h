@@ -33,6 +33,9 @@ int64_t proc_rss_bytes(void);      /* VmRSS */
 /* Bytes a process may use here: the smallest of MemTotal, the cgroup limits and
  * RLIMIT_AS. */
 int64_t proc_memory_limit_bytes(void);
+/* Tries to have that many files open at the same time (RLIMIT_NOFILE, up to its hard
+ * limit). How many it may have then, at most `count`. */
+size_t proc_allow_files(size_t count);
 int proc_cpu_count(void); /* sched_getaffinity */
 
 /* SIGINT and SIGTERM counted, not fatal; SIGUSR1 too. proc_signals() returns how many

@@ -114,6 +114,19 @@ int64_t proc_memory_limit_bytes(void)
     return limit;
 }
 
+size_t proc_allow_files(size_t count)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r))
+        return count;
+    if (r.rlim_cur < count) {
+        r.rlim_cur = r.rlim_max < count ? r.rlim_max : count;
+        if (setrlimit(RLIMIT_NOFILE, &r))
+            getrlimit(RLIMIT_NOFILE, &r);
+    }
+    return r.rlim_cur < count ? (size_t)r.rlim_cur : count;
+}
+
 int proc_cpu_count(void)
 {
     cpu_set_t set;

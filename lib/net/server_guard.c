@@ -1,0 +1,115 @@
+/* lib/net/server_guard.c - who may ask, and requests whose form two readers could take for
+ * two different ones. */
+#include "lib/mem.h"
+#include "lib/net/server_call.h"
+#include "lib/str.h"
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* --- names of this machine --- */
+
+/* "localhost:8080", "127.0.0.1", "[::1]:8080" */
+static bool is_loopback_name(const char *host)
+{
+    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; host && i < ARRAY_LEN(names); i++) {
+        const size_t n = strlen(names[i]);
+        if (strncasecmp(host, names[i], n))
+            continue;
+        const char *port = host + n + (host[n] == ':');
+        if (!port[strspn(port, "0123456789")])
+            return host[n] == ':' || !host[n];
+    }
+    return false;
+}
+
+static bool is_loopback_origin(const char *origin)
+{
+    const char *host = strstr(origin, "://");
+    return host && is_loopback_name(host + 3);
+}
+
+/* --- the key --- */
+
+/* In a time that does not tell how much of it is right. */
+static bool same_secret(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b);
+    unsigned differ = n != m;
+    for (size_t i = 0; i < m; i++)
+        differ |= (unsigned char)b[i] ^ (unsigned char)a[i < n ? i : 0];
+    return !differ;
+}
+
+static bool has_key(const struct server_call *c)
+{
+    static const char scheme[] = "Bearer ";
+    const char *given = server_call_header(c, "Authorization");
+    return given && !strncasecmp(given, scheme, sizeof scheme - 1) &&
+           same_secret(given + sizeof scheme - 1, c->server->options.key);
+}
+
+/* --- form --- */
+
+struct counted {
+    int lengths, encodings, hosts;
+    bool chunked; /* the only encoding that there is */
+    bool blank;   /* in a name */
+};
+
+static enum MHD_Result count_header(void *ctx, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
+{
+    struct counted *n = ctx;
+    (void)kind;
+    n->blank |= key[strcspn(key, " \t")] != '\0';
+    n->lengths += !strcasecmp(key, "Content-Length");
+    n->hosts += !strcasecmp(key, "Host");
+    if (!strcasecmp(key, "Transfer-Encoding")) {
+        n->encodings++;
+        n->chunked = value && !strcasecmp(value, "chunked");
+    }
+    return MHD_YES;
+}
+
+bool server_call_formed(struct server_call *c)
+{
+    struct counted n = {0};
+    MHD_get_connection_values(c->connection, MHD_HEADER_KIND, count_header, &n);
+    const char *why = n.blank         ? "a header has a blank in its name"
+                      : n.hosts > 1   ? "there are two Host headers"
+                      : n.lengths > 1 ? "there are two Content-Length headers"
+                      : n.encodings > 1 || (n.encodings && n.lengths)
+                          ? "a body has one Content-Length, or one Transfer-Encoding"
+                      : n.encodings && !n.chunked ? "a Transfer-Encoding is 'chunked'"
+                                                  : NULL;
+    c->closes = why != NULL;
+    if (why)
+        server_reply_error(c, 400, "%s", why);
+    return !why;
+}
+
+/* --- both --- */
+
+bool server_call_allowed(struct server_call *c)
+{
+    const struct server *s = c->server;
+    const char *origin = server_call_header(c, "Origin");
+    const bool asks_what = str_eq(c->method, "OPTIONS"); /* browsers send no key then */
+    if (s->options.key && !(c->route && c->route->open) && !asks_what && !has_key(c))
+        server_reply_error(c, 401, "a key is needed: Authorization: Bearer KEY");
+    else if (!s->options.key && s->loopback &&
+             !is_loopback_name(server_call_header(c, "Host")))
+        server_reply_error(c, 403, "Host is no name of this machine's loopback");
+    else if (!s->options.key && origin && !is_loopback_origin(origin))
+        server_reply_error(c, 403, "a page of another origin may not ask without a key");
+    else if (atomic_load(&s->draining))
+        server_reply_error(c, 503, "the server is stopping");
+    if (!c->status && origin &&
+        (is_loopback_origin(origin) || asks_what || (s->options.key && has_key(c)))) {
+        server_call_put(c, "Access-Control-Allow-Origin", origin);
+        server_call_put(c, "Vary", "Origin");
+    }
+    return !c->status;
+}
