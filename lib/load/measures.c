@@ -80,18 +80,20 @@ void load_measure(const struct load_record *records, size_t count, double warmup
 bool load_is_sustained(const struct load_measures *p, double limit_ms)
 {
     const double worst = isnan(p->p99.high) ? p->p99_ms : p->p99.high;
-    return !p->generator_bound && worst <= limit_ms &&
+    return worst <= limit_ms &&
            (double)p->answered * 100 >= ANSWERED_PERCENT * (double)p->sent &&
            !(p->growth * 100 > GROWTH_PERCENT);
 }
 
-double load_find_rate(double first, bool (*kept)(void *ctx, double rate), void *ctx)
+double load_find_rate(const struct load_search *q, bool (*kept)(void *ctx, double rate),
+                      void *ctx)
 {
-    enum { TRIED_MOST = 12 };
-    double low = 0, high = INFINITY, rate = first;
-    for (int i = 0; i < TRIED_MOST && !(high / low < 1.05); i++) {
+    enum { TRIED_MOST = 16, STEP_MOST = 4 };
+    double low = 0, high = INFINITY, rate = q->first, step = q->step;
+    for (int i = 0; i < TRIED_MOST && !(high / low < 1 + q->resolution); i++) {
         *(kept(ctx, rate) ? &low : &high) = rate;
-        rate = isinf(high) ? 2 * low : low > 0 ? sqrt(low * high) : high / 2;
+        rate = isinf(high) ? step * low : low > 0 ? sqrt(low * high) : high / step;
+        step = fmin(step * step, STEP_MOST);
     }
     return low;
 }

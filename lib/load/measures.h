@@ -26,11 +26,17 @@ struct load_measures {
 void load_measure(const struct load_record *records, size_t count, double warmup_s,
                   double end_s, double limit_ms, struct load_measures *out);
 /* The rate can be kept: p99's upper end within the limit (its value, where there are too
- * few for an end), 98 % answered, no growth beyond 1.2. */
+ * few for an end), 98 % answered, no growth beyond 1.2. As latency counts from the intended
+ * time, a generator that was late can only have made it look worse: a yes is a yes. */
 bool load_is_sustained(const struct load_measures *p, double limit_ms);
 
-/* The highest rate that `kept` says yes to, to 5 %: from `first` on by doubling or halving,
- * then in between; a dozen are tried at most. 0: none was kept. */
-double load_find_rate(double first, bool (*kept)(void *ctx, double rate), void *ctx);
+/* The highest rate that `kept` says yes to: from `first` on up or down by the factor `step`,
+ * which grows, then in between, until it is known to `resolution` (.05: 5 %); sixteen are tried at most.
+ * 0: none was kept. */
+struct load_search {
+    double first, step, resolution;
+};
+double load_find_rate(const struct load_search *q, bool (*kept)(void *ctx, double rate),
+                      void *ctx);
 
 #endif

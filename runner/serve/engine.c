@@ -9,7 +9,7 @@
 
 struct engine {
     struct shelf *shelf;
-    double wait_s;
+    struct engine_options options;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
@@ -48,6 +48,8 @@ struct load {
     struct serve_row *rows;
     size_t count;
     int64_t tokens;
+    int32_t cold; /* adapters that were loaded for it */
+    double begin_s;
 };
 
 static void finish(struct engine *e, struct engine_request *r, size_t row)
@@ -104,6 +106,7 @@ static void open_adapters(struct engine *e, struct load *l)
         bool loaded;
         int rc = shelf_take(e->shelf, row->adapter, &loaded, &err);
         p.request->cold |= !rc && loaded;
+        l->cold += !rc && loaded;
         if (!rc && kept && tokens + queue_row_tokens(row) > most->of[ROWS_TOKENS]) {
             put_back(e, l, i);
             break;
@@ -162,13 +165,15 @@ static void run_load(struct engine *e, struct load *l)
 {
     const double begin = clock_mono_s();
     struct err err = ERR_INIT;
+    l->begin_s = begin;
+    l->cold = 0;
     for (size_t i = 0; i < l->count; i++)
         if (!l->picked[i].row)
             l->picked[i].request->begin_s = begin;
     open_adapters(e, l);
     if (!l->count)
         return;
-    const int rc = serve_batch_run(e->shelf->base, l->rows, l->count, &err);
+    const int rc = e->options.run(e->shelf->base, l->rows, l->count, &err);
     const double seconds = clock_mono_s() - begin;
     account(e, l, seconds);
     for (size_t i = 0; i < l->count; i++)
@@ -198,6 +203,17 @@ static void refuse_late(struct engine *e, struct engine_request *r)
     }
 }
 
+static void tell(const struct engine *e, const struct load *l)
+{
+    const struct batch_seen seen = {.rows = (int32_t)l->count,
+                                    .tokens = (int32_t)l->tokens,
+                                    .adapters = (int32_t)different(l),
+                                    .cold = l->cold,
+                                    .seconds = clock_mono_s() - l->begin_s};
+    if (e->options.on_batch && l->count)
+        e->options.on_batch(e->options.ctx, &seen);
+}
+
 /* --- the thread --- */
 
 static void sleep_s(double s)
@@ -223,8 +239,8 @@ static void *serve(void *ctx)
     struct load l = {.picked = xcalloc(most, sizeof *l.picked),
                      .rows = xcalloc(most, sizeof *l.rows)};
     while (wait_for_rows(e)) {
-        if (e->wait_s > 0)
-            sleep_s(e->wait_s);
+        if (e->options.wait_s > 0)
+            sleep_s(e->options.wait_s);
         pthread_mutex_lock(&e->lock);
         struct engine_request *late = queue_take_late(&e->queue, clock_mono_s());
         for (struct engine_request *r = late; r; r = r->after)
@@ -235,6 +251,7 @@ static void *serve(void *ctx)
         if (l.count)
             run_load(e, &l);
         shelf_tidy(e->shelf);
+        tell(e, &l);
     }
     free(l.picked);
     free(l.rows);
@@ -246,7 +263,9 @@ int engine_start(struct engine **out, struct shelf *shelf,
 {
     struct engine *e = xcalloc(1, sizeof *e);
     e->shelf = shelf;
-    e->wait_s = options->wait_s;
+    e->options = *options;
+    if (!e->options.run)
+        e->options.run = serve_batch_run;
     e->queue.options = options->queue;
     e->queue.options.batch = shelf->base->session.serves;
     pthread_mutex_init(&e->lock, NULL);

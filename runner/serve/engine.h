@@ -16,12 +16,20 @@
 #ifndef RUNNER_SERVE_ENGINE_H
 #define RUNNER_SERVE_ENGINE_H
 
+#include "lib/load/batch_times.h"
 #include "runner/serve/batch.h"
 #include "runner/serve/queue.h"
 
 struct engine_options {
     double wait_s;              /* for company, once a request is there */
     struct queue_options queue; /* its `batch` is taken from the base */
+    /* What runs a batch: serve_batch_run where NULL, or serve_plain_run (plain.h). */
+    int (*run)(struct serve_base *b, const struct serve_row *rows, size_t count,
+               struct err *err);
+    /* Behind each batch, in the engine's thread: what was in it, and how long it took from
+     * its beginning until the next could begin. NULL: nobody asks. */
+    void (*on_batch)(void *ctx, const struct batch_seen *seen);
+    void *ctx;
 };
 
 struct engine_counts {

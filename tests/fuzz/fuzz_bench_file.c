@@ -1,5 +1,5 @@
 /* Files of `peftlab bench`; what is taken is a plan that can be drawn. */
-#include "cli/serve/bench_file.h"
+#include "cli/serve/bench/bench_file.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const struct schedule_spec s = {.rate = b.rates[0],
                                         .cv = b.cv,
                                         .duration_s = 20 / b.rates[0],
-                                        .popularity = b.popularity,
-                                        .number = b.popularity_number,
+                                        .popularity = b.popularities[0].kind,
+                                        .number = b.popularities[0].number,
                                         .adapters = b.clone,
                                         .texts = 3};
         struct planned_request *p = schedule_draw(&s, &n);

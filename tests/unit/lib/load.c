@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "lib/load/measures.h"
+#include "lib/load/tails.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
 #include <math.h>
@@ -227,14 +228,45 @@ static void test_the_highest_rate_is_found(void **state)
 {
     (void)state;
     const double rates[] = {1, 7.3, 20, 137, 900};
+    const struct load_search q = {.first = 20, .step = 2, .resolution = .05},
+                             near = {.first = 20, .step = 1.1, .resolution = .02};
     for (size_t i = 0; i < ARRAY_LEN(rates); i++) {
         struct threshold t = {rates[i], 0};
-        const double found = load_find_rate(20, below, &t);
+        const double found = load_find_rate(&q, below, &t);
         if (found > rates[i] || found * 1.05 < rates[i] || t.asked > 12)
             fail_msg("%g found for %g after %d", found, rates[i], t.asked);
     }
-    struct threshold none = {0, 0};
-    assert_true(load_find_rate(20, below, &none) == 0);
+    struct threshold none = {0, 0}, close = {21, 0};
+    assert_true(load_find_rate(&q, below, &none) == 0);
+    const double found = load_find_rate(&near, below, &close);
+    assert_true(found <= 21 && found * 1.02 >= 21 && close.asked <= 6);
+}
+
+/* Adapter 0 is asked 100 times, 1 to 3 20 times, of which 1 waits longer than the limit each
+ * second time; 4 to 13 once. */
+static void test_tails_of_adapters(void **state)
+{
+    (void)state;
+    struct load_record r[170];
+    struct load_tails t;
+    size_t n = 0;
+    for (uint32_t a = 0; a < 14; a++)
+        for (int i = 0; i < (a ? a < 4 ? 20 : 1 : 100); i++, n++)
+            r[n] = (struct load_record){.intended_s = 1 + .01 * (double)n,
+                                        .done_s = 1 + .01 * (double)n +
+                                                  (a == 1 && i % 2 ? .2 : .001 * (a + 1)),
+                                        .adapter = a,
+                                        .done = true,
+                                        .ok = true};
+    load_measure_tails(r, n, 0, 100, 50, &t);
+    assert_int_equal(t.asked, 14);
+    assert_float_equal(t.hot_p99_ms, 1, 1e-6);
+    assert_float_equal(t.median_p99_ms, (3 + 4) / 2., 1e-6); /* of 1, 200, 3, 4 */
+    assert_true(t.cold_p99_ms >= 5 && t.cold_p99_ms <= 14);  /* two of the last ten */
+    assert_float_equal(t.fairness, .5, 1e-9);
+    load_measure_tails(r, n, 50, 100, 50, &t);
+    assert_int_equal(t.asked, 0);
+    assert_true(isnan(t.hot_p99_ms) && isnan(t.fairness));
 }
 
 /* --- schedules --- */
@@ -336,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_a_rate_is_kept_or_not),
         cmocka_unit_test(test_what_is_open_is_counted),
         cmocka_unit_test(test_the_highest_rate_is_found),
+        cmocka_unit_test(test_tails_of_adapters),
         cmocka_unit_test(test_gaps_have_their_mean_and_spread),
         cmocka_unit_test(test_who_is_asked),
         cmocka_unit_test(test_a_longer_schedule_begins_as_a_shorter_one),

@@ -1,6 +1,6 @@
-/* cli/serve/bench_server.c - a bench of a server over HTTP (libcurl): one thread, as many
+/* cli/serve/bench/bench_server.c - a bench of a server over HTTP (libcurl): one thread, as many
  * connections as there are requests open. */
-#include "cli/serve/bench_target.h"
+#include "cli/serve/bench/bench_target.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/net/http_env.h"
@@ -14,6 +14,8 @@
 #include <strings.h>
 #include <time.h>
 
+/* An answer that takes longer has failed. */
+#define LONGEST_S 120L
 /* What of a wait is too short for libcurl's milliseconds. */
 #define FINE_S .002
 
@@ -87,6 +89,7 @@ static struct connection *new_connection(struct server_target *t)
     curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
     curl_easy_setopt(c->curl, CURLOPT_PRIVATE, c);
     curl_easy_setopt(c->curl, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, LONGEST_S);
     http_env_apply(c->curl);
     t->all = xgrow(t->all, &t->cap, t->count + 1, sizeof *t->all);
     t->all[t->count++] = c;
@@ -158,6 +161,18 @@ static void wait_until(struct load_target *load, double until_s)
     take_answers(t);
 }
 
+static struct load_target *at(struct bench_target *target, const struct bench_case *c,
+                              struct err *err)
+{
+    struct server_target *t = target->own;
+    if (c->kind == BENCH_adapters && !c->slots)
+        return &t->load;
+    err_set(err, ERR_CONFIG,
+            "a server is asked by the names of adapters; base, merged and slots are for "
+            "the engine in this process ('model')");
+    return NULL;
+}
+
 static void end(struct bench_target *target)
 {
     struct server_target *t = target->own;
@@ -199,8 +214,10 @@ int bench_target_server(struct bench_target *target, const struct bench_file *b,
         free(line);
     }
     curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, 1024L);
-    *target = (struct bench_target){.load = &t->load,
-                                    .adapters = json_array_size(b->adapter_names),
+    *target = (struct bench_target){.adapters = json_array_size(b->adapter_names),
+                                    .method = "",
+                                    .backend = "",
+                                    .at = at,
                                     .end = end,
                                     .own = t};
     return 0;

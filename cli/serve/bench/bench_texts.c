@@ -1,5 +1,5 @@
-/* cli/serve/bench_texts.c - texts of a file of rows, or ids that are drawn. */
-#include "cli/serve/bench_target.h"
+/* cli/serve/bench/bench_texts.c - texts of a file of rows, or ids that are drawn. */
+#include "cli/serve/bench/bench_target.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"

@@ -1,11 +1,12 @@
-/* cli/serve/bench_file.c - see bench_file.h. */
-#include "cli/serve/bench_file.h"
+/* cli/serve/bench/bench_file.c - see bench_file.h. */
+#include "cli/serve/bench/bench_file.h"
 #include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,32 +138,65 @@ static int read_requests(struct bench_file *b, struct err *err)
 }
 
 /* NAME, or {NAME: number} where the number means something. */
-static int read_popularity(struct bench_file *b, struct err *err)
+static int read_popularity(const json_t *p, struct bench_popularity *out, struct err *err)
 {
-    const json_t *p = json_object_get(b->root, "popularity");
     const char *name = json_is_object(p)
                            ? json_object_iter_key(json_object_iter((json_t *)p))
                            : json_string_value(p);
-    if (!p)
-        return 0;
-    b->popularity = 0;
-    while (b->popularity < POPULARITY_COUNT &&
-           !str_eq(popularity_names[b->popularity], name))
-        b->popularity++;
-    const bool needs = b->popularity == POPULARITY_zipf ||
-                       b->popularity == POPULARITY_hot ||
-                       b->popularity == POPULARITY_power;
+    enum popularity k = 0;
+    while (k < POPULARITY_COUNT && !str_eq(popularity_names[k], name))
+        k++;
+    const bool needs =
+        k == POPULARITY_zipf || k == POPULARITY_hot || k == POPULARITY_power;
     const double x = json_is_object(p) ? json_get_num(p, name, NAN) : 0;
-    b->popularity_number = x;
-    if (b->popularity == POPULARITY_COUNT || needs != json_is_object(p) ||
+    if (k == POPULARITY_COUNT || needs != json_is_object(p) ||
         (json_is_object(p) && json_object_size(p) != 1))
         return wrong("popularity",
                      "uniform, round_robin, {zipf: 1.1}, {hot: 0.8} or {power: 0.3}",
                      err);
-    return !needs || (x > 0 && x <= (b->popularity == POPULARITY_zipf ? 10 : 1))
-               ? 0
-               : wrong("popularity", "its number is above 0 and, but for zipf, at most 1",
-                       err);
+    if (needs && !(x > 0 && x <= (k == POPULARITY_zipf ? 10 : 1)))
+        return wrong("popularity", "its number is above 0 and, but for zipf, at most 1",
+                     err);
+    *out = (struct bench_popularity){.kind = k, .number = x};
+    snprintf(out->name, sizeof out->name, needs ? "%s %g" : "%s", name, x);
+    return 0;
+}
+
+static int read_popularities(struct bench_file *b, struct err *err)
+{
+    const json_t *v = json_object_get(b->root, "popularity");
+    const size_t n = json_is_array(v) ? json_array_size(v) : v != NULL;
+    int rc = n <= BENCH_LIST_MOST ? 0 : wrong("popularity", "too many", err);
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = read_popularity(json_is_array(v) ? json_array_get(v, i) : v,
+                             &b->popularities[b->popularity_count++], err);
+    if (!n)
+        b->popularities[b->popularity_count++] =
+            (struct bench_popularity){.kind = POPULARITY_uniform, .name = "uniform"};
+    return rc;
+}
+
+/* What answers: `base`, `merged`, a number of adapters. */
+static int read_points(struct bench_file *b, struct err *err)
+{
+    const json_t *v = json_object_get(b->root, "points");
+    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
+    if (!v) {
+        b->points[b->point_count++] = (struct bench_case){.kind = BENCH_adapters};
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const json_t *x = json_is_array(v) ? json_array_get(v, i) : v;
+        struct bench_case c = {.kind = BENCH_adapters,
+                               .adapters = (size_t)json_integer_value(x)};
+        for (enum bench_kind k = 0; k < BENCH_adapters; k++)
+            if (str_eq(json_string_value(x), bench_kind_names[k]))
+                c = (struct bench_case){.kind = k, .adapters = 1};
+        if (!c.adapters || json_integer_value(x) < 0 || i == BENCH_LIST_MOST)
+            return wrong("points", "base, merged and numbers of adapters are meant", err);
+        b->points[b->point_count++] = c;
+    }
+    return n ? 0 : wrong("points", "the list is empty", err);
 }
 
 /* One or a list; `word`: a text that may stand among them. */
@@ -184,6 +218,40 @@ static int read_numbers(const json_t *v, const char *key, const char *word, doub
         out[(*count)++] = json_number_value(x);
     }
     return 0;
+}
+
+/* Numbers of adapters, or `all`. */
+static int read_slots(struct bench_file *b, struct err *err)
+{
+    double numbers[BENCH_LIST_MOST];
+    size_t n = 0;
+    bool all = false;
+    const json_t *v = json_object_get(b->root, "slots");
+    int rc = v ? read_numbers(v, "slots", "all", 1e6, numbers, &n, &all, err) : 0;
+    for (size_t i = 0; i < n && !rc; i++)
+        if ((b->slots[b->slot_count++] = (size_t)numbers[i]) == 0)
+            rc = wrong("slots", "at least one", err);
+    if (all || !v)
+        b->slots[b->slot_count < BENCH_LIST_MOST ? b->slot_count++ : 0] = 0;
+    return !rc && v && json_object_get(b->root, "resident")
+               ? wrong("slots", "they and 'resident' are the same limit twice", err)
+               : rc;
+}
+
+static int read_shares(struct bench_file *b, struct err *err)
+{
+    static const double usual[] = {.5, .7, .9};
+    const json_t *v = json_object_get(b->root, "validate");
+    int rc =
+        v ? read_numbers(v, "validate", NULL, 2, b->shares, &b->share_count, NULL, err)
+          : 0;
+    for (size_t i = 0; i < b->share_count && !rc; i++)
+        rc = b->shares[i] > 0 ? 0 : wrong("validate", "shares are above 0", err);
+    if (!v) {
+        memcpy(b->shares, usual, sizeof usual);
+        b->share_count = ARRAY_LEN(usual);
+    }
+    return rc;
 }
 
 static int read_open(struct bench_file *b, const json_t *a, struct err *err)
@@ -216,8 +284,14 @@ static int read_arrivals(struct bench_file *b, struct err *err)
     double clients[BENCH_LIST_MOST];
     if (!a)
         return wrong("arrivals", "they are missing: {open: poisson, rate: [5, 10]}", err);
-    int rc = check_keys(a, "arrivals",
-                        (const char *const[]){"open", "rate", "cv", "closed", NULL}, err);
+    int rc = check_keys(
+        a, "arrivals",
+        (const char *const[]){"open", "rate", "cv", "closed", "trace", NULL}, err);
+    b->trace = json_get_str(a, "trace", NULL);
+    if (!rc && b->trace)
+        return json_object_size(a) == 1
+                   ? 0
+                   : wrong("arrivals", "a trace says all there is to say", err);
     if (rc || json_object_get(a, "open"))
         return rc ? rc : read_open(b, a, err);
     rc = read_numbers(json_object_get(a, "closed"), "arrivals.closed", NULL, 4096,
@@ -264,6 +338,7 @@ static int read_rest(struct bench_file *b, struct err *err)
     const json_t *slo = json_object_get(b->root, "slo"),
                  *resident = json_object_get(b->root, "resident");
     double limit_s = 0;
+    b->cold = json_get_bool(b->root, "cold", 0);
     b->duration_s = 30;
     b->warmup_s = 5;
     int rc = take_seconds(b->root, "duration", .1, 86400, &b->duration_s, err);
@@ -286,8 +361,9 @@ static int read_rest(struct bench_file *b, struct err *err)
 static int read_all(struct bench_file *b, struct err *err)
 {
     static const char *const known[] = {
-        "model", "target",   "api",    "adapters", "requests", "popularity", "arrivals",
-        "batch", "duration", "warmup", "resident", "slo",      "seeds",      NULL};
+        "model",    "target", "api",      "adapters", "requests", "popularity",
+        "arrivals", "batch",  "duration", "warmup",   "resident", "slo",
+        "seeds",    "points", "slots",    "validate", "cold",     NULL};
     int rc = check_keys(b->root, "bench", known, err);
     b->model = json_get_str(b->root, "model", NULL);
     b->target = json_get_str(b->root, "target", NULL);
@@ -298,8 +374,10 @@ static int read_all(struct bench_file *b, struct err *err)
     if (!rc && !str_eq(b->api, "classify") && !str_eq(b->api, "predict"))
         rc = wrong("api", "classify or predict", err);
     if (rc || (rc = read_adapters(b, err)) || (rc = read_requests(b, err)) ||
-        (rc = read_popularity(b, err)) || (rc = read_arrivals(b, err)) ||
-        (rc = read_batch(b, err)) || (rc = read_seeds(b, err)))
+        (rc = read_popularities(b, err)) || (rc = read_points(b, err)) ||
+        (rc = read_arrivals(b, err)) || (rc = read_slots(b, err)) ||
+        (rc = read_shares(b, err)) || (rc = read_batch(b, err)) ||
+        (rc = read_seeds(b, err)))
         return rc;
     if (b->target && !b->adapter_names)
         return wrong("adapters", "a server is asked by names: [reviews, topics]", err);
@@ -359,4 +437,42 @@ void bench_file_release(struct bench_file *b)
     json_decref(b->root);
     free(b->base_dir);
     *b = (struct bench_file){0};
+}
+
+/* --- settings --- */
+
+static bool is_same(const struct bench_case *a, const struct bench_case *b)
+{
+    return a->kind == b->kind && a->adapters == b->adapters &&
+           a->popularity == b->popularity && a->slots == b->slots;
+}
+
+int bench_file_cases(const struct bench_file *b, size_t adapters, struct bench_case **out,
+                     size_t *count, struct err *err)
+{
+    const size_t each = b->popularity_count * b->slot_count;
+    struct bench_case *list = xcalloc(b->point_count * each, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < b->point_count * each; i++) {
+        struct bench_case c = b->points[i / each];
+        c.adapters = c.adapters ? c.adapters : adapters;
+        c.popularity =
+            &b->popularities[c.adapters > 1 ? i / b->slot_count % b->popularity_count
+                                            : 0];
+        c.slots = b->slots[i % b->slot_count];
+        c.slots = c.slots < c.adapters ? c.slots : 0;
+        if (c.adapters > adapters) {
+            free(list);
+            return err_set(err, ERR_CONFIG, "points: %zu adapters, there are %zu",
+                           c.adapters, adapters);
+        }
+        size_t k = 0;
+        while (k < n && !is_same(&list[k], &c))
+            k++;
+        if (k == n)
+            list[n++] = c;
+    }
+    *out = list;
+    *count = n;
+    return 0;
 }
