@@ -89,6 +89,11 @@ $(B)/bench_serve: tests/bench/bench_serve.c $(NEEDS_runner)
 	@echo "  BENCH $@"
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_runner) $(LDLIBS)
 
+# Texts of many adapters beside texts of one: build/bench_write MODEL ADAPTER [NEW [PROMPT]]
+$(B)/bench_write: tests/bench/bench_write.c $(NEEDS_runner)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_runner) $(LDLIBS)
+
 # How often verdicts err on sweeps with a known truth (docs/statistics.md has the table).
 $(B)/simulate: $(wildcard tests/simulate/*) $(NEEDS_report)
 	@mkdir -p $(@D)

@@ -68,6 +68,7 @@ static int run(struct generator *g, generator_heard heard, void *ctx, struct err
 {
     struct session *s = g->session;
     const struct op_step step = {.seed = s->course.seed};
+    slots_share(&g->slots, s);
     slots_divide(&g->slots);
     const struct extent e = load(g);
     graph_run(&s->decode_graph, s->backend, &s->memory, &e, &step);

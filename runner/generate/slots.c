@@ -127,7 +127,7 @@ static struct slot *next_prompt(const struct slots *s)
     struct slot *first = NULL;
     for (int32_t i = 0; i < s->size.sequences; i++) {
         struct slot *slot = &s->items[i];
-        if (!slot->take && slot_unread(slot) > 1 &&
+        if (!slot->take && !slot->waits && slot_unread(slot) > 1 &&
             (!first || slot->since < first->since))
             first = slot;
     }

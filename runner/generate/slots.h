@@ -5,6 +5,8 @@
  * of one adapter are nothing to another), also when its text has ended; whoever comes next
  * and begins with them reads only what is new.
  *
+ * What other slots hold of a prompt's beginning is copied from there (slots_share.c).
+ *
  * Slots may be of different nets, adapters on one base (runner/serve/writer.h), or all of
  * one (generator.h). Which tokens are read in a run is decided here, what the run is made of
  * by those who ask. */
@@ -36,10 +38,10 @@ struct slot {
     uint64_t owner;          /* whose keys are there; 0: none are */
     int32_t *held;           /* real tokens whose keys are there */
     int32_t n_held;
-    int32_t read; /* tokens that were read, virtual ones among them */
-    int32_t take; /* of these, in the run at hand */
-    uint64_t
-        since; /* which occupation of all it was: the order that prompts are read in */
+    int32_t read;   /* tokens that were read, virtual ones among them */
+    int32_t take;   /* of these, in the run at hand */
+    bool waits;     /* what it begins with is just being read elsewhere */
+    uint64_t since; /* its place among all occupations: prompts are read in that order */
 };
 
 struct slots {
@@ -56,6 +58,8 @@ struct slot *slots_free(const struct slots *s, uint64_t owner, const int32_t *pr
                         int32_t n_prompt);
 void slots_occupy(struct slots *s, struct slot *slot, const struct net *net,
                   uint64_t owner, struct generation *text);
+/* Before that: copies what a prompt begins with from a slot that holds it. */
+void slots_share(struct slots *s, struct session *session);
 /* What each reads in the next run: single tokens first, so that nobody waits for prompts,
  * then pieces of prompts as far as they fit, in the order in which they came. */
 void slots_divide(struct slots *s);

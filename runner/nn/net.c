@@ -274,12 +274,19 @@ static int prompt_state(const struct net *net, struct graph *g)
                       net->shape.hidden);
 }
 
+#define CACHE "cache."
+
+bool net_is_cache(const struct state *s)
+{
+    return str_has_prefix(s->name, CACHE);
+}
+
 /* The cache of a layer's keys, or values, in all slots of the graph. */
 static int cache_of(const struct net *net, struct graph *g, int layer, const char *what)
 {
     const int32_t heads = net->shape.kv_heads ? net->shape.kv_heads : net->shape.heads;
     char name[64];
-    snprintf(name, sizeof name, "cache.%d.%s", layer, what);
+    snprintf(name, sizeof name, CACHE "%d.%s", layer, what);
     return g_state(g, states_add(g->states, name, specs_dtype(net),
                                  g->budget.of[ROWS_CACHED] * heads * g->capacity,
                                  net->shape.head_dim));

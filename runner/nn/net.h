@@ -174,6 +174,8 @@ int net_record_embed(const struct net *net, struct graph *g, int word, int posit
  * is computed once and stays, virtual tokens as they are, virtual keys and values as the
  * first ones of the cache of one sequence. Nothing where there is none of it. */
 void net_record_start(const struct net *net, struct graph *g);
+/* Is it keys or values of a layer, of all slots: rows slots * kv_heads * capacity? */
+bool net_is_cache(const struct state *s);
 /* From ids to logits: the architecture, then the task's head. */
 int net_record(const struct net *net, struct graph *g);
 /* y = W x + b with what the method adds at this site. */

@@ -92,10 +92,8 @@ static int take_slot(struct writing *w, struct writer_request *r, struct guest *
     struct written *to = written_at(w, slot);
     *to = (struct written){.request = r, .guest = g, .text = text};
     slots_occupy(&w->slots, slot, &g->mould->net, g->number, &to->text);
-    r->reused = to->text.reused;
     w->counts.writing++;
     w->counts.prompt_tokens += r->n_prompt;
-    w->counts.reused_tokens += r->reused;
     return 0;
 }
 
@@ -123,6 +121,7 @@ static void leave(struct writing *w, struct slot *slot, enum writer_end end,
     r->n = of->text.n;
     r->after = *ended;
     *ended = r;
+    w->counts.reused_tokens += of->text.reused;
     slot->text = NULL;
     *of = (struct written){0};
     w->counts.writing--;
@@ -181,6 +180,7 @@ static int read_tokens(struct writing *w, size_t *rows, struct err *err)
 {
     struct session *s = &w->base->session;
     *rows = 0;
+    slots_share(&w->slots, s);
     slots_divide(&w->slots);
     for (int32_t i = 0; i < w->slots.size.sequences; i++)
         if (w->slots.items[i].take)
@@ -246,6 +246,7 @@ static bool tell(const struct written *of, const struct writer_token *t)
     r->n = of->text.n;
     r->first_s = of->text.first_s;
     r->end_s = of->text.end_s;
+    r->reused = of->text.reused;
     return !r->heard || r->heard(r, t);
 }
 

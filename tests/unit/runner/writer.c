@@ -66,9 +66,12 @@ static const struct {
     {"qwen3", "method: prefix, num_virtual_tokens: 3, learning_rate: 0.05", 0},
 };
 
-static const int32_t prompts[TEXTS][11] = {
-    {9, 8, 7, 6, 5, 4, 3, 10, 11}, {40, 41}, {9, 8, 7, 6, 5, 60, 61, 33, 34, 35, 36}};
-static const int32_t lengths[TEXTS] = {9, 2, 11};
+/* The last begins as the first. */
+static const int32_t prompts[TEXTS][22] = {
+    {9, 8, 7, 6, 5, 4, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20},
+    {40, 41},
+    {9, 8, 7, 6, 5, 4, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 61, 33, 34, 35, 36}};
+static const int32_t lengths[TEXTS] = {18, 2, 22};
 
 /* Drawn, so that a bit's difference in the logits has a chance to show. */
 static const struct sampling drawn = {1.5, 0, 1, 1, 11};
@@ -250,7 +253,7 @@ static void write_all(size_t first, size_t count, struct decode_size size, int32
     open_shelf(&o, first, count, size);
     assert_int_equal(writing_init(&w, &o.shelf, NULL, 0, &err), 0);
     for (size_t k = 0; k < requests; k++)
-        all[k] = ask(&o, k % count, (int)(k / count));
+        all[k] = ask(&o, k / TEXTS, (int)(k % TEXTS));
     while (ended < requests) {
         for (int32_t n = 0; n < each && next < requests && writing_room(&w); n++)
             if (!writing_begin(&w, &all[next++]))
@@ -259,12 +262,14 @@ static void write_all(size_t first, size_t count, struct decode_size size, int32
             writing_end(&w, r);
     }
     for (size_t k = 0; k < requests; k++) {
-        check(first + k % count, (int)(k / count), &all[k]);
+        check(first + k / TEXTS, (int)(k % TEXTS), &all[k]);
         writer_request_release(&all[k]);
     }
     assert_int_equal(w.counts.texts, requests);
     assert_int_equal(w.counts.new_tokens, requests * NEW);
     assert_int_equal(w.counts.writing, 0);
+    if (size.sequences > 1) /* the last text of each has its beginning from the first */
+        assert_true(w.counts.reused_tokens >= (int64_t)count * 16);
     writing_release(&w);
     close_shelf(&o);
 }

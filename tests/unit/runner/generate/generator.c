@@ -217,6 +217,56 @@ static void cache_is_the_whole_sequence(void **state)
     }
 }
 
+enum { SHARED = 24, LONG = 30 };
+
+/* Texts that begin alike, at the same time: what the first one reads the others copy, behind
+ * virtual keys and tokens too, and write what each writes alone. */
+static void beginnings_are_copied(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(sources); k++) {
+        struct err err = ERR_INIT;
+        int32_t long_prompts[3][LONG];
+        struct generation together[3], alone;
+        struct opened o;
+        struct generator g;
+        for (int i = 0; i < 3; i++) {
+            for (int t = 0; t < LONG; t++)
+                long_prompts[i][t] = 5 + (t < SHARED ? t * 7 : t * 3 + i) % 100;
+            together[i] = (struct generation){.prompt = long_prompts[i],
+                                              .n_prompt = i == 2 ? SHARED : LONG,
+                                              .most = NEW,
+                                              .stream = (uint64_t)i};
+        }
+        open_source(&o, &sources[k]);
+        o.s.decode = (struct decode_size){3, generator_length(&o.s, LONG, NEW), 64};
+        if (session_plan_memory(&o.s, &err) || session_allocate(&o.s, &err))
+            fail_msg("%s", err.msg);
+        generator_init(&g, &o.s, &drawn, NULL, 0);
+        assert_int_equal(generator_run(&g, together, 3, NULL, NULL, &err), 0);
+        assert_int_equal(together[0].reused, 0);
+        assert_int_equal(together[1].reused, SHARED);
+        assert_int_equal(together[2].reused, SHARED - 1);
+        generator_release(&g);
+        close_source(&o);
+        for (int i = 0; i < 3; i++) {
+            open_source(&o, &sources[k]);
+            o.s.decode = (struct decode_size){1, generator_length(&o.s, LONG, NEW), 64};
+            if (session_plan_memory(&o.s, &err) || session_allocate(&o.s, &err))
+                fail_msg("%s", err.msg);
+            alone = together[i];
+            generator_init(&g, &o.s, &drawn, NULL, 0);
+            assert_int_equal(generator_run(&g, &alone, 1, NULL, NULL, &err), 0);
+            assert_int_equal(alone.reused, 0);
+            assert_memory_equal(alone.ids, together[i].ids, NEW * sizeof *alone.ids);
+            generation_release(&alone);
+            generation_release(&together[i]);
+            generator_release(&g);
+            close_source(&o);
+        }
+    }
+}
+
 static bool three(void *ctx, const struct generation *text)
 {
     ++*(int *)ctx;
@@ -254,6 +304,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_stand_alone),
         cmocka_unit_test(beginnings_are_kept),
+        cmocka_unit_test(beginnings_are_copied),
         cmocka_unit_test(cache_is_the_whole_sequence),
         cmocka_unit_test(texts_end),
     };
