@@ -7,11 +7,16 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "runner/nn/adapter_files/trial_of.h"
 #include "runner/run_folder.h"
+#include "runner/serve/writer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define TASK_WRITE    "causal-lm"
+#define TASK_CLASSIFY "seq-cls"
 
 /* clang-format off */
 static const struct opt_def rows[] = {
@@ -41,6 +46,16 @@ static const struct opt_def rows[] = {
      .help = "part of a batch that one adapter gets while others wait, such as 0.5; 0: as it comes"},
     {.key = "queue", .type = OPT_INT, .preset = "4096", .min = 1, .max = 1 << 20, .group = "batches",
      .metavar = "N", .help = "texts that may wait; more are refused"},
+    {.key = "task", .type = OPT_CHOICE, .preset = "auto", .choices = "auto|" TASK_WRITE "|" TASK_CLASSIFY, .group = "base",
+     .metavar = "TASK", .help = "what the base does: write (causal-lm) or classify; auto: what its adapters were trained for, else what it is"},
+    {.key = "sequences", .type = OPT_INT, .preset = "8", .min = 1, .max = 1024, .group = "language models",
+     .metavar = "N", .help = "texts that are written at the same time; each has memory for its keys and values"},
+    {.key = "context", .type = OPT_INT, .preset = "2048", .min = 16, .max = 1 << 24, .group = "language models",
+     .metavar = "N", .help = "tokens of a prompt and its answer together, at most the model's positions"},
+    {.key = "step_tokens", .type = OPT_INT, .preset = "256", .min = 1, .max = 1 << 16, .group = "language models",
+     .metavar = "N", .help = "tokens of prompts and texts that are read in one step; more: prompts are read faster, those who listen wait longer"},
+    {.key = "template", .type = OPT_PATH, .group = "language models", .metavar = "FILE",
+     .help = "a chat template (Jinja) instead of the model's own"},
     {.key = "dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
      .help = "numbers that matrices are multiplied in (float32, bfloat16); this and the next ones: where not said, adapters whose run says another are refused"},
     {.key = "base_dtype", .type = OPT_STRING, .group = "base", .metavar = "TYPE",
@@ -132,21 +147,49 @@ static int add_adapters(struct serving *s, const json_t *values, const char *con
 
 /* --- start and end --- */
 
+/* Is the base to classify, whatever it could write? As it is said, or as the first adapter
+ * was trained. */
+static bool is_to_classify(struct serving *s, const json_t *values, const char *model)
+{
+    const char *task = json_get_str(values, "task", "auto");
+    json_t *given = NULL;
+    const struct task *of_adapter = NULL;
+    if (!str_eq(task, "auto"))
+        return str_eq(task, TASK_CLASSIFY);
+    if (s->shelf.count && !adapter_trial(s->shelf.entries[0]->dir, model, &given, NULL))
+        of_adapter = task_find(json_get_str(given, "task", ""), NULL);
+    json_decref(given);
+    return of_adapter && str_eq(of_adapter->name, TASK_CLASSIFY);
+}
+
 static int open_base(struct serving *s, const json_t *values, const char *model,
                      struct err *err)
 {
     const int32_t texts = (int32_t)json_get_int(values, "batch_rows", 0),
-                  tokens = (int32_t)json_get_int(values, "batch_tokens", 0);
+                  tokens = (int32_t)json_get_int(values, "batch_tokens", 0),
+                  sequences = (int32_t)json_get_int(values, "sequences", 0),
+                  step = (int32_t)json_get_int(values, "step_tokens", 0);
     json_t *settings = json_object();
     for (size_t i = 0; serve_settings[i]; i++) {
         json_t *v = json_object_get(values, serve_settings[i]);
         if (v && !json_is_null(v))
             json_object_set(settings, serve_settings[i], v);
     }
-    const struct serve_options o = {.most = extent_of(tokens, texts, texts),
-                                    .settings = settings};
-    const int rc = serve_base_open(&s->base, model, &o, err);
+    struct serve_options o = {
+        .most = extent_of(tokens, texts, texts),
+        .settings = settings,
+        .decode = {.sequences = sequences,
+                   .capacity = (int32_t)json_get_int(values, "context", 0),
+                   .tokens = step > sequences ? step : sequences}};
+    if (is_to_classify(s, values, model))
+        o.decode = (struct decode_size){0};
+    int rc = serve_base_open(&s->base, model, &o, err);
     json_decref(settings);
+    if (!rc && !s->base.writes && str_eq(json_get_str(values, "task", ""), TASK_WRITE))
+        rc = err_set(err, ERR_CONFIG, "--task: '%s' is no language model", model);
+    if (!rc && s->base.writes && !s->base.session.tokenizer)
+        rc = err_set(err, ERR_NOINPUT, "model folder '%s': no tokenizer.json",
+                     s->base.session.hf->dir);
     return rc;
 }
 
@@ -174,7 +217,9 @@ static int listen_on(struct serving *s, const json_t *values, const char *key,
                                      .key = key && *key ? key : NULL,
                                      .max_body = (size_t)4 << 20,
                                      .max_connections = 4096};
-    return server_start(&s->server, &o, serve_routes, serve_route_count, s, err);
+    size_t count;
+    s->routes = serve_routes_of(s->base.writes, &count);
+    return server_start(&s->server, &o, s->routes, count, s, err);
 }
 
 static void serve_until_signal(struct serving *s, const json_t *values)
@@ -192,25 +237,58 @@ static void serve_until_signal(struct serving *s, const json_t *values)
     server_drain(s->server);
 }
 
-static int serve(struct serving *s, const json_t *values, struct err *err)
+static int start_engine(struct serving *s, const json_t *values, struct err *err)
 {
-    struct buf key = BUF_INIT;
-    const struct engine_options e = {
+    const struct engine_options o = {
         .wait_s = json_get_num(values, "wait_ms", 0) / 1e3,
         .queue = {.most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
                   .most_rows = (size_t)json_get_int(values, "queue", 0),
                   .share = json_get_num(values, "share", 0)}};
+    return engine_start(&s->engine, &s->shelf, &o, err);
+}
+
+static int start_writer(struct serving *s, const json_t *values, struct err *err)
+{
+    int rc = prompter_open(&s->prompter, &s->base.session,
+                           json_get_str(values, "template", NULL), err);
+    const struct writer_options o = {
+        .most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
+        .most_waiting = (size_t)json_get_int(values, "queue", 0),
+        .stops = s->prompter.stops,
+        .n_stops = s->prompter.n_stops};
+    if (!rc)
+        rc = writer_start(&s->writer, &s->shelf, &o, err);
+    if (rc)
+        return rc;
+    char bytes[32];
+    struct writer_counts c;
+    writer_count(s->writer, &c);
+    text_print(stdout, "room for %d texts of %d tokens at a time: %s\n",
+               s->base.session.decode.sequences, writer_room(&s->base),
+               str_bytes(bytes, sizeof bytes, (double)c.cache_bytes));
+    return 0;
+}
+
+static int serve(struct serving *s, const json_t *values, struct err *err)
+{
+    struct buf key = BUF_INIT;
     int rc = read_key(values, &key, err);
     if (!rc)
-        rc = engine_start(&s->engine, &s->shelf, &e, err);
+        rc = s->base.writes ? start_writer(s, values, err) : start_engine(s, values, err);
     if (!rc && !(rc = listen_on(s, values, buf_str(&key), err)))
         serve_until_signal(s, values);
     if (s->engine)
         engine_stop(s->engine);
+    if (s->writer)
+        writer_stop(s->writer);
     if (s->server)
         server_stop(s->server);
     if (s->engine)
         engine_free(s->engine);
+    if (s->writer)
+        writer_free(s->writer);
+    prompter_release(&s->prompter);
+    free(s->routes);
     buf_release(&key);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* cli/serve/models.c - what is served: the base, and adapters that come and go. */
 #include "cli/serve/serving.h"
 #include "lib/json.h"
+#include "runner/serve/writer.h"
 #include <stdlib.h>
 
 static json_t *model_of(const struct serving *s, const char *id, const char *parent)
@@ -9,7 +10,7 @@ static json_t *model_of(const struct serving *s, const char *id, const char *par
     return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s?, s:i}", "id", id, "object", "model",
                      "created", (json_int_t)(s->begin_ms / 1000), "owned_by", "peftlab",
                      "root", base->hf->dir, "parent", parent, "max_model_len",
-                     base->net.shape.max_positions);
+                     s->writer ? writer_room(&s->base) : base->net.shape.max_positions);
 }
 
 /* Adapters first: clients that take the first one take what answers. */

@@ -1,17 +1,61 @@
 /* cli/serve/routes.c - the paths that are served. */
 #include "cli/serve/serving.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 
-const struct server_route serve_routes[] = {
-    {"GET", "/health", serve_health, true},
-    {"GET", "/metrics", serve_metrics, true},
-    {"GET", "/v1/models", serve_models, false},
-    {"GET", "/v1/base", serve_base_about, false},
-    {"POST", "/v1/classify", serve_classify, false}, /* vLLM's and SGLang's */
-    {"POST", "/classify", serve_classify, false},
-    {"POST", "/predict", serve_predict, false}, /* text-embeddings-inference's */
-    {"POST", "/tokenize", serve_tokenize, false},
-    {"POST", "/v1/load_lora_adapter", serve_load, false}, /* vLLM's, for any method */
-    {"POST", "/v1/unload_lora_adapter", serve_unload, false},
+enum { CLASSIFIES = 1, WRITES = 2, ALL = CLASSIFIES | WRITES };
+
+static const struct {
+    unsigned bases;
+    struct server_route route;
+} rows[] = {
+    {ALL, {"GET", "/health", serve_health, true}},
+    {ALL, {"GET", "/metrics", serve_metrics, true}},
+    {ALL, {"GET", "/v1/models", serve_models, false}},
+    {ALL, {"GET", "/v1/base", serve_base_about, false}},
+    {CLASSIFIES, {"POST", "/v1/classify", serve_classify, false}}, /* vLLM's, SGLang's */
+    {CLASSIFIES, {"POST", "/classify", serve_classify, false}},
+    {CLASSIFIES,
+     {"POST", "/predict", serve_predict, false}}, /* text-embeddings-inference's */
+    {CLASSIFIES, {"POST", "/tokenize", serve_tokenize, false}},
+    {WRITES, {"POST", "/v1/completions", serve_completions, false}}, /* OpenAI's */
+    {WRITES, {"POST", "/v1/chat/completions", serve_chat, false}},
+    {WRITES, {"POST", "/tokenize", serve_tokenize_text, false}}, /* vLLM's */
+    {WRITES, {"POST", "/detokenize", serve_detokenize, false}},
+    {ALL, {"POST", "/v1/load_lora_adapter", serve_load, false}}, /* vLLM's, any method */
+    {ALL, {"POST", "/v1/unload_lora_adapter", serve_unload, false}},
 };
-const size_t serve_route_count = ARRAY_LEN(serve_routes);
+
+static void say_kind(void *ctx, struct server_call *call)
+{
+    const struct serving *s = ctx;
+    server_reply_error(call, 400,
+                       s->writer ? "'%s' is a language model here: /v1/completions and "
+                                   "/v1/chat/completions"
+                                 : "'%s' is a classifier here: /v1/classify and /predict",
+                       s->name);
+}
+
+static bool has_path(const struct server_route *routes, size_t count, const char *path)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(routes[i].path, path))
+            return true;
+    return false;
+}
+
+struct server_route *serve_routes_of(bool writes, size_t *count)
+{
+    const unsigned kind = writes ? WRITES : CLASSIFIES;
+    struct server_route *out = xcalloc(ARRAY_LEN(rows), sizeof *out);
+    *count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].bases & kind)
+            out[(*count)++] = rows[i].route;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (!has_path(out, *count, rows[i].route.path)) {
+            out[*count] = rows[i].route;
+            out[(*count)++].handle = say_kind;
+        }
+    return out;
+}

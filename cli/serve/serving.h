@@ -1,39 +1,57 @@
 /* cli/serve/serving.h - what the routes of `peftlab serve` share (inside cli/serve).
  *
  * routes.c says which paths there are; each path has a function in asked.c (texts to labels),
- * models.c (what is served, adapters that come and go) or counts.c (health, metrics). */
+ * write/ (language models), models.c (what is served, adapters that come and go) or counts.c
+ * (health, metrics). What is served is a base that classifies or one that writes: it has an
+ * engine or a writer, and the routes of its kind. */
 #ifndef CLI_SERVE_SERVING_H
 #define CLI_SERVE_SERVING_H
 
 #include "lib/net/server.h"
+#include "runner/generate/prompter.h"
 #include "runner/serve/engine.h"
 
+struct writer;
+
 enum { LATENCY_BUCKETS = 14 };
+struct histogram {
+    int64_t bucket[LATENCY_BUCKETS + 1], count;
+    double sum;
+};
 
 struct serving {
     struct serve_base base;
     struct shelf shelf;
-    struct engine *engine;
+    struct engine *engine;    /* NULL: the base writes */
+    struct writer *writer;    /* NULL: it classifies */
+    struct prompter prompter; /* of a base that writes; the server's thread's */
     struct server *server;
+    struct server_route *routes;
     const char *name; /* of the base */
     int64_t begin_ms; /* Unix time */
     int64_t next_id;
-    /* Of answered requests, for /metrics; by the engine's thread. */
+    /* For /metrics, by the engine's or the writer's thread. */
     pthread_mutex_t lock;
-    int64_t bucket[LATENCY_BUCKETS + 1], answered;
-    double seconds;
+    struct histogram answered, first, each;
 };
 
-extern const struct server_route serve_routes[];
-extern const size_t serve_route_count;
+/* The routes of a base that writes, or of one that classifies; those of the other kind say
+ * what it is. The caller's. */
+struct server_route *serve_routes_of(bool writes, size_t *count);
 
 /* Counts a request's time, from its first byte to its answer. */
 void serving_answered(struct serving *s, double seconds);
+/* A text's: until its first token was there, then of `more` further ones together. */
+void serving_wrote(struct serving *s, double first_s, double rest_s, int32_t more);
 
 /* Handlers; ctx is a struct serving. */
 void serve_classify(void *ctx, struct server_call *call);
 void serve_predict(void *ctx, struct server_call *call);
 void serve_tokenize(void *ctx, struct server_call *call);
+void serve_completions(void *ctx, struct server_call *call);
+void serve_chat(void *ctx, struct server_call *call);
+void serve_tokenize_text(void *ctx, struct server_call *call);
+void serve_detokenize(void *ctx, struct server_call *call);
 void serve_models(void *ctx, struct server_call *call);
 void serve_base_about(void *ctx, struct server_call *call);
 void serve_load(void *ctx, struct server_call *call);

@@ -1,0 +1,67 @@
+/* cli/serve/write/tokens.c - texts to tokens and back, of a language model. */
+#include "cli/serve/serving.h"
+#include "cli/serve/write/prompts.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "runner/serve/writer.h"
+#include <stdlib.h>
+
+/* vLLM's: of a prompt, or of messages as the chat template puts them. */
+void serve_tokenize_text(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    struct err err = ERR_INIT;
+    const char *param = NULL;
+    int32_t *ids = NULL, n = 0;
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    json_t *row =
+        prompts_row(&s->prompter, body, json_object_get(body, "prompt"), &param, &err);
+    const int rc = row ? prompter_row(&s->prompter, row, &ids, &n, &err) : err_code(&err);
+    json_decref(row);
+    if (rc) {
+        server_reply_json(call, 400, server_error(400, param, err.msg));
+    } else {
+        json_t *tokens = json_array();
+        for (int32_t i = 0; i < n; i++)
+            json_array_append_new(tokens, json_integer(ids[i]));
+        server_reply_json(call, 200,
+                          json_pack("{s:i, s:i, s:o}", "count", n, "max_model_len",
+                                    writer_room(&s->base), "tokens", tokens));
+    }
+    free(ids);
+    json_decref(body);
+}
+
+void serve_detokenize(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    const struct tokenizer *t = s->base.session.tokenizer;
+    struct buf text = BUF_INIT;
+    json_t *body = server_call_json(call);
+    if (!body)
+        return;
+    const json_t *tokens = json_object_get(body, "tokens");
+    const size_t n = json_array_size(tokens);
+    int32_t *ids = xcalloc(n + 1, sizeof *ids);
+    bool known = json_is_array(tokens);
+    for (size_t i = 0; i < n && known; i++) {
+        const json_int_t id = json_integer_value(json_array_get(tokens, i));
+        known = json_is_integer(json_array_get(tokens, i)) && id >= 0 &&
+                id < s->base.session.net.shape.vocab_size;
+        ids[i] = (int32_t)id;
+    }
+    if (known)
+        tokenizer_decode(t, ids, n, false, &text, NULL);
+    json_t *prompt = known ? json_stringn(buf_str(&text), text.len) : NULL;
+    if (prompt)
+        server_reply_json(call, 200, json_pack("{s:o}", "prompt", prompt));
+    else
+        server_reply_json(
+            call, 400,
+            server_error(400, "tokens", "tokens is a list of the model's ids"));
+    buf_release(&text);
+    free(ids);
+    json_decref(body);
+}
