@@ -238,6 +238,10 @@ int session_open_writer(struct session *s, const json_t *resolved, const char *b
     s->decode = size;
     if (size.capacity > most)
         s->decode.capacity = most;
+    if ((int64_t)size.sequences * net_kv_width(&s->net) * s->decode.capacity > INT32_MAX)
+        return err_set(err, ERR_CONFIG,
+                       "%d texts of %d tokens at a time are more than a cache can hold",
+                       size.sequences, s->decode.capacity);
     s->serves = extent_of_cached(size.tokens, size.sequences, size.sequences);
     s->hashes = fingerprint_session(s);
     return session_plan_memory(s, err);

@@ -18,12 +18,17 @@ static int check_room(struct session *s, struct err *err)
     if (features_give_up(s))
         return check_room(s, err);
     char a[32], b[32];
+    str_bytes(a, sizeof a, (double)need);
+    str_bytes(b, sizeof b, (double)limit);
+    if (s->decoding)
+        return err_set(err, ERR_NOMEM,
+                       "%d texts of %d tokens at a time need %s, this machine allows %s; "
+                       "try fewer at a time, shorter ones, or quantization: nf4",
+                       s->decode.sequences, s->decode.capacity, a, b);
     return err_set(err, ERR_NOMEM,
                    "the trial needs %s, this machine allows %s; try a smaller batch_size "
-                   "or max_length, "
-                   "gradient_checkpointing, or quantization: nf4",
-                   str_bytes(a, sizeof a, (double)need),
-                   str_bytes(b, sizeof b, (double)limit));
+                   "or max_length, gradient_checkpointing, or quantization: nf4",
+                   a, b);
 }
 
 static int take(struct session *s, enum mem_category c, struct err *err)
