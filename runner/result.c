@@ -34,6 +34,11 @@ static void put(struct values *v, const char *key, double value, bool whole)
     v->items[v->count++].whole = whole;
 }
 
+static bool is_packed(const struct session *s)
+{
+    return s->seat.pack && s->seat.most > 1;
+}
+
 static void collect_memory(struct values *v, const struct session *s)
 {
     char key[64];
@@ -46,8 +51,24 @@ static void collect_memory(struct values *v, const struct session *s)
     put(v, "mem/shared_bytes", (double)s->shared_bytes, true);
     put(v, "mem/planned_bytes", (double)session_planned_bytes(s), true);
     put(v, "mem/allocated_bytes", (double)allocated, true);
+    if (is_packed(s))
+        return;
     put(v, "mem/host_bytes", (double)s->host_bytes, true);
     put(v, "mem/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
+}
+
+/* In a pack what the process takes, and how fast a trial got on beside others, say nothing
+ * of its method: they are not told as if they did. */
+static void collect_pack(struct values *v, const struct session *s)
+{
+    if (!is_packed(s))
+        return;
+    const struct pack_bytes b = pack_bytes(s->seat.pack);
+    put(v, "pack/trials", s->seat.most, true);
+    put(v, "pack/weights_bytes", (double)b.weights, true);
+    put(v, "pack/turns_bytes", (double)b.turns, true);
+    put(v, "pack/waited_s", s->seat.waited_s, false);
+    put(v, "pack/peak_rss_bytes", (double)proc_peak_rss_bytes(), true);
 }
 
 /* Rows that teach nothing, left out. */
@@ -59,8 +80,17 @@ static size_t dropped_rows(const struct session *s)
     return n;
 }
 
+static void collect_speed(struct values *v, const struct train_outcome *t)
+{
+    put(v, "train/flops_per_s", t->flops / t->train_s, false);
+    put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
+    put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);
+    put(v, "throughput/samples_per_s", (double)t->samples / t->train_s, false);
+}
+
 /* What holds for a part of a training as well. */
-static void collect_course(struct values *v, const struct run_result *r)
+static void collect_course(struct values *v, const struct run_result *r,
+                           const struct session *s)
 {
     const struct train_outcome *t = &r->training;
     if (!t->updates)
@@ -73,7 +103,6 @@ static void collect_course(struct values *v, const struct run_result *r)
         put(v, "train/reused_tokens", (double)t->reused_tokens, true);
         put(v, "train/reused_flops", t->reused_flops, true);
     }
-    put(v, "train/flops_per_s", t->flops / t->train_s, false);
     put(v, "train/resumed_from", (double)t->resumed_from, true);
     if (t->spikes) {
         put(v, "train/loss_spikes", (double)t->spikes, true);
@@ -82,10 +111,10 @@ static void collect_course(struct values *v, const struct run_result *r)
     if (!isnan(t->energy_j))
         put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
-    put(v, "time/step_ms_p50", stat_median(t->step_ms, (size_t)t->updates), false);
-    put(v, "throughput/tokens_per_s", (double)t->tokens / t->train_s, false);
-    put(v, "throughput/samples_per_s", (double)t->samples / t->train_s, false);
-    put(v, "time/total_s", t->earlier_s + clock_mono_s() - r->started_s, false);
+    if (!is_packed(s))
+        collect_speed(v, t);
+    put(v, "time/total_s",
+        t->earlier_s + clock_mono_s() - r->started_s - s->seat.waited_s, false);
 }
 
 static void collect_training(struct values *v, const struct run_result *r,
@@ -94,8 +123,9 @@ static void collect_training(struct values *v, const struct run_result *r,
     const struct train_outcome *t = &r->training;
     if (!t->updates)
         return;
-    put(v, "train/share_of_peak",
-        t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
+    if (!is_packed(s))
+        put(v, "train/share_of_peak",
+            t->flops / t->train_s / calibrate_peak(s->backend).flops_per_s, false);
     put(v, "train/stopped_early", t->stopped_early, true);
     if (t->best_update)
         put(v, "train/best_update", (double)t->best_update, true);
@@ -287,10 +317,11 @@ int result_write(const struct run_result *r, const struct session *s,
     struct values v = {.count = 0};
     char key[64];
     json_t *root = json_object(), *full = json_deep_copy(environment);
-    collect_course(&v, r);
+    collect_course(&v, r, s);
     collect_training(&v, r, s);
     collect_memory(&v, s);
-    if (r->training.updates || r->profile)
+    collect_pack(&v, s);
+    if ((r->training.updates || r->profile) && !is_packed(s))
         put(&v, "machine/peak_flops_per_s", calibrate_peak(s->backend).flops_per_s,
             false);
     collect_answers(&v, r, s);
@@ -365,8 +396,9 @@ void result_log_unfinished(const struct run_result *r, const struct session *s,
                            struct sink *sink)
 {
     struct values v = {.count = 0};
-    collect_course(&v, r);
+    collect_course(&v, r, s);
     collect_memory(&v, s);
+    collect_pack(&v, s);
     for (size_t i = 0; i < v.count; i++)
         sink->ops->metric(sink, v.items[i].key, -1, v.items[i].value);
     log_last_evaluation(r, s, sink);

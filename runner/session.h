@@ -16,6 +16,7 @@
 #include "runner/memory.h"
 #include "runner/nn/net.h"
 #include "runner/optim/groups.h"
+#include "runner/pack/pack.h"
 #include "runner/task/task.h"
 #include "runner/text/tokenizer.h"
 #include <jansson.h>
@@ -39,7 +40,8 @@ struct weights {
     char *sources;               /* what all keys begin with */
     char **keys;                 /* of a parameter; NULL: it is not among them */
     struct cache_entry *entries; /* of a parameter */
-    size_t outside;              /* bytes of all that are not in the arena */
+    bool *owned;    /* of a parameter in a pack: the entry is no longer its */
+    size_t outside; /* bytes of all that are not in the arena */
 };
 
 struct session {
@@ -88,6 +90,7 @@ struct session {
     size_t planned[MEM_COUNT];
     void *arena[MEM_COUNT];
     size_t allocated[MEM_COUNT];
+    struct pack_seat seat; /* of a trial beside others in this process */
     struct weights weights;
     size_t shared_bytes; /* of what is allocated: mapped, by others too */
     int64_t host_bytes;  /* resident before that: program, tokenizer, rows */
@@ -140,6 +143,12 @@ void session_release_weights(struct session *s);
  * in MEM_gradients their gradients. */
 void session_round(const struct session *s, enum mem_category in);
 void session_close(struct session *s);
+/* In a pack (pack/pack.h) a trial computes, and has activations and workspace, between
+ * these two alone. `only`: while no other does. pass: lets others go first, where there
+ * are some. In no pack nothing happens. */
+int session_turn_take(struct session *s, bool only, struct err *err);
+void session_turn_give(struct session *s);
+int session_turn_pass(struct session *s, bool only, struct err *err);
 size_t session_planned_bytes(const struct session *s);
 
 /* Puts rows of a split into the batch buffers and uploads them; row numbers through

@@ -31,6 +31,12 @@ static int check_room(struct session *s, struct err *err)
                    a, b);
 }
 
+/* What comes with a turn of a pack. */
+static bool is_of_turn(const struct session *s, enum mem_category c)
+{
+    return s->seat.pack && (c == MEM_activations || c == MEM_workspace);
+}
+
 static int take(struct session *s, enum mem_category c, struct err *err)
 {
     char text[32];
@@ -38,7 +44,9 @@ static int take(struct session *s, enum mem_category c, struct err *err)
                              : c == MEM_features ? s->allocated[c]
                                                  : 0,
                  bytes = s->planned[c] - elsewhere;
-    if (!bytes || s->arena[c])
+    if (is_of_turn(s, c))
+        s->allocated[c] = bytes;
+    if (!bytes || s->arena[c] || is_of_turn(s, c))
         return 0;
     s->arena[c] = s->backend->alloc(s->backend->device, bytes);
     if (!s->arena[c] && c == MEM_features && features_give_up(s))
@@ -112,12 +120,46 @@ int session_allocate(struct session *s, struct err *err)
     return 0;
 }
 
+/* --- in a pack --- */
+
+int session_turn_take(struct session *s, bool only, struct err *err)
+{
+    const size_t first = mem_round_up(s->planned[MEM_activations]);
+    void *memory;
+    if (!s->seat.pack)
+        return 0;
+    const int rc = pack_turn_take(
+        &s->seat, first + mem_round_up(s->planned[MEM_workspace]), only, &memory, err);
+    if (rc)
+        return rc;
+    s->memory.activations = s->arena[MEM_activations] = memory;
+    s->memory.workspace = s->arena[MEM_workspace] = (char *)memory + first;
+    return 0;
+}
+
+void session_turn_give(struct session *s)
+{
+    if (!s->seat.pack)
+        return;
+    s->memory.activations = s->arena[MEM_activations] = NULL;
+    s->memory.workspace = s->arena[MEM_workspace] = NULL;
+    pack_turn_give(&s->seat);
+}
+
+int session_turn_pass(struct session *s, bool only, struct err *err)
+{
+    session_turn_give(s);
+    return session_turn_take(s, only, err);
+}
+
 void session_close(struct session *s)
 {
+    session_turn_give(s);
     for (int c = 0; c < MEM_COUNT; c++)
         if (s->arena[c])
             s->backend->release(s->backend->device, s->arena[c]);
     session_release_weights(s);
+    pack_rise(&s->seat);
     for (int i = 0; i < SLOT_COUNT; i++)
         free(s->host_batch[i]);
     free(s->host_targets);

@@ -6,8 +6,10 @@
 #include "runner/graph/param_values.h"
 #include "runner/session.h"
 #include <stdlib.h>
+#include <string.h>
 
-/* A smaller parameter is not worth a file, a base with less of them not its hash. */
+/* A smaller parameter is not worth a file, a base with less of them not its hash. In a pack
+ * (pack/pack.h) all are shared, where nothing is kept in files too. */
 #define SHARED_MIN ((size_t)64 << 10)
 #define BASE_MIN   ((size_t)1 << 20)
 #define WEIGHTS    "weights"
@@ -149,10 +151,10 @@ static char *key_of(const struct session *s, const struct param *p)
 /* --- which lie there --- */
 
 /* What follows from the base alone. Not what trains, an adapter gives, or PiSSA takes out. */
-static bool may_share(const struct param *p)
+static bool may_share(const struct session *s, const struct param *p)
 {
     return !p->trainable && p->base && !p->given && !p->less.rank && !p->derived &&
-           p->bytes >= SHARED_MIN;
+           p->bytes >= (s->seat.pack ? 1 : SHARED_MIN);
 }
 
 static bool open_cache(struct session *s)
@@ -161,10 +163,10 @@ static bool open_cache(struct session *s)
     struct buf sources = BUF_INIT;
     size_t bytes = 0;
     for (size_t i = 0; i < s->net.params.count; i++)
-        bytes += may_share(s->net.params.items[i]) ? s->net.params.items[i]->bytes : 0;
+        bytes += may_share(s, s->net.params.items[i]) ? s->net.params.items[i]->bytes : 0;
     const bool host = str_eq(s->backend->name, "cpu");
     w->cache = host && bytes >= BASE_MIN ? cache_open() : NULL;
-    if (w->cache && add_sources(s, &sources) == 0)
+    if (host && (w->cache || s->seat.pack) && add_sources(s, &sources) == 0)
         w->sources = xstrdup(buf_str(&sources));
     buf_release(&sources);
     return w->sources != NULL;
@@ -178,12 +180,13 @@ static char **find_keys(const struct session *s)
     bool *missing = xcalloc(all->count + 1, sizeof *missing);
     size_t bytes = 0;
     for (size_t i = 0; i < all->count; i++)
-        if (may_share(all->items[i])) {
+        if (may_share(s, all->items[i])) {
             keys[i] = key_of(s, all->items[i]);
-            missing[i] = !cache_holds(s->weights.cache, WEIGHTS, keys[i]);
+            missing[i] =
+                !s->seat.pack && !cache_holds(s->weights.cache, WEIGHTS, keys[i]);
             bytes += missing[i] ? all->items[i]->bytes : 0;
         }
-    const bool room = cache_has_room(s->weights.cache, bytes);
+    const bool room = !bytes || cache_has_room(s->weights.cache, bytes);
     for (size_t i = 0; i < all->count; i++)
         if (missing[i] && !room) {
             free(keys[i]);
@@ -200,6 +203,7 @@ void session_share_weights(struct session *s)
         return;
     w->keys = find_keys(s);
     w->entries = xcalloc(s->net.params.count + 1, sizeof *w->entries);
+    w->owned = xcalloc(s->net.params.count + 1, sizeof *w->owned);
     size_t at = 0;
     for (size_t i = 0; i < s->net.params.count; i++) {
         struct param *p = s->net.params.items[i];
@@ -221,6 +225,7 @@ static int put_start_values(struct session *s, struct param *p, struct err *err)
 struct making {
     struct session *s;
     struct param *p;
+    const char *key;
 };
 
 /* What changed under its hands is not kept: its key says what was there before. */
@@ -239,12 +244,21 @@ static int make_entry(void *ctx, void *dst, struct err *err)
     return rc;
 }
 
+static int take_entry(void *ctx, struct cache_entry *out, struct err *err)
+{
+    struct making *m = ctx;
+    return cache_take(m->p->bytes < SHARED_MIN ? NULL : m->s->weights.cache, WEIGHTS,
+                      m->key, m->p->bytes, make_entry, m, out, err);
+}
+
 static int put_shared(struct session *s, size_t i, struct err *err)
 {
     struct weights *w = &s->weights;
     struct param *p = s->net.params.items[i];
-    const int rc = cache_take(w->cache, WEIGHTS, w->keys[i], p->bytes, make_entry,
-                              &(struct making){s, p}, &w->entries[i], err);
+    struct making m = {s, p, w->keys[i]};
+    const int rc = s->seat.pack ? pack_weight_take(s->seat.pack, w->keys[i], take_entry,
+                                                   &m, &w->entries[i], err)
+                                : take_entry(&m, &w->entries[i], err);
     if (rc)
         return rc;
     param_bind(p, w->entries[i].data, NULL);
@@ -267,11 +281,47 @@ int session_put_param(struct session *s, size_t i, struct err *err)
     return rc;
 }
 
+static int copy_entry(void *ctx, void *dst, struct err *err)
+{
+    const struct cache_entry *from = ctx;
+    (void)err;
+    memcpy(dst, from->data, from->bytes);
+    return 0;
+}
+
+static void drop_entry(struct session *s, size_t i)
+{
+    struct weights *w = &s->weights;
+    if (s->seat.pack && w->keys[i] && !w->owned[i] && w->entries[i].data)
+        pack_weight_drop(s->seat.pack, w->keys[i]);
+    else
+        cache_entry_release(&w->entries[i]);
+}
+
+/* The pack's entry stays as it is. */
+static int leave_pack(struct session *s, size_t i, struct err *err)
+{
+    struct weights *w = &s->weights;
+    struct cache_entry own;
+    int rc = cache_take(NULL, WEIGHTS, w->keys[i], w->entries[i].bytes, copy_entry,
+                        &w->entries[i], &own, err);
+    if (rc)
+        return rc;
+    drop_entry(s, i);
+    w->entries[i] = own;
+    w->owned[i] = true;
+    param_bind(s->net.params.items[i], own.data, NULL);
+    return 0;
+}
+
 int session_own_param(struct session *s, const struct param *p, struct err *err)
 {
-    for (size_t i = 0; s->weights.entries && i < s->net.params.count; i++)
+    struct weights *w = &s->weights;
+    for (size_t i = 0; w->entries && i < s->net.params.count; i++)
         if (s->net.params.items[i] == p)
-            return cache_entry_own(&s->weights.entries[i], err);
+            return w->keys[i] && s->seat.pack && !w->owned[i]
+                       ? leave_pack(s, i, err)
+                       : cache_entry_own(&w->entries[i], err);
     return 0;
 }
 
@@ -279,10 +329,11 @@ void session_release_weights(struct session *s)
 {
     struct weights *w = &s->weights;
     for (size_t i = 0; w->entries && i < s->net.params.count; i++) {
-        cache_entry_release(&w->entries[i]);
+        drop_entry(s, i);
         free(w->keys[i]);
     }
     free(w->entries);
+    free(w->owned);
     free(w->keys);
     free(w->sources);
     cache_close(w->cache);

@@ -214,6 +214,8 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
                                       .started_s = r->started_s};
     profile_init(&profile);
     int rc = session_allocate(s, err);
+    if (!rc)
+        rc = session_turn_take(s, false, err);
     if (!rc && ends_here(s, run))
         rc = evaluate_split(s, SPLIT_GENERAL, NULL, &r->general_before, err);
     if (!rc)
@@ -227,12 +229,15 @@ static int train_into(struct session *s, const struct trial_run *run, struct sin
     if (!rc)
         rc = evaluate_splits(s, r, sink, NULL, err);
     const size_t requests = (size_t)s->trial.latency_requests;
+    if (!rc && requests)
+        rc = session_turn_pass(s, true, err);
     if (!rc && requests && s->goal.generates)
         rc = measure_answers(s, r, err);
     if (!rc && requests)
         rc = evaluate_latency(s, &s->eval_graph, requests, &r->latency, err);
     if (!rc && requests && s->merged_graph.node_count)
         rc = merge_latency(s, requests, &r->merged_latency, err);
+    session_turn_give(s);
     return rc;
 }
 
@@ -279,6 +284,7 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     sink->ops->environment(sink, environment);
     tell_method(resolved, NULL, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
+    pack_sit(&s.seat, run->pack);
     if (!rc)
         tell_data(&s, sink);
     if (!rc && s.hf->quantised.quant != QUANT_NONE)

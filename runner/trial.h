@@ -11,6 +11,7 @@
 #include "runner/data/assumed.h"
 #include "runner/memory.h"
 #include "runner/options.h"
+#include "runner/pack/pack.h"
 #include "tracker/worker/sink.h"
 #include <jansson.h>
 
@@ -44,6 +45,7 @@ int trial_predict(const json_t *resolved, const char *base_dir, enum assume assu
 struct trial_run {
     const char *out_dir;      /* the run folder */
     const char *const *older; /* see struct train_place */
+    struct pack *pack;        /* the trials that it shares this process with; or NULL */
     bool profile;             /* table of ops into result.json */
     bool no_logits;           /* an evaluation writes no logits.safetensors */
     bool overwrite;           /* the finished training of another trial may go */

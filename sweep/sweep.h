@@ -107,7 +107,8 @@ struct sweep_run_options {
     const char *experiment; /* NULL: the sweep's name */
     const char *name;       /* NULL: the file's */
     const char *run_root;   /* folder of run folders */
-    int jobs;               /* 0: by file and machine */
+    int jobs;               /* processes; 0: by file and machine */
+    int pack;               /* trials in each (launch_pack.c); 0, 1: one */
     int interleave;         /* slices of each trial; 0: the file's */
     bool retry_failed;
     FILE *out; /* progress and summary */

@@ -62,6 +62,12 @@ const struct sweep_hooks sweep_planner = {&trial_options, trial_resolve, trial_k
         .key = "jobs", .type = OPT_INT, .min = 1, .max = 256,                            \
         .help = "trials at a time (default: executor.parallel, else one per core)"       \
     }
+#define PACK_OPTION                                                                      \
+    {                                                                                    \
+        .key = "pack", .type = OPT_INT, .min = 1, .max = 64, .metavar = "N",             \
+        .help = "N trials in each process, on one base in memory; --jobs then counts "   \
+                "processes (default: one)"                                               \
+    }
 static const struct opt_def plan_rows[] = {JSON_OPTION, JOBS_OPTION};
 static const struct opt_table plan_options = {"sweep plan", plan_rows,
                                               ARRAY_LEN(plan_rows)};
@@ -80,6 +86,7 @@ static const struct opt_table plan_options = {"sweep plan", plan_rows,
 static const struct opt_def run_rows[] = {
     STORE_OPTION,
     JOBS_OPTION,
+    PACK_OPTION,
     {.key = "experiment", .type = OPT_STRING, .metavar = "NAME",
      .help = "experiment it belongs to (default: the sweep's name)"},
     {.key = "name", .type = OPT_STRING, .metavar = "NAME",
@@ -87,7 +94,8 @@ static const struct opt_def run_rows[] = {
     HOW_TO_RUN,
 };
 static const struct opt_table run_options = {"sweep run", run_rows, ARRAY_LEN(run_rows)};
-static const struct opt_def resume_rows[] = {STORE_OPTION, JOBS_OPTION, HOW_TO_RUN};
+static const struct opt_def resume_rows[] = {STORE_OPTION, JOBS_OPTION, PACK_OPTION,
+                                             HOW_TO_RUN};
 static const struct opt_table resume_options = {"sweep resume", resume_rows,
                                                 ARRAY_LEN(resume_rows)};
 /* clang-format on */
@@ -209,6 +217,7 @@ static int run_in(struct store *store, struct sweep_plan *plan, const json_t *va
         .name = json_get_str(values, "name", NULL),
         .run_root = root,
         .jobs = (int)json_get_int(values, "jobs", 0),
+        .pack = (int)json_get_int(values, "pack", 0),
         .interleave = (int)json_get_int(values, "interleave", 0),
         .retry_failed = json_get_bool(values, "retry_failed", 0) == 1,
         .out = stdout};
@@ -310,7 +319,8 @@ static const struct command_verb plan_verb = {
 };
 static const struct command_verb run_verb = {
     .command = {.name = "run",
-                .usage = "sweep run FILE [--store FILE] [--jobs N] [key=value ...]",
+                .usage =
+                    "sweep run FILE [--store FILE] [--jobs N] [--pack N] [key=value ...]",
                 .help = "Runs what is not finished; the same command again goes on.",
                 .options = &run_options},
     .max_words = VERB_WORDS_MAX,
@@ -318,7 +328,7 @@ static const struct command_verb run_verb = {
 };
 static const struct command_verb resume_verb = {
     .command = {.name = "resume",
-                .usage = "sweep resume SWEEP [--jobs N] [--until X|decided]",
+                .usage = "sweep resume SWEEP [--jobs N] [--pack N] [--until X|decided]",
                 .help = "Goes on with a sweep of the store, as 'run' with the file that "
                         "it was run from.",
                 .options = &resume_options},

@@ -45,6 +45,7 @@ static _Atomic int planned;      /* threads that it will have; 0: nobody asked y
 
 static _Thread_local int self;      /* number of this thread within the pool */
 static _Thread_local bool in_chunk; /* running a chunk of a parallel job */
+static _Thread_local bool alone;
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value)
 {
@@ -235,6 +236,11 @@ static void run_shared(pool_fn fn, void *ctx, size_t count, size_t chunk, size_t
     wait_for_chunks((uint32_t)chunks);
 }
 
+void pool_alone(bool on)
+{
+    alone = on;
+}
+
 void pool_run(pool_fn fn, void *ctx, size_t count, size_t chunk)
 {
     if (count == 0)
@@ -246,7 +252,7 @@ void pool_run(pool_fn fn, void *ctx, size_t count, size_t chunk)
         return;
     }
     size_t chunks = (count - 1) / chunk + 1;
-    if (in_chunk || pool_threads() == 1 || chunks > UINT32_MAX) {
+    if (in_chunk || alone || pool_threads() == 1 || chunks > UINT32_MAX) {
         for (size_t begin = 0; begin < count; begin += chunk)
             fn(ctx, begin, count - begin < chunk ? count : begin + chunk, self);
         return;

@@ -8,6 +8,7 @@
 #ifndef LIB_OS_POOL_H
 #define LIB_OS_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef void (*pool_fn)(void *ctx, size_t begin, size_t end, int thread);
@@ -21,6 +22,8 @@ int pool_size(void);
  * begin / chunk numbers the slots of a reduction. A single chunk runs in the caller,
  * without cost. */
 void pool_run(pool_fn fn, void *ctx, size_t count, size_t chunk);
+/* From now on jobs of the calling thread run in it alone, beside those of others; or not. */
+void pool_alone(bool alone);
 void pool_stop(void); /* for leak checkers and before fork-heavy code */
 
 #endif

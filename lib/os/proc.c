@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,34 +129,57 @@ static int launch(const struct launch *l, pid_t *pid, struct err *err)
               : 0;
 }
 
-int proc_spawn(char *const argv[], char *const env[], const char *log_path,
-               bool die_with_parent, pid_t *pid, struct err *err)
+/* Takes over `in`. */
+static int spawn(char *const argv[], char *const env[], const char *log_path,
+                 bool die_with_parent, int in, pid_t *pid, struct err *err)
 {
     *pid = -1;
-    int log = -1;
-    if (log_path) {
-        log = above_standard(
-            open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666));
-        if (log < 0)
-            return err_set(err, ERR_IO, "cannot write '%s': %s", log_path,
-                           strerror(errno));
-    }
+    const int log =
+        log_path ? above_standard(
+                       open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666))
+                 : -1;
+    int rc = log_path && log < 0 ? err_set(err, ERR_IO, "cannot write '%s': %s", log_path,
+                                           strerror(errno))
+                                 : 0;
     struct launch l = {.argv = argv,
                        .env = merged_env(env),
-                       .in = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC)),
+                       .in = in,
                        .out = log,
                        .err = log,
                        .own_group = true,
                        .die_with_parent = die_with_parent,
                        .parent = getpid()};
-    int rc = launch(&l, pid, err);
-    if (rc < 0)
+    if (!rc && (rc = launch(&l, pid, err)) < 0)
         *pid = -1;
     free(l.env);
-    if (l.in >= 0)
-        close(l.in);
+    if (in >= 0)
+        close(in);
     if (log >= 0)
         close(log);
+    return rc;
+}
+
+int proc_spawn(char *const argv[], char *const env[], const char *log_path,
+               bool die_with_parent, pid_t *pid, struct err *err)
+{
+    return spawn(argv, env, log_path, die_with_parent,
+                 above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC)), pid, err);
+}
+
+int proc_spawn_with_channel(char *const argv[], char *const env[], const char *log_path,
+                            pid_t *pid, int *channel, struct err *err)
+{
+    int ends[2];
+    *channel = -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_set(err, ERR_IO, "cannot start '%s': %s", argv[0], strerror(errno));
+    for (int i = 0; i < 2; i++)
+        ends[i] = above_standard(ends[i]);
+    const int rc = spawn(argv, env, log_path, true, ends[1], pid, err);
+    if (rc < 0)
+        close(ends[0]);
+    else
+        *channel = ends[0];
     return rc;
 }
 

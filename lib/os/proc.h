@@ -15,6 +15,10 @@
  * or NULL. Returns 0 and *pid. */
 int proc_spawn(char *const argv[], char *const env[], const char *log_path,
                bool die_with_parent, pid_t *pid, struct err *err);
+/* The same of a child that dies with its starter and is talked to: its stdin is one end of
+ * a pair of stream sockets, *channel the other. */
+int proc_spawn_with_channel(char *const argv[], char *const env[], const char *log_path,
+                            pid_t *pid, int *channel, struct err *err);
 /* Runs argv to its end with `input` on stdin (may be NULL); stdout into `out`, stderr
  * into `errors` (either may be NULL). *status gets the exit status, 128 + n for a
  * signal. */

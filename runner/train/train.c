@@ -117,7 +117,7 @@ static int save(struct loop *l, struct err *err)
         return 0;
     c.energy_j = joules(l);
     c.reused_tokens = reused(l);
-    c.total_s = l->earlier_s + clock_mono_s() - l->place->started_s;
+    c.total_s = l->earlier_s + clock_mono_s() - l->place->started_s - l->s->seat.waited_s;
     int rc = trace_sync(&l->trace, &c.trace_bytes, err);
     return rc ? rc : kept_save(&l->kept, &c, l->place->run_dir, err);
 }
@@ -205,7 +205,7 @@ static int save_or_stop(struct loop *l, struct err *err)
 {
     struct sink *sink = l->place->sink;
     int last = 0;
-    const bool stop = proc_signals(&last) > 0 || !sink->ops->alive(sink);
+    const bool stop = proc_signals(&last) > 0 || !sink_alive(sink);
     const bool due = l->save_steps > 0 && l->done % l->save_steps == 0 &&
                      l->done < l->s->course.updates;
     int rc = stop || due ? save(l, err) : 0;
@@ -331,6 +331,8 @@ static int loop_run(struct loop *l, struct err *err)
     const int64_t end = until > 0 && until < all ? until : all;
     while (!rc && l->done < end && !selection_wants_stop(&l->selection)) {
         struct update_log log;
+        if ((rc = session_turn_pass(l->s, false, err)))
+            break;
         const double start = clock_mono_s();
         if (l->place->profile)
             profile_begin(l->place->profile);

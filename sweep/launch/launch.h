@@ -1,8 +1,9 @@
 /* sweep/launch/launch.h - how a trial's process is started: one row per place.
  *
  * Every launcher starts `peftlab trial ID --store PATH --run-dir ROOT` (for a slice also
- * `--until-step N --evaluate`), wherever that may be, and can tell whether it has ended.
- * What came of the trial stands in the store.
+ * `--until-step N --evaluate`), wherever that may be, or has a process that trains several
+ * do the same (launch_pack.c), and can tell whether it has ended. What came of the trial
+ * stands in the store.
  *
  * A job is known by its handle, a short text that says all that is needed to find it
  * again, also in another process ("4711@883122" here: a process and when it started), so
@@ -31,7 +32,8 @@ struct launch_job {
     int64_t trial;
     int64_t until; /* update where it parks; 0: to its end */
     bool evaluate; /* before it parks */
-    int threads;
+    int threads;   /* of the process */
+    int packs;     /* processes at most, where one has several trials */
 };
 
 #define LAUNCH_HANDLE_MAX 64
@@ -52,8 +54,15 @@ struct launcher {
     int (*poll)(struct launch_state *jobs, size_t count, struct err *err);
     /* Asks the trial to end in order; by force kills all its processes. */
     void (*stop)(const char *handle, bool by_force);
+    /* Once nothing runs any more, and nothing more is started. NULL: nothing to do. */
+    void (*end)(void);
 };
 
+extern const struct launcher launcher_pack; /* not by executor.type: `--pack` */
 const struct launcher *launcher_find(const char *name); /* NULL: not available */
+
+/* The program that runs here; by its path when that still holds it, so that `ps` tells
+ * its name. */
+void launch_program(char *path, size_t size);
 
 #endif

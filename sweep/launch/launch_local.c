@@ -12,22 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
-#include <unistd.h>
-
-/* The program that runs here; by its path when that still holds it, so that `ps` tells
- * its name. */
-static char *this_program(void)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = '\0';
-    return xstrdup(n > 0 && access(path, X_OK) == 0 ? path : "/proc/self/exe");
-}
 
 static int local_start(const struct launch_job *job, char handle[LAUNCH_HANDLE_MAX],
                        struct err *err)
 {
-    char *program = this_program();
+    char program[4096];
+    launch_program(program, sizeof program);
     char *id = xasprintf("%lld", (long long)job->trial);
     char *threads = xasprintf("PEFTLAB_THREADS=%d", job->threads);
     char *store = xstrdup(job->store), *root = xstrdup(job->run_root);
@@ -50,7 +40,6 @@ static int local_start(const struct launch_job *job, char handle[LAUNCH_HANDLE_M
     if (rc >= 0)
         snprintf(handle, LAUNCH_HANDLE_MAX, "%lld@%llu", (long long)pid,
                  (unsigned long long)proc_start_ticks(pid));
-    free(program);
     free(id);
     free(threads);
     free(until);

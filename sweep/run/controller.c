@@ -52,7 +52,8 @@ static int start_child(struct controller *c, struct ctl_trial *t)
                              .trial = t->id,
                              .until = t->until,
                              .evaluate = t->evaluate,
-                             .threads = c->threads};
+                             .threads = c->threads,
+                             .packs = c->packs};
     struct ctl_child *child = &c->children[c->child_count];
     *child = (struct ctl_child){
         .trial = (size_t)(t - c->trials), .started = clock_mono_s(), .until = t->until};
@@ -325,8 +326,16 @@ static void end_children(struct controller *c)
     }
 }
 
-static int check_runnable(const struct sweep_file *f, struct err *err)
+static int check_runnable(const struct sweep_file *f, int pack, struct err *err)
 {
+    if (pack > 1 && (f->drives_command || (f->backend && strcmp(f->backend, "cpu"))))
+        return err_set(
+            err, ERR_CONFIG,
+            "sweep '%s': --pack %d puts trials into one process, which %s; run "
+            "it without --pack",
+            f->name, pack,
+            f->drives_command ? "a program of its own cannot share"
+                              : "only the trainer on the CPU does");
     if (!f->names_model && !f->drives_command)
         return sweep_file_error(f, "parameters", err,
                                 "no 'model' among the parameters: nothing to train; add "
@@ -342,9 +351,13 @@ static int check_runnable(const struct sweep_file *f, struct err *err)
 static void tell_start(struct controller *c)
 {
     const struct sweep_file *f = c->file;
-    text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, %d thread%s each\n",
-               (long long)c->sweep, controller_name(c), advance_total(c), c->jobs,
-               c->threads, c->threads == 1 ? "" : "s");
+    text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, ",
+               (long long)c->sweep, controller_name(c), advance_total(c), c->jobs);
+    if (c->jobs > c->packs)
+        fprintf(c->o->out, "%d in a process, %d thread%s for each process\n",
+                c->jobs / c->packs, c->threads, c->threads == 1 ? "" : "s");
+    else
+        fprintf(c->o->out, "%d thread%s each\n", c->threads, c->threads == 1 ? "" : "s");
     sweep_plan_words(c->plan, c->advance.slices, c->o->out);
     if (f->max_gpu_hours > 0 && !f->gpus)
         fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "
@@ -411,7 +424,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
               struct store *store, const struct sweep_run_options *o, struct err *err)
 {
     const struct sweep_file *f = plan->file;
-    int rc = check_runnable(f, err);
+    int rc = check_runnable(f, o->pack, err);
     if (rc < 0)
         return rc;
     struct controller c = {.plan = plan,
@@ -425,7 +438,10 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
                            .began = clock_mono_s()};
     if (f->max_trials && (size_t)f->max_trials < c.count && !f->until.goal)
         c.count = (size_t)f->max_trials;
-    c.jobs = sweep_jobs(f, o->jobs, &c.threads);
+    c.packs = sweep_jobs(f, o->jobs ? o->jobs : o->pack > 1, &c.threads);
+    c.jobs = c.packs * (o->pack > 1 ? o->pack : 1);
+    if (o->pack > 1)
+        c.launcher = &launcher_pack;
     /* what a trial on a GPU is planned to take lies there, not here */
     c.memory_bytes =
         f->gpus ? INT64_MAX : (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
@@ -440,6 +456,8 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
         rc = finish(&c);
     else
         end_children(&c);
+    if (c.launcher->end)
+        c.launcher->end();
     progress_end(c.progress);
     sweep_labels_release(&c.labels);
     advance_release(&c);

@@ -68,7 +68,8 @@ struct controller {
     struct store *store;
     struct err *err;
     int64_t sweep;
-    int jobs, threads;
+    int jobs;             /* trials at a time */
+    int packs, threads;   /* processes that they run in, and the threads of each */
     int64_t memory_bytes; /* for all children together */
 
     struct ctl_trial *trials; /* in the plan's order, later ones behind */

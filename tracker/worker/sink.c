@@ -291,6 +291,11 @@ struct sink *sink_local(struct store *store, int64_t run, int64_t lease_ms)
     return &l->base;
 }
 
+bool sink_alive(struct sink *s)
+{
+    return s->ops->alive(s) && !(s->stop && atomic_load(s->stop));
+}
+
 int sink_close(struct sink *s, struct err *err)
 {
     return s ? s->ops->close(s, err) : 0;

@@ -12,6 +12,7 @@
 #include "tracker/store/store.h"
 #include "tracker/view/method_facts.h"
 #include <jansson.h>
+#include <stdatomic.h>
 
 /* How far a training is, after an update. */
 struct sink_progress {
@@ -41,7 +42,11 @@ struct sink_ops {
 struct sink {
     const struct sink_ops *ops;
     struct err error;
+    /* Set by whoever in this process wants the trial to stop; NULL: nobody can. */
+    const atomic_bool *stop;
 };
+/* Called once per update, see alive; false: stop. */
+bool sink_alive(struct sink *s);
 
 struct sink *sink_null(void); /* drops everything */
 /* The store on this host. Keeps the run's lease by a thread of its own until it is
