@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MARK     ".store"
@@ -54,7 +55,8 @@ static json_t *read_mark(const char *root)
 static int write_mark(const struct store *s, const char *root, const char *id,
                       bool replace, struct err *err)
 {
-    char *path = fs_join(root, MARK), *own = xasprintf("%s-%d", path, (int)getpid());
+    char *path = fs_join(root, MARK),
+         *own = xasprintf("%s-%ld", path, syscall(SYS_gettid));
     json_t *mark = json_pack("{s:s, s:s}", "id", id, "store", s->path);
     int rc = fs_mkdirs(root, err);
     if (!rc && !mark)
