@@ -19,6 +19,7 @@ struct features {
     const struct graph *graph; /* whose cut it is */
     bool once;                 /* the trial goes through the split once: for others */
     bool shareable;
+    double flops;              /* below the cut, of one pass over the split */
     size_t bytes;              /* of all rows */
     size_t *offset;            /* among them, of each tensor at the cut */
     size_t *first[ROWS_KINDS]; /* of each row, and behind the last */
@@ -116,13 +117,15 @@ static struct extent usual_rows(const struct session *s, const struct graph *g)
     return extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
 }
 
-static bool is_shareable(const struct features *f, const struct dataset *d,
-                         const struct extent *usual)
+/* Below the cut, of the whole split; an extent counts in 32 bits. */
+static double pass_flops(const struct features *f, const struct dataset *d)
 {
-    const double runs = (double)d->count / (double)usual->of[ROWS_SEQUENCES];
-    return f->s->feature_cache &&
-           (str_eq(f->s->trial.cache_features, "on") ||
-            runs * graph_cut_flops(f->graph, &f->cut, usual) >= SHARED_LEAST);
+    const struct session *s = f->s;
+    const size_t tokens = d->total_tokens + (size_t)s->net.change.prompt_rows * d->count,
+                 parts = tokens / INT32_MAX + 1;
+    const int32_t rows = (int32_t)(d->count / parts), n = (int32_t)(tokens / parts);
+    const struct extent part = extent_of(n, rows, goal_most_picks(&s->goal, n, rows));
+    return (double)parts * graph_cut_flops(f->graph, &f->cut, &part);
 }
 
 /* NULL: nothing of the split is worth it. */
@@ -139,7 +142,9 @@ static struct features *find(struct session *s, int split)
                            .graph = g,
                            .once = passes(s, split) < 2};
     graph_cut_find(g, &usual, &f->cut);
-    f->shareable = f->cut.count && is_shareable(f, d, &usual);
+    f->flops = pass_flops(f, d);
+    f->shareable = f->cut.count && s->feature_cache &&
+                   (f->flops >= SHARED_LEAST || str_eq(s->trial.cache_features, "on"));
     if (f->cut.count && (f->shareable || !f->once)) {
         place(f, d);
         return f;
@@ -184,14 +189,15 @@ void features_plan(struct session *s)
 
 void features_open(struct session *s)
 {
+    uint64_t *sums = xcalloc(s->net.params.count + 1, sizeof *sums);
     size_t at = 0;
     for (int i = 0; i < SPLIT_COUNT; i++) {
         struct features *f = s->features[i];
         const size_t marks = f ? s->data[i]->count * sizeof *f->marks : 0;
         if (!f)
             continue;
-        if (f->shareable &&
-            features_take_common(s, i, f->graph, &f->cut, f->bytes + marks, &f->common)) {
+        if (f->shareable && features_take_common(s, i, f->graph, &f->cut,
+                                                 f->bytes + marks, sums, &f->common)) {
             f->marks = (uint64_t *)((char *)f->common.data + f->bytes);
             s->allocated[MEM_features] += f->bytes;
             s->shared_bytes += f->bytes;
@@ -203,6 +209,7 @@ void features_open(struct session *s)
             at += f->bytes;
         }
     }
+    free(sums);
 }
 
 bool features_give_up(struct session *s)
@@ -327,4 +334,20 @@ double features_flops(const struct session *s, const struct extent *e)
 {
     const struct features *f = s->features[SPLIT_TRAIN];
     return f ? graph_cut_flops(f->graph, &f->cut, e) : 0;
+}
+
+double features_shared(const struct session *s, double train, char id[SHA256_HEX])
+{
+    struct buf what = BUF_INIT;
+    double flops = 0;
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        const struct features *f = s->features[i];
+        if (!f || !f->shareable)
+            continue;
+        flops += i == SPLIT_TRAIN ? train : f->flops;
+        features_tell_plan(s, i, f->graph, &f->cut, &what);
+    }
+    sha256_hex(buf_str(&what), what.len, id);
+    buf_release(&what);
+    return flops;
 }

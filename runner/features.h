@@ -25,6 +25,7 @@
 #ifndef RUNNER_FEATURES_H
 #define RUNNER_FEATURES_H
 
+#include "lib/hash.h"
 #include "runner/graph/graph.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,5 +55,9 @@ void features_forget(struct session *s, int split);
 
 /* FLOPs that a micro-batch of the training saves where its rows are there. */
 double features_flops(const struct session *s, const struct extent *e);
+/* FLOPs below the cuts, of one pass over each split (`train`: over the training rows), that
+ * trials with the same `id` do once between them, by what is known before anything is
+ * loaded; 0: it shares none. */
+double features_shared(const struct session *s, double train, char id[SHA256_HEX]);
 
 #endif

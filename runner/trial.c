@@ -47,14 +47,14 @@ static double evaluation_flops(const struct session *s)
     return flops;
 }
 
-/* Of a mean micro-batch: from the second epoch on the rows are there. */
-static double reused_flops(const struct session *s, const struct extent *mean)
+/* The share of the training's tokens that is seen for the first time: from the second epoch
+ * on what is kept is there. */
+static double first_share(const struct session *s)
 {
     const struct dataset *d = s->data[SPLIT_TRAIN];
     const double first =
         (double)d->total_tokens + (double)s->net.change.prompt_rows * (double)d->count;
-    const double share = 1 - first / (double)s->course.tokens;
-    return share > 0 ? share * features_flops(s, mean) : 0;
+    return fmin(1, first / (double)s->course.tokens);
 }
 
 static int64_t base_parameters(const struct net *net)
@@ -103,13 +103,15 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
                                                  : c->batch_units);
     const struct extent mean =
         extent_of(tokens, rows, goal_most_picks(&s->goal, tokens, rows));
-    out->flops =
-        (graph_flops(&s->train_graph, &mean) - reused_flops(s, &mean)) * (double)batches;
+    const double below = features_flops(s, &mean) * (double)batches,
+                 first = below * first_share(s);
+    out->flops = graph_flops(&s->train_graph, &mean) * (double)batches - (below - first);
     const double rate = s->backend->ops[OP_linear]
                             ? calibrate_flops_per_s(s->backend) * STEP_EFFICIENCY
                             : NAN;
     out->train_s = out->flops / rate;
     out->total_s = out->train_s + evaluation_flops(s) / rate;
+    out->shared_s = features_shared(s, first, out->shared) / rate;
 }
 
 int trial_predict(const json_t *resolved, const char *base_dir, enum assume assume,

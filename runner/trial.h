@@ -8,6 +8,7 @@
 
 #include "kernels/backend.h"
 #include "lib/err.h"
+#include "lib/hash.h"
 #include "runner/data/assumed.h"
 #include "runner/memory.h"
 #include "runner/options.h"
@@ -31,6 +32,9 @@ struct trial_prediction {
     int32_t assumed_length; /* tokens of every row; 0: rows are as they are */
     int32_t longest_row;    /* of the training rows, in tokens */
     double flops;           /* training, evaluation not counted */
+    /* Of total_s: what trials with the same `shared` do once between them (features.h). */
+    double shared_s;
+    char shared[SHA256_HEX];
     double train_s,
         total_s; /* on this machine, from a short GEMM measurement; NaN where unknown
                     and where `on` is a table without ops */

@@ -59,7 +59,21 @@ int sweep_plan_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks
     return 0;
 }
 
-int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+static double left_by_others(struct sweep_plan *p, const struct sweep_prediction *found)
+{
+    const size_t n = strlen(found->shared);
+    int64_t known;
+    if (!(found->shared_s > 0 && found->shared_s < found->seconds))
+        return 0;
+    if (!p->shared)
+        p->shared = strmap_new();
+    if (strmap_get(p->shared, found->shared, n, &known))
+        return found->shared_s;
+    strmap_put(p->shared, found->shared, n, 1);
+    return 0;
+}
+
+int sweep_plan_predict(struct sweep_plan *p, const struct sweep_hooks *hooks,
                        struct sweep_trial *t, struct err *err)
 {
     if (!p->file->names_model || !hooks->predict)
@@ -68,7 +82,9 @@ int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hoo
     if (hooks->predict(t->resolved, p->file->base_dir, &found, err) < 0)
         return trial_failed(p, t->params, err);
     t->peak_bytes = found.peak_bytes;
-    t->seconds = found.seconds;
+    const double others = left_by_others(p, &found);
+    t->seconds = found.seconds - others;
+    p->shared_s += others;
     t->updates = found.updates;
     t->updates_per_epoch = found.updates_per_epoch;
     return 0;
@@ -142,6 +158,8 @@ void sweep_plan_release(struct sweep_plan *p)
     for (size_t i = 0; i < p->count; i++)
         json_decref(p->trials[i].resolved);
     free(p->trials);
+    if (p->shared)
+        strmap_free(p->shared);
     sweep_space_release(&p->space);
     *p = (struct sweep_plan){0};
 }
@@ -199,6 +217,8 @@ json_t *sweep_plan_json(const struct sweep_plan *p, int jobs)
         "new_by_include", (json_int_t)s->new_by_include, "jobs", jobs, "peak_bytes",
         bytes_or_null(p->peak_bytes), "predicted_s", seconds_or_null(p->total_s),
         "wall_s", seconds_or_null(sweep_plan_wall_s(p, jobs)));
+    if (p->shared_s > 0)
+        json_object_set_new(total, "shared_s", json_real(p->shared_s));
     if (p->file->until.goal)
         json_object_set_new(total, "trials_least",
                             json_integer((json_int_t)sweep_plan_least(p)));
@@ -255,4 +275,9 @@ void sweep_plan_print(const struct sweep_plan *p, int jobs, FILE *f)
             p->file->until.goal ? "at most " : "",
             str_duration(a, sizeof a, sweep_plan_wall_s(p, jobs)), jobs,
             str_duration(b, sizeof b, p->total_s));
+    if (p->shared_s > 0)
+        text_print(f,
+                   "%s less than by themselves: what frozen layers give for a row is "
+                   "computed once for all (cache_features)\n",
+                   str_duration(a, sizeof a, p->shared_s));
 }

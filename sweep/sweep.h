@@ -19,11 +19,14 @@
 #include <stdio.h>
 
 /* What training will take: exact bytes, seconds on this machine (NaN: unknown), and how
- * many updates it has. */
+ * many updates it has. Of the seconds `shared_s` are spent once by all trials together that
+ * have the same `shared`. */
 struct sweep_prediction {
     int64_t peak_bytes;
     double seconds;
     int64_t updates, updates_per_epoch;
+    double shared_s;
+    char shared[65];
 };
 
 struct sweep_hooks {
@@ -54,9 +57,11 @@ struct sweep_plan {
     size_t count;
     size_t coincided; /* combinations equal to an earlier one, also after resolving */
     size_t excluded;
-    size_t combinations; /* that remained */
-    int64_t peak_bytes;  /* of the largest trial, -1: unknown */
-    double total_s;      /* of all trials one after another, NaN: unknown */
+    size_t combinations;   /* that remained */
+    int64_t peak_bytes;    /* of the largest trial, -1: unknown */
+    double total_s;        /* of all trials one after another, NaN: unknown */
+    struct strmap *shared; /* what the trials predicted so far leave to others */
+    double shared_s;       /* what others therefore do not spend: not in total_s */
 };
 
 /* Without a model in the file nothing is resolved or predicted: the key is the SHA-256
@@ -69,8 +74,8 @@ void sweep_plan_release(struct sweep_plan *p);
 int sweep_plan_trial(const struct sweep_plan *p, const struct sweep_hooks *hooks,
                      json_t *params, uint64_t seed, struct sweep_trial *out,
                      struct err *err);
-/* Predicts one trial of a plan made without. */
-int sweep_plan_predict(const struct sweep_plan *p, const struct sweep_hooks *hooks,
+/* Predicts one trial of a plan made without. What trials share is the first one's time. */
+int sweep_plan_predict(struct sweep_plan *p, const struct sweep_hooks *hooks,
                        struct sweep_trial *t, struct err *err);
 /* Seconds until all are done with this many at a time, started in order. NaN: unknown. */
 double sweep_plan_wall_s(const struct sweep_plan *p, int jobs);

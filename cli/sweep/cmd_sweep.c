@@ -30,8 +30,9 @@ static int predict_with(enum assume assume, const json_t *resolved, const char *
     int rc = trial_predict(resolved, base_dir, assume, planned_on, &p, err);
     if (rc < 0)
         return rc;
-    *out = (struct sweep_prediction){p.total_bytes, p.total_s, p.updates,
-                                     p.updates_per_epoch};
+    *out = (struct sweep_prediction){p.total_bytes,       p.total_s,  p.updates,
+                                     p.updates_per_epoch, p.shared_s, ""};
+    memcpy(out->shared, p.shared, sizeof out->shared);
     if (!p.rows_known) {
         out->seconds = NAN;
         out->updates = out->updates_per_epoch = 0;

@@ -52,16 +52,45 @@ static void tell_spec(const struct weight_spec *w, struct buf *out)
                (int)w->compute, (int)w->rounded, (int)w->stored);
 }
 
-/* Frozen ones, all forms of which lie one behind the other. */
+struct param_sums {
+    const struct params *all;
+    uint64_t *of;
+};
+
+static uint64_t sum_of(const struct param_sums *sums, const struct param *p)
+{
+    size_t i = 0;
+    while (sums->all->items[i] != p)
+        i++;
+    if (!sums->of[i]) /* frozen, all of its forms lie one behind the other */
+        sums->of[i] =
+            cache_sum(param_is_plain(p) ? p->value.data : p->prepared.data, p->bytes);
+    return sums->of[i];
+}
+
 static void tell_param(void *ctx, const struct param *p, struct buf *out)
 {
-    const void *at = param_is_plain(p) ? p->value.data : p->prepared.data;
-    (void)ctx;
     buf_printf(out, "%d %d %d:", p->trainable, param_is_plain(p), param_is_prepared(p));
     tell_spec(&p->spec, out);
     if (!p->trainable)
-        buf_printf(out, " %zu %016llx", p->bytes,
-                   (unsigned long long)cache_sum(at, p->bytes));
+        buf_printf(out, " %zu %016llx", p->bytes, (unsigned long long)sum_of(ctx, p));
+}
+
+/* Without values: where they will come from. */
+static void tell_source(void *ctx, const struct param *p, struct buf *out)
+{
+    const struct session *s = ctx;
+    buf_printf(out, "%s %d:", p->name, p->trainable);
+    tell_spec(&p->spec, out);
+    buf_printf(out, " %d %d %a %d", (int)p->round_trip, (int)p->less.rank,
+               (double)p->less.scale, p->derived);
+    if (p->given)
+        buf_printf(out, " %016llx",
+                   (unsigned long long)cache_sum(p->given, (size_t)param_size(p) *
+                                                               sizeof *p->given));
+    if (!p->base && !p->absent)
+        buf_printf(out, " %d %a %llu", (int)p->init, (double)p->init_scale,
+                   (unsigned long long)s->course.seed);
 }
 
 /* --- rows --- */
@@ -98,7 +127,9 @@ static void tell_rows(const struct session *s, int split, struct buf *out)
     struct buf row = BUF_INIT, all = BUF_INIT;
     unsigned char sum[SHA256_BYTES];
     char hex[SHA256_HEX];
-    for (size_t r = 0; r < d->count; r++) {
+    if (!d->rows)
+        buf_printf(&all, "%s", d->path);
+    for (size_t r = 0; d->rows && r < d->count; r++) {
         buf_clear(&row);
         add_row(s, &d->rows[r], &picks, &row);
         sha256_bytes(buf_str(&row), row.len, sum);
@@ -116,17 +147,26 @@ static void tell_rows(const struct session *s, int split, struct buf *out)
 }
 
 bool features_take_common(struct session *s, int split, const struct graph *g,
-                          const struct graph_cut *cut, size_t bytes,
+                          const struct graph_cut *cut, size_t bytes, uint64_t *sums,
                           struct cache_entry *out)
 {
+    struct param_sums known = {&s->net.params, sums};
     struct buf key = BUF_INIT;
     bool there = tell_machine(s, &key);
     if (there) {
-        graph_cut_tell(g, cut, tell_param, NULL, &key);
+        graph_cut_tell(g, cut, tell_param, &known, &key);
         tell_rows(s, split, &key);
         there =
             cache_take_common(s->feature_cache, "features", buf_str(&key), bytes, out);
     }
     buf_release(&key);
     return there;
+}
+
+void features_tell_plan(const struct session *s, int split, const struct graph *g,
+                        const struct graph_cut *cut, struct buf *out)
+{
+    graph_cut_tell(g, cut, tell_source, (void *)s, out);
+    tell_rows(s, split, out);
+    buf_printf(out, "%s\n", s->hf->dir);
 }

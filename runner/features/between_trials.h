@@ -26,9 +26,14 @@ struct session;
 
 /* The backend's tensors lie in memory that files can be mapped to. */
 bool features_lie_on_host(const struct session *s);
-/* Once all parameters have their values. False: they are the trial's own. */
+/* Once all parameters have their values; `sums`, one per parameter, has those of their
+ * bytes, or 0 where they are not known yet. False: the rows are the trial's own. */
 bool features_take_common(struct session *s, int split, const struct graph *g,
-                          const struct graph_cut *cut, size_t bytes,
+                          const struct graph_cut *cut, size_t bytes, uint64_t *sums,
                           struct cache_entry *out);
+/* Into `out` what stands for the key before anything has values: trials of one base folder
+ * that give the same will share, as far as can be told. */
+void features_tell_plan(const struct session *s, int split, const struct graph *g,
+                        const struct graph_cut *cut, struct buf *out);
 
 #endif

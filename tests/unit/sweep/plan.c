@@ -34,13 +34,22 @@ static int resolve(const json_t *given, json_t **resolved, struct err *err)
     return 0;
 }
 
+static bool shares; /* trials of one rank: a quarter of their time */
+
 static int predict(const json_t *resolved, const char *base_dir,
                    struct sweep_prediction *out, struct err *err)
 {
     (void)base_dir;
     (void)err;
     const int64_t rank = json_get_int(resolved, "rank", 1);
-    *out = (struct sweep_prediction){1000 * rank, (double)rank, 100 * rank, 10};
+    *out = (struct sweep_prediction){
+        .peak_bytes = 1000 * rank,
+        .seconds = (double)rank,
+        .updates = 100 * rank,
+        .updates_per_epoch = 10,
+        .shared_s = shares ? (double)rank / 4 : 0,
+    };
+    snprintf(out->shared, sizeof out->shared, "rank %lld", (long long)rank);
     return 0;
 }
 
@@ -307,6 +316,30 @@ static void infinities_are_refused(void **state)
 
 #define MODEL "seeds: [0, 5]\n" GRID "  model: {value: m}\n"
 
+/* What trials share is the time of the first alone. */
+static void plan_of_shared_work(void **state)
+{
+    struct err err = ERR_INIT;
+    struct sweep_file *f;
+    struct sweep_plan p;
+    (void)state;
+    assert_int_equal(load(MODEL, NULL, 0, &f, &err), 0);
+    shares = true;
+    assert_int_equal(sweep_plan_make(f, &hooks, true, &p, &err), 0);
+    shares = false;
+    const double seconds[] = {8, 6, 16, 12, 1, .75};
+    assert_int_equal(p.count, ARRAY_LEN(seconds));
+    for (size_t i = 0; i < p.count; i++)
+        assert_true(p.trials[i].seconds == seconds[i]);
+    assert_true(p.shared_s == 2 + 4 + .25);
+    json_t *json = sweep_plan_json(&p, 1), *total = json_object_get(json, "total");
+    assert_true(json_get_num(total, "shared_s", -1) == 6.25);
+    assert_true(json_get_num(total, "predicted_s", -1) == 50 - 6.25);
+    json_decref(json);
+    sweep_plan_release(&p);
+    sweep_file_free(f);
+}
+
 static void plan_with_model(void **state)
 {
     struct err err = ERR_INIT;
@@ -426,6 +459,7 @@ int main(void)
         cmocka_unit_test(patterns_keep_their_order),
         cmocka_unit_test(infinities_are_refused),
         cmocka_unit_test(plan_with_model),
+        cmocka_unit_test(plan_of_shared_work),
         cmocka_unit_test(plan_merges_what_resolves_equal),
         cmocka_unit_test(plan_without_model),
         cmocka_unit_test(refused_combinations_are_shown),
