@@ -53,6 +53,13 @@ static int better(const void *a, const void *b, void *scores)
     return x != y ? (x < y ? 1 : -1) : i - j;
 }
 
+static void swap(int32_t *a, int32_t *b)
+{
+    const int32_t t = *a;
+    *a = *b;
+    *b = t;
+}
+
 /* The k-th largest of n scores: Hoare's selection on a copy in `order`. */
 static float kth_score(struct sampler *s, size_t k)
 {
@@ -69,9 +76,7 @@ static float kth_score(struct sampler *s, size_t k)
                 j--;
             if (i > j)
                 break;
-            const int32_t t = s->order[i];
-            s->order[i++] = s->order[j];
-            s->order[j] = t;
+            swap(&s->order[i++], &s->order[j]);
             if (j == 0)
                 break;
             j--;
@@ -113,29 +118,110 @@ static double exponentials(struct sampler *s, size_t n)
     return sum;
 }
 
-/* How many of n, best first: those go of which the ascending sum is at most 1 - p; the
- * best one stays. */
-static size_t keep_top_p(struct sampler *s, size_t n, double *sum)
+/* --- by weight, without sorting them all --- */
+
+enum { FEW = 48 }; /* are sorted */
+
+/* Tokens [low, high): those above a pivot, then from `equal` on those like it, from `less` on
+ * those below. */
+static void split(struct sampler *s, size_t low, size_t high, size_t *equal, size_t *less)
 {
-    qsort_r(s->order, n, sizeof *s->order, better, s->scores);
-    const double limit = (1 - s->how.top_p) * *sum;
-    double below = 0;
-    while (n > 1 && below + s->scores[s->order[n - 1]] <= limit)
-        below += s->scores[s->order[--n]];
-    *sum -= below;
-    return n;
+    const float pivot = s->scores[s->order[(low + high) / 2]];
+    size_t at = low;
+    while (at < high) {
+        const float x = s->scores[s->order[at]];
+        if (x > pivot)
+            swap(&s->order[at++], &s->order[low++]);
+        else if (x < pivot)
+            swap(&s->order[at], &s->order[--high]);
+        else
+            at++;
+    }
+    *equal = low;
+    *less = high;
 }
 
-static int32_t draw(struct sampler *s, size_t n, double sum, double uniform)
+static double sum_of(const struct sampler *s, size_t begin, size_t end)
 {
-    const double at = uniform * sum;
-    double below = 0;
-    for (size_t i = 0; i + 1 < n; i++) {
+    double sum = 0;
+    for (size_t i = begin; i < end; i++)
+        sum += s->scores[s->order[i]];
+    return sum;
+}
+
+static void sort(struct sampler *s, size_t begin, size_t end)
+{
+    qsort_r(s->order + begin, end - begin, sizeof *s->order, better, s->scores);
+}
+
+/* How many of n: of the ascending ones those go whose sum is at most 1 - p; the best one
+ * stays. The others are in no order. */
+static size_t keep_top_p(struct sampler *s, size_t n, double *sum)
+{
+    const double limit = (1 - s->how.top_p) * *sum;
+    size_t low = 0, high = n; /* those before `low` stay, those from `high` on go */
+    double below = 0;         /* sum of these */
+    while (high - low > FEW) {
+        size_t equal, less;
+        split(s, low, high, &equal, &less);
+        const double smaller = sum_of(s, less, high), same = sum_of(s, equal, less);
+        if (below + smaller > limit) {
+            low = less;
+            continue;
+        }
+        below += smaller;
+        high = less;
+        if (below + same > limit || !equal) {
+            low = equal;
+            break;
+        }
+        below += same;
+        high = equal;
+    }
+    sort(s, low, high);
+    while (high > low && high > 1 && below + s->scores[s->order[high - 1]] <= limit)
+        below += s->scores[s->order[--high]];
+    *sum -= below;
+    return high;
+}
+
+/* Tokens [begin, end) side by side, as wide as they are likely, from `below` on: whose place
+ * `at` is. */
+static int32_t token_at(const struct sampler *s, size_t begin, size_t end, double below,
+                        double at)
+{
+    for (size_t i = begin; i + 1 < end; i++) {
         below += s->scores[s->order[i]];
         if (at < below)
             return s->order[i];
     }
-    return s->order[n - 1];
+    return s->order[end - 1];
+}
+
+/* The same of n tokens, the best first. */
+static int32_t best_at(struct sampler *s, size_t n, double at)
+{
+    size_t low = 0, high = n; /* it is one of these */
+    double below = 0;         /* sum of those before */
+    while (high - low > FEW) {
+        size_t equal, less;
+        split(s, low, high, &equal, &less);
+        const double larger = sum_of(s, low, equal), same = sum_of(s, equal, less);
+        if (at < below + larger) {
+            high = equal;
+            continue;
+        }
+        below += larger;
+        low = equal;
+        if (at < below + same || less == high) {
+            high = less;
+            break;
+        }
+        below += same;
+        low = less;
+    }
+    sort(s, low, high);
+    return token_at(s, low, high, below, at);
 }
 
 static int32_t best_of(const float *scores, size_t n)
@@ -175,8 +261,10 @@ int32_t sampler_next(struct sampler *s, const float *logits, const struct text_i
         s->scores[i] = (float)(s->scores[i] / how->temperature);
     size_t n = keep_top_k(s);
     double sum = exponentials(s, n);
-    if (how->top_p < 1)
-        n = keep_top_p(s, n, &sum);
     const struct philox_key key = rng_key(how->seed, "generate");
-    return draw(s, n, sum, rng_uniform(&key, stream, text->n));
+    const double uniform = rng_uniform(&key, stream, text->n);
+    if (how->top_p >= 1)
+        return token_at(s, 0, n, 0, uniform * sum);
+    n = keep_top_p(s, n, &sum);
+    return best_at(s, n, uniform * sum);
 }

@@ -2,6 +2,7 @@
  * the answer is known by hand. */
 #include "runner/generate/sampler.h"
 #include "lib/mem.h"
+#include "lib/rng.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -167,6 +168,77 @@ static void top_k_of_many(void **state)
     free(logits);
 }
 
+/* --- beside one that sorts all --- */
+
+enum { WIDE = 3000 };
+
+static int best_first(const void *a, const void *b, void *weights)
+{
+    const int32_t i = *(const int32_t *)a, j = *(const int32_t *)b;
+    const float x = ((const float *)weights)[i], y = ((const float *)weights)[j];
+    return x != y ? (x < y ? 1 : -1) : i - j;
+}
+
+static int32_t by_sorting(const struct sampling *how, const float *logits, uint64_t place)
+{
+    static int32_t order[WIDE];
+    static float weights[WIDE];
+    const struct philox_key key = rng_key(how->seed, "generate");
+    float most = -INFINITY;
+    double sum = 0, below = 0, at;
+    int32_t n = WIDE;
+    for (int32_t i = 0; i < WIDE; i++)
+        most = fmaxf(most, (float)(logits[i] / how->temperature));
+    for (int32_t i = 0; i < WIDE; i++) {
+        order[i] = i;
+        sum += weights[i] = expf((float)(logits[i] / how->temperature) - most);
+    }
+    qsort_r(order, WIDE, sizeof *order, best_first, weights);
+    const double limit = (1 - how->top_p) * sum;
+    while (n > 1 && below + weights[order[n - 1]] <= limit)
+        below += weights[order[--n]];
+    at = rng_uniform(&key, place, 0) * (sum - below);
+    for (int32_t i = 0; i + 1 < n; i++)
+        if ((at -= weights[order[i]]) < 0)
+            return order[i];
+    return order[n - 1];
+}
+
+/* Also of many equal logits, and where one has all the weight. */
+static void top_p_of_many_as_by_sorting(void **state)
+{
+    static const double parts[] = {.999, .95, .7, .3, 0}, temperatures[] = {.5, 1, 3};
+    (void)state;
+    const struct text_ids none = {0};
+    float *logits = xcalloc(WIDE, sizeof *logits);
+    int different = 0;
+    for (int kind = 0; kind < 4; kind++) {
+        for (int i = 0; i < WIDE; i++) {
+            const int x = i * 1741 % WIDE;
+            logits[i] = kind == 0   ? (float)x / 300
+                        : kind == 1 ? (float)(x % 5)
+                        : kind == 2 ? 1
+                                    : (float)(x == 7 ? 90 : x % 50);
+        }
+        for (size_t k = 0; k < ARRAY_LEN(parts) * ARRAY_LEN(temperatures); k++) {
+            const struct sampling how = {temperatures[k % ARRAY_LEN(temperatures)], 0,
+                                         parts[k / ARRAY_LEN(temperatures)], 1, 9};
+            struct sampler s;
+            int32_t first = -1;
+            sampler_init(&s, &how, WIDE);
+            for (uint64_t i = 0; i < 60; i++) {
+                const int32_t id = sampler_next(&s, logits, &none, i);
+                assert_int_equal(id, by_sorting(&how, logits, i));
+                different += first >= 0 && id != first;
+                first = id;
+            }
+            sampler_release(&s);
+        }
+    }
+    assert_true(different > 1000);
+    free(logits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +251,7 @@ int main(void)
         cmocka_unit_test(top_p_comes_after_top_k),
         cmocka_unit_test(draws_go_by_seed_and_text),
         cmocka_unit_test(top_k_of_many),
+        cmocka_unit_test(top_p_of_many_as_by_sorting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
