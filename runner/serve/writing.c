@@ -1,6 +1,7 @@
 /* runner/serve/writing.c - see writing.h. */
 #include "runner/serve/writing.h"
 #include "lib/mem.h"
+#include "lib/os/pool.h"
 #include "lib/os/proc.h"
 #include <math.h>
 #include <stdlib.h>
@@ -15,12 +16,17 @@ int writing_init(struct writing *w, struct shelf *shelf, const int32_t *stops,
                           .stops = stops,
                           .n_stops = n_stops,
                           .written = xcalloc(slots, sizeof *w->written),
+                          .chosen = xcalloc(slots, sizeof *w->chosen),
+                          .threads = pool_threads(),
+                          .width = width,
                           .order = xcalloc(slots, sizeof(struct slot *)),
                           .logits = xcalloc(slots * width, sizeof *w->logits)};
     w->counts.cache_bytes = s->planned[MEM_state];
     slots_init(&w->slots, &s->decode);
     parts_init(&w->parts, w->base, slots);
-    sampler_init(&w->sampler, &SAMPLING_GREEDY, width);
+    w->samplers = xcalloc((size_t)w->threads, sizeof *w->samplers);
+    for (int t = 0; t < w->threads; t++)
+        sampler_init(&w->samplers[t], &SAMPLING_GREEDY, width);
     return guest_open(&w->alone, w->base, NULL, "the base", err);
 }
 
@@ -30,7 +36,10 @@ void writing_release(struct writing *w)
         guest_close(&w->alone, w->base);
     slots_release(&w->slots);
     parts_release(&w->parts);
-    sampler_release(&w->sampler);
+    for (int t = 0; t < w->threads; t++)
+        sampler_release(&w->samplers[t]);
+    free(w->samplers);
+    free(w->chosen);
     free(w->written);
     free(w->order);
     free(w->logits);
@@ -173,7 +182,7 @@ static void drop_unwanted(struct writing *w, struct writer_request **ended)
 /* The logits of the k-th row of the step. */
 static float *logits_of(const struct writing *w, size_t k)
 {
-    return w->logits + k * w->sampler.width;
+    return w->logits + k * w->width;
 }
 
 static int read_tokens(struct writing *w, size_t *rows, struct err *err)
@@ -227,16 +236,54 @@ static void tell_top(struct writer_token *t, int top, const float *logits, size_
 }
 
 /* Without the end tokens where the text is too short for one. */
-static int choose(struct writing *w, struct slot *slot, float *logits, struct err *err)
+static int next_token(const struct writing *w, struct chosen *c, struct sampler *sampler)
 {
-    const struct written *of = written_at(w, slot);
+    const struct written *of = written_at(w, c->slot);
     const struct writer_request *r = of->request;
     const size_t n_stops = r->ignores_end ? 0 : w->n_stops;
     for (size_t i = 0; i < n_stops && of->text.n < r->least; i++)
-        logits[w->stops[i]] = -INFINITY;
-    w->sampler.how = r->how;
-    return slot_choose(slot, &w->sampler, logits, w->stops, n_stops, err);
+        c->logits[w->stops[i]] = -INFINITY;
+    sampler->how = r->how;
+    return slot_choose(c->slot, sampler, c->logits, w->stops, n_stops, &c->err);
 }
+
+static void choose(const struct writing *w, struct chosen *c, struct sampler *sampler)
+{
+    const struct written *of = written_at(w, c->slot);
+    const int top = of->request->top < WRITER_TOP ? of->request->top : WRITER_TOP;
+    const double sum = top >= 0 ? log_of_sum(c->logits, w->width) : 0;
+    struct writer_token *t = &c->token;
+    *t = (struct writer_token){0};
+    if (top > 0)
+        tell_top(t, top, c->logits, w->width, sum);
+    c->rc = next_token(w, c, sampler);
+    if (c->rc)
+        return;
+    t->id = of->text.ids[of->text.n - 1];
+    t->ends = of->text.stopped;
+    t->logprob = top >= 0 ? (float)((double)c->logits[t->id] - sum) : 0;
+}
+
+static void choose_some(void *ctx, size_t begin, size_t end, int thread)
+{
+    const struct writing *w = ctx;
+    for (size_t i = begin; i < end; i++)
+        choose(w, &w->chosen[i], &w->samplers[thread]);
+}
+
+/* For those of a step's rows whose prompts are read; how many these are. */
+static size_t choose_all(struct writing *w, size_t rows)
+{
+    size_t count = 0;
+    for (size_t k = 0; k < rows; k++)
+        if (!slot_unread(w->order[k]))
+            w->chosen[count++] =
+                (struct chosen){.slot = w->order[k], .logits = logits_of(w, k)};
+    pool_run(choose_some, w, count, 1);
+    return count;
+}
+
+/* --- a step: telling --- */
 
 /* False: it has enough. */
 static bool tell(const struct written *of, const struct writer_token *t)
@@ -250,28 +297,17 @@ static bool tell(const struct written *of, const struct writer_token *t)
     return !r->heard || r->heard(r, t);
 }
 
-static void go_on(struct writing *w, struct slot *slot, float *logits,
-                  struct writer_request **ended)
+static void go_on(struct writing *w, struct chosen *c, struct writer_request **ended)
 {
-    const struct written *of = written_at(w, slot);
-    struct writer_token t = {0};
-    struct err err = ERR_INIT;
-    const int top = of->request->top < WRITER_TOP ? of->request->top : WRITER_TOP;
-    const double sum = top >= 0 ? log_of_sum(logits, w->sampler.width) : 0;
-    if (top > 0)
-        tell_top(&t, top, logits, w->sampler.width, sum);
-    const int rc = choose(w, slot, logits, &err);
-    if (rc) {
-        fail(w, slot, rc, &err, ended);
+    const struct written *of = written_at(w, c->slot);
+    if (c->rc) {
+        fail(w, c->slot, c->rc, &c->err, ended);
         return;
     }
-    t.id = of->text.ids[of->text.n - 1];
-    t.ends = of->text.stopped;
-    t.logprob = top >= 0 ? (float)((double)logits[t.id] - sum) : 0;
     w->counts.new_tokens++;
-    const bool more = tell(of, &t);
-    if (t.ends || !more || of->text.n == of->text.most)
-        leave(w, slot, t.ends ? WRITER_STOP : more ? WRITER_LENGTH : WRITER_TOLD, ended);
+    const bool ends = c->token.ends, more = tell(of, &c->token);
+    if (ends || !more || of->text.n == of->text.most)
+        leave(w, c->slot, ends ? WRITER_STOP : more ? WRITER_LENGTH : WRITER_TOLD, ended);
 }
 
 struct writer_request *writing_step(struct writing *w)
@@ -282,12 +318,11 @@ struct writer_request *writing_step(struct writing *w)
     const double begin = clock_mono_s();
     drop_unwanted(w, &ended);
     const int rc = read_tokens(w, &rows, &err);
-    for (size_t k = 0; k < rows; k++) {
-        if (rc)
-            fail(w, w->order[k], rc, &err, &ended);
-        else if (!slot_unread(w->order[k]))
-            go_on(w, w->order[k], logits_of(w, k), &ended);
-    }
+    for (size_t k = 0; k < rows && rc; k++)
+        fail(w, w->order[k], rc, &err, &ended);
+    const size_t count = rc ? 0 : choose_all(w, rows);
+    for (size_t i = 0; i < count; i++)
+        go_on(w, &w->chosen[i], &ended);
     w->counts.steps += rows > 0;
     w->counts.rows += (int64_t)rows;
     w->counts.adapters += (int64_t)w->parts.count;

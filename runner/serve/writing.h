@@ -2,8 +2,8 @@
  * (inside writer.c; tests call it too).
  *
  * Each slot of the cache has a request, or none. A step reads what slots_divide gives each,
- * rows of an adapter one after the other (parts.h), and chooses the next token of those whose
- * prompts are read. */
+ * rows of an adapter one after the other (parts.h), chooses the next token of those whose
+ * prompts are read, several at a time, and tells them. */
 #ifndef RUNNER_SERVE_WRITING_H
 #define RUNNER_SERVE_WRITING_H
 
@@ -18,6 +18,15 @@ struct written {
     struct generation text;
 };
 
+/* A row of a step whose prompt is read: what was chosen for it. */
+struct chosen {
+    struct slot *slot;
+    float *logits;
+    struct writer_token token;
+    int rc;
+    struct err err;
+};
+
 struct writing {
     struct shelf *shelf;
     struct serve_base *base;
@@ -28,7 +37,10 @@ struct writing {
     struct written *written; /* of each slot */
     struct slot **order;     /* those of a step, by guest */
     struct parts parts;
-    struct sampler sampler;
+    struct chosen *chosen;    /* of a step */
+    struct sampler *samplers; /* of threads */
+    int threads;
+    size_t width;  /* of the vocabulary */
     float *logits; /* a row for each slot */
     struct writer_counts counts;
 };
