@@ -1,6 +1,5 @@
-/* cli/serve/asked.c - texts to labels: what a request asks becomes rows of the engine, and
- * their logits the answer. */
-#include "cli/serve/serving.h"
+/* cli/serve/asked.c - see asked.h. */
+#include "cli/serve/asked.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
@@ -11,19 +10,6 @@
 #include <string.h>
 
 enum { ROWS_MOST = 1024, LIMIT_MS_MOST = 3600000 };
-
-struct asked {
-    struct serving *serving;
-    struct server_call *call;
-    struct engine_request *request;
-    json_t *models; /* of the request: one name, or several for fan-out; owned */
-    size_t inputs;
-    bool one; /* the input was no list */
-    bool raw; /* scores are logits */
-    bool with_logits;
-    int64_t id, tokens;
-    json_t *(*answer)(const struct asked *a);
-};
 
 static void asked_free(struct asked *a)
 {
@@ -104,8 +90,9 @@ static struct example copy_example(const struct example *e)
     return c;
 }
 
-/* Names as a list; where none is given, the only adapter that there is. */
-static json_t *read_models(struct serving *s, const json_t *body)
+/* Names as a list; where none is given, the only adapter that there is, for vectors the
+ * base. */
+static json_t *read_models(struct serving *s, const json_t *body, bool vectors)
 {
     json_t *model = json_object_get(body, "model");
     if (json_is_array(model))
@@ -113,6 +100,10 @@ static json_t *read_models(struct serving *s, const json_t *body)
     json_t *list = json_array();
     if (json_is_string(model)) {
         json_array_append(list, model);
+        return list;
+    }
+    if (vectors) {
+        json_array_append_new(list, json_string(s->name));
         return list;
     }
     size_t count;
@@ -152,6 +143,15 @@ static int fill_rows(struct asked *a, const json_t *input, int32_t max_length,
     return 0;
 }
 
+static struct shelf_entry *want_adapter(struct asked *a, const char *name)
+{
+    struct shelf *shelf = &a->serving->shelf;
+    if (!a->kind->vectors)
+        return shelf_want(shelf, name, 1);
+    struct shelf_entry *e = shelf_want_pooled(shelf, name, 1);
+    return e || !str_eq(name, a->serving->name) ? e : shelf_want_pooled(shelf, NULL, 1);
+}
+
 /* Takes the adapters; a name that is not there is told, and all are given back. */
 static const char *want_adapters(struct asked *a)
 {
@@ -159,7 +159,7 @@ static const char *want_adapters(struct asked *a)
     const size_t models = json_array_size(a->models);
     for (size_t i = 0; i < r->count; i++) {
         const char *name = json_string_value(json_array_get(a->models, i % models));
-        r->rows[i].adapter = name ? shelf_want(&a->serving->shelf, name, 1) : NULL;
+        r->rows[i].adapter = name ? want_adapter(a, name) : NULL;
         if (r->rows[i].adapter)
             continue;
         while (i-- > 0)
@@ -217,113 +217,8 @@ static void on_done(struct engine_request *r)
                                                                                    : 500,
                            "%s", r->err.msg);
     else
-        server_reply_json(a->call, 200, a->answer(a));
+        server_reply_json(a->call, 200, a->kind->answer(a));
     asked_free(a);
-}
-
-static void scores(const struct guest *g, const float *logits, bool raw, double *out)
-{
-    const int32_t n = g->mould->goal.num_labels;
-    double most = -INFINITY, sum = 0;
-    for (int32_t c = 0; c < n; c++)
-        most = fmax(most, (double)logits[c]);
-    for (int32_t c = 0; c < n; c++)
-        sum += exp((double)logits[c] - most);
-    for (int32_t c = 0; c < n; c++)
-        out[c] = raw || g->mould->goal.labels == LABEL_numbers ? (double)logits[c]
-                 : g->mould->goal.labels == LABEL_set ? 1 / (1 + exp(-(double)logits[c]))
-                                               : exp((double)logits[c] - most) / sum;
-}
-
-static json_t *label_name(const struct guest *g, int32_t c)
-{
-    char made_up[32];
-    snprintf(made_up, sizeof made_up, "LABEL_%d", (int)c);
-    return json_string((size_t)c < g->labels.count ? g->labels.names[c] : made_up);
-}
-
-static int32_t largest(const double *x, int32_t n)
-{
-    int32_t best = 0;
-    for (int32_t c = 1; c < n; c++)
-        if (x[c] > x[best])
-            best = c;
-    return best;
-}
-
-static json_t *classify_row(const struct asked *a, size_t row)
-{
-    const struct engine_row *r = &a->request->rows[row];
-    const struct guest *g = &r->adapter->guest;
-    const int32_t n = g->mould->goal.num_labels;
-    const size_t models = json_array_size(a->models);
-    double *p = xcalloc((size_t)n, sizeof *p);
-    json_t *probs = json_array(), *logits = json_array();
-    scores(g, r->logits, a->raw, p);
-    for (int32_t c = 0; c < n; c++) {
-        json_array_append_new(probs, json_number_or_word(p[c]));
-        json_array_append_new(logits, json_number_or_word((double)r->logits[c]));
-    }
-    json_t *out =
-        json_pack("{s:I, s:o, s:o, s:i}", "index", (json_int_t)(row / models), "label",
-                  label_name(g, largest(p, n)), "probs", probs, "num_classes", n);
-    if (models > 1)
-        json_object_set(out, "model", json_array_get(a->models, row % models));
-    if (a->with_logits)
-        json_object_set(out, "logits", logits);
-    json_decref(logits);
-    free(p);
-    return out;
-}
-
-static json_t *answer_classify(const struct asked *a)
-{
-    char id[48];
-    json_t *data = json_array();
-    for (size_t i = 0; i < a->request->count; i++)
-        json_array_append_new(data, classify_row(a, i));
-    snprintf(id, sizeof id, "classify-%lld", (long long)a->id);
-    return json_pack(
-        "{s:s, s:s, s:I, s:O, s:o, s:{s:I, s:I, s:i, s:n}}", "id", id, "object", "list",
-        "created", (json_int_t)(clock_wall_ms() / 1000), "model",
-        json_array_size(a->models) == 1 ? json_array_get(a->models, 0) : a->models,
-        "data", data, "usage", "prompt_tokens", (json_int_t)a->tokens, "total_tokens",
-        (json_int_t)a->tokens, "completion_tokens", 0, "prompt_tokens_details");
-}
-
-/* All labels of a row, the highest score first. */
-static json_t *predict_row(const struct asked *a, size_t row)
-{
-    const struct engine_row *r = &a->request->rows[row];
-    const struct guest *g = &r->adapter->guest;
-    const int32_t n = g->mould->goal.num_labels;
-    double *p = xcalloc((size_t)n, sizeof *p);
-    bool *taken = xcalloc((size_t)n, sizeof *taken);
-    json_t *list = json_array();
-    scores(g, r->logits, a->raw, p);
-    for (int32_t k = 0; k < n; k++) {
-        int32_t best = -1;
-        for (int32_t c = 0; c < n; c++)
-            if (!taken[c] && (best < 0 || p[c] > p[best]))
-                best = c;
-        taken[best] = true;
-        json_array_append_new(list, json_pack("{s:o, s:o}", "score",
-                                              json_number_or_word(p[best]), "label",
-                                              label_name(g, best)));
-    }
-    free(p);
-    free(taken);
-    return list;
-}
-
-static json_t *answer_predict(const struct asked *a)
-{
-    if (a->one)
-        return predict_row(a, 0);
-    json_t *list = json_array();
-    for (size_t i = 0; i < a->request->count; i++)
-        json_array_append_new(list, predict_row(a, i));
-    return list;
 }
 
 /* --- the way through --- */
@@ -351,44 +246,60 @@ static void put_request(struct asked *a)
     asked_free(a);
 }
 
-static void ask(struct serving *s, struct server_call *call, const char *key,
-                json_t *(*answer)(const struct asked *a))
+/* Room for as many rows as it asks for. */
+static int open_request(struct asked *a, const json_t *input, struct err *err)
+{
+    const size_t models = json_array_size(a->models);
+    a->one = is_one(input);
+    a->inputs = a->one ? 1 : json_array_size(input);
+    const bool fits = models && a->inputs && a->inputs * models <= ROWS_MOST;
+    a->request = xcalloc(1, sizeof *a->request);
+    a->request->ctx = a;
+    a->request->done = on_done;
+    a->request->rows = xcalloc(fits ? a->inputs * models : 1, sizeof *a->request->rows);
+    if (!input)
+        return err_set(err, ERR_PARSE, "'%s' is missing", a->kind->key);
+    if (!models)
+        return err_set(err, ERR_PARSE, "'model' is missing: the name of an adapter");
+    return fits ? 0
+                : err_set(err, ERR_PARSE, "a request takes 1 to %d texts, times adapters",
+                          ROWS_MOST);
+}
+
+/* What texts are cut to, where that is asked for; 0: nothing is cut. */
+static int32_t cut_at(const struct asked *a, const json_t *body)
+{
+    const int32_t most = a->serving->base.session.net.shape.max_positions,
+                  of_vectors = a->serving->vector_tokens;
+    if (!json_get_bool(body, "truncate", 0))
+        return 0;
+    return a->kind->vectors && of_vectors && of_vectors < most ? of_vectors : most;
+}
+
+static int read_body(struct asked *a, const json_t *body, struct err *err)
+{
+    const json_t *input = json_object_get(body, a->kind->key);
+    int rc = open_request(a, input, err);
+    if (!rc)
+        rc = read_limit(a, body, err);
+    if (!rc && a->kind->read)
+        rc = a->kind->read(a, body, err);
+    return rc ? rc : fill_rows(a, input, cut_at(a, body), err);
+}
+
+void ask(struct serving *s, struct server_call *call, const struct ask_kind *kind)
 {
     struct err err = ERR_INIT;
     json_t *body = server_call_json(call);
     if (!body)
         return;
-    const json_t *input = json_object_get(body, key);
     struct asked *a = xcalloc(1, sizeof *a);
     *a = (struct asked){.serving = s,
                         .call = call,
-                        .models = read_models(s, body),
-                        .one = is_one(input),
-                        .raw = json_get_bool(body, "raw_scores", 0),
-                        .with_logits = json_get_bool(body, "logits", 0),
-                        .id = ++s->next_id,
-                        .answer = answer};
-    const size_t models = json_array_size(a->models);
-    a->inputs = a->one ? 1 : json_array_size(input);
-    a->request = xcalloc(1, sizeof *a->request);
-    a->request->ctx = a;
-    a->request->done = on_done;
-    const bool fits = models && a->inputs && a->inputs * models <= ROWS_MOST;
-    a->request->rows = xcalloc(fits ? a->inputs * models : 1, sizeof *a->request->rows);
-    const int32_t cut =
-        json_get_bool(body, "truncate", 0) ? s->base.session.net.shape.max_positions : 0;
-    int rc = 0;
-    if (!input)
-        rc = err_set(&err, ERR_PARSE, "'%s' is missing", key);
-    else if (!models)
-        rc = err_set(&err, ERR_PARSE, "'model' is missing: the name of an adapter");
-    else if (!fits)
-        rc = err_set(&err, ERR_PARSE, "a request takes 1 to %d texts, times adapters",
-                     ROWS_MOST);
-    else
-        rc = read_limit(a, body, &err);
-    if (!rc)
-        rc = fill_rows(a, input, cut, &err);
+                        .kind = kind,
+                        .models = read_models(s, body, kind->vectors),
+                        .id = ++s->next_id};
+    const int rc = read_body(a, body, &err);
     json_decref(body);
     if (!rc) {
         put_request(a);
@@ -396,16 +307,6 @@ static void ask(struct serving *s, struct server_call *call, const char *key,
     }
     server_reply_error(call, 400, "%s", err.msg);
     asked_free(a);
-}
-
-void serve_classify(void *ctx, struct server_call *call)
-{
-    ask(ctx, call, "input", answer_classify);
-}
-
-void serve_predict(void *ctx, struct server_call *call)
-{
-    ask(ctx, call, "inputs", answer_predict);
 }
 
 void serve_tokenize(void *ctx, struct server_call *call)

@@ -239,6 +239,7 @@ static void serve_until_signal(struct serving *s, const json_t *values)
 
 static int start_engine(struct serving *s, const json_t *values, struct err *err)
 {
+    s->vector_tokens = pooling_most_tokens(s->base.session.hf->dir);
     const struct engine_options o = {
         .wait_s = json_get_num(values, "wait_ms", 0) / 1e3,
         .queue = {.most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,

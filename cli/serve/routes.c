@@ -17,6 +17,9 @@ static const struct {
     {CLASSIFIES, {"POST", "/classify", serve_classify, false}},
     {CLASSIFIES,
      {"POST", "/predict", serve_predict, false}}, /* text-embeddings-inference's */
+    {CLASSIFIES, {"POST", "/v1/embeddings", serve_embeddings, false}}, /* OpenAI's */
+    {CLASSIFIES,
+     {"POST", "/embed", serve_embed, false}}, /* text-embeddings-inference's */
     {CLASSIFIES, {"POST", "/tokenize", serve_tokenize, false}},
     {WRITES, {"POST", "/v1/completions", serve_completions, false}}, /* OpenAI's */
     {WRITES, {"POST", "/v1/chat/completions", serve_chat, false}},
@@ -30,9 +33,11 @@ static void say_kind(void *ctx, struct server_call *call)
 {
     const struct serving *s = ctx;
     server_reply_error(call, 400,
-                       s->writer ? "'%s' is a language model here: /v1/completions and "
-                                   "/v1/chat/completions"
-                                 : "'%s' is a classifier here: /v1/classify and /predict",
+                       s->writer
+                           ? "'%s' is a language model here: /v1/completions and "
+                             "/v1/chat/completions"
+                           : "'%s' is a classifier here: /v1/classify, /predict and "
+                             "/v1/embeddings",
                        s->name);
 }
 

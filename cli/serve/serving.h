@@ -1,9 +1,10 @@
 /* cli/serve/serving.h - what the routes of `peftlab serve` share (inside cli/serve).
  *
- * routes.c says which paths there are; each path has a function in asked.c (texts to labels),
- * write/ (language models), models.c (what is served, adapters that come and go) or counts.c
- * (health, metrics). What is served is a base that classifies or one that writes: it has an
- * engine or a writer, and the routes of its kind. */
+ * routes.c says which paths there are; each path has a function in classify.c (texts to
+ * labels), embeddings.c (texts to vectors), asked.c (texts to tokens), write/ (language
+ * models), models.c (what is served, adapters that come and go) or counts.c (health,
+ * metrics). What is served is a base that classifies or one that writes: it has an engine or
+ * a writer, and the routes of its kind. */
 #ifndef CLI_SERVE_SERVING_H
 #define CLI_SERVE_SERVING_H
 
@@ -30,6 +31,7 @@ struct serving {
     const char *name; /* of the base */
     int64_t begin_ms; /* Unix time */
     int64_t next_id;
+    int32_t vector_tokens; /* texts are cut to, for vectors; 0: the model's */
     /* For /metrics, by the engine's or the writer's thread. */
     pthread_mutex_t lock;
     struct histogram answered, first, each;
@@ -47,6 +49,8 @@ void serving_wrote(struct serving *s, double first_s, double rest_s, int32_t mor
 /* Handlers; ctx is a struct serving. */
 void serve_classify(void *ctx, struct server_call *call);
 void serve_predict(void *ctx, struct server_call *call);
+void serve_embeddings(void *ctx, struct server_call *call);
+void serve_embed(void *ctx, struct server_call *call);
 void serve_tokenize(void *ctx, struct server_call *call);
 void serve_completions(void *ctx, struct server_call *call);
 void serve_chat(void *ctx, struct server_call *call);

@@ -81,6 +81,9 @@ static void find_places(struct laying *l)
                 want(l, n->out[k], h->out[k]);
         }
     }
+    const int out = graph_root(l->g, l->g->logits); /* it is read when all has run */
+    l->last[out] = (int)l->g->node_count;
+    l->until[out] = (int)l->host->node_count;
 }
 
 /* --- what is the same --- */

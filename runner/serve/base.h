@@ -54,6 +54,7 @@ void *serve_base_batch(struct serve_base *b, size_t bytes, struct err *err);
 int serve_base_workspace(struct serve_base *b, size_t bytes, struct err *err);
 
 struct guest {
+    enum pooling pool; /* it gives vectors of texts; POOL_NONE: logits */
     char *name;
     uint64_t number;       /* of all that were opened, from 1 on */
     struct labels labels;  /* count 0: it does not say what they are called */
@@ -61,9 +62,12 @@ struct guest {
     void *memory, *states; /* of its own parameters, and what its method keeps */
     size_t bytes;          /* of both */
 };
-/* dir NULL: the base alone, of one that writes. */
+/* dir NULL: the base alone, of one that writes, or for vectors. */
 int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
                const char *name, struct err *err);
+/* The same, for vectors of texts, by what the base's folder says of them. */
+int guest_open_pooled(struct guest *guest, struct serve_base *b, const char *dir,
+                      const char *name, struct err *err);
 void guest_close(struct guest *guest, struct serve_base *b);
 /* Puts what its method has in front of every sequence into a slot of the cache. */
 int guest_start(struct guest *guest, struct serve_base *b, int32_t slot, struct err *err);

@@ -7,7 +7,7 @@
 struct serve_row {
     struct guest *guest;
     const struct example *example; /* tokens; its label is not read */
-    float *logits;                 /* room for guest->mould->goal.num_labels; filled */
+    float *logits;                 /* room for mould_width(guest->mould); filled */
 };
 
 /* How many tokens it takes, virtual ones too. */

@@ -119,7 +119,7 @@ static void open_adapters(struct engine *e, struct load *l)
         }
         tokens += queue_row_tokens(row);
         row->logits =
-            xcalloc((size_t)row->adapter->guest.mould->goal.num_labels, sizeof(float));
+            xcalloc((size_t)mould_width(row->adapter->guest.mould), sizeof(float));
         l->rows[kept] =
             (struct serve_row){&row->adapter->guest, &row->example, row->logits};
         l->picked[kept++] = p;

@@ -123,7 +123,7 @@ static int read_all(struct guest *guest, const struct serve_base *b, const char 
 static int pour(struct guest *guest, struct serve_base *b, const json_t *settings,
                 const char *dir, bool alone, struct err *err)
 {
-    const int rc = mould_join(&guest->mould, b, settings, dir, alone, err);
+    const int rc = mould_join(&guest->mould, b, settings, dir, alone, guest->pool, err);
     return rc ? rc : mould_pour(guest->mould, b, dir, &guest->memory, err);
 }
 
@@ -154,14 +154,29 @@ static int open_all(struct guest *guest, struct serve_base *b, const char *dir,
     return rc ? rc : take_states(guest, b, err);
 }
 
-int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
-               const char *name, struct err *err)
+static int open_as(struct guest *guest, struct serve_base *b, enum pooling pool,
+                   const char *dir, const char *name, struct err *err)
 {
-    *guest = (struct guest){.name = xstrdup(name), .number = ++b->opened};
+    *guest = (struct guest){.pool = pool, .name = xstrdup(name), .number = ++b->opened};
     const int rc = open_all(guest, b, dir, err);
     if (rc)
         guest_close(guest, b);
     return rc ? err_context(err, "adapter '%s': ", dir ? dir : name) : 0;
+}
+
+int guest_open(struct guest *guest, struct serve_base *b, const char *dir,
+               const char *name, struct err *err)
+{
+    return open_as(guest, b, POOL_NONE, dir, name, err);
+}
+
+int guest_open_pooled(struct guest *guest, struct serve_base *b, const char *dir,
+                      const char *name, struct err *err)
+{
+    enum pooling pool;
+    *guest = (struct guest){0};
+    const int rc = pooling_of_model(&pool, b->session.hf->dir, err);
+    return rc ? rc : open_as(guest, b, pool, dir, name, err);
 }
 
 void guest_close(struct guest *guest, struct serve_base *b)

@@ -33,6 +33,8 @@ static int open_goal(struct mould *m, const struct serve_base *b, struct err *er
                      g->task->name, b->session.goal.task->name);
     if (!rc && !g->num_labels)
         g->num_labels = (int32_t)m->trial.num_labels;
+    if (!rc && !g->num_labels && m->pool) /* a head that nobody asks */
+        g->num_labels = b->session.goal.num_labels;
     if (!rc && !g->num_labels)
         rc = err_set(err, ERR_CONFIG, "it has no head: no tensor '%s.weight'", b->head);
     return rc;
@@ -94,15 +96,18 @@ static struct mould *find(const struct serve_base *b, const char *key)
 }
 
 int mould_join(struct mould **out, struct serve_base *b, const json_t *settings,
-               const char *dir, bool alone, struct err *err)
+               const char *dir, bool alone, enum pooling pool, struct err *err)
 {
     struct buf key = BUF_INIT;
+    if (pool)
+        buf_printf(&key, "%d ", (int)pool);
     if (settings)
         json_canonical(&key, settings);
     struct mould *m = alone ? NULL : find(b, buf_str(&key));
     int rc = 0;
     if (!m) {
         m = xcalloc(1, sizeof *m);
+        m->pool = pool;
         rc = make(m, b, settings, dir, err);
         if (!rc) {
             m->key = alone ? NULL : xstrdup(buf_str(&key));
@@ -296,7 +301,8 @@ static int open_graph(struct mould *m, struct serve_base *b, struct err *err)
     graph_init(g, &m->net.params, &m->net.states, host->mode, host->budget);
     g->capacity = host->capacity;
     g->chunk_rows = host->chunk_rows;
-    graph_finish(g, net_record(&m->net, g), false, NULL);
+    graph_finish(g, m->pool ? m->net.arch->record(&m->net, g) : net_record(&m->net, g),
+                 false, NULL);
     int rc = b->writes ? open_start(m, b, err) : 0;
     if (!rc)
         rc = graft_init(&m->graft, host, g, b->session.backend, err);

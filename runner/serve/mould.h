@@ -14,12 +14,14 @@
 #define RUNNER_SERVE_MOULD_H
 
 #include "runner/graph/graft.h"
+#include "runner/serve/pooling.h"
 #include "runner/session.h"
 
 struct serve_base;
 
 struct mould {
-    char *key; /* the settings; NULL: it belongs to one guest alone */
+    enum pooling pool; /* its guests give vectors of hidden states, not logits */
+    char *key;         /* the settings; NULL: it belongs to one guest alone */
     int guests;
     json_t *resolved;
     struct trial trial;
@@ -33,11 +35,18 @@ struct mould {
     size_t state_bytes;         /* of states that lie apart */
 };
 
+/* Numbers that a row of it gets. */
+static inline int32_t mould_width(const struct mould *m)
+{
+    return m->pool ? m->net.shape.hidden : m->goal.num_labels;
+}
+
 /* The one for these settings (a trial as users write it, with num_labels; NULL: the base
  * alone), `dir` being the folder that will be poured first where it is a new one. `alone`:
- * not one that others have. mould_leave when its guest goes. */
+ * not one that others have. `pool`: what is made of hidden states, which are its output then.
+ * mould_leave when its guest goes. */
 int mould_join(struct mould **out, struct serve_base *b, const json_t *settings,
-               const char *dir, bool alone, struct err *err);
+               const char *dir, bool alone, enum pooling pool, struct err *err);
 void mould_leave(struct mould *m, struct serve_base *b);
 /* Memory for own parameters, filled from the folder (NULL: there is none), in *memory (NULL
  * where there are no such). 1: the folder gives values for others than those of before. */

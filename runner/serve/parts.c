@@ -8,6 +8,7 @@ void parts_init(struct parts *p, struct serve_base *base, size_t most_rows)
     *p = (struct parts){.base = base,
                         .items = xcalloc(most_rows + 1, sizeof *p->items),
                         .first_row = xcalloc(most_rows + 1, sizeof *p->first_row),
+                        .moulds = xcalloc(most_rows + 1, sizeof *p->moulds),
                         .logits = xcalloc(most_rows + 1, sizeof *p->logits),
                         .seq = xcalloc(2 * most_rows + 1, sizeof *p->seq)};
 }
@@ -17,6 +18,7 @@ void parts_release(struct parts *p)
     free(p->items);
     free(p->first_row);
     free(p->logits);
+    free(p->moulds);
     free(p->seq);
     *p = (struct parts){0};
 }
@@ -45,6 +47,7 @@ static struct graph_part *open_part(struct parts *p, const struct guest *guest)
                             .begin = extent(p, p->tokens, (int32_t)p->rows),
                             .picked = (char *)m->batch + m->batch_offsets[SLOT_picked] +
                                       p->rows * sizeof(int32_t)};
+    p->moulds[p->count] = guest->mould;
     p->first_row[p->count++] = p->rows;
     p->seq[p->seqs++] = 0;
     return part;
@@ -104,9 +107,31 @@ static int take_memory(struct parts *p, struct err *err)
     return 0;
 }
 
+/* Of a text's tokens one vector; virtual tokens are none of the text's. */
+static void take_vectors(const struct parts *p, size_t part, const struct tensor *states)
+{
+    const struct backend *d = p->base->session.backend;
+    const struct mould *m = p->moulds[part];
+    const int32_t *seq = p->base->session.host_batch[SLOT_seq],
+                  begin = seq[p->first_row[part]], own = m->net.change.prompt_rows;
+    const size_t row = (size_t)states->cols * sizeof(float);
+    float *copy = xmalloc((size_t)states->rows * row);
+    d->download(d->device, copy, states->data, (size_t)states->rows * row);
+    for (size_t r = p->first_row[part]; r < p->first_row[part + 1]; r++) {
+        const int32_t first = seq[r] - begin + own, rows = seq[r + 1] - seq[r] - own;
+        pooling_run(m->pool, copy + (size_t)first * (size_t)states->cols, rows,
+                    states->cols, p->logits[r]);
+    }
+    free(copy);
+}
+
 static void take_logits(struct graft_batch *g, size_t part, const struct tensor *logits)
 {
     const struct parts *p = g->ctx;
+    if (p->moulds[part]->pool) {
+        take_vectors(p, part, logits);
+        return;
+    }
     const size_t row = (size_t)logits->cols * sizeof(float);
     for (int32_t r = 0; r < logits->rows; r++) {
         float *out = p->logits[p->first_row[part] + (size_t)r];

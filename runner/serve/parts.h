@@ -12,9 +12,10 @@ struct parts {
     struct serve_base *base;
     struct graph_part *items;
     size_t count;
-    size_t *first_row; /* of each, then the number of rows */
-    float **logits;    /* of rows */
-    int32_t *seq;      /* of parts, each with its end */
+    size_t *first_row;           /* of each, then the number of rows */
+    float **logits;              /* of rows */
+    const struct mould **moulds; /* of parts */
+    int32_t *seq;                /* of parts, each with its end */
     size_t seqs, rows;
     int32_t tokens;                /* so far: where the next row's begin */
     const struct graft_once *once; /* run before (twins.h); NULL: nothing */

@@ -34,7 +34,7 @@
 struct engine_row {
     struct shelf_entry *adapter;
     struct example example; /* ids: owned */
-    float *logits;          /* adapter's num_labels of them, once it ran; owned */
+    float *logits;          /* mould_width of them, once it ran; owned */
 };
 
 struct engine_request {

@@ -64,6 +64,13 @@ static struct shelf_entry *find(const struct shelf *s, const char *name)
                                                                     : NULL;
 }
 
+/* By a name that was given from outside. */
+static struct shelf_entry *find_known(const struct shelf *s, const char *name)
+{
+    struct shelf_entry *e = find(s, name);
+    return e && !e->pooled ? e : NULL;
+}
+
 static int add_new(struct shelf *s, const char *name, const char *dir, bool pinned,
                    struct err *err)
 {
@@ -71,18 +78,33 @@ static int add_new(struct shelf *s, const char *name, const char *dir, bool pinn
         return err_set(err, ERR_CONFIG, "there is an adapter '%s' already", name);
     struct shelf_entry *e = xcalloc(1, sizeof *e);
     *e = (struct shelf_entry){
-        .name = xstrdup(name), .dir = xstrdup(dir), .pinned = pinned};
+        .name = xstrdup(name), .dir = dir ? xstrdup(dir) : NULL, .pinned = pinned};
     strmap_put(s->by_name, name, strlen(name), (int64_t)s->count);
     s->entries = xgrow(s->entries, &s->cap, s->count + 1, sizeof *s->entries);
     s->entries[s->count++] = e;
     return 0;
 }
 
+/* No adapter has a name with a control character. */
+static char *name_pooled(const char *name)
+{
+    return xasprintf("\1%s", name);
+}
+
+static bool is_name(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127)
+            return false;
+    return *name != '\0';
+}
+
 int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
               struct err *err)
 {
-    if (!*name)
-        return err_set(err, ERR_CONFIG, "an adapter needs a name");
+    if (!is_name(name))
+        return err_set(err, ERR_CONFIG,
+                       "an adapter needs a name without control characters");
     if (!fs_is_dir(dir))
         return err_set(err, ERR_NOINPUT, "adapter '%s': no folder '%s'", name, dir);
     pthread_mutex_lock(&s->lock);
@@ -94,32 +116,68 @@ int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
 bool shelf_limit(struct shelf *s, const char *name, double limit_s)
 {
     pthread_mutex_lock(&s->lock);
-    struct shelf_entry *e = find(s, name);
+    struct shelf_entry *e = find_known(s, name);
     if (e)
         e->limit_s = limit_s;
     pthread_mutex_unlock(&s->lock);
     return e != NULL;
 }
 
+static void forget(struct shelf *s, struct shelf_entry *e)
+{
+    e->gone = s->some_gone = true;
+    strmap_put(s->by_name, e->name, strlen(e->name), -1);
+}
+
 bool shelf_forget(struct shelf *s, const char *name)
 {
+    char *pooled_name = name_pooled(name);
     pthread_mutex_lock(&s->lock);
-    struct shelf_entry *e = find(s, name);
-    if (e) {
-        e->gone = s->some_gone = true;
-        strmap_put(s->by_name, name, strlen(name), -1);
-    }
+    struct shelf_entry *e = find_known(s, name), *pooled = find(s, pooled_name);
+    if (e)
+        forget(s, e);
+    if (pooled)
+        forget(s, pooled);
     pthread_mutex_unlock(&s->lock);
+    free(pooled_name);
     return e != NULL;
 }
 
 struct shelf_entry *shelf_want(struct shelf *s, const char *name, int rows)
 {
     pthread_mutex_lock(&s->lock);
-    struct shelf_entry *e = find(s, name);
+    struct shelf_entry *e = find_known(s, name);
     if (e)
         e->waiting += rows;
     pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+/* Under the lock. */
+static struct shelf_entry *add_pooled(struct shelf *s, const char *name,
+                                      const char *pooled)
+{
+    const struct shelf_entry *e = name ? find_known(s, name) : NULL;
+    if (name && !e)
+        return NULL;
+    add_new(s, pooled, e ? e->dir : NULL, false, NULL);
+    struct shelf_entry *out = s->entries[s->count - 1];
+    out->pooled = true;
+    out->limit_s = e ? e->limit_s : 0;
+    return out;
+}
+
+struct shelf_entry *shelf_want_pooled(struct shelf *s, const char *name, int rows)
+{
+    char *pooled = name_pooled(name ? name : "");
+    pthread_mutex_lock(&s->lock);
+    struct shelf_entry *e = find(s, pooled);
+    if (!e)
+        e = add_pooled(s, name, pooled);
+    if (e)
+        e->waiting += rows;
+    pthread_mutex_unlock(&s->lock);
+    free(pooled);
     return e;
 }
 
@@ -136,7 +194,7 @@ char **shelf_names(struct shelf *s, size_t *count)
     char **out = xcalloc(s->count + 1, sizeof *out);
     *count = 0;
     for (size_t i = 0; i < s->count; i++)
-        if (!s->entries[i]->gone)
+        if (!s->entries[i]->gone && !s->entries[i]->pooled)
             out[(*count)++] = xstrdup(s->entries[i]->name);
     pthread_mutex_unlock(&s->lock);
     return out;
@@ -148,7 +206,7 @@ void shelf_count(struct shelf *s, struct shelf_counts *out)
     *out = s->counts;
     out->known = 0;
     for (size_t i = 0; i < s->count; i++)
-        out->known += !s->entries[i]->gone;
+        out->known += !s->entries[i]->gone && !s->entries[i]->pooled;
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -161,7 +219,8 @@ int shelf_take(struct shelf *s, struct shelf_entry *e, bool *loaded, struct err 
         return 0;
     }
     const double begin = clock_mono_s();
-    const int rc = guest_open(&e->guest, s->base, e->dir, e->name, err);
+    const int rc = (e->pooled ? guest_open_pooled : guest_open)(
+        &e->guest, s->base, e->dir, e->pooled ? e->name + 1 : e->name, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&s->lock);

@@ -16,6 +16,7 @@
 struct shelf_entry {
     char *name, *dir;
     bool pinned, gone; /* gone: forgotten, there until nobody waits for it */
+    bool pooled;       /* for vectors of texts; nobody's name (shelf_want_pooled) */
     double limit_s;    /* of requests that say none (queue.h); 0: none */
     int waiting;       /* rows that are not answered yet */
     bool resident;
@@ -54,6 +55,9 @@ bool shelf_forget(struct shelf *s, const char *name);
 /* By name, for `rows` rows that wait from now on; NULL: there is none. shelf_done when
  * they are answered. */
 struct shelf_entry *shelf_want(struct shelf *s, const char *name, int rows);
+/* The same adapter, NULL: the base alone, for vectors of texts (guest_open_pooled): a
+ * resident of its own, that comes with the first who wants it. */
+struct shelf_entry *shelf_want_pooled(struct shelf *s, const char *name, int rows);
 void shelf_done(struct shelf *s, struct shelf_entry *e, int rows);
 /* Names in the order of their registration; the caller's list of texts that are its own. */
 char **shelf_names(struct shelf *s, size_t *count);
