@@ -153,7 +153,7 @@ int evaluate_split(struct session *s, int split, struct logit_sink *logits,
         features_begin(s, split, NULL, b, e);
         done +=
             evaluate_batch(s, &s->eval_graph, split, b, e, out->logits + done * width);
-        features_end(s);
+        features_end(s, split);
     }
     struct metric_rows all = evaluate_labels(s, split);
     all.logits = out->logits;

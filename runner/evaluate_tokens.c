@@ -108,7 +108,7 @@ static void run_rows(struct session *s, int split, int64_t rows, struct tally *t
         t->sequence = 0;
         features_begin(s, split, NULL, b, e);
         evaluate_batch(s, &s->eval_graph, split, b, e, NULL);
-        features_end(s);
+        features_end(s, split);
     }
     s->memory.reader = NULL;
     s->goal.every_token = false;

@@ -1,6 +1,7 @@
 /* runner/features.c - see features.h. */
 #include "runner/features.h"
 #include "lib/mem.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/cache/checksum.h"
 #include "runner/features/between_trials.h"
@@ -11,6 +12,9 @@
 
 /* Sharing less than this many FLOPs of a split is not worth a file. */
 #define SHARED_LEAST 1e9
+/* More is not computed in advance: meanwhile nothing else is done. */
+#define FILL_MOST 5e12
+#define FILL_ROWS 32 /* that a trial takes on at a time */
 
 struct features {
     struct graph_reuse reuse; /* first */
@@ -24,8 +28,11 @@ struct features {
     size_t *offset;            /* among them, of each tensor at the cut */
     size_t *first[ROWS_KINDS]; /* of each row, and behind the last */
     bool *there;               /* per row */
+    bool *own;                 /* per row: computed in advance, and not used yet */
+    bool filled;               /* its turn to compute in advance is over */
     struct cache_entry common; /* where trials share them */
-    uint64_t *marks; /* there, behind the rows: sums of those that are whole, or 0 */
+    uint64_t *marks; /* there, behind the rows: sums of those that are whole, or 0; and
+                        behind these the first row that nobody took on yet */
     size_t at;       /* in the arena, where they are the trial's own */
     const uint32_t *order; /* of the run at hand */
     int64_t begin, end;
@@ -101,6 +108,7 @@ static void drop(struct features *f)
         cache_entry_release(&f->common);
     free(f->offset);
     free(f->there);
+    free(f->own);
     free(f);
 }
 
@@ -165,8 +173,10 @@ static void plan_splits(struct session *s, bool once, size_t most)
             drop(f);
             continue;
         }
-        f->there = d->rows ? xcalloc(d->count + 1, sizeof *f->there)
-                           : NULL; /* assumed: it will not run */
+        if (d->rows) { /* else they are assumed: it will not run */
+            f->there = xcalloc(d->count + 1, sizeof *f->there);
+            f->own = xcalloc(d->count + 1, sizeof *f->own);
+        }
         s->features[i] = f;
         s->planned[MEM_features] += f->bytes;
     }
@@ -193,7 +203,7 @@ void features_open(struct session *s)
     size_t at = 0;
     for (int i = 0; i < SPLIT_COUNT; i++) {
         struct features *f = s->features[i];
-        const size_t marks = f ? s->data[i]->count * sizeof *f->marks : 0;
+        const size_t marks = f ? (s->data[i]->count + 1) * sizeof *f->marks : 0;
         if (!f)
             continue;
         if (f->shareable && features_take_common(s, i, f->graph, &f->cut,
@@ -306,6 +316,62 @@ static void set_there(struct features *f, size_t row)
     f->there[row] = true;
 }
 
+static int32_t tokens_of(const struct features *f, const struct dataset *d, size_t row)
+{
+    return d->rows[row].n + f->s->net.change.prompt_rows;
+}
+
+/* As many rows of [begin, end) as one run takes, up to the first that is there; returns the
+ * row behind them. */
+static int64_t fill_batch(struct features *f, int split, int64_t begin, int64_t end)
+{
+    struct session *s = f->s;
+    const struct extent *most = &f->graph->budget;
+    int32_t tokens = 0;
+    f->order = NULL;
+    f->begin = f->end = begin;
+    while (f->end < end && !is_there(f, (size_t)f->end)) {
+        tokens += tokens_of(f, s->data[split], (size_t)f->end);
+        if (tokens > most->of[ROWS_TOKENS] || f->end - begin == most->of[ROWS_SEQUENCES])
+            break;
+        f->end++;
+    }
+    if (f->end == begin)
+        return begin + 1;
+    f->reuse.there = false;
+    const struct extent e = session_load_batch(s, split, NULL, begin, f->end);
+    graph_cut_run(f->graph, &f->reuse, s->backend, &s->memory, &e);
+    for (int64_t row = begin; row < f->end; row++) {
+        set_there(f, (size_t)row);
+        f->own[row] = true;
+    }
+    return f->end;
+}
+
+/* Trials that start together go through the same rows, often in the same order, and each
+ * would compute all of them. So before the first run of a split they share out what nobody
+ * took on before. Rows of one that was killed meanwhile are computed when they are needed. */
+static void fill(struct features *f, int split)
+{
+    const struct session *s = f->s;
+    const int64_t count = (int64_t)s->data[split]->count;
+    uint64_t *next = &f->marks[count];
+    int signal;
+    f->filled = true;
+    if (f->flops > FILL_MOST ||
+        (split == SPLIT_TRAIN && s->course.updates < s->course.updates_per_epoch))
+        return; /* maybe not all of them are needed */
+    while (!proc_signals(&signal)) {
+        const uint64_t begin = __atomic_fetch_add(next, FILL_ROWS, __ATOMIC_RELAXED);
+        if (begin >= (uint64_t)count)
+            break;
+        const int64_t end =
+            (int64_t)begin + FILL_ROWS < count ? (int64_t)begin + FILL_ROWS : count;
+        for (int64_t row = (int64_t)begin; row < end;)
+            row = fill_batch(f, split, row, end);
+    }
+}
+
 void features_begin(struct session *s, int split, const uint32_t *order, int64_t begin,
                     int64_t end)
 {
@@ -313,6 +379,8 @@ void features_begin(struct session *s, int split, const uint32_t *order, int64_t
     s->memory.reuse = f ? &f->reuse : NULL;
     if (!f)
         return;
+    if (f->marks && !f->filled)
+        fill(f, split);
     f->order = order;
     f->begin = begin;
     f->end = end;
@@ -321,13 +389,19 @@ void features_begin(struct session *s, int split, const uint32_t *order, int64_t
         f->reuse.there &= is_there(f, order ? order[i] : (size_t)i);
 }
 
-bool features_end(struct session *s)
+int32_t features_end(struct session *s, int split)
 {
     struct features *f = (struct features *)s->memory.reuse;
+    int32_t tokens = 0;
     s->memory.reuse = NULL;
-    for (int64_t i = f ? f->begin : 0; f && i < f->end; i++)
-        set_there(f, f->order ? f->order[i] : (size_t)i);
-    return f && f->reuse.there;
+    for (int64_t i = f ? f->begin : 0; f && i < f->end; i++) {
+        const size_t row = f->order ? f->order[i] : (size_t)i;
+        if (f->reuse.there && !f->own[row])
+            tokens += tokens_of(f, s->data[split], row);
+        set_there(f, row);
+        f->own[row] = false;
+    }
+    return tokens;
 }
 
 double features_flops(const struct session *s, const struct extent *e)

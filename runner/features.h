@@ -7,9 +7,9 @@
  *
  * Where the backend computes on the host and there is a cache, trials that compute the same
  * for the same rows share them (features/between_trials.h): what one of them made the others
- * map, also after a kill, also while it still trains. A split that the trial goes through
- * once is kept then too, for the others; without it such a split is none of them. What a
- * pass over the split would save must be worth a file.
+ * map, also after a kill, also while it still trains. Those that start together share out
+ * the rows before the first run. A split that the trial goes through once is kept then too,
+ * for the others; without a cache it is not. A pass over the split must be worth a file.
  *
  * They are a memory category of their own, planned before anything runs, and counted in
  * full by every trial whether they are mapped or not, as shared weights are. The trial's
@@ -45,11 +45,12 @@ bool features_give_up(struct session *s);
 void features_release(struct session *s);
 
 /* Around one run of the split's graph over rows [begin, end) through `order` (NULL: as they
- * are); nothing where the split has none. */
+ * are); nothing where the split has none. The batch is loaded after features_begin. */
 void features_begin(struct session *s, int split, const uint32_t *order, int64_t begin,
                     int64_t end);
-/* True where the rows were there, and what they are made of was not run. */
-bool features_end(struct session *s);
+/* Tokens of the run that did not go through the layers below the cut, now or when this trial
+ * computed them in advance. */
+int32_t features_end(struct session *s, int split);
 /* From now on the split's rows are computed again. */
 void features_forget(struct session *s, int split);
 

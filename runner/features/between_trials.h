@@ -3,12 +3,13 @@
  *
  * It is an entry of the cache (runner/cache/cache.h): for every row of a split the tensors
  * at the cut, and behind all of them a mark per row, the sum of its bytes, 0 until they are
- * there. Nothing is locked: whoever needs a row that is not whole computes it, writes it
+ * there. At the end stands the first row that nobody took on to compute in advance. Nothing
+ * is locked: whoever needs a row that is not whole computes it, writes it
  * and then its mark. Two that do so at the same time write the same bytes; a row that was
  * torn, by a kill or on the disk, has another sum and is computed again.
  *
  * The entry's key says all that the bits follow from, so trials share by what they compute,
- * not by what they are called: `head` with any learning rate, LoRA and BitFit on the same
+ * not by what they are called: `head` with any learning rate, LoRA and DoRA on the same
  * upper layers, whatever the seed and the order of the data. It holds
  * - the program, the mathematical functions that it is linked with, the processor and the
  *   vectors that it computes with;

@@ -181,6 +181,25 @@ static void leave_out_unread(struct search *f, size_t place, bool *skip)
     }
 }
 
+/* Backwards from each tensor at the cut, where it is whole. Whoever writes to a tensor that
+ * is read counts: one too many takes time, one too few is wrong. */
+static void find_makers(const struct graph *g, struct graph_cut *c)
+{
+    bool *read = xcalloc(g->tensor_count + 1, sizeof *read);
+    size_t k = c->count;
+    for (size_t i = k ? c->kept[k - 1].node + 1 : 0; i-- > 0;) {
+        const struct g_node *n = &g->nodes[i];
+        for (; k > 0 && c->kept[k - 1].node == i; k--)
+            read[c->kept[k - 1].tensor] = true;
+        for (int o = 0; o < OP_MAX_OUT; o++)
+            c->makes[i] |= n->out[o] >= 0 && read[graph_root(g, n->out[o])];
+        for (int o = 0; o < OP_MAX_IN && c->makes[i]; o++)
+            if (n->in[o] >= 0)
+                read[graph_root(g, n->in[o])] = true;
+    }
+    free(read);
+}
+
 static void make(struct search *f, size_t place, struct graph_cut *out)
 {
     const struct graph *g = f->g;
@@ -194,6 +213,8 @@ static void make(struct search *f, size_t place, struct graph_cut *out)
             out->kept[out->count++] = (struct cut_tensor){(int)t, (size_t)f->at[t]};
     qsort(out->kept, out->count, sizeof *out->kept, by_node);
     leave_out_unread(f, place, out->skip);
+    out->makes = xcalloc(g->node_count + 1, sizeof *out->makes);
+    find_makers(g, out);
 }
 
 void graph_cut_find(const struct graph *g, const struct extent *mean,
@@ -233,6 +254,7 @@ void graph_cut_find(const struct graph *g, const struct extent *mean,
 void graph_cut_release(struct graph_cut *c)
 {
     free(c->skip);
+    free(c->makes);
     free(c->kept);
     *c = (struct graph_cut){0};
 }
@@ -247,4 +269,21 @@ double graph_cut_flops(const struct graph *g, const struct graph_cut *c,
         flops += c->skip[i] ? op_flops(g->nodes[i].op, &a) : 0;
     }
     return flops;
+}
+
+void graph_cut_run(const struct graph *g, struct graph_reuse *r,
+                   const struct backend *backend, const struct graph_memory *m,
+                   const struct extent *e)
+{
+    const struct graph_cut *c = r->cut;
+    for (size_t i = 0, k = 0; k < c->count; i++) {
+        struct op_args a;
+        graph_node_args(g, m, &g->nodes[i], e, 0, &a);
+        if (c->makes[i])
+            graph_call(backend, m, g->nodes[i].op, &a);
+        for (; k < c->count && c->kept[k].node == i; k++) {
+            const struct tensor t = graph_tensor(g, m, c->kept[k].tensor, e);
+            r->move(r, k, &t);
+        }
+    }
 }

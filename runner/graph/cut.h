@@ -33,6 +33,7 @@ struct cut_tensor {
 
 struct graph_cut {
     bool *skip;              /* per node: left out; NULL: there is no cut */
+    bool *makes;             /* per node: has a part in what is kept */
     struct cut_tensor *kept; /* in the order of their nodes */
     size_t count;
 };
@@ -42,6 +43,11 @@ struct graph_cut {
 void graph_cut_find(const struct graph *g, const struct extent *mean,
                     struct graph_cut *out);
 void graph_cut_release(struct graph_cut *c);
+/* Runs what makes the tensors at the cut, and nothing else, on such a micro-batch; r->move
+ * takes them out. */
+void graph_cut_run(const struct graph *g, struct graph_reuse *r,
+                   const struct backend *backend, const struct graph_memory *m,
+                   const struct extent *e);
 /* What a run over such a micro-batch saves. */
 double graph_cut_flops(const struct graph *g, const struct graph_cut *c,
                        const struct extent *e);

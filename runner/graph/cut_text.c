@@ -8,31 +8,10 @@ struct telling {
     const struct graph *g;
     void (*param)(void *ctx, const struct param *p, struct buf *out);
     void *ctx;
-    bool *takes; /* per node: it has a part in them */
     int *number; /* per tensor: as it is called here; 0: not yet */
     int count;
     struct buf *out;
 };
-
-/* Backwards from each tensor at the cut, where it is whole. Whoever writes to a tensor that
- * is read counts: one too many says more than it must, no less. */
-static void find_makers(struct telling *t, const struct graph_cut *c)
-{
-    const struct graph *g = t->g;
-    bool *read = xcalloc(g->tensor_count + 1, sizeof *read);
-    size_t k = c->count;
-    for (size_t i = k ? c->kept[k - 1].node + 1 : 0; i-- > 0;) {
-        const struct g_node *n = &g->nodes[i];
-        for (; k > 0 && c->kept[k - 1].node == i; k--)
-            read[c->kept[k - 1].tensor] = true;
-        for (int o = 0; o < OP_MAX_OUT; o++)
-            t->takes[i] |= n->out[o] >= 0 && read[graph_root(g, n->out[o])];
-        for (int o = 0; o < OP_MAX_IN && t->takes[i]; o++)
-            if (n->in[o] >= 0)
-                read[graph_root(g, n->in[o])] = true;
-    }
-    free(read);
-}
 
 static void tell_tensor(struct telling *t, int id)
 {
@@ -80,17 +59,14 @@ void graph_cut_tell(const struct graph *g, const struct graph_cut *c,
     struct telling t = {.g = g,
                         .param = param,
                         .ctx = ctx,
-                        .takes = xcalloc(g->node_count + 1, sizeof *t.takes),
                         .number = xcalloc(g->tensor_count + 1, sizeof *t.number),
                         .out = out};
-    find_makers(&t, c);
     for (size_t i = 0; i < g->node_count; i++)
-        if (t.takes[i])
+        if (c->makes[i])
             tell_node(&t, &g->nodes[i]);
     buf_printf(out, "kept");
     for (size_t k = 0; k < c->count; k++)
         tell_tensor(&t, c->kept[k].tensor);
     buf_char(out, '\n');
-    free(t.takes);
     free(t.number);
 }

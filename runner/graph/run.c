@@ -169,7 +169,7 @@ static void run_front(const struct graph *g, const struct backend *backend,
                       const struct graph_memory *m, const struct extent *e,
                       const struct op_step *step)
 {
-    static const struct graph_cut none = {NULL, NULL, 0};
+    static const struct graph_cut none = {.count = 0};
     struct graph_reuse *r = m->reuse;
     const struct graph_cut *cut = r ? r->cut : &none;
     size_t k = 0;

@@ -72,13 +72,12 @@ static void accumulate(struct step *st, int64_t update, struct update_log *log)
         const struct stretch b = epoch_batch(e, &s->course, update, k);
         if (b.begin == b.end)
             break;
+        features_begin(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         const struct extent rows =
             session_load_batch(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         const int32_t tokens = rows.of[ROWS_TOKENS];
-        features_begin(s, SPLIT_TRAIN, e->rows, b.begin, b.end);
         graph_run(&s->train_graph, s->backend, &s->memory, &rows, &step);
-        if (features_end(s))
-            log->reused_tokens += tokens;
+        log->reused_tokens += features_end(s, SPLIT_TRAIN);
         log->loss += sum_losses(st, &rows);
         log->tokens += tokens;
         step.token_base += (uint32_t)tokens;

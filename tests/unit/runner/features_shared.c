@@ -109,6 +109,32 @@ static void test_between_trials(void **state)
     unsetenv("PEFTLAB_BACKEND");
 }
 
+static int64_t reused(const char *text, const char *keys)
+{
+    struct outcome o;
+    must_run(text, keys, &o);
+    const int64_t tokens = whole(&o, "train", "reused_tokens");
+    outcome_release(&o);
+    return tokens;
+}
+
+/* The rows are computed once, before the first batch instead of with each of them; by a
+ * trial that ends before it has seen all of them, those that it sees. */
+static void test_each_row_once(void **state)
+{
+    static const char text[] = "model: bert, method: head, learning_rate: 0.05";
+    (void)state;
+    const int64_t within = reused(text, "cache_features: on");
+    assert_true(within > 0);
+    begin_cache();
+    assert_int_equal(reused(text, "cache_features: on"), within);
+    end_cache();
+    begin_cache();
+    assert_int_equal(reused(text, "cache_features: on, max_steps: 3"), 0);
+    must_reuse(text, "seed: 4", 40);
+    end_cache();
+}
+
 /* Other rows, other values of the base, another processor's vectors are other entries;
  * and what is damaged is computed again. */
 static void test_not_another_s(void **state)
@@ -139,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_between_trials),
+        cmocka_unit_test(test_each_row_once),
         cmocka_unit_test(test_not_another_s),
     };
     int rc = cmocka_run_group_tests(tests, setup, teardown);
