@@ -367,3 +367,48 @@ END
     run -66 "$PEFTLAB" serve bare
     has "no tokenizer.json"
 }
+
+@test "OpenAI's own client" {
+    local python=${OPENAI_PYTHON:-python3}
+    "$python" -c 'import openai' 2>/dev/null || skip "OpenAI's client is not installed (pip install openai; OPENAI_PYTHON names its Python)"
+    printf '{"messages": [{"role": "system", "content": "be short"}, {"role": "user", "content": "hi"}]}\n' >hi.jsonl
+    "$PEFTLAB" generate model --adapter adapters/lora/adapter --max-new-tokens 10 --json <hi.jsonl >hi.lora 2>/dev/null
+    echo secret >key
+    serve model --adapters adapters --api-key-file key
+    cat client.py - >"$BATS_TEST_TMPDIR/program.py" <<'END'
+import asyncio, openai
+c = openai.OpenAI(base_url=url + "/v1", api_key="secret", max_retries=0)
+assert [m.id for m in c.models.list()] == ["ia3", "lora", "prefix", "model"]
+want = wanted("lora")
+for i, prompt in enumerate(prompts):
+    body = dict(model="lora", prompt=prompt, max_tokens=24, temperature=0)
+    assert c.completions.create(**body).choices[0].text == want[i]["text"]
+    got = list(c.completions.create(stream=True, stream_options={"include_usage": True}, **body))
+    assert "".join(e.choices[0].text for e in got[:-1]) == want[i]["text"] and got[-1].usage.completion_tokens == want[i]["completion_tokens"]
+body = dict(model="lora", messages=json.loads(open("hi.jsonl").read())["messages"], max_completion_tokens=10, temperature=0)
+text = json.loads(open("hi.lora").read())["text"]
+a = c.chat.completions.create(logprobs=True, top_logprobs=2, user="me", store=False, metadata={"a": "b"}, **body)
+assert a.choices[0].message.content == text and len(a.choices[0].logprobs.content[0].top_logprobs) == 2
+with c.chat.completions.stream(**body) as stream:
+    assert "".join(e.delta for e in stream if e.type == "content.delta") == text
+for kind, wrong in ((openai.NotFoundError, dict(model="nobody")), (openai.BadRequestError, dict(n=0)),
+                    (openai.BadRequestError, dict(response_format={"type": "json_object"}))):
+    try:
+        c.chat.completions.create(**{**body, **wrong})
+    except kind as e:
+        assert e.param in wrong, e
+    else:
+        raise AssertionError(wrong)
+try:
+    openai.OpenAI(base_url=url + "/v1", api_key="other", max_retries=0).models.list()
+except openai.AuthenticationError:
+    pass
+else:
+    raise AssertionError("another key was taken")
+async def many():
+    a = openai.AsyncOpenAI(base_url=url + "/v1", api_key="secret", max_retries=0)
+    return await asyncio.gather(*[a.completions.create(model="lora", prompt=prompts[i % 4], max_tokens=24, temperature=0) for i in range(16)])
+assert [a.choices[0].text for a in asyncio.run(many())] == [want[i % 4]["text"] for i in range(16)]
+END
+    "$python" "$BATS_TEST_TMPDIR/program.py" "$URL"
+}
