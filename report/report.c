@@ -81,28 +81,32 @@ struct report *report_judge_sweep(struct store *s, int64_t sweep)
     return r;
 }
 
-/* Tasks with trials of their own are judged one by one, else every configuration is. */
-static int judge_service(struct report *r, struct err *err)
+int report_judge_service(struct store *s, const struct report_options *o,
+                         struct report **out, struct err *err)
 {
-    if (!sla_by_task(r->sla)) {
+    int rc = report_judge(s, o, out, err);
+    struct report *r = rc ? NULL : *out;
+    if (r && sla_by_task(r->sla)) {
+        r->task_plans = xcalloc(1, sizeof *r->task_plans);
+        rc = task_plans_make(r, r->task_plans, err);
+    } else if (r && r->sla)
         r->services = sla_judge(r);
-        return 0;
+    if (r && rc) {
+        report_free(r);
+        *out = NULL;
     }
-    r->task_plans = xcalloc(1, sizeof *r->task_plans);
-    return task_plans_make(r, r->task_plans, err);
+    return rc;
 }
 
 int report_build(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err)
 {
     struct report *r;
-    int rc = report_judge(s, o, &r, err);
+    int rc = report_judge_service(s, o, &r, err);
     if (rc)
         return rc;
     configurations_find(r);
     rc = claims_judge(&r->data, &r->settings, &r->matrix, &r->claims, err);
-    if (!rc && r->sla)
-        rc = judge_service(r, err);
     if (!rc)
         rc = changes_load(r, err);
     for (size_t i = 0; !rc && i < ARRAY_LEN(sections); i++)

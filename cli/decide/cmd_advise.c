@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/decide/adviser.h"
 #include "cli/decide/plan_item.h"
+#include "cli/decide/task_advice.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -17,9 +18,14 @@
 
 /* clang-format off */
 static const struct opt_def options[] = {
-    {.key = "model", .type = OPT_STRING, .flags = OPT_REQUIRED, .metavar = "NAME",
+    {.key = "model", .type = OPT_STRING, .metavar = "NAME",
      .help = "base model: a folder, an id, or a known name (llama-2-7b, bert-base, ...)",
      .group = "what"},
+    {.key = "tasks", .type = OPT_PATH, .metavar = "FILE",
+     .help = "instead: how to serve the tasks of a file (docs/sla.md), by the trials and "
+             "benches of the store", .group = "what"},
+    {.key = "sweep", .type = OPT_STRING, .flags = OPT_REPEATED, .metavar = "NAME",
+     .help = "trials of --tasks (default: the newest sweep)", .group = "evidence"},
     {.key = "task", .type = OPT_CHOICE, .choices = "seq-cls=SEQ_CLS=classification|causal-lm=CAUSAL_LM=generation",
      .help = "what is learned (default: by the base)", .group = "what"},
     {.key = "rows", .type = OPT_FLOAT, .min = 1, .max = 1e12, .metavar = "N",
@@ -233,14 +239,16 @@ static int run(int argc, char **argv, struct err *err)
     bool done = false;
     int rc = command_parse(&cmd_advise, argc, argv, &values, NULL, 0, &count, &done, err);
     if (!rc && !done)
-        rc = advise(values, err);
+        rc = json_get_str(values, "tasks", NULL) ? task_advice(values, err)
+                                                 : advise(values, err);
     json_decref(values);
     return rc;
 }
 
 const struct command cmd_advise = {
     .name = "advise",
-    .usage = "advise --model NAME [--gpu 2xa100-40] [--rows N] [--base-untouched] ...",
+    .usage = "advise --model NAME [--gpu 2xa100-40] [--rows N] [--base-untouched] ... | "
+             "advise --tasks FILE",
     .help = "Rank methods under your constraints: memory, time, cost, priors, evidence.",
     .group = "Trials",
     .options = &table,

@@ -1,5 +1,6 @@
 /* cli/serve/cmd_serve.c - `peftlab serve`: many adapters on one base, over HTTP. */
 #include "cli/command.h"
+#include "cli/serve/served_tasks.h"
 #include "cli/serve/serving.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -22,6 +23,12 @@
 static const struct opt_def rows[] = {
     {.key = "adapters", .type = OPT_NAMES, .group = "adapters", .metavar = "DIR",
      .help = "folders that hold adapter folders (or runs of trials), each served by its name"},
+    {.key = "tasks", .type = OPT_PATH, .group = "adapters", .metavar = "FILE",
+     .help = "file of tasks (docs/sla.md): for each the adapter of its best trial in the store; without MODEL the base on which they stand best"},
+    {.key = "store", .type = OPT_PATH, .group = "adapters", .metavar = "FILE",
+     .help = "the store of --tasks (default: PEFTLAB_STORE, then ./peftlab.db)"},
+    {.key = "sweep", .type = OPT_STRING, .flags = OPT_REPEATED, .group = "adapters", .metavar = "NAME",
+     .help = "the sweep of --tasks (default: the newest)"},
     {.key = "pin", .type = OPT_NAMES, .group = "adapters", .metavar = "NAMES",
      .help = "adapters that stay in memory"},
     {.key = "resident_mb", .type = OPT_INT, .preset = "0", .max = 1 << 30, .group = "adapters",
@@ -127,11 +134,14 @@ static int set_limit(struct serving *s, const char *word, struct err *err)
                  : err_set(err, ERR_USAGE, "--limits: there is no adapter of '%s'", word);
 }
 
-static int add_adapters(struct serving *s, const json_t *values, const char *const *words,
+static int add_adapters(struct serving *s, const json_t *values,
+                        const struct served_tasks *tasks, const char *const *words,
                         size_t count, struct err *err)
 {
     struct adding a = {s, values};
     int rc = 0;
+    for (size_t i = 0; i < tasks->count && !rc; i++)
+        rc = add_adapter(&a, tasks->tasks[i].name, tasks->tasks[i].adapter, err);
     for (size_t i = 0; name_at(values, "adapters", i) && !rc; i++)
         rc = run_folder_adapters(name_at(values, "adapters", i), add_adapter, &a, err);
     for (size_t k = 0; k < count && !rc; k++)
@@ -294,39 +304,67 @@ static int serve(struct serving *s, const json_t *values, struct err *err)
     return rc;
 }
 
+/* The base is the first word; a file of tasks knows it, too. *adapters: which word comes
+ * behind it. */
+static int find_base(const json_t *values, const char *const *words, size_t count,
+                     struct served_tasks *tasks, const char **model, size_t *adapters,
+                     struct err *err)
+{
+    const char *file = json_get_str(values, "tasks", NULL);
+    *model = count && (!file || !strchr(words[0], '=')) ? words[0] : NULL;
+    *adapters = *model ? 1 : 0;
+    if (file) {
+        const int rc =
+            served_tasks_find(file, json_get_str(values, "store", NULL),
+                              json_object_get(values, "sweep"), *model, tasks, err);
+        *model = tasks->model;
+        return rc;
+    }
+    return *model ? 0
+                  : err_set(err, ERR_USAGE, "serve: which base? (usage: peftlab %s)",
+                            cmd_serve.usage);
+}
+
+static int open_and_serve(const json_t *values, const char *model,
+                          const struct served_tasks *tasks, const char *const *words,
+                          size_t count, struct err *err)
+{
+    const char *slash = strrchr(model, '/');
+    struct serving s = {.begin_ms = clock_wall_ms(),
+                        .name = slash && slash[1] ? slash + 1 : model};
+    pthread_mutex_init(&s.lock, NULL);
+    shelf_init(&s.shelf, &s.base, (size_t)json_get_int(values, "resident_mb", 0) << 20);
+    int rc = add_adapters(&s, values, tasks, words, count, err);
+    if (!rc)
+        rc = open_base(&s, values, model, err);
+    if (!rc)
+        rc = serve(&s, values, err);
+    shelf_release(&s.shelf);
+    serve_base_close(&s.base);
+    return rc;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-    const char *words[VERB_WORDS_MAX];
-    size_t count = 0;
+    const char *words[VERB_WORDS_MAX], *model;
+    size_t count = 0, first = 0;
     json_t *values = NULL;
     bool done;
-    struct serving s = {.begin_ms = clock_wall_ms()};
+    struct served_tasks tasks = {0};
     int rc = command_parse(&cmd_serve, argc, argv, &values, words, VERB_WORDS_MAX, &count,
                            &done, err);
-    if (!rc && !done && !count)
-        rc = err_set(err, ERR_USAGE, "serve: which base? (usage: peftlab %s)",
-                     cmd_serve.usage);
-    if (!rc && !done) {
-        const char *slash = strrchr(words[0], '/');
-        s.name = slash && slash[1] ? slash + 1 : words[0];
-        pthread_mutex_init(&s.lock, NULL);
-        shelf_init(&s.shelf, &s.base,
-                   (size_t)json_get_int(values, "resident_mb", 0) << 20);
-        rc = add_adapters(&s, values, words + 1, count - 1, err);
-        if (!rc)
-            rc = open_base(&s, values, words[0], err);
-        if (!rc)
-            rc = serve(&s, values, err);
-        shelf_release(&s.shelf);
-        serve_base_close(&s.base);
-    }
+    if (!rc && !done)
+        rc = find_base(values, words, count, &tasks, &model, &first, err);
+    if (!rc && !done)
+        rc = open_and_serve(values, model, &tasks, words + first, count - first, err);
+    served_tasks_release(&tasks);
     json_decref(values);
     return rc;
 }
 
 const struct command cmd_serve = {
     .name = "serve",
-    .usage = "serve MODEL [NAME=FOLDER ...] [--adapters DIR]",
+    .usage = "serve MODEL [NAME=FOLDER ...] [--adapters DIR] | serve --tasks FILE",
     .help = "Answer requests to many adapters on one base, over HTTP.",
     .group = "Serving",
     .options = &options,

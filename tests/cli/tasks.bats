@@ -58,8 +58,76 @@ setup() {
     lacks "test_data desk"
 }
 
+@test "advise: the ways to serve them, the best first" {
+    run -1 "$PEFTLAB" advise --tasks tasks.yaml # desk's floor cannot be reached
+    has "one shared base, model" "merged, a model per task, model" "below their floor there: desk" "peftlab serve --tasks tasks.yaml"
+    sed 's/quality_floor: 1.5/quality_floor: 0/' tasks.yaml >low.yaml
+    run -0 "$PEFTLAB" advise --tasks low.yaml --json
+    has '"plan": "one shared base, model"' '"takeaways"'
+    run -2 "$PEFTLAB" advise
+    has "--model is missing"
+}
+
 @test "a task without trials is told" {
     sed 's/data: [a-z]*_train/data: none/' tasks.yaml >none.yaml
     run -78 "$PEFTLAB" report --sla none.yaml
     has "none.jsonl" "training file"
+}
+
+teardown() {
+    [ -z "${SERVER-}" ] || { kill -9 "$SERVER" && wait "$SERVER"; } 2>/dev/null || true
+}
+
+# serve WORD...: starts it; its address is in $URL
+serve() {
+    : >"$BATS_TEST_TMPDIR/log"
+    "$PEFTLAB" serve "$@" --port 0 >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+    SERVER=$!
+    for _ in {1..100}; do
+        URL=$(sed -n 's/^serving .* on //p' "$BATS_TEST_TMPDIR/log")
+        [ -z "$URL" ] || return 0
+        kill -0 $SERVER 2>/dev/null || break
+        sleep .1
+    done
+    cat "$BATS_TEST_TMPDIR/log"
+    return 1
+}
+
+@test "serve --tasks: the base and for each task the adapter of its best trial" {
+    serve --tasks tasks.yaml
+    run -0 curl -s "$URL/v1/models"
+    has '"mood"' '"desk"' '"model"'
+    # The labels are the task's, the numbers those of the trial that is best by the rows to choose by.
+    run -0 curl -s "$URL/v1/classify" --data-binary '{"model": ["desk", "mood"], "input": "good food", "logits": true}'
+    python3 - "$output" <<'END'
+import json, sys
+desk, mood = json.loads(sys.argv[1])["data"]
+assert desk["label"] in ("food", "room", "staff") and mood["label"] in ("neg", "new", "pos"), (desk, mood)
+END
+    trial=$("$PEFTLAB" report --sla tasks.yaml --json |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["sections"]["tasks"]["tasks"][1]["bases"][0]["trial"])')
+    adapter=$("$PEFTLAB" show "$trial" --json | sed -n 's/^ *"path": "\(.*\/adapter\)",\{0,1\}$/\1/p' | tail -1)
+    kill "$SERVER" && wait "$SERVER" || true
+    asked=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["data"][0]["probs"])' "$output")
+    serve model "it=$adapter"
+    run -0 curl -s "$URL/v1/classify" --data-binary '{"input": "good food", "logits": true}'
+    [ "$asked" = "$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["data"][0]["probs"])' "$output")" ]
+}
+
+@test "serve --tasks: a folder of one's own, another base, no base" {
+    adapter=$(ls -d runs/trial-1/attempt-*/adapter)
+    sed "s|name: mood,|name: mood, adapter: $adapter,|" tasks.yaml >own.yaml
+    serve model --tasks own.yaml
+    run -0 curl -s "$URL/v1/models"
+    has '"mood"'
+    sed "s|name: mood,|name: mood, adapter: nowhere,|" tasks.yaml >own.yaml
+    run -66 "$PEFTLAB" serve --tasks own.yaml
+    has "task 'mood'" "nowhere"
+    run -78 "$PEFTLAB" serve other --tasks tasks.yaml
+    has "other" "tried were model"
+    printf 'tasks:\n  - {name: a, requests_per_s: 1}\n' >plain.yaml
+    run -78 "$PEFTLAB" serve --tasks plain.yaml
+    has "no tasks with 'data'"
+    run -2 "$PEFTLAB" serve
+    has "which base?"
 }
