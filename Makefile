@@ -2,6 +2,7 @@
 #   make            build/peftlab
 #   make demo       installs what is missing, builds, fetches the base model, runs examples/reviews, writes report.html
 #   make demo-support   the same with examples/support: a chat model on support dialogues, then a chat with the winner
+#   make demo-tasks     the same with examples/many-tasks: four classifiers on one base or on two, measured, reported, served
 #   make test       installs what is missing, builds, passes every test
 #   make bench      side-by-side measurements (never part of the tests)   make bench-compare REF=commit   two builds in turns
 #   make simulate   how often verdicts err on sweeps with a known truth

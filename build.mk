@@ -24,6 +24,8 @@ demo:
 	@tools/demo.sh
 demo-support:
 	@tools/demo.sh support
+demo-tasks:
+	@tools/demo.sh tasks
 
 # The libraries may only just have been installed, so that the rest runs in a make of its own.
 test:
@@ -66,7 +68,7 @@ test-cuda: cuda $(B)/peftlab $(B)/tests/kernels_ops $(B)/tests/kernels_rows
 	@export PEFTLAB_BACKEND_DIR=$(abspath $(B)) && $(B)/peftlab doctor --backend cuda && $(B)/tests/kernels_ops && \
 	    $(B)/tests/kernels_rows && PEFTLAB_BACKEND=cuda tests/golden/run.sh $(B)/peftlab
 
-.PHONY: test-cuda deps model demo demo-support test check-san arm-root check-arm lint fuzz fuzz-targets bench
+.PHONY: test-cuda deps model demo demo-support demo-tasks test check-san arm-root check-arm lint fuzz fuzz-targets bench
 
 print-flags:
 	@printf '%s\n' '$(CPPFLAGS) $(CFLAGS)'

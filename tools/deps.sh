@@ -1,6 +1,6 @@
 #!/bin/sh
 # Says which Debian/Ubuntu packages are missing and installs them; silent when all are there.
-#   tools/deps.sh build|demo|demo-support|test|packages|arm...     no word: build, demo, test
+#   tools/deps.sh build|demo|demo-support|demo-tasks|test|packages|arm...     no word: build, demo, test
 # NO_INSTALL=1 only names what is missing and fails. Everything the packages are for: docs/dependencies.md.
 set -eu
 
@@ -25,13 +25,16 @@ for group in "$@"; do
     demo-support)
         wanted="$wanted $demo"
         "$here/fetch_model.sh" smollm2 --check || wanted="$wanted $model" ;;
+    demo-tasks)
+        wanted="$wanted $demo curl"
+        { "$here/fetch_model.sh" --check && "$here/fetch_model.sh" smollm2 --check; } || wanted="$wanted $model" ;;
     test)
         wanted="$wanted $test"
         ! grep -qs '^ID=debian' /etc/os-release || wanted="$wanted $browser" ;;
     packages) wanted="$wanted $packages" ;;
     arm) wanted="$wanted $arm" ;;
     *)
-        echo "deps.sh: unknown group '$group' (build, demo, demo-support, test, packages, arm)" >&2
+        echo "deps.sh: unknown group '$group' (build, demo, demo-support, demo-tasks, test, packages, arm)" >&2
         exit 2 ;;
     esac
 done

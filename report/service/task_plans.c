@@ -155,7 +155,6 @@ static void judge_memory(const struct tasks *t, struct task_plan *p)
 {
     p->memory = check_of(t->sla, "replica_memory_mib", "memory of a replica", "MiB");
     p->memory.measured = p->memory.lower = p->memory.upper = p->largest_bytes / (1 << 20);
-    p->memory.predicted = true;
     if (!isnan(p->memory.limit))
         sla_decide(&p->memory);
 }

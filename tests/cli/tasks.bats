@@ -131,3 +131,26 @@ END
     run -2 "$PEFTLAB" serve
     has "which base?"
 }
+
+@test "bench: the adapters of the tasks; what it measured stands for what was predicted" {
+    cp s.db measured.db
+    cat >bench.yaml <<'YAML'
+model: model
+adapters: {tasks: tasks.yaml}
+requests: {data: mood_test.jsonl}
+points: [merged, 2]
+arrivals: {open: poisson, rate: [40]}
+duration: 2s
+warmup: 0s
+slo: {p99: 1000ms}
+seeds: [0]
+YAML
+    run -0 "$PEFTLAB" bench bench.yaml --store measured.db
+    run -1 "$PEFTLAB" advise --tasks tasks.yaml --store measured.db
+    has "by batches of bench 1"
+    run -0 "$PEFTLAB" report --sla tasks.yaml --store measured.db --json
+    has '"kind": "measured"' '"surface"' '"answers": "adapters"' '"answers": "merged"'
+    sed -i 's/tasks: tasks.yaml/dir: runs, tasks: tasks.yaml/' bench.yaml
+    run -78 "$PEFTLAB" bench bench.yaml --store measured.db
+    has "either 'dir' or 'tasks'"
+}

@@ -1,6 +1,7 @@
 /* cli/serve/bench/bench_engine.c - a bench of the engine in this process: no HTTP, texts are
  * tokenised before. */
 #include "cli/serve/bench/bench_target.h"
+#include "cli/serve/served_tasks.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
@@ -152,19 +153,37 @@ static void clone_all(struct engine_target *t, size_t clone)
         }
 }
 
+static int add_tasks(struct engine_target *t, const struct bench_file *b, struct err *err)
+{
+    struct served_tasks tasks;
+    char *file = fs_join(b->base_dir, b->adapter_tasks);
+    const int rc = served_tasks_find(file, b->store, NULL, b->model, &tasks, err);
+    for (size_t i = 0; i < tasks.count && !rc; i++)
+        add_folder(t, tasks.tasks[i].name, tasks.tasks[i].adapter, err);
+    served_tasks_release(&tasks);
+    free(file);
+    return rc;
+}
+
 /* The folder is an adapter's, or holds some. */
-static int find_adapters(struct engine_target *t, const struct bench_file *b,
-                         struct err *err)
+static int add_dir(struct engine_target *t, const struct bench_file *b, struct err *err)
 {
     char *dir = fs_join(b->base_dir, b->adapter_dir);
     char *itself = fs_is_dir(dir) ? run_folder_adapter(dir) : NULL;
     const int rc = !fs_is_dir(dir) ? err_set(err, ERR_NOINPUT, "no folder '%s'", dir)
                    : itself        ? add_folder(t, b->adapter_dir, itself, err)
                                    : run_folder_adapters(dir, add_folder, t, err);
-    if (!rc)
-        clone_all(t, b->clone);
     free(itself);
     free(dir);
+    return rc;
+}
+
+static int find_adapters(struct engine_target *t, const struct bench_file *b,
+                         struct err *err)
+{
+    const int rc = b->adapter_tasks ? add_tasks(t, b, err) : add_dir(t, b, err);
+    if (!rc)
+        clone_all(t, b->clone);
     return rc;
 }
 

@@ -101,12 +101,16 @@ static int read_adapters(struct bench_file *b, struct err *err)
         b->adapter_names = a;
         return json_array_size(a) ? 0 : wrong("adapters", "the list is empty", err);
     }
-    int rc = check_keys(a, "adapters", (const char *const[]){"dir", "clone", NULL}, err);
+    int rc = check_keys(a, "adapters",
+                        (const char *const[]){"dir", "tasks", "clone", NULL}, err);
     if (!rc)
         rc = take_integer(a, "clone", 1, 100000, &clone, err);
     b->adapter_dir = json_get_str(a, "dir", NULL);
+    b->adapter_tasks = json_get_str(a, "tasks", NULL);
     b->clone = (size_t)clone;
-    return rc || b->adapter_dir ? rc : wrong("adapters", "'dir' is missing", err);
+    return rc || !b->adapter_dir != !b->adapter_tasks
+               ? rc
+               : wrong("adapters", "either 'dir' or 'tasks' is meant", err);
 }
 
 static int read_tokens(struct bench_file *b, const json_t *t, struct err *err)
@@ -381,7 +385,7 @@ static int read_all(struct bench_file *b, struct err *err)
         return rc;
     if (b->target && !b->adapter_names)
         return wrong("adapters", "a server is asked by names: [reviews, topics]", err);
-    if (!b->target && !b->adapter_dir)
+    if (!b->target && !b->adapter_dir && !b->adapter_tasks)
         return wrong("adapters", "in this process they come from a folder: {dir: runs}",
                      err);
     return read_rest(b, err);

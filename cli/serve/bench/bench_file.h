@@ -4,6 +4,7 @@
  *   target: http://127.0.0.1:8000      # a server (peftlab serve, or one with the same API)
  *   api: classify                      # what is asked there: classify, predict
  *   adapters: {dir: runs, clone: 1000} # each folder of `dir` so many times (synthetic), or
+ *   adapters: {tasks: tasks.yaml}      # what `serve --tasks` would serve, by the store; or
  *   adapters: [reviews, topics]        # names that a server knows
  *   requests: {data: test.jsonl, text_column: text}    # texts as they are, or
  *   requests: {tokens: 24}             # ids drawn, also {uniform: [8, 512]} (synthetic)
@@ -55,7 +56,8 @@ struct bench_file {
     json_t *root;   /* owned; texts below are its */
     char *base_dir; /* paths are relative to it; owned */
     const char *model, *target, *api;
-    const char *adapter_dir;
+    const char *adapter_dir, *adapter_tasks;
+    const char *store;           /* of adapter_tasks: the caller's; NULL: the usual one */
     const json_t *adapter_names; /* NULL: none given */
     size_t clone;
     const char *data, *text_column;

@@ -45,6 +45,7 @@ static int bench(struct bench *b, const json_t *values, struct err *err)
                       : store_default_path(json_get_str(values, "store", NULL));
     json_t *document = NULL;
     b->quiet = json_get_bool(values, "json", 0);
+    b->file.store = json_get_str(values, "store", NULL);
     int rc = open_target(b, err);
     if (!rc)
         rc = bench_out_open(b, out, store, err);
