@@ -48,6 +48,9 @@ values() { # STORE: what the trials came to
     [ -s on.txt ] && cmp on.txt off.txt
     [ "$(entries)" = 4 ] # rows to train and to evaluate on, of two cuts
     [ -z "$(find cache -name '*.part')" ]
+    # and in one process
+    PEFTLAB_CACHE=$PWD/other run -0 "$PEFTLAB" sweep run on.yaml --jobs 2 --pack 6 --store packed.db
+    values packed.db | cmp - off.txt
     # once more: nothing below the cuts is computed
     run -0 "$PEFTLAB" sweep run on.yaml --jobs 3 --store again.db
     values again.db | cmp - off.txt
