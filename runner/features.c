@@ -137,7 +137,7 @@ static double pass_flops(const struct features *f, const struct dataset *d)
 }
 
 /* NULL: nothing of the split is worth it. */
-static struct features *find(struct session *s, int split)
+static struct features *find(struct session *s, int split, bool once)
 {
     const struct graph *g = split == SPLIT_TRAIN ? &s->train_graph : &s->eval_graph;
     const struct dataset *d = s->data[split];
@@ -145,15 +145,13 @@ static struct features *find(struct session *s, int split)
         return NULL;
     struct features *f = xcalloc(1, sizeof *f);
     const struct extent usual = usual_rows(s, g);
-    *f = (struct features){.reuse = {.cut = &f->cut, .move = move},
-                           .s = s,
-                           .graph = g,
-                           .once = passes(s, split) < 2};
+    *f = (struct features){
+        .reuse = {.cut = &f->cut, .move = move}, .s = s, .graph = g, .once = once};
     graph_cut_find(g, &usual, &f->cut);
     f->flops = pass_flops(f, d);
     f->shareable = f->cut.count && s->feature_cache &&
                    (f->flops >= SHARED_LEAST || str_eq(s->trial.cache_features, "on"));
-    if (f->cut.count && (f->shareable || !f->once)) {
+    if (f->cut.count && (f->shareable || !once)) {
         place(f, d);
         return f;
     }
@@ -165,11 +163,11 @@ static struct features *find(struct session *s, int split)
 static void plan_splits(struct session *s, bool once, size_t most)
 {
     for (int i = 0; i < SPLIT_COUNT; i++) {
-        struct features *f = s->features[i] ? NULL : find(s, i);
+        struct features *f = (passes(s, i) < 2) == once ? find(s, i, once) : NULL;
         const struct dataset *d = s->data[i];
         if (!f)
             continue;
-        if (f->once != once || s->planned[MEM_features] + f->bytes > most) {
+        if (s->planned[MEM_features] + f->bytes > most) {
             drop(f);
             continue;
         }
