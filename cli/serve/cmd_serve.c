@@ -243,7 +243,9 @@ static void serve_until_signal(struct serving *s, const json_t *values)
     fflush(stdout);
     while (!proc_signals(NULL))
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    text_print(stderr, "stopping: what was asked is answered first\n");
+    proc_release_signals();
+    text_print(stderr,
+               "stopping: what was asked is answered first; once more ends at once\n");
     server_drain(s->server);
 }
 

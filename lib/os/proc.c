@@ -339,6 +339,12 @@ void proc_catch_signals(void)
     sigaction(SIGUSR1, &action, NULL);
 }
 
+void proc_release_signals(void)
+{
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+}
+
 int proc_signals(int *last)
 {
     int n = atomic_load(&signal_count);

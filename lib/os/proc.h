@@ -45,6 +45,8 @@ int proc_cpu_count(void); /* sched_getaffinity */
 /* SIGINT and SIGTERM counted, not fatal; SIGUSR1 too. proc_signals() returns how many
  * came so far, and the last. */
 void proc_catch_signals(void);
+void proc_release_signals(
+    void); /* from here on SIGINT and SIGTERM end the process again */
 int proc_signals(int *last);
 
 double clock_mono_s(void); /* CLOCK_MONOTONIC */

@@ -261,6 +261,7 @@ for why, param, code, body in (
         ("1 to 128 texts", "prompt", 400, dict(prompt=[])),
         ("1 to 128 texts", "prompt", 400, dict(prompt=["a"] * 65, n=2)),
         ("a prompt of 100 tokens: there is room for 100", "prompt", 400, dict(prompt="a" * 100)),
+        ("a prompt of 12801 bytes: there is room for 100", "prompt", 400, dict(prompt="a" * 12801)),
         ("a prompt of 50 tokens and 51 new ones: there is room for 100", "max_tokens", 400, dict(prompt="a" * 50, max_tokens=51)),
         ("did you mean 'max_tokens'?", "max_token", 400, dict(prompt="a", max_token=1)),
         ("unknown field 'zzz'", "zzz", 400, dict(prompt="a", zzz=1)),
@@ -323,6 +324,23 @@ until([1, 0])
 s.close()
 until([0, 0])
 END
+}
+
+@test "asked to stop twice it ends at once" {
+    cp -r model endless
+    sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' endless/config.json
+    serve endless --context 200000
+    curl -sN -o stream "$URL/v1/completions" -d '{"prompt": "a", "max_tokens": 190000, "ignore_eos": true, "stream": true}' &
+    local curl=$!
+    for _ in {1..200}; do [ ! -s stream ] || break; sleep .05; done
+    kill -TERM $SERVER
+    for _ in {1..200}; do ! grep -q stopping "$BATS_TEST_TMPDIR/log" || break; sleep .05; done
+    kill -0 $SERVER
+    kill -TERM $SERVER
+    local code=0
+    wait $SERVER || code=$?
+    [ $code = 143 ]
+    wait $curl || true
 }
 
 @test "more than may wait is refused; asked to stop it writes what it has" {

@@ -106,6 +106,31 @@ static json_t *row_of_messages(const struct prompter *p, const json_t *body,
     return NULL;
 }
 
+/* Of all strings in it. */
+static size_t text_bytes(const json_t *v)
+{
+    size_t bytes = json_string_length(v);
+    const char *name;
+    json_t *item;
+    for (size_t i = 0; i < json_array_size(v); i++)
+        bytes += text_bytes(json_array_get(v, i));
+    json_object_foreach((json_t *)v, name, item)
+    {
+        bytes += text_bytes(item);
+    }
+    return bytes;
+}
+
+int prompts_check_size(const json_t *row, int32_t room, struct err *err)
+{
+    const size_t bytes = text_bytes(row);
+    return bytes <= (size_t)room * TOKEN_BYTES_MOST
+               ? 0
+               : err_set(err, ERR_CONFIG,
+                         "a prompt of %zu bytes: there is room for %d tokens", bytes,
+                         room);
+}
+
 json_t *prompts_row(const struct prompter *prompter, const json_t *body,
                     const json_t *prompt, const char **param, struct err *err)
 {
@@ -153,7 +178,9 @@ static int add_prompt(struct prompts *out, struct prompter *p, const struct wish
     if (!row)
         return err_code(err);
     struct prompt *at = &out->at[out->count];
-    int rc = prompter_row(p, row, &at->ids, &at->n, err);
+    int rc = prompts_check_size(row, room, err);
+    if (!rc)
+        rc = prompter_row(p, row, &at->ids, &at->n, err);
     json_decref(row);
     out->count += rc == 0;
     return rc ? rc : check_room(at, w, room, param, err);

@@ -5,7 +5,7 @@
 #include "cli/serve/write/wish.h"
 #include "runner/generate/prompter.h"
 
-enum { PROMPTS_MOST = 128 };
+enum { PROMPTS_MOST = 128, TOKEN_BYTES_MOST = 128 };
 
 struct prompt {
     int32_t *ids;
@@ -26,5 +26,8 @@ void prompts_release(struct prompts *p);
  * new object, NULL where it says neither. */
 json_t *prompts_row(const struct prompter *prompter, const json_t *body,
                     const json_t *prompt, const char **param, struct err *err);
+/* A text of so many bytes that it cannot fit, by TOKEN_BYTES_MOST a token, is not turned into
+ * tokens: that is done where requests come in, and others would wait. */
+int prompts_check_size(const json_t *row, int32_t room, struct err *err);
 
 #endif

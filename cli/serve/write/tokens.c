@@ -18,7 +18,9 @@ void serve_tokenize_text(void *ctx, struct server_call *call)
         return;
     json_t *row =
         prompts_row(&s->prompter, body, json_object_get(body, "prompt"), &param, &err);
-    const int rc = row ? prompter_row(&s->prompter, row, &ids, &n, &err) : err_code(&err);
+    int rc = row ? prompts_check_size(row, writer_room(&s->base), &err) : err_code(&err);
+    if (!rc)
+        rc = prompter_row(&s->prompter, row, &ids, &n, &err);
     json_decref(row);
     if (rc) {
         server_reply_json(call, 400, server_error(400, param, err.msg));
