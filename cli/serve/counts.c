@@ -2,6 +2,7 @@
 #include "cli/serve/serving.h"
 #include "lib/buf.h"
 #include "lib/mem.h"
+#include "lib/os/proc.h"
 #include "runner/serve/writer.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,6 +154,16 @@ static void put_shelf(struct buf *b, struct shelf *s)
     put_rows(b, rows, ARRAY_LEN(rows));
 }
 
+/* By the name that Prometheus' own libraries give it. */
+static void put_process(struct buf *b)
+{
+    buf_printf(b,
+               "# HELP process_resident_memory_bytes Resident memory.\n"
+               "# TYPE process_resident_memory_bytes gauge\n"
+               "process_resident_memory_bytes %" PRId64 "\n",
+               proc_rss_bytes());
+}
+
 void serve_metrics(void *ctx, struct server_call *call)
 {
     struct serving *s = ctx;
@@ -163,6 +174,7 @@ void serve_metrics(void *ctx, struct server_call *call)
     else
         put_engine(&b, s->engine);
     put_shelf(&b, &s->shelf);
+    put_process(&b);
     server_reply(call, 200, "text/plain; version=0.0.4", buf_str(&b), b.len);
     buf_release(&b);
 }
