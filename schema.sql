@@ -8,7 +8,7 @@
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 5;                -- STORE_VERSION in tracker/store/store_priv.h
+PRAGMA user_version = 6;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE store (                    -- one row
     id          TEXT NOT NULL CHECK (id <> '') -- tells this store's run folders from others'
@@ -227,6 +227,13 @@ CREATE TABLE bench_point (              -- a setting at one load, by one seed
     median_p99_ms REAL,                 -- median over adapters that were asked often enough
     cold_p99_ms REAL,                   -- of the tenth of the adapters that were asked least
     fairness    REAL,                   -- least share within the limit of an adapter over the median one
+    ttft_p50_ms REAL,                   -- intended time to first token; NULL, as the next: answers came in one piece
+    ttft_p99_ms REAL,
+    tpot_p50_ms REAL,                   -- from the first token to the last, for each
+    tpot_p99_ms REAL,
+    itl_p50_ms  REAL,                   -- between pieces as they came, of all answers
+    itl_p99_ms  REAL,
+    tokens_per_s REAL,                  -- tokens that were answered per second
     PRIMARY KEY (bench, number)
 ) STRICT, WITHOUT ROWID;
 

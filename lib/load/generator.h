@@ -18,8 +18,9 @@
 struct load_record {
     double intended_s, sent_s, done_s; /* from the beginning; done_s is set last */
     double queue_s, run_s;             /* as the server says; NaN: it does not */
+    double first_s;                    /* the first piece of an answer in pieces; NaN */
     uint32_t adapter, text;
-    uint32_t tokens;
+    uint32_t tokens, pieces;      /* of the request; of the answer */
     bool done, ok, refused, cold; /* ok: answered; refused: it said no, in time */
 };
 
@@ -30,6 +31,9 @@ struct load_target {
     /* Lets answers come in until that time, or until there is one. */
     void (*wait)(struct load_target *t, double until_s);
     double begin_s; /* of the run, on its clock; the generator's */
+    /* An open loop ends where a request waits for longer: the rate cannot be kept, and what
+     * is not sent yet would only make it last. Those stay not done. 0: it does not. */
+    double give_up_s;
 };
 
 /* In `wait` or by another thread (then it writes the record before its `done`). */

@@ -88,7 +88,7 @@ bool load_is_sustained(const struct load_measures *p, double limit_ms)
 double load_find_rate(const struct load_search *q, bool (*kept)(void *ctx, double rate),
                       void *ctx)
 {
-    enum { TRIED_MOST = 16, STEP_MOST = 4 };
+    enum { TRIED_MOST = 16, STEP_MOST = 2 };
     double low = 0, high = INFINITY, rate = q->first, step = q->step;
     for (int i = 0; i < TRIED_MOST && !(high / low < 1 + q->resolution); i++) {
         *(kept(ctx, rate) ? &low : &high) = rate;

@@ -148,6 +148,7 @@ static void finish(const struct simulation *m, const struct planned_request *pla
                                  .done_s = begin_s + seconds + m->server->overhead_s,
                                  .queue_s = begin_s - plan[i].at_s,
                                  .run_s = seconds,
+                                 .first_s = NAN,
                                  .adapter = plan[i].adapter,
                                  .text = plan[i].text,
                                  .tokens = (uint32_t)tokens[plan[i].text],

@@ -124,6 +124,53 @@ END
     has "6 adapters, zipf 1.1"
 }
 
+@test "a trace: requests at the times of a file, also those of another bench" {
+    printf 'user,at_s\n' >times.csv
+    for i in $(seq 0 59); do printf 'u%d,%d.%02d\n' "$i" $((i / 60)) $((i * 100 / 60)); done >>times.csv
+    run -0 "$PEFTLAB" bench bench.yaml 'arrivals={trace: times.csv}' warmup=0s 'seeds=[0, 1]' --json --out e --no-store
+    jq -e '[.points[] | .kind == "trace" and .sent == 60 and .answered == 60] == [true, true]' <<<"$output"
+    cmp <(awk -F, 'NR > 1 { printf "%.6f\n", $2 }' times.csv) <(awk -F, '$1 == "0" { print $3 }' e/requests.csv)
+    # who is asked is drawn by the seed; or is what the file says
+    ! cmp -s <(awk -F, '$1 == "0" { print $6 }' e/requests.csv) <(awk -F, '$1 == "1" { print $6 }' e/requests.csv)
+    awk -F, '$1 == "point" || $1 == "1"' e/requests.csv >again.csv
+    run -0 "$PEFTLAB" bench bench.yaml 'arrivals={trace: again.csv}' warmup=0s --json --out g --no-store
+    cmp <(awk -F, '$1 == "1" { print $3, $6, $7 }' e/requests.csv) <(awk -F, '$1 == "0" { print $3, $6, $7 }' g/requests.csv)
+    printf 'at_s\n2\n1\n' >bad.csv
+    run -65 "$PEFTLAB" bench bench.yaml 'arrivals={trace: bad.csv}'
+    has "bad.csv" "line 3"
+    printf 'when\n2\n' >bad.csv
+    run -65 "$PEFTLAB" bench bench.yaml 'arrivals={trace: bad.csv}'
+    has "no column at_s"
+    printf 'at_s\n0.1\n' >bad.csv
+    run -78 "$PEFTLAB" bench bench.yaml 'arrivals={trace: bad.csv}'
+    has "ends before the warm-up"
+}
+
+@test "completions of a server: tokens as they come" {
+    python3 "$ROOT/tests/cli/tiny_chat_model.py" writer
+    printf '{"text": "%s"}\n' "the sun is up" "rain again" "a cold wind" >lines.jsonl
+    printf '%s\n' "model: writer" "task: causal-lm" "method: lora" "train_data: lines.jsonl" "max_steps: 1" "batch_size: 3" "latency_requests: 0" >writer.yaml
+    "$PEFTLAB" train writer.yaml --out writers/poet --no-store
+    "$PEFTLAB" serve writer --adapters writers --port 0 >log 2>&1 3>&- &
+    SERVER=$!
+    for _ in {1..100}; do
+        URL=$(sed -n 's/^serving .* on //p' log)
+        [ -z "$URL" ] || break
+        sleep .1
+    done
+    printf '%s\n' "target: $URL" "api: completions" "adapters: [poet]" "requests: {data: lines.jsonl}" "output: 7" "duration: 1s" "warmup: 0s" \
+        "arrivals: {open: poisson, rate: [20]}" "slo: {ttft: 60s, tpot: 60s}" >write.yaml
+    run -0 "$PEFTLAB" bench write.yaml --json --out w --store w.db
+    # as many tokens as were asked for, whatever the model would say; the first comes before the last
+    jq -e '.points[0] | .failed == 0 and .answered == .sent and .sent > 5 and .attainment == 1 and .ttft_p50_ms > 0 and .ttft_p50_ms <= .p50_ms and .tpot_p50_ms > 0 and .itl_p99_ms >= .itl_p50_ms
+        and .tokens_per_s == 7 * .sent' <<<"$output"
+    awk -F, 'NR > 1 && !($15 == 7 && $14 >= $4 && $5 >= $14) { print; bad = 1 } END { exit bad }' w/requests.csv
+    [ "$(sqlite3 -readonly w.db 'select tokens_per_s = 7 * sent and ttft_p99_ms > 0 from bench_point_view')" = 1 ]
+    # where the limit cannot be kept none is
+    run -0 "$PEFTLAB" bench write.yaml 'slo={ttft: 0.001ms, tpot: 60s}' --no-store
+    has "0.0 %"
+}
+
 @test "what a bench file may not say" {
     local word
     while IFS='|' read -r word message; do
@@ -156,7 +203,10 @@ points=[base, none]|points: base, merged and numbers
 points=[]|the list is empty
 slots=[0]|at least one
 validate=[0]|above 0
-api=generate|classify or predict
+api=generate|classify, predict or completions
+api=completions|asked of a server
+output=9|api: completions
+slo={ttft: 1s}|api: completions
 target=http://127.0.0.1:1|asked by names
 END
     run -78 "$PEFTLAB" bench bench.yaml 'arrivals={open: poisson, rate: auto}' slo=null

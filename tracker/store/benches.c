@@ -23,8 +23,9 @@ static const char *const sql[] = {
                      NAME) ") VALUES "
                            "(?, ?, ?, ?, ?, ?, ?" BENCH_SETTING_NUMBERS(MARK) ")"),
     [POINT] = ("INSERT OR REPLACE INTO bench_point (bench, kind" BENCH_POINT_COUNTS(NAME)
-                   BENCH_POINT_NUMBERS(NAME) ") VALUES (?, ?" BENCH_POINT_COUNTS(MARK)
-                       BENCH_POINT_NUMBERS(MARK) ")"),
+                   BENCH_POINT_NUMBERS(NAME) BENCH_STREAM_NUMBERS(
+                       NAME) ") VALUES (?, ?" BENCH_POINT_COUNTS(MARK)
+                       BENCH_POINT_NUMBERS(MARK) BENCH_STREAM_NUMBERS(MARK) ")"),
     [FORGET_BATCHES] = "DELETE FROM bench_batch WHERE bench = ?1 AND setting = ?2",
     [BATCH] = ("INSERT INTO bench_batch (bench, setting, number, point, rows, tokens, "
                "adapters, cold, seconds) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
@@ -80,8 +81,9 @@ int store_bench_point(struct store *s, int64_t bench, const struct bench_point *
                       struct err *err)
 {
     return exec_alone(s, sql[POINT],
-                      ARGS(A_INT(bench), A_TEXT(x->kind) BENCH_POINT_COUNTS(COUNT)
-                                             BENCH_POINT_NUMBERS(NUMBER)),
+                      ARGS(A_INT(bench),
+                           A_TEXT(x->kind) BENCH_POINT_COUNTS(COUNT)
+                               BENCH_POINT_NUMBERS(NUMBER) BENCH_STREAM_NUMBERS(NUMBER)),
                       err);
 }
 

@@ -104,6 +104,15 @@ struct bench_setting {
     X(median_p99_ms)                                                                     \
     X(cold_p99_ms)                                                                       \
     X(fairness)
+/* The same, of answers in pieces (lib/load/streams.h); else NaN. */
+#define BENCH_STREAM_NUMBERS(X)                                                          \
+    X(ttft_p50_ms)                                                                       \
+    X(ttft_p99_ms)                                                                       \
+    X(tpot_p50_ms)                                                                       \
+    X(tpot_p99_ms)                                                                       \
+    X(itl_p50_ms)                                                                        \
+    X(itl_p99_ms)                                                                        \
+    X(tokens_per_s)
 struct bench_point {
     const char *kind; /* open, closed, trace */
 #define X(name) int64_t name;
@@ -111,6 +120,7 @@ struct bench_point {
 #undef X
 #define X(name) double name;
     BENCH_POINT_NUMBERS(X)
+    BENCH_STREAM_NUMBERS(X)
 #undef X
 };
 

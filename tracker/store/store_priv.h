@@ -19,7 +19,7 @@
 #include "tracker/store/store.h"
 #include <sqlite3.h>
 
-#define STORE_VERSION        5          /* user_version of schema.sql */
+#define STORE_VERSION        6          /* user_version of schema.sql */
 #define STORE_APPLICATION_ID 0x50454654 /* "PEFT" */
 #define STORE_BUSY_MS        30000      /* how long a write waits for others */
 #define STORE_MAX_NAME       65536      /* bytes of a name or a metric key */

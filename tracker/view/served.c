@@ -53,6 +53,7 @@ static void read_point(const json_t *row, struct bench_point *p)
 #undef X
 #define X(name) p->name = json_get_num(row, #name, NAN);
     BENCH_POINT_NUMBERS(X)
+    BENCH_STREAM_NUMBERS(X)
 #undef X
 }
 

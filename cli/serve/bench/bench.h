@@ -1,7 +1,7 @@
 /* cli/serve/bench/bench.h - a run of `peftlab bench`: its settings, what was measured of them, and
  * who does what.
  *
- * bench_points.c sends requests and measures one point; bench_order.c says which points in
+ * bench_points.c sends requests and measures one point (bench_trace.c reads their times); bench_order.c says which points in
  * which order, and looks for the highest rates; bench_model.c says what batches cost and
  * simulates; bench_out.c prints, writes files and keeps all of it in the store.
  *
@@ -14,6 +14,7 @@
 #include "lib/fs.h"
 #include "lib/load/measures.h"
 #include "lib/load/simulate.h"
+#include "lib/load/streams.h"
 
 /* What is known of a setting. */
 struct bench_state {
@@ -30,7 +31,7 @@ struct bench_state {
 struct bench_result {
     struct bench_point row;
     struct load_measures measured;
-    struct bench_inside inside; /* but for batches */
+    struct bench_inside inside; /* but for batches and gaps */
 };
 
 struct bench {
@@ -43,15 +44,17 @@ struct bench {
     size_t result_count, result_cap;
     struct planned_request *trace; /* NULL: requests are drawn */
     size_t trace_count;
-    double trace_s;             /* its end */
-    struct fs_writer *requests; /* requests.csv; NULL */
-    struct store *store;        /* NULL: nothing is kept */
-    int64_t id;                 /* in the store */
+    bool trace_adapters, trace_texts; /* it says which; else they are drawn */
+    double trace_s;                   /* its end */
+    struct fs_writer *requests;       /* requests.csv; NULL */
+    struct store *store;              /* NULL: nothing is kept */
+    int64_t id;                       /* in the store */
     bool quiet;
 };
 
 /* --- bench_points.c --- */
-enum bench_arrivals { BENCH_OPEN, BENCH_CLOSED, BENCH_TRACE };
+/* BENCH_TRIED: an open point that ends early where it is plain that it is not kept. */
+enum bench_arrivals { BENCH_OPEN, BENCH_TRIED, BENCH_CLOSED, BENCH_TRACE };
 /* One point. load: requests per second, or clients; share: of the highest rate, NaN. The
  * result stands last in b->results. */
 int bench_run_point(struct bench *b, struct bench_state *s, enum bench_arrivals arrivals,
@@ -60,6 +63,12 @@ int bench_run_point(struct bench *b, struct bench_state *s, enum bench_arrivals 
 struct planned_request *bench_plan(const struct bench *b, const struct bench_state *s,
                                    double rate, uint64_t seed, size_t *count);
 double bench_seconds(const struct bench *b); /* of an open point, with its warm-up */
+/* An answer within the limits takes no longer; 0: there are none. */
+double bench_longest_ms(const struct bench *b);
+
+/* --- bench_trace.c --- */
+/* Fills b->trace from the file's arrivals.trace. */
+int bench_trace_read(struct bench *b, struct err *err);
 
 /* --- bench_order.c --- */
 int bench_run_all(struct bench *b, struct err *err);

@@ -275,7 +275,7 @@ static int open_venue(struct engine_target *t, const struct bench_case *c,
                                      .ctx = xcalloc(1, sizeof(struct venue))};
     struct venue *v = e.ctx;
     int rc = c->kind == BENCH_merged && !t->merged_dir ? open_merged(t, err) : 0;
-    *v = (struct venue){.load = {now, send_request, wait_until, 0},
+    *v = (struct venue){.load = {now, send_request, wait_until, 0, 0},
                         .target = t,
                         .kind = c->kind,
                         .slots = c->slots,
@@ -373,7 +373,8 @@ int bench_target_engine(struct bench_target *target, const struct bench_file *b,
     struct engine_target *t = xcalloc(1, sizeof *t);
     t->file = b;
     t->texts = texts;
-    *target = (struct bench_target){.at = at, .look = look, .end = end, .own = t};
+    *target = (struct bench_target){
+        .known = true, .at = at, .look = look, .end = end, .own = t};
     const int rc = open_all(t, b, texts, err);
     target->adapters = t->count;
     target->method = t->method;

@@ -337,11 +337,45 @@ static int read_seeds(struct bench_file *b, struct err *err)
     return rc;
 }
 
+static int read_limits(struct bench_file *b, const json_t *slo, struct err *err)
+{
+    const struct {
+        const char *key;
+        double *ms;
+    } rows[] = {{"p99", &b->limit_ms}, {"ttft", &b->first_ms}, {"tpot", &b->token_ms}};
+    int rc =
+        check_keys(slo, "slo", (const char *const[]){"p99", "ttft", "tpot", NULL}, err);
+    for (size_t i = 0; i < ARRAY_LEN(rows) && !rc; i++) {
+        double s = 0;
+        rc = take_seconds(slo, rows[i].key, 1e-6, 3600, &s, err);
+        *rows[i].ms = s * 1e3;
+    }
+    return rc || b->output || (!b->first_ms && !b->token_ms)
+               ? rc
+               : wrong("slo", "ttft and tpot are of api: completions", err);
+}
+
+/* What is asked of a server, and how long answers are. */
+static int read_api(struct bench_file *b, struct err *err)
+{
+    int64_t output = 32;
+    b->api = json_get_str(b->root, "api", "classify");
+    const bool pieces = str_eq(b->api, "completions");
+    if (!pieces && !str_eq(b->api, "classify") && !str_eq(b->api, "predict"))
+        return wrong("api", "classify, predict or completions", err);
+    if (pieces && !b->target)
+        return wrong("api", "completions are asked of a server: target", err);
+    const int rc = take_integer(b->root, "output", 1, 1 << 20, &output, err);
+    b->output = pieces ? (int32_t)output : 0;
+    return rc || pieces || !json_object_get(b->root, "output")
+               ? rc
+               : wrong("output", "it is of api: completions", err);
+}
+
 static int read_rest(struct bench_file *b, struct err *err)
 {
     const json_t *slo = json_object_get(b->root, "slo"),
                  *resident = json_object_get(b->root, "resident");
-    double limit_s = 0;
     b->cold = json_get_bool(b->root, "cold", 0);
     b->duration_s = 30;
     b->warmup_s = 5;
@@ -349,15 +383,12 @@ static int read_rest(struct bench_file *b, struct err *err)
     if (!rc)
         rc = take_seconds(b->root, "warmup", 0, 3600, &b->warmup_s, err);
     if (!rc && slo)
-        rc = check_keys(slo, "slo", (const char *const[]){"p99", NULL}, err);
-    if (!rc)
-        rc = take_seconds(slo, "p99", 1e-6, 3600, &limit_s, err);
-    b->limit_ms = limit_s * 1e3;
+        rc = read_limits(b, slo, err);
     const double bytes = resident ? bytes_of(resident) : 0;
     if (!rc && !(bytes >= 0 && bytes < 1e15))
         rc = wrong("resident", "bytes are meant, as 64MiB", err);
     b->resident_bytes = rc ? 0 : (size_t)bytes;
-    if (!rc && b->find_rate && !b->limit_ms)
+    if (!rc && b->find_rate && !b->limit_ms && !b->first_ms && !b->token_ms)
         rc = wrong("arrivals.rate", "'auto' needs a limit: slo: {p99: 50ms}", err);
     return rc;
 }
@@ -365,23 +396,20 @@ static int read_rest(struct bench_file *b, struct err *err)
 static int read_all(struct bench_file *b, struct err *err)
 {
     static const char *const known[] = {
-        "model",    "target", "api",      "adapters", "requests", "popularity",
-        "arrivals", "batch",  "duration", "warmup",   "resident", "slo",
-        "seeds",    "points", "slots",    "validate", "cold",     NULL};
+        "model", "target",   "api",    "adapters", "requests", "popularity", "arrivals",
+        "batch", "duration", "warmup", "resident", "slo",      "seeds",      "points",
+        "slots", "validate", "cold",   "output",   NULL};
     int rc = check_keys(b->root, "bench", known, err);
     b->model = json_get_str(b->root, "model", NULL);
     b->target = json_get_str(b->root, "target", NULL);
-    b->api = json_get_str(b->root, "api", "classify");
     if (!rc && !b->model && !b->target)
         rc = wrong("bench", "'model' (in this process) or 'target' (a server) is needed",
                    err);
-    if (!rc && !str_eq(b->api, "classify") && !str_eq(b->api, "predict"))
-        rc = wrong("api", "classify or predict", err);
-    if (rc || (rc = read_adapters(b, err)) || (rc = read_requests(b, err)) ||
-        (rc = read_popularities(b, err)) || (rc = read_points(b, err)) ||
-        (rc = read_arrivals(b, err)) || (rc = read_slots(b, err)) ||
-        (rc = read_shares(b, err)) || (rc = read_batch(b, err)) ||
-        (rc = read_seeds(b, err)))
+    if (rc || (rc = read_api(b, err)) || (rc = read_adapters(b, err)) ||
+        (rc = read_requests(b, err)) || (rc = read_popularities(b, err)) ||
+        (rc = read_points(b, err)) || (rc = read_arrivals(b, err)) ||
+        (rc = read_slots(b, err)) || (rc = read_shares(b, err)) ||
+        (rc = read_batch(b, err)) || (rc = read_seeds(b, err)))
         return rc;
     if (b->target && !b->adapter_names)
         return wrong("adapters", "a server is asked by names: [reviews, topics]", err);
@@ -441,42 +469,4 @@ void bench_file_release(struct bench_file *b)
     json_decref(b->root);
     free(b->base_dir);
     *b = (struct bench_file){0};
-}
-
-/* --- settings --- */
-
-static bool is_same(const struct bench_case *a, const struct bench_case *b)
-{
-    return a->kind == b->kind && a->adapters == b->adapters &&
-           a->popularity == b->popularity && a->slots == b->slots;
-}
-
-int bench_file_cases(const struct bench_file *b, size_t adapters, struct bench_case **out,
-                     size_t *count, struct err *err)
-{
-    const size_t each = b->popularity_count * b->slot_count;
-    struct bench_case *list = xcalloc(b->point_count * each, sizeof *list);
-    size_t n = 0;
-    for (size_t i = 0; i < b->point_count * each; i++) {
-        struct bench_case c = b->points[i / each];
-        c.adapters = c.adapters ? c.adapters : adapters;
-        c.popularity =
-            &b->popularities[c.adapters > 1 ? i / b->slot_count % b->popularity_count
-                                            : 0];
-        c.slots = b->slots[i % b->slot_count];
-        c.slots = c.slots < c.adapters ? c.slots : 0;
-        if (c.adapters > adapters) {
-            free(list);
-            return err_set(err, ERR_CONFIG, "points: %zu adapters, there are %zu",
-                           c.adapters, adapters);
-        }
-        size_t k = 0;
-        while (k < n && !is_same(&list[k], &c))
-            k++;
-        if (k == n)
-            list[n++] = c;
-    }
-    *out = list;
-    *count = n;
-    return 0;
 }

@@ -2,7 +2,8 @@
  *
  *   model: models/bert-base            # in this process; or
  *   target: http://127.0.0.1:8000      # a server (peftlab serve, or one with the same API)
- *   api: classify                      # what is asked there: classify, predict
+ *   api: classify                      # what is asked there: classify, predict, completions
+ *   output: 32                         # tokens of a completion, which comes in pieces
  *   adapters: {dir: runs, clone: 1000} # each folder of `dir` so many times (synthetic), or
  *   adapters: {tasks: tasks.yaml}      # what `serve --tasks` would serve, by the store; or
  *   adapters: [reviews, topics]        # names that a server knows
@@ -20,7 +21,7 @@
  *   cold: false                        # true: adapters are not loaded before the first point
  *   batch: {max_rows: 32, max_tokens: 2048, wait: 0ms}
  *   resident: 64MiB                    # for adapters, in place of slots
- *   slo: {p99: 50ms}
+ *   slo: {p99: 50ms}                   # also ttft, tpot of completions
  *   seeds: [0, 1, 2]
  *
  * Points, popularities and slots give the settings: each with each, but the base, a merged
@@ -79,7 +80,8 @@ struct bench_file {
     bool cold;
     int32_t max_rows, max_tokens;
     size_t resident_bytes;
-    double limit_ms;
+    int32_t output; /* tokens of an answer in pieces; 0: it is one piece */
+    double limit_ms, first_ms, token_ms; /* 0: none */
     uint64_t seeds[BENCH_LIST_MOST];
     size_t seed_count;
 };

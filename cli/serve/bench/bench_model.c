@@ -171,7 +171,7 @@ void bench_reckon(struct bench *b)
     }
     for (size_t i = 0; i < b->result_count; i++) {
         struct bench_result *x = &b->results[i];
-        if (b->target.look && *x->row.kind != 'c')
+        if (b->target.known && *x->row.kind != 'c')
             simulate_point(b, &b->states[x->row.setting], x);
     }
 }

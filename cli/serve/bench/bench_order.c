@@ -57,18 +57,27 @@ struct looking {
     struct err *err;
 };
 
+/* Of answers in pieces nearly all keep all limits. */
+static bool is_sustained(const struct bench *b, const struct bench_result *x)
+{
+    const struct bench_file *f = &b->file;
+    const bool kept =
+        load_is_sustained(&x->measured, f->limit_ms > 0 ? f->limit_ms : INFINITY);
+    return kept && (!f->output || x->row.attainment >= .99);
+}
+
 /* A no that the generator may be to blame for is asked again. */
 static bool is_kept(void *ctx, double rate)
 {
-    enum { ASKED_MOST = 3 };
+    enum { ASKED_MOST = 2 };
     struct looking *l = ctx;
     const struct load_measures *m = NULL;
     bool kept = false;
     for (int i = 0; i < ASKED_MOST && !kept && !l->rc && (!m || m->generator_bound);
          i++) {
-        l->rc = bench_run_point(l->b, l->s, BENCH_OPEN, rate, NAN, l->seed, l->err);
+        l->rc = bench_run_point(l->b, l->s, BENCH_TRIED, rate, NAN, l->seed, l->err);
         m = &l->b->results[l->b->result_count - 1].measured;
-        kept = !l->rc && load_is_sustained(m, l->b->file.limit_ms);
+        kept = !l->rc && is_sustained(l->b, &l->b->results[l->b->result_count - 1]);
     }
     return kept;
 }
@@ -127,7 +136,7 @@ int bench_run_all(struct bench *b, struct err *err)
         rc = in_turns(b, run_rates, err);
     if (!rc && b->file.find_rate)
         rc = in_turns(b, look_for_rate, err);
-    if (!rc && b->file.find_rate && b->target.look)
+    if (!rc && b->file.find_rate && b->target.known)
         rc = in_turns(b, run_shares, err);
     return rc;
 }

@@ -49,6 +49,12 @@ void bench_print_point(const struct bench *b, const struct bench_result *r)
                p->completed_per_s, p->p50_ms, p->p95_ms, p->p99_ms, within,
                p->generator_late ? "  generator late" : "",
                p->refused ? "  some refused" : "", p->failed ? "  some FAILED" : "");
+    if (b->file.output)
+        text_print(stdout,
+                   "%39s ttft p50 %.1f, p99 %.1f ms; tpot p50 %.2f, p99 %.2f ms; itl p99 "
+                   "%.2f ms; %.1f tokens/s\n",
+                   "", p->ttft_p50_ms, p->ttft_p99_ms, p->tpot_p50_ms, p->tpot_p99_ms,
+                   p->itl_p99_ms, p->tokens_per_s);
     fflush(stdout);
 }
 
@@ -70,8 +76,7 @@ static void print_setting(const struct bench *b, const struct bench_state *s)
     bench_name(b, s, name, sizeof name);
     text_print(stdout, "%s:", name);
     if (!isnan(x->rate)) {
-        text_print(stdout, " %.4g requests/s with p99 within %g ms", x->rate,
-                   b->file.limit_ms);
+        text_print(stdout, " %.4g requests/s within the limits", x->rate);
         print_interval(x->rate_low, x->rate_high, "%.4g");
     }
     if (!isnan(x->capacity))
@@ -127,7 +132,7 @@ static void print_end(const struct bench *b)
     text_print(stdout, "\n");
     for (size_t i = 0; i < b->state_count; i++)
         print_setting(b, &b->states[i]);
-    if (!b->file.find_rate || !b->target.look || !b->file.share_count)
+    if (!b->file.find_rate || !b->target.known || !b->file.share_count)
         return;
     text_print(stdout, "\n%-32s %5s  %22s  %22s  %22s\n", "measured and simulated, ms",
                "share", "p50", "p95", "p99");
@@ -145,10 +150,10 @@ void bench_out_requests(struct bench *b, const struct load_record *r, size_t n)
     const size_t point = b->result_count - 1;
     for (size_t i = 0; b->requests && i < n; i++) {
         buf_clear(&line);
-        buf_printf(&line, "%zu,%zu,%.6f,%.6f,%.6f,%u,%u,%u,%d,%d,%d,%.6f,%.6f\n", point,
-                   i, r[i].intended_s, r[i].sent_s, r[i].done ? r[i].done_s : NAN,
+        buf_printf(&line, "%zu,%zu,%.6f,%.6f,%.6f,%u,%u,%u,%d,%d,%d,%.6f,%.6f,%.6f,%u\n",
+                   point, i, r[i].intended_s, r[i].sent_s, r[i].done ? r[i].done_s : NAN,
                    r[i].adapter, r[i].text, r[i].tokens, r[i].ok, r[i].refused, r[i].cold,
-                   r[i].queue_s, r[i].run_s);
+                   r[i].queue_s, r[i].run_s, r[i].first_s, r[i].pieces);
         fs_writer_add(b->requests, line.data, line.len, NULL);
     }
     buf_release(&line);
@@ -163,6 +168,7 @@ static json_t *point_json(const struct bench_result *r)
 #undef X
 #define X(name) json_object_set_new(o, #name, json_number_or_word(p->name));
     BENCH_POINT_NUMBERS(X)
+    BENCH_STREAM_NUMBERS(X)
 #undef X
     json_object_set_new(o, "offered_per_s", json_number_or_word(r->measured.offered));
     json_object_set_new(o, "send_lag_p99_ms",
@@ -215,7 +221,7 @@ static int open_requests(struct bench *b, const char *dir, struct err *err)
 {
     static const char head[] =
         "point,number,intended_s,sent_s,done_s,adapter,text,tokens,"
-        "ok,refused,cold,queue_s,batch_s\n";
+        "ok,refused,cold,queue_s,batch_s,first_s,pieces\n";
     int rc = fs_mkdirs(dir, err);
     char *path = fs_join(dir, "requests.csv");
     if (!rc)

@@ -25,6 +25,8 @@ struct connection {
     struct server_target *target;
     struct load_record *record;
     struct buf body;
+    struct buf line;         /* of an answer in pieces, what has come of it */
+    double last_s;           /* when its last piece came; 0: none has */
     struct connection *next; /* of those that are free */
 };
 
@@ -32,6 +34,7 @@ struct server_target {
     struct load_target load;
     CURLM *multi;
     char *url, *key;
+    const struct bench_file *file;
     bool predict;
     const json_t *names;
     const struct bench_texts *texts;
@@ -39,6 +42,8 @@ struct server_target {
     struct connection *free;
     struct connection **all;
     size_t count, cap;
+    double *gaps_s, *told; /* since somebody looked; until then */
+    size_t gap_count, gap_cap;
 };
 
 static double now(struct load_target *t)
@@ -50,6 +55,48 @@ static double now(struct load_target *t)
 static size_t drop(char *data, size_t size, size_t n, void *ctx)
 {
     (void)data, (void)ctx;
+    return size * n;
+}
+
+/* --- answers in pieces: server-sent events --- */
+
+static void take_piece(struct connection *c, double now_s)
+{
+    struct server_target *t = c->target;
+    if (!c->last_s) {
+        c->record->first_s = now_s - t->load.begin_s;
+    } else {
+        t->gaps_s = xgrow(t->gaps_s, &t->gap_cap, t->gap_count + 1, sizeof *t->gaps_s);
+        t->gaps_s[t->gap_count++] = now_s - c->last_s;
+    }
+    c->last_s = now_s;
+    c->record->pieces++;
+}
+
+/* An event has a piece in its choices, or none and the usage at the end. */
+static void take_event(struct connection *c, const char *line, double now_s)
+{
+    static const char usage[] = "\"completion_tokens\":";
+    const char *choices = strstr(line, "\"choices\":"), *tokens = strstr(line, usage);
+    if (choices && choices[strcspn(choices, "{]")] == '{')
+        take_piece(c, now_s);
+    else if (tokens)
+        c->record->pieces = (uint32_t)strtoul(tokens + sizeof usage - 1, NULL, 10);
+}
+
+static size_t take_lines(char *data, size_t size, size_t n, void *ctx)
+{
+    struct connection *c = ctx;
+    const double now_s = clock_mono_s();
+    for (size_t i = 0; i < size * n; i++) {
+        if (data[i] != '\n') {
+            buf_char(&c->line, data[i]);
+            continue;
+        }
+        if (str_has_prefix(buf_str(&c->line), "data: {"))
+            take_event(c, buf_str(&c->line), now_s);
+        buf_clear(&c->line);
+    }
     return size * n;
 }
 
@@ -84,7 +131,9 @@ static struct connection *new_connection(struct server_target *t)
     buf_init(&c->body, (size_t)4 << 20);
     curl_easy_setopt(c->curl, CURLOPT_URL, t->url);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, t->headers);
-    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, drop);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, t->file->output ? take_lines : drop);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
+    buf_init(&c->line, (size_t)1 << 20);
     curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, see_header);
     curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
     curl_easy_setopt(c->curl, CURLOPT_PRIVATE, c);
@@ -104,7 +153,15 @@ static void put_body(const struct server_target *t, struct connection *c)
     buf_clear(&c->body);
     buf_str_add(&c->body, "{\"model\":");
     json_put_string(&c->body, name, strlen(name));
-    buf_printf(&c->body, ",\"%s\":", t->predict ? "inputs" : "input");
+    if (t->file->output)
+        buf_printf(&c->body,
+                   ",\"max_tokens\":%d,\"ignore_eos\":true,\"temperature\":0,"
+                   "\"stream\":true,\"stream_options\":{\"include_usage\":true}",
+                   (int)t->file->output);
+    buf_printf(&c->body, ",\"%s\":",
+               t->file->output ? "prompt"
+               : t->predict    ? "inputs"
+                               : "input");
     if (x->texts)
         json_put_string(&c->body, x->texts[r->text], strlen(x->texts[r->text]));
     else
@@ -120,6 +177,8 @@ static void send_request(struct load_target *load, struct load_record *record)
     if (t->free == c)
         t->free = c->next;
     c->record = record;
+    c->last_s = 0;
+    buf_clear(&c->line);
     put_body(t, c);
     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, buf_str(&c->body));
     curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE, (long)c->body.len);
@@ -173,6 +232,18 @@ static struct load_target *at(struct bench_target *target, const struct bench_ca
     return NULL;
 }
 
+static void look(struct bench_target *target, struct load_target *load,
+                 struct bench_inside *out)
+{
+    struct server_target *t = target->own;
+    (void)load;
+    free(t->told);
+    t->told = t->gaps_s;
+    *out = (struct bench_inside){.gaps_s = t->told, .gap_count = t->gap_count};
+    t->gaps_s = NULL;
+    t->gap_count = t->gap_cap = 0;
+}
+
 static void end(struct bench_target *target)
 {
     struct server_target *t = target->own;
@@ -180,12 +251,15 @@ static void end(struct bench_target *target)
         curl_multi_remove_handle(t->multi, t->all[i]->curl);
         curl_easy_cleanup(t->all[i]->curl);
         buf_release(&t->all[i]->body);
+        buf_release(&t->all[i]->line);
         free(t->all[i]);
     }
     free(t->all);
     curl_multi_cleanup(t->multi);
     curl_slist_free_all(t->headers);
     free(t->url);
+    free(t->gaps_s);
+    free(t->told);
     free(t);
 }
 
@@ -201,9 +275,13 @@ int bench_target_server(struct bench_target *target, const struct bench_file *b,
         return rc;
     struct server_target *t = xcalloc(1, sizeof *t);
     const char *key = getenv("PEFTLAB_API_KEY");
-    t->load = (struct load_target){now, send_request, wait_until, 0};
+    t->load = (struct load_target){now, send_request, wait_until, 0, 0};
+    t->file = b;
     t->predict = str_eq(b->api, "predict");
-    t->url = xasprintf("%s%s", b->target, t->predict ? "/predict" : "/v1/classify");
+    t->url = xasprintf("%s%s", b->target,
+                       b->output    ? "/v1/completions"
+                       : t->predict ? "/predict"
+                                    : "/v1/classify");
     t->names = b->adapter_names;
     t->texts = texts;
     t->multi = curl_multi_init();
@@ -218,6 +296,7 @@ int bench_target_server(struct bench_target *target, const struct bench_file *b,
                                     .method = "",
                                     .backend = "",
                                     .at = at,
+                                    .look = look,
                                     .end = end,
                                     .own = t};
     return 0;

@@ -31,6 +31,8 @@ struct bench_inside {
     int64_t loads, evictions;
     double load_s; /* of all loads */
     size_t resident_bytes;
+    const double *gaps_s; /* between pieces of answers, as they came; the target's */
+    size_t gap_count;
 };
 
 struct bench_target {
@@ -39,7 +41,7 @@ struct bench_target {
     /* Where requests of this kind and with so much room go. NULL: why not. */
     struct load_target *(*at)(struct bench_target *t, const struct bench_case *c,
                               struct err *err);
-    /* NULL: it cannot be looked into. */
+    bool known; /* what its batches are is seen */
     void (*look)(struct bench_target *t, struct load_target *at,
                  struct bench_inside *out);
     void (*end)(struct bench_target *t);

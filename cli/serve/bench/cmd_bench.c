@@ -26,6 +26,8 @@ static int open_target(struct bench *b, struct err *err)
     struct bench_case *cases;
     int rc = b->file.target ? bench_target_server(&b->target, &b->file, &b->texts, err)
                             : bench_target_engine(&b->target, &b->file, &b->texts, err);
+    if (!rc && b->file.trace)
+        rc = bench_trace_read(b, err);
     if (!rc)
         rc = bench_file_cases(&b->file, b->target.adapters, &cases, &b->state_count, err);
     if (rc)

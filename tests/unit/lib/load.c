@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "lib/load/measures.h"
+#include "lib/load/streams.h"
 #include "lib/load/tails.h"
 #include "lib/mem.h"
 #include "lib/rng.h"
@@ -61,7 +62,7 @@ static void fake_wait(struct load_target *t, double until_s)
 
 static void fake_init(struct fake *f, double service_s, bool exponential, uint64_t seed)
 {
-    *f = (struct fake){.target = {fake_now, fake_send, fake_wait, 0},
+    *f = (struct fake){.target = {fake_now, fake_send, fake_wait, 0, 0},
                        .now_s = 100,
                        .service_s = service_s,
                        .exponential = exponential,
@@ -212,6 +213,34 @@ static void test_what_is_open_is_counted(void **state)
     free(r);
 }
 
+/* Twice as much as can be served for 10 s: a limit of a second ends it when it is waited for
+ * so long, after some 2 s. */
+static void test_what_cannot_be_kept_ends(void **state)
+{
+    (void)state;
+    const struct schedule_spec s = {
+        .rate = 200, .cv = 0, .duration_s = 10, .adapters = 1, .texts = 1, .seed = 1};
+    struct fake f;
+    size_t n, done = 0;
+    struct planned_request *plan = schedule_draw(&s, &n);
+    struct load_record *r = xcalloc(n, sizeof *r);
+    struct load_measures p;
+    fake_init(&f, .01, false, 1);
+    f.target.give_up_s = 1;
+    load_open_loop(&f.target, plan, n, INFINITY, r);
+    for (size_t i = 0; i < n; i++)
+        done += r[i].done;
+    assert_int_equal(done, f.served);
+    assert_true(done > 350 && done < 450);
+    load_measure(r, n, 0, 10, 200, &p);
+    assert_int_equal(p.sent, n);
+    assert_int_equal(p.open, n - done);
+    assert_false(load_is_sustained(&p, 5000));
+    free(plan);
+    free(r);
+    free(f.queue);
+}
+
 struct threshold {
     double rate;
     int asked;
@@ -267,6 +296,37 @@ static void test_tails_of_adapters(void **state)
     load_measure_tails(r, n, 50, 100, 50, &t);
     assert_int_equal(t.asked, 0);
     assert_true(isnan(t.hot_p99_ms) && isnan(t.fairness));
+}
+
+/* Ten answers of five tokens, the first after .1 s, the others .02 s apart; one of one token,
+ * one that is too slow, one that failed. */
+static void test_answers_in_pieces(void **state)
+{
+    (void)state;
+    struct load_record r[13];
+    const double gaps[] = {.02, .02, .02, .5};
+    const struct load_limits limits = {.first_ms = 200, .token_ms = 30};
+    struct load_streams s;
+    for (int i = 0; i < 13; i++)
+        r[i] = (struct load_record){.intended_s = i,
+                                    .sent_s = i,
+                                    .first_s = i + .1,
+                                    .done_s = i + .18,
+                                    .pieces = 5,
+                                    .done = true,
+                                    .ok = true};
+    r[10].pieces = 1;
+    r[11].done_s += 2;
+    r[12].ok = false;
+    load_measure_streams(r, 13, 0, 13, gaps, 4, &limits, &s);
+    assert_float_equal(s.ttft_p50_ms, 100, 1e-6);
+    assert_float_equal(s.tpot_p50_ms, 20, 1e-6);
+    assert_true(s.tpot_p99_ms > 400 && s.itl_p99_ms > 400);
+    assert_float_equal(s.itl_p50_ms, 20, 1e-6);
+    assert_float_equal(s.tokens_per_s, 56 / 13., 1e-9);
+    assert_float_equal(s.attainment, 11 / 13., 1e-9);
+    load_measure_streams(r, 10, 20, 30, gaps, 0, &limits, &s);
+    assert_true(isnan(s.ttft_p50_ms) && isnan(s.itl_p50_ms) && isnan(s.attainment));
 }
 
 /* --- schedules --- */
@@ -367,8 +427,10 @@ int main(void)
         cmocka_unit_test(test_a_stall_is_met_by_all_of_its_time),
         cmocka_unit_test(test_a_rate_is_kept_or_not),
         cmocka_unit_test(test_what_is_open_is_counted),
+        cmocka_unit_test(test_what_cannot_be_kept_ends),
         cmocka_unit_test(test_the_highest_rate_is_found),
         cmocka_unit_test(test_tails_of_adapters),
+        cmocka_unit_test(test_answers_in_pieces),
         cmocka_unit_test(test_gaps_have_their_mean_and_spread),
         cmocka_unit_test(test_who_is_asked),
         cmocka_unit_test(test_a_longer_schedule_begins_as_a_shorter_one),
