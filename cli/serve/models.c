@@ -42,6 +42,23 @@ void serve_base_about(void *ctx, struct server_call *call)
                                 "task", base->goal.task->name));
 }
 
+/* What a body says of an adapter that is to come. */
+static int add_adapter(struct shelf *shelf, const json_t *body, struct err *err)
+{
+    const char *name = json_get_str(body, "lora_name", NULL),
+               *dir = json_get_str(body, "lora_path", NULL);
+    const json_t *limit = json_object_get(body, "limit_ms");
+    const double ms = json_number_value(limit);
+    if (!name || !dir)
+        return err_set(err, ERR_PARSE, "'lora_name' and 'lora_path' are needed");
+    if (limit && !(ms > 0))
+        return err_set(err, ERR_PARSE, "'limit_ms' is a number of milliseconds, above 0");
+    const int rc = shelf_add(shelf, name, dir, json_get_bool(body, "pinned", 0), err);
+    if (!rc && limit)
+        shelf_limit(shelf, name, ms / 1e3);
+    return rc;
+}
+
 void serve_load(void *ctx, struct server_call *call)
 {
     struct serving *s = ctx;
@@ -49,13 +66,9 @@ void serve_load(void *ctx, struct server_call *call)
     json_t *body = server_call_json(call);
     if (!body)
         return;
-    const char *name = json_get_str(body, "lora_name", NULL),
-               *dir = json_get_str(body, "lora_path", NULL);
-    if (!name || !dir)
-        server_reply_error(call, 400, "'lora_name' and 'lora_path' are needed");
-    else if (shelf_add(&s->shelf, name, dir, json_get_bool(body, "pinned", 0), &err) < 0)
-        server_reply_error(call, err_code(&err) == -(int)ERR_NOINPUT ? 404 : 400, "%s",
-                           err.msg);
+    const int rc = add_adapter(&s->shelf, body, &err);
+    if (rc)
+        server_reply_error(call, rc == -(int)ERR_NOINPUT ? 404 : 400, "%s", err.msg);
     else
         server_reply(call, 200, "text/plain", "added\n", 6);
     json_decref(body);

@@ -110,6 +110,8 @@ bool server_call_allowed(struct server_call *c)
         (is_loopback_origin(origin) || asks_what || (s->options.key && has_key(c)))) {
         server_call_put(c, "Access-Control-Allow-Origin", origin);
         server_call_put(c, "Vary", "Origin");
+        server_call_put(c, "Access-Control-Expose-Headers",
+                        "Retry-After, Server-Timing, X-Adapter-Cold");
     }
     return !c->status;
 }

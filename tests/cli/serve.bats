@@ -220,8 +220,14 @@ END
     has "its limit is" 429
     post /v1/classify '{"model": "ia3", "input": "good"}' -H 'X-Deadline-Ms: 60000'
     [ "${lines[-1]}" = 200 ]
+    post /v1/load_lora_adapter '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": "5"}'
+    has "'limit_ms' is a number" 400
+    post /v1/load_lora_adapter '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": 0.000001}'
+    [ "${lines[-1]}" = 200 ]
+    post /v1/classify '{"model": "twin", "input": "good"}'
+    has "its limit is" 429
     run curl -s "$URL/metrics"
-    has $'peftlab_late_total 2\n' $'peftlab_refused_total 2\n' $'peftlab_queued_rows 0\n'
+    has $'peftlab_late_total 2\n' $'peftlab_refused_total 3\n' $'peftlab_queued_rows 0\n'
 }
 
 @test "asked to stop it answers what it has; after a kill it starts again" {

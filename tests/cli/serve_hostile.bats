@@ -135,7 +135,7 @@ END
     run curl -s -i -X OPTIONS "$URL/v1/classify" -H 'Origin: http://localhost:3000' -H 'Access-Control-Request-Method: POST' -H 'Access-Control-Request-Headers: content-type'
     has "200 OK" "Access-Control-Allow-Origin: http://localhost:3000" "Access-Control-Allow-Methods: POST, OPTIONS" "Access-Control-Allow-Headers: Authorization, Content-Type"
     run curl -s -i "$URL/v1/models" -H 'Origin: http://localhost:3000'
-    has "200 OK" "Access-Control-Allow-Origin: http://localhost:3000" "Vary: Origin"
+    has "200 OK" "Access-Control-Allow-Origin: http://localhost:3000" "Vary: Origin" "Access-Control-Expose-Headers: Retry-After, Server-Timing"
     local origin
     for origin in https://elsewhere.example null http://localhost.elsewhere.example 'http://localhost:80@elsewhere.example' file://; do
         run curl -s -i -X OPTIONS "$URL/v1/classify" -H "Origin: $origin"
