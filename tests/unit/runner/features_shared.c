@@ -78,6 +78,10 @@ static const struct {
     {"model: bert, method: lora, " UPPER "seed: 1",
      "model: bert, method: lora, " UPPER
      "rank: 4, target_modules: [key], lora_dropout: 0.2, seed: 2"},
+    {"model: bert, method: lora, " UPPER "seed: 1",
+     "model: bert, method: pissa, " UPPER "rank: 4, seed: 2"},
+    {"model: bert, method: lora, " UPPER "dtype: bfloat16, seed: 1",
+     "model: bert, method: lora, " UPPER "dtype: bfloat16, seed: 2, rank: 2"},
     {"model: bert, method: qlora, " UPPER "seed: 1",
      "model: bert, method: qlora, " UPPER "seed: 3, gradient_checkpointing: true"},
     {"model: bert, method: dora, " UPPER "seed: 1",
@@ -151,13 +155,15 @@ static void test_not_another_s(void **state)
     assert_int_equal(count_entries(false), 4);
     must_reuse(text, "base_dtype: bfloat16", 40);
     assert_int_equal(count_entries(false), 6);
+    must_reuse(text, "dtype: bfloat16", 40);
+    assert_int_equal(count_entries(false), 8);
     setenv("PEFTLAB_BACKEND", "ref", 1);
     must_reuse(text, "weight_decay: 0", 40);
     unsetenv("PEFTLAB_BACKEND");
-    assert_int_equal(count_entries(true), 8);
+    assert_int_equal(count_entries(true), 10);
     must_reuse(text, "weight_decay: 0", 40);
     must_reuse(text, "weight_decay: 0", ALL);
-    assert_int_equal(count_entries(false), 8);
+    assert_int_equal(count_entries(false), 10);
     end_cache();
 }
 
