@@ -10,7 +10,7 @@
 #include "lib/text_table.h"
 #include "runner/nn/adapter_files/trial_of.h"
 #include "runner/run_folder.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

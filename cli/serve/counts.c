@@ -3,7 +3,7 @@
 #include "lib/buf.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <inttypes.h>
 #include <stdio.h>
 

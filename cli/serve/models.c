@@ -1,7 +1,7 @@
 /* cli/serve/models.c - what is served: the base, and adapters that come and go. */
 #include "cli/serve/serving.h"
 #include "lib/json.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <stdlib.h>
 
 static json_t *model_of(const struct serving *s, const char *id, const char *parent)

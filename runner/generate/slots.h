@@ -7,7 +7,7 @@
  *
  * What other slots hold of a prompt's beginning is copied from there (slots_share.c).
  *
- * Slots may be of different nets, adapters on one base (runner/serve/writer.h), or all of
+ * Slots may be of different nets, adapters on one base (runner/serve/write/writer.h), or all of
  * one (generator.h). Which tokens are read in a run is decided here, what the run is made of
  * by those who ask. */
 #ifndef RUNNER_GENERATE_SLOTS_H

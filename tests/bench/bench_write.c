@@ -6,7 +6,7 @@
  * all prompts are read, `read` is tokens of prompts a second. */
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "runner/serve/writing.h"
+#include "runner/serve/write/writing.h"
 #include <stdio.h>
 #include <stdlib.h>
 

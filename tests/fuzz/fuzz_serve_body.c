@@ -6,7 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>

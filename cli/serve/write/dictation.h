@@ -1,7 +1,7 @@
 /* cli/serve/write/dictation.h - a request to write on its way (inside cli/serve/write).
  *
  * It has a text for each prompt and each of its n choices; each is a request of the writer
- * (runner/serve/writer.h). The connection's thread reads the body and puts them; from then on
+ * (runner/serve/write/writer.h). The connection's thread reads the body and puts them; from then on
  * all is done in the writer's thread: tokens become text (runner/generate/spelling.h), text
  * becomes events of a stream, or the answer once the last text is there.
  *
@@ -14,7 +14,7 @@
 #include "cli/serve/serving.h"
 #include "cli/serve/write/prompts.h"
 #include "runner/generate/spelling.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 
 /* A token of which the probabilities are told. */
 struct told_token {

@@ -3,7 +3,7 @@
 #include "cli/serve/write/prompts.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <stdlib.h>
 
 /* vLLM's: of a prompt, or of messages as the chat template puts them. */

@@ -14,7 +14,7 @@
 #include "lib/str.h"
 #include "runner/generate/generator.h"
 #include "runner/nn/adapter_files/trial_of.h"
-#include "runner/serve/writing.h"
+#include "runner/serve/write/writing.h"
 #include "runner/trial.h"
 #include <math.h>
 #include <stdio.h>

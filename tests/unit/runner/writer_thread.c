@@ -8,7 +8,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/generate/generator.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

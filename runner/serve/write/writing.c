@@ -1,5 +1,5 @@
-/* runner/serve/writing.c - see writing.h. */
-#include "runner/serve/writing.h"
+/* runner/serve/write/writing.c - see writing.h. */
+#include "runner/serve/write/writing.h"
 #include "lib/mem.h"
 #include "lib/os/pool.h"
 #include "lib/os/proc.h"

@@ -1,15 +1,15 @@
-/* runner/serve/writing.h - the texts that are being written, step by step, without a thread
+/* runner/serve/write/writing.h - the texts that are being written, step by step, without a thread
  * (inside writer.c; tests call it too).
  *
  * Each slot of the cache has a request, or none. A step reads what slots_divide gives each,
  * rows of an adapter one after the other (parts.h), chooses the next token of those whose
  * prompts are read, several at a time, and tells them. */
-#ifndef RUNNER_SERVE_WRITING_H
-#define RUNNER_SERVE_WRITING_H
+#ifndef RUNNER_SERVE_WRITE_WRITING_H
+#define RUNNER_SERVE_WRITE_WRITING_H
 
 #include "runner/generate/slots.h"
 #include "runner/serve/parts.h"
-#include "runner/serve/writer.h"
+#include "runner/serve/write/writer.h"
 
 /* What a slot is busy with. */
 struct written {

@@ -1,4 +1,4 @@
-/* runner/serve/writer.h - texts from many adapters on one language model, in one batch.
+/* runner/serve/write/writer.h - texts from many adapters on one language model, in one batch.
  *
  * A base that writes (base.h: serve_options.decode) has room for so many sequences at
  * a time, each a slot of the cache. Requests wait first come, first served; one that gets a
@@ -18,8 +18,8 @@
  *
  * writer_put is for any thread; `heard` and `done` are called in the writer's thread, which
  * writes nothing meanwhile. */
-#ifndef RUNNER_SERVE_WRITER_H
-#define RUNNER_SERVE_WRITER_H
+#ifndef RUNNER_SERVE_WRITE_WRITER_H
+#define RUNNER_SERVE_WRITE_WRITER_H
 
 #include "runner/generate/sampler.h"
 #include "runner/serve/shelf.h"

@@ -1,8 +1,8 @@
-/* runner/serve/writer.c - see writer.h: the queue, and the thread that writes. */
-#include "runner/serve/writer.h"
+/* runner/serve/write/writer.c - see writer.h: the queue, and the thread that writes. */
+#include "runner/serve/write/writer.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
-#include "runner/serve/writing.h"
+#include "runner/serve/write/writing.h"
 #include <stdlib.h>
 
 struct writer {

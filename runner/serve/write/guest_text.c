@@ -1,4 +1,4 @@
-/* runner/serve/guest_text.c - what a guest's method puts in front of a sequence. */
+/* runner/serve/write/guest_text.c - what a guest's method puts in front of a sequence. */
 #include "lib/mem.h"
 #include "runner/generate/slots.h"
 #include "runner/serve/base.h"
