@@ -67,7 +67,7 @@ static void print_plans(const struct task_plans *p)
                                word_usd(plan->usd_per_month),
                                first_to_break(p, plan),
                                plan->first ? word_f("%.2f", plan->first_factor) : "–",
-                               service_evidence(&plan->services[0])};
+                               plan_evidence(plan)};
         text_table_row(table, cells);
     }
     text_table_print(table, stdout);

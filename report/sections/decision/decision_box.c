@@ -206,9 +206,14 @@ void decision_write(const struct report *r, const json_t *numbers_, struct html 
     if (json_object_get(numbers_, "service_levels"))
         html_el(h, "p", "pill", "service levels: %s",
                 json_get_str(numbers_, "service_levels", ""));
+    /* Of many tasks how they are served goes first. */
+    const char *choice =
+        json_get_str(json_object_get(r->sections, "tasks"), "choice", NULL);
+    if (choice)
+        html_el(h, "p", "lead", "%s", choice);
     json_array_foreach(json_object_get(numbers_, "takeaways"), i, line)
     {
-        write_takeaway(r, json_string_value(line), i == 0, h);
+        write_takeaway(r, json_string_value(line), i == 0 && !choice, h);
     }
     write_next(json_object_get(numbers_, "next"), h);
     if (v->ranked) {

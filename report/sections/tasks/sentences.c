@@ -48,31 +48,44 @@ const char *first_to_break(const struct task_plans *p, const struct task_plan *p
                   p->tasks.sla->tasks[s->tasks[s->first].task].name);
 }
 
+const char *plan_evidence(const struct task_plan *plan)
+{
+    for (size_t i = 1; i < plan->count; i++)
+        if (plan->services[i].measured != plan->services[0].measured ||
+            plan->services[i].known != plan->services[0].known)
+            return "some by a bench, some by single requests: predicted";
+    return service_evidence(&plan->services[0]);
+}
+
 /* Which tasks a base is good enough for. */
 static void sharing(const struct task_plans *p, size_t base, json_t *numbers)
 {
+    static const char *const told[] = {
+        ", which may share it: ", "; below their floor there: ", "; cannot tell for ",
+        "; not tried for "};
     const struct tasks *t = &p->tasks;
-    bool *may = xcalloc(t->count + 1, sizeof *may), *not = xcalloc(t->count + 1, 1);
-    bool *untold = xcalloc(t->count + 1, sizeof *untold);
-    size_t good = 0, bad = 0, open = 0;
-    for (size_t i = 0; i < t->count; i++) {
-        const struct task_fit *f = &tasks_at(t, i, base)->shared;
-        const enum sla_word w = task_word(f);
-        may[i] = w == SLA_MEETS;
-        not [i] = w == SLA_BREAKS && f->cell;
-        untold[i] = w == SLA_AT_RISK || w == SLA_UNKNOWN;
-        good += may[i];
-        bad += not [i];
-        open += untold[i];
+    struct buf out = BUF_INIT;
+    size_t good = 0;
+    bool *marked = xcalloc(t->count + 1, sizeof *marked);
+    for (size_t group = 0; group < ARRAY_LEN(told); group++) {
+        size_t n = 0;
+        for (size_t i = 0; i < t->count; i++) {
+            const struct task_fit *f = &tasks_at(t, i, base)->shared;
+            const enum sla_word w = task_word(f);
+            marked[i] = group == (!f->cell          ? 3
+                                  : w == SLA_MEETS  ? 0
+                                  : w == SLA_BREAKS ? 1
+                                                    : 2);
+            n += marked[i];
+        }
+        good = group == 0 ? n : good;
+        if (n)
+            buf_printf(&out, "%s%s", told[group], task_names(t, marked));
     }
-    add_takeaway(numbers, "%s is good enough for %zu of %s%s%s%s%s%s%s.",
-                 t->bases[base].name, good, word_plural(t->count, "task"),
-                 good ? ", which may share it: " : "", good ? task_names(t, may) : "",
-                 bad ? "; below their floor there: " : "", bad ? task_names(t, not ) : "",
-                 open ? "; cannot tell for " : "", open ? task_names(t, untold) : "");
-    free(may);
-    free(not );
-    free(untold);
+    add_takeaway(numbers, "%s is good enough for %zu of %s%s.", t->bases[base].name, good,
+                 word_plural(t->count, "task"), buf_str(&out));
+    buf_release(&out);
+    free(marked);
 }
 
 static const struct task_plan *best_of(const struct task_plans *p, bool merged,
@@ -105,7 +118,9 @@ static void choice(const struct task_plans *p, json_t *numbers)
                                               : "Cannot tell whether everything is kept; "
                                                 "the best way is",
                  plan_price(p, best), other ? ", against " : "",
-                 other ? plan_price(p, other) : "", service_evidence(&best->services[0]));
+                 other ? plan_price(p, other) : "", plan_evidence(best));
+    const json_t *all = json_object_get(numbers, "takeaways");
+    json_object_set(numbers, "choice", json_array_get(all, json_array_size(all) - 1));
 }
 
 static void limits(const struct task_plans *p, json_t *numbers)
@@ -127,6 +142,26 @@ static void limits(const struct task_plans *p, json_t *numbers)
                      word_plural((size_t)best->first->replicas, "replica"));
 }
 
+/* How many more adapters a shared replica has room for. */
+static void room(const struct task_plans *p, json_t *numbers)
+{
+    const struct task_plan *plan = task_plans_shared(p);
+    const double limit = sla_number(p->tasks.sla, "replica_memory_mib") * (1 << 20);
+    for (size_t i = 0; plan && i < plan->count; i++) {
+        const struct task_service *s = &plan->services[i];
+        const double weights = p->tasks.bases[s->base].weight_bytes,
+                     each = (s->memory_bytes - weights) / (double)s->count;
+        if (!isnan(limit) && each > 0)
+            add_takeaway(
+                numbers,
+                "A replica of %s has room for %s adapters like these in %s (%s of "
+                "weights, %s an adapter).",
+                p->tasks.bases[s->base].name,
+                limit > weights ? word_count(floor((limit - weights) / each)) : "no",
+                word_bytes(limit), word_bytes(weights), word_bytes(each));
+    }
+}
+
 void tasks_takeaways(const struct report *r, const struct task_plans *p, json_t *numbers)
 {
     (void)r;
@@ -140,4 +175,5 @@ void tasks_takeaways(const struct report *r, const struct task_plans *p, json_t 
     }
     choice(p, numbers);
     limits(p, numbers);
+    room(p, numbers);
 }

@@ -1,6 +1,7 @@
 /* report/sections/tasks/surface.c - what benches of the tasks' bases measured: the highest
  * rate by number of adapters, skew and slots, and the simulation beside the measurement. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "report/page/words.h"
 #include "report/sections/tasks/tasks_parts.h"
 #include "tracker/view/served.h"
@@ -34,6 +35,13 @@ static json_t *setting_json(const struct served *b, const struct bench_setting *
     put_number(o, "phi", x->phi);
     put_number(o, "phi_low", x->phi_low);
     put_number(o, "phi_high", x->phi_high);
+    put_number(o, "fixed_ms", 1000 * x->fixed_s);
+    put_number(o, "token_ms", 1000 * x->token_s);
+    put_number(o, "row_ms", 1000 * x->row_s);
+    put_number(o, "adapter_ms", 1000 * x->adapter_s);
+    put_number(o, "cold_ms", 1000 * x->cold_s);
+    put_number(o, "residual_ms", 1000 * x->residual_s);
+    json_object_set_new(o, "batches", json_integer((json_int_t)x->batches));
     put_number(o, "point_share", p ? p->share : NAN);
     put_number(o, "p99_ms", p ? p->p99_ms : NAN);
     put_number(o, "simulated_p99_ms", p ? p->simulated_p99_ms : NAN);
@@ -70,6 +78,31 @@ static const char *number(const json_t *o, const char *key, const char *fmt)
     return isnan(v) ? "–" : word_f(fmt, v);
 }
 
+static void write_batch_costs(const json_t *surface, struct html *h)
+{
+    static const char *const keys[] = {"fixed_ms",   "token_ms", "row_ms",
+                                       "adapter_ms", "cold_ms",  "residual_ms"};
+    const json_t *o;
+    size_t i;
+    html_fold_open(h, "What a batch costs there");
+    html_table_open(
+        h, NULL, "A batch, fitted: ms",
+        "Bench|What answers|>Adapters|>A batch|>A token|>A row|>An adapter in "
+        "it|>An adapter that is loaded|>Left over, sd|>Batches");
+    json_array_foreach((json_t *)surface, i, o)
+    {
+        html_row(h);
+        html_head_cell(h, "%lld", (long long)json_get_int(o, "bench", 0));
+        html_cell(h, "%s", json_get_str(o, "answers", ""));
+        html_number(h, "%lld", (long long)json_get_int(o, "adapters", 0));
+        for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+            html_number(h, "%s", number(o, keys[k], "%.3g"));
+        html_number(h, "%lld", (long long)json_get_int(o, "batches", 0));
+    }
+    html_table_close(h);
+    html_fold_close(h);
+}
+
 void write_surface(const json_t *surface, struct html *h)
 {
     const json_t *o;
@@ -98,4 +131,5 @@ void write_surface(const json_t *surface, struct html *h)
         html_number(h, "%s", number(o, "simulated_p99_ms", "%.3g ms"));
     }
     html_table_close(h);
+    write_batch_costs(surface, h);
 }

@@ -133,15 +133,11 @@ static void write_tasks(const struct report *r, const struct tasks *t, struct ht
     for (size_t i = 0; i < t->count; i++)
         for (size_t b = 0; b < t->base_count; b++) {
             const struct task_fit *f = &tasks_at(t, i, b)->shared;
+            if (!f->cell)
+                continue;
             html_row(h);
             html_head_cell(h, "%s", t->sla->tasks[i].name);
             html_cell(h, "%s", t->bases[b].name);
-            if (!f->cell) {
-                html_cell(h, "not tried");
-                for (int k = 0; k < 5; k++)
-                    html_cell(h, "–");
-                continue;
-            }
             html_cell(h, "%s", cell_name(r, f->cell));
             write_sla_word(h, task_word(f));
             html_number(h, "%s", word_score(f->quality.measured, delta));
@@ -175,7 +171,7 @@ static void write_plans(const struct task_plans *p, struct html *h)
         html_cell(h, "%s", first_to_break(p, plan));
         write_sla_figure(h, !plan->measured,
                          plan->first ? word_f("%.2f", plan->first_factor) : "–");
-        html_cell(h, "%s", service_evidence(&plan->services[0]));
+        html_cell(h, "%s", plan_evidence(plan));
     }
     html_table_close(h);
 }

@@ -8,6 +8,8 @@
 const char *task_names(const struct tasks *t, const bool *marked);
 /* "measured by bench 3", "predicted from single requests" */
 const char *service_evidence(const struct task_service *s);
+/* The same of all services of a plan. */
+const char *plan_evidence(const struct task_plan *plan);
 /* What gives way first: "p99 of movies on all-MiniLM-L6-v2"; "" nothing is asked. */
 const char *first_to_break(const struct task_plans *p, const struct task_plan *plan);
 

@@ -2,6 +2,7 @@
  * them, by single requests and by the batches of a bench. */
 #include "tests/unit/report/fixture.h"
 
+#include "report/plots/plot.h"
 #include "report/service/task_plans.h"
 #include "tracker/view/served.h"
 
@@ -326,9 +327,62 @@ static void a_bench_makes_them_measured(void **state)
     struct html h;
     html_init(&h);
     report_html(r, &h);
+    /* How they are served goes first. */
+    const char *lead =
+        strstr(buf_str(&h.out), "class=\"lead\">Take one shared base, large");
+    assert_non_null(lead);
+    assert_true(lead < strstr(buf_str(&h.out), "id=\"tasks\""));
     assert_non_null(strstr(buf_str(&h.out), "What one replica was measured to carry"));
     assert_non_null(strstr(buf_str(&h.out), "Response times at the peak: one shared"));
     html_release(&h);
+    report_free(r);
+}
+
+static void the_surface_is_drawn(void **state)
+{
+    static const struct {
+        enum bench_kind kind;
+        int64_t adapters, slots;
+        const char *popularity;
+        double rate;
+    } rows[] = {
+        {BENCH_base, 0, 0, "uniform", 1000},
+        {BENCH_adapters, 1, 0, "uniform", 980},
+        {BENCH_adapters, 16, 0, "uniform", 950},
+        {BENCH_adapters, 1000, 0, "uniform", 900},
+        {BENCH_adapters, 16, 4, "zipf 1.1", 870},
+        {BENCH_adapters, 1000, 4, "zipf 1.1", 640},
+        {BENCH_adapters, 1000, 16, "zipf 1.1", 700},
+        {BENCH_merged, 1, 0, "uniform", 990},
+    };
+    struct fixture *f = *state;
+    add_bench(f->store, "large");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct bench_setting x = {.number = (int64_t)i + 1,
+                                  .kind = rows[i].kind,
+                                  .adapters = rows[i].adapters,
+                                  .slots = rows[i].slots,
+                                  .popularity = rows[i].popularity};
+#define X(name) x.name = NAN;
+        BENCH_SETTING_NUMBERS(X)
+#undef X
+        x.rate = rows[i].rate;
+        x.rate_low = x.rate * .95;
+        x.rate_high = x.rate * 1.05;
+        MUST(store_bench_setting(f->store, 1, &x, err));
+    }
+    struct report *r = judged(f, "");
+    const struct figure *drawn = NULL;
+    for (size_t i = 0; i < r->figure_count; i++)
+        if (!strcmp(r->figures[i].plot->name, "surface"))
+            drawn = &r->figures[i];
+    assert_non_null(drawn);
+    assert_non_null(drawn->svg);
+    assert_string_equal(drawn->takeaway,
+                        "One replica keeps its limit at up to 980 requests per s with 1 "
+                        "adapter (uniform) and at 640 with 1000 adapters (zipf 1.1, room "
+                        "for 4), the base alone at 1000.");
+    assert_non_null(strstr(buf_str((struct buf *)&drawn->key.out), "room for 16"));
     report_free(r);
 }
 
@@ -341,6 +395,8 @@ static void memory_availability_and_price_are_asked(void **state)
                   "replica_availability: 0.9\nbudget_usd_per_month: 2000\n");
     const struct task_plan *shared = plan_named(r, "one shared base, large");
     assert_int_equal(shared->memory.word, SLA_BREAKS); /* 503 MiB */
+    assert_true(
+        says(r, "A replica of large has room for 2 adapters like these in 502 MiB"));
     /* One is needed: 1 - .1^n >= .999 takes three. */
     assert_int_equal(shared->replicas, 3);
     assert_true(fabs(shared->availability.measured - .999) < 1e-9);
@@ -375,6 +431,7 @@ int main(void)
         T(each_task_has_its_best_on_each_base),
         T(without_a_bench_plans_are_predictions),
         T(a_bench_makes_them_measured),
+        T(the_surface_is_drawn),
         T(memory_availability_and_price_are_asked),
         T(what_must_stay_or_be_merged_limits_the_ways),
     };
