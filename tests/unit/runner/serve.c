@@ -274,7 +274,8 @@ static void run_forked(struct serve_base *b, struct guest *guests, size_t base,
     struct twins twins;
     for (int r = 0; r < ROWS; r++)
         for (size_t i = 0; i < count; i++) {
-            if (guests[i].mould->graft.fork < 8)
+            if (guests[i].mould->graft.fork < 8 ||
+                guests[i].mould->net.change.virtual_tokens) /* at other positions */
                 continue;
             who[n] = i;
             which[n] = (r * 2) % ROWS;
