@@ -326,6 +326,37 @@ until([0, 0])
 END
 }
 
+@test "adapters come and go while texts are written" {
+    cp -r model lasting
+    sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' lasting/config.json
+    serve lasting --context 200000 --sequences 3 lora=adapters/lora
+    cp -r adapters/lora/adapter torn
+    head -c 500 torn/adapter_model.safetensors >part && mv part torn/adapter_model.safetensors
+    client <<'END'
+def words(path, name, **more):
+    return post(path, lora_name=name, **more).read()
+endless = post("/v1/completions", model="lora", prompt="a", max_tokens=190000, ignore_eos=True, temperature=0, stream=True)
+endless.readline()
+assert words("/v1/load_lora_adapter", "new", lora_path="adapters/ia3/adapter") == b"added\n"
+r = post("/v1/completions", model="new", prompt=prompts[0], max_tokens=24, temperature=0)
+assert r.headers["X-Adapter-Cold"] == "1" and json.load(r)["choices"][0]["text"] == wanted("ia3")[0]["text"]
+assert "X-Adapter-Cold" not in post("/v1/completions", model="new", prompt="a", stream=True).headers
+assert words("/v1/unload_lora_adapter", "lora") == b"removed\n"
+code, e = refused(model="lora", prompt="a")
+assert code == 404, e
+for _ in range(200):  # what was being written goes on
+    line = endless.readline()
+    assert line == b"\n" or json.loads(line[6:])["choices"][0]["finish_reason"] is None, line
+endless.close()
+# one that cannot be opened: a status, also where a stream was asked for
+assert words("/v1/load_lora_adapter", "torn", lora_path="torn") == b"added\n"
+for stream in (False, True):
+    code, e = refused(model="torn", prompt="a", stream=stream)
+    assert code == 400 and "torn" in e["message"], e
+assert ask(model="new", prompt=prompts[1], max_tokens=24, temperature=0)["choices"][0]["text"] == wanted("ia3")[1]["text"]
+END
+}
+
 @test "asked to stop twice it ends at once" {
     cp -r model endless
     sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' endless/config.json

@@ -182,6 +182,7 @@ static void on_done(struct writer_request *r)
     struct text *t = r->ctx;
     struct dictation *d = t->dictation;
     spelling_end(&t->spelling);
+    t->ended |= t->spelling.stopped;
     if (r->rc)
         fail(t, r->rc, &r->err);
     else
