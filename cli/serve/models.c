@@ -1,6 +1,7 @@
 /* cli/serve/models.c - what is served: the base, and adapters that come and go. */
 #include "cli/serve/serving.h"
 #include "lib/json.h"
+#include "lib/str.h"
 #include "runner/serve/write/writer.h"
 #include <stdlib.h>
 
@@ -27,6 +28,17 @@ void serve_models(void *ctx, struct server_call *call)
     free(names);
     json_array_append_new(data, model_of(s, s->name, NULL));
     server_reply_json(call, 200, json_pack("{s:s, s:o}", "object", "list", "data", data));
+}
+
+void serve_model(void *ctx, struct server_call *call)
+{
+    struct serving *s = ctx;
+    const char *name = server_call_rest(call);
+    const bool adapter = shelf_want(&s->shelf, name, 0) != NULL;
+    if (adapter || str_eq(name, s->name))
+        server_reply_json(call, 200, model_of(s, name, adapter ? s->name : NULL));
+    else
+        server_reply_error(call, 404, "there is no model '%s'", name);
 }
 
 /* So that it can be shown that the base which was approved is the one that answers. */

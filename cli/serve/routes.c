@@ -12,6 +12,7 @@ static const struct {
     {ALL, {"GET", "/health", serve_health, true}},
     {ALL, {"GET", "/metrics", serve_metrics, true}},
     {ALL, {"GET", "/v1/models", serve_models, false}},
+    {ALL, {"GET", "/v1/models/*", serve_model, false}},
     {ALL, {"GET", "/v1/base", serve_base_about, false}},
     {CLASSIFIES, {"POST", "/v1/classify", serve_classify, false}}, /* vLLM's, SGLang's */
     {CLASSIFIES, {"POST", "/classify", serve_classify, false}},

@@ -57,6 +57,7 @@ void serve_chat(void *ctx, struct server_call *call);
 void serve_tokenize_text(void *ctx, struct server_call *call);
 void serve_detokenize(void *ctx, struct server_call *call);
 void serve_models(void *ctx, struct server_call *call);
+void serve_model(void *ctx, struct server_call *call);
 void serve_base_about(void *ctx, struct server_call *call);
 void serve_load(void *ctx, struct server_call *call);
 void serve_unload(void *ctx, struct server_call *call);

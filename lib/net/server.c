@@ -27,13 +27,22 @@ enum {
 
 /* --- requests --- */
 
+/* A route's path ends with '*' where anything may follow. */
+static bool is_path(const struct server_route *r, const char *path)
+{
+    const size_t n = strlen(r->path);
+    return n && r->path[n - 1] == '*'
+               ? strlen(path) >= n && !strncmp(r->path, path, n - 1)
+               : str_eq(r->path, path);
+}
+
 /* Where the path has it by this method; HEAD is a GET whose answer is not sent. */
 static const struct server_route *find_route(const struct server *s, const char *method,
                                              const char *path)
 {
     const char *wanted = str_eq(method, "HEAD") ? "GET" : method;
     for (size_t i = 0; i < s->route_count; i++)
-        if (str_eq(s->routes[i].path, path) && str_eq(s->routes[i].method, wanted))
+        if (is_path(&s->routes[i], path) && str_eq(s->routes[i].method, wanted))
             return &s->routes[i];
     return NULL;
 }
@@ -42,7 +51,7 @@ static const struct server_route *find_route(const struct server *s, const char 
 static void list_methods(const struct server *s, const char *path, struct buf *out)
 {
     for (size_t i = 0; i < s->route_count; i++)
-        if (str_eq(s->routes[i].path, path))
+        if (is_path(&s->routes[i], path))
             buf_printf(out, "%s%s, ", s->routes[i].method,
                        str_eq(s->routes[i].method, "GET") ? ", HEAD" : "");
     if (out->len)
@@ -75,6 +84,7 @@ static struct server_call *begin_call(struct server *s, struct MHD_Connection *c
 {
     struct server_call *c = server_call_new(s, connection);
     c->method = method;
+    c->path = path;
     c->route = find_route(s, method, path);
     if (!server_call_formed(c) || !server_call_allowed(c))
         return c;

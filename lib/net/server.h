@@ -39,7 +39,8 @@ struct server;
 struct server_call; /* a request; ends with its answer */
 
 struct server_route {
-    const char *method, *path;
+    const char *method,
+        *path; /* "/v1/models", or "/v1/models/" and '*' for what follows */
     void (*handle)(void *ctx, struct server_call *call);
     bool open; /* needs no key */
 };
@@ -71,6 +72,8 @@ void server_stop(struct server *s);
 json_t *server_call_json(struct server_call *c);
 /* NULL: not given. */
 const char *server_call_header(const struct server_call *c, const char *name);
+/* What of its path a route's '*' stands for, unescaped; asked first while the handler runs. */
+const char *server_call_rest(struct server_call *c);
 double
 server_call_begin_s(const struct server_call *c); /* clock_mono_s of its first byte */
 

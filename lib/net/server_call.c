@@ -40,6 +40,7 @@ static void let_go(struct server_call *c)
     buf_release(&c->reply);
     pthread_mutex_destroy(&c->lock);
     free(c->type);
+    free(c->rest);
     free(c);
 }
 
@@ -63,6 +64,15 @@ void server_call_over(struct server_call *c)
 const char *server_call_header(const struct server_call *c, const char *name)
 {
     return MHD_lookup_connection_value(c->connection, MHD_HEADER_KIND, name);
+}
+
+const char *server_call_rest(struct server_call *c)
+{
+    if (!c->rest) {
+        c->rest = xstrdup(c->path + strcspn(c->route->path, "*"));
+        MHD_http_unescape(c->rest);
+    }
+    return c->rest;
 }
 
 double server_call_begin_s(const struct server_call *c)

@@ -28,7 +28,8 @@ struct server {
 struct server_call {
     struct server *server;
     struct MHD_Connection *connection;
-    const char *method; /* the connection's */
+    const char *method, *path; /* the connection's */
+    char *rest;                /* of the path, see server_call_rest; NULL: nobody asked */
     const struct server_route *route;
     struct buf body;
     bool too_large;

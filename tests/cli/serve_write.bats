@@ -287,6 +287,14 @@ assert a["usage"]["completion_tokens"] == 1, a  # one is what there is room for
 END
     run curl -s "$URL/v1/models"
     jq -e '[.data[] | .id] == ["lora", "ia3", "model"] and .data[0].max_model_len == 100' <<<"$output"
+    run curl -s "$URL/v1/models/ia3"
+    jq -e '.id == "ia3" and .parent == "model"' <<<"$output"
+    run curl -s "$URL/v1/models/model"
+    jq -e '.id == "model" and .parent == null' <<<"$output"
+    run curl -s -w '%{http_code}' "$URL/v1/models/nobody%20here"
+    has "there is no model 'nobody here'" 404
+    run curl -s -w '%{http_code}' "$URL/v1/models/"
+    has "there is no /v1/models/ here" 404
     run curl -s "$URL/v1/classify" -d '{"model": "lora", "input": "a"}'
     has "'model' is a language model here: /v1/completions"
     run curl -s "$URL/v1/base"
@@ -427,7 +435,7 @@ END
     cat client.py - >"$BATS_TEST_TMPDIR/program.py" <<'END'
 import asyncio, openai
 c = openai.OpenAI(base_url=url + "/v1", api_key="secret", max_retries=0)
-assert [m.id for m in c.models.list()] == ["ia3", "lora", "prefix", "model"]
+assert [m.id for m in c.models.list()] == ["ia3", "lora", "prefix", "model"] and c.models.retrieve("ia3").id == "ia3"
 want = wanted("lora")
 for i, prompt in enumerate(prompts):
     body = dict(model="lora", prompt=prompt, max_tokens=24, temperature=0)
