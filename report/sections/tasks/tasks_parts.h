@@ -15,7 +15,7 @@ const char *first_to_break(const struct task_plans *p, const struct task_plan *p
 
 /* sentences.c */
 void tasks_takeaways(const struct report *r, const struct task_plans *p, json_t *numbers);
-/* surface.c: what benches of the tasks' bases measured */
+/* bench_tables.c: what benches of the tasks' bases measured */
 json_t *surface_json(const struct report *r, const struct tasks *t);
 void write_surface(const json_t *surface, struct html *h);
 

@@ -1,4 +1,4 @@
-/* report/sections/tasks/tasks.c - several tasks on one base or on several: what each
+/* report/sections/tasks/chapter.c - several tasks on one base or on several: what each
  * reaches where, which may share, ways to serve them, what breaks first. */
 #include "lib/json.h"
 #include "lib/str.h"

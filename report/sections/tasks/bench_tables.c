@@ -1,4 +1,4 @@
-/* report/sections/tasks/surface.c - what benches of the tasks' bases measured: the highest
+/* report/sections/tasks/bench_tables.c - what benches of the tasks' bases measured: the highest
  * rate by number of adapters, skew and slots, and the simulation beside the measurement. */
 #include "lib/json.h"
 #include "lib/mem.h"
