@@ -136,6 +136,9 @@ int session_allocate(struct session *s, struct err *err);
 /* session_weights.c: decides which weights are taken from the cache, once it is known what
  * they start from; puts a parameter into memory; before a frozen one is written to; end. */
 void session_share_weights(struct session *s);
+/* Of what is planned: frozen weights that trials of one process have once, and what tells
+ * those apart that would not share them. */
+size_t session_base_bytes(const struct session *s, char base[SHA256_HEX]);
 int session_put_param(struct session *s, size_t i, struct err *err);
 int session_own_param(struct session *s, const struct param *p, struct err *err);
 void session_release_weights(struct session *s);

@@ -157,6 +157,28 @@ static bool may_share(const struct session *s, const struct param *p)
            p->bytes >= (s->seat.pack ? 1 : SHARED_MIN);
 }
 
+/* Matrices alone tell: of vectors some may train, which is little. What a method takes out
+ * of the base when it starts is not known before. */
+size_t session_base_bytes(const struct session *s, char base[SHA256_HEX])
+{
+    struct buf b = BUF_INIT;
+    size_t bytes = 0;
+    buf_printf(&b, "%s\n", s->hf->dir);
+    for (size_t i = 0; i < s->net.params.count; i++) {
+        const struct param *p = s->net.params.items[i];
+        if (p->trainable || !p->base || p->given || p->derived)
+            continue;
+        bytes += p->bytes;
+        if (param_is_prepared(p)) {
+            buf_printf(&b, "%s ", p->name);
+            add_spec(&p->spec, &b);
+        }
+    }
+    sha256_hex(buf_str(&b), strlen(buf_str(&b)), base);
+    buf_release(&b);
+    return bytes;
+}
+
 static bool open_cache(struct session *s)
 {
     struct weights *w = &s->weights;

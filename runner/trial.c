@@ -79,6 +79,13 @@ static int32_t assumed_length(const struct session *s)
     return !d->rows || !d->rows[0].ids ? d->longest : 0;
 }
 
+static void fill_pack(const struct session *s, struct trial_prediction *out)
+{
+    out->base_bytes = (int64_t)session_base_bytes(s, out->base);
+    out->turn_bytes = (int64_t)mem_round_up(s->planned[MEM_activations]) +
+                      (int64_t)mem_round_up(s->planned[MEM_workspace]);
+}
+
 static void fill_prediction(const struct session *s, struct trial_prediction *out)
 {
     const struct course *c = &s->course;
@@ -86,6 +93,7 @@ static void fill_prediction(const struct session *s, struct trial_prediction *ou
         out->bytes[i] = (int64_t)s->planned[i];
         out->total_bytes += out->bytes[i];
     }
+    fill_pack(s, out);
     out->trainable_parameters = params_count(&s->net.params, true);
     out->total_parameters = params_count(&s->net.params, false);
     out->adapter_bytes = adapter_bytes(&s->net);

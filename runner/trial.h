@@ -21,6 +21,10 @@
 struct trial_prediction {
     int64_t bytes[MEM_COUNT]; /* exactly what train will take, by category */
     int64_t total_bytes;
+    /* Of these what trials in one process have in common (pack/pack.h): frozen weights with
+     * all whose `base` is the same text, and what comes with a turn. */
+    int64_t base_bytes, turn_bytes;
+    char base[SHA256_HEX];
     int64_t trainable_parameters, total_parameters;
     int64_t adapter_bytes;   /* size of the tensors saved */
     int64_t base_parameters; /* of the base, without head and without what is added */

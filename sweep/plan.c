@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MEMORY_SHARE 0.9 /* of what this machine allows */
+
 static void hash_params(const json_t *params, char key[65])
 {
     struct buf text = BUF_INIT;
@@ -82,6 +84,7 @@ int sweep_plan_predict(struct sweep_plan *p, const struct sweep_hooks *hooks,
     if (hooks->predict(t->resolved, p->file->base_dir, &found, err) < 0)
         return trial_failed(p, t->params, err);
     t->peak_bytes = found.peak_bytes;
+    t->common = found.common;
     const double others = left_by_others(p, &found);
     t->seconds = found.seconds - others;
     p->shared_s += others;
@@ -171,6 +174,12 @@ int sweep_jobs(const struct sweep_file *f, int flag, int *threads)
         jobs = cores;
     *threads = cores / jobs > 1 ? cores / jobs : 1;
     return jobs;
+}
+
+int64_t sweep_memory_bytes(const struct sweep_file *f)
+{
+    return f->gpus ? INT64_MAX
+                   : (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
 }
 
 double sweep_plan_wall_s(const struct sweep_plan *p, int jobs)

@@ -18,6 +18,13 @@
 #include <jansson.h>
 #include <stdio.h>
 
+/* What of its memory a trial has in common with others of its process: a base, with all
+ * that name the same one, and what comes with a turn. */
+struct sweep_common {
+    char base[65];
+    int64_t base_bytes, turn_bytes;
+};
+
 /* What training will take: exact bytes, seconds on this machine (NaN: unknown), and how
  * many updates it has. Of the seconds `shared_s` are spent once by all trials together that
  * have the same `shared`. */
@@ -27,6 +34,7 @@ struct sweep_prediction {
     int64_t updates, updates_per_epoch;
     double shared_s;
     char shared[65];
+    struct sweep_common common; /* of peak_bytes */
 };
 
 struct sweep_hooks {
@@ -46,6 +54,7 @@ struct sweep_trial {
     uint64_t seed;
     char key[65];                       /* of the configuration without the seed */
     int64_t peak_bytes;                 /* -1: unknown */
+    struct sweep_common common;         /* empty: unknown */
     double seconds;                     /* NaN: unknown */
     int64_t updates, updates_per_epoch; /* of its training; 0: unknown */
 };
@@ -92,6 +101,8 @@ int64_t sweep_plan_resource(const struct sweep_plan *p);
 /* Trials at a time (flag, then executor.parallel, then one per core) and the threads that
  * each gets, so that a trial's thread count does not depend on what else runs. */
 int sweep_jobs(const struct sweep_file *f, int flag, int *threads);
+/* What all trials at a time may take here; without an end where that is a GPU's memory. */
+int64_t sweep_memory_bytes(const struct sweep_file *f);
 
 /* Which keys tell the combinations of a list apart, and a short name made of them:
  * "lora rank=8 alpha=16 seed=0". The keys belong to `params`. With a file given, what it
@@ -108,13 +119,15 @@ void sweep_labels_release(struct sweep_labels *l);
 void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t seed,
                  struct buf *out);
 
+#define SWEEP_PACK_AUTO (-1)
+
 struct sweep_run_options {
     const char *experiment; /* NULL: the sweep's name */
     const char *name;       /* NULL: the file's */
     const char *run_root;   /* folder of run folders */
     int jobs;               /* processes; 0: by file and machine */
-    int pack;               /* trials in each (launch_pack.c); 0, 1: one */
-    int interleave;         /* slices of each trial; 0: the file's */
+    int pack;       /* trials in each (launch_pack.c); 0, 1: one; SWEEP_PACK_AUTO */
+    int interleave; /* slices of each trial; 0: the file's */
     bool retry_failed;
     FILE *out; /* progress and summary */
 };

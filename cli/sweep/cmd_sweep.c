@@ -11,6 +11,7 @@
 #include "lib/text_table.h"
 #include "runner/fingerprint.h"
 #include "runner/trial.h"
+#include "sweep/pack.h"
 #include "sweep/run/clone.h"
 #include "tracker/store/run_root.h"
 #include <math.h>
@@ -30,8 +31,14 @@ static int predict_with(enum assume assume, const json_t *resolved, const char *
     int rc = trial_predict(resolved, base_dir, assume, planned_on, &p, err);
     if (rc < 0)
         return rc;
-    *out = (struct sweep_prediction){p.total_bytes,       p.total_s,  p.updates,
-                                     p.updates_per_epoch, p.shared_s, ""};
+    *out = (struct sweep_prediction){
+        .peak_bytes = p.total_bytes,
+        .common = {.base_bytes = p.base_bytes, .turn_bytes = p.turn_bytes},
+        .seconds = p.total_s,
+        .updates = p.updates,
+        .updates_per_epoch = p.updates_per_epoch,
+        .shared_s = p.shared_s};
+    memcpy(out->common.base, p.base, sizeof p.base);
     memcpy(out->shared, p.shared, sizeof out->shared);
     if (!p.rows_known) {
         out->seconds = NAN;
@@ -65,11 +72,11 @@ const struct sweep_hooks sweep_planner = {&trial_options, trial_resolve, trial_k
     }
 #define PACK_OPTION                                                                      \
     {                                                                                    \
-        .key = "pack", .type = OPT_INT, .min = 1, .max = 64, .metavar = "N",             \
+        .key = "pack", .type = OPT_STRING, .metavar = "N|auto",                          \
         .help = "N trials in each process, on one base in memory; --jobs then counts "   \
-                "processes (default: one)"                                               \
+                "processes (default: one); auto: as many as gain time"                   \
     }
-static const struct opt_def plan_rows[] = {JSON_OPTION, JOBS_OPTION};
+static const struct opt_def plan_rows[] = {JSON_OPTION, JOBS_OPTION, PACK_OPTION};
 static const struct opt_table plan_options = {"sweep plan", plan_rows,
                                               ARRAY_LEN(plan_rows)};
 /* clang-format off */
@@ -130,6 +137,22 @@ static int until_word(const json_t *values, char **word, struct err *err)
                                      until);
 }
 
+#define PACK_MOST 64
+
+/* Trials in a process; 0: not said. */
+static int pack_of(const json_t *values, int *pack, struct err *err)
+{
+    const char *word = json_get_str(values, "pack", NULL);
+    char *end = NULL;
+    const long n = word ? strtol(word, &end, 10) : 0;
+    *pack = str_eq(word, "auto") ? SWEEP_PACK_AUTO : (int)n;
+    return !word || *pack < 0 || (!*end && end != word && n >= 1 && n <= PACK_MOST)
+               ? 0
+               : err_set(err, ERR_USAGE,
+                         "--pack '%s' is no number of 1 to %d and not 'auto'", word,
+                         PACK_MOST);
+}
+
 /* The file, with `--until` as one word more. */
 static int load_until(const json_t *values, const char *const *words, size_t count,
                       struct sweep_file **f, struct err *err)
@@ -172,23 +195,39 @@ static int plan_backend(const struct sweep_file *f, struct err *err)
     return f->backend && !f->drives_command && !planned_on ? err_code(err) : 0;
 }
 
+/* In a pack as many compute at a time as its process has threads. */
+static void print_plan(const struct sweep_plan *plan, const json_t *values, int wanted)
+{
+    const int flag = (int)json_get_int(values, "jobs", 0);
+    int all, threads;
+    sweep_jobs(plan->file, 1, &all);
+    const int pack = sweep_pack_choose(plan, wanted, all, sweep_memory_bytes(plan->file));
+    int jobs = sweep_jobs(plan->file, flag ? flag : pack > 1, &threads);
+    if (pack > 1)
+        jobs *= pack < threads ? pack : threads;
+    if (json_get_bool(values, "json", 0)) {
+        command_print_json(sweep_plan_json(plan, jobs));
+        return;
+    }
+    sweep_plan_print(plan, jobs, stdout);
+    sweep_pack_words(plan, wanted, pack, threads, stdout);
+}
+
 static int plan_command(const json_t *values, const char *const *words, size_t count,
                         struct err *err)
 {
     struct sweep_file *f;
     struct sweep_plan plan;
-    int threads, rc = load_file(words, count, &f, err);
+    int wanted, rc = pack_of(values, &wanted, err);
+    if (!rc)
+        rc = load_file(words, count, &f, err);
     if (rc < 0)
         return rc;
-    int jobs = sweep_jobs(f, (int)json_get_int(values, "jobs", 0), &threads);
     rc = plan_backend(f, err);
     if (!rc)
         rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (rc == 0) {
-        if (json_get_bool(values, "json", 0))
-            command_print_json(sweep_plan_json(&plan, jobs));
-        else
-            sweep_plan_print(&plan, jobs, stdout);
+        print_plan(&plan, values, wanted);
         sweep_plan_release(&plan);
     }
     sweep_file_free(f);
@@ -218,11 +257,12 @@ static int run_in(struct store *store, struct sweep_plan *plan, const json_t *va
         .name = json_get_str(values, "name", NULL),
         .run_root = root,
         .jobs = (int)json_get_int(values, "jobs", 0),
-        .pack = (int)json_get_int(values, "pack", 0),
         .interleave = (int)json_get_int(values, "interleave", 0),
         .retry_failed = json_get_bool(values, "retry_failed", 0) == 1,
         .out = stdout};
-    rc = sweep_run(plan, &sweep_trainer, store, &o, err);
+    rc = pack_of(values, &o.pack, err);
+    if (!rc)
+        rc = sweep_run(plan, &sweep_trainer, store, &o, err);
     free(root);
     return rc;
 }
@@ -311,7 +351,8 @@ static int resume_command(const json_t *values, const char *const *words, size_t
 
 static const struct command_verb plan_verb = {
     .command = {.name = "plan",
-                .usage = "sweep plan FILE [--json] [--jobs N] [key=value ...]",
+                .usage =
+                    "sweep plan FILE [--json] [--jobs N] [--pack N|auto] [key=value ...]",
                 .help = "Lists the trials of a sweep file with memory and time. Nothing "
                         "is run or written.",
                 .options = &plan_options},
@@ -319,17 +360,19 @@ static const struct command_verb plan_verb = {
     .run = plan_command,
 };
 static const struct command_verb run_verb = {
-    .command = {.name = "run",
-                .usage =
-                    "sweep run FILE [--store FILE] [--jobs N] [--pack N] [key=value ...]",
-                .help = "Runs what is not finished; the same command again goes on.",
-                .options = &run_options},
+    .command =
+        {.name = "run",
+         .usage =
+             "sweep run FILE [--store FILE] [--jobs N] [--pack N|auto] [key=value ...]",
+         .help = "Runs what is not finished; the same command again goes on.",
+         .options = &run_options},
     .max_words = VERB_WORDS_MAX,
     .run = run_command,
 };
 static const struct command_verb resume_verb = {
     .command = {.name = "resume",
-                .usage = "sweep resume SWEEP [--jobs N] [--pack N] [--until X|decided]",
+                .usage =
+                    "sweep resume SWEEP [--jobs N] [--pack N|auto] [--until X|decided]",
                 .help = "Goes on with a sweep of the store, as 'run' with the file that "
                         "it was run from.",
                 .options = &resume_options},

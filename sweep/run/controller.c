@@ -5,6 +5,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "sweep/pack.h"
 #include "tracker/claims/attend.h"
 #include <math.h>
 #include <signal.h>
@@ -16,20 +17,26 @@
 #define REFRESH_S             1.0
 #define BUDGET_WAIT_S         0.25
 #define STOP_GRACE_S          10.0
-#define MEMORY_SHARE          0.9                 /* of what this machine allows */
-#define PROCESS_BYTES         ((int64_t)48 << 20) /* program, libraries, tokenizer, rows */
 #define STARTS_WITHOUT_RESULT 4
 
-static int64_t needs_bytes(const struct ctl_trial *t)
+/* All that runs, and `more`. In packs each process is taken to have a share of all. */
+static int64_t bytes_with(const struct controller *c, const struct ctl_trial *more)
 {
-    return t->t->peak_bytes < 0 ? 0 : t->t->peak_bytes + PROCESS_BYTES;
-}
-
-static int64_t bytes_in_use(const struct controller *c)
-{
+    const struct sweep_trial **all =
+        xcalloc((size_t)c->child_count + 1, sizeof(struct sweep_trial *));
     int64_t sum = 0;
+    size_t n = 0;
     for (int i = 0; i < c->child_count; i++)
-        sum += needs_bytes(&c->trials[c->children[i].trial]);
+        all[n++] = c->trials[c->children[i].trial].t;
+    all[n++] = more->t;
+    if (c->jobs > c->packs) {
+        const struct pack_bytes_of b = sweep_pack_bytes(all, n, c->threads);
+        sum = b.own + c->packs * (b.total - b.own);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            sum += sweep_alone_bytes(all[i]);
+    }
+    free(all);
     return sum;
 }
 
@@ -37,7 +44,7 @@ static int refuse_too_large(struct controller *c, struct ctl_trial *t)
 {
     char need[32], have[32], reason[160];
     snprintf(reason, sizeof reason, "needs %s, this machine allows %s: not started",
-             str_bytes(need, sizeof need, (double)needs_bytes(t)),
+             str_bytes(need, sizeof need, (double)sweep_alone_bytes(t->t)),
              str_bytes(have, sizeof have, (double)c->memory_bytes));
     return controller_end_trial(c, t, TRIAL_oom, 71, reason);
 }
@@ -105,11 +112,11 @@ static int start_more(struct controller *c)
         rc = within_budget(c, t);
         if (rc <= 0)
             break;
-        if (needs_bytes(t) > c->memory_bytes) {
+        if (sweep_alone_bytes(t->t) > c->memory_bytes) {
             rc = refuse_too_large(c, t);
             if (rc >= 0)
                 rc = controller_refresh(c);
-        } else if (c->child_count && bytes_in_use(c) + needs_bytes(t) > c->memory_bytes) {
+        } else if (c->child_count && bytes_with(c, t) > c->memory_bytes) {
             break;
         } else {
             rc = start_child(c, t);
@@ -328,7 +335,8 @@ static void end_children(struct controller *c)
 
 static int check_runnable(const struct sweep_file *f, int pack, struct err *err)
 {
-    if (pack > 1 && (f->drives_command || (f->backend && strcmp(f->backend, "cpu"))))
+    if (pack != 0 && pack != 1 &&
+        (f->drives_command || (f->backend && strcmp(f->backend, "cpu"))))
         return err_set(
             err, ERR_CONFIG,
             "sweep '%s': --pack %d puts trials into one process, which %s; run "
@@ -353,12 +361,13 @@ static void tell_start(struct controller *c)
     const struct sweep_file *f = c->file;
     text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, ",
                (long long)c->sweep, controller_name(c), advance_total(c), c->jobs);
-    if (c->jobs > c->packs)
+    if (c->jobs > c->packs) /* packs */
         fprintf(c->o->out, "%d in a process, %d thread%s for each process\n",
                 c->jobs / c->packs, c->threads, c->threads == 1 ? "" : "s");
     else
         fprintf(c->o->out, "%d thread%s each\n", c->threads, c->threads == 1 ? "" : "s");
     sweep_plan_words(c->plan, c->advance.slices, c->o->out);
+    sweep_pack_words(c->plan, c->o->pack, c->jobs / c->packs, c->threads, c->o->out);
     if (f->max_gpu_hours > 0 && !f->gpus)
         fprintf(c->o->out, "note: budget.max_gpu_hours limits nothing, since trials hold "
                            "no GPU (executor.gpus)\n");
@@ -372,6 +381,21 @@ static void tell_start(struct controller *c)
     fflush(c->o->out);
 }
 
+/* Processes, and trials in each. */
+static void take_places(struct controller *c)
+{
+    const struct sweep_run_options *o = c->o;
+    int threads;
+    sweep_jobs(c->file, 1, &threads); /* of one process for all */
+    const int pack = sweep_pack_choose(c->plan, o->pack, threads, c->memory_bytes);
+    c->packs = sweep_jobs(c->file, o->jobs ? o->jobs : pack > 1, &c->threads);
+    c->jobs = c->packs * pack;
+    if (pack > 1)
+        c->launcher = &launcher_pack;
+    c->children = xcalloc((size_t)c->jobs, sizeof *c->children);
+    c->states = xcalloc((size_t)c->jobs, sizeof *c->states);
+}
+
 static int begin(struct controller *c)
 {
     int count = 0, rc = controller_check_identity(c);
@@ -379,6 +403,8 @@ static int begin(struct controller *c)
         rc = advance_open(c);
     if (rc >= 0)
         rc = controller_predict(c);
+    if (rc >= 0)
+        take_places(c);
     if (rc >= 0)
         rc = controller_add(c);
     if (rc >= 0) {
@@ -438,15 +464,7 @@ int sweep_run(struct sweep_plan *plan, const struct sweep_hooks *hooks,
                            .began = clock_mono_s()};
     if (f->max_trials && (size_t)f->max_trials < c.count && !f->until.goal)
         c.count = (size_t)f->max_trials;
-    c.packs = sweep_jobs(f, o->jobs ? o->jobs : o->pack > 1, &c.threads);
-    c.jobs = c.packs * (o->pack > 1 ? o->pack : 1);
-    if (o->pack > 1)
-        c.launcher = &launcher_pack;
-    /* what a trial on a GPU is planned to take lies there, not here */
-    c.memory_bytes =
-        f->gpus ? INT64_MAX : (int64_t)(MEMORY_SHARE * (double)proc_memory_limit_bytes());
-    c.children = xcalloc((size_t)c.jobs, sizeof *c.children);
-    c.states = xcalloc((size_t)c.jobs, sizeof *c.states);
+    c.memory_bytes = sweep_memory_bytes(f);
     sweep_labels_init(&c.labels, f, plan->space.combinations, plan->space.count,
                       f->seed_count > 1);
     rc = begin(&c);

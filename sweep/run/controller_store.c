@@ -62,8 +62,14 @@ int controller_predict_one(struct controller *c, struct sweep_trial *t)
                : 0;
 }
 
+static bool is_packed(const struct controller *c)
+{
+    return c->o->pack != 0 && c->o->pack != 1;
+}
+
 /* Predicting reads the data and plans the memory of each trial, so what an earlier start
- * of the sweep has predicted is taken from the store. */
+ * of the sweep has predicted is taken from the store; but what trials in one process have in
+ * common does not stand there. */
 int controller_predict(struct controller *c)
 {
     json_t *result =
@@ -80,7 +86,8 @@ int controller_predict(struct controller *c)
         struct sweep_trial *t = &c->plan->trials[i];
         int64_t at;
         char *name = xasprintf("%s %llu", t->key, (unsigned long long)t->seed);
-        if (t->peak_bytes < 0 && strmap_get(known, name, strlen(name), &at)) {
+        if (t->peak_bytes < 0 && !is_packed(c) &&
+            strmap_get(known, name, strlen(name), &at)) {
             const json_t *row = json_array_get(rows, (size_t)at);
             const json_t *seconds = json_array_get(row, 3);
             t->peak_bytes = json_integer_value(json_array_get(row, 2));

@@ -108,7 +108,10 @@ static int predict(const json_t *resolved, const char *base_dir,
 {
     (void)base_dir;
     (void)err;
-    *out = (struct sweep_prediction){1000, 0.01, json_get_int(resolved, "updates", 1), 2};
+    *out = (struct sweep_prediction){.peak_bytes = 1000,
+                                     .seconds = 0.01,
+                                     .updates = json_get_int(resolved, "updates", 1),
+                                     .updates_per_epoch = 2};
     return 0;
 }
 
