@@ -101,10 +101,11 @@ static void add_requests(const struct report *r, const struct tasks *t,
     serving_release(&x);
 }
 
-static bool from_requests(const struct report *r, const struct tasks *t,
-                          const struct task_service *s, struct service_times *out)
+bool service_times_predict(const struct report *r, const struct tasks *t,
+                           const struct task_service *s, struct service_times *out)
 {
     size_t cap = 0;
+    *out = (struct service_times){0};
     struct simulated_server *server = &out->replica.server;
     *server = (struct simulated_server){.max_rows = 1, .seed = QUEUE_SEED};
     for (size_t i = 0; i < s->count; i++)
@@ -119,7 +120,7 @@ bool service_times_find(const struct report *r, const struct tasks *t,
                         const struct task_service *s, struct service_times *out)
 {
     *out = (struct service_times){0};
-    return find_bench(r, t, s, out) || from_requests(r, t, s, out);
+    return find_bench(r, t, s, out) || service_times_predict(r, t, s, out);
 }
 
 void service_times_release(struct service_times *x)

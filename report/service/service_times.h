@@ -14,6 +14,9 @@ struct service_times {
 /* False: the store knows nothing of it. */
 bool service_times_find(const struct report *r, const struct tasks *t,
                         const struct task_service *s, struct service_times *out);
+/* By single requests alone, whatever a bench measured. */
+bool service_times_predict(const struct report *r, const struct tasks *t,
+                           const struct task_service *s, struct service_times *out);
 void service_times_release(struct service_times *x);
 
 #endif

@@ -99,13 +99,29 @@ static double replicas_of(const struct tasks *t, const struct task_service *s,
     return (double)n;
 }
 
+/* What would have been said without the bench: to stand beside it. */
+static double predicted_capacity(const struct report *r, const struct tasks *t,
+                                 const struct task_service *s,
+                                 const struct replica_task *mix)
+{
+    struct service_times x;
+    size_t task;
+    int percentile;
+    const double load =
+        service_times_predict(r, t, s, &x)
+            ? replica_capacity(&x.replica, mix, s->count, &task, &percentile)
+            : NAN;
+    service_times_release(&x);
+    return load;
+}
+
 static void size_service(const struct report *r, const struct tasks *t, size_t services,
                          struct task_service *s)
 {
     struct service_times x;
     s->memory_bytes = memory_of(t, s);
     s->usd_per_hour = replica_usd_per_hour(r, s->tasks[0].fit->cell);
-    s->replicas = s->capacity_per_s = NAN;
+    s->replicas = s->capacity_per_s = s->predicted_per_s = NAN;
     s->first = s->count;
     if (!(s->known = service_times_find(r, t, s, &x)))
         return;
@@ -121,6 +137,8 @@ static void size_service(const struct report *r, const struct tasks *t, size_t s
                             : .7 * replica_most_per_s(&x.replica, mix, s->count);
     s->replicas = replicas_of(t, s, load, services);
     judge_latency(s, &x, mix);
+    s->predicted_per_s =
+        s->measured ? predicted_capacity(r, t, s, mix) : s->capacity_per_s;
     free(mix);
     service_times_release(&x);
 }

@@ -39,9 +39,10 @@ struct task_service {
     bool merged;
     struct service_task *tasks; /* owned */
     size_t count;
-    bool known, measured; /* known: something says how long requests take */
-    int64_t bench;        /* that it was measured by */
-    double error;         /* of simulated response times, as a share */
+    bool known, measured;   /* known: something says how long requests take */
+    int64_t bench;          /* that it was measured by */
+    double error;           /* of simulated response times, as a share */
+    double predicted_per_s; /* capacity by single requests; NaN: they are not known */
     double peak_per_s, capacity_per_s, replicas, memory_bytes, usd_per_hour;
     size_t first; /* of tasks: whose limit gives way first; count: none has one */
     int first_percentile;

@@ -1,11 +1,13 @@
 /* report/sections/tasks/chapter.c - several tasks on one base or on several: what each
  * reaches where, which may share, ways to serve them, what breaks first. */
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "report/page/words.h"
 #include "report/sections/service_levels.h"
 #include "report/sections/tasks/tasks_parts.h"
 #include <math.h>
+#include <stdlib.h>
 
 /* ---- numbers ---- */
 
@@ -78,6 +80,7 @@ static json_t *service_json(const struct tasks *t, const struct task_service *s)
     put_number(o, "replicas", s->replicas);
     put_number(o, "peak_per_s", s->peak_per_s);
     put_number(o, "capacity_per_s", s->capacity_per_s);
+    put_number(o, "predicted_capacity_per_s", s->predicted_per_s);
     put_number(o, "memory_bytes", s->memory_bytes);
     return o;
 }
@@ -208,6 +211,42 @@ static void write_responses(const struct task_plans *p, const struct task_plan *
     html_table_close(h);
 }
 
+/* Only where a bench measured something. */
+static void write_capacities(const struct task_plans *p, struct html *h)
+{
+    bool any = false;
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t k = 0; k < p->plans[i].count; k++)
+            any |= p->plans[i].services[k].measured;
+    if (!any)
+        return;
+    html_fold_open(
+        h, "What a replica carries within the limits: by a bench, and as predicted");
+    html_table_open(h, NULL, "Requests per s of a replica within the limits",
+                    "Way|Tasks|>By a bench|>By single requests|>Predicted over measured");
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t k = 0; k < p->plans[i].count; k++) {
+            const struct task_service *s = &p->plans[i].services[k];
+            bool *mine = xcalloc(p->tasks.count + 1, sizeof *mine);
+            for (size_t t = 0; t < s->count; t++)
+                mine[s->tasks[t].task] = true;
+            html_row(h);
+            html_head_cell(h, "%s", task_plan_name(p, &p->plans[i]));
+            html_cell(h, "%s", task_names(&p->tasks, mine));
+            html_number(h, "%s", s->measured ? word_f("%.3g", s->capacity_per_s) : "–");
+            write_sla_figure(
+                h, true,
+                isnan(s->predicted_per_s) ? "–" : word_f("%.3g", s->predicted_per_s));
+            html_number(h, "%s",
+                        s->measured && s->capacity_per_s > 0
+                            ? word_f("%.2f", s->predicted_per_s / s->capacity_per_s)
+                            : "–");
+            free(mine);
+        }
+    html_table_close(h);
+    html_fold_close(h);
+}
+
 static void write(const struct report *r, const json_t *n, struct html *h)
 {
     const struct task_plans *p = r->task_plans;
@@ -217,6 +256,7 @@ static void write(const struct report *r, const json_t *n, struct html *h)
     if (p->count) {
         write_plans(p, h);
         write_responses(p, &p->plans[0], h);
+        write_capacities(p, h);
     }
     write_surface(json_object_get(n, "surface"), h);
     html_el(

@@ -310,6 +310,9 @@ static void a_bench_makes_them_measured(void **state)
     assert_int_equal(shared->replicas, 1);
     /* Batches grow with the load, so nearly all of the 941 fit under 200 ms. */
     assert_true(s->capacity_per_s > 850 && s->capacity_per_s < 945);
+    /* What would have been said without the bench: requests of 40 ms, one by one. 200 ms are
+     * four of them and one's own; the wait of M/D/1 is that long for 1 % at 57 % of the 25. */
+    assert_true(s->predicted_per_s > 13 && s->predicted_per_s < 15.5);
     assert_true(shared == &r->task_plans->plans[0]); /* the best */
     assert_false(small->measured);                   /* of another base */
     assert_false(merged->measured);                  /* nothing merged was measured */
