@@ -89,7 +89,7 @@ method_names() {
     local names word list='[^"]*[|]'
     names=$(sed -nE 's/^METHOD\((\w+)\).*/\1/p; s/^PRESET\("([^"]+)".*/\1/p' runner/nn/peft/methods.def 2>/dev/null |
         sed -E 'p; s/_/-/g' | sort -u | paste -sd'|')
-    word='^cli/serve/(asked|write/[a-z]+)\.c:.*"prompt"|^(cli/trial/(cmd_(eval|merge)|text_command)|runner/(trial|run_folder)|report/(plots/surface|sections/(costs|service_levels)|service/sla_file)|cli/serve/(served_tasks|bench/bench_trace))\.[ch]:.*"adapter"|^runner/convert/[a-z_]*\.c:.*"(adapter|lora)"|^runner/text/decoder\.c:.*"prefix"|^runner/data/(language_rows|look/look_guess)\.c:.*"prompt"'
+    word='^cli/serve/(asked|(write|bench)/[a-z_]+)\.c:.*"prompt"|^(cli/trial/(cmd_(eval|merge)|text_command)|runner/(trial|run_folder)|report/(plots/surface|sections/(costs|service_levels)|service/sla_file)|cli/serve/(served_tasks|bench/bench_trace))\.[ch]:.*"adapter"|^runner/convert/[a-z_]*\.c:.*"(adapter|lora)"|^runner/text/decoder\.c:.*"prefix"|^runner/data/(language_rows|look/look_guess)\.c:.*"prompt"'
     [ -n "$names" ] || return 0
     printf '%s\0' "${sources[@]}" | grep -zvE '^(tests|runner/nn/peft)/' |
         xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" |
