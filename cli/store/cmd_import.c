@@ -8,6 +8,7 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
+#include "tracker/foreign/foreign.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,12 @@ static const struct opt_def options[] = {
     {.key = "experiment", .type = OPT_STRING, .group = "what", .metavar = "NAME",
      .help = "experiment that the trials join (jsonl: instead of their own)"},
     {.key = "format", .type = OPT_CHOICE, .preset = "auto",
-     .choices = "auto|csv|jsonl|peft-results", .group = "what",
-     .help = "how the files are read; auto: by their endings"},
+     .choices = "auto|csv|jsonl|peft-results"
+#define FOREIGN(id, name, what) "|" name
+#include "tracker/foreign/formats.def"
+#undef FOREIGN
+     , .group = "what",
+     .help = "how the files are read; auto: by what they look like, else by their endings"},
     {.key = "params", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
      .help = "columns that are parameters (default: all others)"},
     {.key = "metrics", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
@@ -70,12 +75,27 @@ static const struct format *find_format(const char *wish, const char *path,
             return &formats[i];
     }
     err_set(err, ERR_USAGE,
-            "import: what is '%s'? --format csv, jsonl or peft-results tells", path);
+            "import: what is '%s'? --format tells (peftlab import --help)", path);
     return NULL;
 }
 
+/* Of all paths together; left_out: {what: how many}, what another tracker has and a store
+ * does not. */
+struct total {
+    size_t trials, runs, known;
+    json_t *left_out;
+};
+
+static int add_to(struct total *total, const struct import *in)
+{
+    total->trials += in->trials;
+    total->runs += in->runs;
+    total->known += in->known;
+    return 0;
+}
+
 static int import_file(struct store *s, const char *path, const struct format *f,
-                       const struct import_wish *wish, struct import *total,
+                       const struct import_wish *wish, struct total *total,
                        struct err *err)
 {
     struct import in;
@@ -83,12 +103,7 @@ static int import_file(struct store *s, const char *path, const struct format *f
     if (rc < 0)
         return rc;
     rc = import_end(&in, f->read(&in, path, wish, err), err);
-    if (rc < 0)
-        return rc;
-    total->trials += in.trials;
-    total->runs += in.runs;
-    total->known += in.known;
-    return 0;
+    return rc < 0 ? rc : add_to(total, &in);
 }
 
 static int by_name(const void *a, const void *b)
@@ -98,7 +113,7 @@ static int by_name(const void *a, const void *b)
 
 /* Files of a folder in the order of their names. */
 static int import_folder(struct store *s, const char *path, const char *format,
-                         const struct import_wish *wish, struct import *total,
+                         const struct import_wish *wish, struct total *total,
                          struct err *err)
 {
     const struct format *f = &formats[ARRAY_LEN(formats) - 1];
@@ -128,8 +143,28 @@ static int import_folder(struct store *s, const char *path, const char *format,
     return rc;
 }
 
+/* Another tracker's file or folder. */
+static int import_foreign(struct store *s, const char *path,
+                          const struct foreign_format *f, const struct import_wish *wish,
+                          struct total *total, struct err *err)
+{
+    struct import in;
+    struct foreign foreign = {&in, wish->experiment, total->left_out};
+    int rc = import_begin(&in, s, err);
+    if (rc < 0)
+        return rc;
+    rc = import_end(&in, f->read(&foreign, path, err), err);
+    total->left_out = foreign.left_out;
+    return rc < 0 ? rc : add_to(total, &in);
+}
+
+static const struct foreign_format *foreign_of(const char *format, const char *path)
+{
+    return str_eq(format, "auto") ? foreign_look(path) : foreign_find(format);
+}
+
 static int import_paths(struct store *s, const json_t *values, const char **paths,
-                        size_t count, struct import *total, struct err *err)
+                        size_t count, struct total *total, struct err *err)
 {
     const struct import_wish wish = {json_get_str(values, "experiment", NULL),
                                      json_get_str(values, "params", NULL),
@@ -138,7 +173,10 @@ static int import_paths(struct store *s, const json_t *values, const char **path
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         const struct format *f;
-        if (fs_is_dir(paths[i]))
+        const struct foreign_format *foreign = foreign_of(format, paths[i]);
+        if (foreign)
+            rc = import_foreign(s, paths[i], foreign, &wish, total, err);
+        else if (fs_is_dir(paths[i]))
             rc = import_folder(s, paths[i], format, &wish, total, err);
         else if (!(f = find_format(format, paths[i], err)))
             rc = err_code(err);
@@ -148,6 +186,29 @@ static int import_paths(struct store *s, const json_t *values, const char **path
     return rc;
 }
 
+static void print_total(const struct total *total, bool json)
+{
+    const char *what;
+    json_t *count;
+    size_t said = 0;
+    if (json) {
+        view_print_json(json_pack("{s:I, s:I, s:I, s:O?}", "trials",
+                                  (json_int_t)total->trials, "runs",
+                                  (json_int_t)total->runs, "known",
+                                  (json_int_t)total->known, "left_out", total->left_out));
+        return;
+    }
+    text_print(stdout, "%zu trials added, %zu were known; %zu runs added\n",
+               total->trials, total->known, total->runs);
+    json_object_foreach(total->left_out, what, count)
+    {
+        text_print(stdout, "%s%s (%" JSON_INTEGER_FORMAT ")",
+                   said++ ? ", " : "left out: ", what, json_integer_value(count));
+    }
+    if (said)
+        text_print(stdout, "\n");
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     json_t *values;
@@ -155,7 +216,7 @@ static int run(int argc, char **argv, struct err *err)
     size_t count = 0;
     bool done = false;
     struct store *s = NULL;
-    struct import total = {0};
+    struct total total = {0};
     int rc = command_parse(&cmd_import, argc, argv, &values, paths, (size_t)argc, &count,
                            &done, err);
     if (rc == 0 && !done) {
@@ -166,13 +227,9 @@ static int run(int argc, char **argv, struct err *err)
             rc = view_open_writable(values, &s, err);
         if (rc == 0)
             rc = import_paths(s, values, paths, count, &total, err);
-        if (rc == 0 && json_get_bool(values, "json", 0))
-            view_print_json(
-                json_pack("{s:I, s:I, s:I}", "trials", (json_int_t)total.trials, "runs",
-                          (json_int_t)total.runs, "known", (json_int_t)total.known));
-        else if (rc == 0)
-            text_print(stdout, "%zu trials added, %zu were known; %zu runs added\n",
-                       total.trials, total.known, total.runs);
+        if (rc == 0)
+            print_total(&total, json_get_bool(values, "json", 0));
+        json_decref(total.left_out);
         json_decref(values);
         store_close(s);
     }
@@ -183,8 +240,9 @@ static int run(int argc, char **argv, struct err *err)
 const struct command cmd_import = {
     .name = "import",
     .usage = "import FILE|DIR... [--experiment NAME] [--params A,B] [--metrics C,D] "
-             "[--format csv|jsonl|peft-results]",
-    .help = "Add trials made elsewhere: a table, an export, peft's result files.",
+             "[--format NAME]",
+    .help = "Add trials made elsewhere: tables, exports, peft's results, other trackers' "
+            "files.",
     .group = "Store",
     .options = &table,
     .run = run,

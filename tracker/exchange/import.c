@@ -290,8 +290,10 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
         rc = is_running(s, id, err);
     if (rc == 0 && (added || runs > 0))
         rc = set_state(s, id, o, err);
-    snprintf(there, sizeof there, "%lld", (long long)json_get_int(o, "id", 0));
-    strmap_put(in->ids, there, strlen(there), id);
+    if (json_get_int(o, "id", 0) > 0) {
+        snprintf(there, sizeof there, "%lld", (long long)json_get_int(o, "id", 0));
+        strmap_put(in->ids, there, strlen(there), id);
+    }
     in->trials += added;
     in->known += !added;
     in->runs += runs;

@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# Runs of other trackers, as their own writers left them (tests/golden/foreign).
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+    find_program
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    export PEFTLAB_STORE=$BATS_TEST_TMPDIR/s.db
+    RUNS=$ROOT/tests/golden/foreign
+}
+
+import() { # STATUS PATH...
+    local status=$1
+    shift
+    run "-$status" "$PEFTLAB" import "$@"
+}
+says() { # SQL: one value, or lines
+    "$PEFTLAB" query --format tsv "$1" | tail -n +2
+}
+# What the first W&B run of the two is on its own, to be changed.
+one_run() {
+    cp -r "$RUNS"/wandb/offline-run-20261129_191749-aaaa1111 run
+    file=run/run-aaaa1111.wandb
+    chmod u+w "$file"
+}
+long_ago() {
+    touch -d '2 hours ago' "$1"
+}
+
+@test "a folder of W&B's runs: configuration, seed, state, tags, values; again adds nothing" {
+    import 0 "$RUNS/wandb"
+    has "2 trials added, 0 were known; 2 runs added" "left out: media (2), texts and lists in the history (7)"
+    import 0 "$RUNS/wandb"
+    has "0 trials added, 2 were known; 0 runs added"
+    [ "$(says "SELECT experiment_name, key, t.state, seed, params ->> '\$.\"optim.name\"', params ->> 'late', exit_code FROM trial_view t JOIN run_view ON trial = t.id ORDER BY t.id")" = \
+"reviews	wandb:aaaa1111	complete	7	adamw	yes	0
+reviews	wandb:bbbb2222	failed	8			3" ]
+    [ "$(says "SELECT group_concat(key) FROM param_view WHERE trial = 1")" = learning_rate,optim.name,optim.betas,late ]
+    [ "$(says "SELECT group_concat(key || '=' || value, ' ') FROM (SELECT key, value FROM tag_view WHERE trial = 1 ORDER BY key)")" = \
+        "bf16= group=lora job_type=train name=lora r8 nightly= wandb=aaaa1111" ]
+    run -0 "$PEFTLAB" show 1
+    has "first try" "look: at this" "files/output.log" "0.31.0"
+}
+
+@test "W&B's values: names, words for what is no number, a summary of its own" {
+    import 0 "$RUNS/wandb"
+    [ "$(says "SELECT step, value, kind FROM series_view WHERE trial = 1 AND key = 'train/loss' AND step IN (0, 4, 7)")" = \
+"0	1.0	finite
+4	0.25	finite
+7		nan" ]
+    [ "$(says "SELECT key, value, kind FROM summary_view WHERE trial = 1 AND key IN ('acc', 'acc.max', 'best', 'inf', 'ninf', 'nested.b.c', 'flag', 'jump') ORDER BY key")" = \
+"acc	0.2	finite
+acc.max	0.5	finite
+best	0.75	finite
+flag	1.0	finite
+inf	Infinity	inf
+jump	1.0	finite
+nested.b.c	-4.0	finite
+ninf	-Infinity	-inf" ]
+    [ "$(says "SELECT count(*) FROM metric_key WHERE name LIKE '\\_%' ESCAPE '\\' OR name LIKE 'img%' OR name LIKE 'hist%'")" = 0 ]
+}
+
+@test "what define_metric draws over another metric has that one's values as its steps" {
+    import 0 "$RUNS/wandb"
+    [ "$(says "SELECT step, value FROM series_view WHERE trial = 1 AND key = 'valid/f1'")" = $'1\t0.6\n2\t0.8' ]
+    [ "$(says "SELECT step FROM series_view WHERE trial = 1 AND key = 'epoch'")" = $'2\n5' ]
+    [ "$(says "SELECT group_concat(step) FROM series_view WHERE trial = 2 AND key = 'eval/loss'")" = 50,100,150,200,250,300 ]
+}
+
+@test "a torn file of W&B: what is whole comes, the run has failed; while it grows it is left out" {
+    one_run
+    truncate -s 5000 "$file"
+    import 0 "$file"
+    has "0 trials added" "left out: runs that are not over (1)"
+    long_ago "$file"
+    import 0 run
+    has "1 trials added" "torn ends of files (1)"
+    [ "$(says "SELECT state, reason FROM trial_view")" = $'failed\tended without a word' ]
+    [ "$(says "SELECT count(*) FROM series_view WHERE key = 'train/loss'")" -ge 4 ]
+}
+
+@test "a damaged block of W&B: the next one is read" {
+    cp "$RUNS"/wandb/*bbbb2222/*.wandb r.wandb
+    chmod u+w r.wandb
+    printf X | dd of=r.wandb bs=1 seek=20000 conv=notrunc status=none
+    import 0 r.wandb
+    has "1 trials added" "damaged pieces of files"
+    [ "$(says "SELECT state FROM trial_view")" = failed ]
+    steps=$(says "SELECT group_concat(step) FROM series_view WHERE key = 'eval/loss'")
+    [[ "$steps" == *,300 && "$steps" != *50,100,150,200,250,300 ]] || { echo "$steps"; false; }
+}
+
+@test "W&B's versions: 1 is read, 2 and other files are refused, nothing is taken" {
+    one_run
+    printf '\001' | dd of="$file" bs=1 seek=6 conv=notrunc status=none
+    import 0 "$file"
+    has "1 trials added"
+    printf '\002' | dd of="$file" bs=1 seek=6 conv=notrunc status=none
+    import 78 "$file" --experiment other
+    has "run-aaaa1111.wandb: version 2 of W&B's format; this program reads 0 and 1"
+    echo hello >x.wandb
+    import 65 "$RUNS/wandb" x.wandb --experiment other
+    has "x.wandb: no file of W&B"
+    mkdir empty
+    import 66 empty --format wandb
+    has "'empty' holds no .wandb file"
+}
+
+@test "W&B's folders of one run are its attempts; --experiment says where to" {
+    mkdir wandb
+    cp -r "$RUNS"/wandb/*aaaa1111 wandb/
+    cp -r "$RUNS"/wandb/*aaaa1111 wandb/offline-run-20261130_000000-aaaa1111
+    import 0 . --experiment mine
+    has "1 trials added, 1 were known; 2 runs added"
+    [ "$(says "SELECT experiment_name, attempts FROM trial_view")" = $'mine\t2' ]
+}

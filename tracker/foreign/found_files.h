@@ -1,0 +1,25 @@
+/* tracker/foreign/found_files.h - which files beneath a path are meant. */
+#ifndef TRACKER_FOREIGN_FOUND_FILES_H
+#define TRACKER_FOREIGN_FOUND_FILES_H
+
+#include "lib/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+struct found_files {
+    char **paths; /* in the order of their names, a folder's files together */
+    size_t count, cap, looked_at;
+    bool first_only;
+};
+typedef bool found_wanted(const char *name);
+
+/* The path itself where it is a file that is wanted, else what lies up to `depth` folders
+ * below. Links to folders and hidden folders are passed over. An error where there are
+ * more than can be meant. */
+int found_files_of(struct found_files *found, const char *path, int depth,
+                   found_wanted *wanted, struct err *err);
+void found_files_release(struct found_files *found);
+/* Is there one? */
+bool found_any(const char *path, int depth, found_wanted *wanted);
+
+#endif
