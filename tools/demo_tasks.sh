@@ -21,9 +21,10 @@ label() { # TASK TEXT
     curl -sS "$url/v1/classify" -d "{\"model\": \"$1\", \"input\": \"$2\"}" | sed -n 's/.*"label": "\([^"]*\)".*/\1/p'
 }
 echo
-echo "All of them from one base at $url, each by the adapter of its best trial:"
+echo "From one base at $url, each by the adapter of its best trial:"
 while IFS='|' read -r task text; do
-    printf '%-8s  %-58s  %s\n' "$task" "$text" "$(label "$task" "$text")"
+    answer=$(label "$task" "$text")
+    printf '%-8s  %-58s  %s\n' "$task" "$text" "${answer:-(stands best on the other base, a server of its own)}"
 done <<'TEXTS'
 reviews|The zoom is quick and the pictures are sharp.
 reviews|It stopped working after two weeks.
