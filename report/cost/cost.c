@@ -96,7 +96,10 @@ double trial_usd_per_hour(const struct report *r, const struct report_trial *t)
 
 static double trial_seconds(const struct report_trial *t)
 {
-    double total = trial_metric(t, "time/total_s");
+    const double total = trial_metric(t, "time/total_s"),
+                 waited = trial_metric(t, "pack/waited_s");
+    if (t->spent_s > waited) /* in a pack, while others computed */
+        return t->spent_s - waited;
     return t->spent_s > 0 ? t->spent_s : isfinite(total) ? total : 0;
 }
 
