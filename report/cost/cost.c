@@ -146,7 +146,7 @@ struct decision_cost decision_cost(const struct report *r)
         const struct report_trial *t = &r->data.trials[i];
         enum decision_part p = part_of(t);
         d.trials[p]++;
-        d.seconds[p] += t->spent_s;
+        d.seconds[p] += t->spent_s > 0 ? trial_seconds(t) : 0;
         d.usd[p] += trial_usd(r, t);
     }
     return d;
