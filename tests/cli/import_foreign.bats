@@ -71,10 +71,20 @@ ninf	-Infinity	-inf" ]
     [ "$(says "SELECT group_concat(step) FROM series_view WHERE trial = 2 AND key = 'eval/loss'")" = 50,100,150,200,250,300 ]
 }
 
-@test "a torn file of W&B: what is whole comes, the run has failed; while it grows it is left out" {
+@test "an older W&B: names in another field, nested values as objects" {
+    import 0 "$RUNS/wandb-0.16"
+    has "1 trials added" "left out: media (1)"
+    [ "$(says "SELECT experiment_name, params ->> 'lr', params ->> '\$.\"o.a\"' FROM trial_view")" = $'old\t0.1\t1' ]
+    [ "$(says "SELECT group_concat(step || ':' || value) FROM series_view WHERE key = 'v/x'")" = 0:0.0,10:1.0,20:2.0,30:3.0 ]
+    [ "$(says "SELECT value FROM summary_view WHERE key = 'n.a'")" = 3.0 ]
+}
+
+@test "a torn file of W&B: what is whole comes, the run has failed; while somebody writes it is left out" {
     one_run
     truncate -s 5000 "$file"
+    exec 9>>"$file"
     import 0 "$file"
+    exec 9>&-
     has "0 trials added" "left out: runs that are not over (1)"
     long_ago "$file"
     import 0 run
@@ -87,6 +97,7 @@ ninf	-Infinity	-inf" ]
     cp "$RUNS"/wandb/*bbbb2222/*.wandb r.wandb
     chmod u+w r.wandb
     printf X | dd of=r.wandb bs=1 seek=20000 conv=notrunc status=none
+    long_ago r.wandb
     import 0 r.wandb
     has "1 trials added" "damaged pieces of files"
     [ "$(says "SELECT state FROM trial_view")" = failed ]
@@ -117,4 +128,60 @@ ninf	-Infinity	-inf" ]
     import 0 . --experiment mine
     has "1 trials added, 1 were known; 2 runs added"
     [ "$(says "SELECT experiment_name, attempts FROM trial_view")" = $'mine\t2' ]
+}
+
+# ---- TensorBoard ----
+
+@test "TensorBoard's folders: a run each, scalars of both kinds, configurations; again adds nothing" {
+    import 0 "$RUNS/tensorboard"
+    has "3 trials added" "left out: media and histograms (2), texts (1), values that a restart wrote again (5)"
+    import 0 "$RUNS/tensorboard"
+    has "0 trials added, 3 were known; 0 runs added"
+    import 0 "$RUNS/tensorboard/trainer"
+    has "0 trials added, 1 were known; 0 runs added"
+    [ "$(says "SELECT experiment_name, key, state, seed, params ->> 'optim', params ->> 'max_grad_norm', params ->> 'warm', params ->> 'lr' FROM trial_view ORDER BY id")" = \
+"tensorboard	tensorboard:hparams	complete	3			1	0.1
+tensorboard	tensorboard:tensors	complete	0				
+tensorboard	tensorboard:trainer	complete	11	adamw_torch	Infinity		" ]
+    [ "$(says "SELECT params ->> '\$.\"model_config.hidden_size\"' FROM trial_view WHERE id = 3")" = 8 ]
+    [ "$(says "SELECT group_concat(step || ':' || value) FROM series_view WHERE trial = 2")" = 0:3.0,1:2.0,2:1.0 ]
+}
+
+@test "TensorBoard's restarted run: the later file counts from its first step on" {
+    import 0 "$RUNS/tensorboard"
+    [ "$(says "SELECT group_concat(step || ':' || round(value, 3)) FROM series_view WHERE trial = 3 AND key = 'train/loss'")" = \
+        1:1.0,2:0.5,3:0.667,4:0.5,5:0.4,6:0.333 ]
+    [ "$(says "SELECT key, value, kind FROM summary_view WHERE trial = 3 AND key IN ('eval/accuracy', 'odd') ORDER BY key")" = $'eval/accuracy\t0.6\tfinite\nodd\t\tnan' ]
+}
+
+@test "the hparams plug-in's only folder below a run belongs to it; two are runs of their own" {
+    import 0 "$RUNS/tensorboard/hparams"
+    [ "$(says "SELECT key, value FROM summary_view ORDER BY key")" = $'hparam/accuracy\t0.75\nloss\t0.0' ]
+    cp -r "$RUNS/tensorboard/hparams" two
+    cp -r two/set two/other
+    import 0 two --experiment several
+    has "3 trials added"
+    [ "$(says "SELECT key FROM trial_view WHERE experiment_name = 'several' ORDER BY id")" = $'tensorboard:two\ntensorboard:two/other\ntensorboard:two/set' ]
+}
+
+@test "TensorBoard's torn and damaged files" {
+    mkdir -p a b
+    cp "$RUNS"/tensorboard/tensors/* a/e.tfevents.1
+    cp "$RUNS"/tensorboard/tensors/* b/e.tfevents.1
+    chmod u+w ./?/*
+    truncate -s -5 a/e.tfevents.1
+    printf X | dd of=b/e.tfevents.1 bs=1 seek=$(($(stat -c %s b/e.tfevents.1) - 6)) conv=notrunc status=none
+    long_ago a/e.tfevents.1
+    long_ago b/e.tfevents.1
+    import 0 a b
+    has "2 trials added" "torn ends of files (1)" "damaged pieces of files (1)"
+    [ "$(says "SELECT trial, group_concat(step) FROM series_view GROUP BY trial")" = $'1\t0,1\n2\t0,1' ]
+    mkdir c
+    echo "no record at all" >c/e.tfevents.1
+    : >c/e.tfevents.2
+    long_ago c/e.tfevents.2
+    import 0 c
+    has "0 trials added" "damaged pieces of files (1)" "folders without an event (1)"
+    import 66 "$RUNS/wandb" --format tensorboard
+    has "holds no event file"
 }

@@ -2,13 +2,18 @@
 #include "tracker/foreign/found_files.h"
 #include "lib/fs.h"
 #include "lib/mem.h"
+#include "lib/os/proc.h"
 #include "tracker/foreign/foreign.h"
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { MAX_ENTRIES = 1 << 20 };
+enum { MAX_ENTRIES = 1 << 20, QUIET_MS = 600000 };
 
 void found_files_release(struct found_files *found)
 {
@@ -99,4 +104,30 @@ bool found_any(const char *path, int depth, found_wanted *wanted)
         found_files_of(&found, path, depth, wanted, NULL) == 0 && found.count > 0;
     found_files_release(&found);
     return any;
+}
+
+/* A read lease is granted only where nobody has the file open for writing. It is given back
+ * at once; should somebody open it in between, the signal is one that is ignored. */
+static int has_writer(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return -1;
+    int writer = 0;
+    if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+        writer = errno == EAGAIN ? 1 : -1;
+    else
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+    close(fd);
+    return writer;
+}
+
+bool found_is_growing(const char *path)
+{
+    struct fs_stamp stamp;
+    const int writer = has_writer(path);
+    if (writer >= 0)
+        return writer > 0;
+    return fs_stamp(path, &stamp) &&
+           clock_wall_ms() - stamp.modified_ns / 1000000 < QUIET_MS;
 }

@@ -19,6 +19,10 @@ typedef bool found_wanted(const char *name);
 int found_files_of(struct found_files *found, const char *path, int depth,
                    found_wanted *wanted, struct err *err);
 void found_files_release(struct found_files *found);
+/* Does somebody write to the file just now? The kernel tells of a process of this host;
+ * where it does not (another owner's file, some network file systems), one that was written
+ * within ten minutes counts as such. */
+bool found_is_growing(const char *path);
 /* Is there one? */
 bool found_any(const char *path, int depth, found_wanted *wanted);
 

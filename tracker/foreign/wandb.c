@@ -2,7 +2,6 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
-#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/wire/crc.h"
 #include "lib/wire/records.h"
@@ -14,8 +13,7 @@
 enum {
     HEAD_BYTES = 7,
     NEWEST_VERSION = 1,
-    DEPTH = 3,        /* PROJECT/wandb/offline-run-.../run-ID.wandb */
-    QUIET_MS = 600000 /* what was not written for so long ended without a word */
+    DEPTH = 3 /* PROJECT/wandb/offline-run-.../run-ID.wandb */
 };
 
 static bool is_wandb_file(const char *name)
@@ -130,11 +128,6 @@ static void complete_run(struct wandb_run *w, const char *path)
     free(folder);
 }
 
-static bool is_quiet(const struct fs_map *m)
-{
-    return clock_wall_ms() - m->stamp.modified_ns / 1000000 > QUIET_MS;
-}
-
 static int read_map(struct foreign *f, const char *path, const struct fs_map *m,
                     struct err *err)
 {
@@ -145,7 +138,7 @@ static int read_map(struct foreign *f, const char *path, const struct fs_map *m,
     foreign_run_init(&w.run, f, "wandb");
     for (size_t i = 0; i < ARRAY_LEN(passes) && rc == 0; i++)
         rc = go_through(&w, m, passes[i], &blocks, err);
-    if (rc == 0 && !w.ended && !is_quiet(m)) {
+    if (rc == 0 && !w.ended && found_is_growing(path)) {
         foreign_left_out(f, "runs that are not over", 1);
     } else if (rc == 0) {
         foreign_left_out(f, "damaged pieces of files", blocks.damaged + w.bad_records);
