@@ -291,9 +291,6 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     if (rc)
         return rc;
     json_t *environment = proc_environment();
-    if (run->pack)
-        json_object_set_new(environment, "threads",
-                            json_integer(pack_threads(run->pack)));
     sink->ops->environment(sink, environment);
     tell_method(resolved, NULL, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);

@@ -21,11 +21,9 @@ static const struct opt_def options[] = {
      .help = "park after N updates: save, and let a later run go on; 0: to the end"},
     {.key = "evaluate", .type = OPT_BOOL, .preset = "false", .group = "slices",
      .help = "evaluate before parking"},
-    {.key = "listen", .type = OPT_INT, .min = 1, .max = 64, .group = "packs",
-     .metavar = "N",
+    {.key = "listen", .type = OPT_BOOL, .preset = "false", .group = "packs",
      .help = "also train what lines of standard input name ('start ID [N [evaluate]]', "
-             "'stop ID'), N at a time, until that ends; what ended is told as 'ended ID "
-             "STATUS'"},
+             "'stop ID'), until that ends; what ended is told as 'ended ID STATUS'"},
 };
 /* clang-format on */
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
@@ -44,7 +42,7 @@ static int trial_number(const char *word, int64_t *trial, struct err *err)
 static int train_all(const json_t *values, const char *const *words, size_t count,
                      struct err *err)
 {
-    const int listen = (int)json_get_int(values, "listen", 0);
+    const bool listen = json_get_bool(values, "listen", 0) == 1;
     struct trial_order o = {.store = json_get_str(values, "store", NULL),
                             .run_dir = json_get_str(values, "run_dir", NULL),
                             .lease_ms = json_get_int(values, "lease_ms", 30000),
@@ -76,7 +74,7 @@ static int run(int argc, char **argv, struct err *err)
                            &done, err);
     if (rc || done)
         return rc;
-    rc = count || json_get_int(values, "listen", 0)
+    rc = count || json_get_bool(values, "listen", 0) == 1
              ? train_all(values, words, count, err)
              : err_set(err, ERR_USAGE, "trial: no number (usage: peftlab %s)",
                        cmd_trial.usage);

@@ -176,13 +176,13 @@ static bool wait_for_word(const struct room *r)
 }
 
 int trial_pack(const struct trial_order *common, const int64_t *trials, size_t count,
-               int listen, struct err *err)
+               bool listen, struct err *err)
 {
     struct room r = {.common = common,
-                     .pack = pack_new(listen > (int)count ? listen : (int)count),
+                     .pack = pack_new(),
                      .heard = BUF_INIT,
-                     .listens = listen > 0,
-                     .tells = listen > 0};
+                     .listens = listen,
+                     .tells = listen};
     int rc = 0;
     for (size_t i = 0; i < count; i++)
         start(&r, trials[i], common->until, common->evaluate);

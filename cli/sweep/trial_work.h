@@ -28,13 +28,13 @@ struct trial_order {
  * trial. */
 int trial_work(const struct trial_order *o, struct err *err);
 
-/* Trains all of `trials` at the same time, each as `common` says. listen, not 0: and
- * those, so many at a time, that lines of standard input name, until that ends:
+/* Trains all of `trials` at the same time, each as `common` says. listen: and those that
+ * lines of standard input name, until that ends:
  *     start ID [UPDATES [evaluate]]
  *     stop ID
  * What has ended is told by a line "ended ID STATUS", there if it is a socket, else on
  * standard output. Returns the error of the first trial that failed; when it listens 0. */
 int trial_pack(const struct trial_order *common, const int64_t *trials, size_t count,
-               int listen, struct err *err);
+               bool listen, struct err *err);
 
 #endif

@@ -90,7 +90,8 @@ double load_find_rate(const struct load_search *q, bool (*kept)(void *ctx, doubl
 {
     enum { TRIED_MOST = 16, STEP_MOST = 2 };
     double low = 0, high = INFINITY, rate = q->first, step = q->step;
-    for (int i = 0; i < TRIED_MOST && !(high / low < 1 + q->resolution); i++) {
+    for (int i = 0;
+         i < TRIED_MOST && rate >= q->least && !(high / low < 1 + q->resolution); i++) {
         *(kept(ctx, rate) ? &low : &high) = rate;
         rate = isinf(high) ? step * low : low > 0 ? sqrt(low * high) : high / step;
         step = fmin(step * step, STEP_MOST);

@@ -31,10 +31,10 @@ void load_measure(const struct load_record *records, size_t count, double warmup
 bool load_is_sustained(const struct load_measures *p, double limit_ms);
 
 /* The highest rate that `kept` says yes to: from `first` on up or down by the factor `step`,
- * which grows, then in between, until it is known to `resolution` (.05: 5 %); sixteen are tried at most.
- * 0: none was kept. */
+ * which grows, then in between, until it is known to `resolution` (.05: 5 %); sixteen are tried at most,
+ * and none below `least`. 0: none was kept. */
 struct load_search {
-    double first, step, resolution;
+    double first, step, resolution, least;
 };
 double load_find_rate(const struct load_search *q, bool (*kept)(void *ctx, double rate),
                       void *ctx);

@@ -84,7 +84,8 @@ static double draw_seconds(struct simulation *m, const struct batch_seen *b)
     }
     const struct seen_batch *one =
         &m->near[from + (size_t)rng_below(&m->key, m->drawn++, 0, to - from)];
-    return fitted * one->seconds / one->fitted_s;
+    return one->seconds > one->fitted_s ? fitted + one->seconds - one->fitted_s
+                                        : fitted * one->seconds / one->fitted_s;
 }
 
 static void let_come(struct simulation *m, const struct planned_request *plan,

@@ -7,8 +7,8 @@
  * behind a batch those used longest ago give way, down to `slots`.
  *
  * How long a batch takes is drawn from batches that were measured: of those that the
- * fitted times hold to be closest one is chosen, and what it took beside its own fit
- * scales the fit of the batch at hand. So the spread, stalls too, is the machine's own,
+ * fitted times hold to be closest one is chosen, and what it took beyond its own fit
+ * is added to the fit of the batch at hand (a faster one scales it). So the spread, stalls too, is the machine's own,
  * and sizes in between are no problem. With no batches the fit alone counts.
  *
  * The same plan gives the same requests as a run that was measured, so the two can be

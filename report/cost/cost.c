@@ -96,10 +96,7 @@ double trial_usd_per_hour(const struct report *r, const struct report_trial *t)
 
 static double trial_seconds(const struct report_trial *t)
 {
-    const double total = trial_metric(t, "time/total_s"),
-                 waited = trial_metric(t, "pack/waited_s");
-    if (t->spent_s > waited) /* in a pack, while others computed */
-        return t->spent_s - waited;
+    double total = trial_metric(t, "time/total_s");
     return t->spent_s > 0 ? t->spent_s : isfinite(total) ? total : 0;
 }
 
@@ -146,7 +143,7 @@ struct decision_cost decision_cost(const struct report *r)
         const struct report_trial *t = &r->data.trials[i];
         enum decision_part p = part_of(t);
         d.trials[p]++;
-        d.seconds[p] += t->spent_s > 0 ? trial_seconds(t) : 0;
+        d.seconds[p] += t->spent_s;
         d.usd[p] += trial_usd(r, t);
     }
     return d;

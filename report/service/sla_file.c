@@ -216,12 +216,6 @@ static int read_all(struct conf *c, struct sla *s, struct err *err)
                      "%s: serve: merged changes the base's weights, and base_untouched "
                      "forbids that; one of the two must go",
                      conf_where(c, "serve"));
-    if (!rc && sla_by_task(s) && !isnan(sla_number(s, "replicas")))
-        rc =
-            err_set(err, ERR_CONFIG,
-                    "%s: tasks with 'data' are served in ways that take as many replicas "
-                    "as each needs; replicas_min says how many at least",
-                    conf_where(c, "replicas"));
     if (!rc)
         apply_preset(s);
     return rc;

@@ -24,8 +24,7 @@ struct pack {
     pthread_cond_t moved; /* a turn was given back, or the next ticket is served */
     struct turn *turns;
     int turn_count, taken;
-    bool closed;   /* who has the only turn */
-    bool one_each; /* thread */
+    bool closed; /* who has the only turn */
     uint64_t next_ticket, serving;
     int members;
 
@@ -34,21 +33,15 @@ struct pack {
     size_t weight_count, weight_cap;
 };
 
-struct pack *pack_new(int places)
+struct pack *pack_new(void)
 {
     struct pack *p = xcalloc(1, sizeof *p);
     pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->making, NULL);
     pthread_cond_init(&p->moved, NULL);
     p->turn_count = pool_size();
-    p->one_each = places >= p->turn_count;
     p->turns = xcalloc((size_t)p->turn_count, sizeof *p->turns);
     return p;
-}
-
-int pack_threads(const struct pack *p)
-{
-    return p->one_each ? 1 : p->turn_count;
 }
 
 void pack_free(struct pack *p)
@@ -154,7 +147,7 @@ int pack_turn_take(struct pack_seat *seat, size_t bytes, bool only, void **memor
         seat->turn = at;
         seat->most = p->members > seat->most ? p->members : seat->most;
         *memory = p->turns[at].memory;
-        pool_alone(p->one_each);
+        pool_alone(!only && p->members >= p->turn_count);
     }
     pthread_cond_broadcast(&p->moved);
     pthread_mutex_unlock(&p->lock);

@@ -12,10 +12,10 @@
  *   workspace. So the memory of a pack is one base, what each trial trains, and as many
  *   activations as turns, however many trials there are.
  *
- * A pack for at least as many trials as there are threads gives each one thread, always: what
- * a trial takes does not depend on how many are beside it. In a smaller one all threads work
- * on each op. Neither changes a bit of what comes out, nor does who else is there: no op
- * looks at what its memory held before, or at how many threads run it.
+ * While there are at least as many trials as threads each computes on a thread of its own;
+ * when there are fewer, all threads work on each op, as in a process of one trial. Neither
+ * changes a bit of what comes out, nor does who else is there: no op looks at what its
+ * memory held before, or at how many threads run it.
  *
  * What is timed as a request (latencies) has the only turn, so that nothing else computes
  * meanwhile; still others may read files and tokenise.
@@ -28,12 +28,8 @@
 
 struct pack;
 
-/* For so many trials at a time (more may come). */
-struct pack *pack_new(int places);
+struct pack *pack_new(void);
 void pack_free(struct pack *p); /* once nobody is in it; NULL is fine */
-
-/* That a trial computes with. */
-int pack_threads(const struct pack *p);
 
 /* A trial's place in a pack; zeroed: it is in none. */
 struct pack_seat {

@@ -23,7 +23,7 @@
 struct engine_options {
     double wait_s;              /* for company, once a request is there */
     struct queue_options queue; /* its `batch` is taken from the base */
-    /* What runs a batch: serve_batch_run where NULL, or serve_plain_run (plain.h). */
+    /* What runs a batch: serve_batch_run where NULL, or serve_bare_run (bare.h). */
     int (*run)(struct serve_base *b, const struct serve_row *rows, size_t count,
                struct err *err);
     /* Behind each batch, in the engine's thread: what was in it, and how long it took from

@@ -33,8 +33,7 @@ struct launch_job {
     int64_t until; /* update where it parks; 0: to its end */
     bool evaluate; /* before it parks */
     int threads;   /* of the process */
-    int packs;     /* processes at most, where one has several trials: `places` */
-    int places;
+    int packs;     /* processes at most, where one has several trials */
 };
 
 #define LAUNCH_HANDLE_MAX 64

@@ -131,8 +131,7 @@ static struct pack_process *start_process(const struct launch_job *job, struct e
     char *log = xasprintf("%s/pack-%zu.log", job->run_root, process_count + 1);
     char *store = xstrdup(job->store), *root = xstrdup(job->run_root);
     char command[] = "trial", store_flag[] = "--store", dir_flag[] = "--run-dir",
-         listen_flag[24];
-    snprintf(listen_flag, sizeof listen_flag, "--listen=%d", job->places);
+         listen_flag[] = "--listen";
     char *argv[] = {program, command,  listen_flag, store_flag,
                     store,   dir_flag, root,        NULL};
     char *env[] = {threads, NULL};

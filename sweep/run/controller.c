@@ -60,8 +60,7 @@ static int start_child(struct controller *c, struct ctl_trial *t)
                              .until = t->until,
                              .evaluate = t->evaluate,
                              .threads = c->threads,
-                             .packs = c->packs,
-                             .places = c->jobs / c->packs};
+                             .packs = c->packs};
     struct ctl_child *child = &c->children[c->child_count];
     *child = (struct ctl_child){
         .trial = (size_t)(t - c->trials), .started = clock_mono_s(), .until = t->until};

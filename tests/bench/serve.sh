@@ -1,6 +1,6 @@
 #!/bin/bash
 # Many adapters on one base beside what else there is: the same requests, the same client, in turns in one run.
-#   tests/bench/serve.sh BUILD MODEL ADAPTER     RIVAL_PYTHON=venv/bin/python  KS="16 1000"  LIMIT=50ms  SECONDS_EACH=6  SEEDS="0 1"
+#   tests/bench/serve.sh BUILD MODEL ADAPTER     RIVAL_PYTHON=venv/bin/python  KS="16 1000"  LIMIT=50ms  SECONDS_EACH=5  SEEDS="0 1"
 # ADAPTER is a LoRA folder of peft's form with a head. For each K: the highest rate at which p99 stays within the limit (24 tokens a request,
 # Zipf 1.1), of `peftlab serve`, and, with RIVAL_PYTHON (transformers, peft; onnx, onnxscript, onnxruntime), of set_adapter per request,
 # adapter_names per batch and merged copies in ONNX Runtime, up to ONNX_MOST (16) of them. All servers are up, one is asked at a time. Then
@@ -8,7 +8,7 @@
 set -euo pipefail
 build=$1 model=$(realpath "$2") adapter=$(realpath "$3")
 here=$(dirname "$0")
-ks=${KS:-16 1000} limit=${LIMIT:-50ms} seconds=${SECONDS_EACH:-6} seeds=${SEEDS:-0 1} onnx_most=${ONNX_MOST:-16}
+ks=${KS:-16 1000} limit=${LIMIT:-50ms} seconds=${SECONDS_EACH:-5} seeds=${SEEDS:-0 1} onnx_most=${ONNX_MOST:-16}
 work=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -59,6 +59,7 @@ popularity: {zipf: 1.1}
 duration: ${seconds}s
 warmup: 1s
 slo: {p99: $limit}
+resolution: 0.08
 END
 for k in $ks; do
     declare -A pid_of=() port_of=()

@@ -80,7 +80,20 @@ END
 
 @test "clients in a circle, and the highest rate" {
     run -0 "$PEFTLAB" bench bench.yaml 'arrivals={closed: [1, 4]}' --json
-        jq -e '[.points[] | .kind] == ["closed", "closed"] and ([.points[] | .answered > 5] | all)' <<<"$output"
+    jq -e '[.points[] | .kind] == ["closed", "closed"] and ([.points[] | .answered > 5] | all)' <<<"$output"
+    run -0 "$PEFTLAB" bench bench.yaml 'arrivals={closed: [2, 4]}' 'points=[base, 2]' duration=300ms 'seeds=[0, 1]' --json
+    # the most that a setting does, and its share of what the base does with as many clients, seed by seed
+    python3 -c '
+import json, math, sys
+d = json.load(sys.stdin)
+by = {(p["setting"], p["load"], p["seed"]): p["completed_per_s"] for p in d["points"]}
+mean = lambda s, n: (by[s, n, 0] + by[s, n, 1]) / 2
+most = max((2, 4), key=lambda n: mean(1, n))
+s = d["settings"][1]
+want = math.exp(sum(math.log(by[1, most, k] / by[0, most, k]) for k in (0, 1)) / 2)
+assert math.isclose(s["capacity"], mean(1, most)) and math.isclose(s["over_base"], want), s
+assert s["over_base_low"] <= want <= s["over_base_high"] and d["settings"][0]["over_base"] == 1
+' <<<"$output"
     run -0 "$PEFTLAB" bench bench.yaml 'arrivals={open: even, rate: [40, auto]}' duration=300ms warmup=0s 'slo={p99: 10s}' --json
     # which rate is kept is the machine's affair: one that was tried, or none
     jq -e '(.points | length) > 2 and (.settings[0].rates[0] as $r | $r == 0 or ([.points[].load] | index($r) != null))' <<<"$output"
@@ -203,6 +216,7 @@ points=[base, none]|points: base, merged and numbers
 points=[]|the list is empty
 slots=[0]|at least one
 validate=[0]|above 0
+resolution=0|a share is meant
 api=generate|classify, predict or completions
 api=completions|asked of a server
 output=9|api: completions

@@ -147,7 +147,7 @@ until_sql() {
     rm -rf peftlab-runs
     run -0 "$PEFTLAB" trial 1 2
     [ "$(sql "select group_concat(id) from trial_view where state = 'complete'")" = 1,2 ]
-    run -0 --separate-stderr "$PEFTLAB" trial 3 --listen 2 <<<$'start 4\nnonsense\nstart 99\nstart 5 10'
+    run -0 --separate-stderr "$PEFTLAB" trial 3 --listen <<<$'start 4\nnonsense\nstart 99\nstart 5 10'
     [ "$(sort <<<"$output")" = "$(printf 'ended %s\n' '3 0' '4 0' '5 0' '99 66')" ]
     [[ "$stderr" == *"'nonsense' is no 'start ID' and no 'stop ID'"* ]]
     [ "$(sql "select state from trial_view where id = 5")" = preempted ]

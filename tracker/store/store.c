@@ -19,8 +19,8 @@ EMBED(upgrade_4_sql, "tracker/store/upgrade_4.sql");
 EMBED(upgrade_5_sql, "tracker/store/upgrade_5.sql");
 
 /* What alters the tables of a file from version i + 1 to the next. */
-static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql, upgrade_2_sql,
-                                                        upgrade_3_sql, upgrade_4_sql, upgrade_5_sql};
+static const char *const upgrades[STORE_VERSION - 1] = {
+    upgrade_1_sql, upgrade_2_sql, upgrade_3_sql, upgrade_4_sql, upgrade_5_sql};
 
 enum { HEADER, JOURNAL, VIEWS };
 static const char *const sql[] = {

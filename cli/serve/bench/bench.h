@@ -26,6 +26,7 @@ struct bench_state {
     double outside_s;              /* of requests, outside of queue and batch: sum, ... */
     size_t outside_count;          /* ... of so many */
     bool warm;                     /* its adapters were loaded */
+    double over_base, over_base_low, over_base_high; /* of clients in a circle; NaN */
 };
 
 struct bench_result {

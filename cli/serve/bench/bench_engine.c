@@ -10,7 +10,7 @@
 #include "runner/nn/peft/method.h"
 #include "runner/run_folder.h"
 #include "runner/serve/mould.h"
-#include "runner/serve/plain.h"
+#include "runner/serve/bare.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,7 +270,7 @@ static int open_venue(struct engine_target *t, const struct bench_case *c,
     const bool plain = c->kind != BENCH_adapters;
     const struct engine_options e = {.wait_s = t->file->wait_s,
                                      .queue = {.most_rows = 1 << 20},
-                                     .run = plain ? serve_plain_run : NULL,
+                                     .run = plain ? serve_bare_run : NULL,
                                      .on_batch = on_batch,
                                      .ctx = xcalloc(1, sizeof(struct venue))};
     struct venue *v = e.ctx;

@@ -350,7 +350,7 @@ static int read_limits(struct bench_file *b, const json_t *slo, struct err *err)
         rc = take_seconds(slo, rows[i].key, 1e-6, 3600, &s, err);
         *rows[i].ms = s * 1e3;
     }
-    return rc || b->output || (!b->first_ms && !b->token_ms)
+    return rc || b->output || !(b->first_ms > 0 || b->token_ms > 0)
                ? rc
                : wrong("slo", "ttft and tpot are of api: completions", err);
 }
@@ -376,6 +376,9 @@ static int read_rest(struct bench_file *b, struct err *err)
 {
     const json_t *slo = json_object_get(b->root, "slo"),
                  *resident = json_object_get(b->root, "resident");
+    b->resolution = json_get_num(b->root, "resolution", .025);
+    if (!(b->resolution >= .001 && b->resolution <= 1))
+        return wrong("resolution", "a share is meant, from 0.001 to 1", err);
     b->cold = json_get_bool(b->root, "cold", 0);
     b->duration_s = 30;
     b->warmup_s = 5;
@@ -388,7 +391,7 @@ static int read_rest(struct bench_file *b, struct err *err)
     if (!rc && !(bytes >= 0 && bytes < 1e15))
         rc = wrong("resident", "bytes are meant, as 64MiB", err);
     b->resident_bytes = rc ? 0 : (size_t)bytes;
-    if (!rc && b->find_rate && !b->limit_ms && !b->first_ms && !b->token_ms)
+    if (!rc && b->find_rate && !(b->limit_ms > 0 || b->first_ms > 0 || b->token_ms > 0))
         rc = wrong("arrivals.rate", "'auto' needs a limit: slo: {p99: 50ms}", err);
     return rc;
 }
@@ -396,9 +399,10 @@ static int read_rest(struct bench_file *b, struct err *err)
 static int read_all(struct bench_file *b, struct err *err)
 {
     static const char *const known[] = {
-        "model", "target",   "api",    "adapters", "requests", "popularity", "arrivals",
-        "batch", "duration", "warmup", "resident", "slo",      "seeds",      "points",
-        "slots", "validate", "cold",   "output",   NULL};
+        "model",    "resolution", "target",   "api",    "adapters",
+        "requests", "popularity", "arrivals", "batch",  "duration",
+        "warmup",   "resident",   "slo",      "seeds",  "points",
+        "slots",    "validate",   "cold",     "output", NULL};
     int rc = check_keys(b->root, "bench", known, err);
     b->model = json_get_str(b->root, "model", NULL);
     b->target = json_get_str(b->root, "target", NULL);

@@ -16,6 +16,7 @@
  *   arrivals: {open: poisson, rate: [5, 10, auto]}     # {open: gamma, cv: 4}, {closed: [1, 8]},
  *                                           # {trace: times.csv}
  *   validate: [0.5, 0.7, 0.9]          # behind `auto`: shares of the highest rate
+ *   resolution: 0.025                  # of the highest rate
  *   duration: 120s                     # of a point, warm-up apart
  *   warmup: 10s
  *   cold: false                        # true: adapters are not loaded before the first point
@@ -76,6 +77,7 @@ struct bench_file {
     size_t clients[BENCH_LIST_MOST], client_count;
     double shares[BENCH_LIST_MOST]; /* `validate` */
     size_t share_count;
+    double resolution;
     double duration_s, warmup_s, wait_s;
     bool cold;
     int32_t max_rows, max_tokens;

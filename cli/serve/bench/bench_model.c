@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* Batches kept of a setting, and how few of other points are too few to simulate one. */
-enum { KEPT_MOST = 4000, OTHERS_LEAST = 50 };
+enum { KEPT_MOST = 4000, OTHERS_LEAST = 50, SIMULATIONS = 16 };
 
 void bench_take_batches(struct bench_state *s, const struct bench_inside *in,
                         uint32_t point)
@@ -59,25 +59,40 @@ static void reckon_rate(const struct bench *b, const struct bench_state *base,
     }
 }
 
-/* Of so many clients the mean over seeds; the most of all. */
-static double capacity_of(const struct bench *b, size_t setting)
+/* Completed per second by so many clients and that seed; NaN: not measured. */
+static double completed_by(const struct bench *b, const struct bench_state *s,
+                           size_t clients, uint64_t seed)
 {
-    double most = NAN;
-    for (size_t c = 0; c < b->file.client_count; c++) {
-        double sum = 0;
-        size_t n = 0;
-        for (size_t i = 0; i < b->result_count; i++) {
-            const struct bench_point *p = &b->results[i].row;
-            if (p->setting != (int64_t)setting || *p->kind != 'c' ||
-                p->load != (double)b->file.clients[c])
-                continue;
-            sum += p->completed_per_s;
-            n++;
-        }
-        if (n)
-            most = fmax(most, sum / (double)n);
+    for (size_t i = 0; i < b->result_count; i++) {
+        const struct bench_point *p = &b->results[i].row;
+        if (&b->states[p->setting] == s && *p->kind == 'c' &&
+            p->load == (double)clients && p->seed == (int64_t)seed)
+            return p->completed_per_s;
     }
-    return most;
+    return NAN;
+}
+
+/* The most of all numbers of clients, by the mean over seeds; and by as many clients as give
+ * it that rate over the base's, seed by seed. */
+static void reckon_capacity(const struct bench *b, const struct bench_state *base,
+                            struct bench_state *s)
+{
+    s->row.capacity = s->over_base = s->over_base_low = s->over_base_high = NAN;
+    for (size_t c = 0; c < b->file.client_count; c++) {
+        double sum = 0, ratios[BENCH_LIST_MOST] = {0};
+        const size_t n = b->file.seed_count, clients = b->file.clients[c];
+        for (size_t k = 0; k < n; k++) {
+            const double mine = completed_by(b, s, clients, b->file.seeds[k]);
+            sum += mine;
+            if (base)
+                ratios[k] = log(mine / completed_by(b, base, clients, b->file.seeds[k]));
+        }
+        if (sum / (double)n <= s->row.capacity)
+            continue;
+        s->row.capacity = sum / (double)n;
+        if (base)
+            mean_of_logs(ratios, n, &s->over_base, &s->over_base_low, &s->over_base_high);
+    }
 }
 
 /* --- batches --- */
@@ -107,13 +122,41 @@ static void reckon_batches(struct bench_state *s)
     x->residual_s = t.residual_s;
 }
 
+/* The mean of several simulations: which batch times are drawn matters for few requests. */
+static void simulate_often(const struct bench *b, const struct bench_state *s,
+                           struct simulated_server *server, struct bench_result *x)
+{
+    size_t count;
+    struct planned_request *plan =
+        bench_plan(b, s, x->row.load, (uint64_t)x->row.seed, &count);
+    struct load_record *r = xcalloc(count + 1, sizeof *r);
+    int32_t *tokens = xcalloc(b->texts.count + 1, sizeof *tokens);
+    double p50 = 0, p95 = 0, p99 = 0;
+    for (size_t i = 0; i < b->texts.count; i++)
+        tokens[i] = b->texts.examples[i].n;
+    for (server->seed = 0; server->seed < SIMULATIONS; server->seed++) {
+        struct load_measures m;
+        load_simulate(server, plan, count, tokens, r);
+        load_measure(r, count, b->file.warmup_s, bench_seconds(b), b->file.limit_ms, &m);
+        p50 += m.p50_ms / SIMULATIONS;
+        p95 += m.p95_ms / SIMULATIONS;
+        p99 += m.p99_ms / SIMULATIONS;
+    }
+    x->row.simulated_p50_ms = p50;
+    x->row.simulated_p95_ms = p95;
+    x->row.simulated_p99_ms = p99;
+    free(plan);
+    free(r);
+    free(tokens);
+}
+
 /* Requests of a point through a simulated server that draws the batches of all other
  * points of the setting: none of what it is compared with. */
 static void simulate_point(const struct bench *b, const struct bench_state *s,
                            struct bench_result *x)
 {
     struct batch_seen *others = xcalloc(s->kept + 1, sizeof *others);
-    size_t n = 0, count;
+    size_t n = 0;
     for (size_t i = 0; i < s->kept; i++)
         if (s->batches[i].point != x->row.number)
             others[n++] = s->batches[i];
@@ -127,26 +170,10 @@ static void simulate_point(const struct bench *b, const struct bench_state *s,
         .loaded = b->file.cold ? 0
                   : s->c.slots ? s->c.slots
                                : s->c.adapters,
-        .overhead_s = s->outside_count ? s->outside_s / (double)s->outside_count : 0,
-        .seed = (uint64_t)x->row.seed};
+        .overhead_s = s->outside_count ? s->outside_s / (double)s->outside_count : 0};
     batch_times_fit(others, n, &server.times);
-    if (n >= OTHERS_LEAST) {
-        struct planned_request *plan =
-            bench_plan(b, s, x->row.load, (uint64_t)x->row.seed, &count);
-        struct load_record *r = xcalloc(count + 1, sizeof *r);
-        int32_t *tokens = xcalloc(b->texts.count + 1, sizeof *tokens);
-        struct load_measures m;
-        for (size_t i = 0; i < b->texts.count; i++)
-            tokens[i] = b->texts.examples[i].n;
-        load_simulate(&server, plan, count, tokens, r);
-        load_measure(r, count, b->file.warmup_s, bench_seconds(b), b->file.limit_ms, &m);
-        x->row.simulated_p50_ms = m.p50_ms;
-        x->row.simulated_p95_ms = m.p95_ms;
-        x->row.simulated_p99_ms = m.p99_ms;
-        free(plan);
-        free(r);
-        free(tokens);
-    }
+    if (n >= OTHERS_LEAST)
+        simulate_often(b, s, &server, x);
     free(others);
 }
 
@@ -166,7 +193,7 @@ void bench_reckon(struct bench *b)
             .slots = (int64_t)s->c.slots,
             .tokens = mean_tokens(b)};
         reckon_rate(b, base, s);
-        s->row.capacity = capacity_of(b, i);
+        reckon_capacity(b, base, s);
         reckon_batches(s);
     }
     for (size_t i = 0; i < b->result_count; i++) {

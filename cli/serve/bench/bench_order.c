@@ -2,9 +2,9 @@
 #include "cli/serve/bench/bench.h"
 #include <math.h>
 
-/* How closely a highest rate is looked for; and where it is looked for first: as far off
- * as that of another setting, or of another seed, may be. */
-#define RESOLUTION   .025
+/* Requests of a point that can say whether a rate is kept. Where a highest rate is looked
+ * for first: as far off as that of another setting, or of another seed, may be. */
+#define SENT_LEAST   10
 #define STEP_UNKNOWN 2.0
 #define STEP_SETTING 1.25
 #define STEP_SEED    1.08
@@ -85,15 +85,18 @@ static bool is_kept(void *ctx, double rate)
 static struct load_search search_of(const struct bench *b, const struct bench_state *s,
                                     size_t seed)
 {
+    const double least = SENT_LEAST / b->file.duration_s;
     for (size_t k = seed; k-- > 0;)
         if (s->rates[k] > 0)
-            return (struct load_search){s->rates[k], STEP_SEED, RESOLUTION};
+            return (struct load_search){s->rates[k], STEP_SEED, b->file.resolution,
+                                        least};
     for (size_t i = 0; i < b->state_count; i++)
         if (b->states[i].rates[seed] > 0)
             return (struct load_search){b->states[i].rates[seed], STEP_SETTING,
-                                        RESOLUTION};
+                                        b->file.resolution, least};
     const size_t n = b->file.rate_count;
-    return (struct load_search){n ? b->file.rates[n - 1] : 20, STEP_UNKNOWN, RESOLUTION};
+    return (struct load_search){n ? b->file.rates[n - 1] : 20, STEP_UNKNOWN,
+                                b->file.resolution, least};
 }
 
 static int look_for_rate(struct bench *b, struct bench_state *s, size_t seed,

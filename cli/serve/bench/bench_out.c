@@ -82,6 +82,10 @@ static void print_setting(const struct bench *b, const struct bench_state *s)
     if (!isnan(x->capacity))
         text_print(stdout, "%s %.4g/s of clients in a circle", isnan(x->rate) ? "" : ",",
                    x->capacity);
+    if (!isnan(s->over_base) && x->kind != BENCH_base) {
+        text_print(stdout, ", %.3f of the base's", s->over_base);
+        print_interval(s->over_base_low, s->over_base_high, "%.3f");
+    }
     if (!isnan(x->phi) && x->kind != BENCH_base) {
         text_print(stdout, ", phi %.3f", x->phi);
         print_interval(x->phi_low, x->phi_high, "%.3f");
@@ -197,6 +201,9 @@ static json_t *setting_json(const struct bench *b, const struct bench_state *s)
 #define X(name) json_object_set_new(o, #name, json_number_or_word(x->name));
     BENCH_SETTING_NUMBERS(X)
 #undef X
+    json_object_set_new(o, "over_base", json_number_or_word(s->over_base));
+    json_object_set_new(o, "over_base_low", json_number_or_word(s->over_base_low));
+    json_object_set_new(o, "over_base_high", json_number_or_word(s->over_base_high));
     for (size_t k = 0; b->file.find_rate && k < b->file.seed_count; k++)
         json_array_append_new(rates, json_number_or_word(s->rates[k]));
     json_object_set_new(o, "rates", rates);

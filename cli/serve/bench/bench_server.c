@@ -63,7 +63,7 @@ static size_t drop(char *data, size_t size, size_t n, void *ctx)
 static void take_piece(struct connection *c, double now_s)
 {
     struct server_target *t = c->target;
-    if (!c->last_s) {
+    if (c->last_s <= 0) {
         c->record->first_s = now_s - t->load.begin_s;
     } else {
         t->gaps_s = xgrow(t->gaps_s, &t->gap_cap, t->gap_count + 1, sizeof *t->gaps_s);

@@ -21,6 +21,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+LOADED = 32  # adapters that peft loads itself; the others are copied
+
+
 class Peft:
     def __init__(self, o):
         import torch
@@ -30,10 +33,24 @@ class Peft:
         torch.set_num_threads(o.threads)
         base = AutoModelForSequenceClassification.from_pretrained(o.model, num_labels=o.labels)
         self.model = PeftModel.from_pretrained(base, o.adapter, adapter_name="a-0")
-        for k in range(1, o.adapters):
+        for k in range(1, min(o.adapters, LOADED)):
             self.model.load_adapter(o.adapter, adapter_name=f"a-{k}")
         self.model.eval()
+        if o.adapters > LOADED:
+            self.copy_adapters([f"a-{k}" for k in range(LOADED, o.adapters)])
         self.torch, self.style = torch, o.style
+
+    def copy_adapters(self, names):
+        """As load_adapter leaves them, with weights of their own; it takes time by the square of their number (1,000: half an hour)."""
+        import copy
+
+        for module in list(self.model.modules()):
+            mine = [*vars(module).values(), *module._modules.values()]
+            for table in [t for t in mine if hasattr(t, "keys") and "a-0" in t]:
+                for name in names:
+                    table[name] = copy.deepcopy(table["a-0"])
+            for known in [t for t in mine if isinstance(t, set) and "a-0" in t]:
+                known.update(names)
 
     def group(self, first, name):
         return self.style == "names"

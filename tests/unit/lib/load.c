@@ -265,6 +265,11 @@ static void test_the_highest_rate_is_found(void **state)
         if (found > rates[i] || found * 1.05 < rates[i] || t.asked > 12)
             fail_msg("%g found for %g after %d", found, rates[i], t.asked);
     }
+    struct load_search bounded = q;
+    bounded.least = 4;
+    struct threshold slow = {1, 0};
+    assert_true(load_find_rate(&bounded, below, &slow) == 0);
+    assert_int_equal(slow.asked, 3); /* 20, 10, 5 */
     struct threshold none = {0, 0}, close = {21, 0};
     assert_true(load_find_rate(&q, below, &none) == 0);
     const double found = load_find_rate(&near, below, &close);

@@ -21,7 +21,6 @@ static void bad_tasks_are_told_where(void **state)
         {"tasks: [{name: a, requests_per_s: 1, latency_p99: 4}]\n",
          "did you mean 'latency_p99_ms'"},
         {"tasks: [{requests_per_s: 1}]\n", "lacks 'name'"},
-        {"replicas: 3\ntasks: [{name: a, requests_per_s: 1, data: x}]\n", "replicas_min"},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

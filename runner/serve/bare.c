@@ -1,5 +1,5 @@
-/* runner/serve/plain.c - see plain.h. */
-#include "runner/serve/plain.h"
+/* runner/serve/bare.c - see bare.h. */
+#include "runner/serve/bare.h"
 #include "lib/mem.h"
 #include <stdlib.h>
 
@@ -29,8 +29,8 @@ static struct extent load(struct session *s, const struct serve_row *rows, size_
     return extent_of(tokens, (int32_t)count, (int32_t)count);
 }
 
-int serve_plain_run(struct serve_base *b, const struct serve_row *rows, size_t count,
-                    struct err *err)
+int serve_bare_run(struct serve_base *b, const struct serve_row *rows, size_t count,
+                   struct err *err)
 {
     struct session *s = &b->session;
     const struct graph *g = &s->eval_graph;
