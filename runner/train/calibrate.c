@@ -3,6 +3,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -10,7 +11,10 @@
 #define SIZE 384
 #define RUNS 8
 
-double calibrate_flops_per_s(const struct backend *b)
+/* Trials of one process ask at the same time. */
+static pthread_mutex_t measuring = PTHREAD_MUTEX_INITIALIZER;
+
+static double flops_per_s(const struct backend *b)
 {
     static double known;
     struct weight_spec spec = {.rows = SIZE, .cols = SIZE, .compute = DT_F32};
@@ -42,14 +46,25 @@ double calibrate_flops_per_s(const struct backend *b)
     return known;
 }
 
+double calibrate_flops_per_s(const struct backend *b)
+{
+    pthread_mutex_lock(&measuring);
+    const double rate = flops_per_s(b);
+    pthread_mutex_unlock(&measuring);
+    return rate;
+}
+
 struct peak calibrate_peak(const struct backend *b)
 {
     static struct peak known;
-    if (known.flops_per_s > 0)
-        return known;
-    const bool own = b->peak_flops_per_s;
-    known = (struct peak){own ? b->peak_flops_per_s(b->device) : calibrate_flops_per_s(b),
-                          own ? "fp32 multiply-adds in registers, all threads"
-                              : "best rate of the linear op"};
-    return known;
+    pthread_mutex_lock(&measuring);
+    if (!(known.flops_per_s > 0)) {
+        const bool own = b->peak_flops_per_s;
+        known = (struct peak){own ? b->peak_flops_per_s(b->device) : flops_per_s(b),
+                              own ? "fp32 multiply-adds in registers, all threads"
+                                  : "best rate of the linear op"};
+    }
+    const struct peak found = known;
+    pthread_mutex_unlock(&measuring);
+    return found;
 }

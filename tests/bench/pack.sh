@@ -53,7 +53,7 @@ measure() {
     pid=$!
     sleep 0.05
     watch "$(pgrep -P "$pid" | head -1 || echo "$pid")" "$dir/pss"
-    wait "$pid" || { cat "$dir/out.txt"; return 1; }
+    wait "$pid" || { cat "$dir/out.txt" >&2; return 1; }
     end=$(date +%s.%N)
     cpu=$(tail -1 "$dir/cpu" | awk '{ print $1 + $2 }')
     awk -v way="$way" -v s="$(awk -v a="$begin" -v b="$end" 'BEGIN { print b - a }')" -v c="$cpu" -v k="$(cat "$dir/pss")" \
