@@ -84,9 +84,10 @@ static void find_lifetimes(struct graph *g)
         for (int k = 0; k < OP_MAX_OUT; k++)
             touch(g, g->nodes[i].out[k], (int)i);
     }
-    /* The host reads both after the run; of chunked logits those of the last chunk, and
-     * in training their gradient takes their place. */
-    const bool chunked = g->chunk_begin < g->chunk_end;
+    /* The host reads both after the run; of chunked logits those of the last chunk
+     * (where grafts are laid over, all rows are one), and in training their gradient takes
+     * their place. */
+    const bool chunked = g->chunk_begin < g->chunk_end && !g->keeps_inputs;
     if (g->logits >= 0 && (!chunked || g->mode != GRAPH_TRAIN))
         g->tensors[graph_root(g, g->logits)].last =
             (int)(chunked ? g->chunk_end - 1 : g->node_count);
