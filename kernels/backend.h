@@ -29,7 +29,7 @@
 
 #define OP_MAX_IN   9
 #define OP_MAX_OUT  5
-#define BACKEND_ABI 7
+#define BACKEND_ABI 8
 
 enum op {
 #define OP(name, n_in, n_out, in_place) OP_##name,
@@ -128,6 +128,14 @@ struct backend {
     void *device;         /* handle of the one that this table is for; may be NULL */
     unsigned activations; /* bit t: tensors between ops may have enum dtype t */
     op_fn ops[OP_COUNT];
+    /* Several calls of an op that have nothing to do with one another (none reads or writes
+     * what another writes; only the workspace they may share), in any order or all at once;
+     * each leaves the bits that it leaves by itself. NULL: one after the other is as good.
+     * Those that are alike but for addresses and rows should stand together. */
+    void (*run_many)(void *device, enum op op, const struct op_args *args, size_t count);
+    /* How many pieces of work were given to the device since the start; NULL: there are no
+     * such pieces. For tests. */
+    uint64_t (*launches)(void *device);
     /* May this be called? If not, `reason` has why, for people, without a full stop
      * ("it computes in float32 only"). Data pointers are not looked at, presence is.
      * NULL: everything may. */
@@ -210,6 +218,19 @@ static inline void backend_call(const struct backend *b, enum op op, struct op_a
 {
     args->device = b->device;
     b->ops[op](args);
+}
+
+/* The same for several that are independent of one another. */
+static inline void backend_call_many(const struct backend *b, enum op op,
+                                     struct op_args *args, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        args[i].device = b->device;
+    if (b->run_many)
+        b->run_many(b->device, op, args, count);
+    else
+        for (size_t i = 0; i < count; i++)
+            b->ops[op](&args[i]);
 }
 
 /* Floating-point operations of a call with these shapes (multiply and add count two); 0

@@ -85,26 +85,27 @@ __device__ inline float mask_of(const struct attention &at, int t, int head, int
     return at.dropout ? mask_at(at.mask, t, DROPOUT_COL(head, j)) : 1.0f;
 }
 
-/* Runs `kernel<n>` for the least n of 1, 2, 4, .. with dim <= 32 n: how many columns of a
+/* Does `with(n)` for the least n of 1, 2, 4, .. with dim <= 32 n: how many columns of a
  * head each lane keeps in registers. */
-#define LAUNCH_FOR_DIM(dim, kernel, grid, ...)                                           \
+#define FOR_DIM(dim, with)                                                               \
     do {                                                                                 \
         if ((dim) <= 32)                                                                 \
-            LAUNCH(kernel<1>, grid, ATTENTION_BLOCK, __VA_ARGS__);                       \
+            with(1);                                                                     \
         else if ((dim) <= 64)                                                            \
-            LAUNCH(kernel<2>, grid, ATTENTION_BLOCK, __VA_ARGS__);                       \
+            with(2);                                                                     \
         else if ((dim) <= 128)                                                           \
-            LAUNCH(kernel<4>, grid, ATTENTION_BLOCK, __VA_ARGS__);                       \
+            with(4);                                                                     \
         else if ((dim) <= 256)                                                           \
-            LAUNCH(kernel<8>, grid, ATTENTION_BLOCK, __VA_ARGS__);                       \
+            with(8);                                                                     \
         else                                                                             \
-            LAUNCH(kernel<16>, grid, ATTENTION_BLOCK, __VA_ARGS__);                      \
+            with(16);                                                                    \
     } while (0)
 
 /* From the op's arguments; q is where its q k v stand among the inputs. */
-static inline struct attention attention_open(const struct op_args *args, int q, int seq)
+__host__ __device__ inline struct attention attention_open(const struct op_args &a, int q,
+                                                           int seq)
 {
-    const struct tensor *in = args->in;
+    const struct tensor *in = a.in;
     struct attention at;
     at.q = in[q];
     at.k = in[q + 1];
@@ -112,15 +113,15 @@ static inline struct attention attention_open(const struct op_args *args, int q,
     at.seq = in[seq];
     at.pk = in[seq + 1];
     at.pv = in[seq + 2];
-    at.dim = in[q].cols / args->attr.heads;
+    at.dim = in[q].cols / a.attr.heads;
     at.prefix = at.pk.data ? at.pk.rows : 0;
-    at.causal = args->attr.causal;
-    at.group = op_attr_group(&args->attr);
-    at.dropout = args->attr.p > 0;
-    at.scale = args->attr.scale;
-    at.softcap = args->attr.softcap;
-    at.window = args->attr.window;
-    at.mask = mask_stream(args);
+    at.causal = a.attr.causal;
+    at.group = in[q].cols / in[q + 1].cols;
+    at.dropout = a.attr.p > 0;
+    at.scale = a.attr.scale;
+    at.softcap = a.attr.softcap;
+    at.window = a.attr.window;
+    at.mask = mask_stream(a);
     return at;
 }
 

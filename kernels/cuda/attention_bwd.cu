@@ -150,19 +150,28 @@ static dim3 grid_of(int rows, int heads)
 
 void cuda_attention_bwd(const struct op_args *args)
 {
-    const struct attention at = attention_open(args, 1, 6);
+    const struct attention at = attention_open(*args, 1, 6);
     const int heads = args->attr.heads;
     const struct tensor *out = args->out;
     float *d_sums = (float *)args->workspace;
     LAUNCH(output_sums, blocks_of((int64_t)at.q.rows * heads, THREADS), THREADS, *args,
            heads, at.dim, d_sums);
+#define QUERIES(columns)                                                                 \
+    LAUNCH(query_gradient<columns>, grid_of(at.q.rows, heads), ATTENTION_BLOCK, *args,   \
+           at, d_sums)
     if (out[0].data)
-        LAUNCH_FOR_DIM(at.dim, query_gradient, grid_of(at.q.rows, heads), *args, at,
-                       d_sums);
+        FOR_DIM(at.dim, QUERIES);
+#undef QUERIES
+#define KEYS(columns)                                                                    \
+    LAUNCH(key_gradient<columns>, grid_of(at.k.rows, heads / at.group), ATTENTION_BLOCK, \
+           *args, at, d_sums, 0)
     if (out[1].data || out[2].data)
-        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.k.rows, heads / at.group), *args,
-                       at, d_sums, 0);
+        FOR_DIM(at.dim, KEYS);
+#undef KEYS
+#define PREFIXES(columns)                                                                \
+    LAUNCH(key_gradient<columns>, grid_of(at.prefix, heads / at.group), ATTENTION_BLOCK, \
+           *args, at, d_sums, 1)
     if (at.prefix > 0 && (out[3].data || out[4].data))
-        LAUNCH_FOR_DIM(at.dim, key_gradient, grid_of(at.prefix, heads / at.group), *args,
-                       at, d_sums, 1);
+        FOR_DIM(at.dim, PREFIXES);
+#undef PREFIXES
 }

@@ -30,6 +30,7 @@ void blas_product(const struct blas *blas, int m, int n, int k, float alpha,
     const float beta = add ? 1.0f : 0.0f;
     if (m == 0 || n == 0)
         return;
+    cuda_count_launch();
     must(cublasSetWorkspace(blas->handle, workspace, blas->workspace_bytes));
     must(cublasSgemm(blas->handle, b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
                      a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, n, m, k, &alpha, b.data,

@@ -12,6 +12,28 @@
 #include "kernels/ops.def"
 #undef OP
 
+/* Those that may take several calls in one launch (segments.cuh). */
+#define CUDA_MANY(X)                                                                     \
+    X(embed)                                                                             \
+    X(layernorm)                                                                         \
+    X(rmsnorm)                                                                           \
+    X(linear)                                                                            \
+    X(act)                                                                               \
+    X(gated_act)                                                                         \
+    X(scale)                                                                             \
+    X(add)                                                                               \
+    X(colscale)                                                                          \
+    X(dora_norm)                                                                         \
+    X(copy)                                                                              \
+    X(round_bf16)                                                                        \
+    X(attention)                                                                         \
+    X(cache_store)                                                                       \
+    X(cached_attention)                                                                  \
+    X(gather)
+#define X(name) void cuda_many_##name(const struct op_args *args, size_t count);
+CUDA_MANY(X)
+#undef X
+
 /* What a table's `device` points to. */
 struct cuda_device {
     int number; /* CUDA's; module.cu makes it the thread's current one before each call */

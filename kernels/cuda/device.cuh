@@ -23,18 +23,22 @@
 /* Ends the process: what fails here is a broken device or a bug, and ops return
  * nothing. */
 void cuda_must(cudaError_t status, const char *what);
+/* Kernels and products so far (backend.launches). */
+void cuda_count_launch(void);
 
 #ifdef __CUDACC__
-#define SHARED(type, name, count) __shared__ type name[count]
+#define SHARED(type, name, count)              __shared__ type name[count]
+#define START_KERNEL(kernel, grid, block, ...) kernel<<<grid, block>>>(__VA_ARGS__)
+#endif
 #define LAUNCH(kernel, grid, block, ...)                                                 \
     do {                                                                                 \
         const dim3 grid_ = (grid);                                                       \
         if (grid_.x > 0 && grid_.y > 0) {                                                \
-            kernel<<<grid_, (block)>>>(__VA_ARGS__);                                     \
+            cuda_count_launch();                                                         \
+            START_KERNEL(kernel, grid_, (block), __VA_ARGS__);                           \
             cuda_must(cudaGetLastError(), #kernel);                                      \
         }                                                                                \
     } while (0)
-#endif
 
 /* A kernel's arguments stay where the launch put them. */
 #define KERNEL_ARGS const __grid_constant__ struct op_args a
@@ -86,13 +90,20 @@ __device__ inline float from_bf16(uint16_t x)
     return u.f;
 }
 
-/* f(r, c) for each element of t; the grid has element_blocks(t) blocks of THREADS. */
-template <class F> __device__ inline void for_elements(const struct tensor &t, F f)
+/* f(r, c) for each element of t that is this block's; there are element_blocks(t) blocks
+ * of THREADS. */
+template <class F>
+__device__ inline void for_elements(const struct tensor &t, unsigned block, F f)
 {
     const unsigned n = (unsigned)t.rows * (unsigned)t.cols, cols = (unsigned)t.cols;
-    const unsigned first = blockIdx.x * (THREADS * EACH) + threadIdx.x;
+    const unsigned first = block * (THREADS * EACH) + threadIdx.x;
     for (unsigned i = first; i < first + THREADS * EACH && i < n; i += THREADS)
         f(i / cols, i % cols);
+}
+
+template <class F> __device__ inline void for_elements(const struct tensor &t, F f)
+{
+    for_elements(t, blockIdx.x, f);
 }
 
 /* At most 2^31 elements, 8 GiB. */

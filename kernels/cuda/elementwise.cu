@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/philox.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/segments.cuh"
 
 /* ------------------------------------------------------------------- activations */
 
@@ -76,12 +77,14 @@ __device__ static float act_slope(enum act act, float x)
     }
 }
 
-__global__ static void act(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c, act_value(a.attr.act, row(a.in[0], r)[c]));
-    });
-}
+struct act_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            put(a, 0, row(a.out[0], r) + c, act_value(a.attr.act, row(a.in[0], r)[c]));
+        });
+    }
+};
 
 __global__ static void act_bwd(KERNEL_ARGS)
 {
@@ -91,23 +94,22 @@ __global__ static void act_bwd(KERNEL_ARGS)
     });
 }
 
-void cuda_act(const struct op_args *args)
-{
-    LAUNCH(act, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(act, act_op)
 
 void cuda_act_bwd(const struct op_args *args)
 {
     LAUNCH(act_bwd, element_blocks(&args->out[0]), THREADS, *args);
 }
 
-__global__ static void gated_act(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c,
-            act_value(a.attr.act, row(a.in[0], r)[c]) * row(a.in[1], r)[c]);
-    });
-}
+struct gated_act_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            put(a, 0, row(a.out[0], r) + c,
+                act_value(a.attr.act, row(a.in[0], r)[c]) * row(a.in[1], r)[c]);
+        });
+    }
+};
 
 __global__ static void gated_act_bwd(KERNEL_ARGS)
 {
@@ -121,10 +123,7 @@ __global__ static void gated_act_bwd(KERNEL_ARGS)
     });
 }
 
-void cuda_gated_act(const struct op_args *args)
-{
-    LAUNCH(gated_act, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(gated_act, gated_act_op)
 
 void cuda_gated_act_bwd(const struct op_args *args)
 {
@@ -155,80 +154,78 @@ void cuda_dropout(const struct op_args *args)
 {
     const struct tensor *y = &args->out[0];
     LAUNCH(dropout, blocks_of((int64_t)y->rows * ((y->cols + 3) / 4), THREADS), THREADS,
-           *args, mask_stream(args));
+           *args, mask_stream(*args));
 }
 
 /* ------------------------------------------------------- sums, factors, copies */
 
-__global__ static void scale(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c, a.attr.scale * row(a.in[0], r)[c]);
-    });
-}
+struct scale_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            put(a, 0, row(a.out[0], r) + c, a.attr.scale * row(a.in[0], r)[c]);
+        });
+    }
+};
 
-__global__ static void add(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c, row(a.in[0], r)[c] + row(a.in[1], r)[c]);
-    });
-}
+struct add_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            put(a, 0, row(a.out[0], r) + c, row(a.in[0], r)[c] + row(a.in[1], r)[c]);
+        });
+    }
+};
 
-__global__ static void copy(KERNEL_ARGS)
-{
-    const struct tensor &x = a.in[0], &y = a.out[0];
-    for_elements(y, [&](unsigned r, unsigned c) {
-        const float v = x.dtype == DT_BF16
-                            ? from_bf16(((const uint16_t *)x.data)[r * x.ld + c])
-                            : row(x, r)[c];
-        if (y.dtype == DT_BF16)
-            ((uint16_t *)y.data)[r * y.ld + c] = to_bf16(v);
-        else
-            put(a, 0, row(y, r) + c, v);
-    });
-}
+struct copy_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        const struct tensor &x = a.in[0], &y = a.out[0];
+        for_elements(y, block, [&](unsigned r, unsigned c) {
+            const float v = x.dtype == DT_BF16
+                                ? from_bf16(((const uint16_t *)x.data)[r * x.ld + c])
+                                : row(x, r)[c];
+            if (y.dtype == DT_BF16)
+                ((uint16_t *)y.data)[r * y.ld + c] = to_bf16(v);
+            else
+                put(a, 0, row(y, r) + c, v);
+        });
+    }
+};
 
-__global__ static void round_bf16(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        put(a, 0, row(a.out[0], r) + c, from_bf16(to_bf16(row(a.in[0], r)[c])));
-    });
-}
+struct round_bf16_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            put(a, 0, row(a.out[0], r) + c, from_bf16(to_bf16(row(a.in[0], r)[c])));
+        });
+    }
+};
 
-void cuda_round_bf16(const struct op_args *args)
-{
-    LAUNCH(round_bf16, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(round_bf16, round_bf16_op)
 
-void cuda_scale(const struct op_args *args)
-{
-    LAUNCH(scale, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(scale, scale_op)
 
-void cuda_add(const struct op_args *args)
-{
-    LAUNCH(add, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(add, add_op)
 
-void cuda_copy(const struct op_args *args)
-{
-    LAUNCH(copy, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(copy, copy_op)
 
 void cuda_zero(const struct op_args *args)
 {
     clear_output(args, 0);
 }
 
-__global__ static void colscale(KERNEL_ARGS)
-{
-    const float *factor = (const float *)a.in[1].data,
-                *bias = (const float *)a.in[2].data;
-    for_elements(a.out[0], [&](unsigned r, unsigned c) {
-        const float y = row(a.in[0], r)[c] * factor[c] + (bias ? bias[c] : 0);
-        put(a, 0, row(a.out[0], r) + c, y);
-    });
-}
+struct colscale_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        const float *factor = (const float *)a.in[1].data,
+                    *bias = (const float *)a.in[2].data;
+        for_elements(a.out[0], block, [&](unsigned r, unsigned c) {
+            const float y = row(a.in[0], r)[c] * factor[c] + (bias ? bias[c] : 0);
+            put(a, 0, row(a.out[0], r) + c, y);
+        });
+    }
+};
 
 __global__ static void colscale_dx(KERNEL_ARGS)
 {
@@ -248,10 +245,7 @@ __global__ static void colscale_dscale(KERNEL_ARGS)
         put(a, 1, row(a.out[1], 0) + c, sum);
 }
 
-void cuda_colscale(const struct op_args *args)
-{
-    LAUNCH(colscale, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(colscale, colscale_op)
 
 void cuda_colscale_bwd(const struct op_args *args)
 {

@@ -1,35 +1,33 @@
 /* kernels/cuda/embed.cu - rows picked from tables, and gradients given back to them. */
 #include "kernels/cuda/cuda.cuh"
-#include "kernels/cuda/device.cuh"
+#include "kernels/cuda/segments.cuh"
 
 /* An id < 0 is a virtual token: row -1 - id of the prompt. */
-__global__ static void embed(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned t, unsigned c) {
-        const int32_t id = index_at(a.in[0], t);
-        const float word = (id < 0 ? row(a.in[6], -1 - id) : row(a.in[3], id))[c];
-        const float pos = a.in[4].data ? row(a.in[4], index_at(a.in[1], t))[c] : 0;
-        const float type = a.in[5].data ? row(a.in[5], index_at(a.in[2], t))[c] : 0;
-        put(a, 0, row(a.out[0], t) + c, word + pos + type);
-    });
-}
+struct embed_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned t, unsigned c) {
+            const int32_t id = index_at(a.in[0], t);
+            const float word = (id < 0 ? row(a.in[6], -1 - id) : row(a.in[3], id))[c];
+            const float pos = a.in[4].data ? row(a.in[4], index_at(a.in[1], t))[c] : 0;
+            const float type = a.in[5].data ? row(a.in[5], index_at(a.in[2], t))[c] : 0;
+            put(a, 0, row(a.out[0], t) + c, word + pos + type);
+        });
+    }
+};
 
-void cuda_embed(const struct op_args *args)
-{
-    LAUNCH(embed, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(embed, embed_op)
 
-__global__ static void gather(KERNEL_ARGS)
-{
-    for_elements(a.out[0], [&](unsigned i, unsigned c) {
-        put(a, 0, row(a.out[0], i) + c, row(a.in[0], index_at(a.in[1], i))[c]);
-    });
-}
+struct gather_op : elementwise {
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        for_elements(a.out[0], block, [&](unsigned i, unsigned c) {
+            put(a, 0, row(a.out[0], i) + c, row(a.in[0], index_at(a.in[1], i))[c]);
+        });
+    }
+};
 
-void cuda_gather(const struct op_args *args)
-{
-    LAUNCH(gather, element_blocks(&args->out[0]), THREADS, *args);
-}
+SEGMENT_OP(gather, gather_op)
 
 /* Which row an index names: itself, or of_prompt: row -1 - i of the prompt for i < 0.
  * The other half of the ids names no row of this table. */

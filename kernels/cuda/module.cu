@@ -8,6 +8,7 @@
 #include <string.h>
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/segments.cuh"
 #include "kernels/cuda/sizes.h"
 
 #ifdef __CUDACC__
@@ -27,6 +28,13 @@ void cuda_must(cudaError_t status, const char *what)
     abort();
 }
 
+static uint64_t launches;
+
+void cuda_count_launch(void)
+{
+    __atomic_add_fetch(&launches, 1, __ATOMIC_RELAXED);
+}
+
 dim3 element_blocks(const struct tensor *t)
 {
     const int64_t n = (int64_t)t->rows * t->cols;
@@ -43,6 +51,55 @@ void clear_output(const struct op_args *args, int i)
     cuda_must(cudaMemset2DAsync(t->data, (size_t)t->ld * sizeof(float), 0,
                                 (size_t)t->cols * sizeof(float), (size_t)t->rows, 0),
               "zero");
+}
+
+/* -------------------------------------------------------------------------- segments */
+
+static bool same_shape(const struct tensor *a, const struct tensor *b)
+{
+    return !a->data == !b->data && a->dtype == b->dtype && a->cols == b->cols &&
+           a->ld == b->ld && a->spec == b->spec;
+}
+
+static bool alike(const struct op_args *a, const struct op_args *b)
+{
+    bool same =
+        a->accumulate == b->accumulate && memcmp(&a->attr, &b->attr, sizeof a->attr) == 0;
+    for (int k = 0; k < SEGMENT_IN; k++)
+        same &= same_shape(&a->in[k], &b->in[k]);
+    for (int k = 0; k < SEGMENT_OUT; k++)
+        same &= same_shape(&a->out[k], &b->out[k]);
+    return same;
+}
+
+size_t segments_alike(const struct op_args *args, size_t count)
+{
+    size_t n = 1;
+    if (args->attr.p > 0) /* a mask goes by a.step */
+        return n;
+    while (n < count && n < SEGMENTS && alike(args, &args[n]))
+        n++;
+    return n;
+}
+
+void segments_fill(struct segments *s, const struct op_args *args, size_t count)
+{
+    memcpy(s->in, args->in, sizeof s->in);
+    memcpy(s->out, args->out, sizeof s->out);
+    s->attr = args->attr;
+    s->accumulate = args->accumulate;
+    s->count = (int)count;
+    for (size_t i = 0; i < count; i++) {
+        struct segment *own = &s->of[i];
+        for (int k = 0; k < SEGMENT_IN; k++) {
+            own->in[k] = args[i].in[k].data;
+            own->in_rows[k] = args[i].in[k].rows;
+        }
+        for (int k = 0; k < SEGMENT_OUT; k++) {
+            own->out[k] = args[i].out[k].data;
+            own->out_rows[k] = args[i].out[k].rows;
+        }
+    }
 }
 
 /* -------------------------------------------------------------------------- memory */
@@ -108,6 +165,9 @@ static void weight_unpack(void *device, const struct weight_spec *spec, const vo
 
 /* -------------------------------------------------------------------------- ops */
 
+static struct cuda_device device;
+static struct backend backend;
+
 #define OP(op, n_in, n_out, in_place)                                                    \
     static void run_##op(const struct op_args *args)                                     \
     {                                                                                    \
@@ -116,6 +176,28 @@ static void weight_unpack(void *device, const struct weight_spec *spec, const vo
     }
 #include "kernels/ops.def"
 #undef OP
+
+static void run_many(void *device, enum op op, const struct op_args *args, size_t count)
+{
+    use(device);
+    switch (op) {
+#define X(name)                                                                          \
+    case OP_##name:                                                                      \
+        cuda_many_##name(args, count);                                                   \
+        break;
+        CUDA_MANY(X)
+#undef X
+    default:
+        for (size_t i = 0; i < count; i++)
+            backend.ops[op](&args[i]);
+    }
+}
+
+static uint64_t launch_count(void *device)
+{
+    (void)device;
+    return __atomic_load_n(&launches, __ATOMIC_RELAXED);
+}
 
 static bool supports(void *device, enum op op, const struct op_args *shapes, char *reason,
                      size_t size)
@@ -133,14 +215,14 @@ static size_t workspace_bytes(void *device, enum op op, const struct op_args *sh
 /* ---- the table ---- */
 
 static char variant[320];
-static struct cuda_device device;
-static struct backend backend;
 
 static void fill_table(void)
 {
 #define OP(op, n_in, n_out, in_place) backend.ops[OP_##op] = run_##op;
 #include "kernels/ops.def"
 #undef OP
+    backend.run_many = run_many;
+    backend.launches = launch_count;
     backend.abi = BACKEND_ABI;
     backend.name = BACKEND_NAME;
     backend.variant = variant;

@@ -5,36 +5,48 @@
  * RMSNorm is without the mean:  h = x rstd,  dx = rstd (g - h mean(g h)). */
 #include "kernels/cuda/cuda.cuh"
 #include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/segments.cuh"
 
 #define ROW_BLOCK dim3(WARP, WARPS)
 
-__global__ static void layernorm(KERNEL_ARGS)
-{
-    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
-    const int d = a.in[0].cols, lane = threadIdx.x;
-    if (t >= a.in[0].rows)
-        return;
-    const float *x = row(a.in[0], t);
-    const float *gamma = (const float *)a.in[1].data, *beta = (const float *)a.in[2].data;
-    float sum = 0, squares = 0;
-    for (int c = lane; c < d; c += WARP)
-        sum += x[c];
-    const float mean = warp_sum(sum) / d;
-    for (int c = lane; c < d; c += WARP)
-        squares += (x[c] - mean) * (x[c] - mean);
-    const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
-    for (int c = lane; c < d; c += WARP)
-        put(a, 0, row(a.out[0], t) + c, (x[c] - mean) * rstd * gamma[c] + beta[c]);
-    if (lane == 0 && a.out[1].data) {
-        row(a.out[1], t)[0] = mean;
-        row(a.out[1], t)[1] = rstd;
+struct row_op {
+    static dim3 block(void)
+    {
+        return ROW_BLOCK;
     }
-}
+};
 
-void cuda_layernorm(const struct op_args *args)
-{
-    LAUNCH(layernorm, blocks_of(args->in[0].rows, WARPS), ROW_BLOCK, *args);
-}
+struct layernorm_op : row_op {
+    static dim3 grid(const struct op_args *args)
+    {
+        return dim3(blocks_of(args->in[0].rows, WARPS));
+    }
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        const int64_t t = (int64_t)block * WARPS + threadIdx.y;
+        const int d = a.in[0].cols, lane = threadIdx.x;
+        if (t >= a.in[0].rows)
+            return;
+        const float *x = row(a.in[0], t);
+        const float *gamma = (const float *)a.in[1].data,
+                    *beta = (const float *)a.in[2].data;
+        float sum = 0, squares = 0;
+        for (int c = lane; c < d; c += WARP)
+            sum += x[c];
+        const float mean = warp_sum(sum) / d;
+        for (int c = lane; c < d; c += WARP)
+            squares += (x[c] - mean) * (x[c] - mean);
+        const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
+        for (int c = lane; c < d; c += WARP)
+            put(a, 0, row(a.out[0], t) + c, (x[c] - mean) * rstd * gamma[c] + beta[c]);
+        if (lane == 0 && a.out[1].data) {
+            row(a.out[1], t)[0] = mean;
+            row(a.out[1], t)[1] = rstd;
+        }
+    }
+};
+
+SEGMENT_OP(layernorm, layernorm_op)
 
 __global__ static void layernorm_dx(KERNEL_ARGS)
 {
@@ -95,34 +107,38 @@ __device__ static float *head_of(const struct tensor &t, int64_t r, int heads, i
     return row(t, r / heads) + r % heads * d;
 }
 
-__global__ static void rmsnorm(KERNEL_ARGS)
-{
-    const int64_t t = (int64_t)blockIdx.x * WARPS + threadIdx.y;
-    const int d = a.in[1].cols, heads = a.in[0].cols / d, lane = threadIdx.x;
-    if (t >= (int64_t)a.in[0].rows * heads)
-        return;
-    const float *x = head_of(a.in[0], t, heads, d), *gamma = (const float *)a.in[1].data;
-    float squares = 0;
-    for (int c = lane; c < d; c += WARP)
-        squares += x[c] * x[c];
-    const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
-    for (int c = lane; c < d; c += WARP)
-        put(a, 0, head_of(a.out[0], t, heads, d) + c,
-            x[c] * rstd * (gamma[c] + a.attr.offset));
-    if (lane == 0 && a.out[1].data)
-        *head_of(a.out[1], t, heads, 1) = rstd;
-}
-
 /* Blocks for all heads of all rows of x. */
 static unsigned head_blocks(const struct tensor *x, const struct tensor *gamma)
 {
     return blocks_of((int64_t)x->rows * (x->cols / gamma->cols), WARPS);
 }
 
-void cuda_rmsnorm(const struct op_args *args)
-{
-    LAUNCH(rmsnorm, head_blocks(&args->in[0], &args->in[1]), ROW_BLOCK, *args);
-}
+struct rmsnorm_op : row_op {
+    static dim3 grid(const struct op_args *args)
+    {
+        return dim3(head_blocks(&args->in[0], &args->in[1]));
+    }
+    __device__ static void run(const struct op_args &a, unsigned block)
+    {
+        const int64_t t = (int64_t)block * WARPS + threadIdx.y;
+        const int d = a.in[1].cols, heads = a.in[0].cols / d, lane = threadIdx.x;
+        if (t >= (int64_t)a.in[0].rows * heads)
+            return;
+        const float *x = head_of(a.in[0], t, heads, d),
+                    *gamma = (const float *)a.in[1].data;
+        float squares = 0;
+        for (int c = lane; c < d; c += WARP)
+            squares += x[c] * x[c];
+        const float rstd = 1 / sqrtf(warp_sum(squares) / d + a.attr.eps);
+        for (int c = lane; c < d; c += WARP)
+            put(a, 0, head_of(a.out[0], t, heads, d) + c,
+                x[c] * rstd * (gamma[c] + a.attr.offset));
+        if (lane == 0 && a.out[1].data)
+            *head_of(a.out[1], t, heads, 1) = rstd;
+    }
+};
+
+SEGMENT_OP(rmsnorm, rmsnorm_op)
 
 __global__ static void rmsnorm_dx(KERNEL_ARGS)
 {

@@ -11,16 +11,16 @@ struct mask_stream {
     float scale;        /* 1 / (1 - p) */
 };
 
-static inline struct mask_stream mask_stream(const struct op_args *args)
+__host__ __device__ inline struct mask_stream mask_stream(const struct op_args &a)
 {
     struct mask_stream m;
-    m.key[0] = (uint32_t)args->step.seed;
-    m.key[1] = (uint32_t)(args->step.seed >> 32) ^ 0x9E3779B9u;
-    m.token_base = args->step.token_base;
-    m.site = args->attr.site;
-    m.step = args->step.step;
-    m.threshold = (uint32_t)ceilf(args->attr.p * 16777216.0f);
-    m.scale = 1 / (1 - args->attr.p);
+    m.key[0] = (uint32_t)a.step.seed;
+    m.key[1] = (uint32_t)(a.step.seed >> 32) ^ 0x9E3779B9u;
+    m.token_base = a.step.token_base;
+    m.site = a.attr.site;
+    m.step = a.step.step;
+    m.threshold = (uint32_t)ceilf(a.attr.p * 16777216.0f);
+    m.scale = 1 / (1 - a.attr.p);
     return m;
 }
 

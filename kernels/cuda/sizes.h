@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define CUDA_SUMSQ_BLOCK 4096 /* elements that a block of threads adds up */
+#define CUDA_NARROW      64   /* inputs or outputs of a product without cuBLAS */
 
 /* What cuBLAS takes by itself: more from Hopper (compute capability 9) on. */
 #define CUDA_BLAS_BYTES(major) ((size_t)((major) >= 9 ? 32 : 4) << 20)
@@ -31,6 +32,13 @@ static inline size_t cuda_sizes_sumsq(const struct tensor *x)
     return (size_t)((n + CUDA_SUMSQ_BLOCK - 1) / CUDA_SUMSQ_BLOCK) * sizeof(double);
 }
 
+/* Is this the weight of a forward product that needs no cuBLAS? */
+static inline bool cuda_sizes_narrow(const struct tensor *w)
+{
+    return (w->rows <= CUDA_NARROW || w->cols <= CUDA_NARROW) &&
+           (w->dtype != DT_PREPARED || w->spec->quant == QUANT_NONE);
+}
+
 static inline size_t cuda_sizes_workspace(enum op op, const struct op_args *shapes,
                                           size_t blas)
 {
@@ -38,6 +46,8 @@ static inline size_t cuda_sizes_workspace(enum op op, const struct op_args *shap
     switch (op) {
     case OP_linear:
     case OP_linear_dx:
+        if (op == OP_linear && cuda_sizes_narrow(&in[1]))
+            return 0;
         /* 4-bit weights become fp32 before a product */
         return blas + (in[1].dtype == DT_PREPARED && in[1].spec->quant != QUANT_NONE
                            ? (size_t)in[1].rows * (size_t)in[1].cols * sizeof(float)

@@ -83,26 +83,46 @@ struct own_nodes {
     const size_t *parts; /* those that have some */
 };
 
-static void run_part(struct graft_batch *b, size_t part, size_t h, int thread)
+static struct graph_memory memory_of(const struct graft_batch *b,
+                                     const struct graph_part *p, int thread)
 {
-    struct graph_part *p = &b->parts[part];
-    const struct graft *f = p->graft;
     struct graph_memory m = *b->memory;
     m.workspace = b->workspaces[thread];
     m.part = p;
     m.params = p->params;
     m.apart = p->apart;
+    return m;
+}
+
+static void own_args(const struct graft_batch *b, const struct graph_part *p, size_t k,
+                     int thread, struct op_args *a)
+{
+    const struct graft *f = p->graft;
+    const struct graph_memory m = memory_of(b, p, thread);
+    graph_node_args(f->g, &m, &f->g->nodes[f->own[k]], &p->size, 0, a);
+    a->workspace = m.workspace;
+}
+
+static void part_done(struct graft_batch *b, size_t part)
+{
+    const struct graph_part *p = &b->parts[part];
+    const struct graph *g = p->graft->g;
+    const struct graph_memory m = memory_of(b, p, 0);
+    const struct tensor logits = graph_tensor(g, &m, g->logits, &p->size);
+    b->done(b, part, &logits);
+}
+
+static void run_part(struct graft_batch *b, size_t part, size_t h, int thread)
+{
+    const struct graph_part *p = &b->parts[part];
+    const struct graft *f = p->graft;
     for (size_t k = f->begin[h]; k < f->begin[h + 1]; k++) {
-        const struct g_node *n = &f->g->nodes[f->own[k]];
         struct op_args a;
-        graph_node_args(f->g, &m, n, &p->size, 0, &a);
-        a.workspace = m.workspace;
-        backend_call(b->backend, n->op, &a);
+        own_args(b, p, k, thread, &a);
+        backend_call(b->backend, f->g->nodes[f->own[k]].op, &a);
     }
-    if (h + 1 == b->host->node_count) {
-        const struct tensor logits = graph_tensor(f->g, &m, f->g->logits, &p->size);
-        b->done(b, part, &logits);
-    }
+    if (h + 1 == b->host->node_count)
+        part_done(b, part);
 }
 
 static void run_parts(void *ctx, size_t begin, size_t end, int thread)
@@ -126,6 +146,66 @@ static void run_own(struct graft_batch *b, size_t h, size_t *parts)
         pool_run(run_parts, &o, count, 1);
     else
         run_parts(&o, 0, count, 0);
+}
+
+/* --- parts that walk in step, on a device that takes several calls at once --- */
+
+struct step_part {
+    const struct graft *graft;
+    size_t part;
+};
+
+struct steps {
+    struct graft_batch *batch;
+    struct step_part *parts; /* those that share a graft one after the other */
+    struct op_args *args;    /* of a node of these */
+};
+
+static int by_graft(const void *a, const void *b)
+{
+    const struct step_part *x = a, *y = b;
+    if (x->graft != y->graft)
+        return x->graft < y->graft ? -1 : 1;
+    return (x->part > y->part) - (x->part < y->part);
+}
+
+static void steps_init(struct steps *s, struct graft_batch *b)
+{
+    *s = (struct steps){b, xcalloc(b->count + 1, sizeof *s->parts),
+                        xcalloc(b->count + 1, sizeof *s->args)};
+    for (size_t i = 0; i < b->count; i++)
+        s->parts[i] = (struct step_part){b->parts[i].graft, i};
+    qsort(s->parts, b->count, sizeof *s->parts, by_graft);
+}
+
+static void steps_release(struct steps *s)
+{
+    free(s->parts);
+    free(s->args);
+}
+
+static void step(const struct steps *s, size_t from, size_t to, size_t h)
+{
+    const struct graft_batch *b = s->batch;
+    const struct graft *f = s->parts[from].graft;
+    for (size_t k = f->begin[h]; k < f->begin[h + 1]; k++) {
+        for (size_t i = from; i < to; i++)
+            own_args(b, &b->parts[s->parts[i].part], k, 0, &s->args[i - from]);
+        backend_call_many(b->backend, f->g->nodes[f->own[k]].op, s->args, to - from);
+    }
+}
+
+static void run_steps(const struct steps *s, size_t h)
+{
+    struct graft_batch *b = s->batch;
+    for (size_t from = 0, to; from < b->count; from = to) {
+        to = from + 1;
+        while (to < b->count && s->parts[to].graft == s->parts[from].graft)
+            to++;
+        step(s, from, to, h);
+    }
+    for (size_t i = 0; i < b->count && h + 1 == b->host->node_count; i++)
+        part_done(b, i);
 }
 
 /* --- what was run once for sequences that are the same --- */
@@ -172,15 +252,21 @@ void graft_run(struct graft_batch *b)
 {
     const size_t begin = b->once ? b->once->nodes : 0;
     size_t *parts = xmalloc((b->count + 1) * sizeof *parts);
+    struct steps steps = {0};
+    if (b->backend->run_many)
+        steps_init(&steps, b);
     for (size_t i = 0; i < b->count; i++)
         b->parts[i].host = b->memory->activations;
-    if (begin) {
+    if (begin)
         spread_all(b);
-        run_own(b, begin - 1, parts);
+    for (size_t h = begin ? begin - 1 : 0; h < b->host->node_count; h++) {
+        if (h >= begin)
+            run_host(b, h);
+        if (b->backend->run_many)
+            run_steps(&steps, h);
+        else
+            run_own(b, h, parts);
     }
-    for (size_t h = begin; h < b->host->node_count; h++) {
-        run_host(b, h);
-        run_own(b, h, parts);
-    }
+    steps_release(&steps);
     free(parts);
 }

@@ -58,8 +58,8 @@ void emul_launch(const char *name, void (*kernel)(P...), struct dim3 grid,
         [](void *context) { (*static_cast<decltype(thread) *>(context))(); }, &thread);
 }
 
-#define LAUNCH(kernel, grid, block, ...)                                                 \
-    emul_launch(#kernel, kernel, (grid), (block), __VA_ARGS__)
+#define START_KERNEL(kernel, grid, block, ...)                                           \
+    emul_launch(#kernel, kernel, grid, block, __VA_ARGS__)
 
 /* The block's array for one place in the source. */
 void *emul_shared(const void *site, size_t bytes);

@@ -334,39 +334,58 @@ static inline struct tensor device_weight(const struct backend *b,
     return d;
 }
 
+/* Copies of the tensors on the device. */
+struct opened {
+    struct op_args args;
+    void *in[OP_MAX_IN], *out[OP_MAX_OUT];
+};
+
+static inline void call_open(const struct call *call, const struct backend *b,
+                             struct opened *o)
+{
+    const struct op_info *info = &op_info[call->c->op];
+    *o = (struct opened){.args = call->args};
+    for (int i = 0; i < info->n_in; i++) {
+        int weight = shapes[call->c->op].in[i][2] == 'w' && call->c->form != PLAIN;
+        o->args.in[i] = weight ? device_weight(b, &call->in[i], &call->spec, &o->in[i])
+                               : device_tensor(b, &call->in[i], &o->in[i]);
+    }
+    for (int i = 0; i < info->n_out; i++)
+        o->args.out[i] = device_tensor(b, &call->out[i], &o->out[i]);
+    size_t workspace = b->workspace_bytes(b->device, call->c->op, &o->args);
+    o->args.workspace = workspace ? b->alloc(b->device, workspace) : NULL;
+}
+
+static inline void call_close(const struct call *call, const struct backend *b,
+                              const struct opened *a, struct outcome *o)
+{
+    const struct op_info *info = &op_info[call->c->op];
+    b->sync(b->device);
+    *o = (struct outcome){{0}};
+    for (int i = 0; i < info->n_out; i++) {
+        if (!a->out[i])
+            continue;
+        o->out[i] = xmalloc(call->out[i].size);
+        b->download(b->device, o->out[i], a->out[i], call->out[i].size);
+        b->release(b->device, a->out[i]);
+    }
+    for (int i = 0; i < info->n_in; i++)
+        b->release(b->device, a->in[i]);
+    b->release(b->device, a->args.workspace);
+}
+
 /* Runs on copies of the tensors; `in_place` puts out[0] over in[0]. */
 static inline void call_run(const struct call *call, const struct backend *b,
                             int in_place, struct outcome *o)
 {
-    const struct op_info *info = &op_info[call->c->op];
-    struct op_args args = call->args;
-    void *in[OP_MAX_IN], *out[OP_MAX_OUT];
-    for (int i = 0; i < info->n_in; i++) {
-        int weight = shapes[call->c->op].in[i][2] == 'w' && call->c->form != PLAIN;
-        args.in[i] = weight ? device_weight(b, &call->in[i], &call->spec, &in[i])
-                            : device_tensor(b, &call->in[i], &in[i]);
-    }
-    for (int i = 0; i < info->n_out; i++)
-        args.out[i] = device_tensor(b, &call->out[i], &out[i]);
+    struct opened a;
+    call_open(call, b, &a);
     if (in_place) {
-        b->upload(b->device, out[0], call->in[0].bytes, call->in[0].size);
-        args.in[0].data = args.out[0].data;
+        b->upload(b->device, a.out[0], call->in[0].bytes, call->in[0].size);
+        a.args.in[0].data = a.args.out[0].data;
     }
-    size_t workspace = b->workspace_bytes(b->device, call->c->op, &args);
-    args.workspace = workspace ? b->alloc(b->device, workspace) : NULL;
-    backend_call(b, call->c->op, &args);
-    b->sync(b->device);
-    *o = (struct outcome){{0}};
-    for (int i = 0; i < info->n_out; i++) {
-        if (!out[i])
-            continue;
-        o->out[i] = xmalloc(call->out[i].size);
-        b->download(b->device, o->out[i], out[i], call->out[i].size);
-        b->release(b->device, out[i]);
-    }
-    for (int i = 0; i < info->n_in; i++)
-        b->release(b->device, in[i]);
-    b->release(b->device, args.workspace);
+    backend_call(b, call->c->op, &a.args);
+    call_close(call, b, &a, o);
 }
 
 /* ------------------------------------------------------------------------- the rest */

@@ -1,5 +1,6 @@
 /* tests/unit/kernels/rows.c - on every backend: a row's bits do not depend on its
  * neighbours, and no bits on the number of threads. */
+#include "kernels/cuda/sizes.h"
 #include "tests/unit/kernels/call.h"
 #include "lib/os/pool.h"
 
@@ -98,9 +99,15 @@ static void check_slices(const struct call *call, char rows_letter,
 }
 
 /* cuBLAS chooses its kernel by the shape of the whole product. */
-static int is_exempt(const struct backend *b, enum op op)
+static int is_exempt(const struct backend *b, const struct op_case *c)
 {
-    return !strcmp(b->name, "cuda") && (op == OP_linear || op == OP_linear_dx);
+    const struct weight_spec quantised = {.quant = QUANT_NF4}, plain = {0};
+    const struct tensor w = {.dtype = c->form == PLAIN ? DT_F32 : DT_PREPARED,
+                             .rows = c->O,
+                             .cols = c->D,
+                             .spec = c->form >= NF4 ? &quantised : &plain};
+    return !strcmp(b->name, "cuda") &&
+           (c->op == OP_linear_dx || (c->op == OP_linear && !cuda_sizes_narrow(&w)));
 }
 
 static void rows_stand_alone(void **state)
@@ -118,7 +125,7 @@ static void rows_stand_alone(void **state)
                 if (by_row[k].parameters >> o & 1)
                     call.out[o].view.data = NULL;
             for (int b = 0; b < backend_count; b++)
-                if (!is_exempt(backends[b], by_row[k].op) &&
+                if (!is_exempt(backends[b], &cases[i]) &&
                     case_is_taken(backends[b], &cases[i]))
                     check_slices(&call, by_row[k].rows, backends[b]);
             call_free(&call);
@@ -222,6 +229,59 @@ static void cached_tokens_stand_alone(void **state)
     }
 }
 
+/* --- several calls at once leave what each leaves by itself --- */
+
+enum { SETS = 3 };
+
+/* Rows are those from set's number on, where an op's rows stand alone. */
+static struct call one_of(const struct call *call, int set)
+{
+    const enum op op = call->c->op;
+    for (size_t k = 0; k < ARRAY_LEN(by_row) && op != OP_rope_table; k++)
+        if (by_row[k].op == op && case_size(call->c, by_row[k].rows) >= SETS)
+            return slice(call, by_row[k].rows, set,
+                         case_size(call->c, by_row[k].rows) - SETS + 1 - set / 2);
+    return *call;
+}
+
+static void check_many(const struct call *call, const struct backend *b)
+{
+    const enum op op = call->c->op;
+    struct call sets[SETS];
+    struct opened open[SETS];
+    struct op_args args[SETS];
+    struct outcome want, got;
+    for (int s = 0; s < SETS; s++) {
+        sets[s] = one_of(call, s);
+        call_open(&sets[s], b, &open[s]);
+        args[s] = open[s].args;
+    }
+    backend_call_many(b, op, args, SETS);
+    for (int s = 0; s < SETS; s++) {
+        call_close(&sets[s], b, &open[s], &got);
+        call_run(&sets[s], b, 0, &want);
+        for (int i = 0; i < op_info[op].n_out; i++)
+            if (want.out[i] && memcmp(want.out[i], got.out[i], sets[s].out[i].size))
+                fail_msg("%s %s: %s: out[%d] of call %d has other bits alone", b->name,
+                         b->variant, case_name(call->c), i, s);
+        outcome_free(&want);
+        outcome_free(&got);
+    }
+}
+
+static void many_as_each(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct call call;
+        call_new(&call, &cases[i]);
+        for (int b = 0; b < backend_count; b++)
+            if (backends[b]->run_many && case_is_taken(backends[b], &cases[i]))
+                check_many(&call, backends[b]);
+        call_free(&call);
+    }
+}
+
 /* -------------------------------------------------------------------------- threads */
 
 static void threads_do_not_matter(void **state)
@@ -268,6 +328,7 @@ int main(void)
         cmocka_unit_test(rows_stand_alone),
         cmocka_unit_test(sequences_stand_alone),
         cmocka_unit_test(cached_tokens_stand_alone),
+        cmocka_unit_test(many_as_each),
         cmocka_unit_test(threads_do_not_matter),
     };
     backend_count = test_backends(backends);

@@ -366,10 +366,99 @@ static void test_rows_as_alone(void **state)
     assert_true(forked >= 3 * 3 * ROWS); /* of three guests, on three backends */
 }
 
+/* --- on a device, adapters that were made alike --- */
+
+enum { FLEET = 32 };
+
+/* Launches for one row for each of so many guests, of whom every other is of the second of
+ * two cases. */
+static uint64_t launches_of(struct serve_base *b, struct guest *guests, size_t count,
+                            const size_t pair[2])
+{
+    struct err err = ERR_INIT;
+    struct serve_row batch[FLEET];
+    float logits[FLEET][LABELS];
+    const struct backend *d = b->session.backend;
+    for (size_t i = 0; i < count; i++)
+        batch[i] = (struct serve_row){&guests[i], &rows[i % ROWS], logits[i]};
+    const uint64_t before = d->launches(d->device);
+    if (serve_batch_run(b, batch, count, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < count; i++)
+        check_row(pair[i % 2], (int)(i % ROWS), logits[i]);
+    return d->launches(d->device) - before;
+}
+
+static void count_launches(const size_t pair[2])
+{
+    struct err err = ERR_INIT;
+    struct serve_base base;
+    struct guest guests[FLEET];
+    char *model = fs_join(dir, cases[pair[0]].model);
+    make_base(cases[pair[0]].model);
+    for (int i = 0; i < 2; i++)
+        make_adapter(pair[i], model);
+    const struct serve_options o = {.most = extent_of(1024, FLEET, FLEET)};
+    if (serve_base_open(&base, model, &o, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (size_t i = 0; i < FLEET; i++)
+        if (guest_open(&guests[i], &base, folders[pair[i % 2]], "a", &err) < 0)
+            fail_msg("%s", err.msg);
+    const size_t own = guests[0].mould->graft.begin[base.host->node_count];
+    const uint64_t for_one = launches_of(&base, guests, 1, pair);
+    assert_true(for_one > own);
+    assert_int_equal(launches_of(&base, guests, FLEET, pair), for_one);
+    /* the same without: each own node of each */
+    struct backend looped = *base.session.backend;
+    looped.run_many = NULL;
+    base.session.backend = &looped;
+    assert_int_equal(launches_of(&base, guests, FLEET, pair),
+                     for_one + (FLEET - 1) * own);
+    for (size_t i = 0; i < FLEET; i++)
+        guest_close(&guests[i], &base);
+    for (int i = 0; i < 2; i++) {
+        free(folders[pair[i]]);
+        free(alone[pair[i]]);
+    }
+    serve_base_close(&base);
+    free(model);
+}
+
+/* The case whose numbers are others in the mould of this one. */
+static size_t twin_of(size_t i)
+{
+    char *text = xasprintf("%s%s", cases[i].text, AGAIN);
+    size_t twin = i;
+    while (!str_eq(cases[twin].text, text))
+        assert_true(++twin < ARRAY_LEN(cases));
+    free(text);
+    return twin;
+}
+
+/* 32 adapters of a mould take as many launches as one, where each node of a part is one. */
+static void test_launches(void **state)
+{
+    (void)state;
+    static const char *const methods[] = {
+        "method: lora, rank: 4, l", "method: adapter, l",
+        "method: prefix, num_virtual_tokens: 3", "method: bitfit"};
+    if (!backend_get("cuda-emul", NULL))
+        skip();
+    setenv("PEFTLAB_BACKEND", "cuda-emul", 1);
+    for (size_t k = 0; k < ARRAY_LEN(methods); k++) {
+        size_t i = 0;
+        while (!str_has_prefix(cases[i].text, methods[k]))
+            i++;
+        count_launches((const size_t[]){i, twin_of(i)});
+    }
+    unsetenv("PEFTLAB_BACKEND");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_rows_as_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_launches, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
