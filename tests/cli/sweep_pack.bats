@@ -124,13 +124,25 @@ until_sql() {
     has "2 complete 1 timeout"
 }
 
-@test "a stopping rule ends a trial of a pack while it runs" {
-    sweep_file median 'method: {value: lora}' 'max_steps: {expr: "400 if learning_rate > 1e-4 else 400000"}' 'eval_steps: {value: 20}' \
-        'learning_rate: {values: [1.0e-3, 2.0e-3, 1.0e-9]}' -- 'early_terminate: {type: median, startup: 2, warmup: 100}'
-    run -0 timeout 300 "$PEFTLAB" sweep run median.yaml --pack 3
-    has "2 complete 1 pruned" "median: eval/loss"
-    # it ran as long as the others did, so that it was there with both
-    [ "$(sql "select value from summary_view join trial t on t.id = trial where summary_view.key = 'pack/trials' and state = 'pruned'")" = 3.0 ]
+@test "what is retired ends, however far its neighbours are" {
+    sweep_file retired 'method: {value: lora}' 'max_steps: {expr: "20000000 if rank == 8 else 300"}' 'rank: {values: [2, 4, 8]}' -- 'seeds: [0]'
+    "$PEFTLAB" sweep run retired.yaml --pack 3 >out.txt 3>&- &
+    pid=$!
+    until_sql "select count(*) = 2 from trial_view where state = 'complete'"
+    run -0 "$PEFTLAB" sweep retire 3
+    wait "$pid" || true
+    grep -q "2 complete 1 cancelled" out.txt
+}
+
+@test "rungs in packs: trials park, go on and are pruned" {
+    sweep_file rungs 'method: {value: lora}' 'max_steps: {value: 120}' \
+        'learning_rate: {values: [1.0e-5, 3.0e-3, 1.0e-4, 3.0e-4, 1.0e-6, 1.0e-3]}' -- 'seeds: [0, 1]' \
+        'early_terminate: {type: asha, min: 10, eta: 2}'
+    run -0 "$PEFTLAB" sweep run rungs.yaml --pack 4
+    has " pruned " "asha: not among the best 1/2 after 10 updates" "complete"
+    lacks failed
+    [ "$(sql "select count(*) from trial_view where state not in ('complete', 'pruned')")" = 0 ]
+    [ "$(sql "select max(n) from (select count(distinct state) n from trial_view group by key)")" = 1 ]
 }
 
 @test "killed again and again, packs lose nothing" {
