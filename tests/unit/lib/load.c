@@ -143,6 +143,7 @@ static void test_a_stall_is_met_by_all_of_its_time(void **state)
     assert_true(late < in_stall + 60);
 
     /* One client in a circle meets it once: that is what closed loops do not see. */
+    free(f.queue);
     fake_init(&f, .001, false, 1);
     f.stall_at_s = 100 + 5;
     f.stall_s = 1;
