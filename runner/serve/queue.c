@@ -99,6 +99,8 @@ static int check_wait(const struct queue *q, const struct engine_request *r,
                        *retry_s = seconds_of(q, &(struct backlog){q->rows, q->tokens}));
     if (most > 0 && wait > most)
         return err_set(err, ERR_BUSY, "%zu rows wait, which takes %.3g s", rows, wait);
+    if (!q->rows)
+        return 0;
     add_request(&ahead, r);
     const double answer = seconds_of(q, &ahead);
     if (r->limit_s > 0 && answer > r->limit_s)

@@ -11,7 +11,8 @@
  * - at once, where more rows than `most_rows` would wait;
  * - at once, where the rows ahead of it take longer than `most_wait_s`, or those and its
  *   own longer than its limit, by the rate of late (pace.h): whoever asks can go elsewhere,
- *   and those that are taken are answered in time;
+ *   and those that are taken are answered in time. Where nothing waits it is taken whatever
+ *   its limit: else one slow batch would be the last that is ever measured;
  * - later, where its limit has passed when a batch would take it (queue_take_late): an
  *   answer that nobody waits for any more is not computed. This does not happen to one that
  *   gave no limit.

@@ -295,6 +295,8 @@ END
     has "there is no model 'nobody here'" 404
     run curl -s -w '%{http_code}' "$URL/v1/models/"
     has "there is no /v1/models/ here" 404
+    run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 50' -d '{"model": "lora", "prompt": "a"}'
+    has "X-Deadline-Ms is for classifiers"
     run curl -s "$URL/v1/classify" -d '{"model": "lora", "input": "a"}'
     has "'model' is a language model here: /v1/completions"
     run curl -s "$URL/v1/base"

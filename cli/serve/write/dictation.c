@@ -298,7 +298,10 @@ static void write_texts(struct serving *s, struct server_call *call, bool chat)
     d->created = clock_wall_ms() / 1000;
     snprintf(d->id, sizeof d->id, "%s-%lld", chat ? "chatcmpl" : "cmpl",
              (long long)++s->next_id);
-    int rc = wish_read(&d->wish, body, chat, &param, &err);
+    int rc = server_call_header(call, "X-Deadline-Ms")
+                 ? err_set(&err, ERR_CONFIG,
+                           "X-Deadline-Ms is for classifiers, texts know no deadline")
+                 : wish_read(&d->wish, body, chat, &param, &err);
     if (!rc)
         rc = prompts_read(&d->prompts, &s->prompter, &d->wish, writer_room(&s->base),
                           &param, &err);

@@ -190,6 +190,13 @@ static void test_refused_at_once(void **state)
     takes(&q, "a3 b0");
     engine_request_free(c);
     is_empty(&q);
+    struct engine_request *e = request("e", "0", 5), *f = request("f", "0", 5);
+    e->limit_s = f->limit_s = .001; /* too little, but nothing waits: it tells the pace */
+    assert_int_equal(put(&q, e, 0, &retry), 0);
+    assert_int_equal(put(&q, f, 0, &retry), -(int)ERR_BUSY);
+    takes(&q, "e0");
+    engine_request_free(f);
+    is_empty(&q);
 }
 
 static void test_late_is_not_run(void **state)
