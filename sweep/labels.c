@@ -1,5 +1,6 @@
 /* sweep/labels.c - short names of trials, made of what tells them apart. */
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "sweep/space/value.h"
 #include "sweep/sweep.h"
@@ -92,7 +93,10 @@ void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t se
             buf_char(out, ' ');
         if (strcmp(key, "method"))
             buf_printf(out, "%s=", key);
-        show_value(out, value);
+        if (json_is_string(value) && secret_value(key, json_string_value(value)))
+            buf_str_add(out, SECRET_SHOWN);
+        else
+            show_value(out, value);
     }
     if (l->seeds || out->len == start)
         buf_printf(out, "%sseed=%llu", out->len > start ? " " : "",

@@ -2,6 +2,7 @@
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
@@ -211,11 +212,11 @@ json_t *sweep_plan_json(const struct sweep_plan *p, int jobs)
     json_t *trials = json_array();
     for (size_t i = 0; i < p->count; i++) {
         const struct sweep_trial *t = &p->trials[i];
-        json_array_append_new(trials,
-                              json_pack("{s:O, s:I, s:s, s:o, s:o}", "params", t->params,
-                                        "seed", (json_int_t)t->seed, "key", t->key,
-                                        "peak_bytes", bytes_or_null(t->peak_bytes),
-                                        "predicted_s", seconds_or_null(t->seconds)));
+        json_array_append_new(
+            trials, json_pack("{s:o, s:I, s:s, s:o, s:o}", "params",
+                              secret_json(t->params), "seed", (json_int_t)t->seed, "key",
+                              t->key, "peak_bytes", bytes_or_null(t->peak_bytes),
+                              "predicted_s", seconds_or_null(t->seconds)));
     }
     const struct sweep_space *s = &p->space;
     json_t *total = json_pack(

@@ -5,6 +5,7 @@
 #include "lib/hash.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "sweep/file/file_parts.h"
 #include "sweep/space/value.h"
@@ -211,6 +212,10 @@ static int put_reference(const struct user_trial *t, const char *s, size_t len,
                          struct buf *out, struct err *err)
 {
     int rc = 1;
+    if (*s == '$' && t->without_secrets) {
+        buf_add(out, s, len);
+        return 1;
+    }
     if (*s == '$') {
         char *name = xstrndup(s + 9, len - 10);
         const char *value = getenv(name);
@@ -226,7 +231,9 @@ static int put_reference(const struct user_trial *t, const char *s, size_t len,
     }
     char *name = xstrndup(s + 1, len - 2);
     const json_t *value = json_object_get(t->params, name);
-    if (value)
+    if (value && t->without_secrets && secret_name(name))
+        buf_str_add(out, SECRET_SHOWN);
+    else if (value)
         put_value(out, value, false);
     else
         rc = put_own(t, name, out);

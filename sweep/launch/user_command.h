@@ -27,7 +27,8 @@ struct user_trial {
     const char *base_dir; /* where it runs */
     const char *run_dir;  /* exists; absolute */
     int64_t trial;
-    uint64_t seed; /* handed over where the file has seeds */
+    uint64_t seed;        /* handed over where the file has seeds */
+    bool without_secrets; /* to be read: ${envvar:NAME} stays, {api_key} is redacted */
 };
 
 bool user_command_wanted(const json_t *file);

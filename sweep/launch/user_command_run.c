@@ -4,6 +4,7 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/os/proc_tree.h"
+#include "lib/secret/secret.h"
 #include "sweep/launch/metric_lines.h"
 #include "sweep/launch/user_command.h"
 #include "sweep/launch/user_rows.h"
@@ -98,7 +99,7 @@ static int follow(struct command_run *r)
     return rc < 0 ? 127 : status;
 }
 
-/* The last line of what the program said on stderr, where there is one. */
+/* The last line of what the program said on stderr, where there is one; without secrets. */
 static char *last_words(const struct user_trial *t)
 {
     char tail[TAIL_MAX + 1];
@@ -114,7 +115,9 @@ static char *last_words(const struct user_trial *t)
         n--;
     tail[n > 0 ? n : 0] = '\0';
     const char *newline = strrchr(tail, '\n');
-    return xstrdup(newline ? newline + 1 : tail);
+    const char *words = newline ? newline + 1 : tail;
+    char *clean = secret_text(words);
+    return clean ? clean : xstrdup(words);
 }
 
 /* What an exit status means for the trial: the rows of docs/exit-codes.md that are no
@@ -164,16 +167,19 @@ static int write_params(const struct user_trial *t, struct err *err)
 }
 
 /* The program, not its arguments, is what runs are compared by; the words of this run
- * are an event. */
-static void tell_environment(const struct user_trial *t, struct sink *sink,
-                             const json_t *words)
+ * are an event, in which what the environment has stands by name. */
+static void tell_environment(const struct user_trial *t, struct sink *sink)
 {
+    struct user_trial told = *t;
+    told.without_secrets = true;
+    json_t *words = user_command_words(&told, NULL);
     json_t *environment = proc_environment();
     struct buf text = BUF_INIT;
     user_command_identity(t->file, t->base_dir, environment);
     sink->ops->environment(sink, environment);
     json_write(&text, words, 0);
     sink->ops->event(sink, "command", buf_str(&text));
+    json_decref(words);
     buf_release(&text);
     json_decref(environment);
 }
@@ -219,7 +225,7 @@ int user_command_run(const struct user_trial *t, struct sink *sink, int *exit_st
     if (rc == 0)
         rc = start(&r, words, err);
     if (rc == 0) {
-        tell_environment(t, sink, words);
+        tell_environment(t, sink);
         metric_lines_init(&r.lines, tell_metric, tell_oddity, sink);
         *exit_status = follow(&r);
         metric_lines_end(&r.lines);

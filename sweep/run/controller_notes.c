@@ -2,6 +2,7 @@
  * reports, results of another command or script. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/launch/user_command.h"
@@ -120,7 +121,10 @@ void controller_note_command(struct controller *c)
     json_t *now = json_object(), *rows;
     struct buf items = BUF_INIT;
     user_command_identity(conf_root(c->file->conf), c->file->base_dir, now);
-    json_write(&items, json_object_get(now, "command"), 0);
+    json_t *shown =
+        secret_json(json_object_get(now, "command")); /* as the store has it */
+    json_write(&items, shown, 0);
+    json_decref(shown);
     json_t *bind = json_pack("[I, s, s]", (json_int_t)c->sweep, buf_str(&items),
                              json_get_str(now, "program", ""));
     rows = rows_of(c,

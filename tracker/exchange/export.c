@@ -1,6 +1,7 @@
 /* tracker/exchange/export.c - trials out of a store; see exchange.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/exchange/exchange.h"
 #include "tracker/store/store_priv.h"
@@ -51,6 +52,22 @@ static const char *const sql[] = {
 };
 static const char json_columns[] = "file|budget|config|params|environment|method_facts";
 
+static json_t *clean_tree(const char *text)
+{
+    json_t *tree = json_parse(text, strlen(text), "store", NULL),
+           *clean = secret_json(tree);
+    json_decref(tree);
+    return clean;
+}
+
+static json_t *clean_text(const char *text)
+{
+    char *clean = secret_text(text);
+    json_t *out = json_string(clean ? clean : text);
+    free(clean);
+    return out;
+}
+
 static json_t *cell(sqlite3_stmt *row, int i)
 {
     const char *text;
@@ -62,8 +79,8 @@ static json_t *cell(sqlite3_stmt *row, int i)
     case SQLITE_TEXT:
         text = (const char *)sqlite3_column_text(row, i);
         if (str_in_list(sqlite3_column_name(row, i), json_columns, '|'))
-            return json_parse(text, strlen(text), "store", NULL);
-        return json_string(text);
+            return clean_tree(text);
+        return clean_text(text);
     default:
         return NULL;
     }
@@ -107,7 +124,14 @@ static void as_lists(json_t *into, sqlite3_stmt *row)
 
 static void as_members(json_t *into, sqlite3_stmt *row)
 {
-    json_object_set_new(into, (const char *)sqlite3_column_text(row, 0), cell(row, 1));
+    const char *name = (const char *)sqlite3_column_text(row, 0);
+    json_t *value = cell(row, 1);
+    if (json_is_string(value) && sqlite3_column_type(row, 1) == SQLITE_TEXT &&
+        secret_value(name, json_string_value(value))) {
+        json_decref(value);
+        value = json_string(SECRET_SHOWN);
+    }
+    json_object_set_new(into, name, value);
 }
 
 static void as_series(json_t *into, sqlite3_stmt *row)

@@ -2,6 +2,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/exchange/exchange.h"
 #include "tracker/exchange/import_parts.h"
@@ -98,14 +99,16 @@ static int take_sweep(struct store *s, const json_t *o, const char *name,
     struct buf file = BUF_INIT, budget = BUF_INIT;
     const char *file_text = import_json(o, "file", &file),
                *budget_text = import_json(o, "budget", &budget);
+    char *note = store_repair_text(import_text(o, "note"));
     rc = store_int(s, sql[SWEEP_ADD],
                    ARGS(A_INT(json_get_int(o, "id", 0)), A_INT(experiment), A_TEXT(name),
                         A_TEXT(file_text ? file_text : "{}"),
                         A_TEXT(json_get_str(o, "base_dir", ".")),
                         A_INT(json_get_int(o, "stopped", 0)),
                         A_INT(json_get_int(o, "created_ms", clock_wall_ms())),
-                        A_TEXT(import_text(o, "note")), A_TEXT(budget_text)),
+                        A_TEXT(note), A_TEXT(budget_text)),
                    id, err);
+    free(note);
     buf_release(&file);
     buf_release(&budget);
     return rc < 0 ? rc : 0;
@@ -135,14 +138,17 @@ static int import_sweep(struct import *in, const json_t *o, struct err *err)
 
 /* ---- trials ---- */
 
-/* The configuration, which without more said is the parameters and the seed; its key. */
+/* The configuration without secrets, which without more said is the parameters and the
+ * seed; its key, which tells secrets apart all the same. */
 static void resolve_config(const json_t *o, struct buf *config, char key[SHA256_HEX])
 {
     json_t *tree = json_object_get(o, "config");
     tree = tree ? json_copy(tree) : json_copy(json_object_get(o, "params"));
     if (!json_object_get(o, "config"))
         json_object_set(tree, "seed", json_object_get(o, "seed"));
-    json_configuration(config, tree);
+    json_t *clean = secret_json(tree);
+    json_configuration(config, clean);
+    json_decref(clean);
     struct buf unseeded = BUF_INIT;
     json_object_del(tree, "seed");
     json_configuration(&unseeded, tree);
@@ -169,6 +175,7 @@ static int take_trial(struct import *in, const json_t *o, int64_t experiment,
     resolve_config(o, &config, key);
     const char *named = json_get_str(o, "key", key),
                *params_text = import_json(o, "params", &params);
+    char *note = store_repair_text(import_text(o, "note"));
     int64_t seed = json_get_int(o, "seed", 0);
     int rc = store_check_name("the trial (its key)", named, err);
     if (rc == 0)
@@ -185,8 +192,9 @@ static int take_trial(struct import *in, const json_t *o, int64_t experiment,
                  A_TEXT(params_text), import_count(o, "predicted_bytes"),
                  A_REAL(json_get_num(o, "predicted_s", NAN)),
                  A_INT(json_get_int(o, "created_ms", clock_wall_ms())), parent_arg(in, o),
-                 A_INT(json_get_int(o, "warm", 0)), A_TEXT(import_text(o, "note"))),
+                 A_INT(json_get_int(o, "warm", 0)), A_TEXT(note)),
             id, err);
+    free(note);
     buf_release(&config);
     buf_release(&params);
     return rc < 0 ? rc : 0;
@@ -203,10 +211,12 @@ static int take_tags(struct store *s, int64_t trial, const json_t *o, struct err
             rc = store_check_name("the tag", key, err);
         if (rc >= 0 && !import_is(v, TEXT))
             rc = err_set(err, ERR_PARSE, "a tag's value must be a text");
+        const char *text = json_string_value(v);
+        if (rc >= 0 && secret_value(key, text))
+            text = SECRET_SHOWN;
         if (rc >= 0)
             rc = store_exec(s, sql[TAG_ADD],
-                            ARGS(A_INT(trial), A_TEXT(key), A_TEXT(json_string_value(v))),
-                            err);
+                            ARGS(A_INT(trial), A_TEXT(key), A_TEXT(text)), err);
     }
     return rc < 0 ? rc : 0;
 }

@@ -1,6 +1,7 @@
 /* tracker/exchange/import_fields.c - checked members of the objects that come in. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/exchange/import_parts.h"
 #include <math.h>
@@ -52,13 +53,14 @@ const char *import_text(const json_t *object, const char *key)
     return json_get_str(object, key, NULL);
 }
 
-/* A member as JSON text in `out`; NULL when it is not there. */
 const char *import_json(const json_t *object, const char *key, struct buf *out)
 {
     const json_t *v = json_object_get(object, key);
     if (!v || json_is_null(v))
         return NULL;
-    json_write(out, v, 0);
+    json_t *clean = secret_json(v);
+    json_write(out, clean, 0);
+    json_decref(clean);
     return buf_str(out);
 }
 

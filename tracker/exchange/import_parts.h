@@ -25,7 +25,7 @@ bool import_is(const json_t *value, enum wanted wanted);
 /* A number or one of the three words; `key` is for the message. */
 int import_value(const json_t *value, const char *key, double *out, struct err *err);
 const char *import_text(const json_t *object, const char *key); /* NULL: none */
-/* A member as JSON text in `out`; NULL when it is not there. */
+/* A member as JSON text in `out`, without secrets; NULL when it is not there. */
 const char *import_json(const json_t *object, const char *key, struct buf *out);
 struct arg import_count(const json_t *object, const char *key); /* NULL where none */
 

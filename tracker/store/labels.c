@@ -1,5 +1,7 @@
 /* tracker/store/labels.c - see labels.h. */
 #include "tracker/store/labels.h"
+#include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
@@ -25,7 +27,8 @@ int store_tag(struct store *s, int64_t trial, const char *key, const char *value
     int rc = store_check_name("the tag", key, err);
     if (rc < 0 || (rc = store_begin(s, err)) < 0)
         return rc;
-    char *text = store_repair_text(value);
+    char *text = value && secret_value(key, value) ? xstrdup(SECRET_SHOWN)
+                                                   : store_repair_text(value);
     rc = store_int(s, sql[EXISTS], ARGS(A_INT(trial)), &found, err);
     if (rc == 0)
         rc = no_such(s, "trial", trial, err);

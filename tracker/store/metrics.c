@@ -2,6 +2,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/secret/secret.h"
 #include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdlib.h>
@@ -128,7 +129,10 @@ static int set_json(struct store *s, int64_t run, int statement, const json_t *v
 int store_set_environment(struct store *s, int64_t run, const json_t *environment,
                           struct err *err)
 {
-    return set_json(s, run, SET_ENVIRONMENT, environment, err);
+    json_t *clean = secret_json(environment);
+    int rc = set_json(s, run, SET_ENVIRONMENT, clean, err);
+    json_decref(clean);
+    return rc;
 }
 
 int store_set_method(struct store *s, int64_t run, const json_t *facts, struct err *err)

@@ -2,6 +2,7 @@
  * store_priv.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "tracker/store/store_priv.h"
 #include <math.h>
 #include <stdlib.h>
@@ -224,10 +225,9 @@ int store_check_name(const char *what, const char *name, struct err *err)
     return 0;
 }
 
-char *store_repair_text(const char *text)
+/* Without what its letters cannot be, and without more than there is room for. */
+static char *repaired(const char *text)
 {
-    if (!text)
-        return NULL;
     size_t n = strlen(text);
     bool cut = n > STORE_MAX_TEXT;
     if (!cut && is_utf8(text, n))
@@ -238,5 +238,14 @@ char *store_repair_text(const char *text)
     buf_release(&quoted);
     char *out = xasprintf("%s%s", j ? json_string_value(j) : "", cut ? " [cut]" : "");
     json_decref(j);
+    return out;
+}
+
+char *store_repair_text(const char *text)
+{
+    if (!text)
+        return NULL;
+    char *clean = secret_text(text), *out = repaired(clean ? clean : text);
+    free(clean);
     return out;
 }

@@ -109,8 +109,8 @@ int store_end(struct store *s, int rc, struct err *err); /* rc >= 0: commit */
 
 /* A name that goes into the store: not empty, valid UTF-8, not too long. */
 int store_check_name(const char *what, const char *name, struct err *err);
-/* Text from anywhere, made valid UTF-8 and cut at STORE_MAX_TEXT with a mark. NULL stays
- * NULL; caller frees. */
+/* Text from anywhere, made valid UTF-8 and cut at STORE_MAX_TEXT with a mark, without
+ * secrets. NULL stays NULL; caller frees. */
 char *store_repair_text(const char *text);
 
 /* ---- schema_check.c ---- */

@@ -3,10 +3,15 @@
  * Four locks on one door: the statement must be read-only for SQLite, the connection is
  * query_only while it runs, an authorizer lets through nothing but reading (so ATTACH,
  * PRAGMA with side effects and extension loading are refused, which count as read-only
- * otherwise), and a second statement behind the first is refused. */
+ * otherwise), and a second statement behind the first is refused.
+ *
+ * What comes out has no secrets (lib/secret/secret.h): texts and JSON are cleaned, and so is
+ * `value` in a row whose `key` names one. Whoever needs a trial's own values, to run it,
+ * takes them from store_get_trial and store_sweep_file. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
@@ -159,7 +164,11 @@ static json_t *column_value(sqlite3_stmt *stmt, int i)
         return json_number_or_word(sqlite3_column_double(stmt, i));
     case SQLITE_TEXT: {
         const char *text = (const char *)sqlite3_column_text(stmt, i);
-        return text_value(text, (size_t)sqlite3_column_bytes(stmt, i));
+        char *clean = secret_json_text(text);
+        json_t *j = clean ? json_string(clean)
+                          : text_value(text, (size_t)sqlite3_column_bytes(stmt, i));
+        free(clean);
+        return j;
     }
     case SQLITE_BLOB: {
         const void *bytes = sqlite3_column_blob(stmt, i);
@@ -170,6 +179,22 @@ static json_t *column_value(sqlite3_stmt *stmt, int i)
     }
 }
 
+/* A parameter or a tag as a row of its own: (key, value). */
+static void hide_value_of_pair(sqlite3_stmt *stmt, int columns, json_t *row)
+{
+    int key = -1, value = -1;
+    for (int i = 0; i < columns; i++) {
+        const char *name = sqlite3_column_name(stmt, i);
+        key = str_eq(name, "key") ? i : key;
+        value = str_eq(name, "value") ? i : value;
+    }
+    const char *k = key < 0 ? NULL : json_string_value(json_array_get(row, (size_t)key));
+    const char *v =
+        value < 0 ? NULL : json_string_value(json_array_get(row, (size_t)value));
+    if (k && v && secret_value(k, v))
+        json_array_set_new(row, (size_t)value, json_string(SECRET_SHOWN));
+}
+
 static json_t *row_value(sqlite3_stmt *stmt, int columns, size_t *bytes)
 {
     json_t *row = json_array();
@@ -177,6 +202,7 @@ static json_t *row_value(sqlite3_stmt *stmt, int columns, size_t *bytes)
         json_array_append_new(row, column_value(stmt, i));
         *bytes += 16 + (size_t)sqlite3_column_bytes(stmt, i);
     }
+    hide_value_of_pair(stmt, columns, row);
     return row;
 }
 
