@@ -185,3 +185,101 @@ tensorboard	tensorboard:trainer	complete	11	adamw_torch	Infinity		" ]
     import 66 "$RUNS/wandb" --format tensorboard
     has "holds no event file"
 }
+
+# ---- Optuna ----
+
+@test "Optuna's studies: sweeps with their objectives, what kept numbers mean, states, values; again adds nothing" {
+    import 0 "$RUNS/optuna/studies.db"
+    has "7 trials added, 0 were known; 7 runs added" "left out: trials that wait (1)"
+    import 0 "$RUNS/optuna/studies.db"
+    has "0 trials added, 7 were known; 0 runs added"
+    [ "$(says "SELECT experiment_name, key, state, seed, params FROM trial_view ORDER BY id")" = \
+'studies	optuna:tune/0	complete	0	{"learning_rate": 0.001, "rank": 8, "optimizer": "adamw", "bias": true}
+studies	optuna:tune/1	pruned	0	{"learning_rate": 0.01, "rank": 4, "optimizer": "sgd", "bias": false}
+studies	optuna:tune/2	failed	0	{"learning_rate": 0.1, "rank": 2, "optimizer": "None", "bias": false}
+studies	optuna:both/0	complete	0	{"x": 0.0}
+studies	optuna:both/1	complete	1	{"x": 0.5}
+studies	optuna:both/2	complete	2	{"x": 1.0}
+studies	optuna:both/3	failed	7	{"x": 1.0}' ]
+    [ "$(says "SELECT trial, key, step, value, kind FROM series_view ORDER BY trial, step")" = \
+'1	eval/accuracy	0	0.5	finite
+1	eval/accuracy	1		nan
+1	eval/accuracy	2	0.75	finite
+2	eval/accuracy	0	0.25	finite
+2	eval/accuracy	5	-Infinity	-inf' ]
+    [ "$(says "SELECT trial, key, value FROM summary_view ORDER BY trial, key")" = \
+'1	eval/accuracy	0.75
+2	eval/accuracy	-Infinity
+4	value_0	1.5
+4	value_1	2.0
+5	value_0	Infinity
+5	value_1	-Infinity
+6	value_0	0.5
+6	value_1	4.0' ]
+    [ "$(says "SELECT key, value FROM tag_view WHERE trial = 1 ORDER BY key")" = $'good\ttrue\ngpu\t{"n": 1}\nnote\tfirst\noptuna\ttune/0' ]
+    [ "$(says "SELECT name, file_json ->> 'metric', file_json ->> 'objectives', note FROM sweep ORDER BY id")" = \
+'tune	{"name":"eval/accuracy","goal":"maximize"}		data: reviews; rows: 400
+both		[{"name":"value_0","goal":"minimize"},{"name":"value_1","goal":"maximize"}]	' ]
+}
+
+@test "report judges an imported study by its own objective" {
+    import 0 "$RUNS/optuna/studies.db"
+    run -0 "$PEFTLAB" report --sweep tune
+    has "Take rank=8 optimizer=adamw bias=true" "eval/accuracy 0.750"
+}
+
+@test "Optuna's file with a log beside it: what stands in the log comes too, both stay as they are" {
+    cp "$RUNS/optuna/studies.db" .
+    chmod u+w studies.db
+    sqlite3 studies.db "PRAGMA journal_mode = WAL" >log
+    # Killed before it could write the log into the file
+    printf '%s\n' ".system true" "UPDATE trial_values SET value = 0.875 WHERE trial_id = 1;" ".shell kill -9 \$PPID" |
+        sqlite3 studies.db || true
+    [ -s studies.db-wal ]
+    sha256sum studies.db studies.db-wal >before
+    rm -f studies.db-shm
+    import 0 studies.db
+    has "7 trials added"
+    sha256sum -c before
+    [ ! -e studies.db-shm ]
+    [ "$(says "SELECT value FROM summary_view WHERE trial = 1")" = 0.875 ]
+}
+
+@test "Optuna's trials that run: left out while somebody has the file open, else ended without a word" {
+    cp "$RUNS/optuna/studies.db" .
+    chmod u+w studies.db
+    exec 9>>studies.db
+    import 0 studies.db
+    exec 9>&-
+    has "6 trials added" "trials that wait (1)" "runs that are not over (1)"
+    import 0 studies.db
+    has "1 trials added, 6 were known; 1 runs added"
+    [ "$(says "SELECT r.state, r.reason FROM run r JOIN trial t ON r.trial = t.id WHERE t.key = 'optuna:both/3'")" = $'failed\tended without a word' ]
+}
+
+@test "Optuna's other versions, other tables, damage, values that mean nothing" {
+    cp "$RUNS/optuna/studies.db" .
+    chmod u+w studies.db
+    cp studies.db other.db
+    sqlite3 other.db "UPDATE trial_params SET param_value = 9 WHERE trial_id = 1 AND param_name = 'optimizer'"
+    import 0 other.db
+    has "parameters of an unknown distribution (1)"
+    sqlite3 other.db "UPDATE alembic_version SET version_num = 'v9.0.0.a'"
+    import 78 other.db --experiment none
+    has "other.db: version 'v9.0.0.a' of Optuna's storage; this program reads v3.0.0.d and v3.2.0.a"
+    cp studies.db other.db
+    sqlite3 other.db "ALTER TABLE trial_values RENAME COLUMN value_type TO kind"
+    import 78 other.db --experiment none
+    has "its tables are not those that this program reads: no such column: value_type"
+    sqlite3 other.db "ALTER TABLE trial_values RENAME TO t; CREATE VIEW trial_values AS SELECT * FROM t"
+    import 78 other.db --experiment none
+    has "it is no storage of Optuna: it has no table 'trial_values'"
+    head -c 20000 studies.db >other.db
+    import 65 other.db --format optuna
+    has "other.db: the file is damaged"
+    echo hello >other.db
+    import 65 other.db --format optuna
+    has "other.db: it is no SQLite file"
+    import 66 missing.db --format optuna
+    [ "$(says "SELECT count(*) FROM experiment WHERE name = 'none'")" = 0 ]
+}

@@ -19,14 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef void fuzz_put_record(struct buf *file, const uint8_t *data, size_t size);
 
-static void fuzz_little(struct buf *out, uint64_t v, int bytes)
+static inline void fuzz_little(struct buf *out, uint64_t v, int bytes)
 {
     for (int i = 0; i < bytes; i++)
         buf_char(out, (char)(v >> 8 * i & 0xff));
 }
 
-static void fuzz_make_file(struct buf *file, const uint8_t *data, size_t size,
-                           fuzz_put_record *put)
+static inline void fuzz_make_file(struct buf *file, const uint8_t *data, size_t size,
+                                  fuzz_put_record *put)
 {
     if (data[0] == 0) {
         buf_clear(file); /* the head that the caller put there is the input's affair */

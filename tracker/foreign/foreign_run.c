@@ -50,10 +50,20 @@ void foreign_text(char **field, const char *text, size_t len)
     *field = str_clean(text, len);
 }
 
+void foreign_tag(struct foreign_run *r, const char *key, const char *text, size_t len)
+{
+    char *name = str_clean(key, strlen(key)), *value = str_clean(text, len);
+    const bool fits = *name && strlen(name) <= STORE_MAX_NAME;
+    foreign_left_out(r->into, "tags without a name that fits", !fits);
+    if (fits)
+        json_object_set_new(r->tags, name, json_string(value));
+    free(name);
+    free(value);
+}
+
 /* ---- values ---- */
 
-/* The name of a metric here, newly allocated; NULL where it has none that can be kept. */
-static char *metric_name(struct foreign_run *r, const char *key)
+char *foreign_metric_name(const char *key)
 {
     static const char *const splits[] = {"eval_", "train_", "test_"};
     char *name = str_clean(key, strlen(key));
@@ -63,9 +73,16 @@ static char *metric_name(struct foreign_run *r, const char *key)
             name[strlen(splits[i]) - 1] = '/';
     if (n > 0 && n <= STORE_MAX_NAME)
         return name;
-    foreign_left_out(r->into, "values without a name that fits", 1);
     free(name);
     return NULL;
+}
+
+/* The same, counting what has none. */
+static char *metric_name(struct foreign_run *r, const char *key)
+{
+    char *name = foreign_metric_name(key);
+    foreign_left_out(r->into, "values without a name that fits", name == NULL);
+    return name;
 }
 
 struct foreign_series *foreign_series(struct foreign_run *r, const char *key)

@@ -55,8 +55,12 @@ struct foreign_series *foreign_series(struct foreign_run *r, const char *key);
 /* A value at a step, in any order. ERR_CONFIG where there are too many. */
 int foreign_value(struct foreign_run *r, const char *key, int64_t step, double value,
                   struct err *err);
+/* The name that a metric has here, newly allocated; NULL where it can have none. */
+char *foreign_metric_name(const char *key);
 /* A summary value of its own. */
 void foreign_summary(struct foreign_run *r, const char *key, double value);
+/* A tag; one without a name that fits is left out. */
+void foreign_tag(struct foreign_run *r, const char *key, const char *text, size_t len);
 /* Takes over *field = text, without control characters and what is not UTF-8. */
 void foreign_text(char **field, const char *text, size_t len);
 /* {"optim": {"lr": 1}} -> {"optim.lr": 1} into `flat`; lists stay, what is null goes. */

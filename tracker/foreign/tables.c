@@ -1,0 +1,292 @@
+/* tracker/foreign/tables.c - see tables.h. */
+#include "tracker/foreign/tables.h"
+#include "lib/fs.h"
+#include "lib/mem.h"
+#include "lib/str.h"
+#include "tracker/foreign/found_files.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PIECE = 1 << 20, TRIES = 3 };
+/* What SQLite keeps beside a file that is written, or was when its writer was killed. */
+static const char *const logs[] = {"-wal", "-journal"};
+
+static int sql_error(struct tables *t, struct err *err)
+{
+    const int rc = t->db ? sqlite3_errcode(t->db) & 0xff : SQLITE_NOMEM;
+    const char *said = t->db ? sqlite3_errmsg(t->db) : "out of memory";
+    if (rc == SQLITE_NOTADB || rc == SQLITE_CORRUPT)
+        return err_set(err, ERR_PARSE, "the file is damaged: %s", said);
+    if (rc == SQLITE_ERROR)
+        return err_set(err, ERR_CONFIG,
+                       "its tables are not those that this program reads: %s", said);
+    return err_set(err, ERR_IO, "cannot read it: %s", said);
+}
+
+/* ---- opening ---- */
+
+static int copy_file(const char *from, const char *to, struct err *err)
+{
+    FILE *in = fopen(from, "rbe"), *out = in ? fopen(to, "wbe") : NULL;
+    char *piece = xmalloc(PIECE);
+    size_t n;
+    bool ok = in && out;
+    while (ok && (n = fread(piece, 1, PIECE, in)) > 0)
+        ok = fwrite(piece, 1, n, out) == n;
+    ok = ok && !ferror(in);
+    if (out && fclose(out) != 0)
+        ok = false;
+    if (in)
+        fclose(in);
+    free(piece);
+    return ok ? 0
+              : err_set(err, ERR_IO, "cannot copy '%s' to '%s': %s", from, to,
+                        strerror(errno));
+}
+
+/* The state of the file and its logs: what is not there is zeros. */
+static void stamp_all(const char *path, struct fs_stamp stamps[1 + ARRAY_LEN(logs)])
+{
+    memset(stamps, 0, (1 + ARRAY_LEN(logs)) * sizeof *stamps);
+    fs_stamp(path, &stamps[0]);
+    for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+        char *log = xasprintf("%s%s", path, logs[i]);
+        fs_stamp(log, &stamps[1 + i]);
+        free(log);
+    }
+}
+
+static int copy_all(const char *path, const char *to, struct err *err)
+{
+    int rc = copy_file(path, to, err);
+    for (size_t i = 0; i < ARRAY_LEN(logs) && rc == 0; i++) {
+        char *from = xasprintf("%s%s", path, logs[i]),
+             *log = xasprintf("%s%s", to, logs[i]);
+        unlink(log);
+        if (fs_size(from) > 0)
+            rc = copy_file(from, log, err);
+        free(from);
+        free(log);
+    }
+    return rc;
+}
+
+/* A copy in a folder of our own; *name is the file there. */
+static int make_copy(struct tables *t, char **name, struct err *err)
+{
+    struct fs_stamp before[1 + ARRAY_LEN(logs)], after[1 + ARRAY_LEN(logs)];
+    const char *tmp = getenv("TMPDIR");
+    char *folder = xasprintf("%s/peftlab-import-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder)) {
+        int rc = err_set(err, ERR_IO, "cannot make '%s': %s", folder, strerror(errno));
+        free(folder);
+        return rc;
+    }
+    t->copy = folder;
+    *name = fs_join(folder, "copy.db");
+    for (int i = 0; i < TRIES; i++) {
+        bool same = true;
+        stamp_all(t->path, before);
+        int rc = copy_all(t->path, *name, err);
+        if (rc < 0)
+            return rc;
+        stamp_all(t->path, after);
+        for (size_t k = 0; k < ARRAY_LEN(before); k++)
+            same = same && fs_stamp_eq(&before[k], &after[k]);
+        if (same)
+            return 0;
+    }
+    return err_set(err, ERR_BUSY, "it is written while it is copied; import it later");
+}
+
+/* SQLite's name for a file that nobody changes. */
+static char *frozen_name(const char *path)
+{
+    struct buf name = BUF_INIT;
+    char *whole = fs_absolute(path);
+    buf_str_add(&name, "file://");
+    for (const char *c = whole; *c; c++)
+        if (strchr("?#%", *c))
+            buf_printf(&name, "%%%02x", (unsigned char)*c);
+        else
+            buf_char(&name, *c);
+    buf_str_add(&name, "?immutable=1");
+    free(whole);
+    return buf_detach(&name, NULL);
+}
+
+static int check_head(const char *path, struct err *err)
+{
+    static const char mark[] = "SQLite format 3"; /* with its NUL */
+    char head[sizeof mark] = {0};
+    FILE *f = fs_is_dir(path) ? NULL : fopen(path, "rbe");
+    if (!f)
+        return err_set(err, ERR_NOINPUT, "there is no such file");
+    const size_t n = fread(head, 1, sizeof head, f);
+    fclose(f);
+    return n == sizeof head && !memcmp(head, mark, sizeof mark)
+               ? 0
+               : err_set(err, ERR_PARSE, "it is no SQLite file");
+}
+
+int tables_open(struct tables *t, const char *path, struct err *err)
+{
+    bool logged = false;
+    char *name = NULL;
+    *t = (struct tables){.path = path};
+    int rc = check_head(path, err);
+    for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+        char *log = xasprintf("%s%s", path, logs[i]);
+        logged = logged || fs_size(log) > 0;
+        free(log);
+    }
+    if (rc == 0) {
+        t->growing = found_is_growing(path);
+        if (logged)
+            rc = make_copy(t, &name, err);
+        else
+            name = frozen_name(path);
+    }
+    if (rc == 0 && sqlite3_open_v2(name, &t->db,
+                                   (logged ? SQLITE_OPEN_READWRITE
+                                           : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI) |
+                                       SQLITE_OPEN_NOMUTEX,
+                                   NULL) != SQLITE_OK)
+        rc = sql_error(t, err);
+    free(name);
+    if (rc == 0) {
+        sqlite3_db_config(t->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+        sqlite3_db_config(t->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+        sqlite3_db_config(t->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+        sqlite3_limit(t->db, SQLITE_LIMIT_LENGTH, TABLES_MAX_TEXT);
+        if (sqlite3_exec(
+                t->db, "PRAGMA cell_size_check = ON; SELECT count(*) FROM sqlite_schema",
+                NULL, NULL, NULL))
+            rc = sql_error(t, err);
+    }
+    if (rc < 0)
+        tables_close(t);
+    return rc;
+}
+
+void tables_close(struct tables *t)
+{
+    sqlite3_close(t->db);
+    if (t->copy)
+        fs_remove_tree(t->copy, NULL);
+    free(t->copy);
+    *t = (struct tables){0};
+}
+
+/* ---- asking ---- */
+
+int tables_each(struct tables *t, const char *sql, const char *text, int64_t number,
+                tables_row *take, void *ctx, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0, step = SQLITE_DONE;
+    if (sqlite3_prepare_v2(t->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return sql_error(t, err);
+    if (text)
+        sqlite3_bind_text(stmt, 1, text, -1, SQLITE_STATIC);
+    else if (sqlite3_bind_parameter_count(stmt) > 0)
+        sqlite3_bind_int64(stmt, 1, number);
+    while (rc >= 0 && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+        rc = take(ctx, stmt, err);
+    if (rc >= 0 && step != SQLITE_DONE)
+        rc = sql_error(t, err);
+    sqlite3_finalize(stmt);
+    return rc < 0 ? rc : 0;
+}
+
+static int keep_text(void *ctx, sqlite3_stmt *row, struct err *err)
+{
+    char **out = ctx;
+    (void)err;
+    if (!*out && sqlite3_column_type(row, 0) != SQLITE_NULL)
+        *out = xstrdup(column_text(row, 0, NULL));
+    return 0;
+}
+
+char *tables_text(struct tables *t, const char *sql, const char *text, int64_t number)
+{
+    char *out = NULL;
+    return tables_each(t, sql, text, number, keep_text, &out, NULL) < 0 ? free(out),
+           NULL                                                         : out;
+}
+
+static bool is_there(struct tables *t, const char *sql, const char *name)
+{
+    char *found = tables_text(t, sql, name, 0);
+    free(found);
+    return found != NULL;
+}
+
+bool tables_has(struct tables *t, const char *table)
+{
+    return is_there(t,
+                    "SELECT name FROM sqlite_schema WHERE name = ?1 AND type = 'table' "
+                    "AND sql LIKE 'CREATE TABLE%'",
+                    table);
+}
+
+bool tables_has_column(struct tables *t, const char *table, const char *column)
+{
+    char *sql =
+        xasprintf("SELECT name FROM pragma_table_xinfo('%s') WHERE name = ?1", table);
+    const bool yes = is_there(t, sql, column);
+    free(sql);
+    return yes;
+}
+
+/* The first of "a|b|c" that is not there, newly allocated; NULL: all are. */
+static char *missing_of(struct tables *t, const char *names)
+{
+    for (const char *at = names; *at;) {
+        const size_t n = strcspn(at, "|");
+        char *name = xstrndup(at, n);
+        if (!tables_has(t, name))
+            return name;
+        free(name);
+        at += n + (at[n] == '|');
+    }
+    return NULL;
+}
+
+int tables_need(struct tables *t, const char *names, const char *what, struct err *err)
+{
+    char *missing = missing_of(t, names);
+    const int rc = missing ? err_set(err, ERR_CONFIG, "it is no %s: it has no table '%s'",
+                                     what, missing)
+                           : 0;
+    free(missing);
+    return rc;
+}
+
+bool tables_look(const char *path, const char *names)
+{
+    struct tables t;
+    if (tables_open(&t, path, NULL) < 0)
+        return false;
+    char *missing = missing_of(&t, names);
+    const bool yes = !missing;
+    free(missing);
+    tables_close(&t);
+    return yes;
+}
+
+const char *column_text(sqlite3_stmt *row, int column, size_t *len)
+{
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    if (len)
+        *len = text ? (size_t)sqlite3_column_bytes(row, column) : 0;
+    return text ? text : "";
+}
+
+bool column_is(sqlite3_stmt *row, int column, const char *text)
+{
+    return str_eq(column_text(row, column, NULL), text);
+}
