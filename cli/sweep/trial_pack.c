@@ -84,7 +84,7 @@ static void tell_end(const struct room *r, int64_t trial, int status)
     if (fstat(STDIN_FILENO, &st) == 0 && S_ISSOCK(st.st_mode)) {
         (void)send(STDIN_FILENO, line, (size_t)n, MSG_NOSIGNAL);
     } else {
-        fputs(line, stdout);
+        text_print(stdout, "%s", line);
         fflush(stdout);
     }
 }

@@ -362,10 +362,11 @@ static void tell_start(struct controller *c)
     text_print(c->o->out, "sweep %lld '%s': %zu trials, %d at a time, ",
                (long long)c->sweep, controller_name(c), advance_total(c), c->jobs);
     if (c->jobs > c->packs) /* packs */
-        fprintf(c->o->out, "%d in a process, %d thread%s for each process\n",
-                c->jobs / c->packs, c->threads, c->threads == 1 ? "" : "s");
+        text_print(c->o->out, "%d in a process, %d thread%s for each process\n",
+                   c->jobs / c->packs, c->threads, c->threads == 1 ? "" : "s");
     else
-        fprintf(c->o->out, "%d thread%s each\n", c->threads, c->threads == 1 ? "" : "s");
+        text_print(c->o->out, "%d thread%s each\n", c->threads,
+                   c->threads == 1 ? "" : "s");
     sweep_plan_words(c->plan, c->advance.slices, c->o->out);
     sweep_pack_words(c->plan, c->o->pack, c->jobs / c->packs, c->threads, c->o->out);
     if (f->max_gpu_hours > 0 && !f->gpus)
