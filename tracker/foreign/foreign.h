@@ -8,8 +8,8 @@
  *
  * What cannot come along (media, histograms, readings of the machine) is counted by
  * foreign_left_out, for one message when all is done. A run that somebody is writing
- * just now is left out too (found_is_growing): import it when it is over. Damage is counted the same way: what can be
- * read is taken.
+ * just now is left out too (found_is_growing): import it when it is over. Damage is counted
+ * the same way: what can be read is taken.
  *
  * Files come from elsewhere: a reader checks lengths before it believes them, and errors
  * name the file. */

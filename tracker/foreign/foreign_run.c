@@ -133,16 +133,24 @@ static int by_step(const void *a, const void *b)
     return p->order < q->order ? -1 : p->order > q->order;
 }
 
+static bool same_value(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
 /* Rising steps, each once: what the store takes. */
 static void put_in_order(struct foreign_run *r, struct foreign_series *s)
 {
-    size_t kept = 0;
+    size_t kept = 0, lost = 0;
     qsort(s->points, s->count, sizeof *s->points, by_step);
     for (size_t i = 0; i < s->count; i++) {
-        kept -= kept > 0 && s->points[kept - 1].step == s->points[i].step;
+        if (kept > 0 && s->points[kept - 1].step == s->points[i].step) {
+            kept--;
+            lost += !same_value(s->points[kept].value, s->points[i].value);
+        }
         s->points[kept++] = s->points[i];
     }
-    foreign_left_out(r->into, "values with a later one at their step", s->count - kept);
+    foreign_left_out(r->into, "values with a later one at their step", lost);
     s->count = kept;
 }
 
