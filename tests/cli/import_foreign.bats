@@ -283,3 +283,52 @@ both		[{"name":"value_0","goal":"minimize"},{"name":"value_1","goal":"maximize"}
     import 66 missing.db --format optuna
     [ "$(says "SELECT count(*) FROM experiment WHERE name = 'none'")" = 0 ]
 }
+
+# ---- MLflow ----
+
+@test "MLflow's store: experiments, typed parameters, seed, states, tags, values; deleted ones stay; again adds nothing" {
+    import 0 "$RUNS/mlflow/store.db"
+    has "5 trials added, 0 were known; 5 runs added" "values at steps below 0 (1)" "values with a later one at their step (1)" "deleted runs (2)"
+    import 0 "$RUNS/mlflow/store.db"
+    has "0 trials added, 5 were known; 0 runs added"
+    [ "$(says "SELECT experiment_name, tag.value, t.state, seed, params, note FROM trial_view t JOIN tag_view tag ON trial = t.id AND tag.key = 'name' ORDER BY t.id")" = \
+'reviews	lora r8	complete	3	{"bf16": true, "empty": "", "learning_rate": 0.001, "note": "007", "nothing": "None", "optim/name": "adamw", "rank": 8}	the first one
+reviews	child	complete	0	{"rank": 4}	
+reviews	bad	failed	0	{}	
+reviews	stopped	cancelled	0	{}	
+reviews	open	failed	0	{}	' ]
+    [ "$(says "SELECT key, step, value, kind FROM series_view WHERE trial = 1 ORDER BY key, step")" = \
+'accuracy	0	0.75	finite
+eval/loss	0	1.0	finite
+eval/loss	10	0.5	finite
+eval/loss	20	0.125	finite
+train/x	0		nan
+train/x	1	Infinity	inf
+train/x	2	-Infinity	-inf' ]
+    [ "$(says "SELECT value FROM summary_view WHERE trial = 1 AND key = 'eval/loss'")" = 0.125 ]
+    [ "$(says "SELECT key, value FROM tag_view WHERE trial = 1 AND key NOT IN ('mlflow', 'name') ORDER BY key")" = $'mlflow.user\tann\nteam\thelp desk' ]
+    # the child says who its parent is, by the name that MLflow gave it
+    [ "$(says "SELECT count(*) FROM tag_view c JOIN tag_view p ON p.value = c.value AND p.key = 'mlflow' WHERE c.key = 'mlflow.parentRunId' AND c.trial = 2 AND p.trial = 1")" = 1 ]
+    [ "$(says "SELECT started_ms, ended_ms FROM run WHERE trial = 1")" = $'1700000000000\t1700000060000' ]
+}
+
+@test "MLflow's runs that go on, other versions and tables" {
+    cp "$RUNS/mlflow/store.db" .
+    chmod u+w store.db
+    exec 9>>store.db
+    import 0 store.db
+    exec 9>&-
+    has "4 trials added" "runs that are not over (1)"
+    import 0 store.db
+    has "1 trials added, 4 were known; 1 runs added"
+    [ "$(says "SELECT count(*) FROM run WHERE state = 'failed' AND reason = 'ended without a word'")" = 1 ]
+    sqlite3 store.db "ALTER TABLE metrics RENAME COLUMN is_nan TO nan"
+    import 78 store.db --experiment none
+    has "its tables are not those that this program reads: no such column: is_nan"
+    sqlite3 store.db "ALTER TABLE runs DROP COLUMN deleted_time"
+    import 78 store.db --experiment none
+    has "store.db: version 'dc11669786a5' of MLflow's store, from before August 2022; 'mlflow db upgrade' renews it"
+    import 78 "$RUNS/optuna/studies.db" --format mlflow
+    has "it is no store of MLflow: it has no table 'experiments'"
+    [ "$(says "SELECT count(*) FROM experiment WHERE name = 'none'")" = 0 ]
+}
