@@ -11,12 +11,15 @@
 enum { ANYWHERE_IN, AT_THE_END, NOT_AT_THE_END };
 static const struct rule {
     const char *words;
+    size_t length;
     int where;
     bool numbers;
 } rules[] = {
-#define ANYWHERE(words, numbers) {"_" words "_", ANYWHERE_IN, numbers},
-#define AT_END(words, numbers)   {"_" words "_", AT_THE_END, numbers},
-#define NOT_AT_END(words)        {"_" words "_", NOT_AT_THE_END, false},
+#define RULE(words, where, numbers)                                                      \
+    {"_" words "_", sizeof("_" words "_") - 1, where, numbers},
+#define ANYWHERE(words, numbers) RULE(words, ANYWHERE_IN, numbers)
+#define AT_END(words, numbers)   RULE(words, AT_THE_END, numbers)
+#define NOT_AT_END(words)        RULE(words, NOT_AT_THE_END, false)
 #define FORM(prefix, length)
 #include "lib/secret/secrets.def"
 #undef ANYWHERE
@@ -42,7 +45,7 @@ static const struct form {
 /* ---- names ---- */
 
 /* "_hf_token_" of "HF_TOKEN", "--hfToken", "hf.token"; a longer name keeps its end. */
-static void take_apart(const char *name, size_t n, char out[SECRET_NAME_MAX * 2 + 3])
+static size_t take_apart(const char *name, size_t n, char out[SECRET_NAME_MAX * 2 + 3])
 {
     size_t to = 0;
     if (n > SECRET_NAME_MAX) {
@@ -64,17 +67,22 @@ static void take_apart(const char *name, size_t n, char out[SECRET_NAME_MAX * 2 
     if (out[to - 1] != '_')
         out[to++] = '_';
     out[to] = '\0';
+    return to;
 }
 
 enum secret_kind secret_kind_of(const char *name, size_t n)
 {
     char words[SECRET_NAME_MAX * 2 + 3];
     enum secret_kind kind = SECRET_none;
-    take_apart(name, n, words);
+    if (n < 4) /* "auth" */
+        return kind;
+    const size_t length = take_apart(name, n, words);
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
         const struct rule *r = &rules[i];
-        if (r->where == ANYWHERE_IN ? !strstr(words, r->words)
-                                    : !str_has_suffix(words, r->words))
+        if (length < r->length ||
+            (r->where == ANYWHERE_IN
+                 ? !strstr(words, r->words)
+                 : memcmp(words + length - r->length, r->words, r->length) != 0))
             continue;
         if (r->where == NOT_AT_THE_END)
             return SECRET_none;

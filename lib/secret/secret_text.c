@@ -171,8 +171,10 @@ static bool names_one(const char *text)
         size_t n = 0;
         while (in_word(p[n]))
             n++;
-        if (n && (!strncmp(p + n, "://", 3) || secret_has_form(p, n) ||
-                  secret_kind_of(p, n) != SECRET_none))
+        const bool number = isdigit((unsigned char)*p) || *p == '.';
+        if (n && !number &&
+            (!strncmp(p + n, "://", 3) || secret_has_form(p, n) ||
+             secret_kind_of(p, n) != SECRET_none))
             return true;
         p += n ? n : 1;
     }
