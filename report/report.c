@@ -64,24 +64,32 @@ int report_judge(struct store *s, const struct report_options *o, struct report 
     return rc;
 }
 
+/* As `peftlab report` has them where nothing is said. */
+static struct report_options usual_options(const json_t *sweeps)
+{
+    return (struct report_options){.scope.sweeps = sweeps,
+                                   .delta = NAN,
+                                   .collapse = NAN,
+                                   .requests_per_day = NAN,
+                                   .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
+}
+
 struct report *report_judge_sweep(struct store *s, int64_t sweep)
 {
     char name[24];
     struct report *r = NULL;
     snprintf(name, sizeof name, "%lld", (long long)sweep);
     json_t *sweeps = json_pack("[s]", name);
-    const struct report_options o = {.scope.sweeps = sweeps,
-                                     .delta = NAN,
-                                     .collapse = NAN,
-                                     .requests_per_day = NAN,
-                                     .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR};
+    const struct report_options o = usual_options(sweeps);
     if (report_judge(s, &o, &r, NULL) == 0)
         r->options.scope.sweeps = NULL; /* ends here */
     json_decref(sweeps);
     return r;
 }
 
-int report_judge_service(struct store *s, const struct report_options *o,
+/* report_judge, and what its SLA file asks: every configuration, or the file's tasks one by
+ * one where they have trials of their own. */
+static int judge_service(struct store *s, const struct report_options *o,
                          struct report **out, struct err *err)
 {
     int rc = report_judge(s, o, out, err);
@@ -98,11 +106,28 @@ int report_judge_service(struct store *s, const struct report_options *o,
     return rc;
 }
 
+int report_judge_tasks(struct store *s, const char *sla_path, const json_t *sweeps,
+                       double core_usd_per_hour, struct report **out, struct err *err)
+{
+    struct report_options o = usual_options(sweeps);
+    o.core_usd_per_hour = core_usd_per_hour;
+    o.sla_path = sla_path;
+    const int rc = judge_service(s, &o, out, err);
+    if (rc || (*out)->task_plans)
+        return rc;
+    report_free(*out);
+    *out = NULL;
+    return err_set(err, ERR_CONFIG,
+                   "'%s' has no tasks with 'data', which says which trials are a task's "
+                   "(docs/sla.md)",
+                   sla_path);
+}
+
 int report_build(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err)
 {
     struct report *r;
-    int rc = report_judge_service(s, o, &r, err);
+    int rc = judge_service(s, o, &r, err);
     if (rc)
         return rc;
     configurations_find(r);

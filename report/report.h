@@ -68,10 +68,10 @@ struct report {
  * or figures yet. */
 int report_judge(struct store *s, const struct report_options *o, struct report **out,
                  struct err *err);
-/* The same with what its SLA file asks: every configuration, or the file's tasks one by one
- * where they have trials of their own. */
-int report_judge_service(struct store *s, const struct report_options *o,
-                         struct report **out, struct err *err);
+/* The same with what the tasks of an SLA file ask, one by one; a file without tasks that have
+ * trials of their own is an error. sweeps: as --sweep has them. */
+int report_judge_tasks(struct store *s, const char *sla_path, const json_t *sweeps,
+                       double core_usd_per_hour, struct report **out, struct err *err);
 /* report_judge of one sweep by its number, as `peftlab report --sweep N` judges it; options are
  * borrowed for the call alone. NULL: it cannot be judged. */
 struct report *report_judge_sweep(struct store *s, int64_t sweep);

@@ -98,26 +98,14 @@ static void print(const struct report *r, const json_t *numbers, const char *fil
 int task_advice(const json_t *values, struct err *err)
 {
     const char *file = json_get_str(values, "tasks", NULL);
-    const struct report_options o = {
-        .scope.sweeps = json_object_get(values, "sweep"),
-        .delta = NAN,
-        .collapse = NAN,
-        .requests_per_day = NAN,
-        .core_usd_per_hour = json_get_num(values, "core_price", REPORT_CORE_USD_PER_HOUR),
-        .sla_path = file,
-    };
     char *path = store_default_path(json_get_str(values, "store", NULL));
     struct store *s = NULL;
     struct report *r = NULL;
     int rc = store_open(path, STORE_READ_ONLY, &s, err);
     if (!rc)
-        rc = report_judge_service(s, &o, &r, err);
-    if (!rc && !r->task_plans)
-        rc =
-            err_set(err, ERR_CONFIG,
-                    "'%s' has no tasks with 'data', which says which trials are a task's "
-                    "(docs/sla.md)",
-                    file);
+        rc = report_judge_tasks(
+            s, file, json_object_get(values, "sweep"),
+            json_get_num(values, "core_price", REPORT_CORE_USD_PER_HOUR), &r, err);
     json_t *numbers = rc ? NULL : section_tasks.numbers(r);
     if (numbers && json_get_bool(values, "json", 0))
         command_print_json(json_incref(numbers));

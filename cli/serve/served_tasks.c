@@ -7,7 +7,6 @@
 #include "report/service/task_plans.h"
 #include "runner/run_folder.h"
 #include "tracker/view/view.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,25 +131,13 @@ static int take_service(const struct report *r, const char *file, const char *mo
 int served_tasks_find(const char *file, const char *store, const json_t *sweeps,
                       const char *model, struct served_tasks *out, struct err *err)
 {
-    const struct report_options o = {.scope.sweeps = sweeps,
-                                     .delta = NAN,
-                                     .collapse = NAN,
-                                     .requests_per_day = NAN,
-                                     .core_usd_per_hour = REPORT_CORE_USD_PER_HOUR,
-                                     .sla_path = file};
     char *path = store_default_path(store);
     struct store *s = NULL;
     struct report *r = NULL;
     *out = (struct served_tasks){0};
     int rc = store_open(path, STORE_READ_ONLY, &s, err);
     if (!rc)
-        rc = report_judge_service(s, &o, &r, err);
-    if (!rc && !r->task_plans)
-        rc =
-            err_set(err, ERR_CONFIG,
-                    "'%s' has no tasks with 'data', which says which trials are a task's "
-                    "(docs/sla.md)",
-                    file);
+        rc = report_judge_tasks(s, file, sweeps, REPORT_CORE_USD_PER_HOUR, &r, err);
     if (!rc)
         rc = take_service(r, file, model, out, err);
     report_free(r);

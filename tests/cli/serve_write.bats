@@ -2,6 +2,7 @@
 # `peftlab serve` of a language model: texts are those of `generate`, streamed or not; what ends them; what is refused.
 bats_require_minimum_version 1.5.0
 load common
+load serving
 
 setup_file() {
     find_program
@@ -50,24 +51,7 @@ setup() {
     cd "$BATS_FILE_TMPDIR"
 }
 
-teardown() {
-    [ -z "${SERVER-}" ] || { kill -9 "$SERVER" && wait "$SERVER"; } 2>/dev/null || true
-}
-
-# serve MODEL WORD...: starts it; its address is in $URL, its process in $SERVER, what it says in $BATS_TEST_TMPDIR/log
-serve() {
-    : >"$BATS_TEST_TMPDIR/log"
-    "$PEFTLAB" serve "$@" --port 0 >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
-    SERVER=$!
-    for _ in {1..100}; do
-        URL=$(sed -n 's/^serving .* on //p' "$BATS_TEST_TMPDIR/log")
-        [ -z "$URL" ] || return 0
-        kill -0 $SERVER 2>/dev/null || break
-        sleep .1
-    done
-    cat "$BATS_TEST_TMPDIR/log"
-    return 1
-}
+teardown() { stop_serving; }
 
 client() { # a program in Python from stdin, behind client.py
     cat client.py - >"$BATS_TEST_TMPDIR/program.py"
@@ -75,7 +59,7 @@ client() { # a program in Python from stdin, behind client.py
 }
 
 @test "each text is what generate writes with that adapter, streamed or not, whoever else asks" {
-    serve model --adapters adapters --sequences 3
+    serve_of model --adapters adapters --sequences 3
     client <<'END'
 import threading
 names = ["lora", "ia3", "prefix", "model"]
@@ -106,7 +90,7 @@ END
 }
 
 @test "a stream has an event for each token, then usage where it is wanted" {
-    serve model --adapters adapters
+    serve_of model --adapters adapters
     client <<'END'
 body = dict(model="lora", prompt=prompts[0], max_tokens=24, temperature=0)
 whole = ask(**body)
@@ -135,7 +119,7 @@ END
 @test "draws are those of generate with the same seed; choices are further texts of it" {
     "$PEFTLAB" generate model --max-new-tokens 12 --temperature 0.9 --top-k 40 --top-p 0.8 --repetition-penalty 1.2 --seed 7 --json \
         <<<$'{"text": "the sun"}\n{"text": "the sun"}\n{"text": "the sun"}' >drawn 2>/dev/null
-    serve model
+    serve_of model
     client <<'END'
 want = [json.loads(l)["text"] for l in open("drawn")]
 body = dict(prompt="the sun", max_tokens=12, temperature=.9, top_k=40, top_p=.8, repetition_penalty=1.2)
@@ -149,7 +133,7 @@ END
 }
 
 @test "stop strings across tokens, end tokens, and what goes on in spite of them" {
-    serve model --adapters adapters
+    serve_of model --adapters adapters
     client <<'END'
 body = dict(model="ia3", prompt=prompts[1], max_tokens=24, temperature=0)
 text, ids = wanted("ia3")[1]["text"], wanted("ia3")[1]["ids"]
@@ -167,7 +151,7 @@ END
     cp -r model ending
     printf '{"eos_token_id": %s}' "$(sed -n 1p prompts.model | jq '.ids[3]')" >ending/generation_config.json
     kill -9 $SERVER
-    serve ending
+    serve_of ending
     client <<'END'
 body = dict(prompt=prompts[0], max_tokens=24, temperature=0)
 want = wanted("model")[0]
@@ -186,7 +170,7 @@ END
     printf '%s\n' '{"messages": [{"role": "system", "content": "be short"}, {"role": "user", "content": "hi"}]}' \
         '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "so"}], "continue_final_message": true}' >talk.jsonl
     "$PEFTLAB" generate model --adapter adapters/lora/adapter --max-new-tokens 10 --json <talk.jsonl >talk.lora 2>/dev/null
-    serve model --adapters adapters
+    serve_of model --adapters adapters
     client <<'END'
 chat = "/v1/chat/completions"
 rows, want = ([json.loads(l) for l in open(f)] for f in ("talk.jsonl", "talk.lora"))
@@ -224,7 +208,7 @@ END
 }
 
 @test "probabilities of tokens and of their alternatives" {
-    serve model
+    serve_of model
     client <<'END'
 import math
 body = dict(prompt=prompts[0], max_tokens=6, temperature=0)
@@ -248,7 +232,7 @@ END
 }
 
 @test "what cannot be is refused by name" {
-    serve model lora=adapters/lora ia3=adapters/ia3 --context 100
+    serve_of model lora=adapters/lora ia3=adapters/ia3 --context 100
     client <<'END'
 for why, param, code, body in (
         ("there is no model 'nobody'", "model", 404, dict(prompt="a", model="nobody")),
@@ -306,7 +290,7 @@ END
 @test "who leaves is not written for any more" {
     cp -r model long
     sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' long/config.json
-    serve long --context 200000 --sequences 2
+    serve_of long --context 200000 --sequences 2
     client <<'END'
 import socket, time, urllib.parse
 def counts():
@@ -339,7 +323,7 @@ END
 @test "adapters come and go while texts are written" {
     cp -r model lasting
     sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' lasting/config.json
-    serve lasting --context 200000 --sequences 3 lora=adapters/lora
+    serve_of lasting --context 200000 --sequences 3 lora=adapters/lora
     cp -r adapters/lora/adapter torn
     head -c 500 torn/adapter_model.safetensors >part && mv part torn/adapter_model.safetensors
     client <<'END'
@@ -370,7 +354,7 @@ END
 @test "asked to stop twice it ends at once" {
     cp -r model endless
     sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' endless/config.json
-    serve endless --context 200000
+    serve_of endless --context 200000
     curl -sN -o stream "$URL/v1/completions" -d '{"prompt": "a", "max_tokens": 190000, "ignore_eos": true, "stream": true}' &
     local curl=$!
     for _ in {1..200}; do [ ! -s stream ] || break; sleep .05; done
@@ -385,7 +369,7 @@ END
 }
 
 @test "more than may wait is refused; asked to stop it writes what it has" {
-    serve model --sequences 1 --queue 1
+    serve_of model --sequences 1 --queue 1
     client <<'END'
 code, e = refused(prompt=["a", "b", "c", "d", "e", "f"], max_tokens=100, ignore_eos=True)
 assert code == 429 and e["type"] == "rate_limit_error", e
@@ -408,13 +392,13 @@ END
     printf '{"text": "%s", "label": %d}\n' "the sun is up" 0 "rain again" 1 "a cold wind" 0 "snow" 1 >labels.jsonl
     printf '%s\n' "model: classes" "method: lora" "train_data: labels.jsonl" "max_steps: 1" "batch_size: 4" "latency_requests: 0" >cls.yaml
     "$PEFTLAB" train cls.yaml --out cls --no-store
-    serve classes sun=cls
+    serve_of classes sun=cls
     run curl -s "$URL/v1/classify" -d '{"model": "sun", "input": "the sun"}'
     jq -e '.data[0].num_classes == 2' <<<"$output"
     run curl -s "$URL/v1/completions" -d '{"model": "sun", "prompt": "the sun"}'
     has "'classes' is a classifier here: /v1/classify"
     kill -9 $SERVER
-    serve classes sun=cls --task causal-lm
+    serve_of classes sun=cls --task causal-lm
     run curl -s "$URL/v1/completions" -d '{"model": "classes", "prompt": "the sun", "max_tokens": 2}'
     jq -e '.usage.completion_tokens == 2' <<<"$output"
     run curl -s -w '%{http_code}' "$URL/v1/completions" -d '{"model": "sun", "prompt": "the sun"}'
@@ -433,7 +417,7 @@ END
     printf '{"messages": [{"role": "system", "content": "be short"}, {"role": "user", "content": "hi"}]}\n' >hi.jsonl
     "$PEFTLAB" generate model --adapter adapters/lora/adapter --max-new-tokens 10 --json <hi.jsonl >hi.lora 2>/dev/null
     echo secret >key
-    serve model --adapters adapters --api-key-file key
+    serve_of model --adapters adapters --api-key-file key
     cat client.py - >"$BATS_TEST_TMPDIR/program.py" <<'END'
 import asyncio, openai
 c = openai.OpenAI(base_url=url + "/v1", api_key="secret", max_retries=0)

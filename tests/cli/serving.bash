@@ -22,10 +22,10 @@ END
     done
 }
 
-# serve WORD...: starts it; its address is in $URL, its process in $SERVER, what it says in $BATS_TEST_TMPDIR/log
-serve() {
+# serve_of WORD...: starts `peftlab serve WORD...`; its address is in $URL, its process in $SERVER, what it says in $BATS_TEST_TMPDIR/log
+serve_of() {
     : >"$BATS_TEST_TMPDIR/log"
-    "$PEFTLAB" serve "${MODEL:-model}" --port 0 "$@" >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
+    "$PEFTLAB" serve "$@" --port 0 >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
     SERVER=$!
     for _ in {1..100}; do
         URL=$(sed -n 's/^serving .* on //p' "$BATS_TEST_TMPDIR/log")
@@ -36,6 +36,9 @@ serve() {
     cat "$BATS_TEST_TMPDIR/log"
     return 1
 }
+
+# serve WORD...: the same of ./model, or $MODEL
+serve() { serve_of "${MODEL:-model}" "$@"; }
 
 stop_serving() {
     [ -z "${SERVER-}" ] || { kill -9 "$SERVER" && wait "$SERVER"; } 2>/dev/null || true

@@ -3,31 +3,13 @@
 # goes, fails or is stopped beside it.
 bats_require_minimum_version 1.5.0
 load common
+load sweeping
 
 setup_file() {
     find_program
 }
 
 setup() { cd "$BATS_TEST_TMPDIR"; }
-
-# A sweep file: $1 name, further lines of parameters until "--", then lines of the top level.
-sweep_file() {
-    local case=$ROOT/tests/golden/cases/bert-lora-clip file=$1.yaml
-    cat >"$file" <<END
-name: $1
-metric: {name: eval/loss, goal: minimize}
-parameters:
-  model: {value: $ROOT/tests/golden/models/bert}
-  train_data: {value: $case/train.jsonl}
-  eval_data: {value: $case/eval.jsonl}
-  num_labels: {value: 3}
-  batch_size: {value: 4}
-END
-    shift
-    while [ "$1" != -- ]; do printf '  %s\n' "$1" >>"$file"; shift; done
-    shift
-    printf '%s\n' "$@" >>"$file"
-}
 
 # SQL
 sql() { sqlite3 -readonly "${2:-peftlab.db}" "$1"; }

@@ -2,6 +2,7 @@
 # Many tasks on one base: one sweep trains them, one file of tasks is reported on, advised by and served from.
 bats_require_minimum_version 1.5.0
 load common
+load serving
 
 setup_file() {
     find_program
@@ -74,27 +75,10 @@ setup() {
     has "none.jsonl" "training file"
 }
 
-teardown() {
-    [ -z "${SERVER-}" ] || { kill -9 "$SERVER" && wait "$SERVER"; } 2>/dev/null || true
-}
-
-# serve WORD...: starts it; its address is in $URL
-serve() {
-    : >"$BATS_TEST_TMPDIR/log"
-    "$PEFTLAB" serve "$@" --port 0 >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
-    SERVER=$!
-    for _ in {1..100}; do
-        URL=$(sed -n 's/^serving .* on //p' "$BATS_TEST_TMPDIR/log")
-        [ -z "$URL" ] || return 0
-        kill -0 $SERVER 2>/dev/null || break
-        sleep .1
-    done
-    cat "$BATS_TEST_TMPDIR/log"
-    return 1
-}
+teardown() { stop_serving; }
 
 @test "serve --tasks: the base and for each task the adapter of its best trial" {
-    serve --tasks tasks.yaml
+    serve_of --tasks tasks.yaml
     run -0 curl -s "$URL/v1/models"
     has '"mood"' '"desk"' '"model"'
     # The labels are the task's, the numbers those of the trial that is best by the rows to choose by.
@@ -109,7 +93,7 @@ END
     adapter=$("$PEFTLAB" show "$trial" --json | sed -n 's/^ *"path": "\(.*\/adapter\)",\{0,1\}$/\1/p' | tail -1)
     kill "$SERVER" && wait "$SERVER" || true
     asked=$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["data"][0]["probs"])' "$output")
-    serve model "it=$adapter"
+    serve_of model "it=$adapter"
     run -0 curl -s "$URL/v1/classify" --data-binary '{"input": "good food", "logits": true}'
     [ "$asked" = "$(python3 -c 'import json, sys; print(json.loads(sys.argv[1])["data"][0]["probs"])' "$output")" ]
 }
@@ -117,7 +101,7 @@ END
 @test "serve --tasks: a folder of one's own, another base, no base" {
     adapter=$(ls -d runs/trial-1/attempt-*/adapter)
     sed "s|name: mood,|name: mood, adapter: $adapter,|" tasks.yaml >own.yaml
-    serve model --tasks own.yaml
+    serve_of model --tasks own.yaml
     run -0 curl -s "$URL/v1/models"
     has '"mood"'
     sed "s|name: mood,|name: mood, adapter: nowhere,|" tasks.yaml >own.yaml
