@@ -209,30 +209,30 @@ CREATE TABLE bench_point (              -- a setting at one load, by one seed
     mean_ms     REAL,                   -- latency from the intended time
     p50_ms      REAL,                   -- its percentiles, with 95 % intervals by order statistics
     p50_low_ms  REAL,                   -- NULL ends: too few requests
-    p50_high_ms REAL,
-    p95_ms      REAL,
-    p95_low_ms  REAL,
-    p95_high_ms REAL,
-    p99_ms      REAL,
-    p99_low_ms  REAL,
-    p99_high_ms REAL,
+    p50_high_ms REAL,                   -- upper end
+    p95_ms      REAL,                   -- the 95th
+    p95_low_ms  REAL,                   -- lower end
+    p95_high_ms REAL,                   -- upper end
+    p99_ms      REAL,                   -- the 99th
+    p99_low_ms  REAL,                   -- lower end
+    p99_high_ms REAL,                   -- upper end
     longest_ms  REAL,                   -- the largest
     growth      REAL,                   -- mean latency of the last third over the middle third
     generator_late INTEGER NOT NULL CHECK (generator_late IN (0, 1)), -- 1: the sender was the bottleneck, not to be used
     share       REAL,                   -- load over the setting's highest rate, where it was chosen by that
     simulated_p50_ms REAL,              -- what an event simulation of the same requests says; NULL: not simulated
-    simulated_p95_ms REAL,
-    simulated_p99_ms REAL,
+    simulated_p95_ms REAL,              -- the same, the 95th
+    simulated_p99_ms REAL,              -- the same, the 99th
     hot_p99_ms  REAL,                   -- of the adapter that was asked most
     median_p99_ms REAL,                 -- median over adapters that were asked often enough
     cold_p99_ms REAL,                   -- of the tenth of the adapters that were asked least
     fairness    REAL,                   -- least share within the limit of an adapter over the median one
     ttft_p50_ms REAL,                   -- intended time to first token; NULL, as the next: answers came in one piece
-    ttft_p99_ms REAL,
+    ttft_p99_ms REAL,                   -- the 99th
     tpot_p50_ms REAL,                   -- from the first token to the last, for each
-    tpot_p99_ms REAL,
+    tpot_p99_ms REAL,                   -- the 99th
     itl_p50_ms  REAL,                   -- between pieces as they came, of all answers
-    itl_p99_ms  REAL,
+    itl_p99_ms  REAL,                   -- the 99th
     tokens_per_s REAL,                  -- tokens that were answered per second
     PRIMARY KEY (bench, number)
 ) STRICT, WITHOUT ROWID;
