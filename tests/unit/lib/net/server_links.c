@@ -1,4 +1,4 @@
-/* tests/unit/lib/server_links.c - connections that owe a request: a slow one is cut off however
+/* tests/unit/lib/net/server_links.c - connections that owe a request: a slow one is cut off however
  * it drips, the oldest gives way to the newest, and neither concerns one that is answered. */
 #include <setjmp.h>
 #include <stdarg.h>

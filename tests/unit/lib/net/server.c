@@ -1,4 +1,4 @@
-/* tests/unit/lib/server.c - answers in pieces, against clients that read, leave, or do neither. */
+/* tests/unit/lib/net/server.c - answers in pieces, against clients that read, leave, or do neither. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
