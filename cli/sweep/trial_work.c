@@ -35,17 +35,20 @@ static void free_list(char **list)
 }
 
 /* By the trainer, or by the user's program that the trial's sweep names. */
-static int train(struct store *store, const struct trial_row *trial,
+static int train(struct store *store, int64_t run, const struct trial_row *trial,
                  const struct trial_run *place, struct sink *sink, int *exit_status,
                  struct err *err)
 {
     json_t *file = NULL;
+    char *file_of_store = fs_absolute(store_path(store));
     int rc = trial->sweep ? store_sweep_file(store, trial->sweep, &file, err) : 0;
     const struct user_trial user = {.file = file,
                                     .params = trial->params,
                                     .base_dir = trial->base_dir,
                                     .run_dir = place->out_dir,
+                                    .store = file_of_store,
                                     .trial = trial->id,
+                                    .run = run,
                                     .seed = trial->seed};
     if (rc == 0 && user_command_wanted(file) && place->pack)
         rc = err_set(err, ERR_CONFIG,
@@ -58,6 +61,7 @@ static int train(struct store *store, const struct trial_row *trial,
     if (rc < 0 && !*exit_status)
         *exit_status = err_exit_status((enum err_code) - rc);
     json_decref(file);
+    free(file_of_store);
     return rc;
 }
 
@@ -84,7 +88,7 @@ static int work(struct store *store, const struct run_claim *claim,
     int exit_status = 0;
     rc = o->until ? store_run_until(store, claim->run, o->until, &training) : 0;
     if (rc == 0)
-        rc = train(store, &trial, &place, sink, &exit_status, &training);
+        rc = train(store, claim->run, &trial, &place, sink, &exit_status, &training);
     free_list(older);
     int closed = sink_close(sink, &closing);
     char parked[64];

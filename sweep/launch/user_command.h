@@ -11,7 +11,8 @@
  * A command with neither gets --name=value for each parameter at its end.
  *
  * Environment: PEFTLAB_TRIAL, PEFTLAB_RUN_DIR, PEFTLAB_PARAMS_JSON (a file, params.json
- * of the run folder), PEFTLAB_SEED. Metrics come from stdout
+ * of the run folder), PEFTLAB_SEED; PEFTLAB_STORE and PEFTLAB_RUN, by which `peftlab log` in
+ * it finds its run. Metrics come from stdout
  * (sweep/launch/metric_lines.h); both outputs are kept in the run folder, stdout.log and
  * stderr.log. The exit status decides: 0 complete, 71 oom, 75 preempted (goes on later),
  * 79 nan, all others failed. */
@@ -26,7 +27,8 @@ struct user_trial {
     const json_t *params; /* what the sweep sets */
     const char *base_dir; /* where it runs */
     const char *run_dir;  /* exists; absolute */
-    int64_t trial;
+    const char *store;    /* its file; absolute */
+    int64_t trial, run;
     uint64_t seed;        /* handed over where the file has seeds */
     bool without_secrets; /* to be read: ${envvar:NAME} stays, {api_key} is redacted */
 };

@@ -194,7 +194,10 @@ static int start(struct command_run *r, const json_t *words, struct err *err)
     char *env[] = {xasprintf("PEFTLAB_TRIAL=%lld", (long long)t->trial),
                    xasprintf("PEFTLAB_RUN_DIR=%s", t->run_dir),
                    xasprintf("PEFTLAB_PARAMS_JSON=%s/params.json", t->run_dir),
-                   xasprintf("PEFTLAB_SEED=%llu", (unsigned long long)t->seed), NULL};
+                   xasprintf("PEFTLAB_SEED=%llu", (unsigned long long)t->seed),
+                   xasprintf("PEFTLAB_STORE=%s", t->store),
+                   xasprintf("PEFTLAB_RUN=%lld", (long long)t->run),
+                   NULL};
     char *log = fs_join(t->run_dir, "stdout.log");
     char *errors = fs_join(t->run_dir, "stderr.log");
     const struct proc_tree_spec spec = {.argv = argv,
