@@ -332,3 +332,41 @@ train/x	2	-Infinity	-inf' ]
     has "it is no store of MLflow: it has no table 'experiments'"
     [ "$(says "SELECT count(*) FROM experiment WHERE name = 'none'")" = 0 ]
 }
+
+# ---- Trackio ----
+
+@test "Trackio's file: the project, configurations, values and their words, alerts; again adds nothing" {
+    import 0 "$RUNS/trackio/desk.db"
+    has "2 trials added, 0 were known; 2 runs added" "texts, media and tables among values (8)"
+    import 0 "$RUNS/trackio/desk.db"
+    has "0 trials added, 2 were known; 0 runs added"
+    [ "$(says "SELECT experiment_name, tag.value, t.state, seed, params FROM trial_view t JOIN tag_view tag ON trial = t.id AND tag.key = 'name' ORDER BY t.id")" = \
+'desk	first	complete	3	{"lr": 0.1, "optim.name": "adamw", "note": "ü"}
+desk	second	complete	4	{"lr": 0.01, "optim.name": "adamw", "note": "ü"}' ]
+    [ "$(says "SELECT key, step, value, kind FROM series_view WHERE trial = 1 AND key IN ('bad', 'eval/accuracy', 'inner.a') AND step >= 20 ORDER BY key, step")" = \
+'bad	20		nan
+bad	30	Infinity	inf
+eval/accuracy	20	0.7	finite
+eval/accuracy	30	0.8	finite
+inner.a	20	2.0	finite
+inner.a	30	3.0	finite' ]
+    [ "$(says "SELECT text FROM event_view WHERE kind = 'alert' AND trial = 1")" = "slow: gpu idle" ]
+}
+
+@test "Trackio's files of before runs had identifiers, and runs that somebody writes" {
+    cp "$RUNS/trackio/desk.db" old.db
+    chmod u+w old.db
+    sqlite3 old.db "CREATE TABLE m AS SELECT id, timestamp, run_name, step, metrics FROM metrics; DROP TABLE metrics; ALTER TABLE m RENAME TO metrics;
+        CREATE TABLE c AS SELECT id, run_name, config, created_at FROM configs; DROP TABLE configs; ALTER TABLE c RENAME TO configs; DROP TABLE alerts"
+    import 0 old.db
+    [ "$(says "SELECT experiment_name, tag.value FROM trial_view t JOIN tag_view tag ON trial = t.id AND tag.key = 'trackio' ORDER BY t.id")" = $'old\tfirst\nold\tsecond' ]
+    sqlite3 old.db "UPDATE metrics SET timestamp = '2026-01-01T00:00:00+00:00' WHERE run_name = 'first';
+        UPDATE metrics SET timestamp = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now') WHERE run_name = 'second'"
+    exec 9>>old.db
+    import 0 old.db --experiment again
+    exec 9>&-
+    has "1 trials added" "runs that are not over (1)"
+    sqlite3 old.db "ALTER TABLE metrics RENAME COLUMN step TO n"
+    import 78 old.db --experiment none
+    has "old.db: its tables are not those that this program reads: no such column: step"
+}
