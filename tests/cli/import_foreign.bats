@@ -370,3 +370,33 @@ inner.a	30	3.0	finite' ]
     import 78 old.db --experiment none
     has "old.db: its tables are not those that this program reads: no such column: step"
 }
+
+# ---- MLflow's folder ----
+
+@test "mlruns: the same runs as in the store, its one experiment too; what goes on is left out; again adds nothing" {
+    cp -r "$RUNS/mlruns" .
+    chmod -R u+w mlruns
+    find mlruns -exec touch -d 2026-01-01 {} +
+    local id
+    id=$(dirname mlruns/*/*/params/rank | head -1 | cut -d / -f 2)
+    touch "$(dirname "$(grep -l 'run_name: open' mlruns/*/*/meta.yaml)")/metrics/accuracy"
+    import 0 "mlruns/$id"
+    has "4 trials added" "runs that are not over (1)" "deleted runs (1)" "values at steps below 0 (1)"
+    find mlruns -exec touch -d 2026-01-01 {} +
+    import 0 mlruns
+    has "1 trials added, 4 were known; 1 runs added"
+    import 0 mlruns
+    has "0 trials added, 5 were known; 0 runs added"
+    local rows="SELECT experiment_name, tag.value, t.state, seed, params, note FROM trial_view t JOIN tag_view tag ON trial = t.id AND tag.key = 'name' ORDER BY 2"
+    local values="SELECT s.key, step, s.value, kind, tag.value FROM series_view s JOIN tag_view tag ON tag.trial = s.trial AND tag.key = 'name' ORDER BY 1, 2, 5"
+    local folder_rows folder_values
+    folder_rows=$(says "$rows")
+    folder_values=$(says "$values")
+    rm "$PEFTLAB_STORE"*
+    import 0 "$RUNS/mlflow/store.db"
+    [ "$(says "$rows")" = "$folder_rows" ]
+    [ "$(says "$values")" = "$folder_values" ]
+    echo "what is this" >>"mlruns/$id/meta.yaml"
+    import 65 mlruns
+    has "mlruns/$id/meta.yaml"
+}

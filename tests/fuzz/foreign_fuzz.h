@@ -42,7 +42,7 @@ static inline void fuzz_make_file(struct buf *file, const uint8_t *data, size_t 
     }
 }
 
-static struct store *fuzz_store(const char *tracker)
+static inline struct store *fuzz_store(const char *tracker)
 {
     static struct store *s;
     char path[64];
@@ -55,19 +55,24 @@ static struct store *fuzz_store(const char *tracker)
     return s;
 }
 
-/* Reads it as the tracker's, into a store that forgets it. May it say "bad input"? */
-static void fuzz_read(const struct buf *file, const char *tracker, const char *name,
-                      bool may_refuse)
+static inline void fuzz_put_file(const char *dir, const char *name, const void *data,
+                                 size_t size)
+{
+    char *path = fs_join(dir, name), *folder = fs_dirname(path);
+    FILE *out = fs_mkdirs(folder, NULL) < 0 ? NULL : fopen(path, "wb");
+    if (!out || fwrite(data, 1, size, out) != size || fclose(out))
+        abort();
+    free(folder);
+    free(path);
+}
+
+/* Into a store that forgets it. May it say "bad input"? */
+static inline void fuzz_import(const char *path, const char *tracker, bool may_refuse)
 {
     struct err err = ERR_INIT;
     struct import in;
     struct foreign f = {&in, NULL, NULL};
-    char dir[64], path[128];
-    snprintf(dir, sizeof dir, "/tmp/peftlab-fuzz-%s-%d", tracker, (int)getpid());
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *out = fs_mkdirs(dir, NULL) < 0 ? NULL : fopen(path, "wb");
-    if (!out || fwrite(buf_str(file), 1, file->len, out) != file->len || fclose(out) ||
-        import_begin(&in, fuzz_store(tracker), NULL) < 0)
+    if (import_begin(&in, fuzz_store(tracker), NULL) < 0)
         abort();
     const int rc = foreign_find(tracker)->read(&f, path, &err);
     if (rc < 0 &&
@@ -77,6 +82,23 @@ static void fuzz_read(const struct buf *file, const char *tracker, const char *n
     }
     (void)import_end(&in, -1, NULL);
     json_decref(f.left_out);
+}
+
+static inline void fuzz_folder(char dir[64], const char *tracker)
+{
+    snprintf(dir, 64, "/tmp/peftlab-fuzz-%s-%d", tracker, (int)getpid());
+}
+
+/* Reads it as the tracker's file of that name. */
+static inline void fuzz_read(const struct buf *file, const char *tracker,
+                             const char *name, bool may_refuse)
+{
+    char dir[64];
+    fuzz_folder(dir, tracker);
+    fuzz_put_file(dir, name, buf_str(file), file->len);
+    char *path = fs_join(dir, name);
+    fuzz_import(path, tracker, may_refuse);
+    free(path);
     fs_remove_tree(dir, NULL);
 }
 

@@ -1,18 +1,13 @@
 /* tracker/foreign/mlflow.c - runs in MLflow's SQLite store (of August 2022 and
  * later).
  *
- * Experiments are experiments, a run is a trial, named by its identifier there. Parameters
- * are texts in MLflow: what reads as a number, True or False becomes one. Tags keep their
- * names ("mlflow.parentRunId"), but the note's is the trial's note and the name's is "name".
- * A metric's value at a step is the newest by time; the store writes infinity as the
- * largest double. Deleted runs and experiments are left out, and so are runs that go on,
- * unless nobody has the file open: then their program ended without a word. */
-#include "lib/json.h"
+ * Experiments are experiments, a run is a trial, named by its identifier there; the rest as
+ * mlflow_parts.h says. A metric's value at a step is the newest by time; the store writes
+ * infinity as the largest double. A run that goes on is one of a file that somebody has
+ * open. */
 #include "lib/mem.h"
-#include "lib/str.h"
-#include "tracker/foreign/foreign_run.h"
+#include "tracker/foreign/mlflow_parts.h"
 #include "tracker/foreign/tables.h"
-#include <ctype.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -31,34 +26,12 @@ bool foreign_is_mlflow(const char *path)
     return tables_look(path, MLFLOW_TABLES);
 }
 
-/* Texts that a number or a truth value was; "007" and the like stay. */
-static json_t *typed_param(const char *text, size_t len)
-{
-    double x;
-    const char *digits = text + (*text == '-');
-    const bool padded = digits[0] == '0' && isdigit((unsigned char)digits[1]);
-    if (str_eq(text, "True") || str_eq(text, "False"))
-        return json_boolean(*text == 'T');
-    if (!padded && (isdigit((unsigned char)*digits)) && str_number(text, &x) &&
-        !strpbrk(text, "xXpP"))
-        return strspn(digits, "0123456789") == strlen(digits) && fabs(x) < 9e15
-                   ? json_integer((json_int_t)x)
-                   : json_number_or_word(x);
-    char *clean = str_clean(text, len);
-    json_t *v = json_string(clean);
-    free(clean);
-    return v;
-}
-
 static int take_param(void *ctx, sqlite3_stmt *row, struct err *err)
 {
-    struct foreign_run *r = ctx;
     size_t len;
     const char *key = column_text(row, 0, NULL), *text = column_text(row, 1, &len);
-    char *name = str_clean(key, strlen(key));
     (void)err;
-    json_object_set_new(r->params, name, typed_param(text, len));
-    free(name);
+    mlflow_param(ctx, key, text, len);
     return 0;
 }
 
@@ -75,16 +48,10 @@ static int take_metric(void *ctx, sqlite3_stmt *row, struct err *err)
 
 static int take_tag(void *ctx, sqlite3_stmt *row, struct err *err)
 {
-    struct foreign_run *r = ctx;
     size_t len;
     const char *key = column_text(row, 0, NULL), *text = column_text(row, 1, &len);
     (void)err;
-    if (str_eq(key, "mlflow.note.content"))
-        foreign_text(&r->note, text, len);
-    else if (str_eq(key, "mlflow.runName"))
-        foreign_text(&r->name, text, len);
-    else
-        foreign_tag(r, key, text, len);
+    mlflow_tag(ctx, key, text, len);
     return 0;
 }
 
@@ -107,30 +74,6 @@ static int fill_run(struct mlflow *m, struct foreign_run *r, const char *id,
     return rc;
 }
 
-/* Is it one to take? Its state then. */
-static bool resolve_state(struct mlflow *m, struct foreign_run *r, const char *status)
-{
-    static const struct {
-        const char *status;
-        enum trial_state state;
-    } ends[] = {{"FINISHED", TRIAL_complete},
-                {"FAILED", TRIAL_failed},
-                {"KILLED", TRIAL_cancelled}};
-    static const char unsaid[] = "ended without a word";
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
-        if (str_eq(status, ends[i].status)) {
-            r->state = ends[i].state;
-            return true;
-        }
-    if (m->tables.growing || str_eq(status, "SCHEDULED")) {
-        foreign_left_out(m->into, "runs that are not over", 1);
-        return false;
-    }
-    r->state = TRIAL_failed;
-    foreign_text(&r->reason, unsaid, strlen(unsaid));
-    return true;
-}
-
 static int take_run(void *ctx, sqlite3_stmt *row, struct err *err)
 {
     struct mlflow *m = ctx;
@@ -142,7 +85,7 @@ static int take_run(void *ctx, sqlite3_stmt *row, struct err *err)
     if (sqlite3_column_int(row, 5))
         return foreign_left_out(m->into, "deleted runs", 1), 0;
     foreign_run_init(&r, m->into, "mlflow");
-    if (resolve_state(m, &r, column_text(row, 1, NULL))) {
+    if (mlflow_state(&r, column_text(row, 1, NULL), m->tables.growing)) {
         char *id = xstrdup(column_text(row, 0, NULL));
         const char *experiment = column_text(row, 4, &len);
         foreign_text(&r.id, id, strlen(id));

@@ -1,0 +1,234 @@
+/* tracker/foreign/mlruns.c - runs in MLflow's folder, mlruns, where there is no database.
+ *
+ * mlruns/EXPERIMENT/meta.yaml says what the experiment is called, EXPERIMENT/RUN/meta.yaml
+ * what became of a run; below it params/KEY and tags/KEY hold a text each, metrics/KEY a
+ * line "timestamp value step" for each value. A slash in a key is a folder. Of several
+ * values at a step the last line counts. The rest as mlflow_parts.h says; a run goes on if
+ * something in its folder was written in the last ten minutes. */
+#include "lib/buf.h"
+#include "lib/config/conf.h"
+#include "lib/fs.h"
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/os/proc.h"
+#include "lib/str.h"
+#include "tracker/foreign/found_files.h"
+#include "tracker/foreign/mlflow_parts.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    DEPTH = 2, /* folders down to a run's */
+    KEY_DEPTH = 16,
+    META_MAX = 1 << 20,
+    FILE_MAX = 256 << 20,
+    QUIET_S = 600
+};
+
+static bool is_meta(const char *name)
+{
+    return str_eq(name, "meta.yaml");
+}
+
+static bool is_any(const char *name)
+{
+    (void)name;
+    return true;
+}
+
+static json_t *read_meta(const char *path, struct err *err)
+{
+    struct buf text = BUF_INIT;
+    struct conf *c = NULL;
+    json_t *tree = NULL;
+    int rc = fs_read(path, META_MAX, &text, err);
+    if (!rc)
+        rc = conf_parse(buf_str(&text), text.len, path, 0, &c, err);
+    if (!rc && !json_is_object(conf_root(c)))
+        err_set(err, ERR_PARSE, "'%s': no meta.yaml of MLflow", path);
+    else if (!rc)
+        tree = json_incref(conf_root(c));
+    conf_free(c);
+    buf_release(&text);
+    return tree;
+}
+
+bool foreign_is_mlruns(const char *path)
+{
+    struct found_files found = {0};
+    struct err err = ERR_INIT;
+    bool is = false;
+    if (fs_is_dir(path) && !found_files_of(&found, path, DEPTH, is_meta, &err) &&
+        found.count) {
+        json_t *meta = read_meta(found.paths[0], NULL);
+        is = json_object_get(meta, "lifecycle_stage") != NULL;
+        json_decref(meta);
+    }
+    found_files_release(&found);
+    return is;
+}
+
+/* --- the files of a run --- */
+
+static int take_lines(struct foreign_run *r, const char *key, const struct buf *text,
+                      struct err *err)
+{
+    const char *at = buf_str(text);
+    int rc = 0;
+    while (*at && rc >= 0) {
+        const char *line = at, *end = at + strcspn(at, "\n");
+        char *rest;
+        at = *end ? end + 1 : end;
+        (void)strtoll(line, &rest, 10); /* when it was logged */
+        char *behind;
+        const double value = strtod(rest, &behind);
+        if (rest == line || behind == rest || behind > end) {
+            foreign_left_out(r->into, "lines that are no values", 1);
+            continue;
+        }
+        rc = foreign_value(r, key, behind < end ? strtoll(behind, NULL, 10) : 0, value,
+                           err);
+    }
+    return rc;
+}
+
+static int take_text(struct foreign_run *r, const char *key, const struct buf *text,
+                     struct err *err)
+{
+    (void)err;
+    mlflow_param(r, key, buf_str(text), text->len);
+    return 0;
+}
+
+static int take_tag(struct foreign_run *r, const char *key, const struct buf *text,
+                    struct err *err)
+{
+    (void)err;
+    mlflow_tag(r, key, buf_str(text), text->len);
+    return 0;
+}
+
+static const struct part {
+    const char *folder;
+    int (*take)(struct foreign_run *r, const char *key, const struct buf *text,
+                struct err *err);
+} parts[] = {{"params", take_text}, {"metrics", take_lines}, {"tags", take_tag}};
+
+static int take_part(struct foreign_run *r, const char *dir, const struct part *p,
+                     int64_t *newest_s, struct err *err)
+{
+    char *folder = fs_join(dir, p->folder);
+    struct found_files found = {0};
+    int rc =
+        fs_is_dir(folder) ? found_files_of(&found, folder, KEY_DEPTH, is_any, err) : 0;
+    for (size_t i = 0; i < found.count && rc >= 0; i++) {
+        struct buf text = BUF_INIT;
+        struct stat st;
+        if (!stat(found.paths[i], &st) && st.st_mtime > *newest_s)
+            *newest_s = st.st_mtime;
+        rc = fs_read(found.paths[i], FILE_MAX, &text, err);
+        if (!rc)
+            rc = p->take(r, found.paths[i] + strlen(folder) + 1, &text, err);
+        buf_release(&text);
+    }
+    found_files_release(&found);
+    free(folder);
+    return rc < 0 ? rc : 0;
+}
+
+/* --- runs --- */
+
+/* A word, or its number. */
+static const char *status_of(const json_t *meta)
+{
+    static const char *const words[] = {"",         "RUNNING", "SCHEDULED",
+                                        "FINISHED", "FAILED",  "KILLED"};
+    const json_int_t n = json_get_int(meta, "status", 0);
+    return n > 0 && n < (json_int_t)ARRAY_LEN(words) ? words[n]
+                                                     : json_get_str(meta, "status", "");
+}
+
+static bool is_active(const json_t *meta)
+{
+    return str_eq(json_get_str(meta, "lifecycle_stage", "active"), "active");
+}
+
+static int fill_run(struct foreign_run *r, const char *dir, const json_t *meta,
+                    const char *experiment, struct err *err)
+{
+    const char *id = json_get_str(meta, "run_id", json_get_str(meta, "run_uuid", ""));
+    const char *name = json_get_str(meta, "run_name", "");
+    int64_t newest_s = 0;
+    int rc = 0;
+    foreign_text(&r->id, id, strlen(id));
+    foreign_text(&r->experiment, experiment, strlen(experiment));
+    foreign_text(&r->folder, dir, strlen(dir));
+    if (*name)
+        foreign_text(&r->name, name, strlen(name));
+    r->started_ms = json_get_int(meta, "start_time", 0);
+    r->ended_ms = json_get_int(meta, "end_time", 0);
+    for (size_t i = 0; i < ARRAY_LEN(parts) && !rc; i++)
+        rc = take_part(r, dir, &parts[i], &newest_s, err);
+    const bool quiet = clock_wall_ms() / 1000 - newest_s > QUIET_S;
+    if (!rc && mlflow_state(r, status_of(meta), !quiet))
+        rc = foreign_give(r, err);
+    return rc;
+}
+
+/* The folder's name where nothing says what it is called. */
+static char *experiment_of(const char *dir, bool *active, struct err *err)
+{
+    char *folder = fs_dirname(dir), *path = fs_join(folder, "meta.yaml");
+    json_t *meta = fs_exists(path) ? read_meta(path, err) : json_object();
+    const char *slash = strrchr(folder, '/');
+    char *name =
+        meta ? xstrdup(json_get_str(meta, "name", slash ? slash + 1 : folder)) : NULL;
+    *active = is_active(meta);
+    json_decref(meta);
+    free(path);
+    free(folder);
+    return name;
+}
+
+static int take_run(struct foreign *f, const char *dir, const json_t *meta,
+                    struct err *err)
+{
+    struct foreign_run r;
+    bool active;
+    char *experiment = experiment_of(dir, &active, err);
+    if (!experiment)
+        return err_code(err);
+    int rc = 0;
+    if (active && is_active(meta)) {
+        foreign_run_init(&r, f, "mlflow");
+        rc = fill_run(&r, dir, meta, experiment, err);
+        foreign_run_release(&r);
+    } else {
+        foreign_left_out(f, "deleted runs", 1);
+    }
+    free(experiment);
+    return rc;
+}
+
+int foreign_read_mlruns(struct foreign *f, const char *path, struct err *err)
+{
+    struct found_files found = {0};
+    size_t runs = 0;
+    int rc = found_files_of(&found, path, DEPTH, is_meta, err);
+    for (size_t i = 0; i < found.count && rc >= 0; i++) {
+        char *dir = fs_dirname(found.paths[i]);
+        json_t *meta = read_meta(found.paths[i], err);
+        const bool is_run =
+            json_object_get(meta, "run_id") || json_object_get(meta, "run_uuid");
+        rc = !meta ? err_code(err) : is_run ? take_run(f, dir, meta, err) : 0;
+        if (is_run && ++runs > FOREIGN_MAX_RUNS && rc >= 0)
+            rc =
+                err_set(err, ERR_CONFIG, "%s: more than %d runs", path, FOREIGN_MAX_RUNS);
+        json_decref(meta);
+        free(dir);
+    }
+    found_files_release(&found);
+    return rc < 0 ? rc : 0;
+}
