@@ -196,7 +196,7 @@ END
     has $'peftlab_refused_total 1\n'
 }
 
-@test "a request whose time is up is not computed, and one that cannot be in time is refused at once" {
+@test "a request whose time is up is not computed" {
     serve --adapters adapters --limits ia3=0.000001,lora=1e6
     local body
     for body in '"deadline_ms": 0' '"deadline_ms": -5' '"deadline_ms": "5"' '"deadline_ms": 1e9' '"deadline_ms": null'; do
@@ -207,17 +207,16 @@ END
         post /v1/classify '{"model": "lora", "input": "good"}' -H "X-Deadline-Ms$body"
         has "X-Deadline-Ms is a number of milliseconds" 400
     done
-    post /v1/classify '{"model": "lora", "input": "good", "deadline_ms": 0.000001}' # nothing is known of how long it takes: it waits, in vain
+    post /v1/classify '{"model": "lora", "input": "good", "deadline_ms": 0.000001}'
     has "passed while it waited" 504
     post /v1/classify '{"model": ["lora", "ia3"], "input": "good"}' # the shortest of its adapters
     has "passed while it waited" 504
     post /v1/classify '{"model": "lora", "input": "good", "deadline_ms": 60000}'
     [ "${lines[-1]}" = 200 ]
-    post /v1/classify '{"model": "lora", "input": "good"}' -H 'X-Deadline-Ms: 0.000001' -D head
-    has "its limit is 1e-09 s" 429
-    grep -qi 'retry-after: 1' head
+    post /v1/classify '{"model": "lora", "input": "good"}' -H 'X-Deadline-Ms: 0.000001' # nothing is ahead of it: it is tried
+    has "passed while it waited" 504
     post /v1/classify '{"model": "ia3", "input": "good"}'
-    has "its limit is" 429
+    has "passed while it waited" 504
     post /v1/classify '{"model": "ia3", "input": "good"}' -H 'X-Deadline-Ms: 60000'
     [ "${lines[-1]}" = 200 ]
     post /v1/load_lora_adapter '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": "5"}'
@@ -225,9 +224,9 @@ END
     post /v1/load_lora_adapter '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": 0.000001}'
     [ "${lines[-1]}" = 200 ]
     post /v1/classify '{"model": "twin", "input": "good"}'
-    has "its limit is" 429
+    has "passed while it waited" 504
     run curl -s "$URL/metrics"
-    has $'peftlab_late_total 2\n' $'peftlab_refused_total 3\n' $'peftlab_queued_rows 0\n'
+    has $'peftlab_late_total 5\n' $'peftlab_refused_total 0\n' $'peftlab_queued_rows 0\n'
 }
 
 @test "asked to stop it answers what it has; after a kill it starts again" {

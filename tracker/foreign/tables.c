@@ -122,11 +122,12 @@ static int check_head(const char *path, struct err *err)
 {
     static const char mark[] = "SQLite format 3"; /* with its NUL */
     char head[sizeof mark] = {0};
-    FILE *f = fs_is_dir(path) ? NULL : fopen(path, "rbe");
-    if (!f)
+    if (!fs_exists(path) || fs_is_dir(path))
         return err_set(err, ERR_NOINPUT, "there is no such file");
-    const size_t n = fread(head, 1, sizeof head, f);
-    fclose(f);
+    FILE *f = fs_size(path) > 0 ? fopen(path, "rbe") : NULL; /* a pipe's is 0 */
+    const size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
     return n == sizeof head && !memcmp(head, mark, sizeof mark)
                ? 0
                : err_set(err, ERR_PARSE, "it is no SQLite file");

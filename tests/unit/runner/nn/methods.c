@@ -263,6 +263,10 @@ static void make_older(const char *path)
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     if (sqlite3_exec(db,
                      "DROP VIEW run_view; DROP VIEW trial_view; DROP TABLE store; "
+                     "DROP VIEW bench_view; DROP VIEW bench_setting_view; "
+                     "DROP VIEW bench_point_view; DROP VIEW bench_batch_view; "
+                     "DROP TABLE bench_batch; DROP TABLE bench_point; "
+                     "DROP TABLE bench_setting; DROP TABLE bench; "
                      "ALTER TABLE run DROP "
                      "COLUMN method_json; PRAGMA user_version = 2",
                      NULL, NULL, &said) != SQLITE_OK)
