@@ -1,6 +1,6 @@
 #!/bin/bash
 # Many adapters on one base beside what else there is: the same requests, the same client, in turns in one run.
-#   tests/bench/serve.sh BUILD MODEL ADAPTER     RIVAL_PYTHON=venv/bin/python  KS="16 1000"  LIMIT=50ms  SECONDS_EACH=5  SEEDS="0 1"
+#   tests/bench/serve.sh BUILD MODEL ADAPTER     RIVAL_PYTHON=venv/bin/python  KS="16 1000"  LIMIT=50ms  SECONDS_EACH=5  SEEDS="0 1"  RIVALS="set names onnx"
 # ADAPTER is a LoRA folder of peft's form with a head. For each K: the highest rate at which p99 stays within the limit (24 tokens a request,
 # Zipf 1.1), of `peftlab serve`, and, with RIVAL_PYTHON (transformers, peft; onnx, onnxscript, onnxruntime), of set_adapter per request,
 # adapter_names per batch and merged copies in ONNX Runtime, up to ONNX_MOST (16) of them. All servers are up, one is asked at a time. Then
@@ -8,7 +8,7 @@
 set -euo pipefail
 build=$1 model=$(realpath "$2") adapter=$(realpath "$3")
 here=$(dirname "$0")
-ks=${KS:-16 1000} limit=${LIMIT:-50ms} seconds=${SECONDS_EACH:-5} seeds=${SEEDS:-0 1} onnx_most=${ONNX_MOST:-16}
+ks=${KS:-16 1000} limit=${LIMIT:-50ms} seconds=${SECONDS_EACH:-5} seeds=${SEEDS:-0 1} onnx_most=${ONNX_MOST:-16} rivals=${RIVALS:-set names onnx}
 work=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -67,15 +67,14 @@ for k in $ks; do
     echo "== $k adapters"
     start ours "$k" 8090
     if [ -n "${RIVAL_PYTHON-}" ]; then
-        sides+=(set names)
-        start set "$k" 8091
-        start names "$k" 8092
-        if [ "$k" -le "$onnx_most" ]; then
-            sides+=(onnx)
-            start onnx "$k" 8093
-        else
-            echo "onnx: not measured: $k merged copies do not fit"
-        fi
+        for rival in $rivals; do
+            if [ "$rival" = onnx ] && [ "$k" -gt "$onnx_most" ]; then
+                echo "onnx: not measured: $k merged copies do not fit"
+                continue
+            fi
+            sides+=("$rival")
+            start "$rival" "$k" $((8090 + ${#sides[@]}))
+        done
     fi
     for seed in $seeds; do
         for side in "${sides[@]}"; do

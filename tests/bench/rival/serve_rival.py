@@ -84,6 +84,7 @@ class Onnx:
         x = {n: torch.ones((1, 9), dtype=torch.int64) for n in names}
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = o.threads, 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # many sessions would hold each other up
         with tempfile.TemporaryDirectory() as work:
             path = os.path.join(work, "merged.onnx")
             torch.onnx.export(merged, (), path, kwargs=x, input_names=names, output_names=["logits"], dynamo=False, opset_version=17,
