@@ -364,6 +364,17 @@ bool fs_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+char *fs_temp_folder(const char *what, struct err *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *path = xasprintf("%s/peftlab-%s-XXXXXX", tmp && *tmp ? tmp : "/tmp", what);
+    if (mkdtemp(path))
+        return path;
+    err_set(err, ERR_IO, "cannot make '%s': %s", path, strerror(errno));
+    free(path);
+    return NULL;
+}
+
 int64_t fs_size(const char *path)
 {
     struct stat st;

@@ -58,6 +58,8 @@ int fs_folder_recover(const char *to, struct err *err);
 /* Makes a folder whole or not at all: `write` fills "TO.new", which then takes TO's place. */
 typedef int fs_write_folder(void *ctx, const char *dir, struct err *err);
 int fs_make_folder(const char *to, fs_write_folder *write, void *ctx, struct err *err);
+/* A new folder of our own in TMPDIR (else /tmp), "peftlab-WHAT-..."; NULL: an error. */
+char *fs_temp_folder(const char *what, struct err *err);
 bool fs_stamp(const char *path, struct fs_stamp *out); /* false: it is not there */
 bool fs_stamp_eq(const struct fs_stamp *a, const struct fs_stamp *b);
 bool fs_exists(const char *path);

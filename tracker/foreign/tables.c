@@ -78,15 +78,10 @@ static int copy_all(const char *path, const char *to, struct err *err)
 static int make_copy(struct tables *t, char **name, struct err *err)
 {
     struct fs_stamp before[1 + ARRAY_LEN(logs)], after[1 + ARRAY_LEN(logs)];
-    const char *tmp = getenv("TMPDIR");
-    char *folder = xasprintf("%s/peftlab-import-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(folder)) {
-        int rc = err_set(err, ERR_IO, "cannot make '%s': %s", folder, strerror(errno));
-        free(folder);
-        return rc;
-    }
-    t->copy = folder;
-    *name = fs_join(folder, "copy.db");
+    t->copy = fs_temp_folder("import", err);
+    if (!t->copy)
+        return err_code(err);
+    *name = fs_join(t->copy, "copy.db");
     for (int i = 0; i < TRIES; i++) {
         bool same = true;
         stamp_all(t->path, before);

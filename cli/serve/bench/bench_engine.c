@@ -226,13 +226,11 @@ static int open_merged(struct engine_target *t, struct err *err)
 {
     struct merge_report report;
     struct guest g;
-    const char *tmp = getenv("TMPDIR");
     int rc = guest_open(&g, &t->base, t->adapters[0].dir, t->adapters[0].name, err);
     if (rc)
         return rc;
-    t->merged_dir = xasprintf("%s/peftlab-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(t->merged_dir))
-        rc = err_set(err, ERR_IO, "no folder '%s' can be made", t->merged_dir);
+    t->merged_dir = fs_temp_folder("bench", err);
+    rc = t->merged_dir ? 0 : err_code(err);
     const struct merge_target to = {.out = t->merged_dir, .dtype = DT_COUNT};
     if (!rc)
         rc = merge_folder(g.mould->resolved, ".", t->adapters[0].dir, &to, &report, err);

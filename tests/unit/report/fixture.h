@@ -274,4 +274,20 @@ static inline struct report *with_sla(struct fixture *f, const char *text)
     return r;
 }
 
+/* One of the section's takeaways has these words. */
+static inline bool section_says(const struct report *r, const char *section,
+                                const char *words)
+{
+    const json_t *list =
+        json_object_get(json_object_get(r->sections, section), "takeaways");
+    json_t *line;
+    size_t i;
+    json_array_foreach((json_t *)list, i, line)
+    {
+        if (strstr(json_string_value(line), words))
+            return true;
+    }
+    return false;
+}
+
 #endif

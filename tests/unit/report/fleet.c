@@ -173,16 +173,7 @@ static struct report *with_tasks(struct fixture *f, const char *extra)
 
 static bool says(const struct report *r, const char *words)
 {
-    const json_t *list =
-        json_object_get(json_object_get(r->sections, "cost"), "takeaways");
-    json_t *line;
-    size_t i;
-    json_array_foreach((json_t *)list, i, line)
-    {
-        if (strstr(json_string_value(line), words))
-            return true;
-    }
-    return false;
+    return section_says(r, "cost", words);
 }
 
 static void light_tasks_share_the_base(void **state)

@@ -171,16 +171,7 @@ static const struct task_plan *plan_named(const struct report *r, const char *na
 
 static bool says(const struct report *r, const char *words)
 {
-    const json_t *list =
-        json_object_get(json_object_get(r->sections, "tasks"), "takeaways");
-    json_t *line;
-    size_t i;
-    json_array_foreach((json_t *)list, i, line)
-    {
-        if (strstr(json_string_value(line), words))
-            return true;
-    }
-    return false;
+    return section_says(r, "tasks", words);
 }
 
 static const char *method_of(const struct report_cell *c)

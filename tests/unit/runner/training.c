@@ -15,6 +15,7 @@
 #include "runner/train/selection.h"
 #include "runner/train/train.h"
 #include "runner/trial.h"
+#include "tests/unit/support/deaf_sink.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ static json_t *trial(const char *text)
 /* A sink that keeps events as text and counts the metrics. */
 static struct {
     struct sink sink;
+    struct sink_ops ops;
     struct buf events;
     int metrics;
 } seen;
@@ -72,36 +74,14 @@ static void see_event(struct sink *s, const char *kind, const char *text)
     (void)s;
     buf_printf(&seen.events, "%s: %s\n", kind, text);
 }
-static void see_progress(struct sink *s, const struct sink_progress *p)
-{
-    (void)s, (void)p;
-}
-static void see_json(struct sink *s, const json_t *v)
-{
-    (void)s, (void)v;
-}
-static void see_method(struct sink *s, const struct method_facts *facts)
-{
-    (void)s, (void)facts;
-}
 
-static void see_artifact(struct sink *s, const char *name, const char *path)
+static void listen(void)
 {
-    (void)s, (void)name, (void)path;
+    seen.ops = deaf_ops();
+    seen.ops.metric = see_metric;
+    seen.ops.event = see_event;
+    seen.sink.ops = &seen.ops;
 }
-static bool see_alive(struct sink *s)
-{
-    (void)s;
-    return true;
-}
-static const struct sink_ops see_ops = {.metric = see_metric,
-                                        .progress = see_progress,
-                                        .event = see_event,
-                                        .method = see_method,
-                                        .environment = see_json,
-                                        .artifact = see_artifact,
-                                        .keep = see_artifact,
-                                        .alive = see_alive};
 
 static json_t *train(const char *text, const char *name, bool profile)
 {
@@ -111,7 +91,7 @@ static json_t *train(const char *text, const char *name, bool profile)
     const struct trial_run run = {.out_dir = out, .profile = profile, .overwrite = true};
     buf_clear(&seen.events);
     seen.metrics = 0;
-    seen.sink.ops = &see_ops;
+    listen();
     if (trial_train(t, "", &run, &seen.sink, &err))
         fail_msg("%s: %s", text, err.msg);
     json_t *r = json_read_file(path, &err);
@@ -340,7 +320,7 @@ static void check_culprit(const char *text, const char *param, float value,
     struct session s;
     struct train_outcome o;
     json_t *t = trial(text);
-    seen.sink.ops = &see_ops;
+    listen();
     assert_int_equal(session_open(&s, t, "", NULL, true, &err), 0);
     assert_int_equal(session_allocate(&s, &err), 0);
     ((float *)params_find(&s.net.params, param)->value.data)[1] = value;

@@ -14,6 +14,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/trial.h"
+#include "tests/unit/support/deaf_sink.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,7 @@ static int teardown(void **state)
 
 static struct {
     struct sink sink;
+    struct sink_ops ops;
     struct buf numbers;
 } seen;
 
@@ -110,36 +112,6 @@ static void see_metric(struct sink *s, const char *key, int64_t step, double val
         if (!strncmp(key, same[i], strlen(same[i])))
             buf_printf(&seen.numbers, "%s %lld %a\n", key, (long long)step, value);
 }
-static void see_text(struct sink *s, const char *kind, const char *text)
-{
-    (void)s, (void)kind, (void)text;
-}
-static void see_progress(struct sink *s, const struct sink_progress *p)
-{
-    (void)s, (void)p;
-}
-static void see_json(struct sink *s, const json_t *v)
-{
-    (void)s, (void)v;
-}
-static void see_method(struct sink *s, const struct method_facts *facts)
-{
-    (void)s, (void)facts;
-}
-static bool see_alive(struct sink *s)
-{
-    (void)s;
-    return true;
-}
-static const struct sink_ops see_ops = {.metric = see_metric,
-                                        .progress = see_progress,
-                                        .event = see_text,
-                                        .method = see_method,
-                                        .environment = see_json,
-                                        .artifact = see_text,
-                                        .keep = see_text,
-                                        .alive = see_alive};
-
 /* One training: its numbers, the bytes of its adapter, result.json; all the caller's. */
 struct outcome {
     char *numbers;
@@ -155,7 +127,9 @@ static int run(const char *text, const char *keys, const char *name, int64_t unt
          *adapter = fs_join(out, "adapter/adapter_model.safetensors");
     *o = (struct outcome){0};
     buf_clear(&seen.numbers);
-    seen.sink.ops = &see_ops;
+    seen.ops = deaf_ops();
+    seen.ops.metric = see_metric;
+    seen.sink.ops = &seen.ops;
     int rc = trial_train(
         t, dir, &(struct trial_run){.out_dir = out, .overwrite = true, .until = until},
         &seen.sink, err);
