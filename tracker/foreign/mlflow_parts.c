@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Texts that a number or a truth value was; "007" and the like stay. */
+/* Texts that a number or a truth value was; "007" and the like stay, and so does a whole
+ * number that a double does not keep (an identifier). */
 static json_t *typed_param(const char *text, size_t len)
 {
     double x;
@@ -17,10 +18,11 @@ static json_t *typed_param(const char *text, size_t len)
     if (str_eq(text, "True") || str_eq(text, "False"))
         return json_boolean(*text == 'T');
     if (!padded && (isdigit((unsigned char)*digits)) && str_number(text, &x) &&
-        !strpbrk(text, "xXpP"))
-        return strspn(digits, "0123456789") == strlen(digits) && fabs(x) < 9e15
-                   ? json_integer((json_int_t)x)
-                   : json_number_or_word(x);
+        !strpbrk(text, "xXpP")) {
+        const bool whole = strspn(digits, "0123456789") == strlen(digits);
+        if (!whole || fabs(x) < 9e15)
+            return whole ? json_integer((json_int_t)x) : json_number_or_word(x);
+    }
     char *clean = str_clean(text, len);
     json_t *v = json_string(clean);
     free(clean);
