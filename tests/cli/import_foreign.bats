@@ -27,8 +27,8 @@ one_run() {
     file=run/run-aaaa1111.wandb
     chmod u+w "$file"
 }
-long_ago() {
-    touch -d '2 hours ago' "$1"
+long_ago() { # FILE or folder
+    find "$1" -exec touch -d '2 hours ago' {} +
 }
 
 @test "a folder of W&B's runs: configuration, seed, state, tags, values; again adds nothing" {
@@ -376,13 +376,13 @@ inner.a	30	3.0	finite' ]
 @test "mlruns: the same runs as in the store, its one experiment too; what goes on is left out; again adds nothing" {
     cp -r "$RUNS/mlruns" .
     chmod -R u+w mlruns
-    find mlruns -exec touch -d 2026-01-01 {} +
+    long_ago mlruns
     local id
     id=$(dirname mlruns/*/*/params/rank | head -1 | cut -d / -f 2)
     touch "$(dirname "$(grep -l 'run_name: open' mlruns/*/*/meta.yaml)")/metrics/accuracy"
     import 0 "mlruns/$id"
     has "4 trials added" "runs that are not over (1)" "deleted runs (1)" "values at steps below 0 (1)"
-    find mlruns -exec touch -d 2026-01-01 {} +
+    long_ago mlruns
     import 0 mlruns
     has "1 trials added, 4 were known; 1 runs added"
     import 0 mlruns
@@ -399,4 +399,30 @@ inner.a	30	3.0	finite' ]
     echo "what is this" >>"mlruns/$id/meta.yaml"
     import 65 mlruns
     has "mlruns/$id/meta.yaml"
+}
+
+@test "mlruns: lines and numbers that mean nothing are counted, one line never runs into the next; what began just now is left out" {
+    cp -r "$RUNS/mlruns" .
+    chmod -R u+w mlruns
+    local run
+    run=$(dirname "$(dirname mlruns/*/*/params/rank | head -1)")
+    rm -r mlruns/.trash "$run"/metrics/*
+    printf '1 0.5 \n77 0.25 3\n12\n 0.5 9\n' >"$run/metrics/short"
+    printf '1 0.5 1 data 9a\r\n2 0.5 1.5\n3 0.5abc 4\n4.5 6 7\n5 0.5 x\n' >"$run/metrics/long"
+    printf '1 0.5 99999999999999999999\n2 0.75 9223372036854775807\n' >"$run/metrics/huge"
+    printf '1 0.5 1\n\0\0\0\n1 0.5 2\0\n3 0.5 3' >"$run/metrics/nuls"
+    printf 12345678901234567890 >"$run/params/id"
+    long_ago mlruns
+    mkdir "$run/../new"
+    sed -e 's/^run_id: .*/run_id: new/' "$(grep -l 'run_name: open' mlruns/*/*/meta.yaml)" >"$run/../new/meta.yaml"
+    import 0 mlruns
+    has "5 trials added" "lines that are no values (9)" "runs that are not over (1)"
+    [ "$(says "SELECT key, step, value FROM series_view WHERE key IN ('short', 'long', 'huge', 'nuls') ORDER BY key, step")" = \
+'huge	9223372036854775807	0.75
+long	1	0.5
+nuls	1	0.5
+nuls	3	0.5
+short	0	0.5
+short	3	0.25' ]
+    [ "$(says "SELECT params ->> 'id' || typeof(params ->> 'id') FROM trial_view WHERE params ->> 'rank' = 8")" = 12345678901234567890text ]
 }

@@ -14,17 +14,17 @@
 #include "lib/str.h"
 #include "tracker/foreign/found_files.h"
 #include "tracker/foreign/mlflow_parts.h"
-#include <stdio.h>
+#include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     DEPTH = 2, /* folders down to a run's */
     KEY_DEPTH = 16,
     META_MAX = 1 << 20,
     FILE_MAX = 256 << 20,
-    QUIET_S = 600
+    QUIET_MS = 600000
 };
 
 static bool is_meta(const char *name)
@@ -72,24 +72,43 @@ bool foreign_is_mlruns(const char *path)
 
 /* --- the files of a run --- */
 
+static bool blank(char c)
+{
+    return c == '\0' || isspace((unsigned char)c);
+}
+
+/* "timestamp value step", newer versions say more behind it; no step is step 0. */
+static bool read_line(const char *line, double *value, int64_t *step)
+{
+    char *rest, *end;
+    (void)strtoll(line, &rest, 10); /* when it was logged */
+    if (rest == line || !blank(*rest))
+        return false;
+    *value = strtod(rest, &end);
+    if (end == rest || !blank(*end))
+        return false;
+    end += strspn(end, " \t\r");
+    errno = 0;
+    *step = strtoll(end, &rest, 10);
+    return !errno && (rest > end || !*end) && blank(*rest);
+}
+
 static int take_lines(struct foreign_run *r, const char *key, const struct buf *text,
                       struct err *err)
 {
-    const char *at = buf_str(text);
     int rc = 0;
-    while (*at && rc >= 0) {
-        const char *line = at, *end = at + strcspn(at, "\n");
-        char *rest;
-        at = *end ? end + 1 : end;
-        (void)strtoll(line, &rest, 10); /* when it was logged */
-        char *behind;
-        const double value = strtod(rest, &behind);
-        if (rest == line || behind == rest || behind > end) {
+    for (size_t at = 0, n; at < text->len && rc >= 0; at += n + 1) {
+        const char *begin = buf_str(text) + at,
+                   *end = memchr(begin, '\n', text->len - at);
+        double value;
+        int64_t step;
+        n = end ? (size_t)(end - begin) : text->len - at;
+        char *line = xstrndup(begin, n);
+        if (strlen(line) == n && read_line(line, &value, &step))
+            rc = foreign_value(r, key, step, value, err);
+        else
             foreign_left_out(r->into, "lines that are no values", 1);
-            continue;
-        }
-        rc = foreign_value(r, key, behind < end ? strtoll(behind, NULL, 10) : 0, value,
-                           err);
+        free(line);
     }
     return rc;
 }
@@ -116,8 +135,16 @@ static const struct part {
                 struct err *err);
 } parts[] = {{"params", take_text}, {"metrics", take_lines}, {"tags", take_tag}};
 
+/* When was it written? The newest counts. */
+static void note_time(const char *path, int64_t *newest_ms)
+{
+    struct fs_stamp stamp;
+    if (fs_stamp(path, &stamp) && stamp.modified_ns / 1000000 > *newest_ms)
+        *newest_ms = stamp.modified_ns / 1000000;
+}
+
 static int take_part(struct foreign_run *r, const char *dir, const struct part *p,
-                     int64_t *newest_s, struct err *err)
+                     int64_t *newest_ms, struct err *err)
 {
     char *folder = fs_join(dir, p->folder);
     struct found_files found = {0};
@@ -125,9 +152,7 @@ static int take_part(struct foreign_run *r, const char *dir, const struct part *
         fs_is_dir(folder) ? found_files_of(&found, folder, KEY_DEPTH, is_any, err) : 0;
     for (size_t i = 0; i < found.count && rc >= 0; i++) {
         struct buf text = BUF_INIT;
-        struct stat st;
-        if (!stat(found.paths[i], &st) && st.st_mtime > *newest_s)
-            *newest_s = st.st_mtime;
+        note_time(found.paths[i], newest_ms);
         rc = fs_read(found.paths[i], FILE_MAX, &text, err);
         if (!rc)
             rc = p->take(r, found.paths[i] + strlen(folder) + 1, &text, err);
@@ -160,8 +185,11 @@ static int fill_run(struct foreign_run *r, const char *dir, const json_t *meta,
 {
     const char *id = json_get_str(meta, "run_id", json_get_str(meta, "run_uuid", ""));
     const char *name = json_get_str(meta, "run_name", "");
-    int64_t newest_s = 0;
+    char *meta_path = fs_join(dir, "meta.yaml");
+    int64_t newest_ms = 0;
     int rc = 0;
+    note_time(meta_path, &newest_ms);
+    free(meta_path);
     foreign_text(&r->id, id, strlen(id));
     foreign_text(&r->experiment, experiment, strlen(experiment));
     foreign_text(&r->folder, dir, strlen(dir));
@@ -170,8 +198,8 @@ static int fill_run(struct foreign_run *r, const char *dir, const json_t *meta,
     r->started_ms = json_get_int(meta, "start_time", 0);
     r->ended_ms = json_get_int(meta, "end_time", 0);
     for (size_t i = 0; i < ARRAY_LEN(parts) && !rc; i++)
-        rc = take_part(r, dir, &parts[i], &newest_s, err);
-    const bool quiet = clock_wall_ms() / 1000 - newest_s > QUIET_S;
+        rc = take_part(r, dir, &parts[i], &newest_ms, err);
+    const bool quiet = clock_wall_ms() - newest_ms > QUIET_MS;
     if (!rc && mlflow_state(r, status_of(meta), !quiet))
         rc = foreign_give(r, err);
     return rc;
