@@ -366,6 +366,9 @@ inner.a	30	3.0	finite' ]
     import 0 old.db --experiment again
     exec 9>&-
     has "1 trials added" "runs that are not over (1)"
+    sqlite3 old.db "INSERT INTO configs VALUES (9, 'third', '{}', '2026-01-01'); UPDATE configs SET config = '[1]' WHERE run_name = 'first'"
+    import 0 old.db --experiment more
+    has "2 trials added" "configurations that are no JSON object (1)" "runs without a value (1)"
     sqlite3 old.db "ALTER TABLE metrics RENAME COLUMN step TO n"
     import 78 old.db --experiment none
     has "old.db: its tables are not those that this program reads: no such column: step"

@@ -102,6 +102,8 @@ static int take_config(void *ctx, sqlite3_stmt *row, struct err *err)
     json_t *tree = foreign_json(text, len), *v;
     void *next;
     (void)err;
+    foreign_left_out(r->into, "configurations that are no JSON object",
+                     !json_is_object(tree));
     const char *group = json_get_str(tree, "_Group", NULL);
     if (group)
         foreign_tag(r, "group", group, strlen(group));
@@ -187,13 +189,14 @@ static int take_run(void *ctx, sqlite3_stmt *row, struct err *err)
     return rc;
 }
 
+/* A count, and what is counted. */
 static int take_count(void *ctx, sqlite3_stmt *row, struct err *err)
 {
     struct trackio *t = ctx;
     const int64_t n = sqlite3_column_int64(row, 0);
     (void)err;
     if (n > 0)
-        foreign_left_out(t->into, "readings of the machine", (size_t)n);
+        foreign_left_out(t->into, column_text(row, 1, NULL), (size_t)n);
     return 0;
 }
 
@@ -208,9 +211,17 @@ static int read_all(struct trackio *t, struct err *err)
                           t->id);
     rc = tables_each(&t->tables, sql, NULL, 0, take_run, t, err);
     free(sql);
+    sql =
+        xasprintf("SELECT count(*), 'runs without a value' FROM configs WHERE %s NOT IN "
+                  "(SELECT %s FROM metrics)",
+                  t->id, t->id);
+    if (rc == 0)
+        rc = tables_each(&t->tables, sql, NULL, 0, take_count, t, err);
+    free(sql);
     if (rc == 0 && tables_has(&t->tables, "system_metrics"))
-        rc = tables_each(&t->tables, "SELECT count(*) FROM system_metrics", NULL, 0,
-                         take_count, t, err);
+        rc = tables_each(&t->tables,
+                         "SELECT count(*), 'readings of the machine' FROM system_metrics",
+                         NULL, 0, take_count, t, err);
     return rc;
 }
 
