@@ -130,6 +130,23 @@ ninf	-Infinity	-inf" ]
     [ "$(says "SELECT experiment_name, attempts FROM trial_view")" = $'mine\t2' ]
 }
 
+@test "what W&B takes out of a run's summary again is out, by the name that it has here" {
+    one_run
+    local update='\032\021\012\017\012\011eval_%s\202\001\0015' remove='\032\015\022\013\012\011eval_%s' record
+    for record in "$update gone" "$update kept" "$remove gone"; do
+        # shellcheck disable=SC2059
+        printf "\\001${record% *}" "${record#* }" >record
+        gzip -c record | tail -c 8 | head -c 4
+        # shellcheck disable=SC2059
+        printf "\\$(printf %o $(($(stat -c %s record) - 1)))\\0"
+        cat record
+    done >>"$file"
+    import 0 "$file"
+    has "1 trials added"
+    lacks damaged torn
+    [ "$(says "SELECT key, value FROM summary_view WHERE key IN ('eval/gone', 'eval/kept')")" = $'eval/kept\t5.0' ]
+}
+
 # ---- TensorBoard ----
 
 @test "TensorBoard's folders: a run each, scalars of both kinds, configurations; again adds nothing" {

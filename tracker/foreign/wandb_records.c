@@ -80,8 +80,12 @@ static void take_summary(struct wandb_run *w, struct pb message)
             foreign_summary(&w->run, item->key, item->value);
     }
     wandb_row_read(&w->row, message, REMOVE);
-    for (size_t i = 0; i < w->row.count; i++)
-        json_object_del(w->run.summary, w->row.items[i].key);
+    for (size_t i = 0; i < w->row.count; i++) {
+        char *name = foreign_metric_name(w->row.items[i].key);
+        if (name)
+            json_object_del(w->run.summary, name);
+        free(name);
+    }
 }
 
 /* ---- the run itself ---- */
