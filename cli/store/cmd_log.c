@@ -33,8 +33,10 @@ static int take_word(const char *word, struct metric_point *p, char **key,
 {
     const char *equals = strchr(word, '=');
     char *end;
-    if (!equals || equals == word || equals - word > METRIC_NAME_MAX)
+    if (!equals || equals == word)
         return wrong(word, "is not KEY=VALUE", err);
+    if (equals - word > METRIC_NAME_MAX)
+        return wrong(word, "has a name above 256 bytes", err);
     errno = 0;
     p->value = strtod(equals + 1, &end);
     if (end == equals + 1 || *end)
@@ -85,16 +87,16 @@ static int write_all(const json_t *values, struct metric_point *points, size_t c
 static int run(int argc, char **argv, struct err *err)
 {
     json_t *values;
-    const char *words[MOST + 1];
+    const char *words[MOST];
     struct metric_point points[2 * MOST];
     char *keys[MOST] = {NULL};
     size_t count = 0;
     bool done = false;
     int rc =
-        command_parse(&cmd_log, argc, argv, &values, words, MOST + 1, &count, &done, err);
+        command_parse(&cmd_log, argc, argv, &values, words, MOST, &count, &done, err);
     if (rc || done)
         return rc;
-    if (!count || count > MOST)
+    if (!count)
         rc = err_set(err, ERR_USAGE,
                      "log: 1 to %d KEY=VALUE are wanted (usage: peftlab %s)", MOST,
                      cmd_log.usage);
@@ -102,7 +104,7 @@ static int run(int argc, char **argv, struct err *err)
         rc = take_word(words[i], &points[i], &keys[i], err);
     if (!rc)
         rc = write_all(values, points, count, err);
-    for (size_t i = 0; i < count && i < MOST; i++)
+    for (size_t i = 0; i < count; i++)
         free(keys[i]);
     json_decref(values);
     return rc;

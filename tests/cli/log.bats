@@ -5,7 +5,7 @@ load common
 
 setup() {
     find_program
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return
     cat >s.yaml <<'END'
 name: s
 metric: {name: loss, goal: minimize}
@@ -54,11 +54,15 @@ END
 "$PEFTLAB" log; echo \$? >>code
 "$PEFTLAB" log loss=1e999 --step 1; echo \$? >>code
 "$PEFTLAB" log loss=2 --step -1; echo \$? >>code
+"$PEFTLAB" log \$(printf '%0257d' 0)=1 2>said; echo \$? >>code
+"$PEFTLAB" log \$(seq -f 'm%g=1' 257) 2>>said; echo \$? >>code
 env | grep ^PEFTLAB_ >env
 "$PEFTLAB" log loss=3 --step 4
 END
     run -0 "$PEFTLAB" sweep run s.yaml
-    [ "$(tr '\n' ' ' <code)" = "2 2 2 2 2 2 " ]
+    [ "$(tr '\n' ' ' <code)" = "2 2 2 2 2 2 2 2 " ]
+    run -0 cat said
+    has "has a name above 256 bytes" "at most 256"
     [ "$(series)" = "loss|4|3.0" ]
     run -2 env -u PEFTLAB_RUN "$PEFTLAB" log loss=1
     has "called in no trial" "PEFTLAB_RUN"
