@@ -20,7 +20,7 @@ static const struct rule {
 #define ANYWHERE(words, numbers) RULE(words, ANYWHERE_IN, numbers)
 #define AT_END(words, numbers)   RULE(words, AT_THE_END, numbers)
 #define NOT_AT_END(words)        RULE(words, NOT_AT_THE_END, false)
-#define FORM(prefix, length)
+#define FORM(prefix, length, unbroken)
 #include "lib/secret/secrets.def"
 #undef ANYWHERE
 #undef AT_END
@@ -29,12 +29,12 @@ static const struct rule {
 };
 static const struct form {
     const char *prefix;
-    size_t length;
+    size_t length, unbroken;
 } forms[] = {
 #define ANYWHERE(words, numbers)
 #define AT_END(words, numbers)
 #define NOT_AT_END(words)
-#define FORM(prefix, length) {prefix, length},
+#define FORM(prefix, length, unbroken) {prefix, length, unbroken},
 #include "lib/secret/secrets.def"
 #undef ANYWHERE
 #undef AT_END
@@ -134,11 +134,23 @@ bool secret_value(const char *name, const char *value)
     return secret_value_of(secret_kind_of(name, strlen(name)), value, strlen(value));
 }
 
+/* Letters and digits in a row, at most. */
+static size_t longest_run(const char *s, size_t n)
+{
+    size_t longest = 0, run = 0;
+    for (size_t i = 0; i < n; i++) {
+        run = isalnum((unsigned char)s[i]) ? run + 1 : 0;
+        longest = run > longest ? run : longest;
+    }
+    return longest;
+}
+
 bool secret_has_form(const char *word, size_t n)
 {
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
         const size_t head = strlen(forms[i].prefix);
-        if (n >= head + forms[i].length && !strncmp(word, forms[i].prefix, head))
+        if (n >= head + forms[i].length && !strncmp(word, forms[i].prefix, head) &&
+            longest_run(word + head, n - head) >= forms[i].unbroken)
             return true;
     }
     return false;

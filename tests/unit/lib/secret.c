@@ -120,6 +120,8 @@ static void texts(void **state)
         {"login failed for " HF ".", "login failed for " R},
         {"HF_TOKEN=a WANDB_API_KEY=b", "HF_TOKEN=" R " WANDB_API_KEY=" R},
         {"token: abcdef123", "token: " R},
+        {"key sk-proj-aB3_dE-fGhIjKlMnOpQrStUvWxYz012345 is", "key " R " is"},
+        {"github_pat_11ABCDEFG0abcdefghijkl_mnopqrstuvwxyz0123", R},
     };
     static const char *const same[] = {
         "",
@@ -140,6 +142,8 @@ static void texts(void **state)
         "pad_token=<pad>",
         "password: " R,
         "hf_model of sk-learn is not a key",
+        "hf_internal-testing-tiny-random-bert-for-tests",
+        "data/sk-news-articles-of-a-slovak-corpus-2024.csv",
         "time 12:30:11 -- all is well here",
     };
     (void)state;
