@@ -152,8 +152,11 @@ json_t *server_error(int status, const char *param, const char *message)
                        : status == 429 ? "rate_limit_error"
                        : status < 500  ? "invalid_request_error"
                                        : "server_error";
-    return json_pack("{s:{s:s, s:s, s:s?, s:i}}", "error", "message", message, "type",
-                     type, "param", param, "code", status);
+    char *text = str_clean(message, strlen(message)); /* it may quote anything */
+    json_t *error = json_pack("{s:{s:s, s:s, s:s?, s:i}}", "error", "message", text,
+                              "type", type, "param", param, "code", status);
+    free(text);
+    return error;
 }
 
 void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
@@ -163,7 +166,6 @@ void server_reply_error(struct server_call *c, int status, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    str_clean_here(text); /* it may quote anything */
     server_reply_json(c, status, server_error(status, NULL, text));
 }
 

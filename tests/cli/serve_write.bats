@@ -236,6 +236,8 @@ END
     client <<'END'
 for why, param, code, body in (
         ("there is no model 'nobody'", "model", 404, dict(prompt="a", model="nobody")),
+        ("there is no model 'xé", "model", 404, dict(prompt="a", model="x" + "é" * 60)),  # quoted in part
+        ("there is no model '?[31m'", "model", 404, dict(prompt="a", model="\x1b[31m")),
         ("prompt is missing", "prompt", 400, dict()),
         ("a text or a list of token ids", "prompt", 400, dict(prompt=3)),
         ("a text or a list of token ids", "prompt", 400, dict(prompt=[None])),
