@@ -375,7 +375,11 @@ END
     client <<'END'
 code, e = refused(prompt=["a", "b", "c", "d", "e", "f"], max_tokens=100, ignore_eos=True)
 assert code == 429 and e["type"] == "rate_limit_error", e
+assert ask(prompt="a", max_tokens=2, ignore_eos=True)["usage"]["completion_tokens"] == 2
 END
+    run curl -s "$URL/metrics" # texts that nobody wanted any more before their first token have no time to it
+    has $'\npeftlab_time_to_first_token_seconds_sum '
+    lacks 'peftlab_time_to_first_token_seconds_sum -'
     for i in {1..6}; do
         curl -s -o answer$i "$URL/v1/completions" -d '{"prompt": "a", "max_tokens": 60, "ignore_eos": true}' &
     done

@@ -185,7 +185,7 @@ static void on_done(struct writer_request *r)
     t->ended |= t->spelling.stopped;
     if (r->rc)
         fail(t, r->rc, &r->err);
-    else
+    else if (r->n) /* none where another one's failure came before its first */
         serving_wrote(d->serving, r->first_s - r->put_s, r->end_s - r->first_s, r->n - 1);
     if (d->wish.stream && !atomic_load(&d->failed)) {
         begin_stream(d, t);
