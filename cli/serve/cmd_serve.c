@@ -327,13 +327,24 @@ static int find_base(const json_t *values, const char *const *words, size_t coun
                             cmd_serve.usage);
 }
 
+/* The last part of its path, also where the shell put a slash behind it; the caller's. */
+static char *name_of(const char *model)
+{
+    size_t end = strlen(model);
+    while (end > 1 && model[end - 1] == '/')
+        end--;
+    char *path = xstrndup(model, end), *slash = strrchr(path, '/');
+    char *name = xstrdup(slash && slash[1] ? slash + 1 : path);
+    free(path);
+    return name;
+}
+
 static int open_and_serve(const json_t *values, const char *model,
                           const struct served_tasks *tasks, const char *const *words,
                           size_t count, struct err *err)
 {
-    const char *slash = strrchr(model, '/');
-    struct serving s = {.begin_ms = clock_wall_ms(),
-                        .name = slash && slash[1] ? slash + 1 : model};
+    char *name = name_of(model);
+    struct serving s = {.begin_ms = clock_wall_ms(), .name = name};
     pthread_mutex_init(&s.lock, NULL);
     shelf_init(&s.shelf, &s.base, (size_t)json_get_int(values, "resident_mb", 0) << 20);
     int rc = add_adapters(&s, values, tasks, words, count, err);
@@ -343,6 +354,7 @@ static int open_and_serve(const json_t *values, const char *model,
         rc = serve(&s, values, err);
     shelf_release(&s.shelf);
     serve_base_close(&s.base);
+    free(name);
     return rc;
 }
 
