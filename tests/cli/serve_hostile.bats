@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # `peftlab serve` against clients that are broken, slow, many, or mean it badly: each gets one clear answer or an end, and
-# others are answered all the while. Connections that owe a request: tests/unit/lib/server_links.c.
+# others are answered all the while. Connections that owe a request: tests/unit/lib/net/server_links.c.
 bats_require_minimum_version 1.5.0
 load common
 load serving
