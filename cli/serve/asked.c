@@ -4,7 +4,6 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,12 +106,10 @@ static json_t *read_models(struct serving *s, const json_t *body, bool vectors)
         return list;
     }
     size_t count;
-    char **names = shelf_names(&s->shelf, &count);
-    if (count == 1)
-        json_array_append_new(list, json_string(names[0]));
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
+    char *only = serving_only_adapter(s, &count);
+    if (only)
+        json_array_append_new(list, json_string(only));
+    free(only);
     return list;
 }
 
@@ -210,12 +207,8 @@ static void on_done(struct engine_request *r)
         server_call_put(a->call, "X-Adapter-Cold", "1");
     serving_answered(a->serving, clock_mono_s() - server_call_begin_s(a->call));
     if (r->rc)
-        server_reply_error(a->call,
-                           r->late                                                 ? 504
-                           : r->rc == -(int)ERR_NOINPUT                            ? 404
-                           : r->rc == -(int)ERR_CONFIG || r->rc == -(int)ERR_PARSE ? 400
-                                                                                   : 500,
-                           "%s", r->err.msg);
+        server_reply_error(a->call, r->late ? 504 : serving_status(r->rc), "%s",
+                           r->err.msg);
     else
         server_reply_json(a->call, 200, a->kind->answer(a));
     asked_free(a);
@@ -237,11 +230,9 @@ static void put_request(struct asked *a)
     take_limits(a->request);
     if (engine_put(a->serving->engine, a->request, &retry_s, &err) == 0)
         return;
-    char seconds[24];
     for (size_t i = 0; i < a->request->count; i++)
         shelf_done(&a->serving->shelf, a->request->rows[i].adapter, 1);
-    snprintf(seconds, sizeof seconds, "%d", (int)ceil(retry_s + .001));
-    server_call_put(a->call, "Retry-After", seconds);
+    serving_put_retry(a->call, retry_s);
     server_reply_error(a->call, 429, "%s", err.msg);
     asked_free(a);
 }
@@ -324,12 +315,7 @@ void serve_tokenize(void *ctx, struct server_call *call)
         server_reply_error(call, 400, "%s", err.msg);
         return;
     }
-    json_t *ids = json_array();
-    for (int32_t i = 0; i < e.n; i++)
-        json_array_append_new(ids, json_integer(e.ids[i]));
+    serving_reply_tokens(call, e.ids, e.n, s->base.session.net.shape.max_positions);
     free(e.ids);
     free(e.type_ids);
-    server_reply_json(call, 200,
-                      json_pack("{s:i, s:i, s:o}", "count", e.n, "max_model_len",
-                                s->base.session.net.shape.max_positions, "tokens", ids));
 }

@@ -1,6 +1,7 @@
 /* cli/serve/models.c - what is served: the base, and adapters that come and go. */
 #include "cli/serve/serving.h"
 #include "lib/json.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/serve/write/writer.h"
 #include <stdlib.h>
@@ -54,6 +55,16 @@ void serve_base_about(void *ctx, struct server_call *call)
                                 "task", base->goal.task->name));
 }
 
+char *serving_only_adapter(struct serving *s, size_t *count)
+{
+    char **names = shelf_names(&s->shelf, count),
+         *only = *count == 1 ? xstrdup(names[0]) : NULL;
+    for (size_t i = 0; i < *count; i++)
+        free(names[i]);
+    free(names);
+    return only;
+}
+
 /* What a body says of an adapter that is to come. */
 static int add_adapter(struct shelf *shelf, const json_t *body, struct err *err)
 {
@@ -80,7 +91,7 @@ void serve_load(void *ctx, struct server_call *call)
         return;
     const int rc = add_adapter(&s->shelf, body, &err);
     if (rc)
-        server_reply_error(call, rc == -(int)ERR_NOINPUT ? 404 : 400, "%s", err.msg);
+        server_reply_error(call, serving_status(rc), "%s", err.msg);
     else
         server_reply(call, 200, "text/plain", "added\n", 6);
     json_decref(body);

@@ -46,6 +46,17 @@ void serving_answered(struct serving *s, double seconds);
 /* A text's: until its first token was there, then of `more` further ones together. */
 void serving_wrote(struct serving *s, double first_s, double rest_s, int32_t more);
 
+/* The only adapter's name, the caller's; NULL: there is none, or *count of them. */
+char *serving_only_adapter(struct serving *s, size_t *count);
+
+/* --- replies.c --- */
+int serving_status(int rc); /* of HTTP, for what went wrong */
+/* When it is worth another try, beside 429. */
+void serving_put_retry(struct server_call *call, double retry_s);
+/* What a text is in tokens, of which the model takes `room`. Ends the call. */
+void serving_reply_tokens(struct server_call *call, const int32_t *ids, int32_t n,
+                          int32_t room);
+
 /* Handlers; ctx is a struct serving. */
 void serve_classify(void *ctx, struct server_call *call);
 void serve_predict(void *ctx, struct server_call *call);

@@ -4,7 +4,6 @@
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,28 +130,18 @@ static const struct writer_request *failed_one(const struct dictation *d)
     return NULL;
 }
 
-static int status_of(int rc)
-{
-    return rc == -(int)ERR_NOINPUT                           ? 404
-           : rc == -(int)ERR_CONFIG || rc == -(int)ERR_PARSE ? 400
-           : rc == -(int)ERR_BUSY                            ? 429
-                                                             : 500;
-}
-
 static void reply_failure(struct dictation *d, const struct writer_request *r)
 {
-    char seconds[24];
-    snprintf(seconds, sizeof seconds, "%d", (int)ceil(d->retry_s + .001));
     if (r->rc == -(int)ERR_BUSY)
-        server_call_put(d->call, "Retry-After", seconds);
-    server_reply_error(d->call, status_of(r->rc), "%s", r->err.msg);
+        serving_put_retry(d->call, d->retry_s);
+    server_reply_error(d->call, serving_status(r->rc), "%s", r->err.msg);
 }
 
 static void finish_stream(struct dictation *d, const struct writer_request *failed)
 {
     static const char end[] = "data: [DONE]\n\n";
     if (failed)
-        put_event(d, server_error(status_of(failed->rc), NULL, failed->err.msg));
+        put_event(d, server_error(serving_status(failed->rc), NULL, failed->err.msg));
     else if (d->wish.usage)
         put_event(d, answer_usage_event(d));
     server_stream_put(d->call, end, sizeof end - 1);
@@ -208,12 +197,8 @@ static void refuse(struct dictation *d, int status, const char *param,
 static char *usual_model(struct serving *s)
 {
     size_t count;
-    char **names = shelf_names(&s->shelf, &count);
-    char *name = count == 0 ? xstrdup(s->name) : count == 1 ? xstrdup(names[0]) : NULL;
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-    return name;
+    char *only = serving_only_adapter(s, &count);
+    return count ? only : xstrdup(s->name);
 }
 
 /* False: it was answered. */

@@ -25,12 +25,7 @@ void serve_tokenize_text(void *ctx, struct server_call *call)
     if (rc) {
         server_reply_json(call, 400, server_error(400, param, err.msg));
     } else {
-        json_t *tokens = json_array();
-        for (int32_t i = 0; i < n; i++)
-            json_array_append_new(tokens, json_integer(ids[i]));
-        server_reply_json(call, 200,
-                          json_pack("{s:i, s:i, s:o}", "count", n, "max_model_len",
-                                    writer_room(&s->base), "tokens", tokens));
+        serving_reply_tokens(call, ids, n, writer_room(&s->base));
     }
     free(ids);
     json_decref(body);
