@@ -27,7 +27,7 @@ serve_of() {
     : >"$BATS_TEST_TMPDIR/log"
     "$PEFTLAB" serve "$@" --port 0 >"$BATS_TEST_TMPDIR/log" 2>&1 3>&- &
     SERVER=$!
-    for _ in {1..100}; do
+    for _ in {1..3000}; do # while it lives: a sanitizer is slow to open a model
         URL=$(sed -n 's/^serving .* on //p' "$BATS_TEST_TMPDIR/log")
         [ -z "$URL" ] || return 0
         kill -0 $SERVER 2>/dev/null || break

@@ -103,7 +103,7 @@ static void drip(const char *head, const char *drop)
 static void test_a_dripping_request_is_cut_off(void **state)
 {
     (void)state;
-    start(.2);
+    start(.5);
     const int waits = connect_to();
     say(waits, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
     drip("GET /now HTTP/1.1\r\nHost: localhost\r\nX: ", "a");
