@@ -235,10 +235,12 @@ static int listen_on(struct serving *s, const json_t *values, const char *key,
 static void serve_until_signal(struct serving *s, const json_t *values)
 {
     struct shelf_counts adapters;
+    const char *address = json_get_str(values, "address", "");
+    const bool colons = strchr(address, ':') != NULL; /* IPv6 */
     proc_catch_signals();
     shelf_count(&s->shelf, &adapters);
-    text_print(stdout, "serving %s with %zu adapters on http://%s:%d\n", s->name,
-               adapters.known, json_get_str(values, "address", ""),
+    text_print(stdout, "serving %s with %zu adapters on http://%s%s%s:%d\n", s->name,
+               adapters.known, colons ? "[" : "", address, colons ? "]" : "",
                server_port(s->server));
     fflush(stdout);
     while (!proc_signals(NULL))

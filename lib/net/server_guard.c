@@ -9,19 +9,25 @@
 
 /* --- names of this machine --- */
 
+/* Bytes of a name that may be followed by a port; 0: it begins with none. All of 127/8 is
+ * the loopback; nobody's domain ends with a number. */
+static size_t loopback_bytes(const char *host)
+{
+    static const char *const names[] = {"localhost", "[::1]"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strncasecmp(host, names[i], strlen(names[i])))
+            return strlen(names[i]);
+    return strncmp(host, "127.", 4) ? 0 : strspn(host, "0123456789.");
+}
+
 /* "localhost:8080", "127.0.0.1", "[::1]:8080" */
 static bool is_loopback_name(const char *host)
 {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; host && i < ARRAY_LEN(names); i++) {
-        const size_t n = strlen(names[i]);
-        if (strncasecmp(host, names[i], n))
-            continue;
-        const char *port = host + n + (host[n] == ':');
-        if (!port[strspn(port, "0123456789")])
-            return host[n] == ':' || !host[n];
-    }
-    return false;
+    if (!host)
+        return false;
+    const size_t n = loopback_bytes(host);
+    const char *rest = host + n;
+    return n && (!*rest || (*rest == ':' && !rest[1 + strspn(rest + 1, "0123456789")]));
 }
 
 static bool is_loopback_origin(const char *origin)

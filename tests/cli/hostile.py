@@ -86,6 +86,8 @@ FORMS = {
     "length above all": (post(b"Content-Length: 99999999999999999999999\r\n", BODY), [413], None),
     "two hosts": (get(b"/v1/models", HOST + b"Host: elsewhere.example\r\n"), [400], "end"),
     "a host with a port": (get(b"/v1/models", b"Host: LOCALHOST:80\r\n"), [200], "on"),
+    "a host of another number": (get(b"/v1/models", b"Host: 127.0.0.2:80\r\n"), [200], "on"),
+    "a host that begins with a number": (get(b"/v1/models", b"Host: 127.0.0.1.elsewhere.example\r\n"), [403], "on"),
     "a host with a name": (get(b"/v1/models", b"Host: localhost:80@elsewhere.example\r\n"), [403], "on"),
     "a host below another": (get(b"/v1/models", b"Host: localhost.elsewhere.example\r\n"), [403], "on"),
     "HEAD": (get(b"/health", method=b"HEAD"), [200], "on"),

@@ -185,6 +185,18 @@ END
     [ "$output" = '{}' ]
 }
 
+@test "on any loopback address it answers where it says that it is" {
+    local address
+    for address in 127.0.0.2 ::1; do
+        [ $address != ::1 ] || grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null || continue
+        serve --adapters adapters --address $address
+        [[ "$URL" == *"$address"* ]]
+        post /v1/classify '{"model": "lora", "input": "good"}' -g
+        [ "${lines[-1]}" = 200 ]
+        stop_serving
+    done
+}
+
 @test "more than may wait is refused at once, with when to ask again" {
     serve --adapters adapters --queue 4 --batch-rows 1
     post /v1/classify '{"model": "lora", "input": ["good", "bad", "fine", "poor", "it"]}' -D head
