@@ -266,6 +266,9 @@ both		[{"name":"value_0","goal":"minimize"},{"name":"value_1","goal":"maximize"}
     cp "$RUNS/optuna/studies.db" .
     chmod u+w studies.db
     exec 9>>studies.db
+    # what may change while it is read is read from a copy
+    TMPDIR=$PWD/nowhere import 74 studies.db
+    has "studies.db: cannot make" nowhere
     import 0 studies.db
     exec 9>&-
     has "6 trials added" "trials that wait (1)" "runs that are not over (1)"

@@ -128,26 +128,28 @@ static int check_head(const char *path, struct err *err)
                : err_set(err, ERR_PARSE, "it is no SQLite file");
 }
 
-int tables_open(struct tables *t, const char *path, struct err *err)
+/* `look`: only for what its schema is; that need not be of one moment with the rest. */
+static int open_tables(struct tables *t, const char *path, bool look, struct err *err)
 {
-    bool logged = false;
+    bool copied = false;
     char *name = NULL;
     *t = (struct tables){.path = path};
     int rc = check_head(path, err);
     for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
         char *log = xasprintf("%s%s", path, logs[i]);
-        logged = logged || fs_size(log) > 0;
+        copied = copied || fs_size(log) > 0;
         free(log);
     }
     if (rc == 0) {
         t->growing = found_is_growing(path);
-        if (logged)
+        copied = copied || (t->growing && !look);
+        if (copied)
             rc = make_copy(t, &name, err);
         else
             name = frozen_name(path);
     }
     if (rc == 0 && sqlite3_open_v2(name, &t->db,
-                                   (logged ? SQLITE_OPEN_READWRITE
+                                   (copied ? SQLITE_OPEN_READWRITE
                                            : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI) |
                                        SQLITE_OPEN_NOMUTEX,
                                    NULL) != SQLITE_OK)
@@ -166,6 +168,11 @@ int tables_open(struct tables *t, const char *path, struct err *err)
     if (rc < 0)
         tables_close(t);
     return rc;
+}
+
+int tables_open(struct tables *t, const char *path, struct err *err)
+{
+    return open_tables(t, path, false, err);
 }
 
 void tables_close(struct tables *t)
@@ -265,7 +272,7 @@ int tables_need(struct tables *t, const char *names, const char *what, struct er
 bool tables_look(const char *path, const char *names)
 {
     struct tables t;
-    if (tables_open(&t, path, NULL) < 0)
+    if (open_tables(&t, path, true, NULL) < 0)
         return false;
     char *missing = missing_of(&t, names);
     const bool yes = !missing;

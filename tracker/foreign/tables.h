@@ -1,8 +1,9 @@
 /* tracker/foreign/tables.h - another tracker's SQLite file, only read.
  *
- * The file and its folder are left as they are: where no log of SQLite lies beside it, it is
- * opened as one that does not change; else it and its log are copied to a folder of our own
- * first (of one moment: copied again where they changed meanwhile), and the copy is read.
+ * The file and its folder are left as they are: where no log of SQLite lies beside it and
+ * nobody writes it, it is opened as one that does not change; else it and its log are copied
+ * to a folder of our own first (of one moment: copied again where they changed meanwhile),
+ * and the copy is read.
  *
  * It is not trusted: no extensions, no triggers, and only ordinary tables are asked (a view
  * may hide anything). Statements name their columns, so that a table that is not what the
