@@ -137,17 +137,44 @@ static void let_go(struct room *r, int *rc, struct err *err)
 
 /* --- standard input --- */
 
+/* "start ID [UPDATES [evaluate]]" and nothing more. */
+static bool is_start(const char *line, long long *trial, long long *until, bool *evaluate)
+{
+    int n = 0;
+    *until = 0;
+    *evaluate = false;
+    if (sscanf(line, "start %lld %n", trial, &n) != 1 || !n || *trial < 1)
+        return false;
+    line += n;
+    if (!*line)
+        return true;
+    n = 0;
+    if (sscanf(line, "%lld %n", until, &n) != 1 || !n || *until < 0)
+        return false;
+    line += n;
+    *evaluate = strcmp(line, "evaluate") == 0;
+    return !*line || *evaluate;
+}
+
 static void obey(struct room *r, const char *line)
 {
-    long long trial, until = 0;
-    char word[16] = "";
-    if (sscanf(line, "start %lld %lld %15s", &trial, &until, word) >= 1 && trial > 0)
-        start(r, trial, until, strcmp(word, "evaluate") == 0);
+    long long trial, until;
+    bool evaluate;
+    if (is_start(line, &trial, &until, &evaluate))
+        start(r, trial, until, evaluate);
     else if (sscanf(line, "stop %lld", &trial) == 1)
         stop(r, trial);
     else if (*line)
-        text_print(stderr, "peftlab: trial: '%s' is no 'start ID' and no 'stop ID'\n",
+        text_print(stderr,
+                   "peftlab: trial: '%s' is no 'start ID [UPDATES [evaluate]]' and no "
+                   "'stop ID'\n",
                    line);
+}
+
+static void end_line(struct room *r)
+{
+    obey(r, buf_str(&r->heard));
+    buf_clear(&r->heard);
 }
 
 static void hear(struct room *r)
@@ -156,16 +183,15 @@ static void hear(struct room *r)
     const ssize_t n = read(STDIN_FILENO, piece, sizeof piece);
     if (n <= 0) {
         r->listens = n < 0 && (errno == EINTR || errno == EAGAIN);
+        if (!r->listens) /* the last line may have no end of its own */
+            end_line(r);
         return;
     }
-    for (ssize_t i = 0; i < n; i++) {
-        if (piece[i] != '\n') {
+    for (ssize_t i = 0; i < n; i++)
+        if (piece[i] == '\n')
+            end_line(r);
+        else
             buf_char(&r->heard, piece[i]);
-            continue;
-        }
-        obey(r, buf_str(&r->heard));
-        buf_clear(&r->heard);
-    }
 }
 
 /* A little while; true: there is something to hear. */

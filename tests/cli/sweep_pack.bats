@@ -23,6 +23,14 @@ fingerprint() {
     sql "select trial, key, step, value from series_view where key not like 'latency/%' order by 1, 2, 3" "$1/peftlab.db"
 }
 
+# As if none of the store's trials had ever been started.
+all_wait() {
+    sqlite3 peftlab.db "update trial set state = 'waiting'; delete from run_summary; delete from metric;
+        update trial set last_run = NULL, summary_run = NULL; delete from event; delete from artifact; delete from run;
+        update trial set attempts = 0"
+    rm -rf peftlab-runs
+}
+
 # Waits until a query is no longer empty or 0.
 until_sql() {
     for ((i = 0; i < 600; i++)); do
@@ -135,15 +143,19 @@ until_sql() {
 @test "by hand: several numbers, and lines of standard input" {
     sweep_file hand 'method: {value: lora}' 'rank: {values: [2, 4, 6, 8, 10]}' 'max_steps: {value: 20}' -- 'seeds: [0]'
     run "$PEFTLAB" sweep run hand.yaml budget.max_trials=5 --jobs 1
-    sqlite3 peftlab.db "update trial set state = 'waiting'; delete from run_summary; delete from metric;
-        update trial set last_run = NULL, summary_run = NULL; delete from event; delete from artifact; delete from run;
-        update trial set attempts = 0"
-    rm -rf peftlab-runs
+    all_wait
     run -0 "$PEFTLAB" trial 1 2
     [ "$(sql "select group_concat(id) from trial_view where state = 'complete'")" = 1,2 ]
     run -0 --separate-stderr "$PEFTLAB" trial 3 --listen <<<$'start 4\nnonsense\nstart 99\nstart 5 10'
     [ "$(sort <<<"$output")" = "$(printf 'ended %s\n' '3 0' '4 0' '5 0' '99 66')" ]
-    [[ "$stderr" == *"'nonsense' is no 'start ID' and no 'stop ID'"* ]]
+    [[ "$stderr" == *"'nonsense' is no 'start ID [UPDATES [evaluate]]' and no 'stop ID'"* ]]
+    [ "$(sql "select state from trial_view where id = 5")" = preempted ]
+    # what is no such line starts nothing; the last one needs no end
+    run -0 --separate-stderr "$PEFTLAB" trial --listen <<<$'start 5 -1\nstart 5 evaluate\nstart 5 3 evalute\nstart 5x\nstart 0'
+    [ -z "$output" ]
+    [ "$(grep -c "is no 'start ID \[UPDATES \[evaluate\]\]' and no 'stop ID'" <<<"$stderr")" = 5 ]
+    run -0 "$PEFTLAB" trial --listen < <(printf 'start 5 12 evaluate')
+    [ "$output" = "ended 5 0" ]
     [ "$(sql "select state from trial_view where id = 5")" = preempted ]
     run -75 "$PEFTLAB" trial 5 1
     has "trial 1"
