@@ -294,7 +294,12 @@ int trial_train(const json_t *resolved, const char *base_dir, const struct trial
     sink->ops->environment(sink, environment);
     tell_method(resolved, NULL, sink);
     rc = session_open(&s, resolved, base_dir, NULL, true, err);
-    pack_sit(&s.seat, run->pack);
+    if (!rc && run->pack && !str_eq(s.backend->name, "cpu"))
+        rc = err_set(err, ERR_CONFIG,
+                     "backend '%s' computes for one trial in a process, only 'cpu' does "
+                     "for several; start it alone",
+                     s.backend->name);
+    pack_sit(&s.seat, rc ? NULL : run->pack);
     if (!rc)
         tell_data(&s, sink);
     if (!rc && s.hf->quantised.quant != QUANT_NONE)

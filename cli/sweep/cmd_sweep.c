@@ -145,12 +145,12 @@ static int pack_of(const json_t *values, int *pack, struct err *err)
     const char *word = json_get_str(values, "pack", NULL);
     char *end = NULL;
     const long n = word ? strtol(word, &end, 10) : 0;
-    *pack = str_eq(word, "auto") ? SWEEP_PACK_AUTO : (int)n;
-    return !word || *pack < 0 || (!*end && end != word && n >= 1 && n <= PACK_MOST)
-               ? 0
-               : err_set(err, ERR_USAGE,
-                         "--pack '%s' is no number of 1 to %d and not 'auto'", word,
-                         PACK_MOST);
+    const bool in_range = word && end != word && !*end && n >= 1 && n <= PACK_MOST;
+    *pack = str_eq(word, "auto") ? SWEEP_PACK_AUTO : in_range ? (int)n : 0;
+    return !word || *pack ? 0
+                          : err_set(err, ERR_USAGE,
+                                    "--pack '%s' is no number of 1 to %d and not 'auto'",
+                                    word, PACK_MOST);
 }
 
 /* The file, with `--until` as one word more. */
@@ -246,7 +246,7 @@ int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
 }
 
 static int run_in(struct store *store, struct sweep_plan *plan, const json_t *values,
-                  struct err *err)
+                  int pack, struct err *err)
 {
     char *root = NULL;
     int rc = store_run_root(store, json_get_str(values, "run_dir", NULL), &root, err);
@@ -257,23 +257,23 @@ static int run_in(struct store *store, struct sweep_plan *plan, const json_t *va
         .name = json_get_str(values, "name", NULL),
         .run_root = root,
         .jobs = (int)json_get_int(values, "jobs", 0),
+        .pack = pack,
         .interleave = (int)json_get_int(values, "interleave", 0),
         .retry_failed = json_get_bool(values, "retry_failed", 0) == 1,
         .out = stdout};
-    rc = pack_of(values, &o.pack, err);
-    if (!rc)
-        rc = sweep_run(plan, &sweep_trainer, store, &o, err);
+    rc = sweep_run(plan, &sweep_trainer, store, &o, err);
     free(root);
     return rc;
 }
 
-static int run_planned(struct sweep_plan *plan, const json_t *values, struct err *err)
+static int run_planned(struct sweep_plan *plan, const json_t *values, int pack,
+                       struct err *err)
 {
     struct store *store;
     int rc = sweep_open_store(values, STORE_CREATE, &store, err);
     if (rc < 0)
         return rc;
-    rc = run_in(store, plan, values, err);
+    rc = run_in(store, plan, values, pack, err);
     store_close(store);
     return rc;
 }
@@ -283,14 +283,16 @@ static int run_command(const json_t *values, const char *const *words, size_t co
 {
     struct sweep_file *f;
     struct sweep_plan plan;
-    int rc = load_until(values, words, count, &f, err);
+    int pack, rc = pack_of(values, &pack, err);
+    if (!rc)
+        rc = load_until(values, words, count, &f, err);
     if (rc < 0)
         return rc;
     rc = use_backend(f, err);
     if (!rc)
         rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
     if (rc == 0) {
-        rc = run_planned(&plan, values, err);
+        rc = run_planned(&plan, values, pack, err);
         sweep_plan_release(&plan);
     }
     sweep_file_free(f);
@@ -310,7 +312,9 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     json_t *named = json_copy((json_t *)values);
     char *word = NULL;
-    int rc = result ? until_word(values, &word, err) : err_code(err);
+    int pack, rc = result ? until_word(values, &word, err) : err_code(err);
+    if (!rc)
+        rc = pack_of(values, &pack, err);
     if (!rc)
         rc = sweep_file_of(store, sweep, word, &trial_options, &f, err);
     free(word);
@@ -321,7 +325,7 @@ static int resume_in(struct store *store, int64_t sweep, const json_t *values,
         if (!rc)
             rc = sweep_plan_make(f, &sweep_trainer, false, &plan, err);
         if (rc == 0) {
-            rc = run_in(store, &plan, named, err);
+            rc = run_in(store, &plan, named, pack, err);
             sweep_plan_release(&plan);
         }
         sweep_file_free(f);

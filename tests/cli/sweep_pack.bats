@@ -161,3 +161,23 @@ until_sql() {
     has "trial 1"
     [ "$(sql "select state from trial_view where id = 5")" = complete ]
 }
+
+@test "what is no pack is refused before anything is written" {
+    sweep_file refused 'method: {value: lora}' 'rank: {values: [2, 4]}' 'max_steps: {value: 20}' -- 'seeds: [0]'
+    for n in -1 -3 0 65 4294967295 4294967298 two ''; do
+        for verb in run plan; do
+            run -2 "$PEFTLAB" sweep $verb refused.yaml --pack="$n"
+            has "--pack '$n' is no number of 1 to 64 and not 'auto'"
+        done
+    done
+    [ ! -e peftlab.db ]
+    PEFTLAB_BACKEND=ref run -78 "$PEFTLAB" sweep run refused.yaml --pack auto
+    has "only the trainer on the CPU does; run it without --pack"
+    [ ! -e peftlab-runs/trial-1 ]
+    # nor by hand
+    run -0 "$PEFTLAB" sweep run refused.yaml
+    all_wait
+    PEFTLAB_BACKEND=ref run -78 "$PEFTLAB" trial 1 2
+    has "backend 'ref' computes for one trial in a process, only 'cpu' does for several; start it alone"
+    [ "$(sql "select count(*) from trial_view where state = 'failed'")" = 2 ]
+}
