@@ -101,8 +101,8 @@ void sweep_pack_words(const struct sweep_plan *p, int wanted, int pack, int thre
     char total[32], bases[32], turns[32], own[32], alone[32];
     if (wanted == SWEEP_PACK_AUTO && pack == 1)
         text_print(
-            f, "pack auto: 1, a process for each trial: a pack gains no time, since as "
-               "many processes fit into memory as can compute at once\n");
+            f, "pack auto: 1, a process for each trial: a pack gains no time, no more of "
+               "them could compute at once in it\n");
     else if (pack > 1 && n && all[0]->peak_bytes >= 0)
         text_print(
             f,
