@@ -108,7 +108,7 @@ static void collect_course(struct values *v, const struct run_result *r,
         put(v, "train/loss_spikes", (double)t->spikes, true);
         put(v, "train/learning_rate_factor", t->rate_factor, false);
     }
-    if (!isnan(t->energy_j))
+    if (!isnan(t->energy_j) && !is_packed(s)) /* it is the whole machine's */
         put(v, "energy/train_j", t->energy_j, false);
     put(v, "time/train_s", t->train_s, false);
     if (!is_packed(s))

@@ -62,7 +62,7 @@ until_sql() {
     # one process; and nothing is told as the method's that is the pack's
     [ "$(sql "select count(distinct owner_pid) from run_view" packed/peftlab.db)" = 1 ]
     [ "$(sql "select count(*) from summary_view a join summary_view b using (trial) where a.key = 'pack/trials' and b.key in
-        ('throughput/tokens_per_s', 'mem/peak_rss_bytes', 'time/step_ms_p50', 'machine/peak_flops_per_s')" packed/peftlab.db)" = 0 ]
+        ('throughput/tokens_per_s', 'mem/peak_rss_bytes', 'time/step_ms_p50', 'energy/train_j', 'machine/peak_flops_per_s')" packed/peftlab.db)" = 0 ]
     [ "$(sql "select count(*) from summary_view where key like 'pack/%'" alone/peftlab.db)" = 0 ]
 }
 
