@@ -52,11 +52,15 @@ struct load {
     double begin_s;
 };
 
-static void finish(struct engine *e, struct engine_request *r, size_t row)
+/* One row more has its answer. Whoever is told of the last one reads the adapters of all, so
+ * none is given back before; what is given back stays until the batch is through. */
+static void finish(struct engine *e, struct engine_request *r)
 {
-    shelf_done(e->shelf, r->rows[row].adapter, 1);
-    if (--r->left == 0)
-        r->done(r);
+    if (--r->left)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        shelf_done(e->shelf, r->rows[i].adapter, 1);
+    r->done(r);
 }
 
 static void fail(struct engine *e, struct queue_pick p, int rc, const struct err *err)
@@ -68,7 +72,7 @@ static void fail(struct engine *e, struct queue_pick p, int rc, const struct err
         p.request->rc = rc;
         p.request->err = *err;
     }
-    finish(e, p.request, p.row);
+    finish(e, p.request);
 }
 
 static int check_length(const struct engine_row *row, int32_t most, struct err *err)
@@ -182,7 +186,7 @@ static void run_load(struct engine *e, struct load *l)
         if (rc)
             fail(e, l->picked[i], rc, &err);
         else
-            finish(e, l->picked[i].request, l->picked[i].row);
+            finish(e, l->picked[i].request);
     }
 }
 
@@ -199,7 +203,7 @@ static void refuse_late(struct engine *e, struct engine_request *r)
         if (!r->next)
             r->begin_s = now;
         for (size_t i = r->next, end = r->count; i < end; i++)
-            finish(e, r, i); /* the last one ends it */
+            finish(e, r); /* the last one ends it */
     }
 }
 

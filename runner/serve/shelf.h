@@ -2,8 +2,8 @@
  *
  * A name is registered with its folder, which is looked at when it is first asked for; from
  * then on the adapter is resident, until others need its room. Residents take so many bytes
- * at most: what was used longest ago is closed first, unless it is pinned or rows wait for
- * it. A folder that cannot be opened says why at each request.
+ * at most: what was used longest ago is closed first, unless it is pinned or a request for
+ * it is not answered yet. A folder that cannot be opened says why at each request.
  *
  * Names are registered and forgotten by any thread (the lock is the shelf's own); taking and
  * closing residents is for the thread that runs batches. */
@@ -18,7 +18,7 @@ struct shelf_entry {
     bool pinned, gone; /* gone: forgotten, there until nobody waits for it */
     bool pooled;       /* for vectors of texts; nobody's name (shelf_want_pooled) */
     double limit_s;    /* of requests that say none (queue.h); 0: none */
-    int waiting;       /* rows that are not answered yet */
+    int waiting;       /* rows of requests that are not answered yet */
     bool resident;
     struct guest guest; /* where it is resident, ... */
     struct shelf_entry *older,
@@ -53,7 +53,7 @@ int shelf_add(struct shelf *s, const char *name, const char *dir, bool pinned,
 bool shelf_limit(struct shelf *s, const char *name, double limit_s);
 bool shelf_forget(struct shelf *s, const char *name);
 /* By name, for `rows` rows that wait from now on; NULL: there is none. shelf_done when
- * they are answered. */
+ * their request is answered. */
 struct shelf_entry *shelf_want(struct shelf *s, const char *name, int rows);
 /* The same adapter, NULL: the base alone, for vectors of texts (guest_open_pooled): a
  * resident of its own, that comes with the first who wants it. */
