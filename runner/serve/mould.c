@@ -162,6 +162,14 @@ static void restore(struct mould *m)
     }
 }
 
+/* As graphs of its guests find them (graph_memory.params): also those that were there before
+ * a folder that cannot be one. */
+static void settle(struct mould *m)
+{
+    for (size_t i = 0; i < m->net.params.count; i++)
+        m->net.params.items[i]->trainable |= m->params[i].own;
+}
+
 static void forget_values(struct mould *m)
 {
     for (size_t i = 0; i < m->net.params.count; i++) {
@@ -225,7 +233,6 @@ static bool take_own(struct mould *m)
         if (m->params[i].own != is_own(&m->params[i], p))
             return false;
         p->derived &= !m->params[i].own || !p->given || !p->trainable;
-        p->trainable |= m->params[i].own;
     }
     return true;
 }
@@ -342,6 +349,7 @@ int mould_pour(struct mould *m, struct serve_base *b, const char *dir, void **me
         divide(m, b);
     if (!rc && !take_own(m))
         rc = 1;
+    settle(m);
     if (!rc)
         rc = set_in(m, b, memory, err);
     forget_values(m);

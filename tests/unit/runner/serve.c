@@ -322,6 +322,40 @@ static void check_moulds(const struct guest *guests, size_t first, size_t count)
         }
 }
 
+/* DIR/NAME, with a last number that is none where it has tensors. */
+static void spoil(const char *from, const char *to, const char *name)
+{
+    struct err err = ERR_INIT;
+    struct buf all = BUF_INIT;
+    char *source = fs_join(from, name), *path = fs_join(to, name);
+    if (fs_exists(source)) {
+        assert_int_equal(fs_read(source, 1 << 24, &all, &err), 0);
+        if (str_has_suffix(name, ".safetensors"))
+            memset(all.data + all.len - sizeof(float), 0xff, sizeof(float));
+        assert_int_equal(fs_write_atomic(path, all.data, all.len, &err), 0);
+    }
+    buf_release(&all);
+    free(source), free(path);
+}
+
+/* One that was made with the same settings and cannot be opened: the others of its mould
+ * are what they were. */
+static void check_spoilt(struct serve_base *b, size_t i)
+{
+    static const char *const files[] = {
+        "adapter_config.json", "head_config.json",       "adapter_model.safetensors",
+        "adapter.safetensors", "model_head.safetensors", "prompt_encoder.safetensors"};
+    struct err err = ERR_INIT;
+    struct guest guest;
+    char *to = xasprintf("%s/spoilt%zu", dir, i);
+    assert_int_equal(fs_mkdirs(to, &err), 0);
+    for (size_t k = 0; k < ARRAY_LEN(files); k++)
+        spoil(folders[i], to, files[k]);
+    if (guest_open(&guest, b, to, "a", &err) != -ERR_NAN)
+        fail_msg("%s: %s", cases[i].text, err.msg);
+    free(to);
+}
+
 static void each_as_by_itself(size_t first, size_t count)
 {
     struct err err = ERR_INIT;
@@ -338,6 +372,8 @@ static void each_as_by_itself(size_t first, size_t count)
         if (guest_open(&guests[i], &base, folders[first + i], "a", &err) < 0)
             fail_msg("%s: %s", cases[first + i].text, err.msg);
     check_moulds(guests, first, count);
+    for (size_t i = 0; i < count; i++)
+        check_spoilt(&base, first + i);
     for (size_t i = 0; i < count; i++)
         check_apart(first + i, &guests[i].mould->graft);
     for (size_t i = 0; i < count; i++)
