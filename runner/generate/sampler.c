@@ -224,6 +224,10 @@ static int32_t best_at(struct sampler *s, size_t n, double at)
     return token_at(s, low, high, below, at);
 }
 
+/* By less than that logits are not divided: they would not be floats any more. What is drawn
+ * has been the best one for long. */
+#define COLDEST 1e-30
+
 static int32_t best_of(const float *scores, size_t n)
 {
     size_t best = 0;
@@ -244,9 +248,10 @@ int32_t sampler_next(struct sampler *s, const float *logits, const struct text_i
                      uint64_t stream)
 {
     const struct sampling *how = &s->how;
+    const bool greedy = how->temperature < COLDEST;
     if (!are_numbers(logits, s->width))
         return -1;
-    if (how->temperature <= 0 && how->repetition_penalty == 1)
+    if (greedy && how->repetition_penalty == 1)
         return best_of(logits, s->width);
     memcpy(s->scores, logits, s->width * sizeof *logits);
     if (how->repetition_penalty != 1) {
@@ -255,7 +260,7 @@ int32_t sampler_next(struct sampler *s, const float *logits, const struct text_i
         forget(s, text->prompt, text->n_prompt);
         forget(s, text->ids, text->n);
     }
-    if (how->temperature <= 0)
+    if (greedy)
         return best_of(s->scores, s->width);
     for (size_t i = 0; i < s->width; i++)
         s->scores[i] = (float)(s->scores[i] / how->temperature);

@@ -96,6 +96,21 @@ static void temperature_bends_the_shares(void **state)
     assert_shares(&how, logits, half);
 }
 
+/* Also where logits by the temperature are no floats. */
+static void the_coldest_draw_is_the_best(void **state)
+{
+    (void)state;
+    const float above[WIDTH] = {0, 2, 5, 4, -1, 1},
+                below[WIDTH] = {-9, -3, -2, -4, -9, -7};
+    for (double t = 1e-3; t > 1e-300; t *= 1e-3) {
+        const struct sampling how = {t, 0, 1, 1, 7}, part = {t, 4, .9, 1, 7};
+        assert_int_equal(next(&how, above, 0), 2);
+        assert_int_equal(next(&how, below, 0), 2);
+        assert_int_equal(next(&part, above, 0), 2);
+        assert_int_equal(next(&part, below, 0), 2);
+    }
+}
+
 /* The second best has an equal: both stay, as in transformers' "below the k-th". */
 static void top_k_keeps_equals(void **state)
 {
@@ -246,6 +261,7 @@ int main(void)
         cmocka_unit_test(penalty_works_by_sign_and_once),
         cmocka_unit_test(what_is_no_number_is_told),
         cmocka_unit_test(temperature_bends_the_shares),
+        cmocka_unit_test(the_coldest_draw_is_the_best),
         cmocka_unit_test(top_k_keeps_equals),
         cmocka_unit_test(top_p_drops_the_tail),
         cmocka_unit_test(top_p_comes_after_top_k),
