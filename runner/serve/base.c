@@ -83,24 +83,27 @@ int serve_base_open(struct serve_base *b, const char *model,
     return rc ? rc : open_session(b, o, err);
 }
 
-/* Grows `*memory` where it has less. */
+/* Grows `*memory` where it has less; without room for more it stays as it is. */
 static int grow(struct serve_base *b, void **memory, size_t have, size_t bytes,
                 struct err *err)
 {
     const struct backend *d = b->session.backend;
     if (have >= bytes)
         return 0;
+    void *more = d->alloc(d->device, bytes);
+    if (!more)
+        return err_set(err, ERR_NOMEM, "no memory for %zu bytes", bytes);
     if (*memory)
         d->release(d->device, *memory);
-    *memory = d->alloc(d->device, bytes);
-    return *memory ? 0 : err_set(err, ERR_NOMEM, "no memory for %zu bytes", bytes);
+    *memory = more;
+    return 0;
 }
 
 void *serve_base_batch(struct serve_base *b, size_t bytes, struct err *err)
 {
     const int rc = grow(b, &b->batch, b->batch_bytes, bytes, err);
-    if (rc || bytes > b->batch_bytes)
-        b->batch_bytes = rc ? 0 : bytes;
+    if (!rc && bytes > b->batch_bytes)
+        b->batch_bytes = bytes;
     return rc ? NULL : b->batch;
 }
 
@@ -109,8 +112,8 @@ int serve_base_workspace(struct serve_base *b, size_t bytes, struct err *err)
     int rc = 0;
     for (int t = 0; t < b->threads && !rc; t++)
         rc = grow(b, &b->workspaces[t], b->workspace_bytes, bytes, err);
-    if (rc || bytes > b->workspace_bytes)
-        b->workspace_bytes = rc ? 0 : bytes;
+    if (!rc && bytes > b->workspace_bytes)
+        b->workspace_bytes = bytes;
     return rc;
 }
 

@@ -1,5 +1,6 @@
 /* tests/unit/runner/serve/engine.c - requests whose rows go through several batches, and the
- * adapters of those that are answered. On a tiny model and two adapters of tests/golden. */
+ * adapters of those that are answered; what memory does that is not there. On a tiny model
+ * and two adapters of tests/golden. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -93,10 +94,45 @@ static void adapters_stay_until_the_answer(void **state)
     pthread_cond_destroy(&a.changed);
 }
 
+static void *no_memory(void *device, size_t bytes)
+{
+    (void)device;
+    (void)bytes;
+    return NULL;
+}
+
+/* Of one adapter more, say: those that are open go on with what they have. */
+static void memory_that_is_not_there(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct serve_base base;
+    const struct serve_options o = {.most = extent_of(64, BATCH, BATCH)};
+    if (serve_base_open(&base, "tests/golden/models/bert", &o, &err))
+        fail_msg("%s", err.msg);
+    assert_int_equal(serve_base_workspace(&base, 1000, &err), 0);
+    void *const batch = serve_base_batch(&base, 1000, &err), *const own =
+                                                                 base.workspaces[0];
+    const struct backend *const d = base.session.backend;
+    struct backend full = *d;
+    assert_non_null(batch);
+    full.alloc = no_memory;
+    base.session.backend = &full;
+    assert_int_equal(serve_base_workspace(&base, 2000, &err), -ERR_NOMEM);
+    assert_null(serve_base_batch(&base, 2000, &err));
+    assert_ptr_equal(base.workspaces[0], own);
+    assert_int_equal(base.workspace_bytes, 1000);
+    assert_ptr_equal(serve_base_batch(&base, 1000, &err), batch);
+    base.session.backend = d;
+    assert_non_null(serve_base_batch(&base, 2000, &err));
+    serve_base_close(&base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adapters_stay_until_the_answer),
+        cmocka_unit_test(memory_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
