@@ -95,8 +95,12 @@ static int check_wait(const struct queue *q, const struct engine_request *r,
     const size_t rows = ahead.rows;
     *retry_s = wait;
     if (q->rows + r->count > q->options.most_rows)
-        return err_set(err, ERR_BUSY, "%zu rows wait, which takes %.3g s", q->rows,
-                       *retry_s = seconds_of(q, &(struct backlog){q->rows, q->tokens}));
+        return err_set(err, ERR_BUSY,
+                       "%zu rows wait, which takes %.3g s; with the %zu of this request "
+                       "they would be more than %zu",
+                       q->rows,
+                       *retry_s = seconds_of(q, &(struct backlog){q->rows, q->tokens}),
+                       r->count, q->options.most_rows);
     if (most > 0 && wait > most)
         return err_set(err, ERR_BUSY, "%zu rows wait, which takes %.3g s", rows, wait);
     if (!q->rows)

@@ -200,7 +200,7 @@ END
 @test "more than may wait is refused at once, with when to ask again" {
     serve --adapters adapters --queue 4 --batch-rows 1
     post /v1/classify '{"model": "lora", "input": ["good", "bad", "fine", "poor", "it"]}' -D head
-    has "rows wait" 429
+    has "0 rows wait" "with the 5 of this request they would be more than 4" 429
     grep -qi 'retry-after: 1' head
     post /v1/classify '{"model": "lora", "input": ["good", "bad", "fine", "poor"]}'
     [ "${lines[-1]}" = 200 ]
