@@ -272,17 +272,25 @@ int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise)
     return d == trunc(d) && fabs(d) < 0x1p53 ? (int64_t)d : otherwise;
 }
 
+bool json_as_number(const json_t *v, double *out)
+{
+    static const double words[] = {NAN, INFINITY, -INFINITY};
+    if (json_is_number(v)) {
+        *out = json_number_value(v);
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (json_is_string(v) && !strcmp(json_string_value(v), number_word(words[i]))) {
+            *out = words[i];
+            return true;
+        }
+    return false;
+}
+
 double json_get_num(const json_t *object, const char *key, double otherwise)
 {
-    const json_t *v = json_object_get(object, key);
-    if (json_is_number(v))
-        return json_number_value(v);
-    const char *word = json_is_string(v) ? json_string_value(v) : "";
-    if (!strcmp(word, "NaN"))
-        return NAN;
-    if (!strcmp(word, "Infinity"))
-        return INFINITY;
-    return strcmp(word, "-Infinity") ? otherwise : -INFINITY;
+    double x;
+    return json_as_number(json_object_get(object, key), &x) ? x : otherwise;
 }
 
 int json_get_bool(const json_t *object, const char *key, int otherwise)

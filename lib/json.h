@@ -43,6 +43,8 @@ json_t *json_number_or_word(double v);
  * strings. */
 const char *json_get_str(const json_t *object, const char *key, const char *otherwise);
 int64_t json_get_int(const json_t *object, const char *key, int64_t otherwise);
+/* A number, or one of the words "NaN", "Infinity", "-Infinity"; false: neither. */
+bool json_as_number(const json_t *v, double *out);
 /* Also "NaN" and the like */
 double json_get_num(const json_t *object, const char *key, double otherwise);
 int json_get_bool(const json_t *object, const char *key, int otherwise);

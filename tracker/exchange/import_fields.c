@@ -4,7 +4,6 @@
 #include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/exchange/import_parts.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,11 +72,7 @@ struct arg import_count(const json_t *object, const char *key)
 
 int import_value(const json_t *v, const char *key, double *out, struct err *err)
 {
-    json_t *holder = json_pack("{s:O}", "v", v);
-    bool word = json_is_string(v), nan = word && str_eq(json_string_value(v), "NaN");
-    *out = json_get_num(holder, "v", NAN);
-    json_decref(holder);
-    if (json_is_number(v) || nan || (word && isinf(*out)))
+    if (json_as_number(v, out))
         return 0;
     char *clean = str_clean(key, strlen(key));
     int rc = err_set(err, ERR_PARSE,

@@ -13,7 +13,6 @@
 #include "lib/str.h"
 #include "tracker/foreign/foreign_run.h"
 #include "tracker/foreign/tables.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,23 +36,6 @@ bool foreign_is_trackio(const char *path)
             tables_look(path, TRACKIO_TABLES "|system_metrics"));
 }
 
-/* A number, or the word for one; NaN where `v` is neither, with *is_number. */
-static double number_of(const json_t *v, bool *is_number)
-{
-    static const struct {
-        const char *word;
-        double value;
-    } words[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
-    *is_number = true;
-    if (json_is_number(v))
-        return json_number_value(v);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (json_is_string(v) && str_eq(json_string_value(v), words[i].word))
-            return words[i].value;
-    *is_number = false;
-    return NAN;
-}
-
 static int take_values(struct foreign_run *r, const char *prefix, const json_t *tree,
                        int64_t step, struct err *err)
 {
@@ -63,9 +45,8 @@ static int take_values(struct foreign_run *r, const char *prefix, const json_t *
     json_object_foreach((json_t *)tree, key, v)
     {
         char *name = *prefix ? xasprintf("%s.%s", prefix, key) : xstrdup(key);
-        bool is_number;
-        const double x = number_of(v, &is_number);
-        if (is_number)
+        double x;
+        if (json_as_number(v, &x))
             rc = foreign_value(r, name, step, x, err);
         else if (json_is_object(v) && !json_object_get(v, "_type"))
             rc = take_values(r, name, v, step, err);

@@ -81,14 +81,10 @@ static void add_members(struct wandb_row *row, const char *prefix, const json_t 
             free(name);
             continue;
         }
-        json_t *holder = json_pack("{s:O}", "v", v);
         struct wandb_item *item = new_item(row, name);
         item->parent = strlen(prefix);
-        item->value =
-            json_is_boolean(v) ? json_is_true(v) : json_get_num(holder, "v", NAN);
-        item->number = json_is_number(v) || json_is_boolean(v) || isinf(item->value) ||
-                       (json_is_string(v) && str_eq(json_string_value(v), "NaN"));
-        json_decref(holder);
+        item->value = json_is_true(v);
+        item->number = json_is_boolean(v) || json_as_number(v, &item->value);
     }
 }
 

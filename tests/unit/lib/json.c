@@ -237,6 +237,9 @@ static void getters(void **state)
     assert_true(json_get_num(o, "w", 0) == -INFINITY);
     assert_true(isnan(json_get_num(o, "q", 0)));
     assert_true(json_get_num(o, "s", 7) == 7);
+    double x = 7;
+    assert_false(json_as_number(json_object_get(o, "s"), &x) || json_as_number(NULL, &x));
+    assert_true(x == 7 && json_as_number(json_object_get(o, "w"), &x) && x == -INFINITY);
     assert_int_equal(json_get_bool(o, "b", 0), 1);
     assert_int_equal(json_get_bool(o, "missing", -1), -1);
     assert_int_equal(json_get_int(NULL, "i", 3), 3);
