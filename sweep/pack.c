@@ -75,6 +75,25 @@ static int64_t alone_bytes(const struct sweep_trial *const *all, size_t count)
     return sum;
 }
 
+/* Trials go by the environment where the file names no backend. */
+static bool on_cpu(const struct sweep_file *f)
+{
+    const char *backend = f->backend ? f->backend : getenv("PEFTLAB_BACKEND");
+    return !backend || !*backend || strcmp(backend, "cpu") == 0;
+}
+
+int sweep_pack_check(const struct sweep_file *f, int wanted, struct err *err)
+{
+    if (wanted == 0 || wanted == 1 || (!f->drives_command && on_cpu(f)))
+        return 0;
+    return err_set(err, ERR_CONFIG,
+                   "sweep '%s': --pack puts trials into one process, which %s; run it "
+                   "without --pack",
+                   f->name,
+                   f->drives_command ? "a program of its own cannot share"
+                                     : "only the trainer on the CPU does");
+}
+
 int sweep_pack_choose(const struct sweep_plan *p, int wanted, int threads,
                       int64_t memory_bytes)
 {

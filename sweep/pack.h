@@ -25,6 +25,8 @@ struct pack_bytes_of sweep_pack_bytes(const struct sweep_trial *const *trials,
 /* Of a trial in a process of its own; 0: not known. */
 int64_t sweep_alone_bytes(const struct sweep_trial *t);
 
+/* Whether trials of the sweep can be packed, where that is wanted. */
+int sweep_pack_check(const struct sweep_file *f, int wanted, struct err *err);
 /* Trials in a process: `wanted`, or by gain where that is SWEEP_PACK_AUTO. */
 int sweep_pack_choose(const struct sweep_plan *p, int wanted, int threads,
                       int64_t memory_bytes);

@@ -223,7 +223,9 @@ static int plan_command(const json_t *values, const char *const *words, size_t c
         rc = load_file(words, count, &f, err);
     if (rc < 0)
         return rc;
-    rc = plan_backend(f, err);
+    rc = sweep_pack_check(f, wanted, err);
+    if (!rc)
+        rc = plan_backend(f, err);
     if (!rc)
         rc = sweep_plan_make(f, &sweep_planner, true, &plan, err);
     if (rc == 0) {

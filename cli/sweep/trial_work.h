@@ -24,8 +24,7 @@ struct trial_order {
     const atomic_bool *stop; /* see struct sink; or NULL */
 };
 
-/* Claims and trains. Returns 0, 1 when it parked, or an error whose message names the
- * trial. */
+/* Claims and trains. Returns 0, also when it parked, or an error. */
 int trial_work(const struct trial_order *o, struct err *err);
 
 /* Trains all of `trials` at the same time, each as `common` says. listen: and those that

@@ -333,22 +333,10 @@ static void end_children(struct controller *c)
     }
 }
 
-/* Trials go by the environment where the file names no backend. */
-static bool on_cpu(const struct sweep_file *f)
-{
-    const char *backend = f->backend ? f->backend : getenv("PEFTLAB_BACKEND");
-    return !backend || !*backend || strcmp(backend, "cpu") == 0;
-}
-
 static int check_runnable(const struct sweep_file *f, int pack, struct err *err)
 {
-    if (pack != 0 && pack != 1 && (f->drives_command || !on_cpu(f)))
-        return err_set(err, ERR_CONFIG,
-                       "sweep '%s': --pack puts trials into one process, which %s; run "
-                       "it without --pack",
-                       f->name,
-                       f->drives_command ? "a program of its own cannot share"
-                                         : "only the trainer on the CPU does");
+    if (sweep_pack_check(f, pack, err) < 0)
+        return err_code(err);
     if (!f->names_model && !f->drives_command)
         return sweep_file_error(f, "parameters", err,
                                 "no 'model' among the parameters: nothing to train; add "

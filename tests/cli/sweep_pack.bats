@@ -171,8 +171,10 @@ until_sql() {
         done
     done
     [ ! -e peftlab.db ]
-    PEFTLAB_BACKEND=ref run -78 "$PEFTLAB" sweep run refused.yaml --pack auto
-    has "only the trainer on the CPU does; run it without --pack"
+    for verb in run plan; do
+        PEFTLAB_BACKEND=ref run -78 "$PEFTLAB" sweep $verb refused.yaml --pack auto
+        has "only the trainer on the CPU does; run it without --pack"
+    done
     [ ! -e peftlab-runs/trial-1 ]
     # nor by hand
     run -0 "$PEFTLAB" sweep run refused.yaml
