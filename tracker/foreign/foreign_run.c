@@ -50,6 +50,13 @@ void foreign_text(char **field, const char *text, size_t len)
     *field = str_clean(text, len);
 }
 
+void foreign_unsaid(struct foreign_run *r)
+{
+    static const char reason[] = "ended without a word";
+    r->state = TRIAL_failed;
+    foreign_text(&r->reason, reason, strlen(reason));
+}
+
 void foreign_tag(struct foreign_run *r, const char *key, const char *text, size_t len)
 {
     char *name = str_clean(key, strlen(key)), *value = str_clean(text, len);

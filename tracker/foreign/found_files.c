@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_ENTRIES = 1 << 20, QUIET_MS = 600000 };
+enum { MAX_ENTRIES = 1 << 20 };
 
 void found_files_release(struct found_files *found)
 {
@@ -129,5 +129,5 @@ bool found_is_growing(const char *path)
     if (writer >= 0)
         return writer > 0;
     return fs_stamp(path, &stamp) &&
-           clock_wall_ms() - stamp.modified_ns / 1000000 < QUIET_MS;
+           clock_wall_ms() - stamp.modified_ns / 1000000 < FOUND_QUIET_MS;
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { FOUND_QUIET_MS = 600000 }; /* what is written more rarely goes on no more */
+
 struct found_files {
     char **paths; /* in the order of their names, a folder's files together */
     size_t count, cap, looked_at;
@@ -19,11 +21,11 @@ typedef bool found_wanted(const char *name);
 int found_files_of(struct found_files *found, const char *path, int depth,
                    found_wanted *wanted, struct err *err);
 void found_files_release(struct found_files *found);
-/* Does somebody write to the file just now? The kernel tells of a process of this host;
- * where it does not (another owner's file, some network file systems), one that was written
- * within ten minutes counts as such. */
-bool found_is_growing(const char *path);
 /* Is there one? */
 bool found_any(const char *path, int depth, found_wanted *wanted);
+/* Does somebody write to the file just now? The kernel tells of a process of this host;
+ * where it does not (another owner's file, some network file systems), one that was written
+ * within FOUND_QUIET_MS counts as such. */
+bool found_is_growing(const char *path);
 
 #endif

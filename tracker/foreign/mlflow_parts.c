@@ -54,7 +54,6 @@ bool mlflow_state(struct foreign_run *r, const char *status, bool goes_on)
     } ends[] = {{"FINISHED", TRIAL_complete},
                 {"FAILED", TRIAL_failed},
                 {"KILLED", TRIAL_cancelled}};
-    static const char unsaid[] = "ended without a word";
     for (size_t i = 0; i < ARRAY_LEN(ends); i++)
         if (str_eq(status, ends[i].status)) {
             r->state = ends[i].state;
@@ -64,7 +63,6 @@ bool mlflow_state(struct foreign_run *r, const char *status, bool goes_on)
         foreign_left_out(r->into, "runs that are not over", 1);
         return false;
     }
-    r->state = TRIAL_failed;
-    foreign_text(&r->reason, unsaid, strlen(unsaid));
+    foreign_unsaid(r);
     return true;
 }

@@ -23,8 +23,7 @@ enum {
     DEPTH = 2, /* folders down to a run's */
     KEY_DEPTH = 16,
     META_MAX = 1 << 20,
-    FILE_MAX = 256 << 20,
-    QUIET_MS = 600000
+    FILE_MAX = 256 << 20
 };
 
 static bool is_meta(const char *name)
@@ -199,7 +198,7 @@ static int fill_run(struct foreign_run *r, const char *dir, const json_t *meta,
     r->ended_ms = json_get_int(meta, "end_time", 0);
     for (size_t i = 0; i < ARRAY_LEN(parts) && !rc; i++)
         rc = take_part(r, dir, &parts[i], &newest_ms, err);
-    const bool quiet = clock_wall_ms() - newest_ms > QUIET_MS;
+    const bool quiet = clock_wall_ms() - newest_ms > FOUND_QUIET_MS;
     if (!rc && mlflow_state(r, status_of(meta), !quiet))
         rc = foreign_give(r, err);
     return rc;

@@ -182,7 +182,6 @@ static int fill_trial(struct optuna *o, struct foreign_run *r, int64_t id,
 /* Is it one to take? Its state then. */
 static bool resolve_state(struct optuna *o, struct foreign_run *r, const char *state)
 {
-    static const char unsaid[] = "ended without a word";
     if (str_eq(state, "COMPLETE"))
         r->state = TRIAL_complete;
     else if (str_eq(state, "PRUNED"))
@@ -194,7 +193,7 @@ static bool resolve_state(struct optuna *o, struct foreign_run *r, const char *s
     if (str_eq(state, "RUNNING") && o->tables.growing)
         return foreign_left_out(o->into, "runs that are not over", 1), false;
     if (str_eq(state, "RUNNING"))
-        foreign_text(&r->reason, unsaid, strlen(unsaid));
+        foreign_unsaid(r);
     return true;
 }
 

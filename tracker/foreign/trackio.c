@@ -12,14 +12,13 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/foreign/foreign_run.h"
+#include "tracker/foreign/found_files.h"
 #include "tracker/foreign/tables.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define TRACKIO_TABLES "metrics|configs"
 #define MS(time)       "CAST((julianday(" time ") - 2440587.5) * 86400000 AS INTEGER)"
-
-enum { QUIET_MS = 600000 };
 
 struct trackio {
     struct foreign *into;
@@ -150,7 +149,7 @@ static int take_run(void *ctx, sqlite3_stmt *row, struct err *err)
     if (++t->runs > FOREIGN_MAX_RUNS)
         return err_set(err, ERR_CONFIG, "it has more than %d runs", FOREIGN_MAX_RUNS);
     const int64_t ended_ms = sqlite3_column_int64(row, 3);
-    if (t->tables.growing && clock_wall_ms() - ended_ms < QUIET_MS)
+    if (t->tables.growing && clock_wall_ms() - ended_ms < FOUND_QUIET_MS)
         return foreign_left_out(t->into, "runs that are not over", 1), 0;
     foreign_run_init(&r, t->into, "trackio");
     char *id = xstrdup(column_text(row, 0, NULL));

@@ -117,11 +117,8 @@ static void complete_run(struct wandb_run *w, const char *path)
         foreign_text(&r->experiment, "uncategorized", strlen("uncategorized"));
     if (r->ended_ms < w->at_ms)
         r->ended_ms = w->at_ms;
-    if (!w->ended) {
-        static const char reason[] = "ended without a word";
-        r->state = TRIAL_failed;
-        foreign_text(&r->reason, reason, strlen(reason));
-    }
+    if (!w->ended)
+        foreign_unsaid(r);
     r->attempt = attempt_of(folder, r->id);
     foreign_text(&r->folder, path, strlen(path));
     add_artifact(r, folder, "files/output.log", "log");

@@ -125,7 +125,7 @@ static void take_tag(struct wandb_run *w, const char *key, const struct pb_field
     char *text = NULL;
     take_text(&text, f);
     if (text && *text)
-        json_object_set_new(w->run.tags, key ? key : text, json_string(key ? text : ""));
+        foreign_tag(&w->run, key ? key : text, text, key ? strlen(text) : 0);
     free(text);
 }
 
