@@ -419,6 +419,9 @@ inner.a	30	3.0	finite' ]
     import 0 "$RUNS/mlflow/store.db"
     [ "$(says "$rows")" = "$folder_rows" ]
     [ "$(says "$values")" = "$folder_values" ]
+    mkdir empty
+    import 66 empty --format mlruns
+    has "'empty' holds no meta.yaml"
     echo "what is this" >>"mlruns/$id/meta.yaml"
     import 65 mlruns
     has "mlruns/$id/meta.yaml"

@@ -244,6 +244,8 @@ int foreign_read_mlruns(struct foreign *f, const char *path, struct err *err)
     struct found_files found = {0};
     size_t runs = 0;
     int rc = found_files_of(&found, path, DEPTH, is_meta, err);
+    if (rc == 0 && found.count == 0)
+        rc = err_set(err, ERR_NOINPUT, "'%s' holds no meta.yaml of MLflow", path);
     for (size_t i = 0; i < found.count && rc >= 0; i++) {
         char *dir = fs_dirname(found.paths[i]);
         json_t *meta = read_meta(found.paths[i], err);
