@@ -203,6 +203,28 @@ static int open_base(struct serving *s, const json_t *values, const char *model,
     return rc;
 }
 
+/* What is said for the other kind of base would change nothing. */
+static int check_kind(const struct serving *s, const json_t *values, struct err *err)
+{
+    static const struct {
+        const char *key, *flag;
+        bool writes;
+    } only[] = {{"limits", "--limits", false},
+                {"share", "--share", false},
+                {"wait_ms", "--wait-ms", false},
+                {"template", "--template", true}};
+    for (size_t i = 0; i < ARRAY_LEN(only); i++) {
+        const json_t *v = json_object_get(values, only[i].key);
+        const bool said =
+            json_is_number(v) ? json_number_value(v) > 0 : v && !json_is_null(v);
+        if (said && only[i].writes != s->base.writes)
+            return err_set(err, ERR_USAGE, "%s is for %s, '%s' is %s", only[i].flag,
+                           only[i].writes ? "language models" : "classifiers", s->name,
+                           s->base.writes ? "a language model" : "a classifier");
+    }
+    return 0;
+}
+
 static int read_key(const json_t *values, struct buf *key, struct err *err)
 {
     const char *file = json_get_str(values, "api_key_file", NULL),
@@ -352,6 +374,8 @@ static int open_and_serve(const json_t *values, const char *model,
     int rc = add_adapters(&s, values, tasks, words, count, err);
     if (!rc)
         rc = open_base(&s, values, model, err);
+    if (!rc)
+        rc = check_kind(&s, values, err);
     if (!rc)
         rc = serve(&s, values, err);
     shelf_release(&s.shelf);

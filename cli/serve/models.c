@@ -66,8 +66,9 @@ char *serving_only_adapter(struct serving *s, size_t *count)
 }
 
 /* What a body says of an adapter that is to come. */
-static int add_adapter(struct shelf *shelf, const json_t *body, struct err *err)
+static int add_adapter(struct serving *s, const json_t *body, struct err *err)
 {
+    struct shelf *shelf = &s->shelf;
     const char *name = json_get_str(body, "lora_name", NULL),
                *dir = json_get_str(body, "lora_path", NULL);
     const json_t *limit = json_object_get(body, "limit_ms");
@@ -76,6 +77,9 @@ static int add_adapter(struct shelf *shelf, const json_t *body, struct err *err)
         return err_set(err, ERR_PARSE, "'lora_name' and 'lora_path' are needed");
     if (limit && !(ms > 0))
         return err_set(err, ERR_PARSE, "'limit_ms' is a number of milliseconds, above 0");
+    if (limit && s->writer)
+        return err_set(err, ERR_CONFIG,
+                       "'limit_ms' is for classifiers, texts know no deadline");
     const int rc = shelf_add(shelf, name, dir, json_get_bool(body, "pinned", 0), err);
     if (!rc && limit)
         shelf_limit(shelf, name, ms / 1e3);
@@ -89,7 +93,7 @@ void serve_load(void *ctx, struct server_call *call)
     json_t *body = server_call_json(call);
     if (!body)
         return;
-    const int rc = add_adapter(&s->shelf, body, &err);
+    const int rc = add_adapter(s, body, &err);
     if (rc)
         server_reply_error(call, serving_status(rc), "%s", err.msg);
     else

@@ -283,6 +283,12 @@ END
     has "there is no /v1/models/ here" 404
     run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 50' -d '{"model": "lora", "prompt": "a"}'
     has "X-Deadline-Ms is for classifiers"
+    run curl -s "$URL/v1/load_lora_adapter" -d '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": 50}'
+    has "'limit_ms' is for classifiers"
+    run -2 "$PEFTLAB" serve model lora=adapters/lora --limits lora=50
+    has "--limits is for classifiers, 'model' is a language model"
+    run -2 "$PEFTLAB" serve model --share 0.5
+    has "--share is for classifiers"
     run curl -s "$URL/v1/classify" -d '{"model": "lora", "input": "a"}'
     has "'model' is a language model here: /v1/completions"
     run curl -s "$URL/v1/base"
@@ -407,6 +413,8 @@ END
     serve_of classes sun=cls --task causal-lm
     run curl -s "$URL/v1/completions" -d '{"model": "classes", "prompt": "the sun", "max_tokens": 2}'
     jq -e '.usage.completion_tokens == 2' <<<"$output"
+    run -2 "$PEFTLAB" serve classes sun=cls --template model/tokenizer_config.json
+    has "--template is for language models, 'classes' is a classifier"
     run curl -s -w '%{http_code}' "$URL/v1/completions" -d '{"model": "sun", "prompt": "the sun"}'
     has 400
     kill -9 $SERVER
