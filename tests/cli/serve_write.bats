@@ -325,6 +325,14 @@ s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 
 until([1, 0])
 s.close()
 until([0, 0])
+for stream in (False, True):  # who only closes the sending side gets no part of a text as if it were the whole
+    text = json.dumps({**body, "stream": stream}).encode()
+    s = socket.create_connection((where.hostname, where.port))
+    s.sendall(b"POST /v1/completions HTTP/1.0\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+    s.shutdown(socket.SHUT_WR)
+    answer = s.makefile("rb").read().decode()
+    assert "sending side" in answer and '"error"' in answer and '"finish_reason": "length"' not in answer, answer[-500:]
+    s.close()
 END
 }
 

@@ -105,10 +105,13 @@ static bool on_token(struct writer_request *r, const struct writer_token *token)
         return false;
     if (token->ends || r->n >= r->most)
         return true;
-    if (!d->wish.stream)
-        return !server_call_left(d->call);
-    begin_stream(d, t);
-    return put_event(d, answer_event(d, t, spelling_ready(&t->spelling), NULL));
+    if (d->wish.stream)
+        begin_stream(d, t);
+    t->unheard =
+        d->wish.stream
+            ? !put_event(d, answer_event(d, t, spelling_ready(&t->spelling), NULL))
+            : server_call_left(d->call);
+    return !t->unheard;
 }
 
 static void fail(struct text *t, int rc, const struct err *err)
@@ -172,6 +175,10 @@ static void on_done(struct writer_request *r)
     struct dictation *d = t->dictation;
     spelling_end(&t->spelling);
     t->ended |= t->spelling.stopped;
+    if (t->unheard)
+        r->rc = err_set(&r->err, ERR_CONFIG,
+                        "the connection was closed, on its sending side at least, before "
+                        "the text was whole");
     if (r->rc)
         fail(t, r->rc, &r->err);
     else if (r->n) /* none where another one's failure came before its first */

@@ -7,7 +7,8 @@
  *
  * A stream begins with its first token, so that what cannot be written has an HTTP status. It
  * has an event for each token, with the text that the token made certain (nothing, or more
- * than its own), the last one with why it ends. A client that is gone ends its texts. */
+ * than its own), the last one with why it ends. A client that is gone ends its texts; one
+ * that closed its sending side only looks the same, and is told that its text is not whole. */
 #ifndef CLI_SERVE_WRITE_DICTATION_H
 #define CLI_SERVE_WRITE_DICTATION_H
 
@@ -27,11 +28,11 @@ struct text {
     struct writer_request request;
     struct spelling spelling;
     int index;
-    size_t given;  /* bytes of its text that are in the stream */
-    bool echoed;   /* the prompt is */
-    bool began;    /* the stream has its first event */
-    bool ended;    /* by a stop string or one of the request's end tokens */
-    size_t offset; /* characters so far */
+    size_t given; /* bytes of its text that are in the stream */
+    bool echoed;  /* the prompt is */
+    bool began;   /* the stream has its first event */
+    bool ended;   /* by a stop string or one of the request's end tokens */
+    bool unheard; /* its client left before it was whole */
     struct told_token *tokens;
     size_t n_tokens, cap, told;
 };
