@@ -7,12 +7,10 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "runner/serve/write/writer.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "tests/unit/support/loopback.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -162,15 +160,6 @@ static void start_all(void)
 
 /* --- a client --- */
 
-static void connect_to(struct side *s)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)server_port(s->serving.server)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    s->fd = socket(AF_INET, SOCK_STREAM, 0);
-    must(connect(s->fd, (struct sockaddr *)&to, sizeof to) == 0, "no connection");
-}
-
 static void send_all(struct side *s, const char *at, size_t size)
 {
     while (size) {
@@ -258,7 +247,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct server_route *route = find_route(&s, text, line);
     set_adapters(s);
     if (!s->fd)
-        connect_to(s);
+        s->fd = loopback_connect(server_port(s->serving.server));
+    must(s->fd >= 0, "no connection");
     struct buf request = BUF_INIT; /* in one piece, or Nagle's algorithm waits */
     buf_printf(&request,
                "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",

@@ -5,16 +5,13 @@
 #include <cmocka.h>
 #include "lib/mem.h"
 #include "lib/net/server.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "tests/unit/support/loopback.h"
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { PIECE = 64 << 10, PIECES_MOST = 2000 };
 
@@ -107,13 +104,8 @@ static const struct server_route routes[] = {{"GET", "/turns", turns, false},
 static int ask(const char *path)
 {
     char text[128];
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)server_port(server)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const struct timeval wait = {.tv_sec = 20};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    const int fd = loopback_connect(server_port(server));
+    assert_true(fd >= 0);
     snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
     return fd;

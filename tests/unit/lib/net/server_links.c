@@ -6,13 +6,10 @@
 #include <cmocka.h>
 #include "lib/mem.h"
 #include "lib/net/server.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include "tests/unit/support/loopback.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { MOST = 16, FLOOD = 3 * MOST };
 
@@ -53,13 +50,8 @@ static void stop(void)
 
 static int connect_to(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)server_port(server)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const struct timeval wait = {.tv_sec = 20};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    const int fd = loopback_connect(server_port(server));
+    assert_true(fd >= 0);
     return fd;
 }
 
