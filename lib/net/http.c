@@ -4,9 +4,9 @@
 #include "lib/mem.h"
 #include "lib/net/http_env.h"
 #include "lib/net/http_headers.h"
+#include "lib/net/http_parts.h"
 #include "lib/net/url.h"
 #include "lib/os/proc.h"
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,20 +19,7 @@
 
 enum { MAX_WAIT_S = 60, PROGRESS_BYTES = 1 << 16 };
 
-const struct http_policy http_policy_default = {.tries = 6,
-                                                .redirects = 10,
-                                                .first_wait_s = 1,
-                                                .connect_timeout_s = 20,
-                                                .stall_timeout_s = 60};
-
-struct http {
-    CURL *curl;
-    struct http_policy policy;
-    CURLU *origin;
-    char *authorization; /* the header, NULL: no token */
-};
-
-/* One request while it runs. Either `body` or `fd` takes the bytes. */
+/* One request while it runs. Either `body` or `file`, which is `fd`, takes the bytes. */
 struct transfer {
     struct http *http;
     struct http_reply *reply;
@@ -40,7 +27,9 @@ struct transfer {
     size_t max_bytes;
     const struct http_file *file;
     int fd;
-    int64_t at;   /* where the next byte goes in the file */
+    int64_t at;                   /* where the next byte goes in the file */
+    const struct http_send *send; /* NULL: nothing is said; its file is `fd` */
+    size_t sent;
     bool started; /* the answer's kind has been looked at */
     enum { FINE, TOO_LONG, WRITE_FAILED, BAD_RANGE } trouble;
     int write_errno;
@@ -113,7 +102,7 @@ static size_t on_bytes(char *data, size_t size, size_t n, void *ctx)
     const size_t len = size * n;
     long status = 0;
     curl_easy_getinfo(t->http->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status < 200 || status >= 300)
+    if (!t->send && (status < 200 || status >= 300))
         return len; /* what an error page says is not kept */
     if (t->file)
         return on_file_bytes(t, data, len);
@@ -123,6 +112,31 @@ static size_t on_bytes(char *data, size_t size, size_t n, void *ctx)
     }
     buf_add(t->body, data, len);
     return len;
+}
+
+static size_t on_sending(char *to, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    const size_t left = t->send->size - t->sent, len = size * n < left ? size * n : left;
+    ssize_t got = (ssize_t)len;
+    if (t->send->bytes)
+        memcpy(to, (const char *)t->send->bytes + t->sent, len);
+    else if (len > 0)
+        got = pread(t->fd, to, len, (off_t)t->sent);
+    if (got < 0 || (got == 0 && len > 0))
+        return CURL_READFUNC_ABORT; /* it became shorter */
+    t->sent += (size_t)got;
+    return (size_t)got;
+}
+
+/* libcurl begins again, on a connection that had been closed. */
+static int on_rewind(void *ctx, curl_off_t to, int origin)
+{
+    struct transfer *t = ctx;
+    if (origin != SEEK_SET || to < 0)
+        return CURL_SEEKFUNC_CANTSEEK;
+    t->sent = (size_t)to;
+    return CURL_SEEKFUNC_OK;
 }
 
 static int on_tick(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
@@ -138,14 +152,13 @@ static int stopped(struct err *err)
     return err_set(err, ERR_BUSY, "stopped by a signal; the same command goes on");
 }
 
-static void set_options(struct transfer *t, const char *url, struct curl_slist *headers,
+static void set_options(struct transfer *t, const char *url,
                         char message[CURL_ERROR_SIZE])
 {
     CURL *c = t->http->curl;
     const struct http_policy *p = &t->http->policy;
     curl_easy_reset(c);
     curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "peftlab/" PEFTLAB_VERSION);
     http_env_apply(c);
@@ -160,6 +173,26 @@ static void set_options(struct transfer *t, const char *url, struct curl_slist *
     curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_tick);
+}
+
+static struct curl_slist *set_sending(struct transfer *t, struct curl_slist *headers)
+{
+    CURL *c = t->http->curl;
+    t->sent = 0;
+    curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, t->send->method);
+    if (!t->send->type)
+        return headers;
+    char *type = xasprintf("Content-Type: %s", t->send->type);
+    headers = curl_slist_append(headers, type);
+    headers = curl_slist_append(headers, "Expect:"); /* no server needs the pause */
+    free(type);
+    curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->send->size);
+    curl_easy_setopt(c, CURLOPT_READFUNCTION, on_sending);
+    curl_easy_setopt(c, CURLOPT_READDATA, t);
+    curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_rewind);
+    curl_easy_setopt(c, CURLOPT_SEEKDATA, t);
+    return headers;
 }
 
 /* One answer, whatever it is. Returns libcurl's verdict. */
@@ -177,10 +210,15 @@ static CURLcode perform(struct transfer *t, CURLU *address, char message[CURL_ER
         headers = curl_slist_append(headers, range);
     }
     message[0] = '\0';
+    if (t->send)
+        buf_clear(t->body); /* what a redirect said */
     t->started = false;
     t->trouble = FINE;
     t->reply->status = 0;
-    set_options(t, url, headers, message);
+    set_options(t, url, message);
+    if (t->send)
+        headers = set_sending(t, headers);
+    curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, headers);
     if (ours && !url_is_https(address)) /* a token in the clear stays on this machine */
         curl_easy_setopt(h->curl, CURLOPT_PROXY, "");
     CURLcode code = curl_easy_perform(h->curl);
@@ -318,8 +356,9 @@ static int run(struct transfer *t, const char *url, struct err *err)
         }
         if (t->at >= had + PROGRESS_BYTES)
             tries = 0;
-        if (++tries >= t->http->policy.tries)
-            return err_set(err, ERR_DEVICE, "%s, after %d tries", why, tries);
+        if (++tries >= t->http->policy.tries || (t->send && t->send->once))
+            return err_set(err, ERR_DEVICE, "%s, after %d %s", why, tries,
+                           tries == 1 ? "try" : "tries");
         if (t->body)
             buf_clear(t->body);
         if ((rc = pause_s(t->http, why, wait_s(t->http, tries, rc == 1), err)) < 0)
@@ -328,42 +367,6 @@ static int run(struct transfer *t, const char *url, struct err *err)
 }
 
 /* --- interface --- */
-
-struct http *http_new(const struct http_policy *policy, const char *origin,
-                      const char *token, struct err *err)
-{
-    struct http *h = xcalloc(1, sizeof *h);
-    h->policy = policy ? *policy : http_policy_default;
-    h->curl = curl_easy_init();
-    h->origin = url_parse(origin, err);
-    int rc = h->origin ? 0 : -1;
-    if (!rc && !h->curl)
-        rc = err_set(err, ERR_DEVICE, "libcurl cannot be started");
-    if (!rc && token && *token) {
-        if (strpbrk(token, " \t\r\n"))
-            rc = err_set(err, ERR_CONFIG, "the token has blanks or line ends in it");
-        else if (!url_is_https(h->origin) && !url_is_loopback(h->origin))
-            rc = err_set(err, ERR_CONFIG,
-                         "a token is not sent over plain http; use https in '%.200s'",
-                         origin);
-        else
-            h->authorization = xasprintf("Authorization: Bearer %s", token);
-    }
-    if (!rc)
-        return h;
-    http_free(h);
-    return NULL;
-}
-
-void http_free(struct http *h)
-{
-    if (!h)
-        return;
-    curl_easy_cleanup(h->curl);
-    curl_url_cleanup(h->origin);
-    free(h->authorization);
-    free(h);
-}
 
 int http_get(struct http *h, const char *url, size_t max_bytes, struct buf *body,
              struct http_reply *reply, struct err *err)
@@ -374,6 +377,28 @@ int http_get(struct http *h, const char *url, size_t max_bytes, struct buf *body
     *t.reply = own;
     buf_clear(body);
     int rc = run(&t, url, err);
+    http_reply_release(&own);
+    return rc;
+}
+
+int http_send(struct http *h, const char *url, const struct http_send *what,
+              size_t max_bytes, struct buf *body, struct http_reply *reply,
+              struct err *err)
+{
+    struct http_reply own = {0};
+    struct transfer t = {.http = h,
+                         .reply = reply ? reply : &own,
+                         .body = body,
+                         .max_bytes = max_bytes,
+                         .send = what,
+                         .fd = -1};
+    *t.reply = own;
+    buf_clear(body);
+    if (what->file && (t.fd = open(what->file, O_RDONLY | O_CLOEXEC)) < 0)
+        return err_set(err, ERR_IO, "cannot read '%s': %s", what->file, strerror(errno));
+    const int rc = run(&t, url, err);
+    if (t.fd >= 0)
+        close(t.fd);
     http_reply_release(&own);
     return rc;
 }

@@ -1,4 +1,5 @@
-/* lib/net/http.h - a small HTTP client (libcurl): texts into memory, files onto disk.
+/* lib/net/http.h - a small HTTP client (libcurl): texts into memory, files onto disk, and
+ * what is said to a server.
  *
  * Every request has limits: bytes, redirects, time without a byte. A request that fails
  * on the way (no connection, broken off, stalled) or is answered 408, 425, 429, 500, 502,
@@ -23,6 +24,7 @@
 #include "lib/buf.h"
 #include "lib/err.h"
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct http_policy {
@@ -51,6 +53,21 @@ void http_free(struct http *h);
 /* The whole answer into `body`; more than max_bytes is ERR_PARSE. */
 int http_get(struct http *h, const char *url, size_t max_bytes, struct buf *body,
              struct http_reply *reply, struct err *err);
+
+/* A request that says something. Either `bytes` or `file` has what is sent. */
+struct http_send {
+    const char *method, *type; /* "POST", "application/json" */
+    const void *bytes;
+    const char *file; /* read again for every try */
+    size_t size;      /* 0: nothing is sent */
+    bool once;        /* not tried again: what arrives twice may count twice */
+};
+/* The answer into `body`, also of one that is a refusal: what the server says of it. */
+int http_send(struct http *h, const char *url, const struct http_send *what,
+              size_t max_bytes, struct buf *body, struct http_reply *reply,
+              struct err *err);
+/* Instead of a token: a name and a password, by the same rules. */
+int http_login(struct http *h, const char *user, const char *password, struct err *err);
 
 struct http_file {
     const char *path; /* what is there already is kept and gone on from */

@@ -4,6 +4,7 @@
  * ROOT/.rules has lines "COUNT KIND ARG PATH"; a request whose path begins with PATH
  * takes the first of them that is not used up:
  *   status N[:S]     answer with status N, Retry-After S
+ *   refuse N         answer with status N and the file's text
  *   cut N            break off after N bytes
  *   extra N          N bytes more than the file has
  *   flip N           byte N is wrong
@@ -13,7 +14,8 @@
  *   to URL           302 to URL
  *   stall S          S seconds of silence
  *   head NAME:VALUE  a header more, then as usual
- * ROOT/.log gets a line per request: port (A, B), path, range, whether authorised. */
+ * ROOT/.log gets a line per request: port (A, B), path, range, whether authorised; ROOT/.sent
+ * has what came with the last one that is no GET: its method, type, credentials and body. */
 #ifndef TESTS_HTTP_SERVER_H
 #define TESTS_HTTP_SERVER_H
 
@@ -94,9 +96,39 @@ static void log_request(struct http_server *s, int which, const struct request *
     pthread_mutex_unlock(&s->lock);
 }
 
-static bool read_request(int fd, struct request *r)
+/* What follows the head, as far as it has come; the whole is kept. */
+static void keep_body(struct http_server *s, int fd, const char *head, size_t n)
 {
-    char text[8192];
+    struct buf all = BUF_INIT;
+    char file[600], field[256] = "", piece[65536];
+    const char *end = strstr(head, "\r\n\r\n") + 4,
+               *length = strcasestr(head, "\r\ncontent-length: "),
+               *type = strcasestr(head, "\r\ncontent-type: "),
+               *basic = strcasestr(head, "\r\nauthorization: basic ");
+    size_t left = length ? strtoul(length + 18, NULL, 10) : 0;
+    buf_printf(&all, "%.*s ", (int)strcspn(head, " "), head);
+    if (type)
+        sscanf(type + 16, "%255[^\r]", field);
+    buf_printf(&all, "%s ", field);
+    field[0] = '\0';
+    if (basic)
+        sscanf(basic + 23, "%255[^\r]", field);
+    buf_printf(&all, "%s\n", field);
+    const size_t come = n - (size_t)(end - head);
+    buf_add(&all, end, come);
+    left -= come < left ? come : left;
+    for (ssize_t got; left > 0 && (got = recv(fd, piece, sizeof piece, 0)) > 0;) {
+        buf_add(&all, piece, (size_t)got);
+        left -= (size_t)got < left ? (size_t)got : left;
+    }
+    snprintf(file, sizeof file, "%s/.sent", s->root);
+    fs_write_atomic(file, buf_str(&all), all.len, NULL);
+    buf_release(&all);
+}
+
+static bool read_request(struct http_server *s, int fd, struct request *r)
+{
+    char text[8192], method[16];
     size_t n = 0;
     *r = (struct request){0};
     while (n < sizeof text - 1) {
@@ -108,8 +140,10 @@ static bool read_request(int fd, struct request *r)
         if (strstr(text, "\r\n\r\n"))
             break;
     }
-    if (sscanf(text, "GET %511s", r->path) != 1)
+    if (sscanf(text, "%15s %511s", method, r->path) != 2)
         return false;
+    if (strcmp(method, "GET"))
+        keep_body(s, fd, text, n);
     char *range = strcasestr(text, "\r\nrange: "),
          *authorisation = strcasestr(text, "\r\nauthorization: bearer ");
     if (range)
@@ -149,7 +183,7 @@ static void send_head(int fd, const char *status, const char *fields, size_t len
 static void serve_file(struct http_server *s, int fd, const struct request *r,
                        const struct rule *rule)
 {
-    char file[1100], fields[700] = "";
+    char file[1100], fields[700] = "", told[16] = "";
     struct buf text = BUF_INIT;
     snprintf(file, sizeof file, "%s%.*s", s->root, (int)strcspn(r->path, "?"), r->path);
     bool listing = fs_is_dir(file);
@@ -182,7 +216,10 @@ static void serve_file(struct http_server *s, int fd, const struct request *r,
     if (from + late)
         snprintf(fields + strlen(fields), 128, "Content-Range: bytes %zu-%zu/%zu\r\n",
                  from + late, n - 1, n);
-    send_head(fd, from + late ? "206 Partial Content" : "200 OK", fields, n - from);
+    if (!strcmp(rule->kind, "refuse"))
+        snprintf(told, sizeof told, "%.3s Told So", rule->arg);
+    const char *status = told[0] ? told : from + late ? "206 Partial Content" : "200 OK";
+    send_head(fd, status, fields, n - from);
     size_t length = n - from;
     if (!strcmp(rule->kind, "cut") && arg < length)
         length = arg;
@@ -197,7 +234,7 @@ static void answer(struct http_server *s, int which, int fd)
     struct request r;
     struct rule rule;
     char fields[700] = "";
-    if (!read_request(fd, &r))
+    if (!read_request(s, fd, &r))
         return;
     log_request(s, which, &r);
     take_rule(s, r.path, &rule);

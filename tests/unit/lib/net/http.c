@@ -272,6 +272,97 @@ static void no_server(void **state)
     buf_release(&body);
 }
 
+/* ---- what is said to a server ---- */
+
+static int send_to(const char *path, const struct http_send *what, struct buf *body,
+                   long *status, struct err *err)
+{
+    char *url = url_of(path), *origin = url_of("");
+    struct http *h = http_new(&quick, origin, NULL, err);
+    struct http_reply reply;
+    assert_int_equal(http_login(h, "ann", "s3:cret", err), 0);
+    int rc = http_send(h, url, what, 1000, body, &reply, err);
+    *status = reply.status;
+    http_reply_release(&reply);
+    http_free(h);
+    free(url);
+    free(origin);
+    return rc;
+}
+
+static void check_sent(const char *head, const char *bytes, size_t n)
+{
+    struct buf text = BUF_INIT;
+    char path[128];
+    snprintf(path, sizeof path, "%s/.sent", root);
+    assert_int_equal(fs_read(path, 1 << 20, &text, NULL), 0);
+    assert_int_equal(text.len, strlen(head) + n);
+    assert_memory_equal(buf_str(&text), head, strlen(head));
+    assert_memory_equal(buf_str(&text) + strlen(head), bytes, n);
+    buf_release(&text);
+}
+
+static void what_is_sent_arrives_whole(void **state)
+{
+    struct err err = ERR_INIT;
+    struct buf body = BUF_INIT;
+    long status;
+    char *big = xasprintf("%s/big", root);
+    const struct http_send text = {.method = "POST",
+                                   .type = "application/json",
+                                   .bytes = "{\"a\": 1}",
+                                   .size = 8},
+                           file = {.method = "PUT",
+                                   .type = "application/octet-stream",
+                                   .file = big,
+                                   .size = SIZE};
+    (void)state;
+    put("answer", "thanks");
+    assert_int_equal(send_to("answer", &text, &body, &status, &err), 0);
+    assert_string_equal(buf_str(&body), "thanks");
+    check_sent("POST application/json YW5uOnMzOmNyZXQ=\n", "{\"a\": 1}", 8);
+    /* again from the start where the server could not */
+    put(".rules", "2 status 503 /answer\n");
+    assert_int_equal(send_to("answer", &file, &body, &status, &err), 0);
+    assert_int_equal(waits, 2);
+    check_sent("PUT application/octet-stream YW5uOnMzOmNyZXQ=\n", content, SIZE);
+    put(".rules", "1 other - /answer\n");
+    assert_int_equal(send_to("answer", &text, &body, &status, &err), 0);
+    assert_string_equal(buf_str(&body), "thanks");
+    check_sent("POST application/json \n", "{\"a\": 1}", 8); /* another host */
+    buf_release(&body);
+    free(big);
+}
+
+static void what_counts_twice_is_sent_once(void **state)
+{
+    struct err err = ERR_INIT;
+    struct buf body = BUF_INIT;
+    long status;
+    const struct http_send once = {
+        .method = "POST", .type = "text/plain", .bytes = "x", .size = 1, .once = true};
+    (void)state;
+    put("answer", "no");
+    put(".rules", "1 status 503 /answer\n");
+    assert_int_equal(send_to("answer", &once, &body, &status, &err), -ERR_DEVICE);
+    assert_int_equal(status, 503);
+    assert_int_equal(waits, 0);
+    err_clear(&err);
+    put(".rules", "1 refuse 400 /answer\n");
+    assert_int_equal(send_to("answer", &once, &body, &status, &err), -ERR_DEVICE);
+    assert_int_equal(status, 400);
+    assert_string_equal(buf_str(&body), "no");
+    assert_int_equal(http_send(NULL, "", &(struct http_send){.file = "/nowhere"}, 1,
+                               &body, NULL, NULL),
+                     -ERR_IO);
+    struct http *h = http_new(&quick, "http://example.org/", NULL, NULL);
+    err_clear(&err);
+    assert_int_equal(http_login(h, "ann", "x", &err), -ERR_CONFIG);
+    assert_non_null(strstr(err.msg, "not sent over plain http"));
+    http_free(h);
+    buf_release(&body);
+}
+
 /* The limit on file sizes stands for a disk that is full. */
 static void a_full_disk_is_told(void **state)
 {
@@ -328,6 +419,8 @@ int main(void)
         T(refusals_are_final),
         T(more_bytes_than_told),
         T(silence_ends),
+        T(what_is_sent_arrives_whole),
+        T(what_counts_twice_is_sent_once),
         T(token_stays_with_its_host),
         T(redirects_have_an_end),
         T(no_server),
