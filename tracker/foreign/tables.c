@@ -4,15 +4,11 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "tracker/foreign/found_files.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { PIECE = 1 << 20, TRIES = 3 };
-/* What SQLite keeps beside a file that is written, or was when its writer was killed. */
-static const char *const logs[] = {"-wal", "-journal"};
+enum { TRIES = 3 };
 
 static int sql_error(struct tables *t, struct err *err)
 {
@@ -28,64 +24,38 @@ static int sql_error(struct tables *t, struct err *err)
 
 /* ---- opening ---- */
 
-static int copy_file(const char *from, const char *to, struct err *err)
-{
-    FILE *in = fopen(from, "rbe"), *out = in ? fopen(to, "wbe") : NULL;
-    char *piece = xmalloc(PIECE);
-    size_t n;
-    bool ok = in && out;
-    while (ok && (n = fread(piece, 1, PIECE, in)) > 0)
-        ok = fwrite(piece, 1, n, out) == n;
-    ok = ok && !ferror(in);
-    if (out && fclose(out) != 0)
-        ok = false;
-    if (in)
-        fclose(in);
-    free(piece);
-    return ok ? 0
-              : err_set(err, ERR_IO, "cannot copy '%s' to '%s': %s", from, to,
-                        strerror(errno));
-}
-
 /* The state of the file and its logs: what is not there is zeros. */
-static void stamp_all(const char *path, struct fs_stamp stamps[1 + ARRAY_LEN(logs)])
+static void stamp_all(const char *path, struct fs_stamp stamps[UNNAMED_FILES])
 {
-    memset(stamps, 0, (1 + ARRAY_LEN(logs)) * sizeof *stamps);
-    fs_stamp(path, &stamps[0]);
-    for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
-        char *log = xasprintf("%s%s", path, logs[i]);
-        fs_stamp(log, &stamps[1 + i]);
-        free(log);
+    memset(stamps, 0, UNNAMED_FILES * sizeof *stamps);
+    for (int i = 0; i < UNNAMED_FILES; i++) {
+        char *name = xasprintf("%s%s", path, unnamed_endings[i]);
+        fs_stamp(name, &stamps[i]);
+        free(name);
     }
 }
 
-static int copy_all(const char *path, const char *to, struct err *err)
+static int copy_all(struct tables *t, struct err *err)
 {
-    int rc = copy_file(path, to, err);
-    for (size_t i = 0; i < ARRAY_LEN(logs) && rc == 0; i++) {
-        char *from = xasprintf("%s%s", path, logs[i]),
-             *log = xasprintf("%s%s", to, logs[i]);
-        unlink(log);
-        if (fs_size(from) > 0)
-            rc = copy_file(from, log, err);
+    int rc = 0;
+    for (int i = 0; i < UNNAMED_FILES && rc == 0; i++) {
+        char *from = xasprintf("%s%s", t->path, unnamed_endings[i]);
+        rc = unnamed_copy(t->copy, i, from, err);
         free(from);
-        free(log);
     }
     return rc;
 }
 
-/* A copy in a folder of our own; *name is the file there. */
-static int make_copy(struct tables *t, char **name, struct err *err)
+static int make_copy(struct tables *t, struct err *err)
 {
-    struct fs_stamp before[1 + ARRAY_LEN(logs)], after[1 + ARRAY_LEN(logs)];
-    t->copy = fs_temp_folder("import", err);
+    struct fs_stamp before[UNNAMED_FILES], after[UNNAMED_FILES];
+    t->copy = unnamed_new(err);
     if (!t->copy)
         return err_code(err);
-    *name = fs_join(t->copy, "copy.db");
     for (int i = 0; i < TRIES; i++) {
         bool same = true;
         stamp_all(t->path, before);
-        int rc = copy_all(t->path, *name, err);
+        int rc = copy_all(t, err);
         if (rc < 0)
             return rc;
         stamp_all(t->path, after);
@@ -128,33 +98,40 @@ static int check_head(const char *path, struct err *err)
                : err_set(err, ERR_PARSE, "it is no SQLite file");
 }
 
+/* SQLite keeps a log beside a file that is written, or was when its writer was killed. */
+static bool has_log(const char *path)
+{
+    bool yes = false;
+    for (int i = 1; i < UNNAMED_FILES; i++) {
+        char *log = xasprintf("%s%s", path, unnamed_endings[i]);
+        yes = yes || fs_size(log) > 0;
+        free(log);
+    }
+    return yes;
+}
+
+static int open_frozen(struct tables *t)
+{
+    char *name = frozen_name(t->path);
+    const int rc = sqlite3_open_v2(
+        name, &t->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    free(name);
+    return rc;
+}
+
 /* `look`: only for what its schema is; that need not be of one moment with the rest. */
 static int open_tables(struct tables *t, const char *path, bool look, struct err *err)
 {
-    bool copied = false;
-    char *name = NULL;
     *t = (struct tables){.path = path};
     int rc = check_head(path, err);
-    for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
-        char *log = xasprintf("%s%s", path, logs[i]);
-        copied = copied || fs_size(log) > 0;
-        free(log);
-    }
     if (rc == 0) {
         t->growing = found_is_growing(path);
-        copied = copied || (t->growing && !look);
-        if (copied)
-            rc = make_copy(t, &name, err);
-        else
-            name = frozen_name(path);
+        if (has_log(path) || (t->growing && !look))
+            rc = make_copy(t, err);
     }
-    if (rc == 0 && sqlite3_open_v2(name, &t->db,
-                                   (copied ? SQLITE_OPEN_READWRITE
-                                           : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI) |
-                                       SQLITE_OPEN_NOMUTEX,
-                                   NULL) != SQLITE_OK)
+    if (rc == 0 &&
+        (t->copy ? unnamed_open(t->copy, &t->db) : open_frozen(t)) != SQLITE_OK)
         rc = sql_error(t, err);
-    free(name);
     if (rc == 0) {
         sqlite3_db_config(t->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         sqlite3_db_config(t->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -178,9 +155,7 @@ int tables_open(struct tables *t, const char *path, struct err *err)
 void tables_close(struct tables *t)
 {
     sqlite3_close(t->db);
-    if (t->copy)
-        fs_remove_tree(t->copy, NULL);
-    free(t->copy);
+    unnamed_free(t->copy);
     *t = (struct tables){0};
 }
 

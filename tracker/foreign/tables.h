@@ -2,8 +2,8 @@
  *
  * The file and its folder are left as they are: where no log of SQLite lies beside it and
  * nobody writes it, it is opened as one that does not change; else it and its log are copied
- * to a folder of our own first (of one moment: copied again where they changed meanwhile),
- * and the copy is read.
+ * first (of one moment: copied again where they changed meanwhile), and the copy, which has
+ * no name (unnamed.h), is read.
  *
  * It is not trusted: no extensions, no triggers, and only ordinary tables are asked (a view
  * may hide anything). Statements name their columns, so that a table that is not what the
@@ -13,6 +13,7 @@
 #define TRACKER_FOREIGN_TABLES_H
 
 #include "lib/err.h"
+#include "tracker/foreign/unnamed.h"
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,9 +23,9 @@ enum { TABLES_MAX_TEXT = 64 << 20 }; /* bytes of a text; more is an error */
 
 struct tables {
     sqlite3 *db;
-    char *copy;       /* folder of the copy; NULL: none */
-    const char *path; /* borrowed */
-    bool growing;     /* somebody has it open for writing */
+    struct unnamed *copy; /* NULL: none */
+    const char *path;     /* borrowed */
+    bool growing;         /* somebody has it open for writing */
 };
 int tables_open(struct tables *t, const char *path, struct err *err);
 void tables_close(struct tables *t);
