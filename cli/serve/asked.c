@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MOST = 1024, LIMIT_MS_MOST = 3600000 };
+enum { ROWS_MOST = 1024 };
 
 static void asked_free(struct asked *a)
 {
@@ -166,22 +166,6 @@ static const char *want_adapters(struct asked *a)
     return NULL;
 }
 
-/* How long it can wait: X-Deadline-Ms, "deadline_ms", or what is said of its adapters. */
-static int read_limit(struct asked *a, const json_t *body, struct err *err)
-{
-    const json_t *given = json_object_get(body, "deadline_ms");
-    const char *header = server_call_header(a->call, "X-Deadline-Ms");
-    double ms = json_number_value(given);
-    if (header ? !str_number(header, &ms) : given && !json_is_number(given))
-        ms = -1;
-    if ((header || given) && !(ms > 0 && ms <= LIMIT_MS_MOST))
-        return err_set(err, ERR_PARSE,
-                       "%s is a number of milliseconds, above 0, up to %d",
-                       header ? "X-Deadline-Ms" : "'deadline_ms'", LIMIT_MS_MOST);
-    a->request->limit_s = ms / 1e3;
-    return 0;
-}
-
 /* The shortest limit of its adapters, where it says none itself. */
 static void take_limits(struct engine_request *r)
 {
@@ -207,8 +191,7 @@ static void on_done(struct engine_request *r)
         server_call_put(a->call, "X-Adapter-Cold", "1");
     serving_answered(a->serving, clock_mono_s() - server_call_begin_s(a->call));
     if (r->rc)
-        server_reply_error(a->call, r->late ? 504 : serving_status(r->rc), "%s",
-                           r->err.msg);
+        server_reply_error(a->call, serving_status(r->rc, r->late), "%s", r->err.msg);
     else
         server_reply_json(a->call, 200, a->kind->answer(a));
     asked_free(a);
@@ -272,7 +255,7 @@ static int read_body(struct asked *a, const json_t *body, struct err *err)
     const json_t *input = json_object_get(body, a->kind->key);
     int rc = open_request(a, input, err);
     if (!rc)
-        rc = read_limit(a, body, err);
+        rc = serving_read_limit(a->call, body, &a->request->limit_s, err);
     if (!rc && a->kind->read)
         rc = a->kind->read(a, body, err);
     return rc ? rc : fill_rows(a, input, cut_at(a, body), err);

@@ -48,9 +48,9 @@ static const struct opt_def rows[] = {
     {.key = "limit_ms", .type = OPT_FLOAT, .preset = "0", .max = 3600000, .group = "batches",
      .metavar = "MS", .help = "refuse (429) what would wait for longer than that; 0: never"},
     {.key = "limits", .type = OPT_NAMES, .group = "batches", .metavar = "NAME=MS",
-     .help = "how long requests to an adapter can wait for their answer, where they do not say it (X-Deadline-Ms)"},
+     .help = "how long requests to an adapter can wait for their answer (of a text: its first token), where they do not say it (X-Deadline-Ms)"},
     {.key = "share", .type = OPT_FLOAT, .preset = "0", .max = 1, .group = "batches", .metavar = "PART",
-     .help = "part of a batch that one adapter gets while others wait, such as 0.5; 0: as it comes"},
+     .help = "part of a batch (of --sequences) that one adapter gets while others wait, such as 0.5; 0: as it comes"},
     {.key = "queue", .type = OPT_INT, .preset = "4096", .min = 1, .max = 1 << 20, .group = "batches",
      .metavar = "N", .help = "texts that may wait; more are refused"},
     {.key = "task", .type = OPT_CHOICE, .preset = "auto", .choices = "auto|" TASK_WRITE "|" TASK_CLASSIFY, .group = "base",
@@ -209,10 +209,7 @@ static int check_kind(const struct serving *s, const json_t *values, struct err 
     static const struct {
         const char *key, *flag;
         bool writes;
-    } only[] = {{"limits", "--limits", false},
-                {"share", "--share", false},
-                {"wait_ms", "--wait-ms", false},
-                {"template", "--template", true}};
+    } only[] = {{"wait_ms", "--wait-ms", false}, {"template", "--template", true}};
     for (size_t i = 0; i < ARRAY_LEN(only); i++) {
         const json_t *v = json_object_get(values, only[i].key);
         const bool said =
@@ -291,6 +288,7 @@ static int start_writer(struct serving *s, const json_t *values, struct err *err
     const struct writer_options o = {
         .most_wait_s = json_get_num(values, "limit_ms", 0) / 1e3,
         .most_waiting = (size_t)json_get_int(values, "queue", 0),
+        .share = json_get_num(values, "share", 0),
         .stops = s->prompter.stops,
         .n_stops = s->prompter.n_stops};
     if (!rc)

@@ -128,6 +128,8 @@ static void put_writer(struct buf *b, struct writer *writer)
         {"step_seconds_total", "counter", "Time in steps.", w.run_s},
         {"refused_total", "counter", "Requests refused because too many waited.",
          (double)w.refused},
+        {"late_total", "counter", "Texts whose limit passed while they waited.",
+         (double)w.late},
         {"failed_texts_total", "counter", "Texts that could not be written.",
          (double)w.failed},
         {"requests_waiting", "gauge", "Texts that wait for a place.", (double)w.waiting},

@@ -77,9 +77,6 @@ static int add_adapter(struct serving *s, const json_t *body, struct err *err)
         return err_set(err, ERR_PARSE, "'lora_name' and 'lora_path' are needed");
     if (limit && !(ms > 0))
         return err_set(err, ERR_PARSE, "'limit_ms' is a number of milliseconds, above 0");
-    if (limit && s->writer)
-        return err_set(err, ERR_CONFIG,
-                       "'limit_ms' is for classifiers, texts know no deadline");
     const int rc = shelf_add(shelf, name, dir, json_get_bool(body, "pinned", 0), err);
     if (!rc && limit)
         shelf_limit(shelf, name, ms / 1e3);
@@ -95,7 +92,7 @@ void serve_load(void *ctx, struct server_call *call)
         return;
     const int rc = add_adapter(s, body, &err);
     if (rc)
-        server_reply_error(call, serving_status(rc), "%s", err.msg);
+        server_reply_error(call, serving_status(rc, false), "%s", err.msg);
     else
         server_reply(call, 200, "text/plain", "added\n", 6);
     json_decref(body);

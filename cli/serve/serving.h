@@ -50,7 +50,10 @@ void serving_wrote(struct serving *s, double first_s, double rest_s, int32_t mor
 char *serving_only_adapter(struct serving *s, size_t *count);
 
 /* --- replies.c --- */
-int serving_status(int rc); /* of HTTP, for what went wrong */
+int serving_status(int rc, bool late); /* of HTTP, for what went wrong */
+/* How long a request can wait: X-Deadline-Ms, or "deadline_ms"; 0: it does not say. */
+int serving_read_limit(struct server_call *call, const json_t *body, double *limit_s,
+                       struct err *err);
 /* When it is worth another try, beside 429. */
 void serving_put_retry(struct server_call *call, double retry_s);
 /* What a text is in tokens, of which the model takes `room`. Ends the call. */

@@ -281,14 +281,8 @@ END
     has "there is no model 'nobody here'" 404
     run curl -s -w '%{http_code}' "$URL/v1/models/"
     has "there is no /v1/models/ here" 404
-    run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 50' -d '{"model": "lora", "prompt": "a"}'
-    has "X-Deadline-Ms is for classifiers"
-    run curl -s "$URL/v1/load_lora_adapter" -d '{"lora_name": "twin", "lora_path": "adapters/lora/adapter", "limit_ms": 50}'
-    has "'limit_ms' is for classifiers"
-    run -2 "$PEFTLAB" serve model lora=adapters/lora --limits lora=50
-    has "--limits is for classifiers, 'model' is a language model"
-    run -2 "$PEFTLAB" serve model --share 0.5
-    has "--share is for classifiers"
+    run -2 "$PEFTLAB" serve model --wait-ms 5
+    has "--wait-ms is for classifiers, 'model' is a language model"
     run curl -s "$URL/v1/classify" -d '{"model": "lora", "input": "a"}'
     has "'model' is a language model here: /v1/completions"
     run curl -s "$URL/v1/base"
@@ -476,4 +470,43 @@ async def many():
 assert [a.choices[0].text for a in asyncio.run(many())] == [want[i % 4]["text"] for i in range(16)]
 END
     "$python" "$BATS_TEST_TMPDIR/program.py" "$URL"
+}
+
+# Nothing here depends on how fast the machine is: one text holds the only place until its client leaves.
+@test "who is in a hurry goes first, and is told when it is too late" {
+    local wait='{"model": "lora", "prompt": "a", "max_tokens": 190000, "ignore_eos": true, "stream": true}'
+    cp -r model long
+    sed -i 's/"max_position_embeddings": 128/"max_position_embeddings": 200000/' long/config.json
+    serve_of long lora=adapters/lora ia3=adapters/ia3 --sequences 1 --context 200000 --limits ia3=1
+    for body in '"deadline_ms": 0' '"deadline_ms": "5"' '"deadline_ms": 1e9'; do
+        run curl -s -w '%{http_code}' "$URL/v1/completions" -d "{\"model\": \"lora\", \"prompt\": \"a\", $body}"
+        has "'deadline_ms' is a number of milliseconds" 400
+    done
+    run curl -s -w '%{http_code}' "$URL/v1/completions" -H 'X-Deadline-Ms: soon' -d '{"model": "lora", "prompt": "a"}'
+    has "X-Deadline-Ms is a number of milliseconds" 400
+    # a free place takes whatever comes
+    run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 0.000001' -d '{"model": "lora", "prompt": "a", "max_tokens": 2}'
+    jq -e '.usage.completion_tokens == 2' <<<"$output"
+    curl -sN "$URL/v1/completions" -d "$wait" >stream &
+    local reader=$!
+    until [ -s stream ]; do sleep .05; done
+    # the adapter's limit, and one that is said: refused at once, or once it has passed
+    run curl -s -w '%{http_code}' "$URL/v1/completions" -d '{"model": "ia3", "prompt": "a"}'
+    [[ $output == *'its limit'*504 ]] || [[ $output == *'its limit'*429 ]]
+    run curl -s -w '%{http_code}' "$URL/v1/completions" -d '{"model": "lora", "prompt": "a", "deadline_ms": 20}'
+    [[ $output == *'its limit'*504 ]] || [[ $output == *'its limit'*429 ]]
+    # two that wait: the later one is in a hurry, though not too much
+    curl -s "$URL/v1/completions" -d '{"model": "lora", "prompt": "a", "max_tokens": 3, "deadline_ms": 3000000}' -D slow -o slow.json &
+    local slow=$!
+    until curl -s "$URL/metrics" | grep -q '^peftlab_requests_waiting 1$'; do sleep .05; done
+    curl -s "$URL/v1/completions" -d '{"model": "ia3", "prompt": "a", "max_tokens": 3, "deadline_ms": 600000}' -D hurry -o hurry.json &
+    local hurry=$!
+    until curl -s "$URL/metrics" | grep -q '^peftlab_requests_waiting 2$'; do sleep .05; done
+    kill "$reader"
+    wait "$slow" "$hurry"
+    jq -e '.usage.completion_tokens == 3' slow.json hurry.json
+    queued() { sed -nE 's/^server-timing: queue;dur=([0-9.]+).*/\1/pI' "$1"; }
+    # it came later and began before the other one did
+    awk -v a="$(queued hurry)" -v b="$(queued slow)" 'BEGIN { exit !(a < b) }'
+    curl -s "$URL/metrics" | grep -E '^peftlab_(late|refused)_total [1-9]'
 }

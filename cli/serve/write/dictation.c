@@ -135,16 +135,17 @@ static const struct writer_request *failed_one(const struct dictation *d)
 
 static void reply_failure(struct dictation *d, const struct writer_request *r)
 {
-    if (r->rc == -(int)ERR_BUSY)
+    if (r->rc == -(int)ERR_BUSY && !r->late)
         serving_put_retry(d->call, d->retry_s);
-    server_reply_error(d->call, serving_status(r->rc), "%s", r->err.msg);
+    server_reply_error(d->call, serving_status(r->rc, r->late), "%s", r->err.msg);
 }
 
 static void finish_stream(struct dictation *d, const struct writer_request *failed)
 {
     static const char end[] = "data: [DONE]\n\n";
     if (failed)
-        put_event(d, server_error(serving_status(failed->rc), NULL, failed->err.msg));
+        put_event(d, server_error(serving_status(failed->rc, failed->late), NULL,
+                                  failed->err.msg));
     else if (d->wish.usage)
         put_event(d, answer_usage_event(d));
     server_stream_put(d->call, end, sizeof end - 1);
@@ -227,8 +228,12 @@ static bool take_model(struct dictation *d)
         refuse(d, 404, "model", text);
         return false;
     }
-    for (size_t i = 0; i < d->count; i++)
+    if (!(d->limit_s > 0) && e)
+        d->limit_s = e->limit_s;
+    for (size_t i = 0; i < d->count; i++) {
         d->texts[i].request.adapter = e;
+        d->texts[i].request.limit_s = d->limit_s;
+    }
     return true;
 }
 
@@ -290,10 +295,9 @@ static void write_texts(struct serving *s, struct server_call *call, bool chat)
     d->created = clock_wall_ms() / 1000;
     snprintf(d->id, sizeof d->id, "%s-%lld", chat ? "chatcmpl" : "cmpl",
              (long long)++s->next_id);
-    int rc = server_call_header(call, "X-Deadline-Ms")
-                 ? err_set(&err, ERR_CONFIG,
-                           "X-Deadline-Ms is for classifiers, texts know no deadline")
-                 : wish_read(&d->wish, body, chat, &param, &err);
+    int rc = wish_read(&d->wish, body, chat, &param, &err);
+    if (!rc)
+        rc = serving_read_limit(call, body, &d->limit_s, &err);
     if (!rc)
         rc = prompts_read(&d->prompts, &s->prompter, &d->wish, writer_room(&s->base),
                           &param, &err);

@@ -50,6 +50,7 @@ struct dictation {
     bool streams;    /* its stream has begun */
     atomic_bool
         failed;     /* a text could not be written: the others are not wanted any more */
+    double limit_s; /* to the first token of each text; 0: none */
     double retry_s; /* where it was refused for now */
 };
 

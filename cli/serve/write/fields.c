@@ -35,6 +35,7 @@ static const struct taken taken[] = {
     {BOTH, {.key = "stop", .type = OPT_NAMES}},
     {BOTH, {.key = "stop_token_ids", .type = OPT_INTS}},
     {BOTH, {.key = "ignore_eos", .type = OPT_BOOL, .preset = "false"}},
+    {BOTH, {.key = "deadline_ms", .type = OPT_ANY}},
     {BOTH, {.key = "stream", .type = OPT_BOOL, .preset = "false"}},
     {BOTH, {.key = "stream_options", .type = OPT_ANY}},
     {PLAIN, {.key = "echo", .type = OPT_BOOL, .preset = "false"}},

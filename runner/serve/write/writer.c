@@ -2,20 +2,19 @@
 #include "runner/serve/write/writer.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "runner/serve/write/waiting.h"
 #include "runner/serve/write/writing.h"
 #include <stdlib.h>
 
 struct writer {
-    struct writing writing; /* the thread's alone */
-    struct writer_options options;
+    struct writing writing;    /* the thread's alone */
+    struct shelf_entry **busy; /* whose texts have slots; the thread's alone */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    struct writer_request *first, **last;
-    size_t waiting;
+    struct waiting waiting;
     bool stopping;
     int64_t refused;
-    double text_s;               /* that a text has a slot for, of late */
     struct writer_counts counts; /* as of the last step */
 };
 
@@ -45,22 +44,6 @@ static int check_prompt(const struct serve_base *b, const struct writer_request 
     return 0;
 }
 
-/* How long a request that comes now waits for a slot. */
-static double wait_s(const struct writer *w, size_t ahead)
-{
-    const size_t slots = (size_t)w->writing.slots.size.sequences;
-    return ahead < slots ? 0 : (double)(ahead - slots + 1) * w->text_s / (double)slots;
-}
-
-static void append(struct writer *w, struct writer_request *r)
-{
-    r->after = NULL;
-    *w->last = r;
-    w->last = &r->after;
-    w->waiting++;
-    pthread_cond_signal(&w->filled);
-}
-
 int writer_put(struct writer *w, struct writer_request *r, double *retry_s,
                struct err *err)
 {
@@ -68,19 +51,12 @@ int writer_put(struct writer *w, struct writer_request *r, double *retry_s,
     int rc = check_prompt(w->writing.base, r, err);
     if (rc)
         return rc;
-    r->put_s = clock_mono_s();
     pthread_mutex_lock(&w->lock);
-    const size_t ahead = w->waiting + w->counts.writing,
-                 most = w->options.most_waiting + (size_t)w->writing.slots.size.sequences;
-    const double wait = *retry_s = wait_s(w, ahead);
-    if (w->stopping)
-        rc = err_set(err, ERR_BUSY, "the server is stopping");
-    else if (ahead >= most ||
-             (w->options.most_wait_s > 0 && wait > w->options.most_wait_s))
-        rc = err_set(err, ERR_BUSY, "%zu texts are ahead, which takes %.3g s", ahead,
-                     wait);
-    else
-        append(w, r);
+    rc = w->stopping ? err_set(err, ERR_BUSY, "the server is stopping")
+                     : waiting_put(&w->waiting, r, w->counts.writing, clock_mono_s(),
+                                   retry_s, err);
+    if (!rc)
+        pthread_cond_signal(&w->filled);
     w->refused += rc != 0;
     pthread_mutex_unlock(&w->lock);
     return rc;
@@ -90,7 +66,7 @@ void writer_count(struct writer *w, struct writer_counts *out)
 {
     pthread_mutex_lock(&w->lock);
     *out = w->counts;
-    out->waiting = w->waiting;
+    out->waiting = w->waiting.count;
     out->refused = w->refused;
     pthread_mutex_unlock(&w->lock);
 }
@@ -101,26 +77,39 @@ void writer_count(struct writer *w, struct writer_counts *out)
 static bool wait_for_work(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    while (!w->first && !w->counts.writing && !w->stopping)
+    while (!w->waiting.first && !w->counts.writing && !w->stopping)
         pthread_cond_wait(&w->filled, &w->lock);
-    const bool some = w->first || w->counts.writing;
+    const bool some = w->waiting.first || w->counts.writing;
     pthread_mutex_unlock(&w->lock);
     return some;
 }
 
-/* The first that waits; NULL: nobody does, or there is no slot. */
-static struct writer_request *take_first(struct writer *w)
+/* The next that gets a slot; NULL: nobody waits, or there is none. */
+static struct writer_request *take_next(struct writer *w)
 {
+    if (!writing_room(&w->writing))
+        return NULL;
+    const size_t busy = writing_busy(&w->writing, w->busy);
     pthread_mutex_lock(&w->lock);
-    struct writer_request *r = writing_room(&w->writing) > 0 ? w->first : NULL;
-    if (r) {
-        w->first = r->after;
-        w->last = w->first ? w->last : &w->first;
-        w->waiting--;
-        w->counts.writing++; /* somewhere it must be counted */
-    }
+    struct writer_request *r = waiting_take(&w->waiting, w->busy, busy);
+    w->counts.writing += r != NULL; /* somewhere it must be counted */
     pthread_mutex_unlock(&w->lock);
     return r;
+}
+
+static struct writer_request *take_late(struct writer *w)
+{
+    const double now = clock_mono_s();
+    pthread_mutex_lock(&w->lock);
+    struct writer_request *late = waiting_take_late(&w->waiting, now);
+    pthread_mutex_unlock(&w->lock);
+    for (struct writer_request *r = late; r; r = r->after) {
+        r->late = true;
+        r->begin_s = r->first_s = r->end_s = now;
+        r->rc = err_set(&r->err, ERR_BUSY, "its limit of %.3g s passed while it waited",
+                        r->limit_s);
+    }
+    return late;
 }
 
 /* Counts first, so that whoever is told of an end finds it counted. */
@@ -133,8 +122,9 @@ static void end_all(struct writer *w, struct writer_request *ended)
     w->counts = w->writing.counts;
     for (struct writer_request *r = ended; r; r = r->after) {
         const double s = now - r->begin_s;
+        double *of_late = &w->waiting.text_s;
         if (r->n)
-            w->text_s = w->text_s > 0 ? .9 * w->text_s + .1 * s : s;
+            *of_late = *of_late > 0 ? .9 * *of_late + .1 * s : s;
     }
     pthread_mutex_unlock(&w->lock);
     for (struct writer_request *next; ended; ended = next) {
@@ -147,7 +137,8 @@ static void *write_texts(void *ctx)
 {
     struct writer *w = ctx;
     while (wait_for_work(w)) {
-        for (struct writer_request *r; (r = take_first(w));)
+        end_all(w, take_late(w));
+        for (struct writer_request *r; (r = take_next(w));)
             if (!writing_begin(&w->writing, r)) {
                 r->after = NULL;
                 end_all(w, r);
@@ -162,12 +153,15 @@ int writer_start(struct writer **out, struct shelf *shelf,
                  const struct writer_options *options, struct err *err)
 {
     struct writer *w = xcalloc(1, sizeof *w);
-    w->options = *options;
-    w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->filled, NULL);
     int rc = writing_init(&w->writing, shelf, options->stops, options->n_stops, err);
     w->counts = w->writing.counts;
+    w->waiting = (struct waiting){.most = options->most_waiting,
+                                  .most_wait_s = options->most_wait_s,
+                                  .share = options->share,
+                                  .slots = (size_t)w->writing.slots.size.sequences};
+    w->busy = xcalloc(w->waiting.slots + 1, sizeof *w->busy);
     if (!rc && pthread_create(&w->thread, NULL, write_texts, w))
         rc = err_set(err, ERR_DEVICE, "no thread could be started");
     if (rc)
@@ -191,5 +185,6 @@ void writer_free(struct writer *w)
     writing_release(&w->writing);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->filled);
+    free(w->busy);
     free(w);
 }

@@ -1,8 +1,8 @@
 /* runner/serve/write/writer.h - texts from many adapters on one language model, in one batch.
  *
  * A base that writes (base.h: serve_options.decode) has room for so many sequences at
- * a time, each a slot of the cache. Requests wait first come, first served; one that gets a
- * slot is read in pieces and then goes on token by token, beside all others that are on
+ * a time, each a slot of the cache. Requests wait, the earliest deadline first, else first
+ * come, first served (waiting.h); one that gets a slot is read in pieces and then goes on token by token, beside all others that are on
  * their way, whatever their adapters: each step takes the next token of every text that is
  * being written, then as much of the prompts as still fits, so that long prompts do not hold
  * up those who listen. Texts join and leave between steps.
@@ -58,8 +58,9 @@ struct writer_request {
     bool ignores_end; /* end tokens are tokens like others */
     struct sampling how;
     uint64_t
-        stream; /* see sampler.h: texts of one seed that are to differ differ in it */
-    int top;    /* how many alternatives to tell; -1: no logprob either */
+        stream;     /* see sampler.h: texts of one seed that are to differ differ in it */
+    int top;        /* how many alternatives to tell; -1: no logprob either */
+    double limit_s; /* to its first token; 0: none */
     /* Each token as it comes, ids holds those so far; false: that is enough. May be NULL. */
     bool (*heard)(struct writer_request *r, const struct writer_token *t);
     void (*done)(struct writer_request *r);
@@ -74,16 +75,22 @@ struct writer_request {
     int32_t n;
     int32_t reused; /* tokens of the prompt that were in the cache */
     bool cold;      /* the adapter was loaded for it */
+    bool late;      /* its limit passed while it waited (rc is -ERR_BUSY) */
     /* Monotonic clock: put, taken from the queue, first token, last token. */
     double put_s, begin_s, first_s, end_s;
-    struct writer_request *after; /* the writer's */
+    /* the writer's */
+    struct writer_request *after;
+    double rank_s;
+    bool at_once; /* a slot was free for it */
 };
 void writer_request_release(struct writer_request *r); /* what came of it */
 
 struct writer_options {
     double
         most_wait_s; /* refuse what would wait for longer, by the rate of late; 0: no limit */
-    size_t most_waiting;  /* requests */
+    size_t most_waiting; /* requests */
+    double
+        share; /* part of the slots that one adapter has while others wait; 0: no cap */
     const int32_t *stops; /* end tokens; borrowed (runner/generate/prompter.h) */
     size_t n_stops;
 };
@@ -91,7 +98,7 @@ struct writer_options {
 struct writer_counts {
     int64_t steps, rows; /* rows: texts in a step, summed over steps */
     int64_t adapters;    /* different ones in a step, the same; the base counts as one */
-    int64_t texts, failed, refused;
+    int64_t texts, failed, refused, late;
     int64_t prompt_tokens, reused_tokens, new_tokens;
     double run_s;            /* of all steps */
     size_t waiting, writing; /* requests, now */

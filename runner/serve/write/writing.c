@@ -56,6 +56,15 @@ int32_t writing_room(const struct writing *w)
     return w->slots.size.sequences - (int32_t)w->counts.writing;
 }
 
+size_t writing_busy(const struct writing *w, struct shelf_entry **out)
+{
+    size_t n = 0;
+    for (int32_t i = 0; i < w->slots.size.sequences; i++)
+        if (w->written[i].request)
+            out[n++] = w->written[i].request->adapter;
+    return n;
+}
+
 /* --- beginning --- */
 
 static struct guest *take_guest(struct writing *w, struct writer_request *r,
@@ -149,7 +158,8 @@ static void fail(struct writing *w, struct slot *slot, int rc, const struct err 
 void writing_end(struct writing *w, struct writer_request *r)
 {
     w->counts.texts++;
-    w->counts.failed += r->rc != 0;
+    w->counts.late += r->late;
+    w->counts.failed += r->rc != 0 && !r->late;
     if (r->adapter)
         shelf_done(w->shelf, r->adapter, 1);
 }

@@ -51,6 +51,8 @@ void writing_release(struct writing *w); /* nothing is being written */
 
 /* Slots that are free. */
 int32_t writing_room(const struct writing *w);
+/* Whose texts have the others; `out` has room for all. */
+size_t writing_busy(const struct writing *w, struct shelf_entry **out);
 /* Takes the request into one; false: it ended at once, and why is in there. */
 bool writing_begin(struct writing *w, struct writer_request *r);
 /* One step of all. Those that ended, linked by `after`; adapters are given back by
