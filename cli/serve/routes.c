@@ -9,25 +9,24 @@ static const struct {
     unsigned bases;
     struct server_route route;
 } rows[] = {
-    {ALL, {"GET", "/health", serve_health, true}},
-    {ALL, {"GET", "/metrics", serve_metrics, true}},
-    {ALL, {"GET", "/v1/models", serve_models, false}},
-    {ALL, {"GET", "/v1/models/*", serve_model, false}},
-    {ALL, {"GET", "/v1/base", serve_base_about, false}},
-    {CLASSIFIES, {"POST", "/v1/classify", serve_classify, false}}, /* vLLM's, SGLang's */
-    {CLASSIFIES, {"POST", "/classify", serve_classify, false}},
+    {ALL, {"GET", "/health", serve_health, SERVER_OPEN}},
+    {ALL, {"GET", "/metrics", serve_metrics, SERVER_OPEN}},
+    {ALL, {"GET", "/v1/models", serve_models, 0}},
+    {ALL, {"GET", "/v1/models/*", serve_model, 0}},
+    {ALL, {"GET", "/v1/base", serve_base_about, 0}},
+    {CLASSIFIES, {"POST", "/v1/classify", serve_classify, 0}}, /* vLLM's, SGLang's */
+    {CLASSIFIES, {"POST", "/classify", serve_classify, 0}},
     {CLASSIFIES,
-     {"POST", "/predict", serve_predict, false}}, /* text-embeddings-inference's */
-    {CLASSIFIES, {"POST", "/v1/embeddings", serve_embeddings, false}}, /* OpenAI's */
-    {CLASSIFIES,
-     {"POST", "/embed", serve_embed, false}}, /* text-embeddings-inference's */
-    {CLASSIFIES, {"POST", "/tokenize", serve_tokenize, false}},
-    {WRITES, {"POST", "/v1/completions", serve_completions, false}}, /* OpenAI's */
-    {WRITES, {"POST", "/v1/chat/completions", serve_chat, false}},
-    {WRITES, {"POST", "/tokenize", serve_tokenize_text, false}}, /* vLLM's */
-    {WRITES, {"POST", "/detokenize", serve_detokenize, false}},
-    {ALL, {"POST", "/v1/load_lora_adapter", serve_load, false}}, /* vLLM's, any method */
-    {ALL, {"POST", "/v1/unload_lora_adapter", serve_unload, false}},
+     {"POST", "/predict", serve_predict, 0}}, /* text-embeddings-inference's */
+    {CLASSIFIES, {"POST", "/v1/embeddings", serve_embeddings, 0}}, /* OpenAI's */
+    {CLASSIFIES, {"POST", "/embed", serve_embed, 0}}, /* text-embeddings-inference's */
+    {CLASSIFIES, {"POST", "/tokenize", serve_tokenize, 0}},
+    {WRITES, {"POST", "/v1/completions", serve_completions, 0}}, /* OpenAI's */
+    {WRITES, {"POST", "/v1/chat/completions", serve_chat, 0}},
+    {WRITES, {"POST", "/tokenize", serve_tokenize_text, 0}}, /* vLLM's */
+    {WRITES, {"POST", "/detokenize", serve_detokenize, 0}},
+    {ALL, {"POST", "/v1/load_lora_adapter", serve_load, 0}}, /* vLLM's, any method */
+    {ALL, {"POST", "/v1/unload_lora_adapter", serve_unload, 0}},
 };
 
 static void say_kind(void *ctx, struct server_call *call)

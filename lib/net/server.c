@@ -89,27 +89,39 @@ static struct server_call *begin_call(struct server *s, struct MHD_Connection *c
     if (!server_call_formed(c) || !server_call_allowed(c))
         return c;
     const char *length = server_call_header(c, "Content-Length");
-    c->closes = length && strtoull(length, NULL, 10) > s->options.max_body;
-    if (c->closes)
-        server_reply_error(c, 413, "a body may have %zu bytes", s->options.max_body);
+    const uint64_t size = length ? strtoull(length, NULL, 10) : 0;
+    if (c->route && c->route->flags & SERVER_UPLOAD)
+        c->route->handle(s->ctx, c);
     else if (!c->route)
         answer_methods(c, path);
+    if (!c->status && size > c->most)
+        server_call_too_large(c);
+    c->closes = c->status && size > s->options.max_body;
     return c;
-}
-
-static void take_body(struct server_call *c, const char *data, size_t size)
-{
-    if (c->status || c->too_large)
-        return;
-    c->too_large = c->body.len + size > c->server->options.max_body;
-    if (!c->too_large)
-        buf_add(&c->body, data, size);
 }
 
 static struct server_link *link_of(struct MHD_Connection *connection)
 {
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
         ->socket_context;
+}
+
+/* Who uploads has the time of a request for each MiB. */
+static void take_body(struct server_call *c, const char *data, size_t size)
+{
+    const uint64_t before = c->taken;
+    if (c->status)
+        return;
+    c->taken += size;
+    if (c->taken > c->most) {
+        server_call_too_large(c);
+    } else if (!c->upload) {
+        buf_add(&c->body, data, size);
+    } else {
+        server_upload_take(c, data, size);
+        if (before >> 20 != c->taken >> 20)
+            link_owes(&c->server->links, link_of(c->connection));
+    }
 }
 
 /* Called when the head is there, for each piece of the body, at its end, and once more when
@@ -132,14 +144,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection,
     }
     if (!c->handed_over)
         link_paid(&c->server->links, link_of(connection));
-    if (c->too_large && !c->status)
-        server_reply_error(c, 413, "a body may have %zu bytes",
-                           c->server->options.max_body);
+    if (c->upload && !c->status)
+        server_upload_end(c);
     if (c->status)
         return server_call_send(c);
     server_call_hand_over(c);
     MHD_suspend_connection(connection);
-    c->route->handle(c->server->ctx, c);
+    (c->upload ? c->upload->then : c->route->handle)(c->server->ctx, c);
     return MHD_YES;
 }
 

@@ -31,8 +31,14 @@ struct server_call {
     const char *method, *path; /* the connection's */
     char *rest;                /* of the path, see server_call_rest; NULL: nobody asked */
     const struct server_route *route;
+    struct server_pair { /* of the query, unescaped */
+        char *name, *value;
+    } * query;
+    size_t query_count, query_cap;
+    bool query_read;
     struct buf body;
-    bool too_large;
+    uint64_t taken, most; /* bytes of the body */
+    struct server_upload *upload;
     bool closes; /* answered before all of it is read, and the end of its connection */
     double begin_s;
     atomic_int
@@ -41,11 +47,11 @@ struct server_call {
     /* The answer; status 0: there is none yet. */
     int status;
     char *type;
-    struct {
-        char *name, *value;
-    } headers[8];
+    struct server_pair headers[16];
     size_t header_count;
     struct buf reply; /* all of it, or what is still to be read of pieces */
+    int file;         /* that is the answer; -1: none */
+    uint64_t file_size;
     bool pieces;
     pthread_mutex_t lock;
     size_t read;     /* of `reply` */
@@ -54,13 +60,31 @@ struct server_call {
     bool over, slow; /* nobody reads; so much waits that it is cut off */
 };
 
+/* A body that goes to a file. */
+struct server_upload {
+    int fd;
+    char *path; /* NULL: the handler has taken it */
+    int failed; /* errno of the first write that did */
+    void (*then)(void *ctx, struct server_call *c);
+};
+
 struct server_call *server_call_new(struct server *s, struct MHD_Connection *connection);
 void server_call_hand_over(struct server_call *c);
 /* server_guard.c. False: answered. Has it one form, or could another reader take it for
  * something else? May whoever sent it ask? */
 bool server_call_formed(struct server_call *c);
 bool server_call_allowed(struct server_call *c);
-/* Queues what was answered. */
+/* server_upload.c; the end answers where something failed. */
+void server_upload_take(struct server_call *c, const char *data, size_t size);
+void server_upload_end(struct server_call *c);
+void server_upload_free(struct server_upload *u); /* and its file, unless it was taken */
+/* 413 */
+void server_call_too_large(struct server_call *c);
+/* The client's end of the connection is closed. */
+bool server_call_ended(const struct server_call *c);
+/* One that had it has it no more. */
+void server_call_let_go(struct server_call *c);
+/* server_reply.c. Queues what was answered. */
 enum MHD_Result server_call_send(struct server_call *c);
 /* The connection's thread has done with it. */
 void server_call_over(struct server_call *c);

@@ -3,7 +3,7 @@
 #include "lib/mem.h"
 #include "lib/net/server_call.h"
 #include "lib/str.h"
-#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -48,12 +48,51 @@ static bool same_secret(const char *a, const char *b)
     return !differ;
 }
 
-static bool has_key(const struct server_call *c)
+enum given { NO_KEY, KEY, PASSWORD };
+
+/* "name:KEY" in base64 */
+static bool is_password(const struct server *s, const char *text)
 {
-    static const char scheme[] = "Bearer ";
-    const char *given = server_call_header(c, "Authorization");
-    return given && !strncasecmp(given, scheme, sizeof scheme - 1) &&
-           same_secret(given + sizeof scheme - 1, c->server->options.key);
+    const size_t n = strlen(text);
+    unsigned char *plain = xcalloc(n + 1, 1);
+    const int64_t size = str_base64_decode(text, n, plain);
+    const char *colon = size > 0 ? strchr((const char *)plain, ':') : NULL;
+    const bool right = colon && same_secret(colon + 1, s->options.key);
+    free(plain);
+    return right;
+}
+
+static enum given given_key(const struct server_call *c)
+{
+    static const char bearer[] = "Bearer ", basic[] = "Basic ";
+    const struct server *s = c->server;
+    const char *given = server_call_header(c, "Authorization"),
+               *token = server_call_header(c, "X-Peftlab-Token");
+    if ((token && same_secret(token, s->options.key)) ||
+        (given && !strncasecmp(given, bearer, sizeof bearer - 1) &&
+         same_secret(given + sizeof bearer - 1, s->options.key)))
+        return KEY;
+    return s->options.basic && given && !strncasecmp(given, basic, sizeof basic - 1) &&
+                   is_password(s, given + sizeof basic - 1)
+               ? PASSWORD
+               : NO_KEY;
+}
+
+/* --- pages of other origins --- */
+
+/* "http://host:5000" is of the server that was asked by "host:5000". */
+static bool is_own_origin(const char *origin, const char *host)
+{
+    const char *of = strstr(origin, "://");
+    return of && host && !strcasecmp(of + 3, host);
+}
+
+/* A browser says that another site's page asks, and not by a link to here. */
+static bool crosses_sites(const struct server_call *c)
+{
+    const char *mode = server_call_header(c, "Sec-Fetch-Mode");
+    return str_eq(server_call_header(c, "Sec-Fetch-Site"), "cross-site") &&
+           !str_eq(mode, "navigate");
 }
 
 /* --- form --- */
@@ -98,22 +137,35 @@ bool server_call_formed(struct server_call *c)
 
 /* --- both --- */
 
+static bool is_foreign(const struct server_call *c, const char *origin, enum given given)
+{
+    if (given == KEY)
+        return false;
+    if (!origin)
+        return crosses_sites(c);
+    return given == PASSWORD ? !is_own_origin(origin, server_call_header(c, "Host"))
+                             : !is_loopback_origin(origin);
+}
+
+/* Browsers send no key when they ask what they may ask. */
 bool server_call_allowed(struct server_call *c)
 {
     const struct server *s = c->server;
+    const bool keyed = s->options.key != NULL,
+               open = c->route && c->route->flags & SERVER_OPEN,
+               asks_what = str_eq(c->method, "OPTIONS");
     const char *origin = server_call_header(c, "Origin");
-    const bool asks_what = str_eq(c->method, "OPTIONS"); /* browsers send no key then */
-    if (s->options.key && !(c->route && c->route->open) && !asks_what && !has_key(c))
+    const enum given given = keyed ? given_key(c) : NO_KEY;
+    if (keyed && given == NO_KEY && !open && !asks_what)
         server_reply_error(c, 401, "a key is needed: Authorization: Bearer KEY");
-    else if (!s->options.key && s->loopback &&
-             !is_loopback_name(server_call_header(c, "Host")))
+    else if (!keyed && s->loopback && !is_loopback_name(server_call_header(c, "Host")))
         server_reply_error(c, 403, "Host is no name of this machine's loopback");
-    else if (!s->options.key && origin && !is_loopback_origin(origin))
+    else if ((!keyed || given == PASSWORD) && is_foreign(c, origin, given))
         server_reply_error(c, 403, "a page of another origin may not ask without a key");
     else if (atomic_load(&s->draining))
         server_reply_error(c, 503, "the server is stopping");
     if (!c->status && origin &&
-        (is_loopback_origin(origin) || asks_what || (s->options.key && has_key(c)))) {
+        (is_loopback_origin(origin) || asks_what || given != NO_KEY)) {
         server_call_put(c, "Access-Control-Allow-Origin", origin);
         server_call_put(c, "Vary", "Origin");
         server_call_put(c, "Access-Control-Expose-Headers",

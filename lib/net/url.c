@@ -1,8 +1,10 @@
 /* lib/net/url.c - see url.h. */
 #include "lib/net/url.h"
 #include "lib/buf.h"
+#include "lib/mem.h"
 #include "lib/str.h"
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -87,4 +89,24 @@ char *url_escape(const char *text, bool keep_slash)
             buf_printf(&out, "%%%02X", *c);
     buf_str_add(&out, "");
     return buf_detach(&out, NULL);
+}
+
+static bool is_escape(const char *s)
+{
+    return s[0] == '%' && isxdigit((unsigned char)s[1]) && isxdigit((unsigned char)s[2]);
+}
+
+char *url_unescape(const char *text, size_t *size)
+{
+    char *out = xmalloc(strlen(text) + 1);
+    size_t n = 0;
+    while (*text) {
+        const bool escape = is_escape(text);
+        const char two[] = {escape ? text[1] : '0', escape ? text[2] : '0', '\0'};
+        out[n++] = escape ? (char)strtol(two, NULL, 16) : *text;
+        text += escape ? 3 : 1;
+    }
+    out[n] = '\0';
+    *size = n;
+    return out;
 }

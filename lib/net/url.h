@@ -25,5 +25,8 @@ int url_follow(CURLU *address, const char *to, struct err *err);
 /* "org/a b" as part of a path: everything but letters, digits, - . _ ~ and, with
  * keep_slash, / is escaped. Caller frees. */
 char *url_escape(const char *text, bool keep_slash);
+/* The bytes that %XX stand for; other percent signs stay. A NUL among them counts, and one
+ * is behind them. Caller frees. */
+char *url_unescape(const char *text, size_t *size);
 
 #endif

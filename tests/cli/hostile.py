@@ -1,4 +1,4 @@
-"""Requests as no library sends them, for tests/cli/serve_hostile.bats.
+"""Requests as no library sends them, for tests/cli/serve_hostile.bats, and with HOSTILE=ui for ui_safety.bats.
 
 hostile.py forms PORT      each form of a request: which answers come, and whether the connection goes on
 hostile.py flood PORT N    N connections that begin a request and say no more; others are answered meanwhile
@@ -6,12 +6,20 @@ hostile.py many PORT N     N connections kept alive, each asked in turn and all 
 hostile.py unread PORT N   N clients that ask for much and read nothing of it, and leave
 """
 import json
+import os
 import resource
 import socket
 import sys
 
 PORT = int(sys.argv[2])
-BODY = b'{"model": "lora", "input": "good"}'
+MUCH = json.dumps({"model": ["lora", "ia3"], "input": ["good"] * 500}).encode()
+# A path that takes a POST of the body and nothing else, one that is read, a request with much to read.
+POST, BODY, READ, LARGE = {
+    "serve": (b"/v1/classify", b'{"model": "lora", "input": "good"}', b"/v1/models",
+              b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(MUCH) + MUCH),
+    "ui": (b"/api/2.0/mlflow/runs/search", b'{"experiment_ids": ["0"]}', b"/api/overview",
+           b"GET " + os.environ.get("LARGE", "/").encode() + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+}[os.environ.get("HOSTILE", "serve")]
 HOST = b"Host: localhost\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -45,7 +53,7 @@ class Reader:
         return status, headers, self.file.read(int(headers["content-length"]))
 
 
-def post(headers, body, path=b"/v1/classify"):
+def post(headers, body, path=POST):
     return b"POST " + path + b" HTTP/1.1\r\n" + HOST + headers + b"\r\n" + body
 
 
@@ -70,8 +78,8 @@ FORMS = {
     "an empty line first": (b"\r\n" + HEALTH, [200], "on"),
     "asked to close": (get(b"/health", HOST + b"Connection: close\r\n"), [200], "end"),
     "Expect": (post(LENGTH + b"Expect: 100-continue\r\n", BODY), [100, 200], "on"),
-    "Expect for too much": (post(b"Content-Length: 5000000\r\nExpect: 100-continue\r\n", b""), [413], "end"),
-    "too much": (post(b"Content-Length: 5000000\r\n", BODY), [413], "end"),
+    "Expect for too much": (post(b"Content-Length: 50000000\r\nExpect: 100-continue\r\n", b""), [413], "end"),
+    "too much": (post(b"Content-Length: 50000000\r\n", BODY), [413], "end"),
     "no length": (post(b"", b""), [400], "on"),
     "length 0": (post(b"Content-Length: 0\r\n", b""), [400], "on"),
     "two lengths": (post(b"Content-Length: 4\r\n" + LENGTH, BODY + HEALTH), [400], "end"),
@@ -84,16 +92,16 @@ FORMS = {
     "length with a sign": (post(b"Content-Length: +34\r\n", BODY), [400], None),
     "length and letters": (post(b"Content-Length: 34abc\r\n", BODY), [400], None),
     "length above all": (post(b"Content-Length: 99999999999999999999999\r\n", BODY), [413], None),
-    "two hosts": (get(b"/v1/models", HOST + b"Host: elsewhere.example\r\n"), [400], "end"),
-    "a host with a port": (get(b"/v1/models", b"Host: LOCALHOST:80\r\n"), [200], "on"),
-    "a host of another number": (get(b"/v1/models", b"Host: 127.0.0.2:80\r\n"), [200], "on"),
-    "a host that begins with a number": (get(b"/v1/models", b"Host: 127.0.0.1.elsewhere.example\r\n"), [403], "on"),
-    "a host with a name": (get(b"/v1/models", b"Host: localhost:80@elsewhere.example\r\n"), [403], "on"),
-    "a host below another": (get(b"/v1/models", b"Host: localhost.elsewhere.example\r\n"), [403], "on"),
+    "two hosts": (get(READ, HOST + b"Host: elsewhere.example\r\n"), [400], "end"),
+    "a host with a port": (get(READ, b"Host: LOCALHOST:80\r\n"), [200], "on"),
+    "a host of another number": (get(READ, b"Host: 127.0.0.2:80\r\n"), [200], "on"),
+    "a host that begins with a number": (get(READ, b"Host: 127.0.0.1.elsewhere.example\r\n"), [403], "on"),
+    "a host with a name": (get(READ, b"Host: localhost:80@elsewhere.example\r\n"), [403], "on"),
+    "a host below another": (get(READ, b"Host: localhost.elsewhere.example\r\n"), [403], "on"),
     "HEAD": (get(b"/health", method=b"HEAD"), [200], "on"),
-    "OPTIONS": (get(b"/v1/classify", method=b"OPTIONS"), [200], "on"),
+    "OPTIONS": (get(POST, method=b"OPTIONS"), [200], "on"),
     "OPTIONS nowhere": (get(b"/nowhere", method=b"OPTIONS"), [404], "on"),
-    "unknown method": (get(b"/v1/classify", method=b"BREW"), [405], "on"),
+    "unknown method": (get(POST, method=b"BREW"), [405], "on"),
     "TRACE": (get(b"/health", method=b"TRACE"), [405], "on"),
     "CONNECT": (get(b"127.0.0.1:80", method=b"CONNECT"), [404], "on"),
     "a path upwards": (get(b"/../../etc/passwd"), [404], "on"),
@@ -120,8 +128,9 @@ def try_form(name, sent, statuses, then):
         assert got and got[0] == want, f"{name}: {got}, and not {want}"
         status, headers, body = got
         if status >= 400 and headers.get("content-type") == "application/json":
-            error = json.loads(body)["error"]
-            assert error["code"] == status and error["message"] and "\x1b" not in error["message"], error
+            answer = json.loads(body)
+            error = answer.get("error", answer)
+            assert error["message"] and "\x1b" not in error["message"] and (error.get("error_code") or error["code"] == status), error
         if status == 405:
             assert "OPTIONS" in headers["allow"], headers
         if method == b"OPTIONS" and status == 200:
@@ -161,7 +170,7 @@ def flood(count):
     held = []
     for i in range(count):
         s = connect()
-        s.sendall(b"POST /v1/classify HTTP/1.1\r\nHo")
+        s.sendall(b"POST " + POST + b" HTTP/1.1\r\nHo")
         held.append(s)
         if i % 500 == 0:
             other = connect()
@@ -184,15 +193,13 @@ def many(count):
 
 
 def unread(count):
-    body = json.dumps({"model": ["lora", "ia3"], "input": ["good"] * 500}).encode()
-    sent = post(b"Content-Length: %d\r\n" % len(body), body)
     held = []
     for _ in range(count):
         s = socket.socket()
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.settimeout(60)
         s.connect(("127.0.0.1", PORT))
-        s.sendall(sent)
+        s.sendall(LARGE)
         held.append(s)
     other = connect()
     reader = Reader(other)
@@ -201,7 +208,8 @@ def unread(count):
         s.close()
     ask(other, reader, post(LENGTH, BODY))
     for s in held[1::2]:  # who does read it gets all of it
-        assert len(json.loads(Reader(s).answer()[2])["data"]) == 1000
+        got = Reader(s).answer()[2]
+        assert len(json.loads(got)["data"]) == 1000 if LARGE.startswith(b"POST") else len(got) > 1 << 20
 
 
 want = 12000

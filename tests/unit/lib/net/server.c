@@ -94,10 +94,10 @@ static void at_once(void *ctx, struct server_call *c)
     server_stream_end(c);
 }
 
-static const struct server_route routes[] = {{"GET", "/turns", turns, false},
-                                             {"GET", "/much", much, false},
-                                             {"GET", "/leaving", leaving, false},
-                                             {"GET", "/at-once", at_once, false}};
+static const struct server_route routes[] = {{"GET", "/turns", turns, 0},
+                                             {"GET", "/much", much, 0},
+                                             {"GET", "/leaving", leaving, 0},
+                                             {"GET", "/at-once", at_once, 0}};
 
 /* --- a client --- */
 

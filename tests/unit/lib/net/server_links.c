@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include "lib/mem.h"
 #include "lib/net/server.h"
+#include "lib/net/server_upload.h"
 #include "tests/unit/support/loopback.h"
 #include <errno.h>
 #include <string.h>
@@ -30,8 +31,15 @@ static void later(void *ctx, struct server_call *c)
     server_call_put(c, "X-Held", "yes");
 }
 
-static const struct server_route routes[] = {{"GET", "/now", now, false},
-                                             {"GET", "/later", later, false}};
+static void upload(void *ctx, struct server_call *c)
+{
+    (void)ctx;
+    server_call_upload(c, "/tmp", 1 << 30, now);
+}
+
+static const struct server_route routes[] = {{"GET", "/now", now, 0},
+                                             {"GET", "/later", later, 0},
+                                             {"PUT", "/up", upload, SERVER_UPLOAD}};
 
 static void start(double request_s)
 {
@@ -101,6 +109,9 @@ static void test_a_dripping_request_is_cut_off(void **state)
     drip("GET /now HTTP/1.1\r\nHost: localhost\r\nX: ", "a");
     drip("GET /now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900\r\n\r\n", "a");
     drip("GET /now HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+         "1\r\na\r\n");
+    drip("PUT /up HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000000\r\n\r\n", "a");
+    drip("PUT /up HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
          "1\r\na\r\n");
     drip("GET /nowhere HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
          "1\r\na\r\n"); /* refused at its head */
