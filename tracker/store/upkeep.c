@@ -4,6 +4,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/mlflow/artifacts.h"
 #include "tracker/store/run_root.h"
 #include "tracker/store/store_priv.h"
 #include <dirent.h>
@@ -65,6 +66,8 @@ int store_backup(struct store *s, const char *path, struct err *err)
         rc = check_copy(part, err);
     if (rc >= 0)
         rc = store_copy_artifacts(s, path, err);
+    if (rc >= 0)
+        rc = mlflow_artifact_copy(s, path, err);
     if (rc >= 0)
         rc = fs_rename(part, path, err);
     if (rc < 0)
@@ -228,6 +231,15 @@ static int find_attempts(struct store *s, json_t *list, struct err *err)
     return rc;
 }
 
+static void find_uploads(struct store *s, json_t *list)
+{
+    json_t *found = mlflow_artifact_garbage(s), *entry;
+    size_t i;
+    json_array_foreach(found, i, entry) add_garbage(list, json_get_str(entry, "path", ""),
+                                                    json_get_str(entry, "why", ""));
+    json_decref(found);
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     int64_t x = json_get_int(*(json_t *const *)a, "bytes", 0),
@@ -246,6 +258,7 @@ json_t *store_garbage(struct store *s, struct err *err)
         json_decref(sorted);
         return NULL;
     }
+    find_uploads(s, found);
     size_t n = json_array_size(found);
     json_t **entries = xcalloc(n + 1, sizeof(json_t *));
     for (size_t i = 0; i < n; i++)

@@ -24,8 +24,9 @@ int store_kept_content(const struct store *s, const char *sha256, size_t max,
 /* All copies that runs name, as far as they are there, into those of another store. */
 int store_copy_artifacts(struct store *s, const char *other_store, struct err *err);
 char *store_copies_folder(const struct store *s); /* caller frees */
-/* A whole copy of one moment, while others go on writing, with its copies of artifacts;
- * checked, then renamed to `path`, which must not exist. */
+/* A whole copy of one moment, while others go on writing, with its copies of artifacts
+ * and what MLflow's clients put (tracker/mlflow/artifacts.h); checked, then renamed to
+ * `path`, which must not exist. */
 int store_backup(struct store *s, const char *path, struct err *err);
 
 /* {"file", "bytes", "log_bytes", "version", "experiments", "sweeps", "trials", "runs",
@@ -33,10 +34,11 @@ int store_backup(struct store *s, const char *path, struct err *err);
  * the same). Reads the whole file. */
 int store_examine(struct store *s, json_t **out, struct err *err);
 
-/* What nothing refers to any more: copies of artifacts that no run names, and folders of
- * attempts of ended trials that count for nothing: neither the newest attempt nor the one
- * whose numbers count. Only paths of the form that store_run_dir gives are ever named.
- * The list is [{"path", "bytes", "why"}], biggest first; nothing is removed. */
+/* What nothing refers to any more: copies of artifacts that no run names, files that were
+ * put for runs that are not here, and folders of attempts of ended trials that count for
+ * nothing: neither the newest attempt nor the one whose numbers count. Only paths of the
+ * form that store_run_dir gives are ever named. The list is [{"path", "bytes", "why"}],
+ * biggest first; nothing is removed. */
 json_t *store_garbage(struct store *s, struct err *err);
 
 #endif
