@@ -18,12 +18,37 @@ static const char *number_word(double v)
     return isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity";
 }
 
+/* Most numbers that people have are n / 10^k with few digits: where that is exact (both are
+ * below 2^53, so the quotient is correctly rounded) it is the text, without a search. */
+static bool put_short(struct buf *out, double v)
+{
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
+    const double size = fabs(v);
+    if (!(size >= 1e-4 && size < 1e5))
+        return false;
+    for (int k = 0; k < (int)(sizeof powers / sizeof *powers); k++) {
+        const double n = nearbyint(size * powers[k]);
+        if (n >= 1e15 || n / powers[k] != size)
+            continue;
+        const long long digits = (long long)n, one = (long long)powers[k];
+        if (k)
+            buf_printf(out, "%s%lld.%0*lld", v < 0 ? "-" : "", digits / one, k,
+                       digits % one);
+        else
+            buf_printf(out, "%s%lld.0", v < 0 ? "-" : "", digits);
+        return true;
+    }
+    return false;
+}
+
 void json_put_double(struct buf *out, double v)
 {
     if (!isfinite(v)) {
         buf_printf(out, "\"%s\"", number_word(v));
         return;
     }
+    if (put_short(out, v))
+        return;
     /* 15 digits always survive in a normal number; denormal ones hold fewer. */
     char text[40];
     for (int digits = fabs(v) < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
