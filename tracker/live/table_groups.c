@@ -1,0 +1,178 @@
+/* tracker/live/table_groups.c - the seeds of one configuration as one row: means of their
+ * metrics with an interval that says how far it holds.
+ *
+ * While something still waits or runs the table is looked at again and again, so the
+ * interval is one that holds at any look (stat_mean_looked over all groups, the spread
+ * pooled over them, or a group's own where that is larger). With too few repeated seeds
+ * there is none; what is shown then is the t interval of the group's own values, marked
+ * as good for this look only. Once nothing is open it is the t interval, and final. */
+#include "lib/json.h"
+#include "lib/mem.h"
+#include "lib/stats/basic.h"
+#include "lib/str.h"
+#include "tracker/live/table_parts.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEVEL 0.95
+enum { QUANTILES = 64 };
+
+struct group {
+    const char *key;
+    size_t first, n; /* in `members` */
+};
+
+struct groups {
+    const struct table *table;
+    struct group *items;
+    size_t count, cap;
+    size_t *members; /* rows, group by group */
+    double *scores;  /* room for one group's values */
+    bool open;       /* something still waits or runs */
+    double t[QUANTILES];
+};
+
+static void find_groups(struct groups *g, const size_t *order, size_t count)
+{
+    struct strmap *known = strmap_new();
+    size_t *of = xcalloc(count + 1, sizeof *of), at = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *key = g->table->rows[order[i]].key;
+        int64_t found = (int64_t)g->count;
+        if (!strmap_get(known, key, strlen(key), &found)) {
+            strmap_put(known, key, strlen(key), found);
+            g->items = xgrow(g->items, &g->cap, g->count + 1, sizeof *g->items);
+            g->items[g->count++] = (struct group){.key = key};
+        }
+        of[i] = (size_t)found;
+        g->items[found].n++;
+    }
+    for (size_t k = 0; k < g->count; at += g->items[k++].n)
+        g->items[k].first = at;
+    size_t *filled = xcalloc(g->count + 1, sizeof *filled);
+    for (size_t i = 0; i < count; i++)
+        g->members[g->items[of[i]].first + filled[of[i]]++] = order[i];
+    free(filled);
+    free(of);
+    strmap_free(known);
+}
+
+/* The group's finite values of a metric that count: of complete trials. */
+static size_t scores_of(const struct groups *g, const struct group *group,
+                        const double *numbers)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < group->n; i++) {
+        const size_t row = g->members[group->first + i];
+        if (g->table->rows[row].state == TRIAL_complete && isfinite(numbers[row]))
+            g->scores[n++] = numbers[row];
+    }
+    return n;
+}
+
+/* Half of the t interval over s / sqrt(n). */
+static double t_factor(struct groups *g, size_t n)
+{
+    if (n >= QUANTILES)
+        return stat_t_quantile((1 + LEVEL) / 2, (double)(n - 1));
+    if (g->t[n] == 0)
+        g->t[n] = stat_t_quantile((1 + LEVEL) / 2, (double)(n - 1));
+    return g->t[n];
+}
+
+/* What all groups vary by together, of one metric. */
+struct pooled {
+    double variance, df,
+        factor; /* factor: half of the interval for any look over se; NaN */
+};
+
+static struct pooled pool(const struct groups *g, const double *numbers)
+{
+    struct pooled p = {.factor = NAN};
+    size_t with = 0;
+    double squares = 0;
+    for (size_t k = 0; k < g->count; k++) {
+        const size_t n = scores_of(g, &g->items[k], numbers);
+        with += n > 0;
+        if (n < 2)
+            continue;
+        const double sd = stat_sd(g->scores, n);
+        squares += sd * sd * (double)(n - 1);
+        p.df += (double)(n - 1);
+    }
+    p.variance = p.df > 0 ? squares / p.df : 0;
+    if (p.df > 0 && g->open)
+        p.factor = stat_mean_looked(0, 1, p.df, with, LEVEL).high;
+    return p;
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? table_number(x) : json_null();
+}
+
+static json_t *metric_json(struct groups *g, size_t n, const struct pooled *p)
+{
+    const double mean = stat_mean(g->scores, n);
+    double half = NAN;
+    const char *holds = NULL;
+    if (n > 1) {
+        const double sd = stat_sd(g->scores, n);
+        half = t_factor(g, n) * sd / sqrt((double)n);
+        holds = g->open ? "this look" : "final";
+        if (isfinite(p->factor)) {
+            half = p->factor * sqrt(fmax(p->variance, sd * sd) / (double)n);
+            holds = "any look";
+        }
+    }
+    return json_pack("{s:o, s:o, s:o, s:I, s:s?}", "mean", table_number(mean), "low",
+                     number_or_null(mean - half), "high", number_or_null(mean + half),
+                     "n", (json_int_t)n, "holds", holds);
+}
+
+static void add_metric(struct groups *g, const char *column, const double *numbers,
+                       json_t **metrics)
+{
+    const struct pooled p = pool(g, numbers);
+    for (size_t k = 0; k < g->count; k++) {
+        const size_t n = scores_of(g, &g->items[k], numbers);
+        if (g->items[k].n > 1 && n)
+            json_object_set_new(metrics[k], column, metric_json(g, n, &p));
+    }
+}
+
+json_t *table_groups(const struct table *t, const size_t *order, size_t count)
+{
+    struct groups g = {.table = t,
+                       .members = xcalloc(count + 1, sizeof *g.members),
+                       .scores = xcalloc(count + 1, sizeof *g.scores)};
+    json_t *out = json_array();
+    for (size_t i = 0; i < t->count && !g.open; i++)
+        g.open = !trial_state_is_final(t->rows[i].state);
+    find_groups(&g, order, count);
+    json_t **metrics = xcalloc(g.count + 1, sizeof(json_t *));
+    for (size_t k = 0; k < g.count; k++)
+        metrics[k] = json_object();
+    for (size_t c = 0; c < t->column_count && g.count < count; c++)
+        if (t->columns[c].numbers)
+            add_metric(&g, t->columns[c].name, t->columns[c].numbers, metrics);
+    for (size_t k = 0; k < g.count; k++) {
+        if (g.items[k].n == 1) {
+            json_decref(metrics[k]);
+            continue;
+        }
+        json_t *ids = json_array();
+        for (size_t i = 0; i < g.items[k].n; i++)
+            json_array_append_new(
+                ids, json_integer(t->rows[g.members[g.items[k].first + i]].id));
+        json_array_append_new(
+            out, json_pack("{s:s, s:I, s:o, s:o}", "key", g.items[k].key, "n",
+                           (json_int_t)g.items[k].n, "ids", ids, "metrics", metrics[k]));
+    }
+    free(metrics);
+    free(g.items);
+    free(g.members);
+    free(g.scores);
+    return out;
+}
