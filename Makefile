@@ -192,6 +192,7 @@ $(B)/tests/cuda_emul: $(B)/obj/tests/cuda/faults.emul.o $(filter $(B)/obj/kernel
 # Files that EMBED puts into objects.
 EMBEDDED := $(wildcard schema.sql views.sql tracker/store/*.sql report/page/*.css report/page/script/*.js report/data/* runner/hub/configs/*)
 $(call OBJ_of,tracker) $(call OBJ_of,report) $(B)/obj/runner/hub/known.o: $(EMBEDDED)
+$(B)/obj/cli/ui/page_files.o: $(wildcard cli/ui/page/*)
 
 # Unit tests: tests/unit/LAYER/[ROOM/]name.c is build/tests/LAYER_name and links LAYER and what LAYER may use.
 UNIT_OF      = $(wildcard tests/unit/$(1)/*.c tests/unit/$(1)/*/*.c)

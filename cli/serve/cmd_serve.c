@@ -1,4 +1,5 @@
 /* cli/serve/cmd_serve.c - `peftlab serve`: many adapters on one base, over HTTP. */
+#include "cli/api_key.h"
 #include "cli/command.h"
 #include "cli/serve/served_tasks.h"
 #include "cli/serve/serving.h"
@@ -37,8 +38,7 @@ static const struct opt_def rows[] = {
      .metavar = "IP", .help = "address to listen on; on any but this machine's own a key is needed"},
     {.key = "port", .type = OPT_INT, .preset = "8000", .max = 65535, .group = "network",
      .metavar = "N", .help = "port; 0: one that is free, which is printed"},
-    {.key = "api_key_file", .type = OPT_PATH, .group = "network", .metavar = "FILE",
-     .help = "file with the key that requests must carry (default: PEFTLAB_API_KEY, or none)"},
+    API_KEY_OPTION("requests"),
     {.key = "batch_rows", .type = OPT_INT, .preset = "32", .min = 1, .max = 1024, .group = "batches",
      .metavar = "N", .help = "texts of a batch at most"},
     {.key = "batch_tokens", .type = OPT_INT, .preset = "2048", .min = 16, .max = 1 << 20,
@@ -222,22 +222,6 @@ static int check_kind(const struct serving *s, const json_t *values, struct err 
     return 0;
 }
 
-static int read_key(const json_t *values, struct buf *key, struct err *err)
-{
-    const char *file = json_get_str(values, "api_key_file", NULL),
-               *given = getenv("PEFTLAB_API_KEY");
-    int rc = 0;
-    if (file)
-        rc = fs_read(file, 4096, key, err);
-    else if (given)
-        buf_str_add(key, given);
-    while (key->len && strchr(" \r\n\t", key->data[key->len - 1]))
-        key->data[--key->len] = '\0';
-    if (!rc && file && !key->len)
-        rc = err_set(err, ERR_PARSE, "--api-key-file: '%s' is empty", file);
-    return rc;
-}
-
 static int listen_on(struct serving *s, const json_t *values, const char *key,
                      struct err *err)
 {
@@ -307,7 +291,7 @@ static int start_writer(struct serving *s, const json_t *values, struct err *err
 static int serve(struct serving *s, const json_t *values, struct err *err)
 {
     struct buf key = BUF_INIT;
-    int rc = read_key(values, &key, err);
+    int rc = api_key_read(values, &key, err);
     if (!rc)
         rc = s->base.writes ? start_writer(s, values, err) : start_engine(s, values, err);
     if (!rc && !(rc = listen_on(s, values, buf_str(&key), err)))

@@ -388,7 +388,7 @@ static const struct command_verb resume_verb = {
 
 static const struct command_verb *const verbs[] = {
     &plan_verb,   &run_verb,          &sweep_verb_status, &sweep_verb_stop,
-    &resume_verb, &sweep_verb_retire, &sweep_verb_clone};
+    &resume_verb, &sweep_verb_retire, &sweep_verb_clone,  &sweep_verb_seeds};
 
 static const struct command *verb_at(size_t i)
 {
@@ -402,7 +402,7 @@ static int sweep_command(int argc, char **argv, struct err *err)
 
 const struct command cmd_sweep = {
     .name = "sweep",
-    .usage = "sweep plan|run|status|stop|resume|retire|clone ...",
+    .usage = "sweep plan|run|status|stop|resume|retire|clone|seeds ...",
     .help = "Plan and run many trials from one file.",
     .group = "Trials",
     .run = sweep_command,

@@ -1,5 +1,5 @@
 /* cli/sweep/sweep_verbs.h - the verbs of `peftlab sweep`; for cmd_sweep.c (the table,
- * plan, run) and sweep_control.c (what is done to a sweep that runs). */
+ * plan, run), sweep_control.c (what is done to a sweep that runs) and sweep_seeds.c. */
 #ifndef CLI_SWEEP_SWEEP_VERBS_H
 #define CLI_SWEEP_SWEEP_VERBS_H
 
@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 extern const struct command_verb sweep_verb_status, sweep_verb_stop, sweep_verb_retire,
-    sweep_verb_clone;
+    sweep_verb_clone, sweep_verb_seeds;
 
 /* What sweep/ has to ask the trainer; to plan without weights. */
 extern const struct sweep_hooks sweep_trainer, sweep_planner;

@@ -1,0 +1,182 @@
+#!/usr/bin/env bats
+# `peftlab ui`: the page's API says what the store has, buttons are commands, who listens hears what changes.
+bats_require_minimum_version 1.5.0
+load common
+load ui
+
+setup_file() {
+    find_program
+    report_store
+    cp "$PEFTLAB_STORE" "$BATS_FILE_TMPDIR/kept.db"
+}
+
+setup() {
+    find_program
+    cd "$BATS_TEST_TMPDIR"
+    cp "$BATS_FILE_TMPDIR/kept.db" s.db
+    export PEFTLAB_STORE=$PWD/s.db
+}
+
+teardown() {
+    stop_ui
+}
+
+@test "lists, tables, curves and trials are those of the store" {
+    ui
+    [ "$(value /api/overview 'len(a["sweeps"]), a["store"].endswith("s.db")')" = "($("$PEFTLAB" query 'SELECT count(*) FROM sweep_view' --format tsv | tail -1), True)" ]
+    trials=$("$PEFTLAB" query 'SELECT count(*) FROM trial_view' --format tsv | tail -1)
+    [ "$(value /api/trials 'a["total"], len(a["rows"])')" = "($trials, $trials)" ]
+    [ "$(value '/api/trials?sweep=1&limit=2&offset=1' '[r["id"] for r in a["rows"]]')" = "[2, 3]" ]
+    [ "$(value '/api/trials?ids=3,5' '[r["id"] for r in a["rows"]]')" = "[3, 5]" ]
+    score=$(value /api/trials 'next(c["name"] for c in a["columns"] if c["main"] and c["better"] == "high")')
+    [ "$(value "/api/trials?sort=$score" "[r['values'].get('$score', -1) for r in a['rows']] == sorted((r['values'].get('$score', -1) for r in a['rows']), reverse=True)")" = True ]
+    [ "$(value '/api/trials?q=state=complete' 'all(r["state"] == "complete" for r in a["rows"]) and a["total"] > 0')" = True ]
+    [ "$(value /api/trial/1 'a["id"], a["state"], "usd" in a["cost"], type(a["config"]).__name__')" = "(1, 'complete', True, 'dict')" ]
+    [ "$(value '/api/compare?trials=1,2' 'a["trials"]')" = "[1, 2]" ]
+    [ "$(value /api/sweep/1 'a["sweep"], a["trials"] > 0, a["rungs"], "best" in a')" = "(1, True, [], True)" ]
+    [ "$(value '/api/keys?sweep=1' 'type(a["keys"]).__name__')" = list ]
+    get /api/trial/999999
+    has 404 "no trial 999999"
+    get '/api/trials?limit=x'
+    has 400 "limit: 'x' is no number"
+    get '/api/trials?sort=nothing'
+    has 400 "no column 'nothing'"
+    get /api/nothing
+    has 404
+}
+
+@test "the page comes with its guards, once, and is readable without a script" {
+    ui
+    get / -D head
+    has 200 "<title>peftlab" "/plain?sweep=1"
+    grep -qi "^content-security-policy: default-src 'none'; script-src 'self'" head
+    grep -qi "^x-content-type-options: nosniff" head
+    get /plain?sweep=1
+    has 200 "/plain?trial=1" complete
+    lacks "<script"
+    get /plain?trial=1
+    has 200 Configuration
+    get /plain?trial=99999
+    has 404 "no trial 99999"
+    curl -s -D head -o page.css "$URL/page/page.css"
+    tag=$(sed -n 's/^etag: \(.*\)\r$/\1/Ip' head)
+    get /page/page.css -H "If-None-Match: $tag"
+    [ "$output" = $'\n304' ]
+    get /page/../cmd_ui.c --path-as-is
+    has 404
+    get /page/%2e%2e/schema.sql
+    has 404
+}
+
+@test "buttons are commands, and need the token" {
+    ui
+    run curl -s -w '\n%{http_code}' "$URL/api/do" --data-binary '{"verb": "stop", "sweep": 1}'
+    has 403 "the token is missing"
+    run curl -s -w '\n%{http_code}' -H "X-Peftlab-Token: ${TOKEN}x" "$URL/api/do" --data-binary '{"verb": "stop", "sweep": 1}'
+    has 403
+    get '/api/do?verb=stop&sweep=1&now=true'
+    has 200 "peftlab sweep stop --now --store=$PWD/s.db -- 1"
+    act '{"verb": "stop", "sweep": 1}'
+    has 200 '"exit": 0' "starts no further trials"
+    [ "$("$PEFTLAB" query 'SELECT stopped FROM sweep_view WHERE id = 1' --format tsv | tail -1)" = 1 ]
+    act '{"verb": "note", "trial": 1, "text": "--store=other.db"}'
+    has 200 '"exit": 0'
+    [ "$("$PEFTLAB" query 'SELECT note FROM trial_view WHERE id = 1' --format tsv | tail -1)" = "--store=other.db" ]
+    act '{"verb": "tag", "trials": [1, 2], "tags": ["owner=ana"]}'
+    has 200 '"exit": 0'
+    [ "$(value /api/trials?q=ana '[r["id"] for r in a["rows"]]')" = "[1, 2]" ]
+    act '{"verb": "retire", "trial": 1}'
+    has 200 '"exit": 78' "is complete already"
+    act '{"verb": "rm", "trial": 1}'
+    has 400 "no verb 'rm'"
+    act '{"verb": "stop", "sweep": "1 --now"}'
+    has 400 "a whole number"
+    act '{"verb": "stop"'
+    has 400
+}
+
+@test "who listens hears what changes, and what was missed" {
+    ui
+    curl -sN "$URL/api/events" >heard &
+    listener=$!
+    for _ in {1..50}; do grep -q '^event: change' heard && break; sleep .1; done
+    first=$(sed -n 's/^id: //p' heard | head -1)
+    sleep .5 # the first look
+    "$PEFTLAB" tag 3 mark=1
+    for _ in {1..50}; do grep -q '"trials": \[3\]' heard && break; sleep .1; done
+    grep -q '"trials": \[3\]' heard
+    now=$(value /api/overview 'a["change"]')
+    [ "$now" -gt "$first" ]
+    kill $listener
+    run timeout 1 curl -sN -H "Last-Event-ID: $first" "$URL/api/events"
+    has '"trials": [3]'
+    run timeout 1 curl -sN "$URL/api/events?since=5"
+    has '"all": true'
+}
+
+@test "the report and advice are made from there" {
+    ui
+    curl -s -D head -o report.html "$URL/api/report?sweep=1"
+    grep -q 'HTTP/1.1 200' head
+    grep -qi '^content-security-policy: sandbox' head
+    grep -q '<title>' report.html
+    get '/api/report?sweep=999'
+    has 400 "no sweep '999'"
+    get '/api/report?sweep=1&output=/tmp/x&store=/tmp/y'
+    has 200
+    [ ! -e /tmp/x ]
+    [ "$(value '/api/advise?model=bert-base-uncased&rows=1000' 'type(a).__name__')" = dict ]
+    get /api/advise
+    has 400 "model is missing"
+}
+
+@test "it ends when asked, after what it was asked; on a signal nobody waits" {
+    ui
+    curl -sN "$URL/api/events" >heard &
+    for _ in {1..50}; do grep -q '^event' heard && break; sleep .1; done
+    kill -TERM $SERVER
+    wait $SERVER
+    SERVER=
+    wait
+    run "$PEFTLAB" ui --address 0.0.0.0 --port 0
+    [ "$status" -ne 0 ]
+    has "give a key"
+    run "$PEFTLAB" ui --token-file /dev/null --port 0
+    has "is empty"
+}
+
+@test "off the loopback's names, and from pages of others, nothing is answered" {
+    ui
+    get /api/overview -H "Host: evil.example"
+    has 403
+    get /api/overview -H "Origin: https://evil.example"
+    has 403
+    run curl -s -w '\n%{http_code}' -H "Origin: https://evil.example" -H "X-Peftlab-Token: $TOKEN" "$URL/api/do" --data-binary '{"verb": "stop", "sweep": 1}'
+    has 403
+}
+
+@test "a secret in a configuration, a log or an output is not shown" {
+    mkdir -p runs/trial-1/attempt-1
+    echo 'HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz0123' >runs/trial-1/output.log
+    printf 'one\ntwo' >runs/trial-1/attempt-1/stdout.log
+    python3 - <<'EOF'
+import sqlite3
+db = sqlite3.connect("s.db")
+db.execute("UPDATE trial SET config_json = json_set(config_json, '$.api_key', 'verysecretword') WHERE id = 1")
+db.execute("UPDATE run SET run_dir = 'runs/trial-1/attempt-1' WHERE id = (SELECT last_run FROM trial WHERE id = 1)")
+db.commit()
+EOF
+    ui
+    get /api/trial/1
+    has 200 redacted '"name": "output"' '"name": "stdout"'
+    lacks verysecretword
+    get /api/trial/1/log
+    has 200 redacted
+    lacks hf_abcdefghij
+    [ "$(value '/api/trial/1/log?name=stdout&from=2' 'a["text"], a["next"]')" = "('e\ntwo', 7)" ]
+    get '/api/trial/1/log?name=../../../etc/passwd'
+    has 404
+    ln -sf /etc/passwd runs/trial-1/attempt-1/stderr.log
+    get '/api/trial/1/log?name=stderr'
+    has 404
+}
