@@ -101,6 +101,20 @@ start() {
     [ "$(sql "select count(*) from run_view where trial = 6")" = 1 ]
 }
 
+@test "seeds: a configuration again with seeds that it has not had" {
+    sweep_file 1 "seeds: [0, 3]"
+    touch go
+    run -0 "$PEFTLAB" sweep run s.yaml --jobs 2
+    run -0 "$PEFTLAB" sweep seeds 1 2
+    has "trial 9 is trial 1 with seed 4" "trial 10 is trial 1 with seed 5"
+    run -0 "$PEFTLAB" sweep seeds 9
+    has "seed 6"
+    [ "$(sql 'select group_concat(seed) from (select seed from trial where key = (select key from trial where id = 1) order by seed)')" = 0,3,4,5,6 ]
+    run -2 "$PEFTLAB" sweep seeds
+    run -2 "$PEFTLAB" sweep seeds 1 x
+    run -66 "$PEFTLAB" sweep seeds 99
+}
+
 @test "stop and resume by the store alone" {
     sweep_file 30
     start

@@ -114,6 +114,37 @@ teardown() {
     has '"all": true'
 }
 
+@test "a sweep that runs is followed, stopped, cloned and resumed from the page" {
+    unset PEFTLAB_STORE
+    printf '%s\n' 'i=0' 'while [ $i -lt $1 ]; do i=$((i + 1)); echo "{\"step\": $i, \"loss\": $((1000 / i))}"; [ -e go ] || sleep .1; done' >count.sh
+    printf '%s\n' 'command: [sh, count.sh, "{steps}"]' 'metric: {name: loss, goal: minimize}' 'parameters:' '  steps: {values: [500, 501]}' >s.yaml
+    "$PEFTLAB" sweep run s.yaml --jobs 1 --store live.db >run.txt 2>&1 3>&- &
+    controller=$!
+    for _ in {1..100}; do [ "$(sqlite3 -readonly live.db 'select count(*) > 2 from metric' 2>/dev/null)" != 1 ] || break; sleep .1; done
+    ui --store live.db
+    [ "$(value /api/sweep/1 'a["controller"], len(a["running"]), len(a["waits"]), a["running"][0]["trial"]')" = "(True, 1, 1, 1)" ]
+    last=$(value '/api/curves?trials=1&key=loss' 'a["series"][0]["points"][-1][0]')
+    curl -sN "$URL/api/events" >heard &
+    for _ in {1..100}; do [ "$(grep -c '"trials": \[1\]' heard)" -lt 3 ] || break; sleep .1; done
+    [ "$(grep -c '"trials": \[1\]' heard)" -ge 3 ]
+    [ "$(value "/api/curves?trials=1&key=loss&after=$last" "a['series'][0]['points'][0][0] == $last + 1 and a['series'][0]['n'] > 0")" = True ]
+    [ "$(value /api/trials?sweep=1 'a["rows"][0]["values"]["loss"] < 1000')" = True ]
+    act '{"verb": "clone", "trial": 1, "changes": ["steps=3"]}'
+    has '"exit": 0' "trial 3 is a clone of 1"
+    act '{"verb": "stop", "sweep": 1, "now": true}'
+    has '"exit": 0'
+    wait $controller || true
+    [ "$(value /api/sweep/1 'a["stopped"], a["controller"]')" = "(True, False)" ]
+    touch go
+    act '{"verb": "resume", "sweep": 1, "jobs": 1}'
+    has '"started": true' ui-resume-
+    for _ in {1..300}; do [ "$(sqlite3 -readonly live.db "select count(*) from trial where state = 'complete'")" != 3 ] || break; sleep .1; done
+    [ "$(sqlite3 -readonly live.db "select count(*) from trial where state = 'complete'")" = 3 ]
+    for _ in {1..100}; do [ "$(value /api/started 'a["started"][0]["ended"]')" != True ] || break; sleep .1; done
+    [ "$(value /api/started 'a["started"][0]["exit"], len(a["started"])')" = "(0, 1)" ]
+    grep -q complete peftlab-runs/ui-resume-*.log
+}
+
 @test "the report and advice are made from there" {
     ui
     curl -s -D head -o report.html "$URL/api/report?sweep=1"
