@@ -8,7 +8,7 @@
 -- columns stand at the end of their tables, where ALTER TABLE puts them.
 
 PRAGMA application_id = 0x50454654;     -- "PEFT"
-PRAGMA user_version = 6;                -- STORE_VERSION in tracker/store/store_priv.h
+PRAGMA user_version = 7;                -- STORE_VERSION in tracker/store/store_priv.h
 
 CREATE TABLE store (                    -- one row
     id          TEXT NOT NULL CHECK (id <> '') -- tells this store's run folders from others'
@@ -18,8 +18,18 @@ INSERT INTO store VALUES (lower(hex(randomblob(8))));
 CREATE TABLE experiment (
     id          INTEGER PRIMARY KEY,    -- number of the experiment
     name        TEXT NOT NULL UNIQUE CHECK (name <> ''), -- what the user calls it
-    created_ms  INTEGER NOT NULL        -- when it was first named
+    created_ms  INTEGER NOT NULL,       -- when it was first named
+    deleted_ms  INTEGER,                -- when it was deleted, which hides it; NULL: it was not
+    updated_ms  INTEGER,                -- last renamed, deleted or restored; NULL: as it was made
+    artifact_location TEXT              -- where MLflow's clients put artifacts; NULL: with us
 ) STRICT;
+
+CREATE TABLE experiment_tag (           -- what MLflow's clients write on an experiment
+    experiment  INTEGER NOT NULL REFERENCES experiment (id), -- what is tagged
+    key         TEXT NOT NULL CHECK (key <> ''), -- 'team'
+    value       TEXT NOT NULL,          -- 'nlp'
+    PRIMARY KEY (experiment, key)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE sweep (
     id          INTEGER PRIMARY KEY,    -- number of the sweep
@@ -58,15 +68,18 @@ CREATE TABLE trial (
     warm        INTEGER NOT NULL DEFAULT 0 CHECK (warm IN (0, 1)), -- 1: starts from the parent's weights
     note        TEXT,                   -- what the user wrote about it; NULL: nothing
     stop_as     TEXT CHECK (stop_as IN ('pruned', 'cancelled')), -- with stop_asked: state it ends in; NULL: preempted
-    stop_reason TEXT                    -- and why; why it was spared
+    stop_reason TEXT,                   -- and why; why it was spared
+    deleted_ms  INTEGER,                -- when it was deleted, which hides it; NULL: it was not
+    origin      TEXT                    -- who made it: 'mlflow' a client of that API; NULL: peftlab
 ) STRICT;
 -- The same trial twice is one trial; trials without a sweep are unique within their experiment.
 CREATE UNIQUE INDEX trial_unique ON trial (experiment, ifnull(sweep, 0), key, seed);
 -- Holds all that counting, and reckoning the time left, needs.
-CREATE INDEX trial_by_sweep ON trial (sweep, state, last_run, predicted_s);
+CREATE INDEX trial_by_sweep ON trial (sweep, state, last_run, predicted_s, deleted_ms);
 CREATE INDEX trial_by_state ON trial (state);
-CREATE INDEX trial_by_experiment ON trial (experiment, state);
+CREATE INDEX trial_by_experiment ON trial (experiment, state, deleted_ms);
 CREATE INDEX trial_by_parent ON trial (parent) WHERE parent IS NOT NULL;
+CREATE INDEX trial_deleted ON trial (id) WHERE deleted_ms IS NOT NULL;
 -- The order of claims: fewest attempts first, then the sweep's own order.
 CREATE INDEX trial_claimable ON trial (sweep, attempts, number, id)
     WHERE state IN ('waiting', 'preempted');
@@ -108,8 +121,21 @@ CREATE TABLE metric (                   -- values with steps
     step        INTEGER NOT NULL CHECK (step >= 0), -- update number
     value       REAL,                   -- the number where kind is 0, else NULL
     kind        INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 4), -- number, NaN, Inf, -Inf, -0
+    at_ms       INTEGER,                -- when, by whoever logged it; NULL: not known
     PRIMARY KEY (run, key, step),
     CHECK ((kind = 0) = (value IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- Of several values of a step metric has the last, by at_ms and value; the others are here, and
+-- those of MLflow's steps below 0.
+CREATE TABLE metric_more (
+    run         INTEGER NOT NULL REFERENCES run (id), -- who logged it
+    key         INTEGER NOT NULL REFERENCES metric_key (id), -- which
+    step        INTEGER NOT NULL,       -- update number
+    at_ms       INTEGER NOT NULL,       -- when, by whoever logged it
+    value       REAL NOT NULL,          -- the number where kind is 0, else 0
+    kind        INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 4), -- number, NaN, Inf, -Inf, -0
+    PRIMARY KEY (run, key, step, at_ms, value, kind)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_summary (              -- one value per run
@@ -149,6 +175,26 @@ CREATE TABLE tag (
     PRIMARY KEY (trial, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX tag_by_key ON tag (key, value);
+
+CREATE TABLE run_param (                -- what a program said of its run of ours by MLflow's API
+    run         INTEGER NOT NULL REFERENCES run (id), -- whose
+    key         TEXT NOT NULL CHECK (key <> ''), -- 'optimizer'
+    value       TEXT NOT NULL,          -- 'adamw'; what the sweep set is in trial.params_json
+    PRIMARY KEY (run, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dataset_input (            -- what data a run read, by what MLflow's clients say
+    run         INTEGER NOT NULL REFERENCES run (id), -- who read it
+    name        TEXT NOT NULL CHECK (name <> ''), -- 'sst2'
+    digest      TEXT NOT NULL CHECK (digest <> ''), -- of its content, by the client
+    source_type TEXT NOT NULL,          -- 'hugging_face', 'local', ...
+    source      TEXT NOT NULL,          -- where it came from, often JSON
+    schema      TEXT,                   -- its columns, JSON of the client; NULL: not said
+    profile     TEXT,                   -- its size and the like, JSON of the client; NULL: not said
+    context     TEXT,                   -- 'train', 'eval': the tag mlflow.data.context; NULL: none
+    tags_json   TEXT NOT NULL CHECK (json_valid(tags_json)), -- [{"key", "value"}], that one too
+    PRIMARY KEY (run, name, digest)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bench (                    -- one run of `peftlab bench`
     id          INTEGER PRIMARY KEY,    -- number of the bench

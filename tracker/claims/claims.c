@@ -43,9 +43,11 @@ static const char *const sql[] = {
     /* Trials tried less often come first, then the sweep's order (index
        trial_claimable). */
     [NEXT] = "SELECT id, sweep FROM trial WHERE " NOT_STOPPED " AND sweep = ?1 AND state "
-             "IN ('waiting', 'preempted') ORDER BY attempts, number, id LIMIT 1",
+             "IN ('waiting', 'preempted') AND deleted_ms IS NULL ORDER BY attempts, "
+             "number, id LIMIT 1",
     [NEXT_ONLY] = "SELECT id, sweep FROM trial WHERE " NOT_STOPPED " AND id = ?2 AND (?1 "
-                  "= 0 OR sweep = ?1) AND state IN ('waiting', 'preempted')",
+                  "= 0 OR sweep = ?1) AND state IN ('waiting', 'preempted') AND "
+                  "deleted_ms IS NULL",
     [TAKE] = "UPDATE trial SET state = 'running', attempts = attempts + 1, stop_asked = "
              "0, stop_as = NULL, stop_reason = NULL WHERE id = ?1 RETURNING attempts",
     [EXISTS] = "SELECT id FROM trial WHERE id = ?1",
@@ -85,10 +87,14 @@ static const char *const sql[] = {
         "ifnull(stop_reason, 'asked to stop, and killed') ELSE ?3 END FROM trial WHERE "
         "trial.id = run.trial) WHERE id = ?1 "
         "AND state = 'running' AND lease_until_ms = ?4 AND owner_pid = ?5",
+    /* A run of MLflow's API is nobody's to take up again: it is stale until its client
+       says something. */
     [LOSE_TRIAL] =
         "UPDATE trial SET lost = lost + (NOT stop_asked), stop_asked = 0, summary_run = "
-        "CASE WHEN stop_asked OR lost + 1 >= ?3 THEN ?2 ELSE summary_run END, state = "
-        "CASE WHEN stop_asked THEN ifnull(stop_as, 'preempted') WHEN lost + 1 >= ?3 THEN "
+        "CASE WHEN stop_asked OR lost + 1 >= ?3 OR origin IS NOT NULL THEN ?2 ELSE "
+        "summary_run END, state = "
+        "CASE WHEN stop_asked THEN ifnull(stop_as, 'preempted') WHEN origin IS NOT NULL "
+        "THEN 'stale' WHEN lost + 1 >= ?3 THEN "
         "'failed' ELSE 'waiting' END WHERE id = ?1 AND last_run = ?2",
     /* What it measured last, where it did not come to say so itself. */
     [FILL_SUMMARY] =
@@ -358,9 +364,12 @@ static bool is_lost(sqlite3_stmt *row, int64_t now, struct lost_run *out)
         over_ms = clock_mono_ms() - sqlite3_column_int64(row, 7);
     if (over_ms <= 0)
         return false;
-    snprintf(out->reason, sizeof out->reason,
-             "no sign of life of process %lld on %.64s, lease ended %lld s ago",
-             (long long)out->pid, host, (long long)(over_ms / 1000));
+    if (out->pid == 0)
+        snprintf(out->reason, sizeof out->reason, "its client has said nothing any more");
+    else
+        snprintf(out->reason, sizeof out->reason,
+                 "no sign of life of process %lld on %.64s, lease ended %lld s ago",
+                 (long long)out->pid, host, (long long)(over_ms / 1000));
     return true;
 }
 

@@ -5,22 +5,28 @@
  * 1}; then come experiments and sweeps, then trials, each with its runs and all their
  * values, so that a line can be read alone:
  *
- *   {"type": "experiment", "id", "name", "created_ms"}
+ *   {"type": "experiment", "id", "name", "created_ms", "deleted_ms", "updated_ms",
+ *    "artifact_location", "tags": {}}
  *   {"type": "sweep", "id", "experiment", "name", "file", "base_dir", "stopped",
  *    "created_ms", "note", "budget"}
  *   {"type": "trial", "id", "experiment", "sweep", "number", "key", "seed", "state",
  *    "attempts", "lost", "base_dir", "config", "params", "predicted_bytes",
- *    "predicted_s", "created_ms", "parent", "warm", "note", "tags": {},
- *    "summary_attempt",
+ *    "predicted_s", "created_ms", "parent", "warm", "note", "deleted_ms",
+ *    "origin", "tags": {}, "summary_attempt",
  *    "runs": [{"id", "attempt", "state", "exit_code", "reason", "run_dir", "started_ms",
  *              "ended_ms", "until_step", "owner_host", "environment", "method_facts",
- *              "summary": {key: value}, "series": {key: [[step, value], ...]},
+ *              "summary": {key: value}, "series": {key: [[step, value, at_ms], ...]},
+ *              "more": {key: [[step, value, at_ms], ...]},
  *              "events": [[at_ms, kind, text], ...],
- *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms", "content"}]}]}
+ *              "artifacts": [{"name", "path", "bytes", "sha256", "at_ms", "content"}],
+ *              "datasets": [{"name", "digest", "source_type", "source", "schema",
+ *                            "profile", "context", "tags"}],
+ *              "params": {key: text}}]}
  *
  * "content": base64 of what the store keeps of an artifact "rows/..." (what each test row
  * got), so that a report says the same there; other copies stay where they are.
  *
+ * at_ms of a value is there where it is known; "more" are further values of steps.
  * Of a trial only experiment, seed, state and params must be there. Values that are no
  * numbers are the words "NaN", "Infinity", "-Infinity".
  *

@@ -10,14 +10,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXPERIMENTS, SWEEPS, TRIALS, TAGS, RUNS, SUMMARY, SERIES, EVENTS, ARTIFACTS };
+enum {
+    EXPERIMENTS,
+    SWEEPS,
+    TRIALS,
+    EXPERIMENT_TAGS,
+    TAGS,
+    RUNS,
+    SUMMARY,
+    SERIES,
+    MORE,
+    EVENTS,
+    ARTIFACTS,
+    DATASETS,
+    PARAMS,
+};
 /* Columns named as in the objects; those in `json_columns` hold JSON text. ?1 is an
- * experiment, ?2 a sweep, 0: any; below TRIALS ?1 is the trial or the run. */
+ * experiment, ?2 a sweep, 0: any; below TRIALS ?1 is what they belong to. */
 #define VALUE                                                                            \
     "CASE kind WHEN 1 THEN 'NaN' WHEN 2 THEN 'Infinity' WHEN 3 THEN '-Infinity' "        \
     "WHEN 4 THEN -0.0 ELSE value END"
 static const char *const sql[] = {
-    [EXPERIMENTS] = "SELECT 'experiment' AS type, id, name, created_ms FROM experiment "
+    [EXPERIMENTS] = "SELECT 'experiment' AS type, id, name, created_ms, deleted_ms, "
+                    "updated_ms, artifact_location FROM experiment "
                     "WHERE (?1 = 0 OR id = ?1) AND (?2 = 0 OR id = (SELECT experiment "
                     "FROM sweep WHERE id = ?2)) ORDER BY id",
     [SWEEPS] =
@@ -31,10 +46,13 @@ static const char *const sql[] = {
         "sweep.name AS sweep, number, key, seed, state, attempts, lost, "
         "trial.base_dir, config_json AS config, params_json AS params, "
         "predicted_bytes, predicted_s, trial.created_ms, parent, warm, trial.note, "
+        "trial.deleted_ms, origin, "
         "(SELECT attempt FROM run WHERE run.id = summary_run) AS summary_attempt "
         "FROM trial JOIN experiment ON experiment.id = trial.experiment "
         "LEFT JOIN sweep ON sweep.id = trial.sweep WHERE (?1 = 0 OR "
         "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) ORDER BY trial.id",
+    [EXPERIMENT_TAGS] =
+        "SELECT key, value FROM experiment_tag WHERE experiment = ?1 ORDER BY key",
     [TAGS] = "SELECT key, value FROM tag WHERE trial = ?1 ORDER BY key",
     [RUNS] = ("SELECT id, attempt, state, exit_code, reason, run_dir, started_ms, "
               "ended_ms, until_step, cores, owner_host, environment_json AS environment, "
@@ -43,14 +61,22 @@ static const char *const sql[] = {
               "WHERE trial = ?1 ORDER BY attempt"),
     [SUMMARY] = ("SELECT name, " VALUE " FROM run_summary JOIN metric_key ON "
                  "metric_key.id = run_summary.key WHERE run = ?1 ORDER BY name"),
-    [SERIES] = ("SELECT name, step, " VALUE " FROM metric JOIN metric_key ON "
+    [SERIES] = ("SELECT name, step, " VALUE ", at_ms FROM metric JOIN metric_key ON "
                 "metric_key.id = metric.key WHERE run = ?1 ORDER BY name, step"),
+    [MORE] =
+        ("SELECT name, step, " VALUE ", at_ms FROM metric_more JOIN metric_key ON "
+         "metric_key.id = metric_more.key WHERE run = ?1 ORDER BY name, step, at_ms"),
     [EVENTS] = "SELECT at_ms, kind, text FROM event WHERE run = ?1 ORDER BY id",
     [ARTIFACTS] =
         ("SELECT name, path, bytes, sha256, at_ms, stored FROM artifact WHERE run = ?1 "
          "ORDER BY name"),
+    [DATASETS] =
+        ("SELECT name, digest, source_type, source, schema, profile, context, tags_json "
+         "AS tags FROM dataset_input WHERE run = ?1 ORDER BY name, digest"),
+    [PARAMS] = "SELECT key, value FROM run_param WHERE run = ?1 ORDER BY key",
 };
-static const char json_columns[] = "file|budget|config|params|environment|method_facts";
+static const char json_columns[] =
+    "file|budget|config|params|environment|method_facts|tags";
 
 static json_t *clean_tree(const char *text)
 {
@@ -140,7 +166,10 @@ static void as_series(json_t *into, sqlite3_stmt *row)
     json_t *list = json_object_get(into, name);
     if (!list)
         json_object_set_new(into, name, list = json_array());
-    json_array_append_new(list, row_list(row, 1));
+    json_t *point = row_list(row, 1);
+    if (json_is_null(json_array_get(point, 2))) /* nobody said when */
+        json_array_remove(point, 2);
+    json_array_append_new(list, point);
 }
 
 static const struct part {
@@ -150,8 +179,12 @@ static const struct part {
     bool list;
 } run_parts[] = {{"summary", SUMMARY, as_members, false},
                  {"series", SERIES, as_series, false},
+                 {"more", MORE, as_series, false},
                  {"events", EVENTS, as_lists, true},
-                 {"artifacts", ARTIFACTS, as_objects, true}},
+                 {"artifacts", ARTIFACTS, as_objects, true},
+                 {"datasets", DATASETS, as_objects, true},
+                 {"params", PARAMS, as_members, false}},
+  experiment_parts[] = {{"tags", EXPERIMENT_TAGS, as_members, false}},
   trial_parts[] = {{"tags", TAGS, as_members, false}, {"runs", RUNS, as_objects, true}};
 
 static int add_parts(struct store *s, json_t *object, const struct part *parts,
@@ -209,6 +242,13 @@ static int complete_trial(struct store *s, json_t *trial, struct err *err)
     return rc;
 }
 
+static int complete(struct store *s, int kind, json_t *object, struct err *err)
+{
+    if (kind == EXPERIMENTS)
+        return add_parts(s, object, experiment_parts, ARRAY_LEN(experiment_parts), err);
+    return kind == TRIALS ? complete_trial(s, object, err) : 0;
+}
+
 static int export_all(struct store *s, int64_t experiment, int64_t sweep,
                       exchange_line *line, void *ctx, struct err *err)
 {
@@ -221,7 +261,7 @@ static int export_all(struct store *s, int64_t experiment, int64_t sweep,
                              err);
         while (rc >= 0 && (rc = store_step(s, stmt, err)) > 0) {
             json_t *object = row_object(stmt);
-            rc = kind == TRIALS ? complete_trial(s, object, err) : 0;
+            rc = complete(s, kind, object, err);
             if (rc == 0)
                 rc = line(ctx, object, err);
             json_decref(object);

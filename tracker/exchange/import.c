@@ -13,6 +13,8 @@
 enum {
     EXPERIMENT,
     EXPERIMENT_ADD,
+    EXPERIMENT_SET,
+    EXPERIMENT_TAG_ADD,
     SWEEP,
     SWEEP_ADD,
     TRIAL,
@@ -24,6 +26,11 @@ static const char *const sql[] = {
     [EXPERIMENT] = "SELECT id FROM experiment WHERE name = ?1",
     [EXPERIMENT_ADD] = "INSERT INTO experiment (id, name, created_ms) VALUES "
                        "(" FREE_ID("experiment") ", ?2, ?3) RETURNING id",
+    [EXPERIMENT_SET] = "UPDATE experiment SET deleted_ms = ?2, updated_ms = ?3, "
+                       "artifact_location = ?4 WHERE id = ?1",
+    [EXPERIMENT_TAG_ADD] =
+        "INSERT OR IGNORE INTO experiment_tag (experiment, key, value) VALUES (?1, ?2, "
+        "?3)",
     [SWEEP] = "SELECT id FROM sweep WHERE experiment = ?1 AND name = ?2",
     [SWEEP_ADD] = "INSERT INTO sweep (id, experiment, name, file_json, base_dir, "
                   "stopped, created_ms, note, budget_json) VALUES (" FREE_ID(
@@ -33,12 +40,12 @@ static const char *const sql[] = {
     [TRIAL_ADD] =
         "INSERT INTO trial (id, experiment, sweep, number, key, seed, base_dir, "
         "config_json, params_json, predicted_bytes, predicted_s, state, "
-        "created_ms, parent, warm, note) VALUES (" FREE_ID(
+        "created_ms, parent, warm, note, deleted_ms, origin) VALUES (" FREE_ID(
             "trial") ", ?2, ?3, ifnull(?4, (SELECT count(*) FROM trial WHERE experiment "
                      "= ?2 AND "
                      "sweep IS ?3)), ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'waiting', ?12, ?13, "
                      "?14, "
-                     "?15) RETURNING id",
+                     "?15, ?16, ?17) RETURNING id",
     [TRIAL_SET] = "UPDATE trial SET state = ?2, attempts = max(attempts, ?3), lost = ?4, "
                   "last_run = (SELECT id FROM run WHERE trial = ?1 ORDER BY attempt DESC "
                   "LIMIT 1), summary_run = (SELECT id FROM run WHERE trial = ?1 AND "
@@ -47,7 +54,10 @@ static const char *const sql[] = {
 };
 
 static const struct field experiment_fields[] = {
-    {"name", TEXT, true}, {"id", COUNT, false}, {"created_ms", COUNT, false}};
+    {"name", TEXT, true},         {"id", COUNT, false},
+    {"created_ms", COUNT, false}, {"deleted_ms", COUNT, false},
+    {"updated_ms", COUNT, false}, {"artifact_location", TEXT, false},
+    {"tags", OBJECT, false}};
 static const struct field sweep_fields[] = {
     {"name", TEXT, true},         {"experiment", TEXT, true}, {"id", COUNT, false},
     {"file", OBJECT, false},      {"base_dir", TEXT, false},  {"stopped", FLAG, false},
@@ -68,6 +78,8 @@ static const struct field trial_fields[] = {{"experiment", TEXT, true},
                                             {"parent", COUNT, false},
                                             {"warm", FLAG, false},
                                             {"note", TEXT, false},
+                                            {"deleted_ms", COUNT, false},
+                                            {"origin", TEXT, false},
                                             {"tags", OBJECT, false},
                                             {"summary_attempt", COUNT, false},
                                             {"runs", LIST, false},
@@ -76,16 +88,18 @@ static const struct field trial_fields[] = {{"experiment", TEXT, true},
 
 /* ---- experiments and sweeps ---- */
 
+/* 1: it is new. */
 static int take_experiment(struct store *s, const char *name, int64_t wanted,
                            int64_t created_ms, int64_t *id, struct err *err)
 {
     int rc = store_check_name("the experiment", name, err);
     if (rc == 0)
         rc = store_int(s, sql[EXPERIMENT], ARGS(A_TEXT(name)), id, err);
-    if (rc == 0)
-        rc = store_int(s, sql[EXPERIMENT_ADD],
-                       ARGS(A_INT(wanted), A_TEXT(name), A_INT(created_ms)), id, err);
-    return rc < 0 ? rc : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = store_int(s, sql[EXPERIMENT_ADD],
+                   ARGS(A_INT(wanted), A_TEXT(name), A_INT(created_ms)), id, err);
+    return rc < 0 ? rc : 1;
 }
 
 static int take_sweep(struct store *s, const json_t *o, const char *name,
@@ -121,7 +135,14 @@ static int import_experiment(struct import *in, const json_t *o, struct err *err
     if (rc == 0)
         rc = take_experiment(in->store, import_text(o, "name"), json_get_int(o, "id", 0),
                              json_get_int(o, "created_ms", clock_wall_ms()), &id, err);
-    return rc;
+    if (rc > 0)
+        rc = store_exec(in->store, sql[EXPERIMENT_SET],
+                        ARGS(A_INT(id), import_count(o, "deleted_ms"),
+                             import_count(o, "updated_ms"),
+                             A_TEXT(import_text(o, "artifact_location"))),
+                        err);
+    return rc < 0 ? rc
+                  : import_texts(in->store, sql[EXPERIMENT_TAG_ADD], id, o, "tags", err);
 }
 
 static int import_sweep(struct import *in, const json_t *o, struct err *err)
@@ -131,7 +152,7 @@ static int import_sweep(struct import *in, const json_t *o, struct err *err)
     if (rc == 0)
         rc = take_experiment(in->store, import_text(o, "experiment"), 0, clock_wall_ms(),
                              &experiment, err);
-    if (rc == 0)
+    if (rc >= 0)
         rc = take_sweep(in->store, o, import_text(o, "name"), experiment, &id, err);
     return rc;
 }
@@ -192,32 +213,12 @@ static int take_trial(struct import *in, const json_t *o, int64_t experiment,
                  A_TEXT(params_text), import_count(o, "predicted_bytes"),
                  A_REAL(json_get_num(o, "predicted_s", NAN)),
                  A_INT(json_get_int(o, "created_ms", clock_wall_ms())), parent_arg(in, o),
-                 A_INT(json_get_int(o, "warm", 0)), A_TEXT(note)),
+                 A_INT(json_get_int(o, "warm", 0)), A_TEXT(note),
+                 import_count(o, "deleted_ms"), A_TEXT(import_text(o, "origin"))),
             id, err);
     free(note);
     buf_release(&config);
     buf_release(&params);
-    return rc < 0 ? rc : 0;
-}
-
-static int take_tags(struct store *s, int64_t trial, const json_t *o, struct err *err)
-{
-    const char *key;
-    json_t *v;
-    int rc = 0;
-    json_object_foreach(json_object_get(o, "tags"), key, v)
-    {
-        if (rc >= 0)
-            rc = store_check_name("the tag", key, err);
-        if (rc >= 0 && !import_is(v, TEXT))
-            rc = err_set(err, ERR_PARSE, "a tag's value must be a text");
-        const char *text = json_string_value(v);
-        if (rc >= 0 && secret_value(key, text))
-            text = SECRET_SHOWN;
-        if (rc >= 0)
-            rc = store_exec(s, sql[TAG_ADD],
-                            ARGS(A_INT(trial), A_TEXT(key), A_TEXT(text)), err);
-    }
     return rc < 0 ? rc : 0;
 }
 
@@ -268,7 +269,9 @@ static int set_state(struct store *s, int64_t trial, const json_t *o, struct err
     }
     int rc = store_exec(s, sql[TRIAL_SET],
                         ARGS(A_INT(trial),
-                             A_TEXT(str_eq(state, "running") ? "waiting" : state),
+                             A_TEXT(!str_eq(state, "running")  ? state
+                                    : import_text(o, "origin") ? "stale"
+                                                               : "waiting"),
                              A_INT(attempts), A_INT(json_get_int(o, "lost", 0)),
                              A_INT(json_get_int(o, "summary_attempt", summary))),
                         err);
@@ -288,12 +291,13 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
     if (rc == 0)
         rc = take_experiment(s, import_text(o, "experiment"), 0, clock_wall_ms(),
                              &experiment, err);
+    rc = rc > 0 ? 0 : rc;
     if (rc == 0 && import_text(o, "sweep"))
         rc = take_sweep(s, NULL, import_text(o, "sweep"), experiment, &sweep, err);
     if (rc == 0)
         rc = take_trial(in, o, experiment, sweep, &id, &added, err);
     if (rc == 0)
-        rc = take_tags(s, id, o, err);
+        rc = import_texts(s, sql[TAG_ADD], id, o, "tags", err);
     if (rc == 0)
         rc = take_runs(in, id, o, &runs, err);
     if (rc == 0 && runs > 0 && !added)

@@ -96,3 +96,25 @@ int import_check_state(const char *state, const char *what, struct err *err)
     free(clean);
     return rc;
 }
+
+int import_texts(struct store *s, const char *add, int64_t owner, const json_t *object,
+                 const char *member, struct err *err)
+{
+    const char *key;
+    json_t *v;
+    int rc = 0;
+    json_object_foreach(json_object_get(object, member), key, v)
+    {
+        if (rc >= 0)
+            rc = store_check_name(str_eq(member, "tags") ? "the tag" : "the parameter",
+                                  key, err);
+        if (rc >= 0 && !import_is(v, TEXT))
+            rc = err_set(err, ERR_PARSE, "a value in '%s' must be a text", member);
+        const char *text = json_string_value(v);
+        if (rc >= 0 && secret_value(key, text))
+            text = SECRET_SHOWN;
+        if (rc >= 0)
+            rc = store_exec(s, add, ARGS(A_INT(owner), A_TEXT(key), A_TEXT(text)), err);
+    }
+    return rc < 0 ? rc : 0;
+}

@@ -27,6 +27,10 @@ int import_value(const json_t *value, const char *key, double *out, struct err *
 const char *import_text(const json_t *object, const char *key); /* NULL: none */
 /* A member as JSON text in `out`, without secrets; NULL when it is not there. */
 const char *import_json(const json_t *object, const char *key, struct buf *out);
+/* Adds a member's texts, {key: text}, to what they belong to by `add`, a statement of (owner,
+ * key, value); without secrets. */
+int import_texts(struct store *s, const char *add, int64_t owner, const json_t *object,
+                 const char *member, struct err *err);
 struct arg import_count(const json_t *object, const char *key); /* NULL where none */
 
 /* ---- import_run.c ---- */

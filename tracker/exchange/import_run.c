@@ -16,6 +16,8 @@ enum {
     VALUE,
     EVENT_ADD,
     ARTIFACT_ADD,
+    DATASET_ADD,
+    PARAM_ADD,
 };
 static const char *const sql[] = {
     [RUN] = "SELECT id FROM run WHERE trial = ?1 AND attempt = ?2",
@@ -33,6 +35,11 @@ static const char *const sql[] = {
     [EVENT_ADD] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
     [ARTIFACT_ADD] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
                       "at_ms, stored) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
+    [DATASET_ADD] =
+        ("INSERT OR IGNORE INTO dataset_input (run, name, digest, source_type, source, "
+         "schema, profile, context, tags_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+         "ifnull(?9, '[]'))"),
+    [PARAM_ADD] = "INSERT OR IGNORE INTO run_param (run, key, value) VALUES (?1, ?2, ?3)",
 };
 
 static const struct field run_fields[] = {
@@ -44,10 +51,16 @@ static const struct field run_fields[] = {
     {"owner_host", TEXT, false},     {"environment", OBJECT, false},
     {"method_facts", OBJECT, false}, {"summary", OBJECT, false},
     {"series", OBJECT, false},       {"events", LIST, false},
-    {"artifacts", LIST, false}};
+    {"artifacts", LIST, false},      {"more", OBJECT, false},
+    {"datasets", LIST, false},       {"params", OBJECT, false}};
 static const struct field artifact_fields[] = {
     {"name", TEXT, true},    {"path", TEXT, true},    {"bytes", COUNT, false},
     {"sha256", TEXT, false}, {"at_ms", COUNT, false}, {"content", TEXT, false}};
+
+static const struct field dataset_fields[] = {
+    {"name", TEXT, true},     {"digest", TEXT, true},  {"source_type", TEXT, true},
+    {"source", TEXT, true},   {"schema", TEXT, false}, {"profile", TEXT, false},
+    {"context", TEXT, false}, {"tags", LIST, false}};
 
 static int differs(const char *key, double have, double value, struct err *err)
 {
@@ -120,10 +133,12 @@ static int add_series(struct store *s, int64_t run, const char *key, const json_
     {
         const json_t *step = json_array_get(point, 0);
         double value = NAN;
-        if (rc == 0 && (json_array_size(point) != 2 || !import_is(step, COUNT)))
+        const json_t *at = json_array_get(point, 2);
+        if (rc == 0 && (json_array_size(point) < 2 || json_array_size(point) > 3 ||
+                        !import_is(step, COUNT) || (at && !import_is(at, COUNT))))
             rc = err_set(err, ERR_PARSE,
-                         "a point of a series must be [step, value], the step a whole "
-                         "number from 0 on");
+                         "a point of a series must be [step, value] or [step, value, "
+                         "at_ms], the step a whole number from 0 on");
         if (rc == 0 && json_integer_value(step) <= before)
             rc = err_set(err, ERR_PARSE,
                          "step %lld comes behind step %lld; the steps of a series rise",
@@ -132,11 +147,57 @@ static int add_series(struct store *s, int64_t run, const char *key, const json_
         if (rc == 0)
             rc = import_value(json_array_get(point, 1), key, &value, err);
         if (rc == 0)
-            rc = store_put_metric(
+            rc = store_put_metric_at(
                 s, run, &(struct metric_point){key, json_integer_value(step), value},
-                err);
+                at ? json_integer_value(at) : -1, err);
     }
     return rc < 0 ? err_context(err, "series '%.100s': ", key) : 0;
+}
+
+/* Further values of steps. */
+static int add_more(struct store *s, int64_t run, const char *key, const json_t *points,
+                    struct err *err)
+{
+    json_t *point;
+    int64_t id = 0;
+    size_t i;
+    int rc = store_metric_key(s, key, &id, err);
+    json_array_foreach((json_t *)points, i, point)
+    {
+        const json_t *step = json_array_get(point, 0), *at = json_array_get(point, 2);
+        double value = NAN;
+        if (rc == 0 && (!json_is_integer(step) || !import_is(at, COUNT)))
+            rc = err_set(err, ERR_PARSE,
+                         "a further value of a step must be [step, value, at_ms]");
+        if (rc == 0)
+            rc = import_value(json_array_get(point, 1), key, &value, err);
+        if (rc == 0)
+            rc = store_put_more(s, run, id, json_integer_value(step), value,
+                                json_integer_value(at), err);
+    }
+    return rc < 0 ? err_context(err, "further values of '%.100s': ", key) : 0;
+}
+
+static int add_dataset(struct store *s, int64_t run, const json_t *d, struct err *err)
+{
+    struct buf tags = BUF_INIT;
+    int rc = CHECK(d, dataset_fields, "dataset", err);
+    const char *tags_text = rc == 0 ? import_json(d, "tags", &tags) : NULL;
+    if (rc == 0)
+        rc = store_check_name("the dataset", import_text(d, "name"), err);
+    if (rc == 0)
+        rc = store_check_name("the dataset (its digest)", import_text(d, "digest"), err);
+    if (rc == 0)
+        rc = store_exec(
+            s, sql[DATASET_ADD],
+            ARGS(A_INT(run), A_TEXT(import_text(d, "name")),
+                 A_TEXT(import_text(d, "digest")), A_TEXT(import_text(d, "source_type")),
+                 A_TEXT(import_text(d, "source")), A_TEXT(import_text(d, "schema")),
+                 A_TEXT(import_text(d, "profile")), A_TEXT(import_text(d, "context")),
+                 A_TEXT(tags_text)),
+            err);
+    buf_release(&tags);
+    return rc < 0 ? rc : 0;
 }
 
 static int add_event(struct store *s, int64_t run, const json_t *e, struct err *err)
@@ -205,10 +266,22 @@ static int add_contents(struct store *s, int64_t run, const json_t *o, struct er
     json_t *v;
     size_t i;
     int rc = take_summaries(s, run, o, false, err);
+    if (rc == 0)
+        rc = import_texts(s, sql[PARAM_ADD], run, o, "params", err);
     json_object_foreach(json_object_get(o, "series"), key, v)
     {
         if (rc == 0)
             rc = add_series(s, run, key, v, err);
+    }
+    json_object_foreach(json_object_get(o, "more"), key, v)
+    {
+        if (rc == 0)
+            rc = add_more(s, run, key, v, err);
+    }
+    json_array_foreach(json_object_get(o, "datasets"), i, v)
+    {
+        if (rc == 0)
+            rc = add_dataset(s, run, v, err);
     }
     json_array_foreach(json_object_get(o, "events"), i, v)
     {

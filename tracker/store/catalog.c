@@ -10,6 +10,7 @@
 enum {
     EXPERIMENT_FIND,
     EXPERIMENT_ADD,
+    EXPERIMENT_REVIVE,
     SWEEP_FIND,
     SWEEP_ADD,
     SWEEP_BY_ID,
@@ -20,9 +21,13 @@ enum {
     SWEEP_FILE,
 };
 static const char *const sql[] = {
-    [EXPERIMENT_FIND] = "SELECT id FROM experiment WHERE name = ?1",
+    [EXPERIMENT_FIND] = "SELECT id FROM experiment WHERE name = ?1 AND deleted_ms IS "
+                        "NULL",
     [EXPERIMENT_ADD] = "INSERT INTO experiment (name, created_ms) VALUES (?1, ?2) "
                        "ON CONFLICT (name) DO UPDATE SET name = name RETURNING id",
+    [EXPERIMENT_REVIVE] =
+        "UPDATE experiment SET deleted_ms = NULL, updated_ms = ?2 WHERE id = ?1 AND "
+        "deleted_ms IS NOT NULL",
     [SWEEP_FIND] = "SELECT id FROM sweep WHERE experiment = ?1 AND name = ?2",
     [SWEEP_ADD] = "INSERT INTO sweep (experiment, name, file_json, base_dir, created_ms) "
                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (experiment, name) "
@@ -37,6 +42,7 @@ static const char *const sql[] = {
     [SWEEP_FILE] = "SELECT file_json FROM sweep WHERE id = ?1",
 };
 
+/* One that was deleted is wanted again; its trials stay deleted. */
 int store_experiment(struct store *s, const char *name, int64_t *id, struct err *err)
 {
     int rc = store_check_name("the experiment", name, err);
@@ -50,6 +56,9 @@ int store_experiment(struct store *s, const char *name, int64_t *id, struct err 
         return rc;
     rc = store_int(s, sql[EXPERIMENT_ADD], ARGS(A_TEXT(name), A_INT(clock_wall_ms())), id,
                    err);
+    if (rc >= 0)
+        rc = store_exec(s, sql[EXPERIMENT_REVIVE],
+                        ARGS(A_INT(*id), A_INT(clock_wall_ms())), err);
     rc = store_end(s, rc, err);
     return rc < 0 ? rc : 0;
 }

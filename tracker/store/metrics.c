@@ -12,6 +12,7 @@ enum {
     FIND_KEY,
     ADD_KEY,
     ADD_POINT,
+    ADD_MORE,
     ADD_SUMMARY,
     SET_ENVIRONMENT,
     SET_METHOD,
@@ -22,9 +23,12 @@ enum {
 static const char *const sql[] = {
     [FIND_KEY] = "SELECT id FROM metric_key WHERE name = ?1",
     [ADD_KEY] = "INSERT INTO metric_key (name) VALUES (?1) RETURNING id",
-    [ADD_POINT] = ("INSERT INTO metric (run, key, step, value, kind) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET "
-                   "value = excluded.value, kind = excluded.kind"),
+    [ADD_POINT] = ("INSERT INTO metric (run, key, step, value, kind, at_ms) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET "
+                   "value = excluded.value, kind = excluded.kind, at_ms = "
+                   "excluded.at_ms"),
+    [ADD_MORE] = "INSERT OR IGNORE INTO metric_more (run, key, step, at_ms, value, kind) "
+                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [ADD_SUMMARY] = ("INSERT INTO run_summary (run, key, value, kind) "
                      "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
                      "value = excluded.value, kind = excluded.kind"),
@@ -35,10 +39,7 @@ static const char *const sql[] = {
                       "at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
 };
 
-/* SQLite turns NaN into NULL and -0 into 0; `kind` keeps what they were. */
-enum value_kind { KIND_NUMBER, KIND_NAN, KIND_INF, KIND_MINUS_INF, KIND_MINUS_ZERO };
-
-static enum value_kind kind_of(double v)
+enum value_kind store_value_kind(double v)
 {
     if (isnan(v))
         return KIND_NAN;
@@ -47,7 +48,23 @@ static enum value_kind kind_of(double v)
     return v == 0 && signbit(v) ? KIND_MINUS_ZERO : KIND_NUMBER;
 }
 
-static int key_id(struct store *s, const char *name, int64_t *id, struct err *err)
+double store_value(sqlite3_stmt *stmt, int value_column, int kind_column)
+{
+    switch (sqlite3_column_int(stmt, kind_column)) {
+    case KIND_NAN:
+        return NAN;
+    case KIND_INF:
+        return INFINITY;
+    case KIND_MINUS_INF:
+        return -INFINITY;
+    case KIND_MINUS_ZERO:
+        return -0.0;
+    default:
+        return sqlite3_column_double(stmt, value_column);
+    }
+}
+
+int store_metric_key(struct store *s, const char *name, int64_t *id, struct err *err)
 {
     size_t n = name ? strlen(name) : 0;
     if (n && strmap_get(s->metric_keys, name, n, id))
@@ -67,9 +84,15 @@ static int key_id(struct store *s, const char *name, int64_t *id, struct err *er
 int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
                      struct err *err)
 {
+    return store_put_metric_at(s, run, p, -1, err);
+}
+
+int store_put_metric_at(struct store *s, int64_t run, const struct metric_point *p,
+                        int64_t at_ms, struct err *err)
+{
     int64_t key = 0;
-    enum value_kind kind = kind_of(p->value);
-    int rc = key_id(s, p->key, &key, err);
+    enum value_kind kind = store_value_kind(p->value);
+    int rc = store_metric_key(s, p->key, &key, err);
     if (rc < 0)
         return rc;
     struct arg value = A_REAL(p->value);
@@ -83,8 +106,20 @@ int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
                         ARGS(A_INT(run), A_INT(key), value, A_INT(kind)), err);
     else
         rc = store_exec(s, sql[ADD_POINT],
-                        ARGS(A_INT(run), A_INT(key), A_INT(p->step), value, A_INT(kind)),
+                        ARGS(A_INT(run), A_INT(key), A_INT(p->step), value, A_INT(kind),
+                             A_SIZE(at_ms)),
                         err);
+    return rc < 0 ? rc : 0;
+}
+
+int store_put_more(struct store *s, int64_t run, int64_t key, int64_t step, double value,
+                   int64_t at_ms, struct err *err)
+{
+    const enum value_kind kind = store_value_kind(value);
+    const int rc = store_exec(s, sql[ADD_MORE],
+                              ARGS(A_INT(run), A_INT(key), A_INT(step), A_INT(at_ms),
+                                   A_REAL(kind == KIND_NUMBER ? value : 0), A_INT(kind)),
+                              err);
     return rc < 0 ? rc : 0;
 }
 

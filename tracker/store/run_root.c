@@ -16,30 +16,12 @@
 #define MARK     ".store"
 #define ID_SHOWN 8
 
-enum { ID, OWN_RUNS };
+enum { OWN_RUNS };
 static const char *const sql[] = {
-    [ID] = "SELECT id FROM store",
     /* an imported run has no process */
     [OWN_RUNS] = "SELECT count(*) FROM run WHERE owner_pid <> 0 AND "
                  "substr(run_dir, 1, length(?1) + 1) = ?1 || '/'",
 };
-
-static char *store_id(struct store *s, struct err *err)
-{
-    sqlite3_stmt *stmt = NULL;
-    char *id = NULL;
-    if (store_statement(s, sql[ID], NULL, &stmt, err) < 0)
-        return NULL;
-    if (store_step(s, stmt, err) > 0)
-        id = store_column_text(stmt, 0);
-    store_done(stmt);
-    if (!id || strlen(id) < ID_SHOWN || id[strspn(id, "0123456789abcdef")]) {
-        err_set(err, ERR_PARSE, "store '%s' has no id of its own", s->path);
-        free(id);
-        return NULL;
-    }
-    return id;
-}
 
 /* --- the mark --- */
 
@@ -123,7 +105,8 @@ static int take(struct store *s, const char *root, const char *id, struct err *e
 
 int store_run_root(struct store *s, const char *given, char **root, struct err *err)
 {
-    char *id = store_id(s, err), *dir = fs_dirname(s->path);
+    const char *id = store_id(s, err);
+    char *dir = fs_dirname(s->path);
     int rc = id ? 0 : err_code(err);
     *root = given ? fs_absolute(given) : fs_join(dir, "peftlab-runs");
     if (!rc)
@@ -139,7 +122,6 @@ int store_run_root(struct store *s, const char *given, char **root, struct err *
             "'%s' holds the run folders of another store (%s/%s says which): name "
             "another --run-dir",
             *root, *root, MARK);
-    free(id);
     free(dir);
     if (rc < 0) {
         free(*root);
@@ -160,7 +142,7 @@ bool store_owns_run_folder(struct store *s, const char *run_dir)
 {
     char *trial = fs_dirname(run_dir), *root = fs_dirname(trial);
     char *dir = fs_dirname(s->path), *usual = fs_join(dir, "peftlab-runs");
-    char *id = store_id(s, NULL);
+    const char *id = store_id(s, NULL);
     bool ours = false;
     if (id && is_folder(run_dir) && is_folder(trial)) {
         const enum owner o = owner_of(s, root, id);
@@ -170,6 +152,5 @@ bool store_owns_run_folder(struct store *s, const char *run_dir)
     free(root);
     free(dir);
     free(usual);
-    free(id);
     return ours;
 }

@@ -140,14 +140,34 @@ char *store_column_text(sqlite3_stmt *stmt, int column)
 
 /* ---- transactions ---- */
 
+/* After some failures (a full disk) SQLite has taken back the whole transaction by itself;
+ * a savepoint would begin another then. */
+static bool is_gone(struct store *s)
+{
+    return sqlite3_get_autocommit(s->db) != 0;
+}
+
+static int say_gone(struct store *s, struct err *err)
+{
+    return err_set(err, ERR_IO, "store '%s': what was being written was taken back",
+                   s->path);
+}
+
+static int begin_within(struct store *s, struct err *err)
+{
+    int rc = is_gone(s) ? say_gone(s, err) : store_exec(s, "SAVEPOINT part", NULL, err);
+    if (rc >= 0)
+        s->depth++;
+    return rc < 0 ? rc : 0;
+}
+
 int store_begin(struct store *s, struct err *err)
 {
     if (!s->writable)
         return err_set(err, ERR_BUG, "store '%s' was opened for reading; this is a bug",
                        s->path);
-    if (s->in_transaction)
-        return err_set(err, ERR_BUG, "store '%s': nested transaction; this is a bug",
-                       s->path);
+    if (s->depth > 0)
+        return begin_within(s, err);
     int rc = turn_take(s, STORE_BUSY_MS, err);
     if (rc < 0)
         return rc;
@@ -156,7 +176,7 @@ int store_begin(struct store *s, struct err *err)
         turn_give(s);
         return rc;
     }
-    s->in_transaction = true;
+    s->depth = 1;
     return 0;
 }
 
@@ -170,27 +190,36 @@ static void checkpoint_if_due(struct store *s)
 
 int store_commit(struct store *s, struct err *err)
 {
-    int rc = store_exec(s, "COMMIT", NULL, err);
+    const bool within = s->depth > 1;
+    int rc = is_gone(s) ? say_gone(s, err)
+             : within   ? store_exec(s, "RELEASE part", NULL, err)
+                        : store_exec(s, "COMMIT", NULL, err);
     if (rc < 0) {
         store_rollback(s);
         return rc;
     }
+    s->depth--;
+    if (within)
+        return 0;
     checkpoint_if_due(s);
-    s->in_transaction = false;
     turn_give(s);
     return 0;
 }
 
 void store_rollback(struct store *s)
 {
-    if (!s->in_transaction)
+    if (s->depth == 0)
         return;
-    if (!sqlite3_get_autocommit(s->db)) /* some failures roll back by themselves */
+    if (!is_gone(s) && s->depth > 1) {
+        store_exec(s, "ROLLBACK TO part", NULL, NULL);
+        store_exec(s, "RELEASE part", NULL, NULL);
+    } else if (!is_gone(s)) {
         store_exec(s, "ROLLBACK", NULL, NULL);
+    }
     strmap_free(s->metric_keys); /* may name keys that are not there now */
     s->metric_keys = strmap_new();
-    s->in_transaction = false;
-    turn_give(s);
+    if (--s->depth == 0)
+        turn_give(s);
 }
 
 int store_end(struct store *s, int rc, struct err *err)

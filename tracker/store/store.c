@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "tracker/store/store_priv.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,12 +18,14 @@ EMBED(upgrade_2_sql, "tracker/store/upgrade_2.sql");
 EMBED(upgrade_3_sql, "tracker/store/upgrade_3.sql");
 EMBED(upgrade_4_sql, "tracker/store/upgrade_4.sql");
 EMBED(upgrade_5_sql, "tracker/store/upgrade_5.sql");
+EMBED(upgrade_6_sql, "tracker/store/upgrade_6.sql");
 
 /* What alters the tables of a file from version i + 1 to the next. */
-static const char *const upgrades[STORE_VERSION - 1] = {
-    upgrade_1_sql, upgrade_2_sql, upgrade_3_sql, upgrade_4_sql, upgrade_5_sql};
+static const char *const upgrades[STORE_VERSION - 1] = {upgrade_1_sql, upgrade_2_sql,
+                                                        upgrade_3_sql, upgrade_4_sql,
+                                                        upgrade_5_sql, upgrade_6_sql};
 
-enum { HEADER, JOURNAL, VIEWS };
+enum { HEADER, JOURNAL, VIEWS, ID };
 static const char *const sql[] = {
     /* One statement, so that all three are of one moment. */
     [HEADER] = "SELECT (SELECT user_version FROM pragma_user_version), (SELECT "
@@ -30,6 +33,7 @@ static const char *const sql[] = {
     [JOURNAL] = "PRAGMA journal_mode",
     [VIEWS] = "SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT LIKE "
               "'%\"%'",
+    [ID] = "SELECT id FROM store",
 };
 
 static const char connection_setup[] = "PRAGMA foreign_keys = ON;"
@@ -47,6 +51,23 @@ char *store_default_path(const char *flag)
 const char *store_path(const struct store *s)
 {
     return s->path;
+}
+
+const char *store_id(struct store *s, struct err *err)
+{
+    enum { LEAST = 8 };
+    sqlite3_stmt *stmt = NULL;
+    if (s->id[0] || store_statement(s, sql[ID], NULL, &stmt, err) < 0)
+        return s->id[0] ? s->id : NULL;
+    const char *id =
+        store_step(s, stmt, err) > 0 ? (const char *)sqlite3_column_text(stmt, 0) : "";
+    if (strlen(id) >= LEAST && strlen(id) < sizeof s->id &&
+        strspn(id, "0123456789abcdef") == strlen(id))
+        snprintf(s->id, sizeof s->id, "%s", id);
+    else
+        err_set(err, ERR_PARSE, "store '%s' has no id of its own", s->path);
+    store_done(stmt);
+    return s->id[0] ? s->id : NULL;
 }
 
 static int remember_wal_pages(void *ctx, sqlite3 *db, const char *schema, int pages)
@@ -329,7 +350,8 @@ void store_close(struct store *s)
 {
     if (!s)
         return;
-    store_rollback(s);
+    while (s->depth > 0)
+        store_rollback(s);
     for (size_t i = 0; i < s->cache_count; i++)
         sqlite3_finalize(s->cache[i].stmt);
     if (s->db)

@@ -3,6 +3,8 @@
  *
  * A store belongs to one thread of one process (open it again after fork). Every write is
  *     store_begin ... store_commit, or store_rollback on failure (store_end does both).
+ * Within one that is open these make savepoints: what fails is taken back alone, and all is
+ * there or not with the outermost commit (cli/ui groups the writes of many clients so).
  * store_begin takes the *turn* first: an exclusive flock on "FILE-lock". SQLite
  * before 3.51.3 can lose a commit when a checkpoint overlaps another connection's commit
  * ("WAL-reset race"), so here automatic checkpoints are off and a checkpoint is only made
@@ -19,7 +21,7 @@
 #include "tracker/store/store.h"
 #include <sqlite3.h>
 
-#define STORE_VERSION        6          /* user_version of schema.sql */
+#define STORE_VERSION        7          /* user_version of schema.sql */
 #define STORE_APPLICATION_ID 0x50454654 /* "PEFT" */
 #define STORE_BUSY_MS        30000      /* how long a write waits for others */
 #define STORE_MAX_NAME       65536      /* bytes of a name or a metric key */
@@ -34,9 +36,11 @@ struct store {
     sqlite3 *db;
     char *path;  /* absolute */
     int turn_fd; /* "FILE-lock", -1 for readers */
-    bool writable, in_transaction;
+    bool writable;
     bool leave_alone; /* refused: closing must not touch the file */
+    int depth;        /* of transactions, 0: none is open */
     int wal_pages;    /* size of the log after the last commit */
+    char id[64];      /* see store_id */
     struct store_statement *cache;
     size_t cache_count, cache_cap;
     struct strmap *metric_keys; /* name -> metric_key.id */
@@ -101,6 +105,8 @@ int store_int(struct store *s, const char *text, const struct arg *args, int64_t
               struct err *err);
 int store_script(struct store *s, const char *text, struct err *err);
 char *store_column_text(sqlite3_stmt *stmt, int column); /* copied; NULL stays NULL */
+/* What tells this store from others: 16 hexadecimal digits; NULL with an error. */
+const char *store_id(struct store *s, struct err *err);
 
 int store_begin(struct store *s, struct err *err);
 int store_commit(struct store *s, struct err *err);
@@ -119,9 +125,21 @@ char *store_repair_text(const char *text);
 int store_check_schema(struct store *s, const char *const *scripts, struct err *err);
 
 /* ---- metrics.c ---- */
-/* Inside a transaction: one value of a run, whether it is alive or not. */
+/* SQLite turns NaN into NULL and -0 into 0; the column `kind` keeps what they were. */
+enum value_kind { KIND_NUMBER, KIND_NAN, KIND_INF, KIND_MINUS_INF, KIND_MINUS_ZERO };
+enum value_kind store_value_kind(double v);
+double store_value(sqlite3_stmt *stmt, int value_column, int kind_column);
+/* The number of a metric's name, made where it is new (inside a transaction). */
+int store_metric_key(struct store *s, const char *name, int64_t *id, struct err *err);
+/* Inside a transaction: one value of a run, whether it is alive or not, and when it was
+ * logged; below 0: not known. */
 int store_put_metric(struct store *s, int64_t run, const struct metric_point *p,
                      struct err *err);
+int store_put_metric_at(struct store *s, int64_t run, const struct metric_point *p,
+                        int64_t at_ms, struct err *err);
+/* A further value of a step (metric_more); one that is there already stays one. */
+int store_put_more(struct store *s, int64_t run, int64_t key, int64_t step, double value,
+                   int64_t at_ms, struct err *err);
 
 /* ---- claims.c ---- */
 /* Inside a transaction: the run must be alive. ERR_BUSY when its lease was lost. */

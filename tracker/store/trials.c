@@ -16,6 +16,7 @@ enum {
     UNSPARE,
     ASK_STOP,
     IS_TAKEN,
+    REVIVE,
 };
 static const char *const sql[] = {
     [ADD] = "INSERT INTO trial (experiment, sweep, number, key, seed, base_dir, "
@@ -23,8 +24,9 @@ static const char *const sql[] = {
             "parent, warm) "
             "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) "
             "ON CONFLICT DO NOTHING",
-    [FIND] = "SELECT id, state, attempts FROM trial WHERE experiment = ?1 AND "
-             "ifnull(sweep, 0) = ?2 AND key = ?3 AND seed = ?4",
+    [FIND] =
+        "SELECT id, state, attempts, deleted_ms FROM trial WHERE experiment = ?1 AND "
+        "ifnull(sweep, 0) = ?2 AND key = ?3 AND seed = ?4",
     [GET] = "SELECT id, ifnull(sweep, 0), experiment, number, key, seed, base_dir, "
             "config_json, params_json, ifnull(predicted_bytes, -1), predicted_s, "
             "attempts, state, ifnull(parent, 0), warm FROM trial WHERE id = ?1",
@@ -37,6 +39,7 @@ static const char *const sql[] = {
     [ASK_STOP] = "UPDATE trial SET stop_asked = 1 WHERE id = ?1 AND state = 'running'",
     [IS_TAKEN] = "SELECT count(*) FROM trial WHERE sweep = ?1 AND number >= ?2 AND "
                  "parent IS NULL",
+    [REVIVE] = "UPDATE trial SET deleted_ms = NULL WHERE id = ?1",
 };
 
 static const char *const state_names[TRIAL_STATE_COUNT] = {
@@ -126,9 +129,11 @@ static int add_row(struct store *s, const struct trial_row *t, int64_t now,
     return rc;
 }
 
+/* Whoever adds a trial that was deleted wants it back. */
 static int find_row(struct store *s, struct trial_row *t, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
+    bool deleted = false;
     int rc = store_statement(s, sql[FIND],
                              ARGS(A_INT(t->experiment), A_INT(t->sweep), A_TEXT(t->key),
                                   A_INT((int64_t)t->seed)),
@@ -141,11 +146,12 @@ static int find_row(struct store *s, struct trial_row *t, struct err *err)
         t->id = sqlite3_column_int64(stmt, 0);
         t->state = (enum trial_state)state; /* CHECK allows only known names */
         t->attempts = sqlite3_column_int(stmt, 2);
+        deleted = sqlite3_column_type(stmt, 3) != SQLITE_NULL;
     } else if (rc == 0) {
         rc = err_set(err, ERR_BUG, "store '%s': trial just added is not there", s->path);
     }
     store_done(stmt);
-    return rc;
+    return deleted ? store_exec(s, sql[REVIVE], ARGS(A_INT(t->id)), err) : rc;
 }
 
 /* `next`: only while the first row's number is above all of its sweep. */

@@ -35,20 +35,21 @@ static void schema_refuses_what_makes_no_sense(void **state)
         "UPDATE run SET state = 'waiting'",
         "UPDATE run SET trial = 99",
         "INSERT INTO metric_key (id, name) VALUES (50, 'm'); "
-        "INSERT INTO metric VALUES (1, 50, -1, 0.5, 0)",
-        "INSERT INTO metric VALUES (1, 50, 1, NULL, 0)",
-        "INSERT INTO metric VALUES (1, 50, 1, 0.5, 1)",
-        "INSERT INTO metric VALUES (1, 50, 1, NULL, 5)",
-        "INSERT INTO metric VALUES (1, 51, 1, 0.5, 0)",
-        "INSERT INTO metric VALUES (9, 50, 1, 0.5, 0)",
+        "INSERT INTO metric VALUES (1, 50, -1, 0.5, 0, NULL)",
+        "INSERT INTO metric VALUES (1, 50, 1, NULL, 0, NULL)",
+        "INSERT INTO metric VALUES (1, 50, 1, 0.5, 1, NULL)",
+        "INSERT INTO metric VALUES (1, 50, 1, NULL, 5, NULL)",
+        "INSERT INTO metric VALUES (1, 51, 1, 0.5, 0, NULL)",
+        "INSERT INTO metric VALUES (9, 50, 1, 0.5, 0, NULL)",
         "DELETE FROM trial",
         "DELETE FROM run",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if ((raw_sql(f->path, bad[i]) & 0xff) != SQLITE_CONSTRAINT)
             fail_msg("accepted: %s", bad[i]);
-    assert_int_equal(raw_sql(f->path, "INSERT INTO metric VALUES (1, 50, 1, 0.5, 0)"),
-                     SQLITE_OK);
+    assert_int_equal(
+        raw_sql(f->path, "INSERT INTO metric VALUES (1, 50, 1, 0.5, 0, NULL)"),
+        SQLITE_OK);
 }
 
 static void every_column_has_a_comment(void **state)

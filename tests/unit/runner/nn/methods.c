@@ -261,15 +261,31 @@ static void make_older(const char *path)
     sqlite3 *db = NULL;
     char *said = NULL;
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    if (sqlite3_exec(db,
-                     "DROP VIEW run_view; DROP VIEW trial_view; DROP TABLE store; "
-                     "DROP VIEW bench_view; DROP VIEW bench_setting_view; "
-                     "DROP VIEW bench_point_view; DROP VIEW bench_batch_view; "
-                     "DROP TABLE bench_batch; DROP TABLE bench_point; "
-                     "DROP TABLE bench_setting; DROP TABLE bench; "
-                     "ALTER TABLE run DROP "
-                     "COLUMN method_json; PRAGMA user_version = 2",
-                     NULL, NULL, &said) != SQLITE_OK)
+    if (sqlite3_exec(
+            db,
+            "DROP VIEW run_view; DROP VIEW trial_view; DROP TABLE store; "
+            "DROP VIEW bench_view; DROP VIEW bench_setting_view; "
+            "DROP VIEW bench_point_view; DROP VIEW bench_batch_view; "
+            "DROP TABLE bench_batch; DROP TABLE bench_point; "
+            "DROP TABLE bench_setting; DROP TABLE bench; "
+            "DROP VIEW summary_view; DROP VIEW series_view; DROP VIEW param_view; "
+            "DROP VIEW run_param_view; DROP VIEW sweep_view; DROP VIEW tag_view; "
+            "DROP VIEW experiment_view; DROP VIEW artifact_view; "
+            "DROP VIEW event_view; DROP TABLE metric_more; "
+            "DROP TABLE experiment_tag; DROP TABLE dataset_input; "
+            "DROP TABLE run_param; DROP INDEX trial_by_sweep; "
+            "DROP INDEX trial_by_experiment; DROP INDEX trial_deleted; "
+            "CREATE INDEX trial_by_sweep ON trial (sweep); "
+            "CREATE INDEX trial_by_experiment ON trial (experiment); "
+            "ALTER TABLE experiment DROP COLUMN deleted_ms; "
+            "ALTER TABLE experiment DROP COLUMN updated_ms; "
+            "ALTER TABLE experiment DROP COLUMN artifact_location; "
+            "ALTER TABLE trial DROP COLUMN deleted_ms; "
+            "ALTER TABLE trial DROP COLUMN origin; "
+            "ALTER TABLE metric DROP COLUMN at_ms; "
+            "ALTER TABLE run DROP "
+            "COLUMN method_json; PRAGMA user_version = 2",
+            NULL, NULL, &said) != SQLITE_OK)
         fail_msg("%s", said);
     sqlite3_close(db);
 }
