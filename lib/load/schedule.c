@@ -27,15 +27,21 @@ static double gamma_of(const struct philox_key *key, uint64_t i, double shape)
     return shape < 1 ? x * pow(1 - rng_uniform(key, i, 0), 1 / shape) : x;
 }
 
+static size_t fan_out_of(const struct schedule_spec *s)
+{
+    return s->fan_out ? s->fan_out : 1;
+}
+
 static double gap_of(const struct schedule_spec *s, const struct philox_key *key,
                      uint64_t i)
 {
+    const double rate = s->rate / (double)fan_out_of(s);
     if (s->cv <= 0)
-        return 1 / s->rate;
+        return 1 / rate;
     if (s->cv == 1)
-        return -log(1 - rng_uniform(key, i, 0)) / s->rate;
+        return -log(1 - rng_uniform(key, i, 0)) / rate;
     const double shape = 1 / (s->cv * s->cv);
-    return gamma_of(key, i, shape) / (shape * s->rate);
+    return gamma_of(key, i, shape) / (shape * rate);
 }
 
 /* Sums of 1 / k^s. */
@@ -93,15 +99,17 @@ struct planned_request *schedule_draw(const struct schedule_spec *s, size_t *cou
     double *sums =
         s->popularity == POPULARITY_zipf ? zipf_sums(s->adapters, s->number) : NULL;
     struct planned_request *out = NULL;
+    const size_t fan_out = fan_out_of(s);
     size_t n = 0, cap = 0;
-    for (double at = gap_of(s, &gaps, 0); at < s->duration_s; at += gap_of(s, &gaps, n)) {
-        out = xgrow(out, &cap, n + 1, sizeof *out);
-        out[n] =
-            (struct planned_request){.at_s = at,
-                                     .adapter = (uint32_t)adapter_of(s, sums, &who, n),
-                                     .text = (uint32_t)rng_below(&what, n, 0, s->texts)};
-        n++;
-    }
+    double at = gap_of(s, &gaps, 0);
+    for (uint64_t burst = 0; at < s->duration_s; at += gap_of(s, &gaps, ++burst))
+        for (size_t k = 0; k < fan_out; k++, n++) {
+            out = xgrow(out, &cap, n + 1, sizeof *out);
+            out[n] = (struct planned_request){
+                .at_s = at,
+                .adapter = (uint32_t)adapter_of(s, sums, &who, n),
+                .text = (uint32_t)rng_below(&what, burst, 0, s->texts)};
+        }
     free(sums);
     *count = n;
     return out;

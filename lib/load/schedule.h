@@ -4,7 +4,9 @@
  * stands still for a second meets all requests of that second (no coordinated omission).
  * Gaps are Gamma with mean 1 / rate and coefficient of variation cv: 1 is Poisson, 0 even,
  * more than 1 comes in bursts (S-LoRA's traces, arXiv 2311.03285; vLLM's burstiness is
- * 1 / cv^2). Each request goes to one of several adapters by their popularity.
+ * 1 / cv^2). With `fan_out` so many come at the same moment with the same text, as where a
+ * text is judged by many adapters; gaps are then between such bursts, and the rate still
+ * counts requests. Each request goes to one of several adapters by their popularity.
  *
  * Everything is a function of the seed and the number of the request, so a schedule of a
  * longer duration begins as a shorter one does, and other rates keep who is asked. */
@@ -31,6 +33,7 @@ extern const char *const popularity_names[POPULARITY_COUNT];
 
 struct schedule_spec {
     double rate, cv; /* requests per second */
+    size_t fan_out;  /* requests of a burst; 0: 1 */
     double duration_s;
     enum popularity popularity;
     double number; /* of the popularity */

@@ -1,5 +1,5 @@
 /* cli/serve/bench/bench_file.c - see bench_file.h. */
-#include "cli/serve/bench/bench_file.h"
+#include "cli/serve/bench/bench_values.h"
 #include "lib/config/conf.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -10,84 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int wrong(const char *key, const char *what, struct err *err)
-{
-    return err_set(err, ERR_CONFIG, "%s: %s", key, what);
-}
-
-/* A number, or a text of a number and one of the units; NaN: neither. */
-static double quantity(const json_t *v, const char *const *units, const double *factors,
-                       double plain)
-{
-    char *end;
-    if (json_is_number(v))
-        return json_number_value(v) * plain;
-    const char *text = json_string_value(v);
-    if (!text)
-        return NAN;
-    const double x = strtod(text, &end);
-    for (size_t i = 0; units[i] && end > text; i++)
-        if (str_eq(end + strspn(end, " "), units[i]))
-            return x * factors[i];
-    return NAN;
-}
-
-static double seconds_of(const json_t *v)
-{
-    return quantity(v, (const char *const[]){"ms", "s", "min", NULL},
-                    (const double[]){1e-3, 1, 60}, 1);
-}
-
-static double bytes_of(const json_t *v)
-{
-    return quantity(v, (const char *const[]){"KiB", "MiB", "GiB", "MB", "GB", NULL},
-                    (const double[]){1024, 1048576, 1073741824, 1e6, 1e9}, 1);
-}
-
-static int take_seconds(const json_t *o, const char *key, double least, double most,
-                        double *out, struct err *err)
-{
-    const json_t *v = json_object_get(o, key);
-    if (!v)
-        return 0;
-    *out = seconds_of(v);
-    return *out >= least && *out <= most
-               ? 0
-               : wrong(key, "a duration is meant, as 120s, 50ms or 2min", err);
-}
-
-static int take_integer(const json_t *o, const char *key, int64_t least, int64_t most,
-                        int64_t *out, struct err *err)
-{
-    const json_t *v = json_object_get(o, key);
-    if (!v)
-        return 0;
-    *out = json_integer_value(v);
-    return json_is_integer(v) && *out >= least && *out <= most
-               ? 0
-               : err_set(err, ERR_CONFIG, "%s: a whole number from %lld to %lld is meant",
-                         key, (long long)least, (long long)most);
-}
-
-/* Keys of an object, ended by NULL. */
-static int check_keys(const json_t *o, const char *where, const char *const *known,
-                      struct err *err)
-{
-    const char *key;
-    json_t *v;
-    if (!json_is_object(o))
-        return wrong(where, "keys and values are meant", err);
-    json_object_foreach((json_t *)o, key, v)
-    {
-        size_t i = 0;
-        while (known[i] && !str_eq(known[i], key))
-            i++;
-        if (!known[i])
-            return err_set(err, ERR_CONFIG, "%s: unknown key '%s'", where, key);
-    }
-    return 0;
-}
-
 /* --- its parts --- */
 
 static int read_adapters(struct bench_file *b, struct err *err)
@@ -95,22 +17,22 @@ static int read_adapters(struct bench_file *b, struct err *err)
     const json_t *a = json_object_get(b->root, "adapters");
     int64_t clone = 1;
     if (!a)
-        return wrong("adapters", "they are missing: {dir: FOLDER}, or a list of names",
-                     err);
+        return bench_wrong("adapters",
+                           "they are missing: {dir: FOLDER}, or a list of names", err);
     if (json_is_array(a)) {
         b->adapter_names = a;
-        return json_array_size(a) ? 0 : wrong("adapters", "the list is empty", err);
+        return json_array_size(a) ? 0 : bench_wrong("adapters", "the list is empty", err);
     }
-    int rc = check_keys(a, "adapters",
-                        (const char *const[]){"dir", "tasks", "clone", NULL}, err);
+    int rc = bench_check_keys(a, "adapters",
+                              (const char *const[]){"dir", "tasks", "clone", NULL}, err);
     if (!rc)
-        rc = take_integer(a, "clone", 1, 100000, &clone, err);
+        rc = bench_integer_at(a, "clone", 1, 100000, &clone, err);
     b->adapter_dir = json_get_str(a, "dir", NULL);
     b->adapter_tasks = json_get_str(a, "tasks", NULL);
     b->clone = (size_t)clone;
     return rc || !b->adapter_dir != !b->adapter_tasks
                ? rc
-               : wrong("adapters", "either 'dir' or 'tasks' is meant", err);
+               : bench_wrong("adapters", "either 'dir' or 'tasks' is meant", err);
 }
 
 static int read_tokens(struct bench_file *b, const json_t *t, struct err *err)
@@ -123,21 +45,22 @@ static int read_tokens(struct bench_file *b, const json_t *t, struct err *err)
     return json_is_integer(low) && json_is_integer(high) && b->tokens[0] > 0 &&
                    b->tokens[1] >= b->tokens[0] && b->tokens[1] <= 1 << 20
                ? 0
-               : wrong("requests.tokens", "a number, or {uniform: [8, 512]}", err);
+               : bench_wrong("requests.tokens", "a number, or {uniform: [8, 512]}", err);
 }
 
 static int read_requests(struct bench_file *b, struct err *err)
 {
     const json_t *r = json_object_get(b->root, "requests");
     if (!r)
-        return wrong("requests", "they are missing: {data: FILE}, or {tokens: 24}", err);
-    int rc = check_keys(
+        return bench_wrong("requests", "they are missing: {data: FILE}, or {tokens: 24}",
+                           err);
+    int rc = bench_check_keys(
         r, "requests", (const char *const[]){"data", "text_column", "tokens", NULL}, err);
     b->data = json_get_str(r, "data", NULL);
     b->text_column = json_get_str(r, "text_column", "text");
     const json_t *t = json_object_get(r, "tokens");
     if (!rc && !b->data == !t)
-        rc = wrong("requests", "one of 'data' and 'tokens' is meant", err);
+        rc = bench_wrong("requests", "one of 'data' and 'tokens' is meant", err);
     return rc || !t ? rc : read_tokens(b, t, err);
 }
 
@@ -155,12 +78,12 @@ static int read_popularity(const json_t *p, struct bench_popularity *out, struct
     const double x = json_is_object(p) ? json_get_num(p, name, NAN) : 0;
     if (k == POPULARITY_COUNT || needs != json_is_object(p) ||
         (json_is_object(p) && json_object_size(p) != 1))
-        return wrong("popularity",
-                     "uniform, round_robin, {zipf: 1.1}, {hot: 0.8} or {power: 0.3}",
-                     err);
+        return bench_wrong(
+            "popularity", "uniform, round_robin, {zipf: 1.1}, {hot: 0.8} or {power: 0.3}",
+            err);
     if (needs && !(x > 0 && x <= (k == POPULARITY_zipf ? 10 : 1)))
-        return wrong("popularity", "its number is above 0 and, but for zipf, at most 1",
-                     err);
+        return bench_wrong("popularity",
+                           "its number is above 0 and, but for zipf, at most 1", err);
     *out = (struct bench_popularity){.kind = k, .number = x};
     snprintf(out->name, sizeof out->name, needs ? "%s %g" : "%s", name, x);
     return 0;
@@ -170,7 +93,7 @@ static int read_popularities(struct bench_file *b, struct err *err)
 {
     const json_t *v = json_object_get(b->root, "popularity");
     const size_t n = json_is_array(v) ? json_array_size(v) : v != NULL;
-    int rc = n <= BENCH_LIST_MOST ? 0 : wrong("popularity", "too many", err);
+    int rc = n <= BENCH_LIST_MOST ? 0 : bench_wrong("popularity", "too many", err);
     for (size_t i = 0; i < n && !rc; i++)
         rc = read_popularity(json_is_array(v) ? json_array_get(v, i) : v,
                              &b->popularities[b->popularity_count++], err);
@@ -197,31 +120,11 @@ static int read_points(struct bench_file *b, struct err *err)
             if (str_eq(json_string_value(x), bench_kind_names[k]))
                 c = (struct bench_case){.kind = k, .adapters = 1};
         if (!c.adapters || json_integer_value(x) < 0 || i == BENCH_LIST_MOST)
-            return wrong("points", "base, merged and numbers of adapters are meant", err);
+            return bench_wrong("points", "base, merged and numbers of adapters are meant",
+                               err);
         b->points[b->point_count++] = c;
     }
-    return n ? 0 : wrong("points", "the list is empty", err);
-}
-
-/* One or a list; `word`: a text that may stand among them. */
-static int read_numbers(const json_t *v, const char *key, const char *word, double most,
-                        double *out, size_t *count, bool *has_word, struct err *err)
-{
-    const size_t n = json_is_array(v) ? json_array_size(v) : 1;
-    for (size_t i = 0; i < n; i++) {
-        const json_t *x = json_is_array(v) ? json_array_get(v, i) : v;
-        if (word && str_eq(json_string_value(x), word)) {
-            *has_word = true;
-            continue;
-        }
-        if (!json_is_number(x) || *count == BENCH_LIST_MOST || json_number_value(x) < 0 ||
-            json_number_value(x) > most)
-            return err_set(err, ERR_CONFIG,
-                           "%s: up to %d numbers of at most %g are meant", key,
-                           BENCH_LIST_MOST, most);
-        out[(*count)++] = json_number_value(x);
-    }
-    return 0;
+    return n ? 0 : bench_wrong("points", "the list is empty", err);
 }
 
 /* Numbers of adapters, or `all`. */
@@ -231,14 +134,14 @@ static int read_slots(struct bench_file *b, struct err *err)
     size_t n = 0;
     bool all = false;
     const json_t *v = json_object_get(b->root, "slots");
-    int rc = v ? read_numbers(v, "slots", "all", 1e6, numbers, &n, &all, err) : 0;
+    int rc = v ? bench_numbers(v, "slots", "all", 1e6, numbers, &n, &all, err) : 0;
     for (size_t i = 0; i < n && !rc; i++)
         if ((b->slots[b->slot_count++] = (size_t)numbers[i]) == 0)
-            rc = wrong("slots", "at least one", err);
+            rc = bench_wrong("slots", "at least one", err);
     if (all || !v)
         b->slots[b->slot_count < BENCH_LIST_MOST ? b->slot_count++ : 0] = 0;
     return !rc && v && json_object_get(b->root, "resident")
-               ? wrong("slots", "they and 'resident' are the same limit twice", err)
+               ? bench_wrong("slots", "they and 'resident' are the same limit twice", err)
                : rc;
 }
 
@@ -247,10 +150,10 @@ static int read_shares(struct bench_file *b, struct err *err)
     static const double usual[] = {.5, .7, .9};
     const json_t *v = json_object_get(b->root, "validate");
     int rc =
-        v ? read_numbers(v, "validate", NULL, 2, b->shares, &b->share_count, NULL, err)
+        v ? bench_numbers(v, "validate", NULL, 2, b->shares, &b->share_count, NULL, err)
           : 0;
     for (size_t i = 0; i < b->share_count && !rc; i++)
-        rc = b->shares[i] > 0 ? 0 : wrong("validate", "shares are above 0", err);
+        rc = b->shares[i] > 0 ? 0 : bench_wrong("validate", "shares are above 0", err);
     if (!v) {
         memcpy(b->shares, usual, sizeof usual);
         b->share_count = ARRAY_LEN(usual);
@@ -258,68 +161,20 @@ static int read_shares(struct bench_file *b, struct err *err)
     return rc;
 }
 
-static int read_open(struct bench_file *b, const json_t *a, struct err *err)
-{
-    static const struct {
-        const char *name;
-        double cv;
-    } kinds[] = {{"poisson", 1}, {"even", 0}, {"gamma", -1}};
-    const char *name = json_get_str(a, "open", "");
-    size_t k = 0;
-    while (k < ARRAY_LEN(kinds) && !str_eq(kinds[k].name, name))
-        k++;
-    if (k == ARRAY_LEN(kinds))
-        return wrong("arrivals.open", "poisson, gamma or even", err);
-    b->cv = kinds[k].cv < 0 ? json_get_num(a, "cv", NAN) : kinds[k].cv;
-    if (kinds[k].cv >= 0 && json_object_get(a, "cv"))
-        return wrong("arrivals", "'cv' is read with gamma only", err);
-    if (!(b->cv >= 0 && b->cv <= 20))
-        return wrong("arrivals", "gamma needs 'cv', at most 20", err);
-    int rc = read_numbers(json_object_get(a, "rate"), "arrivals.rate", "auto", 1e6,
-                          b->rates, &b->rate_count, &b->find_rate, err);
-    for (size_t i = 0; i < b->rate_count && !rc; i++)
-        rc = b->rates[i] > 0 ? 0 : wrong("arrivals.rate", "rates are above 0", err);
-    return rc;
-}
-
-static int read_arrivals(struct bench_file *b, struct err *err)
-{
-    const json_t *a = json_object_get(b->root, "arrivals");
-    double clients[BENCH_LIST_MOST];
-    if (!a)
-        return wrong("arrivals", "they are missing: {open: poisson, rate: [5, 10]}", err);
-    int rc = check_keys(
-        a, "arrivals",
-        (const char *const[]){"open", "rate", "cv", "closed", "trace", NULL}, err);
-    b->trace = json_get_str(a, "trace", NULL);
-    if (!rc && b->trace)
-        return json_object_size(a) == 1
-                   ? 0
-                   : wrong("arrivals", "a trace says all there is to say", err);
-    if (rc || json_object_get(a, "open"))
-        return rc ? rc : read_open(b, a, err);
-    rc = read_numbers(json_object_get(a, "closed"), "arrivals.closed", NULL, 4096,
-                      clients, &b->client_count, NULL, err);
-    for (size_t i = 0; i < b->client_count && !rc; i++)
-        if ((b->clients[i] = (size_t)clients[i]) == 0)
-            rc = wrong("arrivals.closed", "at least one client", err);
-    return rc;
-}
-
 static int read_batch(struct bench_file *b, struct err *err)
 {
     const json_t *o = json_object_get(b->root, "batch");
     int64_t rows = 32, tokens = 2048;
-    int rc =
-        o ? check_keys(o, "batch",
-                       (const char *const[]){"max_rows", "max_tokens", "wait", NULL}, err)
-          : 0;
+    int rc = o ? bench_check_keys(
+                     o, "batch",
+                     (const char *const[]){"max_rows", "max_tokens", "wait", NULL}, err)
+               : 0;
     if (!rc)
-        rc = take_integer(o, "max_rows", 1, 1024, &rows, err);
+        rc = bench_integer_at(o, "max_rows", 1, 1024, &rows, err);
     if (!rc)
-        rc = take_integer(o, "max_tokens", 16, 1 << 20, &tokens, err);
+        rc = bench_integer_at(o, "max_tokens", 16, 1 << 20, &tokens, err);
     if (!rc)
-        rc = take_seconds(o, "wait", 0, 1, &b->wait_s, err);
+        rc = bench_seconds_at(o, "wait", 0, 1, &b->wait_s, err);
     b->max_rows = (int32_t)rows;
     b->max_tokens = (int32_t)tokens;
     return rc;
@@ -331,7 +186,7 @@ static int read_seeds(struct bench_file *b, struct err *err)
     const json_t *v = json_object_get(b->root, "seeds");
     b->seed_count = !v;
     const int rc =
-        v ? read_numbers(v, "seeds", NULL, 1e9, seeds, &b->seed_count, NULL, err) : 0;
+        v ? bench_numbers(v, "seeds", NULL, 1e9, seeds, &b->seed_count, NULL, err) : 0;
     for (size_t i = 0; i < b->seed_count; i++)
         b->seeds[i] = v ? (uint64_t)seeds[i] : 0;
     return rc;
@@ -343,16 +198,16 @@ static int read_limits(struct bench_file *b, const json_t *slo, struct err *err)
         const char *key;
         double *ms;
     } rows[] = {{"p99", &b->limit_ms}, {"ttft", &b->first_ms}, {"tpot", &b->token_ms}};
-    int rc =
-        check_keys(slo, "slo", (const char *const[]){"p99", "ttft", "tpot", NULL}, err);
+    int rc = bench_check_keys(slo, "slo",
+                              (const char *const[]){"p99", "ttft", "tpot", NULL}, err);
     for (size_t i = 0; i < ARRAY_LEN(rows) && !rc; i++) {
         double s = 0;
-        rc = take_seconds(slo, rows[i].key, 1e-6, 3600, &s, err);
+        rc = bench_seconds_at(slo, rows[i].key, 1e-6, 3600, &s, err);
         *rows[i].ms = s * 1e3;
     }
     return rc || b->output || !(b->first_ms > 0 || b->token_ms > 0)
                ? rc
-               : wrong("slo", "ttft and tpot are of api: completions", err);
+               : bench_wrong("slo", "ttft and tpot are of api: completions", err);
 }
 
 /* What is asked of a server, and how long answers are. */
@@ -362,14 +217,14 @@ static int read_api(struct bench_file *b, struct err *err)
     b->api = json_get_str(b->root, "api", "classify");
     const bool pieces = str_eq(b->api, "completions");
     if (!pieces && !str_eq(b->api, "classify") && !str_eq(b->api, "predict"))
-        return wrong("api", "classify, predict or completions", err);
+        return bench_wrong("api", "classify, predict or completions", err);
     if (pieces && !b->target)
-        return wrong("api", "completions are asked of a server: target", err);
-    const int rc = take_integer(b->root, "output", 1, 1 << 20, &output, err);
+        return bench_wrong("api", "completions are asked of a server: target", err);
+    const int rc = bench_integer_at(b->root, "output", 1, 1 << 20, &output, err);
     b->output = pieces ? (int32_t)output : 0;
     return rc || pieces || !json_object_get(b->root, "output")
                ? rc
-               : wrong("output", "it is of api: completions", err);
+               : bench_wrong("output", "it is of api: completions", err);
 }
 
 static int read_rest(struct bench_file *b, struct err *err)
@@ -378,21 +233,21 @@ static int read_rest(struct bench_file *b, struct err *err)
                  *resident = json_object_get(b->root, "resident");
     b->resolution = json_get_num(b->root, "resolution", .025);
     if (!(b->resolution >= .001 && b->resolution <= 1))
-        return wrong("resolution", "a share is meant, from 0.001 to 1", err);
+        return bench_wrong("resolution", "a share is meant, from 0.001 to 1", err);
     b->cold = json_get_bool(b->root, "cold", 0);
     b->duration_s = 30;
     b->warmup_s = 5;
-    int rc = take_seconds(b->root, "duration", .1, 86400, &b->duration_s, err);
+    int rc = bench_seconds_at(b->root, "duration", .1, 86400, &b->duration_s, err);
     if (!rc)
-        rc = take_seconds(b->root, "warmup", 0, 3600, &b->warmup_s, err);
+        rc = bench_seconds_at(b->root, "warmup", 0, 3600, &b->warmup_s, err);
     if (!rc && slo)
         rc = read_limits(b, slo, err);
-    const double bytes = resident ? bytes_of(resident) : 0;
+    const double bytes = resident ? bench_bytes_of(resident) : 0;
     if (!rc && !(bytes >= 0 && bytes < 1e15))
-        rc = wrong("resident", "bytes are meant, as 64MiB", err);
+        rc = bench_wrong("resident", "bytes are meant, as 64MiB", err);
     b->resident_bytes = rc ? 0 : (size_t)bytes;
     if (!rc && b->find_rate && !(b->limit_ms > 0 || b->first_ms > 0 || b->token_ms > 0))
-        rc = wrong("arrivals.rate", "'auto' needs a limit: slo: {p99: 50ms}", err);
+        rc = bench_wrong("arrivals.rate", "'auto' needs a limit: slo: {p99: 50ms}", err);
     return rc;
 }
 
@@ -403,23 +258,24 @@ static int read_all(struct bench_file *b, struct err *err)
         "requests", "popularity", "arrivals", "batch",  "duration",
         "warmup",   "resident",   "slo",      "seeds",  "points",
         "slots",    "validate",   "cold",     "output", NULL};
-    int rc = check_keys(b->root, "bench", known, err);
+    int rc = bench_check_keys(b->root, "bench", known, err);
     b->model = json_get_str(b->root, "model", NULL);
     b->target = json_get_str(b->root, "target", NULL);
     if (!rc && !b->model && !b->target)
-        rc = wrong("bench", "'model' (in this process) or 'target' (a server) is needed",
-                   err);
+        rc = bench_wrong(
+            "bench", "'model' (in this process) or 'target' (a server) is needed", err);
     if (rc || (rc = read_api(b, err)) || (rc = read_adapters(b, err)) ||
         (rc = read_requests(b, err)) || (rc = read_popularities(b, err)) ||
-        (rc = read_points(b, err)) || (rc = read_arrivals(b, err)) ||
+        (rc = read_points(b, err)) || (rc = bench_arrivals(b, err)) ||
         (rc = read_slots(b, err)) || (rc = read_shares(b, err)) ||
         (rc = read_batch(b, err)) || (rc = read_seeds(b, err)))
         return rc;
     if (b->target && !b->adapter_names)
-        return wrong("adapters", "a server is asked by names: [reviews, topics]", err);
+        return bench_wrong("adapters", "a server is asked by names: [reviews, topics]",
+                           err);
     if (!b->target && !b->adapter_dir && !b->adapter_tasks)
-        return wrong("adapters", "in this process they come from a folder: {dir: runs}",
-                     err);
+        return bench_wrong("adapters",
+                           "in this process they come from a folder: {dir: runs}", err);
     return read_rest(b, err);
 }
 

@@ -14,7 +14,8 @@
  *   popularity: [uniform, {zipf: 1.1}]      # or one; round_robin, {hot: 0.8}, {power: 0.3}
  *   slots: [16, all]                        # most adapters in memory; all where it is not there
  *   arrivals: {open: poisson, rate: [5, 10, auto]}     # {open: gamma, cv: 4}, {closed: [1, 8]},
- *                                           # {trace: times.csv}
+ *                                           # {trace: times.csv}, {burst: {fan_out: 16, rate: 3}}:
+ *                                           # so many at once with one text, bursts a second
  *   validate: [0.5, 0.7, 0.9]          # behind `auto`: shares of the highest rate
  *   resolution: 0.025                  # of the highest rate
  *   duration: 120s                     # of a point, warm-up apart
@@ -70,6 +71,7 @@ struct bench_file {
     struct bench_case points[BENCH_LIST_MOST]; /* kind and adapters */
     size_t point_count;
     double cv;
+    size_t fan_out;    /* requests at the same moment; rates count requests */
     const char *trace; /* NULL: arrivals are drawn */
     double rates[BENCH_LIST_MOST];
     size_t rate_count;

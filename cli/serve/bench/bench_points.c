@@ -39,6 +39,7 @@ struct planned_request *bench_plan(const struct bench *b, const struct bench_sta
     const struct bench_file *f = &b->file;
     struct schedule_spec spec = {.rate = rate,
                                  .cv = f->cv,
+                                 .fan_out = f->fan_out,
                                  .duration_s = bench_seconds(b),
                                  .popularity = s->c.popularity->kind,
                                  .number = s->c.popularity->number,

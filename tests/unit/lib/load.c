@@ -119,6 +119,33 @@ static void test_waits_are_those_of_theory(void **state)
     check_queue(.8, true);
 }
 
+static void test_bursts_come_at_once_with_one_text(void **state)
+{
+    (void)state;
+    enum { FAN_OUT = 16, ADAPTERS = 4, TEXTS = 1000 };
+    const struct schedule_spec s = {.rate = 3 * FAN_OUT,
+                                    .cv = 1,
+                                    .fan_out = FAN_OUT,
+                                    .duration_s = 2000,
+                                    .popularity = POPULARITY_round_robin,
+                                    .adapters = ADAPTERS,
+                                    .texts = TEXTS,
+                                    .seed = 7};
+    size_t n, same = 0;
+    struct planned_request *plan = schedule_draw(&s, &n);
+    assert_int_equal(n % FAN_OUT, 0);
+    for (size_t i = 0; i < n; i++) {
+        const struct planned_request *first = &plan[i / FAN_OUT * FAN_OUT];
+        assert_true(plan[i].at_s == first->at_s && plan[i].text == first->text);
+        assert_int_equal(plan[i].adapter, i % ADAPTERS);
+        same += i >= FAN_OUT && i % FAN_OUT == 0 && plan[i].text == plan[i - 1].text;
+    }
+    /* 3 bursts a second, of a Poisson process: 6000, 99.9 % within 3.3 sqrt(6000). */
+    assert_in_range(n / FAN_OUT, 6000 - 256, 6000 + 256);
+    assert_true(same < 30); /* bursts have texts of their own: 6 of these by chance */
+    free(plan);
+}
+
 static void test_a_stall_is_met_by_all_of_its_time(void **state)
 {
     (void)state;
@@ -430,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waits_are_those_of_theory),
+        cmocka_unit_test(test_bursts_come_at_once_with_one_text),
         cmocka_unit_test(test_a_stall_is_met_by_all_of_its_time),
         cmocka_unit_test(test_a_rate_is_kept_or_not),
         cmocka_unit_test(test_what_is_open_is_counted),
