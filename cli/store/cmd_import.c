@@ -82,7 +82,7 @@ static const struct format *find_format(const char *wish, const char *path,
 /* Of all paths together; left_out: {what: how many}, what another tracker has and a store
  * does not. */
 struct total {
-    size_t trials, runs, known;
+    size_t trials, runs, known, grown;
     json_t *left_out;
 };
 
@@ -91,6 +91,7 @@ static int add_to(struct total *total, const struct import *in)
     total->trials += in->trials;
     total->runs += in->runs;
     total->known += in->known;
+    total->grown += in->grown;
     return 0;
 }
 
@@ -192,14 +193,17 @@ static void print_total(const struct total *total, bool json)
     json_t *count;
     size_t said = 0;
     if (json) {
-        view_print_json(json_pack("{s:I, s:I, s:I, s:O?}", "trials",
-                                  (json_int_t)total->trials, "runs",
-                                  (json_int_t)total->runs, "known",
-                                  (json_int_t)total->known, "left_out", total->left_out));
+        view_print_json(
+            json_pack("{s:I, s:I, s:I, s:I, s:O?}", "trials", (json_int_t)total->trials,
+                      "runs", (json_int_t)total->runs, "known", (json_int_t)total->known,
+                      "grown", (json_int_t)total->grown, "left_out", total->left_out));
         return;
     }
-    text_print(stdout, "%zu trials added, %zu were known; %zu runs added\n",
-               total->trials, total->known, total->runs);
+    text_print(stdout, "%zu trials added, %zu were known; %zu runs added", total->trials,
+               total->known, total->runs);
+    if (total->grown > 0)
+        text_print(stdout, ", %zu went on", total->grown);
+    text_print(stdout, "\n");
     json_object_foreach(total->left_out, what, count)
     {
         text_print(stdout, "%s%s (%" JSON_INTEGER_FORMAT ")",

@@ -173,12 +173,38 @@ tensorboard	tensorboard:trainer	complete	11	adamw_torch	Infinity		" ]
 
 @test "the hparams plug-in's only folder below a run belongs to it; two are runs of their own" {
     import 0 "$RUNS/tensorboard/hparams"
-    [ "$(says "SELECT key, value FROM summary_view ORDER BY key")" = $'hparam/accuracy\t0.75\nloss\t0.0' ]
+    [ "$(says "SELECT key, value FROM summary_view WHERE key NOT LIKE 'time/%' ORDER BY key")" = $'hparam/accuracy\t0.75\nloss\t0.0' ]
     cp -r "$RUNS/tensorboard/hparams" two
     cp -r two/set two/other
     import 0 two --experiment several
     has "3 trials added"
     [ "$(says "SELECT key FROM trial_view WHERE experiment_name = 'several' ORDER BY id")" = $'tensorboard:two\ntensorboard:two/other\ntensorboard:two/set' ]
+}
+
+@test "parts of a run in folders of their own are one run: Keras' train and validation, estimators' eval" {
+    mkdir -p fit/one/train fit/one/validation fit/two/eval fit/test
+    for d in fit/one/train fit/one/validation fit/two fit/two/eval fit/test; do
+        cp "$RUNS"/tensorboard/tensors/* $d/
+    done
+    import 0 fit
+    has "3 trials added"
+    [ "$(says "SELECT key, group_concat(name) FROM (SELECT DISTINCT t.key, s.key AS name FROM trial_view t JOIN series_view s ON s.trial = t.id ORDER BY 1, 2) GROUP BY 1 ORDER BY 1")" = \
+$'tensorboard:one\teval/loss,train/loss\ntensorboard:test\tloss\ntensorboard:two\teval/loss,loss' ]
+    import 0 fit/one
+    has "0 trials added, 1 were known"
+    import 0 fit
+    has "0 trials added, 3 were known"
+}
+
+@test "what add_scalars writes into folders are curves of the run: tensorboardX's and torch's" {
+    mkdir -p fit/one/loss/a fit/one/loss_b/c fit/one/loss_d fit/one/other fit/loss_e
+    for d in fit/one fit/one/loss/a fit/one/loss_b/c fit/one/loss_d fit/one/other fit/loss_e; do
+        cp "$RUNS"/tensorboard/tensors/* $d/
+    done
+    import 0 fit
+    has "3 trials added"
+    [ "$(says "SELECT key, group_concat(name) FROM (SELECT DISTINCT t.key, s.key AS name FROM trial_view t JOIN series_view s ON s.trial = t.id ORDER BY 1, 2) GROUP BY 1 ORDER BY 1")" = \
+$'tensorboard:loss_e\tloss\ntensorboard:one\tloss,loss/a,loss/b/c,loss/d\ntensorboard:one/other\tloss' ]
 }
 
 @test "TensorBoard's torn and damaged files" {
@@ -224,7 +250,7 @@ studies	optuna:both/3	failed	7	{"x": 1.0}' ]
 1	eval/accuracy	2	0.75	finite
 2	eval/accuracy	0	0.25	finite
 2	eval/accuracy	5	-Infinity	-inf' ]
-    [ "$(says "SELECT trial, key, value FROM summary_view ORDER BY trial, key")" = \
+    [ "$(says "SELECT trial, key, value FROM summary_view WHERE key NOT LIKE 'time/%' ORDER BY trial, key")" = \
 '1	eval/accuracy	0.75
 2	eval/accuracy	-Infinity
 4	value_0	1.5
@@ -259,7 +285,7 @@ both		[{"name":"value_0","goal":"minimize"},{"name":"value_1","goal":"maximize"}
     has "7 trials added"
     sha256sum -c before
     [ ! -e studies.db-shm ]
-    [ "$(says "SELECT value FROM summary_view WHERE trial = 1")" = 0.875 ]
+    [ "$(says "SELECT value FROM summary_view WHERE trial = 1 AND key = 'eval/accuracy'")" = 0.875 ]
 }
 
 @test "Optuna's trials that run: left out while somebody has the file open, else ended without a word" {
@@ -308,7 +334,7 @@ both		[{"name":"value_0","goal":"minimize"},{"name":"value_1","goal":"maximize"}
 
 @test "MLflow's store: experiments, typed parameters, seed, states, tags, values; deleted ones stay; again adds nothing" {
     import 0 "$RUNS/mlflow/store.db"
-    has "5 trials added, 0 were known; 5 runs added" "values at steps below 0 (1)" "values with a later one at their step (1)" "deleted runs (2)"
+    has "5 trials added, 0 were known; 5 runs added" "left out: deleted runs (2)"
     import 0 "$RUNS/mlflow/store.db"
     has "0 trials added, 5 were known; 0 runs added"
     [ "$(says "SELECT experiment_name, tag.value, t.state, seed, params, note FROM trial_view t JOIN tag_view tag ON trial = t.id AND tag.key = 'name' ORDER BY t.id")" = \
@@ -330,6 +356,7 @@ train/x	2	-Infinity	-inf' ]
     # the child says who its parent is, by the name that MLflow gave it
     [ "$(says "SELECT count(*) FROM tag_view c JOIN tag_view p ON p.value = c.value AND p.key = 'mlflow' WHERE c.key = 'mlflow.parentRunId' AND c.trial = 2 AND p.trial = 1")" = 1 ]
     [ "$(says "SELECT started_ms, ended_ms FROM run WHERE trial = 1")" = $'1700000000000\t1700000060000' ]
+    [ "$(says "SELECT value FROM summary_view WHERE trial = 1 AND key = 'time/total_s'")" = 60.0 ]
 }
 
 @test "MLflow's runs that go on, other versions and tables" {
@@ -404,7 +431,7 @@ inner.a	30	3.0	finite' ]
     id=$(dirname mlruns/*/*/params/rank | head -1 | cut -d / -f 2)
     touch "$(dirname "$(grep -l 'run_name: open' mlruns/*/*/meta.yaml)")/metrics/accuracy"
     import 0 "mlruns/$id"
-    has "4 trials added" "runs that are not over (1)" "deleted runs (1)" "values at steps below 0 (1)"
+    has "4 trials added" "runs that are not over (1)" "deleted runs (1)"
     long_ago mlruns
     import 0 mlruns
     has "1 trials added, 4 were known; 1 runs added"
@@ -451,4 +478,134 @@ nuls	3	0.5
 short	0	0.5
 short	3	0.25' ]
     [ "$(says "SELECT params ->> 'id' || typeof(params ->> 'id') FROM trial_view WHERE params ->> 'rank' = 8")" = 12345678901234567890text ]
+}
+
+# ---- files that grow ----
+
+# A copy of a folder or file that nobody writes any more.
+quiet_copy() { # FROM TO
+    rm -rf "$2"
+    cp -r "$1" "$2"
+    chmod -R u+w "$2"
+    long_ago "$2"
+}
+
+@test "a run that was cut off goes on with the next copy of its file: W&B" {
+    one_run
+    cp "$file" whole
+    truncate -s 5000 "$file"
+    long_ago run
+    import 0 run
+    had=$(says "SELECT count(*) FROM series_view")
+    import 0 run
+    has "0 trials added, 1 were known; 0 runs added"
+    lacks "went on"
+    cp whole "$file"
+    import 0 run
+    has "0 trials added, 1 were known; 0 runs added, 1 went on"
+    import 0 run
+    lacks "went on"
+    [ "$(says "SELECT count(*) FROM series_view")" -gt "$had" ]
+    [ "$(says "SELECT t.state, ifnull(t.reason, '-'), exit_code, params ->> 'late' FROM trial_view t JOIN run_view r ON r.trial = t.id")" = $'complete\t-\t0\tyes' ]
+    # all as if it had come whole
+    values="SELECT key, step, value, kind, at_ms FROM series_view ORDER BY 1, 2"
+    results="SELECT key, value, kind FROM summary_view ORDER BY 1"
+    says "$values" >grown
+    says "$results" >>grown
+    PEFTLAB_STORE=new.db import 0 run
+    PEFTLAB_STORE=new.db says "$values" >new
+    PEFTLAB_STORE=new.db says "$results" >>new
+    cmp grown new
+}
+
+@test "a run that was cut off goes on with the next copy of its file: TensorBoard, also over a restart" {
+    mkdir -p one/r
+    for f in "$RUNS"/tensorboard/trainer/*; do files+=("$f"); done
+    cp "${files[0]}" one/r/
+    chmod u+w one/r/*
+    truncate -s -40 one/r/*
+    long_ago one
+    import 0 one
+    had=$(says "SELECT count(*) FROM series_view")
+    rm -rf one/r
+    cp -r "$RUNS/tensorboard/trainer" one/r
+    import 0 one
+    has "0 trials added, 1 were known" "1 went on"
+    [ "$(says "SELECT count(*) FROM series_view")" -gt "$had" ]
+    [ "$(says "SELECT group_concat(step || ':' || round(value, 3)) FROM series_view WHERE key = 'train/loss'")" = \
+        1:1.0,2:0.5,3:0.667,4:0.5,5:0.4,6:0.333 ]
+}
+
+@test "a run that was cut off goes on with the next copy of its file: MLflow, Optuna, Trackio, mlruns" {
+    quiet_copy "$RUNS/mlflow/store.db" store.db
+    quiet_copy "$RUNS/optuna/studies.db" studies.db
+    quiet_copy "$RUNS/trackio/desk.db" desk.db
+    quiet_copy "$RUNS/mlruns" mlruns
+    local run metric
+    metric=$(find mlruns -path '*/metrics/eval_loss' | head -1)
+    run=$(dirname "$(dirname "$metric")")
+    cp "$metric" eval_loss
+    cp "$run/meta.yaml" meta.yaml
+    sqlite3 store.db "CREATE TABLE m AS SELECT * FROM metrics WHERE key = 'eval_loss' AND step = 20; DELETE FROM metrics WHERE key = 'eval_loss' AND step = 20;
+        UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE name = 'lora r8'"
+    sqlite3 studies.db "CREATE TABLE v AS SELECT * FROM trial_values WHERE trial_id = 1; DELETE FROM trial_values WHERE trial_id = 1; UPDATE trials SET state = 'RUNNING' WHERE trial_id = 1"
+    sqlite3 desk.db "CREATE TABLE m AS SELECT * FROM metrics WHERE step >= 20; DELETE FROM metrics WHERE step >= 20"
+    sed -i '$d' "$metric"
+    sed -i 's/^status: .*/status: 1/; s/^end_time: .*/end_time: null/' "$run/meta.yaml"
+    for f in store.db studies.db desk.db mlruns; do
+        long_ago "$f"
+        import 0 "$f" --experiment "$f"
+        import 0 "$f" --experiment "$f"
+        lacks "went on"
+    done
+    sqlite3 store.db "INSERT INTO metrics SELECT * FROM m; DROP TABLE m; UPDATE runs SET status = 'FINISHED', end_time = 1700000060000 WHERE name = 'lora r8'"
+    sqlite3 studies.db "INSERT INTO trial_values SELECT * FROM v; DROP TABLE v; UPDATE trials SET state = 'COMPLETE' WHERE trial_id = 1"
+    sqlite3 desk.db "INSERT INTO metrics SELECT * FROM m; DROP TABLE m"
+    cp eval_loss "$metric"
+    cp meta.yaml "$run/meta.yaml"
+    for f in store.db studies.db desk.db mlruns; do
+        long_ago "$f"
+        import 0 "$f" --experiment "$f"
+        has "0 trials added" "0 runs added" "went on"
+        import 0 "$f" --experiment "$f"
+        lacks "went on"
+        PEFTLAB_STORE=new.db import 0 "$f" --experiment "$f"
+    done
+    all="SELECT experiment_name, t.key, t.state, reason, s.key, step, value, kind FROM trial_view t LEFT JOIN series_view s ON s.trial = t.id ORDER BY 1, 2, 5, 6"
+    says "$all" >grown
+    PEFTLAB_STORE=new.db says "$all" >new
+    cmp grown new
+}
+
+@test "what really differs, and what is not there any more, is refused by its first difference" {
+    quiet_copy "$RUNS/mlflow/store.db" store.db
+    import 0 store.db
+    sqlite3 store.db "UPDATE metrics SET value = 0.25 WHERE key = 'eval_loss' AND step = 10; INSERT INTO metrics SELECT key, value, timestamp, run_uuid, 30, is_nan FROM metrics WHERE key = 'eval_loss' AND step = 20"
+    long_ago store.db
+    import 78 store.db
+    has "store.db: mlflow, run" "known with eval/loss at step 10 = 0.5, here it is 0.25"
+    sqlite3 store.db "DELETE FROM metrics WHERE key = 'eval_loss' AND step = 10"
+    long_ago store.db
+    import 78 store.db
+    has "known with a value of eval/loss at step 10, which is not there any more"
+    [ "$(says "SELECT group_concat(step) FROM series_view WHERE trial = 1 AND key = 'eval/loss'")" = 0,10,20 ]
+}
+
+@test "whatever ends an import, nothing of a copy is left" {
+    quiet_copy "$RUNS/optuna/studies.db" studies.db
+    sqlite3 studies.db "CREATE TABLE big (b); INSERT INTO big SELECT randomblob(1000000) FROM (SELECT 1 FROM trial_params, trial_params LIMIT 200)"
+    mkdir tmp
+    exec 9>>studies.db # so that it is read from a copy
+    for pause in 0 0.002 0.005 0.01 0.02 0.04 0.08 0.16; do
+        TMPDIR=$PWD/tmp "$PEFTLAB" import studies.db --experiment "e$pause" >out 2>&1 9>&- &
+        pid=$!
+        sleep $pause
+        kill -9 $pid 2>/dev/null || true
+        wait $pid || true
+        [ -z "$(ls -A tmp)" ]
+    done
+    TMPDIR=$PWD/tmp import 0 studies.db
+    exec 9>&-
+    has "trials added"
+    [ -z "$(ls -A tmp)" ]
 }

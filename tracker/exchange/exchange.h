@@ -31,8 +31,13 @@
  * numbers are the words "NaN", "Infinity", "-Infinity".
  *
  * Importing is idempotent: (experiment, sweep, key, seed) names a trial, its attempt a
- * run. What is known stays, runs and values that are new are added, and a value that
- * differs from the known one is an error, so that two tables cannot quietly become one.
+ * run. With "by_key": 1 the key alone does (another tracker's run may tell its seed late).
+ * What is known stays, runs and values that are new are added, and a value that differs from
+ * the known one is an error, so that two tables cannot quietly become one. A run that goes
+ * on from where it was known (all its known points, and more of them; or an end, where it
+ * had none) gets the new summary, state and configuration too (import_grow.c). A known point
+ * may differ only where the object says that its source had it so before, in "more" or in
+ * the run's "before": {key: [[step, value], ...]}, which is not kept.
  * Numbers (ids) are kept where they are free. Whoever was running when exported is stale
  * here, its trial waits. */
 #ifndef TRACKER_EXCHANGE_EXCHANGE_H
@@ -41,15 +46,20 @@
 #include "tracker/store/store.h"
 
 enum { EXCHANGE_MAX_CONTENT = 4 << 20 }; /* bytes of an artifact that go along */
+/* Why a run of another tracker failed that had not said how it ended. */
+#define EXCHANGE_UNSAID "ended without a word"
 
 /* Gives each object to `line` in the order above, all of one moment. 0: all of them. */
 typedef int exchange_line(void *ctx, const json_t *object, struct err *err);
 int store_export(struct store *s, int64_t experiment, int64_t sweep, exchange_line *line,
                  void *ctx, struct err *err);
+/* One trial's object. New reference. */
+int store_export_trial(struct store *s, int64_t trial, json_t **out, struct err *err);
 
 struct import {
     struct store *store;
     size_t trials, runs, known; /* added; known: trials that were there already */
+    size_t grown;               /* of known runs: that went on */
     struct strmap *ids;         /* trial's number there -> here, for parents */
 };
 /* All or nothing: import_end with a negative rc takes everything back. */

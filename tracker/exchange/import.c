@@ -20,6 +20,7 @@ enum {
     TRIAL,
     TRIAL_ADD,
     TRIAL_SET,
+    TRIAL_RENEW,
     TAG_ADD,
 };
 static const char *const sql[] = {
@@ -36,7 +37,7 @@ static const char *const sql[] = {
                   "stopped, created_ms, note, budget_json) VALUES (" FREE_ID(
                       "sweep") ", ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id",
     [TRIAL] = "SELECT id, state, attempts FROM trial WHERE experiment = ?1 AND "
-              "ifnull(sweep, 0) = ?2 AND key = ?3 AND seed = ?4",
+              "ifnull(sweep, 0) = ?2 AND key = ?3 AND (seed = ?4 OR ?5)",
     [TRIAL_ADD] =
         "INSERT INTO trial (id, experiment, sweep, number, key, seed, base_dir, "
         "config_json, params_json, predicted_bytes, predicted_s, state, "
@@ -50,6 +51,8 @@ static const char *const sql[] = {
                   "last_run = (SELECT id FROM run WHERE trial = ?1 ORDER BY attempt DESC "
                   "LIMIT 1), summary_run = (SELECT id FROM run WHERE trial = ?1 AND "
                   "attempt = ?5) WHERE id = ?1",
+    [TRIAL_RENEW] = "UPDATE trial SET config_json = ?2, params_json = ?3, note = "
+                    "ifnull(note, ?4), seed = ?5 WHERE id = ?1",
     [TAG_ADD] = "INSERT OR IGNORE INTO tag (trial, key, value) VALUES (?1, ?2, ?3)",
 };
 
@@ -80,6 +83,7 @@ static const struct field trial_fields[] = {{"experiment", TEXT, true},
                                             {"note", TEXT, false},
                                             {"deleted_ms", COUNT, false},
                                             {"origin", TEXT, false},
+                                            {"by_key", FLAG, false},
                                             {"tags", OBJECT, false},
                                             {"summary_attempt", COUNT, false},
                                             {"runs", LIST, false},
@@ -201,7 +205,8 @@ static int take_trial(struct import *in, const json_t *o, int64_t experiment,
     int rc = store_check_name("the trial (its key)", named, err);
     if (rc == 0)
         rc = store_int(in->store, sql[TRIAL],
-                       ARGS(A_INT(experiment), A_INT(sweep), A_TEXT(named), A_INT(seed)),
+                       ARGS(A_INT(experiment), A_INT(sweep), A_TEXT(named), A_INT(seed),
+                            A_INT(json_get_int(o, "by_key", 0))),
                        id, err);
     *added = rc == 0;
     if (rc == 0)
@@ -222,20 +227,37 @@ static int take_trial(struct import *in, const json_t *o, int64_t experiment,
     return rc < 0 ? rc : 0;
 }
 
-static int take_runs(struct import *in, int64_t trial, const json_t *o, size_t *added,
-                     struct err *err)
+static int take_runs(struct import *in, int64_t trial, const json_t *o,
+                     struct import_news *news, struct err *err)
 {
     json_t *run;
     size_t i;
     int rc = 0;
     json_array_foreach(json_object_get(o, "runs"), i, run)
     {
-        bool new_run = false;
         if (rc == 0)
-            rc = import_run(in->store, trial, run, &new_run, err);
-        *added += new_run;
+            rc = import_run(in->store, trial, run, news, err);
     }
     return rc;
+}
+
+/* A run that went on may have told more of its configuration. */
+static int renew_trial(struct store *s, int64_t trial, const json_t *o, struct err *err)
+{
+    struct buf config = BUF_INIT, params = BUF_INIT;
+    char key[SHA256_HEX];
+    resolve_config(o, &config, key);
+    const char *params_text = import_json(o, "params", &params);
+    char *note = store_repair_text(import_text(o, "note"));
+    const int rc =
+        store_exec(s, sql[TRIAL_RENEW],
+                   ARGS(A_INT(trial), A_TEXT(buf_str(&config)), A_TEXT(params_text),
+                        A_TEXT(note), A_INT(json_get_int(o, "seed", 0))),
+                   err);
+    buf_release(&config);
+    buf_release(&params);
+    free(note);
+    return rc < 0 ? rc : 0;
 }
 
 static int is_running(struct store *s, int64_t trial, struct err *err)
@@ -282,7 +304,7 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
 {
     struct store *s = in->store;
     int64_t experiment = 0, sweep = 0, id = 0;
-    size_t runs = 0;
+    struct import_news news = {0};
     bool added = false;
     char there[32];
     int rc = CHECK(o, trial_fields, "trial", err);
@@ -299,10 +321,13 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
     if (rc == 0)
         rc = import_texts(s, sql[TAG_ADD], id, o, "tags", err);
     if (rc == 0)
-        rc = take_runs(in, id, o, &runs, err);
-    if (rc == 0 && runs > 0 && !added)
+        rc = take_runs(in, id, o, &news, err);
+    const bool more = news.runs + news.grown > 0;
+    if (rc == 0 && more && !added)
         rc = is_running(s, id, err);
-    if (rc == 0 && (added || runs > 0))
+    if (rc == 0 && news.grown > 0)
+        rc = renew_trial(s, id, o, err);
+    if (rc == 0 && (added || more))
         rc = set_state(s, id, o, err);
     if (json_get_int(o, "id", 0) > 0) {
         snprintf(there, sizeof there, "%lld", (long long)json_get_int(o, "id", 0));
@@ -310,7 +335,8 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
     }
     in->trials += added;
     in->known += !added;
-    in->runs += runs;
+    in->runs += news.runs;
+    in->grown += news.grown;
     return rc;
 }
 

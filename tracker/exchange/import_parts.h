@@ -34,9 +34,26 @@ int import_texts(struct store *s, const char *add, int64_t owner, const json_t *
 struct arg import_count(const json_t *object, const char *key); /* NULL where none */
 
 /* ---- import_run.c ---- */
-/* Adds a run with all that it holds, or the summary values that a known one lacks. *added
- * tells whether it was new. */
-int import_run(struct store *s, int64_t trial, const json_t *o, bool *added,
+#define IMPORT_WAS_RUNNING "was running when it was exported"
+struct import_news {
+    size_t runs, grown; /* added; known ones that went on */
+};
+/* Adds a run with all that it holds, or what a known one lacks (import_grow). */
+int import_run(struct store *s, int64_t trial, const json_t *o, struct import_news *news,
                struct err *err);
+/* All that a run holds, over what is there; of one that is `known` no event twice. */
+int import_contents(struct store *s, int64_t run, const json_t *o, bool known,
+                    struct err *err);
+/* Its summary values; of a known run those that it lacks, and ERR_CONFIG where one differs. */
+int import_summaries(struct store *s, int64_t run, const json_t *o, bool known,
+                     struct err *err);
+/* ERR_CONFIG: what is known of `key` is another value. */
+int import_differs(const char *key, double have, double value, struct err *err);
+
+/* ---- import_grow.c ---- */
+/* A known run with what came of it: compared, and where it went on (*grew) taken over.
+ * ERR_CONFIG at the first point that differs or is not there any more. */
+int import_grow(struct store *s, int64_t run, const json_t *o, bool *grew,
+                struct err *err);
 
 #endif

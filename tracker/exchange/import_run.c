@@ -15,6 +15,7 @@ enum {
     RUN_ADD,
     VALUE,
     EVENT_ADD,
+    EVENT_ADD_NEW,
     ARTIFACT_ADD,
     DATASET_ADD,
     PARAM_ADD,
@@ -33,6 +34,9 @@ static const char *const sql[] = {
               "WHEN 4 THEN -0.0 ELSE value END FROM run_summary JOIN metric_key ON "
               "metric_key.id = run_summary.key WHERE run = ?1 AND name = ?2",
     [EVENT_ADD] = "INSERT INTO event (run, at_ms, kind, text) VALUES (?1, ?2, ?3, ?4)",
+    [EVENT_ADD_NEW] = "INSERT INTO event (run, at_ms, kind, text) SELECT ?1, ?2, ?3, ?4 "
+                      "WHERE NOT EXISTS (SELECT 1 FROM event WHERE run = ?1 AND at_ms = "
+                      "?2 AND kind = ?3 AND text = ?4)",
     [ARTIFACT_ADD] = ("INSERT OR REPLACE INTO artifact (run, name, path, bytes, sha256, "
                       "at_ms, stored) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"),
     [DATASET_ADD] =
@@ -51,8 +55,9 @@ static const struct field run_fields[] = {
     {"owner_host", TEXT, false},     {"environment", OBJECT, false},
     {"method_facts", OBJECT, false}, {"summary", OBJECT, false},
     {"series", OBJECT, false},       {"events", LIST, false},
-    {"artifacts", LIST, false},      {"more", OBJECT, false},
-    {"datasets", LIST, false},       {"params", OBJECT, false}};
+    {"before", OBJECT, false},       {"artifacts", LIST, false},
+    {"more", OBJECT, false},         {"datasets", LIST, false},
+    {"params", OBJECT, false}};
 static const struct field artifact_fields[] = {
     {"name", TEXT, true},    {"path", TEXT, true},    {"bytes", COUNT, false},
     {"sha256", TEXT, false}, {"at_ms", COUNT, false}, {"content", TEXT, false}};
@@ -62,7 +67,7 @@ static const struct field dataset_fields[] = {
     {"source", TEXT, true},   {"schema", TEXT, false}, {"profile", TEXT, false},
     {"context", TEXT, false}, {"tags", LIST, false}};
 
-static int differs(const char *key, double have, double value, struct err *err)
+int import_differs(const char *key, double have, double value, struct err *err)
 {
     struct buf there = BUF_INIT, here = BUF_INIT;
     char *clean = str_clean(key, strlen(key));
@@ -94,7 +99,7 @@ static int take_summary(struct store *s, int64_t run, const char *key, double va
         bool nan = sqlite3_column_type(stmt, 0) == SQLITE_TEXT;
         double have = nan ? NAN : sqlite3_column_double(stmt, 0);
         if (nan != (bool)isnan(value) || (!nan && have != value))
-            rc = differs(key, have, value, err);
+            rc = import_differs(key, have, value, err);
     } else if (rc == 0) {
         rc = store_put_metric(s, run, &(struct metric_point){key, -1, value}, err);
     }
@@ -103,8 +108,8 @@ static int take_summary(struct store *s, int64_t run, const char *key, double va
     return rc < 0 ? rc : 0;
 }
 
-static int take_summaries(struct store *s, int64_t run, const json_t *o, bool known,
-                          struct err *err)
+int import_summaries(struct store *s, int64_t run, const json_t *o, bool known,
+                     struct err *err)
 {
     const char *key;
     json_t *v;
@@ -200,7 +205,9 @@ static int add_dataset(struct store *s, int64_t run, const json_t *d, struct err
     return rc < 0 ? rc : 0;
 }
 
-static int add_event(struct store *s, int64_t run, const json_t *e, struct err *err)
+/* `known`: the run is, and may have the event. */
+static int add_event(struct store *s, int64_t run, const json_t *e, bool known,
+                     struct err *err)
 {
     const char *kind = json_string_value(json_array_get(e, 1)),
                *said = json_string_value(json_array_get(e, 2));
@@ -210,7 +217,7 @@ static int add_event(struct store *s, int64_t run, const json_t *e, struct err *
     char *repaired = store_repair_text(said);
     int rc = store_check_name("the event", kind, err);
     if (rc == 0)
-        rc = store_exec(s, sql[EVENT_ADD],
+        rc = store_exec(s, sql[known ? EVENT_ADD_NEW : EVENT_ADD],
                         ARGS(A_INT(run), A_INT(json_integer_value(at)), A_TEXT(kind),
                              A_TEXT(repaired)),
                         err);
@@ -260,12 +267,13 @@ static int add_artifact(struct store *s, int64_t run, const json_t *a, struct er
     return rc < 0 ? rc : 0;
 }
 
-static int add_contents(struct store *s, int64_t run, const json_t *o, struct err *err)
+int import_contents(struct store *s, int64_t run, const json_t *o, bool known,
+                    struct err *err)
 {
     const char *key;
     json_t *v;
     size_t i;
-    int rc = take_summaries(s, run, o, false, err);
+    int rc = import_summaries(s, run, o, false, err);
     if (rc == 0)
         rc = import_texts(s, sql[PARAM_ADD], run, o, "params", err);
     json_object_foreach(json_object_get(o, "series"), key, v)
@@ -286,7 +294,7 @@ static int add_contents(struct store *s, int64_t run, const json_t *o, struct er
     json_array_foreach(json_object_get(o, "events"), i, v)
     {
         if (rc == 0)
-            rc = add_event(s, run, v, err);
+            rc = add_event(s, run, v, known, err);
     }
     json_array_foreach(json_object_get(o, "artifacts"), i, v)
     {
@@ -306,8 +314,8 @@ static int add_run(struct store *s, int64_t trial, const json_t *o, int64_t *run
     struct buf environment = BUF_INIT, method = BUF_INIT;
     const char *environment_text = import_json(o, "environment", &environment);
     const char *method_text = import_json(o, "method_facts", &method);
-    char *reason = store_repair_text(running ? "was running when it was exported"
-                                             : import_text(o, "reason"));
+    char *reason =
+        store_repair_text(running ? IMPORT_WAS_RUNNING : import_text(o, "reason"));
     int rc = store_int(s, sql[RUN_ADD],
                        ARGS(A_INT(json_get_int(o, "id", 0)), A_INT(trial),
                             A_INT(json_get_int(o, "attempt", 0)), A_TEXT(state),
@@ -320,13 +328,14 @@ static int add_run(struct store *s, int64_t trial, const json_t *o, int64_t *run
     buf_release(&environment);
     buf_release(&method);
     free(reason);
-    return rc < 0 ? rc : add_contents(s, *run, o, err);
+    return rc < 0 ? rc : import_contents(s, *run, o, false, err);
 }
 
-int import_run(struct store *s, int64_t trial, const json_t *o, bool *added,
+int import_run(struct store *s, int64_t trial, const json_t *o, struct import_news *news,
                struct err *err)
 {
     int64_t run = 0;
+    bool grew = false;
     int rc = CHECK(o, run_fields, "run", err);
     if (rc == 0)
         rc = import_check_state(import_text(o, "state"), "run", err);
@@ -338,8 +347,12 @@ int import_run(struct store *s, int64_t trial, const json_t *o, bool *added,
         rc = store_int(s, sql[RUN],
                        ARGS(A_INT(trial), A_INT(json_get_int(o, "attempt", 0))), &run,
                        err);
-    *added = rc == 0;
-    if (rc == 0)
+    if (rc == 0) {
+        news->runs++;
         return add_run(s, trial, o, &run, err);
-    return rc < 0 ? rc : take_summaries(s, run, o, true, err);
+    }
+    if (rc > 0)
+        rc = import_grow(s, run, o, &grew, err);
+    news->grown += rc == 0 && grew;
+    return rc;
 }

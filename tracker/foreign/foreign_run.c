@@ -38,6 +38,8 @@ void foreign_run_release(struct foreign_run *r)
     for (size_t i = 0; i < r->series_count; i++) {
         free(r->series[i].key);
         free(r->series[i].points);
+        free(r->series[i].more.points);
+        free(r->series[i].gone.points);
     }
     free(r->series);
     strmap_free(r->by_key);
@@ -52,9 +54,8 @@ void foreign_text(char **field, const char *text, size_t len)
 
 void foreign_unsaid(struct foreign_run *r)
 {
-    static const char reason[] = "ended without a word";
     r->state = TRIAL_failed;
-    foreign_text(&r->reason, reason, strlen(reason));
+    foreign_text(&r->reason, EXCHANGE_UNSAID, strlen(EXCHANGE_UNSAID));
 }
 
 void foreign_tag(struct foreign_run *r, const char *key, const char *text, size_t len)
@@ -108,6 +109,19 @@ struct foreign_series *foreign_series(struct foreign_run *r, const char *key)
     return &r->series[r->series_count++];
 }
 
+static void keep(struct foreign_points *list, struct foreign_point point)
+{
+    list->points = xgrow(list->points, &list->cap, list->count + 1, sizeof point);
+    list->points[list->count++] = point;
+}
+
+void foreign_series_cut(struct foreign_series *s, size_t from)
+{
+    for (size_t i = from; i < s->count; i++)
+        keep(&s->gone, s->points[i]);
+    s->count = from < s->count ? from : s->count;
+}
+
 int foreign_value(struct foreign_run *r, const char *key, int64_t step, double value,
                   struct err *err)
 {
@@ -115,11 +129,16 @@ int foreign_value(struct foreign_run *r, const char *key, int64_t step, double v
         return err_set(err, ERR_CONFIG, "the run '%.100s' has more than %d values",
                        r->id ? r->id : "", FOREIGN_MAX_VALUES);
     struct foreign_series *s = NULL;
-    if (step < 0)
+    if (step < 0 && r->at_ms <= 0) {
         foreign_left_out(r->into, "values at steps below 0", 1);
-    else if ((s = foreign_series(r, key))) {
+    } else if ((s = foreign_series(r, key))) {
+        const struct foreign_point point = {step, r->at_ms, r->values++, value};
+        if (step < 0) {
+            keep(&s->more, point);
+            return 0;
+        }
         s->points = xgrow(s->points, &s->cap, s->count + 1, sizeof *s->points);
-        s->points[s->count++] = (struct foreign_point){step, r->values++, value};
+        s->points[s->count++] = point;
     }
     return 0;
 }
@@ -149,11 +168,16 @@ static bool same_value(double a, double b)
 static void put_in_order(struct foreign_run *r, struct foreign_series *s)
 {
     size_t kept = 0, lost = 0;
+    if (s->count == 0)
+        return;
     qsort(s->points, s->count, sizeof *s->points, by_step);
     for (size_t i = 0; i < s->count; i++) {
         if (kept > 0 && s->points[kept - 1].step == s->points[i].step) {
-            kept--;
-            lost += !same_value(s->points[kept].value, s->points[i].value);
+            const struct foreign_point *before = &s->points[--kept];
+            const bool same = same_value(before->value, s->points[i].value);
+            if (!same || before->at_ms != s->points[i].at_ms)
+                keep(before->at_ms > 0 ? &s->more : &s->gone, *before);
+            lost += !same && before->at_ms <= 0;
         }
         s->points[kept++] = s->points[i];
     }
@@ -260,32 +284,57 @@ static void set_text(json_t *object, const char *key, const char *text)
         json_object_set_new(object, key, json_string(text));
 }
 
-static json_t *series_of(struct foreign_run *r, json_t *summary)
+/* [[step, value, at_ms], ...], without at_ms where it is not known. */
+static void set_points(json_t *run, const char *part, const char *key,
+                       const struct foreign_point *points, size_t count)
 {
-    json_t *all = json_object();
+    json_t *all = json_object_get(run, part), *list = json_array();
+    if (!all)
+        json_object_set_new(run, part, all = json_object());
+    for (size_t i = 0; i < count; i++) {
+        json_t *point = json_array();
+        json_array_append_new(point, json_integer(points[i].step));
+        json_array_append_new(point, json_number_or_word(points[i].value));
+        if (points[i].at_ms > 0)
+            json_array_append_new(point, json_integer(points[i].at_ms));
+        json_array_append_new(list, point);
+    }
+    json_object_set_new(all, key, list);
+}
+
+/* Where report looks for what a run took, in seconds: transformers says how long it trained. */
+static void set_times(const struct foreign_run *r, json_t *summary)
+{
+    const json_t *trained = json_object_get(summary, "train/runtime");
+    if (trained && !json_object_get(summary, "time/train_s"))
+        json_object_set(summary, "time/train_s", (json_t *)trained);
+    if (r->state == TRIAL_complete && r->started_ms > 0 && r->ended_ms > r->started_ms &&
+        !json_object_get(summary, "time/total_s"))
+        json_object_set_new(summary, "time/total_s",
+                            json_real((double)(r->ended_ms - r->started_ms) / 1000));
+}
+
+static void set_series(struct foreign_run *r, json_t *run, json_t *summary)
+{
     for (size_t i = 0; i < r->series_count; i++) {
         struct foreign_series *s = &r->series[i];
-        json_t *list = json_array();
         put_in_order(r, s);
-        for (size_t k = 0; k < s->count; k++) {
-            json_t *point = json_array();
-            json_array_append_new(point, json_integer(s->points[k].step));
-            json_array_append_new(point, json_number_or_word(s->points[k].value));
-            json_array_append_new(list, point);
-        }
+        set_points(run, "series", s->key, s->points, s->count);
+        if (s->more.count > 0)
+            set_points(run, "more", s->key, s->more.points, s->more.count);
+        if (s->gone.count > 0)
+            set_points(run, "before", s->key, s->gone.points, s->gone.count);
         if (s->count > 0)
             json_object_set_new(summary, s->key,
                                 json_number_or_word(s->points[s->count - 1].value));
-        json_object_set_new(all, s->key, list);
     }
     json_object_update(summary, r->summary);
-    return all;
+    set_times(r, summary);
 }
 
 static json_t *run_object(struct foreign_run *r, int64_t now_ms)
 {
-    json_t *summary = json_object(), *series = series_of(r, summary),
-           *run = json_object();
+    json_t *summary = json_object(), *run = json_object();
     const int64_t started = r->started_ms > 0 ? r->started_ms : now_ms;
     char *from = xasprintf("from %s, run %s%s%s", r->tracker, r->id,
                            r->folder ? ", of " : "", r->folder ? r->folder : "");
@@ -301,8 +350,8 @@ static json_t *run_object(struct foreign_run *r, int64_t now_ms)
     json_object_set(run, "environment", r->environment);
     json_object_set(run, "events", r->events);
     json_object_set(run, "artifacts", r->artifacts);
+    set_series(r, run, summary);
     json_object_set_new(run, "summary", summary);
-    json_object_set_new(run, "series", series);
     json_array_append_new(r->events,
                           json_pack("[I, s, s]", (json_int_t)now_ms, "import", from));
     free(from);
@@ -335,6 +384,7 @@ int foreign_give(struct foreign_run *r, struct err *err)
     set_text(r->tags, r->tracker, r->id);
     set_text(r->tags, "name", r->name);
     json_object_set_new(trial, "seed", json_integer(take_seed(params)));
+    json_object_set_new(trial, "by_key", json_integer(1));
     json_object_set_new(trial, "params", params);
     json_object_set(trial, "tags", r->tags);
     json_object_set_new(trial, "created_ms",

@@ -5,8 +5,14 @@
  * configuration stay two. Its parameters are the configuration, flat ("optim.lr"); the
  * seed is taken out of them where one is named ("seed", "random_seed", "args.seed").
  * Metrics keep their names, but "eval_loss" becomes "eval/loss", and so for train and
- * test. Steps are whole numbers from 0 on; of two values at one step the later counts.
- * The last value of a series is the run's summary value, unless the tracker says another. */
+ * test. Steps are whole numbers from 0 on; of two values at one step the later counts, and
+ * the other is kept as a further value of that step where it is known when it was logged
+ * (as are values at steps below 0, which only MLflow has). The last value of a series is the
+ * run's summary value, unless the tracker says another. How long a run took, and trained by
+ * transformers' word, are its results time/total_s and time/train_s, as for trials of ours.
+ *
+ * A file that has grown since is taken again: exchange.h says what may have changed. For
+ * that, values that the source itself wrote anew are told along ("before"). */
 #ifndef TRACKER_FOREIGN_FOREIGN_RUN_H
 #define TRACKER_FOREIGN_FOREIGN_RUN_H
 
@@ -19,14 +25,20 @@ enum {
 };
 
 struct foreign_point {
-    int64_t step;
-    size_t order; /* of arrival: the later one of a step counts */
+    int64_t step, at_ms; /* at_ms: 0 not known */
+    size_t order;        /* of arrival: the later one of a step counts */
     double value;
+};
+struct foreign_points {
+    struct foreign_point *points;
+    size_t count, cap;
 };
 struct foreign_series {
     char *key;
     struct foreign_point *points;
     size_t count, cap;
+    struct foreign_points more; /* further values of steps */
+    struct foreign_points gone; /* written anew, at this step or an earlier one */
 };
 struct foreign_run {
     struct foreign *into;
@@ -46,6 +58,7 @@ struct foreign_run {
     enum trial_state state;       /* waiting: nothing ran */
     int attempt, exit_code;       /* from 1 on; -1: not known */
     int64_t started_ms, ended_ms; /* 0: not known */
+    int64_t at_ms;                /* of the values that come now; 0: not known */
 };
 void foreign_run_init(struct foreign_run *r, struct foreign *into, const char *tracker);
 void foreign_run_release(struct foreign_run *r);
@@ -57,6 +70,8 @@ int foreign_value(struct foreign_run *r, const char *key, int64_t step, double v
                   struct err *err);
 /* The name that a metric has here, newly allocated; NULL where it can have none. */
 char *foreign_metric_name(const char *key);
+/* The points from this one on are no longer the series', since it was written anew. */
+void foreign_series_cut(struct foreign_series *s, size_t from);
 /* A summary value of its own. */
 void foreign_summary(struct foreign_run *r, const char *key, double value);
 /* A tag; one without a name that fits is left out. */

@@ -42,7 +42,9 @@ static int take_metric(void *ctx, sqlite3_stmt *row, struct err *err)
         value = NAN;
     else if (fabs(value) >= DBL_MAX)
         value = value > 0 ? INFINITY : -INFINITY;
-    return foreign_value(ctx, column_text(row, 0, NULL), sqlite3_column_int64(row, 1),
+    struct foreign_run *r = ctx;
+    r->at_ms = sqlite3_column_int64(row, 4);
+    return foreign_value(r, column_text(row, 0, NULL), sqlite3_column_int64(row, 1),
                          value, err);
 }
 
@@ -63,7 +65,7 @@ static int fill_run(struct mlflow *m, struct foreign_run *r, const char *id,
         tables_row *take;
     } parts[] = {
         {"SELECT key, value FROM params WHERE run_uuid = ?1 ORDER BY key", take_param},
-        {"SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ?1 "
+        {"SELECT key, step, value, is_nan, timestamp FROM metrics WHERE run_uuid = ?1 "
          "ORDER BY key, step, timestamp, is_nan, value",
          take_metric},
         {"SELECT key, value FROM tags WHERE run_uuid = ?1 ORDER BY key", take_tag},

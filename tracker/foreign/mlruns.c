@@ -77,10 +77,10 @@ static bool blank(char c)
 }
 
 /* "timestamp value step", newer versions say more behind it; no step is step 0. */
-static bool read_line(const char *line, double *value, int64_t *step)
+static bool read_line(const char *line, int64_t *at_ms, double *value, int64_t *step)
 {
     char *rest, *end;
-    (void)strtoll(line, &rest, 10); /* when it was logged */
+    *at_ms = strtoll(line, &rest, 10);
     if (rest == line || !blank(*rest))
         return false;
     *value = strtod(rest, &end);
@@ -103,7 +103,7 @@ static int take_lines(struct foreign_run *r, const char *key, const struct buf *
         int64_t step;
         n = end ? (size_t)(end - begin) : text->len - at;
         char *line = xstrndup(begin, n);
-        if (strlen(line) == n && read_line(line, &value, &step))
+        if (strlen(line) == n && read_line(line, &r->at_ms, &value, &step))
             rc = foreign_value(r, key, step, value, err);
         else
             foreign_left_out(r->into, "lines that are no values", 1);

@@ -62,25 +62,35 @@ static void read_value(struct value *v, struct pb message)
 
 /* ---- scalars ---- */
 
+/* Sorts points of earlier steps to the front, as they came; how many there are. */
+static size_t from_step(struct foreign_series *s, int64_t step)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->points[i].step < step) {
+            const struct foreign_point point = s->points[i];
+            s->points[i] = s->points[kept];
+            s->points[kept++] = point;
+        }
+    return kept;
+}
+
 /* A later file's first value of a tag takes the place of what earlier files have from its
  * step on. */
 static void purge(struct event_run *e, const char *key, int64_t step)
 {
     struct foreign_series *s = foreign_series(&e->run, key);
     const size_t at = s ? (size_t)(s - e->run.series) : 0, had = e->last_file_cap;
-    size_t kept = 0;
     if (!s)
         return;
     e->last_file = xgrow(e->last_file, &e->last_file_cap, at + 1, sizeof *e->last_file);
     for (size_t i = had; i < e->last_file_cap; i++)
         e->last_file[i] = e->file;
     if (e->last_file[at] != e->file) {
-        for (size_t i = 0; i < s->count; i++)
-            if (s->points[i].step < step)
-                s->points[kept++] = s->points[i];
+        const size_t kept = from_step(s, step);
         foreign_left_out(e->run.into, "values that a restart wrote again",
                          s->count - kept);
-        s->count = kept;
+        foreign_series_cut(s, kept);
     }
     e->last_file[at] = e->file;
 }
@@ -92,8 +102,12 @@ static int take_scalar(struct event_run *e, const char *tag, int64_t step, doubl
         foreign_summary(&e->run, tag, value);
         return 0;
     }
-    purge(e, tag, step);
-    return foreign_value(&e->run, tag, step, value, err);
+    char *name =
+        e->split ? xasprintf("%s/%s", e->split, tag) : xstrdup(e->alias ? e->alias : tag);
+    purge(e, name, step);
+    const int rc = foreign_value(&e->run, name, step, value, err);
+    free(name);
+    return rc;
 }
 
 /* ---- configurations ---- */
@@ -210,6 +224,7 @@ static int take_value(struct event_run *e, struct pb message, int64_t step,
 static void take_time(struct foreign_run *r, double seconds)
 {
     const int64_t ms = seconds > 0 && seconds < 9e12 ? (int64_t)(seconds * 1e3) : 0;
+    r->at_ms = ms;
     if (ms > 0 && (r->started_ms == 0 || ms < r->started_ms))
         r->started_ms = ms;
     if (ms > r->ended_ms)
@@ -221,12 +236,13 @@ int event_take(struct event_run *e, struct pb event, struct err *err)
     struct pb_field f, inner;
     int64_t step = 0;
     int rc = 0;
+    e->run.at_ms = 0;
     for (struct pb p = event; pb_next(&p, &f);)
         if (f.number == EVENT_STEP)
             step = pb_int(&f);
-    while (rc == 0 && pb_next(&event, &f)) {
-        if (f.number == EVENT_TIME && f.type == PB_FIXED64)
+        else if (f.number == EVENT_TIME && f.type == PB_FIXED64)
             take_time(&e->run, pb_double(&f));
+    while (rc == 0 && pb_next(&event, &f)) {
         if (f.number == EVENT_SUMMARY)
             for (struct pb summary = pb_within(&f); rc == 0 && pb_next(&summary, &inner);)
                 if (inner.number == SUMMARY_VALUE)
@@ -237,7 +253,7 @@ int event_take(struct event_run *e, struct pb event, struct err *err)
     return rc;
 }
 
-bool event_is_hparams(struct pb event)
+bool event_look(struct pb event, char **tag)
 {
     struct pb_field f, inner;
     struct value v;
@@ -248,6 +264,8 @@ bool event_is_hparams(struct pb event)
                 if (inner.number == SUMMARY_VALUE) {
                     read_value(&v, pb_within(&inner));
                     yes |= v.hparams;
+                    if (!*tag && v.tag)
+                        *tag = xstrdup(v.tag);
                     free(v.tag);
                 }
     return yes;

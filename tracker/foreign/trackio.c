@@ -66,6 +66,7 @@ static int take_row(void *ctx, sqlite3_stmt *row, struct err *err)
     const int64_t step = sqlite3_column_int64(row, 0);
     json_t *tree = foreign_json(text, len);
     int rc = 0;
+    r->at_ms = sqlite3_column_int64(row, 2);
     if (!json_is_object(tree) || step < 0)
         foreign_left_out(r->into, "rows that are no values", 1);
     else
@@ -130,8 +131,11 @@ static int fill_run(struct trackio *t, struct foreign_run *r, const char *id,
     int rc = ask(t, "SELECT config FROM configs WHERE %s = ?1 ORDER BY id", id,
                  take_config, r, err);
     if (rc == 0)
-        rc = ask(t, "SELECT step, metrics FROM metrics WHERE %s = ?1 ORDER BY step, id",
-                 id, take_row, r, err);
+        rc = ask(
+            t,
+            "SELECT step, metrics, " MS("timestamp") " FROM metrics WHERE %s = ?1 ORDER "
+                                                     "BY step, id",
+            id, take_row, r, err);
     if (rc == 0 && tables_has(&t->tables, "alerts"))
         rc = ask(t,
                  "SELECT " MS("timestamp") ", title || ifnull(': ' || text, '') "

@@ -286,6 +286,14 @@ int wandb_axis_values(struct wandb_run *w, uint32_t kind, struct pb message,
 
 /* ---- history ---- */
 
+/* Seconds as milliseconds; 0 where they are none. */
+static int64_t time_ms_of(const struct wandb_item *item)
+{
+    return item->number && item->value > 0 && item->value < 9e12
+               ? (int64_t)(item->value * 1e3)
+               : 0;
+}
+
 static int take_item(struct wandb_run *w, const struct wandb_item *item, struct err *err)
 {
     struct wandb_axis *axis = w->rule_count ? axis_of(w, item->key) : NULL;
@@ -313,10 +321,14 @@ int wandb_history(struct wandb_run *w, uint32_t kind, struct pb message, struct 
     wandb_row_expand(&w->row);
     wandb_row_drop_media(&w->row, w->run.into);
     w->step = w->row.step >= 0 ? w->row.step : w->step + 1;
+    w->run.at_ms = 0;
     for (size_t i = 0; i < w->row.count; i++) {
-        struct wandb_axis *axis = find_axis(w, w->row.items[i].key);
-        if (axis && is_step(w->row.items[i].value))
-            axis->last = (int64_t)w->row.items[i].value;
+        const struct wandb_item *item = &w->row.items[i];
+        struct wandb_axis *axis = find_axis(w, item->key);
+        if (axis && is_step(item->value))
+            axis->last = (int64_t)item->value;
+        if (str_eq(item->key, "_timestamp"))
+            w->run.at_ms = time_ms_of(item);
     }
     for (size_t i = 0; i < w->row.count && rc == 0; i++)
         if (!w->row.items[i].dropped && !is_internal(w->row.items[i].key))
@@ -330,8 +342,8 @@ static void take_time(struct wandb_run *w, struct pb message)
     wandb_row_read(&w->row, message, 1);
     for (size_t i = 0; i < w->row.count; i++) {
         const struct wandb_item *item = &w->row.items[i];
-        if (str_eq(item->key, "_timestamp") && item->value > 0 && item->value < 9e12)
-            w->at_ms = (int64_t)(item->value * 1e3);
+        if (str_eq(item->key, "_timestamp") && time_ms_of(item) > 0)
+            w->at_ms = time_ms_of(item);
     }
 }
 
