@@ -101,7 +101,7 @@ method_names() {
 # programs: rows, tokens, pages, files.
 unclean_prints() {
     local calls='(^|[^A-Za-z0-9_])(v?f?printf|f?puts|f?putc|putchar|fwrite) *[(]' \
-        raw='cli/(command|store/cmd_export|trial/cmd_(chat_template|generate|rows|tokenize)|docs/cmd_docs)\.c'
+        raw='cli/(command|store/(cmd_export|export_csv)|trial/cmd_(chat_template|generate|rows|tokenize)|docs/cmd_docs)\.c'
     grep -E '^cli/' <<<"$code" | grep -E "$calls" | grep -vE "^$raw:" | cut -c1-160
     printf '%s\0' "${units[@]}" | grep -zE '^(tracker|runner|sweep|report)/' |
         xargs -0 -r awk -v strings=1 -f "$here/tests/lint/c_code.awk" | awk '

@@ -50,7 +50,8 @@ static const char *const sql[] = {
         "(SELECT attempt FROM run WHERE run.id = summary_run) AS summary_attempt "
         "FROM trial JOIN experiment ON experiment.id = trial.experiment "
         "LEFT JOIN sweep ON sweep.id = trial.sweep WHERE (?1 = 0 OR "
-        "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) ORDER BY trial.id",
+        "trial.experiment = ?1) AND (?2 = 0 OR trial.sweep = ?2) AND (?3 = 0 OR "
+        "trial.id = ?3) ORDER BY trial.id",
     [EXPERIMENT_TAGS] =
         "SELECT key, value FROM experiment_tag WHERE experiment = ?1 ORDER BY key",
     [TAGS] = "SELECT key, value FROM tag WHERE trial = ?1 ORDER BY key",
@@ -257,8 +258,10 @@ static int export_all(struct store *s, int64_t experiment, int64_t sweep,
     json_decref(head);
     for (int kind = EXPERIMENTS; kind <= TRIALS && rc == 0; kind++) {
         sqlite3_stmt *stmt = NULL;
-        rc = store_statement(s, sql[kind], ARGS(A_INT(experiment), A_INT(sweep)), &stmt,
-                             err);
+        const struct arg *args = kind == TRIALS
+                                     ? ARGS(A_INT(experiment), A_INT(sweep), A_INT(0))
+                                     : ARGS(A_INT(experiment), A_INT(sweep));
+        rc = store_statement(s, sql[kind], args, &stmt, err);
         while (rc >= 0 && (rc = store_step(s, stmt, err)) > 0) {
             json_t *object = row_object(stmt);
             rc = complete(s, kind, object, err);
@@ -282,5 +285,37 @@ int store_export(struct store *s, int64_t experiment, int64_t sweep, exchange_li
         return rc;
     rc = export_all(s, experiment, sweep, line, ctx, err);
     store_script(s, "COMMIT", NULL);
+    return rc;
+}
+
+static int export_trial(struct store *s, int64_t trial, json_t **out, struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = store_statement(s, sql[TRIALS], ARGS(A_INT(0), A_INT(0), A_INT(trial)),
+                             &stmt, err);
+    if (rc == 0)
+        rc = store_step(s, stmt, err);
+    if (rc > 0)
+        *out = row_object(stmt);
+    if (stmt)
+        store_done(stmt);
+    if (rc == 0)
+        rc = err_set(err, ERR_NOINPUT, "store '%s' has no trial %lld", s->path,
+                     (long long)trial);
+    return rc < 0 ? rc : complete_trial(s, *out, err);
+}
+
+int store_export_trial(struct store *s, int64_t trial, json_t **out, struct err *err)
+{
+    *out = NULL;
+    int rc = store_script(s, "BEGIN", err);
+    if (rc < 0)
+        return rc;
+    rc = export_trial(s, trial, out, err);
+    store_script(s, "COMMIT", NULL);
+    if (rc < 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
     return rc;
 }
