@@ -70,7 +70,7 @@ CREATE TABLE trial (
     stop_as     TEXT CHECK (stop_as IN ('pruned', 'cancelled')), -- with stop_asked: state it ends in; NULL: preempted
     stop_reason TEXT,                   -- and why; why it was spared
     deleted_ms  INTEGER,                -- when it was deleted, which hides it; NULL: it was not
-    origin      TEXT                    -- who made it: 'mlflow' a client of that API; NULL: peftlab
+    origin      TEXT                    -- who made it: 'mlflow' a client of that API, 'shell' peftlab log; NULL: others
 ) STRICT;
 -- The same trial twice is one trial; trials without a sweep are unique within their experiment.
 CREATE UNIQUE INDEX trial_unique ON trial (experiment, ifnull(sweep, 0), key, seed);
