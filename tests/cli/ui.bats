@@ -31,8 +31,9 @@ teardown() {
     score=$(value /api/trials 'next(c["name"] for c in a["columns"] if c["main"] and c["better"] == "high")')
     [ "$(value "/api/trials?sort=$score" "[r['values'].get('$score', -1) for r in a['rows']] == sorted((r['values'].get('$score', -1) for r in a['rows']), reverse=True)")" = True ]
     [ "$(value '/api/trials?q=state=complete' 'all(r["state"] == "complete" for r in a["rows"]) and a["total"] > 0')" = True ]
-    [ "$(value /api/trial/1 'a["id"], a["state"], "usd" in a["cost"], type(a["config"]).__name__')" = "(1, 'complete', True, 'dict')" ]
-    [ "$(value '/api/compare?trials=1,2' 'a["trials"]')" = "[1, 2]" ]
+    name=$(value "/api/trials?ids=1" 'a["rows"][0]["name"]')
+    [ "$(value /api/trial/1 'a["id"], a["state"], "usd" in a["cost"], type(a["config"]).__name__, a["name"]')" = "(1, 'complete', True, 'dict', '$name')" ]
+    [ "$(value '/api/compare?trials=1,2' 'a["trials"], a["names"][0]')" = "([1, 2], '$name')" ]
     [ "$(value /api/sweep/1 'a["sweep"], a["trials"] > 0, a["rungs"], "best" in a')" = "(1, True, [], True)" ]
     [ "$(value '/api/keys?sweep=1' 'type(a["keys"]).__name__')" = list ]
     get /api/trial/999999

@@ -117,13 +117,6 @@ static json_t *thinned_json(const struct thinned *t)
     return out;
 }
 
-static double value_of(sqlite3_stmt *stmt)
-{
-    static const double words[] = {0, NAN, INFINITY, -INFINITY, -0.0};
-    const int kind = sqlite3_column_int(stmt, 2);
-    return kind ? words[kind] : sqlite3_column_double(stmt, 1);
-}
-
 /* 1: the run has points in the window. */
 static int find_ends(struct store *s, int64_t run, int64_t key,
                      const struct live_window *w, struct thinned *t, struct err *err)
@@ -158,7 +151,8 @@ static int read_series(struct store *s, int64_t run, int64_t key,
     if (rc < 0)
         return rc;
     while ((rc = store_step(s, stmt, err)) > 0)
-        take_point(t, (struct point){sqlite3_column_int64(stmt, 0), value_of(stmt)});
+        take_point(
+            t, (struct point){sqlite3_column_int64(stmt, 0), store_value(stmt, 1, 2)});
     store_done(stmt);
     return rc;
 }
@@ -181,7 +175,7 @@ static int sample_series(struct store *s, int64_t run, int64_t key,
         rc = store_step(s, stmt, err);
         if (rc > 0) {
             const int64_t step = sqlite3_column_int64(stmt, 0);
-            t->all[t->n++] = (struct point){step, value_of(stmt)};
+            t->all[t->n++] = (struct point){step, store_value(stmt, 1, 2)};
             const double behind = floor((double)(step - t->first) / part) + 1;
             next = t->first + (int64_t)ceil(behind * part);
             next = next > step ? next : step + 1;

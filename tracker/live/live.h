@@ -43,6 +43,10 @@ struct live_query {
  * group goes: "any look" (however often it is looked at), "final" (nothing of this will
  * change any more), "this look" (once, as if planned for it). */
 json_t *live_trials(struct store *s, const struct live_query *q, struct err *err);
+/* What the table calls these trials of a sweep (else of an experiment), in their order: a
+ * list of texts; null where there is nothing to tell them apart by. */
+json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int64_t *ids,
+                   size_t count, struct err *err);
 
 /* ---- series (curves.c) ---- */
 

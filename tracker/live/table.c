@@ -218,8 +218,12 @@ static void take_params(struct table *t)
     for (size_t i = 0; i < t->count; i++) {
         const char *key;
         json_t *v;
-        json_object_foreach(params[i], key, v) table_put(
-            t, &t->rows[i], table_column_of(t, COLUMN_KIND_PARAM, key), typed(v));
+        json_object_foreach(params[i], key, v)
+        {
+            if (!str_eq(key, "method")) /* a field of every trial says it */
+                table_put(t, &t->rows[i], table_column_of(t, COLUMN_KIND_PARAM, key),
+                          typed(v));
+        }
         json_decref(t->rows[i].params);
         json_decref(t->rows[i].config);
         t->rows[i].params = t->rows[i].config = NULL;
@@ -451,6 +455,25 @@ json_t *live_trials(struct store *s, const struct live_query *q, struct err *err
     if (rc >= 0 && (order = table_choose(&t, &count, err)))
         out = answer_of(&t, order, count);
     free(order);
+    release(&t);
+    return out;
+}
+
+json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int64_t *ids,
+                   size_t count, struct err *err)
+{
+    const struct live_query q = {.sweep = sweep, .experiment = sweep ? 0 : experiment};
+    struct table t = {.store = s, .query = &q, .by_name = strmap_new()};
+    json_t *out = NULL;
+    int rc = read_rows(&t, err);
+    if (rc >= 0)
+        rc = read_tags(&t, err);
+    if (rc >= 0)
+        out = json_array();
+    for (size_t i = 0; i < count && out; i++) {
+        const struct table_row *row = row_of(&t, ids[i]);
+        json_array_append_new(out, row ? name_of(&t, row) : json_null());
+    }
     release(&t);
     return out;
 }

@@ -29,13 +29,6 @@ static const char *const sql[] = {
     [KEYS] = "SELECT id, name FROM metric_key",
 };
 
-static double number_of(sqlite3_stmt *stmt, int value, int kind)
-{
-    static const double words[] = {0, NAN, INFINITY, -INFINITY, -0.0};
-    const int k = sqlite3_column_int(stmt, kind);
-    return k ? words[k] : sqlite3_column_double(stmt, value);
-}
-
 static int read_keys(struct table *t, struct err *err)
 {
     sqlite3_stmt *stmt;
@@ -110,7 +103,7 @@ static int read_summaries(struct table *t, struct err *err)
             continue;
         t->rows[at].summed = true;
         if (column_of(t, sqlite3_column_int64(stmt, 1), &column))
-            table_put_number(t, &t->rows[at], column, number_of(stmt, 2, 3));
+            table_put_number(t, &t->rows[at], column, store_value(stmt, 2, 3));
     }
     store_done(stmt);
     return rc;
@@ -128,7 +121,7 @@ static int put_last(struct table *t, struct table_row *row, int64_t key, size_t 
         return rc;
     rc = store_step(t->store, stmt, err);
     if (rc > 0)
-        table_put_number(t, row, column, number_of(stmt, 0, 1));
+        table_put_number(t, row, column, store_value(stmt, 0, 1));
     store_done(stmt);
     return rc;
 }

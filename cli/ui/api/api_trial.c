@@ -1,11 +1,13 @@
 /* cli/ui/api/api_trial.c - /api/trial/ID, its logs, /api/compare. */
 #include "cli/ui/api/api.h"
 #include "cli/ui/api/trial_log.h"
+#include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/claims/budget.h"
+#include "tracker/live/live.h"
 #include "tracker/view/view.h"
 #include <math.h>
 #include <stdlib.h>
@@ -76,11 +78,25 @@ static const char *run_dir_of(const json_t *trial)
     return n ? json_get_str(json_array_get(runs, n - 1), "run_dir", NULL) : NULL;
 }
 
+/* As the table calls it. */
+static int add_name(struct store *s, json_t *trial, struct err *err)
+{
+    const int64_t id = json_get_int(trial, "id", 0);
+    json_t *names = live_names(s, json_get_int(trial, "sweep", 0),
+                               json_get_int(trial, "experiment", 0), &id, 1, err);
+    if (!names)
+        return err_code(err);
+    json_object_set(trial, "name", json_array_get(names, 0));
+    json_decref(names);
+    return 0;
+}
+
 json_t *api_trial(struct store *s, const json_t *args, struct err *err)
 {
     json_t *trial = view_trial(s, json_get_int(args, "id", 0), err),
            *cost = trial ? cost_of(s, trial, err) : NULL;
-    if (!cost) {
+    if (!cost || add_name(s, trial, err) < 0) {
+        json_decref(cost);
         json_decref(trial);
         return NULL;
     }
@@ -118,6 +134,42 @@ json_t *api_log(struct store *s, const json_t *args, struct err *err)
     return out;
 }
 
+/* "[1,2]" */
+static json_t *ids_text(const int64_t *ids, size_t count)
+{
+    struct buf text = BUF_INIT;
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&text, "%c%lld", i ? ',' : '[', (long long)ids[i]);
+    buf_str_add(&text, "]");
+    json_t *out = json_string(buf_str(&text));
+    buf_release(&text);
+    return out;
+}
+
+/* Names tell apart within one sweep, or within one experiment. */
+static int add_names(struct store *s, const int64_t *ids, size_t count, json_t *out,
+                     struct err *err)
+{
+    json_t *rows = view_rows(s,
+                             "SELECT min(ifnull(sweep, 0)) AS sweep, max(ifnull(sweep, "
+                             "0)) AS other, min(experiment) AS experiment, "
+                             "max(experiment) AS another FROM trial_view WHERE id IN "
+                             "(SELECT value FROM json_each(?1))",
+                             json_pack("[o]", ids_text(ids, count)), 1, err);
+    const json_t *row = json_array_get(rows, 0);
+    const int64_t sweep = json_get_int(row, "sweep", 0),
+                  experiment = json_get_int(row, "experiment", 0);
+    const bool one = sweep == json_get_int(row, "other", 0) &&
+                     experiment == json_get_int(row, "another", 0);
+    json_decref(rows);
+    json_t *names =
+        rows && one ? live_names(s, sweep, experiment, ids, count, err) : NULL;
+    if (!rows || (one && !names))
+        return err_code(err);
+    json_object_set_new(out, "names", names ? names : json_array());
+    return 0;
+}
+
 json_t *api_compare(struct store *s, const json_t *args, struct err *err)
 {
     enum { MOST = 200 };
@@ -129,6 +181,10 @@ json_t *api_compare(struct store *s, const json_t *args, struct err *err)
         rc = err_set(err, ERR_USAGE, "trials: one to %d can be compared", MOST);
     if (rc == 0)
         out = view_comparison(s, ids, count, err);
+    if (out && add_names(s, ids, count, out, err) < 0) {
+        json_decref(out);
+        out = NULL;
+    }
     free(ids);
     return out;
 }

@@ -1,8 +1,9 @@
 /* What the page asks: the table with what varies and its groups, curves that lose no peak,
- * which trials changed between two looks. */
+ * which trials changed between two looks, writes of many in one transaction. */
 #include "tests/unit/tracker/fixture.h"
 #include "tracker/live/changes.h"
 #include "tracker/live/live.h"
+#include "tracker/store/batch.h"
 #include "tracker/store/labels.h"
 
 static void log_value(struct store *s, int64_t run, const char *key, int64_t step,
@@ -191,13 +192,36 @@ static void each_change_is_found_once(void **state)
     live_changes_free(c);
 }
 
+static int add_experiment(struct store *s, void *ctx, struct err *err)
+{
+    int64_t id;
+    const int rc = store_experiment(s, ctx, &id, err);
+    return rc == 0 && !strcmp(ctx, "bad") ? err_set(err, ERR_CONFIG, "said to be bad")
+                                          : rc;
+}
+
+static void a_batch_keeps_what_did_not_fail(void **state)
+{
+    struct fixture *f = *state;
+    char names[][4] = {"one", "bad", "two"};
+    struct store_job jobs[3];
+    for (size_t i = 0; i < 3; i++)
+        jobs[i] = (struct store_job){.work = add_experiment, .ctx = names[i]};
+    store_batch(f->store, jobs, 3);
+    assert_int_equal(jobs[0].rc, 0);
+    assert_int_equal(jobs[1].rc, -ERR_CONFIG);
+    assert_string_equal(jobs[1].err.msg, "said to be bad");
+    assert_int_equal(jobs[2].rc, 0);
+    assert_int_equal(query_int(f->store, "SELECT count(*) FROM experiment_view"), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
         T(the_table_says_what_varies),      T(filters_and_orders),
         T(intervals_say_how_far_they_hold), T(a_thinned_curve_keeps_its_peaks),
-        T(each_change_is_found_once),
+        T(each_change_is_found_once),       T(a_batch_keeps_what_did_not_fail),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
