@@ -187,6 +187,27 @@ teardown() {
     has 403
 }
 
+@test "with a key nothing is read without it; browsers give it as a password; buttons need the token all the same" {
+    echo sesame >key
+    echo my-token >token
+    ui --api-key-file key --token-file token
+    [ "$TOKEN" = my-token ]
+    get /api/overview
+    has 401
+    get / -u ana:wrong
+    has 401
+    get / -u ana:sesame
+    has 200 "<title>"
+    get /api/overview -H "Authorization: Bearer sesame"
+    has 200
+    run curl -s -w '\n%{http_code}' -u ana:sesame "$URL/api/do" --data-binary '{"verb": "stop", "sweep": 1}'
+    has 403
+    act '{"verb": "stop", "sweep": 1}'
+    has 401
+    run curl -s -w '\n%{http_code}' -u ana:sesame -H "X-Peftlab-Token: my-token" "$URL/api/do" --data-binary '{"verb": "stop", "sweep": 1}'
+    has 200 '"exit": 0'
+}
+
 @test "a secret in a configuration, a log or an output is not shown" {
     mkdir -p runs/trial-1/attempt-1
     echo 'HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz0123' >runs/trial-1/output.log
