@@ -52,7 +52,8 @@ static struct word read_word(const char *text, size_t n)
                  {"=", SIGN_EQ},  {"<", SIGN_LT},  {">", SIGN_GT}};
     struct word w = {.text = xstrndup(text, n)};
     const size_t at = strcspn(w.text, "=<>!");
-    for (size_t i = 0; at && w.text[at] && i < ARRAY_LEN(signs) && !w.sign; i++) {
+    const bool compares = at && w.text[at];
+    for (size_t i = 0; compares && !w.sign && i < ARRAY_LEN(signs); i++) {
         const size_t length = strlen(signs[i].text);
         if (strncmp(w.text + at, signs[i].text, length))
             continue;
