@@ -25,7 +25,12 @@ setup_file() {
         UI_PORT=$(free_port)
         "$PEFTLAB" ui --store "$BATS_FILE_TMPDIR/ui.db" --port "$UI_PORT" >"$BATS_FILE_TMPDIR/ui.log" 2>&1 3>&- &
         UI_PID=$!
-        servers+=" http://127.0.0.1:$UI_PORT"
+        until curl -s "http://127.0.0.1:$UI_PORT/" >/dev/null; do
+            kill -0 $UI_PID
+            sleep 0.1
+        done
+        # as soon as it speaks MLflow
+        curl -fs "http://127.0.0.1:$UI_PORT/health" >/dev/null && servers+=" http://127.0.0.1:$UI_PORT"
     fi
     export servers MLFLOW_PID UI_PID
     for url in $servers; do

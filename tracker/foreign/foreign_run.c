@@ -302,7 +302,8 @@ static void set_points(json_t *run, const char *part, const char *key,
     json_object_set_new(all, key, list);
 }
 
-/* Where report looks for what a run took, in seconds: transformers says how long it trained. */
+/* What a run took, in seconds, where report looks for it; transformers tells the training
+ * alone. */
 static void set_times(const struct foreign_run *r, json_t *summary)
 {
     const json_t *trained = json_object_get(summary, "train/runtime");
