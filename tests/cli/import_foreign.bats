@@ -577,6 +577,28 @@ quiet_copy() { # FROM TO
     cmp grown new
 }
 
+@test "--running takes runs that go on as far as they have come, and the rest when it is there" {
+    one_run
+    cp "$file" whole
+    truncate -s 5000 "$file"
+    quiet_copy "$RUNS/optuna/studies.db" studies.db
+    exec 9>>"$file" 8>>studies.db
+    import 0 run studies.db --running
+    exec 9>&- 8>&-
+    has "8 trials added" "left out:"
+    lacks "not over"
+    [ "$(says "SELECT key, state, reason FROM trial_view WHERE state = 'stale'")" = \
+$'wandb:aaaa1111\tstale\twent on when it was imported\noptuna:both/3\tstale\twent on when it was imported' ]
+    long_ago run
+    import 0 run studies.db
+    has "0 trials added" "2 went on"
+    [ "$(says "SELECT state, reason FROM trial_view WHERE key = 'wandb:aaaa1111'")" = $'failed\tended without a word' ]
+    cp whole "$file"
+    import 0 run
+    has "1 went on"
+    [ "$(says "SELECT state FROM trial_view WHERE key = 'wandb:aaaa1111'")" = complete ]
+}
+
 @test "what really differs, and what is not there any more, is refused by its first difference" {
     quiet_copy "$RUNS/mlflow/store.db" store.db
     import 0 store.db
