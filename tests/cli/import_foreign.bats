@@ -151,7 +151,7 @@ ninf	-Infinity	-inf" ]
 
 @test "TensorBoard's folders: a run each, scalars of both kinds, configurations; again adds nothing" {
     import 0 "$RUNS/tensorboard"
-    has "3 trials added" "left out: media and histograms (2), texts (1), values that a restart wrote again (5)"
+    has "3 trials added" "left out: media and histograms (2), values that a restart wrote again (5)"
     import 0 "$RUNS/tensorboard"
     has "0 trials added, 3 were known; 0 runs added"
     import 0 "$RUNS/tensorboard/trainer"
@@ -161,6 +161,7 @@ ninf	-Infinity	-inf" ]
 tensorboard	tensorboard:tensors	complete	0				
 tensorboard	tensorboard:trainer	complete	11	adamw_torch	Infinity		" ]
     [ "$(says "SELECT params ->> '\$.\"model_config.hidden_size\"' FROM trial_view WHERE id = 3")" = 8 ]
+    [ "$(says "SELECT trial, text, at_ms > 1600000000000 FROM event_view WHERE kind = 'text'")" = $'1\tremark, step 0: a word\t1' ]
     [ "$(says "SELECT group_concat(step || ':' || value) FROM series_view WHERE trial = 2")" = 0:3.0,1:2.0,2:1.0 ]
 }
 
