@@ -149,6 +149,7 @@ static void send_page(void *ctx, struct server_call *call)
                                     .sweep = number(call, "sweep"),
                                     .trial = number(call, "trial")};
     html_init(&o->html);
+    o->html.unstyled = true; /* as the policy says */
     desk_ask(ui->read, &job, o);
 }
 

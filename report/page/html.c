@@ -8,6 +8,7 @@
 
 void html_init(struct html *h)
 {
+    *h = (struct html){0};
     buf_init(&h->out, HTML_MAX);
 }
 
@@ -139,7 +140,7 @@ static void open_table(struct html *h, const char *class_name, const char *headi
     size_t columns = 1;
     for (const char *c = headings; *c; c++)
         columns += *c == '|';
-    bool stacked = columns >= HTML_STACKED_COLUMNS, number;
+    bool stacked = !h->unstyled && columns >= HTML_STACKED_COLUMNS, number;
     const char *own = class_name ? class_name : "", *at = headings;
     if (!*own && !stacked) {
         html_raw(h, "<table>");

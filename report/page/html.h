@@ -8,9 +8,12 @@
 #define REPORT_PAGE_HTML_H
 
 #include "lib/buf.h"
+#include <stdbool.h>
 
 struct html {
     struct buf out;
+    bool unstyled; /* no style attributes, where a page's policy lets none be: tables
+                      stay tables on narrow screens */
 };
 
 #define HTML_MAX ((size_t)8 << 20)

@@ -3,7 +3,7 @@ import { button, element, settled } from "./base.js";
 import { ask, tell, with_fields } from "./link.js";
 
 // What a verb asks for before it runs: [field, kind, label, hint]; "lines" are words, one a line. The command lines are the
-// server's (cli/ui/verbs.def); sample: what stands for the fields in the line beside the button. page: what the command makes
+// server's (cli/ui/verbs.def); sample: what stands for the fields that must be filled. page: what the command makes
 // is looked at there instead.
 const verbs = {
   stop: { text: "Stop", title: "Stop the sweep", fields: [["now", "checkbox", "end what runs now as well"]] },
@@ -79,10 +79,11 @@ function open_dialog(verb, args) {
   const all = () => ({ ...args, ...read_fields(form) });
 
   async function write_line() {
+    const given = all(), lacks = Object.keys(about.sample ?? {}).filter((name) => !given[name]?.length);
     try {
-      line.textContent = (await ask("/api/do", { verb, ...all() })).command;
+      line.textContent = (await ask("/api/do", { verb, ...given, ...Object.fromEntries(lacks.map((n) => [n, about.sample[n]])) })).command;
       out.textContent = "";
-      go.disabled = false;
+      go.disabled = lacks.length > 0;
     } catch (e) {
       line.textContent = "";
       out.textContent = e.message;

@@ -20,8 +20,11 @@ export function button(text, attributes, act) {
 export function patch(old, fresh) {
   for (const { name } of [...old.attributes])
     if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  for (const { name, value } of [...fresh.attributes])
-    if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
+  for (const { name, value } of [...fresh.attributes]) {
+    if (old.getAttribute(name) === value || name === "open") continue;
+    if (name === "style") old.style.cssText = value; // the policy lets scripts set styles, and no attribute
+    else old.setAttribute(name, value);
+  }
   if (!old.hasAttribute("data-keep")) patch_children(old, [...fresh.childNodes]);
 }
 

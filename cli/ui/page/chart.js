@@ -48,7 +48,7 @@ export function at_or_after(xs, x) {
   return low;
 }
 
-// on: {zoom({x0, x1, y0, y1} or null), hot(id or null)}. Series: {id, name, xs, ys, raw (ys before smoothing, or null), colour}.
+// on: {zoom({x0, x1 (Infinity: to the end, which grows), y0, y1 (NaN: as it comes)} or null), hot(id or null)}. Series: {id, name, xs, ys, raw (ys before smoothing, or null), colour}.
 export function make_chart(label, on) {
   const lines = element("canvas", { role: "img", "aria-label": label }), over = element("canvas", { "aria-hidden": "true" });
   const tip = element("output", { class: "tip", "aria-hidden": "true" });
@@ -83,7 +83,7 @@ export function make_chart(label, on) {
       x1 = Math.max(x1, s.xs.at(-1));
     }
     const whole = x0 <= x1 ? [x0, x1 > x0 ? x1 : x0 + 1] : [0, 1];
-    const [a, b] = zoom ? [zoom.x0, zoom.x1] : whole;
+    const [a, b] = zoom ? [zoom.x0, Number.isFinite(zoom.x1) ? zoom.x1 : Math.max(whole[1], zoom.x0 + 1)] : whole;
     const [c, d] = zoom && zoom.y1 > zoom.y0 && !(log && zoom.y0 <= 0) ? [zoom.y0, zoom.y1] : y_range(a, b);
     range = { x0: a, x1: b, y0: c, y1: d, whole };
   }
@@ -294,7 +294,8 @@ export function make_chart(label, on) {
     if (!d?.to || Math.abs(d.to.x - d.x) < 6) return draw_over();
     const [x0, x1] = [d.x, d.to.x].map(x_at).sort((a, b) => a - b);
     const [y0, y1] = d.flat ? [NaN, NaN] : [d.y, d.to.y].map(y_at).sort((a, b) => a - b);
-    on.zoom({ x0: Math.max(x0, range.whole[0]), x1: Math.min(x1, Math.max(range.whole[1], range.x1)), y0, y1 });
+    const open = Math.max(d.x, d.to.x) >= width - RIGHT - 2; // dragged to the end: what comes belongs to it
+    on.zoom({ x0: Math.max(x0, range.whole[0]), x1: open ? Infinity : x1, y0, y1 });
   });
   over.addEventListener("pointercancel", () => {
     drag = null;

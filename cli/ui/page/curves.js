@@ -116,9 +116,10 @@ function paint(trials, by) {
 
 function read_zoom() {
   const [x0, x1, y0 = "", y1 = ""] = place.list("zoom", "~");
-  return x1 === undefined ? null : { x0: Number(x0), x1: Number(x1), y0: y0 === "" ? NaN : Number(y0), y1: y1 === "" ? NaN : Number(y1) };
+  return x1 === undefined ? null : { x0: Number(x0), x1: x1 === "" ? Infinity : Number(x1), y0: y0 === "" ? NaN : Number(y0), y1: y1 === "" ? NaN : Number(y1) };
 }
-const tell_zoom = (z) => place.set({ zoom: z && [z.x0, z.x1, z.y0, z.y1].map((v) => (Number.isFinite(v) ? Number(v.toPrecision(6)) : "")).join("~").replace(/~~$/, "") });
+const digits = (v) => (Number.isFinite(v) ? Number(v.toPrecision(6)) : "");
+const tell_zoom = (z) => place.set({ zoom: z && [z.x0, z.x1, ...(Number.isFinite(z.y0) ? [z.y0, z.y1] : [])].map(digits).join("~") });
 
 // on: {hot(id or null)}
 export function make_curves(on) {
@@ -157,7 +158,7 @@ export function make_curves(on) {
     const key = key_now();
     if (!key) return draw();
     const z = read_zoom();
-    await cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Math.ceil(z.x1) }, signal);
+    await cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Number.isFinite(z.x1) ? Math.ceil(z.x1) : null }, signal);
     draw();
   });
 

@@ -11,9 +11,9 @@ if (given) {
 
 async function fetch_json(path, options) {
   const answer = await fetch(path, options);
+  if (answer.ok) return answer.json();
   const body = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Error(body?.error?.message ?? `${answer.status} ${answer.statusText}`);
-  return body;
+  throw new Error(body?.error?.message ?? `${answer.status} ${answer.statusText}`);
 }
 
 export function with_fields(path, fields) {

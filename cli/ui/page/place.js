@@ -17,7 +17,8 @@ export const list = (name, sign = ",") => (now[name] ? now[name].split(sign) : [
 export const numbers = (name) => list(name).map(Number).filter(Number.isFinite);
 // Names hold commas now and then; within a list they are escaped.
 export const names = (name) => list(name).map(decodeURIComponent);
-export const join_names = (all) => all.map((n) => n.replace(/[%,;~]/g, encodeURIComponent)).join(",");
+const escaped = (v) => String(v).replace(/[%,;~]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
+export const join_names = (all) => all.map(escaped).join(",");
 
 // The address of the same place with some things changed; null or "" takes one out.
 export function address(changes, from = now) {
@@ -67,4 +68,4 @@ export function ranges() {
   return out;
 }
 export const join_ranges = (all) => [...all].filter(([, [low, high]]) => low !== "" || high !== "")
-  .map((r) => r.flat().map((v) => String(v).replace(/[%,;~]/g, encodeURIComponent)).join("~")).join(";");
+  .map((r) => r.flat().map(escaped).join("~")).join(";");

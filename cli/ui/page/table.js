@@ -4,6 +4,7 @@ import { group_value, item_value, parse_sort, value_of } from "./rows.js";
 
 const ROW = 30, SPARE = 10, FIRST = 2; // height of a row in pixels (page.css); rows beyond sight; columns before the chosen
 
+const labels = { duration_ms: "time", started_ms: "began", ended_ms: "ended" }; // of columns that say a time, not milliseconds
 const hold_words = { "any look": "which holds at every look", final: "which is final", "this look": "which holds for this look only" };
 
 function cell_text(item, column) {
@@ -34,14 +35,14 @@ const name_of = (row) => row.name ?? "";
 const group_name = (item) => item.group.name ?? item.members[0].name ?? item.group.key;
 
 // on: {sort(column), unfold(id of the first trial of a group), pick(ids, yes), hot(id or null), href(id)}
-export function make_table(caption, on) {
+export function make_table(caption, label, on) {
   const columns_of_table = element("colgroup"), head = element("tr", { "aria-rowindex": 1 });
   const above = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
   const below = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
   const body = element("tbody", {}, above, below);
   const table = element("table", { class: "trials" }, element("caption", { class: "unseen" }, caption), columns_of_table,
     element("thead", {}, head), body);
-  const scroller = element("div", { class: "window", tabindex: 0, role: "region", "aria-label": caption }, table);
+  const scroller = element("div", { class: "window", tabindex: 0, role: "region", "aria-label": label }, table);
   const made = new Map(); // the rows in sight by the items' ids
   let items = [], columns = [], picked = new Set(), sort = null, current = null, hot = null, last_pick = null, frame = 0;
 
@@ -52,7 +53,7 @@ export function make_table(caption, on) {
     const arrow = column.better === "high" ? "highest first" : column.better === "low" ? "lowest first" : "";
     return element("th", { scope: "col", class: right ? "num" : null, title: arrow ? `${column.name}: ${arrow} is best` : column.name,
       "aria-sort": mine ? (sort.direction < 0 ? "descending" : "ascending") : null },
-    button(column.label ?? column.name, { class: "sort", "data-column": column.name }));
+    button(column.label ?? labels[column.name] ?? column.name, { class: "sort", "data-column": column.name }));
   }
 
   function write_head() {

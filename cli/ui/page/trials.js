@@ -20,7 +20,7 @@ export function make_trials(on_title) {
     placeholder: "lora rank>=8 state=running", "aria-label": "Filter the trials: words, or comparisons such as rank>=8" });
   const flat = element("input", { type: "checkbox", checked: place.get("flat") !== "1" });
   const count = element("output", { class: "note" }), look = element("p", { class: "note" }), picked_bar = element("span", { class: "picked" });
-  const table = make_table("Trials", { sort, unfold, pick, hot, href: (id) => place.elsewhere({ view: "trial", trial: id }) });
+  const table = make_table("Trials", "Table of trials", { sort, unfold, pick, hot, href: (id) => place.elsewhere({ view: "trial", trial: id }) });
   const curves = make_curves({ hot }), parallel = make_parallel({ hot });
   let answer = null, picked = new Set(place.numbers("pick")), states = new Map();
 
