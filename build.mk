@@ -123,6 +123,14 @@ bench-store: $(B)/peftlab $(B)/bench_store
 	@tests/bench/store.sh $(B)
 .PHONY: bench-store
 
+# The live page in a browser: 1,000 trials of 10,000 points while a sweep runs, for ten minutes.
+$(B)/bench_ui: tests/bench/bench_ui.c $(NEEDS_tracker)
+	@echo "  BENCH $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(NEEDS_tracker) $(LDLIBS)
+bench-ui: $(B)/peftlab $(B)/bench_ui
+	@tests/bench/ui.sh $(B)
+.PHONY: bench-ui
+
 # kill -9 over everybody who writes to a store.
 $(B)/store_rounds: tests/crash/store_rounds.c $(NEEDS_tracker)
 	@echo "  CRASH $@"

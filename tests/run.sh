@@ -82,8 +82,9 @@ list_jobs() {
             "bert-lora-qv bert-lora-accumulation bert-qlora-nf4 bert-adapter-pfeiffer bert-prefix bert-head llama-lora-qv llama-prefix llama-qlora-nf4-dq-all qwen2-window-lora-all-linear qwen3-prefix gemma2-lora-all-linear gemma3-lora-default-targets llama-cls-lora llama-dynamic-forward phi3-partial-lora-qkv-down gpt2-lora-all-linear"
         ;;
     esac
-    case " $suites " in *" browser "*) # the report in chromium; skipped, with the reason, where there is none
-        printf 'browser/report\t%s\ttests/browser/run.py %s\n' "$B/peftlab" "$B" ;;
+    case " $suites " in *" browser "*) # the report and the live page in chromium; skipped, with the reason, where there is none
+        printf 'browser/report\t%s\ttests/browser/run.py %s\n' "$B/peftlab" "$B"
+        printf 'browser/ui\t%s\ttests/browser/ui.py %s\n' "$B/peftlab" "$B" ;;
     esac
     case " $suites " in *" cli "*)
         for f in tests/cli/*.bats; do

@@ -1,5 +1,4 @@
 /* cli/ui/ui_routes.c - the parts of what is served, and what their answers share. */
-#include "cli/ui/mlflow_routes.h"
 #include "cli/ui/ui.h"
 #include "lib/hash.h"
 #include "lib/json.h"
@@ -11,8 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const struct ui_part *const parts[] = {&ui_mlflow_part, &ui_page_part,
-                                              &ui_api_part};
+static const struct ui_part *const parts[] = {&ui_page_part, &ui_api_part};
 
 struct server_route *ui_routes(size_t *count)
 {

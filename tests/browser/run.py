@@ -10,31 +10,16 @@ missing every test is skipped, with the reason.
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-import traceback
 
 import pages
-from webdriver import Browser, missing
+from tap import AXE, CUT, Tests, same
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NAMES = ["reviews", "support", "published", "many"]
 OPEN_ALL = "document.querySelectorAll('details').forEach((d) => { d.open = true; });"
+SCROLLED = ".skip, thead, #decision h2"
 
-tests = []
-
-
-def test(name, *args):
-    def add(function):
-        tests.append((name, function, args))
-        return function
-    return add
-
-
-def same(got, expected, what=""):
-    assert got == expected, f"{what}: got {got!r}, expected {expected!r}"
+test = Tests()
 
 
 def configurations(path):
@@ -43,11 +28,6 @@ def configurations(path):
 
 
 # ---- accessibility ----
-
-AXE = """const done = arguments[arguments.length - 1];
-axe.run(document, {resultTypes: ["violations"]}).then((r) => done(r.violations.flatMap(
-    (v) => v.nodes.map((n) => `${v.id}: ${n.target.join(" ")}: ${n.failureSummary.split("\\n")[1] ?? ""}`))));"""
-
 
 # axe takes minutes for a thousand rows and lines: of each table and figure a dozen stay, which have all forms.
 FEW = """const many = (all) => [...all].slice(12).forEach((e) => e.remove());
@@ -81,19 +61,10 @@ def axe_tells(b, made):
 
 # ---- narrow screens ----
 
-CUT = """const out = [];
-for (const e of document.querySelectorAll("body *")) {
-  const r = e.getBoundingClientRect(), hidden = e.closest(".skip, thead, #decision h2");
-  if (r.width > 1 && r.right > innerWidth + 1 && !hidden && !e.closest("svg"))
-    out.push(`${e.tagName}.${e.className}: ${Math.round(r.right)}: ${e.textContent.slice(0, 40)}`);
-}
-return [document.documentElement.scrollWidth, out];"""
-
-
 def check_narrow(b, made, name, script):
     b.open(made[name], 400, script=script)
     b.js(OPEN_ALL)
-    width, cut = b.js(CUT)
+    width, cut = b.js(CUT, SCROLLED)
     assert width <= 400, f"the page is {width} pixels wide"
     assert not cut, f"{len(cut)} are cut: {cut[:4]}"
 
@@ -341,51 +312,10 @@ def prints(b, made):
 
 # ---- running ----
 
-def skip_all(reason):
-    print(f"1..{len(tests)}")
-    for number, (name, *_) in enumerate(tests, 1):
-        print(f"ok {number} - {name} # SKIP {reason}")
-
-
-def prepare(build, folder):
-    made = pages.make_all(folder, f"{build}/peftlab", f"{build}/tests/report_example")
-    with open(f"{build}/axe/axe.min.js") as f:
-        made["axe"] = f.read()
-    return made
-
-
-def make_programs(build):
-    """By the name that tests/run.sh gives the folder: make knows headers of objects by it."""
-    b = os.path.relpath(build, ROOT) if build.startswith(ROOT + os.sep) else build
-    subprocess.run(["make", "-s", "-C", ROOT, f"B={b}", f"{b}/peftlab", f"{b}/tests/report_example"],
-                   check=True, stdout=subprocess.DEVNULL)
-
-
 def main(build, word=""):
-    tests[:] = [t for t in tests if word in t[0]]
-    if missing():
-        return skip_all(f"{missing()} is not installed")
-    axe = subprocess.run([f"{ROOT}/tools/fetch_axe.sh", f"{build}/axe"], capture_output=True, text=True)
-    if axe.returncode:
-        return skip_all("axe-core could not be fetched: " + axe.stderr.strip().split("\n")[-1][:150])
-    make_programs(build)
-    folder, failed = tempfile.mkdtemp(), 0
-    print(f"1..{len(tests)}", flush=True)
-    b = Browser()
-    try:
-        made = prepare(build, folder)
-        for number, (name, function, args) in enumerate(tests, 1):
-            try:
-                function(b, made, *args)
-                print(f"ok {number} - {name}", flush=True)
-            except Exception as e:
-                failed += 1
-                where = traceback.extract_tb(e.__traceback__)[1 if len(traceback.extract_tb(e.__traceback__)) > 1 else 0]
-                print(f"not ok {number} - {name}\n# {function.__name__}, line {where.lineno}: {e}", flush=True)
-    finally:
-        b.close()
-        shutil.rmtree(folder)
-    return failed > 0
+    def prepare(folder):
+        return pages.make_all(folder, f"{build}/peftlab", f"{build}/tests/report_example")
+    return test.run(build, ["peftlab", "tests/report_example"], prepare, word)
 
 
 if __name__ == "__main__":

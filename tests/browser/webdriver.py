@@ -4,10 +4,12 @@ Standard library alone. `Browser()` starts both, `close()` ends both. Places are
 window. Elements are found and read by JavaScript; keys and pointers are real input.
 """
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -71,13 +73,28 @@ class Browser:
                  features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
                            {"name": "prefers-reduced-motion", "value": "reduce"}])  # nothing moves under the pointer
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-        self.do("/url", {"url": f"file://{path}"})
+        self.do("/url", {"url": f"file://{path}" if path.startswith("/") else path})
 
     def js(self, code, *args):
         return self.do("/execute/sync", {"script": code, "args": list(args)})
 
     def js_async(self, code, *args):
         return self.do("/execute/async", {"script": code, "args": list(args)})
+
+    def wait(self, code, *args, seconds=20):
+        """Until the script's value is true; it is returned."""
+        end = time.monotonic() + seconds
+        while True:
+            value = self.js(code, *args)
+            if value:
+                return value
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {seconds} s: {' '.join(code.split())[:200]}")
+            time.sleep(0.05)
+
+    def shot(self, path):
+        with open(path, "wb") as f:
+            f.write(base64.b64decode(self.ask("GET", f"/session/{self.session}/screenshot")))
 
     def log(self):
         return [e["message"] for e in self.do("/se/log", {"type": "browser"})]
