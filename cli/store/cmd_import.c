@@ -38,6 +38,8 @@ static const struct opt_def options[] = {
 #undef FOREIGN
      , .group = "what",
      .help = "how the files are read; auto: by what they look like, else by their endings"},
+    {.key = "running", .type = OPT_BOOL, .preset = "false", .group = "what",
+     .help = "other trackers' runs that go on too, as far as they have come; again for more"},
     {.key = "params", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
      .help = "columns that are parameters (default: all others)"},
     {.key = "metrics", .type = OPT_STRING, .group = "tables", .metavar = "A,B,...",
@@ -150,7 +152,7 @@ static int import_foreign(struct store *s, const char *path,
                           struct total *total, struct err *err)
 {
     struct import in;
-    struct foreign foreign = {&in, wish->experiment, total->left_out};
+    struct foreign foreign = {&in, wish->experiment, total->left_out, wish->running};
     int rc = import_begin(&in, s, err);
     if (rc < 0)
         return rc;
@@ -167,9 +169,9 @@ static const struct foreign_format *foreign_of(const char *format, const char *p
 static int import_paths(struct store *s, const json_t *values, const char **paths,
                         size_t count, struct total *total, struct err *err)
 {
-    const struct import_wish wish = {json_get_str(values, "experiment", NULL),
-                                     json_get_str(values, "params", NULL),
-                                     json_get_str(values, "metrics", NULL)};
+    const struct import_wish wish = {
+        json_get_str(values, "experiment", NULL), json_get_str(values, "params", NULL),
+        json_get_str(values, "metrics", NULL), json_get_bool(values, "running", 0)};
     const char *format = json_get_str(values, "format", "auto");
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {

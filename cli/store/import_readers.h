@@ -9,6 +9,7 @@
 struct import_wish {
     const char *experiment;       /* NULL: as the file says */
     const char *params, *metrics; /* "a,b": columns of a table; NULL: not said */
+    bool running;                 /* of other trackers also runs that go on */
 };
 
 typedef int import_reader(struct import *in, const char *path,

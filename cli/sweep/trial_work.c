@@ -5,6 +5,7 @@
 #include "runner/trial.h"
 #include "sweep/launch/user_command.h"
 #include "tracker/claims/budget.h"
+#include "tracker/mlflow/mlflow_api.h"
 #include "tracker/store/run_root.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +42,15 @@ static int train(struct store *store, int64_t run, const struct trial_row *trial
 {
     json_t *file = NULL;
     char *file_of_store = fs_absolute(store_path(store));
+    char mlflow_id[MLFLOW_RUN_ID_BYTES];
+    const bool has_id = mlflow_run_id(store, run, mlflow_id, NULL) == 0;
     int rc = trial->sweep ? store_sweep_file(store, trial->sweep, &file, err) : 0;
     const struct user_trial user = {.file = file,
                                     .params = trial->params,
                                     .base_dir = trial->base_dir,
                                     .run_dir = place->out_dir,
                                     .store = file_of_store,
+                                    .mlflow_run = has_id ? mlflow_id : NULL,
                                     .trial = trial->id,
                                     .run = run,
                                     .seed = trial->seed};

@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/ui/act.h"
 #include "cli/ui/feed.h"
+#include "cli/ui/mlflow_routes.h"
 #include "cli/ui/ui.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -14,7 +15,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { READERS = 3, MOST_CONNECTIONS = 1024 };
+enum {
+    READERS = 3,
+    MOST_CONNECTIONS = 1024,
+    MOST_BYTES = 32 << 20 /* a batch of MLflow's, and what it says of a dataset */
+};
 
 /* clang-format off */
 static const struct opt_def rows[] = {
@@ -51,6 +56,11 @@ static int read_token(struct ui *ui, const json_t *values, struct err *err)
     return rc;
 }
 
+static const struct server_form mlflow_forms[] = {
+    {"/api/2.0/mlflow", mlflow_routes_error},
+    {"/api/3.0/mlflow", mlflow_routes_error},
+    {"/ajax-api/", mlflow_routes_error}};
+
 static int listen_on(struct ui *ui, const json_t *values, const char *key,
                      struct err *err)
 {
@@ -58,8 +68,10 @@ static int listen_on(struct ui *ui, const json_t *values, const char *key,
                                      .port = (int)json_get_int(values, "port", 0),
                                      .key = *key ? key : NULL,
                                      .basic = true,
-                                     .max_body = (size_t)4 << 20,
-                                     .max_connections = MOST_CONNECTIONS};
+                                     .max_body = MOST_BYTES,
+                                     .max_connections = MOST_CONNECTIONS,
+                                     .forms = mlflow_forms,
+                                     .form_count = ARRAY_LEN(mlflow_forms)};
     size_t count;
     ui->routes = ui_routes(&count);
     return server_start(&ui->server, &o, ui->routes, count, ui, err);

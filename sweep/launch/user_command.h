@@ -12,7 +12,8 @@
  *
  * Environment: PEFTLAB_TRIAL, PEFTLAB_RUN_DIR, PEFTLAB_PARAMS_JSON (a file, params.json
  * of the run folder), PEFTLAB_SEED; PEFTLAB_STORE and PEFTLAB_RUN, by which `peftlab log` in
- * it finds its run. Metrics come from stdout
+ * it finds its run, and MLFLOW_RUN_ID where it logs to this store by MLflow's API
+ * (mlflow_run.h). Metrics come from stdout
  * (sweep/launch/metric_lines.h); both outputs are kept in the run folder, stdout.log and
  * stderr.log. The exit status decides: 0 complete, 71 oom, 75 preempted (goes on later),
  * 79 nan, all others failed. */
@@ -23,11 +24,12 @@
 #include "tracker/worker/sink.h"
 
 struct user_trial {
-    const json_t *file;   /* the sweep file's tree */
-    const json_t *params; /* what the sweep sets */
-    const char *base_dir; /* where it runs */
-    const char *run_dir;  /* exists; absolute */
-    const char *store;    /* its file; absolute */
+    const json_t *file;     /* the sweep file's tree */
+    const json_t *params;   /* what the sweep sets */
+    const char *base_dir;   /* where it runs */
+    const char *run_dir;    /* exists; absolute */
+    const char *store;      /* its file; absolute */
+    const char *mlflow_run; /* the run's id by MLflow's API; NULL: not known */
     int64_t trial, run;
     uint64_t seed;        /* handed over where the file has seeds */
     bool without_secrets; /* to be read: ${envvar:NAME} stays, {api_key} is redacted */

@@ -6,6 +6,7 @@
 #include "lib/os/proc_tree.h"
 #include "lib/secret/secret.h"
 #include "sweep/launch/metric_lines.h"
+#include "sweep/launch/mlflow_run.h"
 #include "sweep/launch/user_command.h"
 #include "sweep/launch/user_rows.h"
 #include <errno.h>
@@ -197,7 +198,10 @@ static int start(struct command_run *r, const json_t *words, struct err *err)
                    xasprintf("PEFTLAB_SEED=%llu", (unsigned long long)t->seed),
                    xasprintf("PEFTLAB_STORE=%s", t->store),
                    xasprintf("PEFTLAB_RUN=%lld", (long long)t->run),
+                   NULL,
                    NULL};
+    if (t->mlflow_run && mlflow_server_has(getenv("MLFLOW_TRACKING_URI"), t->mlflow_run))
+        env[ARRAY_LEN(env) - 2] = xasprintf("MLFLOW_RUN_ID=%s", t->mlflow_run);
     char *log = fs_join(t->run_dir, "stdout.log");
     char *errors = fs_join(t->run_dir, "stderr.log");
     const struct proc_tree_spec spec = {.argv = argv,

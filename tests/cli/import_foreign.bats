@@ -151,7 +151,7 @@ ninf	-Infinity	-inf" ]
 
 @test "TensorBoard's folders: a run each, scalars of both kinds, configurations; again adds nothing" {
     import 0 "$RUNS/tensorboard"
-    has "3 trials added" "left out: media and histograms (2), texts (1), values that a restart wrote again (5)"
+    has "3 trials added" "left out: media and histograms (2), values that a restart wrote again (5)"
     import 0 "$RUNS/tensorboard"
     has "0 trials added, 3 were known; 0 runs added"
     import 0 "$RUNS/tensorboard/trainer"
@@ -161,6 +161,7 @@ ninf	-Infinity	-inf" ]
 tensorboard	tensorboard:tensors	complete	0				
 tensorboard	tensorboard:trainer	complete	11	adamw_torch	Infinity		" ]
     [ "$(says "SELECT params ->> '\$.\"model_config.hidden_size\"' FROM trial_view WHERE id = 3")" = 8 ]
+    [ "$(says "SELECT trial, text, at_ms > 1600000000000 FROM event_view WHERE kind = 'text'")" = $'1\tremark, step 0: a word\t1' ]
     [ "$(says "SELECT group_concat(step || ':' || value) FROM series_view WHERE trial = 2")" = 0:3.0,1:2.0,2:1.0 ]
 }
 
@@ -575,6 +576,28 @@ quiet_copy() { # FROM TO
     says "$all" >grown
     PEFTLAB_STORE=new.db says "$all" >new
     cmp grown new
+}
+
+@test "--running takes runs that go on as far as they have come, and the rest when it is there" {
+    one_run
+    cp "$file" whole
+    truncate -s 5000 "$file"
+    quiet_copy "$RUNS/optuna/studies.db" studies.db
+    exec 9>>"$file" 8>>studies.db
+    import 0 run studies.db --running
+    exec 9>&- 8>&-
+    has "8 trials added" "left out:"
+    lacks "not over"
+    [ "$(says "SELECT key, state, reason FROM trial_view WHERE state = 'stale'")" = \
+$'wandb:aaaa1111\tstale\twent on when it was imported\noptuna:both/3\tstale\twent on when it was imported' ]
+    long_ago run
+    import 0 run studies.db
+    has "0 trials added" "2 went on"
+    [ "$(says "SELECT state, reason FROM trial_view WHERE key = 'wandb:aaaa1111'")" = $'failed\tended without a word' ]
+    cp whole "$file"
+    import 0 run
+    has "1 went on"
+    [ "$(says "SELECT state FROM trial_view WHERE key = 'wandb:aaaa1111'")" = complete ]
 }
 
 @test "what really differs, and what is not there any more, is refused by its first difference" {

@@ -123,7 +123,7 @@ teardown() {
     controller=$!
     for _ in {1..100}; do [ "$(sqlite3 -readonly live.db 'select count(*) > 2 from metric' 2>/dev/null)" != 1 ] || break; sleep .1; done
     ui --store live.db
-    [ "$(value /api/sweep/1 'a["controller"], len(a["running"]), len(a["waits"]), a["running"][0]["trial"]')" = "(True, 1, 1, 1)" ]
+    [ "$(value /api/sweep/1 'a["controller"], len(a["running"]), len(a["waits"]), a["running"][0]["trial"], a["used"]["usd"] > 0')" = "(True, 1, 1, 1, True)" ]
     last=$(value '/api/curves?trials=1&key=loss' 'a["series"][0]["points"][-1][0]')
     curl -sN "$URL/api/events" >heard &
     for _ in {1..100}; do [ "$(grep -c '"trials": \[1\]' heard)" -lt 3 ] || break; sleep .1; done

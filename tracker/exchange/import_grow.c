@@ -154,7 +154,8 @@ static int said_more(struct store *s, int64_t run, const json_t *o, bool *open,
                    *reason = (const char *)sqlite3_column_text(stmt, 1);
         *open = str_eq(state, "stale") || str_eq(reason, EXCHANGE_UNSAID);
         *more = *open && !str_in_list(import_text(o, "state"), "running|stale", '|') &&
-                !str_eq(import_text(o, "reason"), EXCHANGE_UNSAID);
+                !(str_eq(import_text(o, "state"), state) &&
+                  str_eq(import_text(o, "reason"), reason));
     }
     if (stmt)
         store_done(stmt);

@@ -8,7 +8,7 @@
  *
  * What cannot come along (media, histograms, readings of the machine) is counted by
  * foreign_left_out, for one message when all is done. A run that somebody is writing
- * just now is left out too (found_is_growing): import it when it is over. Damage is counted
+ * just now is left out too (found_is_growing) unless it is wanted as far as it has come. Damage is counted
  * the same way: what can be read is taken.
  *
  * Files come from elsewhere: a reader checks lengths before it believes them, and errors
@@ -25,6 +25,7 @@ struct foreign {
     struct import *in;
     const char *experiment; /* that all trials join; NULL: as the source says */
     json_t *left_out;
+    bool running; /* runs that go on are wanted too (foreign_goes_on) */
 };
 void foreign_left_out(struct foreign *f, const char *what, size_t count);
 

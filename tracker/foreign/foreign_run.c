@@ -58,6 +58,18 @@ void foreign_unsaid(struct foreign_run *r)
     foreign_text(&r->reason, EXCHANGE_UNSAID, strlen(EXCHANGE_UNSAID));
 }
 
+bool foreign_goes_on(struct foreign_run *r)
+{
+    static const char reason[] = "went on when it was imported";
+    if (!r->into->running) {
+        foreign_left_out(r->into, "runs that are not over", 1);
+        return true;
+    }
+    r->state = TRIAL_stale;
+    foreign_text(&r->reason, reason, strlen(reason));
+    return false;
+}
+
 void foreign_tag(struct foreign_run *r, const char *key, const char *text, size_t len)
 {
     char *name = str_clean(key, strlen(key)), *value = str_clean(text, len);

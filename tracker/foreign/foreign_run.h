@@ -83,6 +83,9 @@ void foreign_flatten(json_t *flat, const char *prefix, const json_t *tree);
 /* Text of a JSON value in which Python may have written NaN and Infinity bare: they become
  * the words of exchange.h. NULL where it is none. */
 json_t *foreign_json(const char *text, size_t len);
+/* Somebody is writing it. True: it is left out (and counted); false: it is wanted as far as
+ * it has come, as stale, which the next import of it goes on from. */
+bool foreign_goes_on(struct foreign_run *r);
 /* Nobody writes it any more, and it did not say how it ended: it failed. */
 void foreign_unsaid(struct foreign_run *r);
 /* Into the store. The run can be released afterwards. */

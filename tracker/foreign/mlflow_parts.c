@@ -59,10 +59,6 @@ bool mlflow_state(struct foreign_run *r, const char *status, bool goes_on)
             r->state = ends[i].state;
             return true;
         }
-    if (goes_on || str_eq(status, "SCHEDULED")) {
-        foreign_left_out(r->into, "runs that are not over", 1);
-        return false;
-    }
     foreign_unsaid(r);
-    return true;
+    return !(goes_on || str_eq(status, "SCHEDULED")) || !foreign_goes_on(r);
 }

@@ -190,11 +190,9 @@ static bool resolve_state(struct optuna *o, struct foreign_run *r, const char *s
         r->state = TRIAL_failed;
     if (str_eq(state, "WAITING"))
         return foreign_left_out(o->into, "trials that wait", 1), false;
-    if (str_eq(state, "RUNNING") && o->tables.growing)
-        return foreign_left_out(o->into, "runs that are not over", 1), false;
     if (str_eq(state, "RUNNING"))
         foreign_unsaid(r);
-    return true;
+    return !str_eq(state, "RUNNING") || !o->tables.growing || !foreign_goes_on(r);
 }
 
 static int take_trial(void *ctx, sqlite3_stmt *row, struct err *err)

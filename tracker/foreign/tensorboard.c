@@ -322,11 +322,10 @@ static int read_folder(struct foreign *f, const struct event_folders *all, size_
     for (size_t i = 0; all->items[which].parts && i < all->count && rc == 0; i++)
         if (all->items[i].into == which + 1)
             rc = read_files(&e, &all->items[i], err);
-    if (rc == 0 && !e.ended && e.growing)
-        foreign_left_out(f, "runs that are not over", 1);
-    else if (rc == 0 && e.events == 0)
+    const bool wanted = rc == 0 && (e.ended || !e.growing || !foreign_goes_on(&e.run));
+    if (wanted && e.events == 0)
         foreign_left_out(f, "folders without an event", 1);
-    else if (rc == 0)
+    else if (wanted)
         rc = foreign_give(&e.run, err);
     free(e.last_file);
     foreign_run_release(&e.run);

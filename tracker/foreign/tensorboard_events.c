@@ -112,9 +112,30 @@ static int take_scalar(struct event_run *e, const char *tag, int64_t step, doubl
 
 /* ---- configurations ---- */
 
+/* What somebody wrote down, with its step. */
+static void add_note(struct event_run *e, const char *tag, int64_t step,
+                     const struct pb_field *text)
+{
+    enum { MAX_NOTES = 4096, MAX_BYTES = 65536 };
+    struct foreign_run *r = &e->run;
+    char *said = NULL;
+    if (json_array_size(r->events) >= MAX_NOTES || text->length > MAX_BYTES) {
+        foreign_left_out(r->into, "texts", 1);
+        return;
+    }
+    foreign_text(&said, (const char *)text->data, text->length);
+    char *note = xasprintf("%s, step %lld: %s", tag, (long long)step, said);
+    json_array_append_new(
+        r->events,
+        json_pack("[I, s, s]", (json_int_t)(r->at_ms > 0 ? r->at_ms : 0), "text", note));
+    free(said);
+    free(note);
+}
+
 /* A text that is a JSON object: transformers' arguments are the run's parameters, another
- * one stands under its tag. */
-static void take_text(struct event_run *e, const char *tag, const struct pb_field *text)
+ * one stands under its tag. Any other is an event. */
+static void take_text(struct event_run *e, const char *tag, int64_t step,
+                      const struct pb_field *text)
 {
     static const char ending[] = "/text_summary";
     char *name = xstrdup(tag);
@@ -122,7 +143,7 @@ static void take_text(struct event_run *e, const char *tag, const struct pb_fiel
     if (str_has_suffix(name, ending))
         name[strlen(name) - strlen(ending)] = '\0';
     if (!json_is_object(object))
-        foreign_left_out(e->run.into, "texts", 1);
+        add_note(e, name, step, text);
     else if (str_eq(name, "args"))
         json_object_update(e->run.params, object);
     else
@@ -214,7 +235,7 @@ static int take_value(struct event_run *e, struct pb message, int64_t step,
     else if (v.has_tensor && tensor_number(pb_within(&v.tensor), &number))
         rc = take_scalar(e, v.tag, step, number, err);
     else if (v.has_tensor && tensor_text(pb_within(&v.tensor), &text))
-        take_text(e, v.tag, &text);
+        take_text(e, v.tag, step, &text);
     else
         foreign_left_out(e->run.into, "media and histograms", 1);
     free(v.tag);

@@ -153,16 +153,18 @@ static int take_run(void *ctx, sqlite3_stmt *row, struct err *err)
     if (++t->runs > FOREIGN_MAX_RUNS)
         return err_set(err, ERR_CONFIG, "it has more than %d runs", FOREIGN_MAX_RUNS);
     const int64_t ended_ms = sqlite3_column_int64(row, 3);
-    if (t->tables.growing && clock_wall_ms() - ended_ms < FOUND_QUIET_MS)
-        return foreign_left_out(t->into, "runs that are not over", 1), 0;
     foreign_run_init(&r, t->into, "trackio");
+    if (t->tables.growing && clock_wall_ms() - ended_ms < FOUND_QUIET_MS &&
+        foreign_goes_on(&r)) {
+        foreign_run_release(&r);
+        return 0;
+    }
     char *id = xstrdup(column_text(row, 0, NULL));
     const char *name = column_text(row, 1, &len);
     foreign_text(&r.id, id, strlen(id));
     foreign_text(&r.name, name, len);
     foreign_text(&r.experiment, t->project, strlen(t->project));
     foreign_text(&r.folder, t->tables.path, strlen(t->tables.path));
-    r.state = TRIAL_complete;
     r.started_ms = sqlite3_column_int64(row, 2);
     r.ended_ms = ended_ms;
     rc = fill_run(t, &r, id, err);

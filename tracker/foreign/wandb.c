@@ -117,8 +117,6 @@ static void complete_run(struct wandb_run *w, const char *path)
         foreign_text(&r->experiment, "uncategorized", strlen("uncategorized"));
     if (r->ended_ms < w->at_ms)
         r->ended_ms = w->at_ms;
-    if (!w->ended)
-        foreign_unsaid(r);
     r->attempt = attempt_of(folder, r->id);
     foreign_text(&r->folder, path, strlen(path));
     add_artifact(r, folder, "files/output.log", "log");
@@ -135,9 +133,10 @@ static int read_map(struct foreign *f, const char *path, const struct fs_map *m,
     foreign_run_init(&w.run, f, "wandb");
     for (size_t i = 0; i < ARRAY_LEN(passes) && rc == 0; i++)
         rc = go_through(&w, m, passes[i], &blocks, err);
-    if (rc == 0 && !w.ended && found_is_growing(path)) {
-        foreign_left_out(f, "runs that are not over", 1);
-    } else if (rc == 0) {
+    if (rc == 0 && !w.ended)
+        foreign_unsaid(&w.run);
+    const bool growing = rc == 0 && !w.ended && found_is_growing(path);
+    if (rc == 0 && !(growing && foreign_goes_on(&w.run))) {
         foreign_left_out(f, "damaged pieces of files", blocks.damaged + w.bad_records);
         foreign_left_out(f, "torn ends of files", blocks.torn);
         complete_run(&w, path);

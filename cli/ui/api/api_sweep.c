@@ -5,6 +5,7 @@
 #include "lib/mem.h"
 #include "lib/secret/secret.h"
 #include "sweep/status/status_parts.h"
+#include "tracker/claims/budget.h"
 #include "tracker/view/view.h"
 
 enum { MOST_LISTED = 1000 };
@@ -58,11 +59,30 @@ static int add_facts(struct store *s, int64_t sweep, json_t *out, struct err *er
     return rc;
 }
 
+/* So far, as budgets reckon it, without what is reserved. */
+static int add_used(struct store *s, int64_t sweep, json_t *out, struct err *err)
+{
+    struct store_budget b;
+    struct store_use u;
+    const int rc = store_sweep_use(s, sweep, &b, &u, err);
+    const bool priced = b.gpus > 0 ? b.usd_per_gpu_hour > 0 : b.usd_per_core_hour > 0;
+    if (rc == 0)
+        json_object_set_new(
+            out, "used",
+            json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:s}", "trials", u.trials,
+                      "failures", u.failures, "wall_s", u.wall_s, "core_hours",
+                      u.core_hours - u.reserved_core_hours, "gpu_hours",
+                      u.gpu_hours - u.reserved_gpu_hours, "usd", u.usd - u.reserved_usd,
+                      "price", priced ? "of the sweep's file" : "assumed"));
+    return rc;
+}
+
 json_t *api_sweep(struct store *s, const json_t *args, struct err *err)
 {
     const int64_t sweep = json_get_int(args, "id", 0);
     json_t *out = status_sweep(s, sweep, err);
-    if (out && add_facts(s, sweep, out, err) == 0 && add_lists(s, sweep, out, err) == 0)
+    if (out && add_facts(s, sweep, out, err) == 0 && add_used(s, sweep, out, err) == 0 &&
+        add_lists(s, sweep, out, err) == 0)
         return out;
     json_decref(out);
     return NULL;

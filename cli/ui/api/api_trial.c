@@ -4,14 +4,17 @@
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/net/url.h"
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/claims/budget.h"
 #include "tracker/live/live.h"
+#include "tracker/mlflow/mlflow_ids.h"
 #include "tracker/view/view.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool is_open(const json_t *trial)
 {
@@ -78,6 +81,42 @@ static const char *run_dir_of(const json_t *trial)
     return n ? json_get_str(json_array_get(runs, n - 1), "run_dir", NULL) : NULL;
 }
 
+/* Where a file can be fetched: MLflow's address of it (artifact_routes.c). A folder has
+ * none. */
+static int add_href(struct store *s, const json_t *trial, json_t *artifact,
+                    struct err *err)
+{
+    char run[MLFLOW_RUN_ID_BYTES], experiment[MLFLOW_EXPERIMENT_ID_BYTES];
+    struct stat st;
+    if (stat(json_get_str(artifact, "path", ""), &st) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    const int rc = mlflow_run_id(s, json_get_int(artifact, "run", 0), run, err);
+    if (rc < 0)
+        return rc;
+    mlflow_experiment_id(json_get_int(trial, "experiment", 0),
+                         json_get_str(trial, "experiment_name", ""), experiment);
+    char *name = url_escape(json_get_str(artifact, "name", ""), true);
+    json_object_set_new(
+        artifact, "href",
+        json_sprintf("/api/2.0/mlflow-artifacts/artifacts/%s/%s/artifacts/%s", experiment,
+                     run, name));
+    free(name);
+    return 0;
+}
+
+static int add_hrefs(struct store *s, const json_t *trial, struct err *err)
+{
+    json_t *artifact;
+    size_t i;
+    int rc = 0;
+    json_array_foreach(json_object_get(trial, "artifacts"), i, artifact)
+    {
+        if (rc == 0)
+            rc = add_href(s, trial, artifact, err);
+    }
+    return rc;
+}
+
 /* As the table calls it. */
 static int add_name(struct store *s, json_t *trial, struct err *err)
 {
@@ -95,7 +134,7 @@ json_t *api_trial(struct store *s, const json_t *args, struct err *err)
 {
     json_t *trial = view_trial(s, json_get_int(args, "id", 0), err),
            *cost = trial ? cost_of(s, trial, err) : NULL;
-    if (!cost || add_name(s, trial, err) < 0) {
+    if (!cost || add_name(s, trial, err) < 0 || add_hrefs(s, trial, err) < 0) {
         json_decref(cost);
         json_decref(trial);
         return NULL;

@@ -1,0 +1,28 @@
+/* sweep/launch/mlflow_run.c - see mlflow_run.h. */
+#include "sweep/launch/mlflow_run.h"
+#include "lib/mem.h"
+#include "lib/net/http.h"
+#include "lib/str.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool mlflow_server_has(const char *uri, const char *run_id)
+{
+    enum { MOST_BYTES = 16 << 20 };
+    static const struct http_policy once = {
+        .tries = 1, .redirects = 2, .connect_timeout_s = 2, .stall_timeout_s = 5};
+    struct http_reply reply = {0};
+    struct buf body = BUF_INIT;
+    if (!uri || (!str_has_prefix(uri, "http://") && !str_has_prefix(uri, "https://")))
+        return false;
+    const size_t n = strlen(uri);
+    char *url = xasprintf("%.*s/api/2.0/mlflow/runs/get?run_id=%s",
+                          (int)(n - (uri[n - 1] == '/')), uri, run_id);
+    struct http *h = http_new(&once, uri, getenv("MLFLOW_TRACKING_TOKEN"), NULL);
+    const bool has = h && http_get(h, url, MOST_BYTES, &body, &reply, NULL) == 0;
+    http_reply_release(&reply);
+    http_free(h);
+    buf_release(&body);
+    free(url);
+    return has;
+}

@@ -1,0 +1,93 @@
+/* tracker/mlflow/calls/mlflow_fields.c - what requests say: types, what must be there. The messages
+ * are those of MLflow's server. */
+#include "tracker/mlflow/mlflow_inner.h"
+#include <errno.h>
+#include <math.h>
+
+bool mlflow_as_int(const json_t *v, int64_t *out)
+{
+    char *end = NULL;
+    if (json_is_integer(v)) {
+        *out = json_integer_value(v);
+        return true;
+    }
+    if (json_is_real(v)) {
+        const double x = json_real_value(v);
+        *out = fabs(x) < 9.2e18 ? (int64_t)x : 0;
+        return x == floor(x) && fabs(x) < 9.2e18;
+    }
+    const char *text = json_string_value(v);
+    errno = 0;
+    *out = text ? strtoll(text, &end, 10) : 0;
+    return text && *text && !*end && errno == 0;
+}
+
+bool mlflow_as_number(const json_t *v, double *out)
+{
+    const char *text = json_string_value(v);
+    return json_as_number(v, out) || (text && str_number(text, out));
+}
+
+const char *mlflow_text(const json_t *fields, const char *name)
+{
+    return json_get_str(fields, name, "");
+}
+
+static bool fits(const json_t *v, enum mlflow_kind kind)
+{
+    int64_t whole;
+    double number;
+    switch (kind) {
+    case MLFLOW_TEXT:
+        return json_is_string(v);
+    case MLFLOW_INT:
+        return mlflow_as_int(v, &whole);
+    case MLFLOW_NUMBER:
+        return mlflow_as_number(v, &number);
+    case MLFLOW_LIST:
+        return json_is_array(v);
+    default:
+        return true;
+    }
+}
+
+static const char *python_type(const json_t *v)
+{
+    static const char *const names[] = {
+        [JSON_OBJECT] = "dict", [JSON_ARRAY] = "list",   [JSON_STRING] = "str",
+        [JSON_INTEGER] = "int", [JSON_REAL] = "float",   [JSON_TRUE] = "bool",
+        [JSON_FALSE] = "bool",  [JSON_NULL] = "NoneType"};
+    return names[json_typeof(v)];
+}
+
+static int refuse(const char *name, const json_t *v, struct mlflow_error *e)
+{
+    struct buf text = BUF_INIT;
+    json_write(&text, v, 0);
+    mlflow_fail(
+        e, MLFLOW_INVALID_PARAMETER_VALUE,
+        "Invalid value %.300s for parameter '%s' supplied:  Hint: Value was of type "
+        "'%s'. See the API docs for more information about request parameters.",
+        buf_str(&text), name, python_type(v));
+    buf_release(&text);
+    return -1;
+}
+
+int mlflow_check_fields(const struct mlflow_field *f, const json_t *fields,
+                        struct mlflow_error *e)
+{
+    for (; f->name; f++) {
+        const json_t *v = json_object_get(fields, f->name);
+        if (!v && str_eq(f->name, "run_id"))
+            v = json_object_get(fields, "run_uuid");
+        const bool missing = !v || json_is_null(v) || str_eq(json_string_value(v), "");
+        if (missing && f->required)
+            return mlflow_fail(e, MLFLOW_INVALID_PARAMETER_VALUE,
+                               "Missing value for required parameter '%s'. See the API "
+                               "docs for more information about request parameters.",
+                               f->name);
+        if (!missing && !fits(v, f->kind))
+            return refuse(f->name, v, e);
+    }
+    return 0;
+}
