@@ -10,9 +10,12 @@
 
 enum { MAX_DEPTH = 64 }; /* that of lib/json */
 
-/* A text walked member by member; names of objects around are at the front of `name`. */
+/* A text walked member by member. Its name is put together where it is asked for: those of
+ * the objects around stand in `name` already. */
 struct walk {
     const char *p;
+    const char *key; /* as it is written, with its quotes */
+    size_t key_size;
     struct buf name;
     size_t outer[MAX_DEPTH]; /* bytes of `name` that the objects around are */
     int depth;
@@ -76,12 +79,27 @@ static void cut_name(struct walk *w, size_t n)
 static void read_key(struct walk *w)
 {
     const char *end = skip_string(w->p);
+    w->key = w->p;
+    w->key_size = (size_t)(end - w->p);
+    w->p = skip_blanks(end);
+    w->p = skip_blanks(w->p + (*w->p == ':'));
+}
+
+static const char *name_of(struct walk *w)
+{
     cut_name(w, w->outer[w->depth - 1]);
     if (w->name.len > 0)
         buf_char(&w->name, '.');
-    add_string(&w->name, w->p, (size_t)(end - w->p));
-    w->p = skip_blanks(end);
-    w->p = skip_blanks(w->p + (*w->p == ':'));
+    add_string(&w->name, w->key, w->key_size);
+    return buf_str(&w->name);
+}
+
+/* Most names can be compared as they are written. */
+static bool is_named(struct walk *w, const char *name, size_t size)
+{
+    if (w->depth > 1 || memchr(w->key, '\\', w->key_size))
+        return str_eq(name_of(w), name);
+    return w->key_size == size + 2 && memcmp(w->key + 1, name, size) == 0;
 }
 
 static bool next_member(struct walk *w)
@@ -98,6 +116,7 @@ static bool next_member(struct walk *w)
             return false;
         read_key(w);
         if (*w->p == '{' && w->depth < MAX_DEPTH && *skip_blanks(w->p + 1) != '}') {
+            name_of(w);
             w->outer[w->depth++] = w->name.len;
             w->p++;
             continue;
@@ -119,7 +138,7 @@ static bool begin(struct walk *w, const char *json)
 }
 
 /* As it is shown. A secret within a text has some letters around it. */
-static void put_value(const struct walk *w, struct buf *out)
+static void put_value(struct walk *w, struct buf *out)
 {
     enum { SHORTEST = 8 };
     const bool text = w->raw_size && *w->raw == '"';
@@ -128,8 +147,7 @@ static void put_value(const struct walk *w, struct buf *out)
         add_string(out, w->raw, w->raw_size);
     else
         buf_add(out, w->raw, w->raw_size);
-    const char *hidden =
-        secret_value(buf_str(&w->name), buf_str(out)) ? SECRET_SHOWN : NULL;
+    const char *hidden = secret_value(name_of(w), buf_str(out)) ? SECRET_SHOWN : NULL;
     if (!hidden && out->len >= SHORTEST && (text || strchr("[{", *w->raw)))
         hidden = clean =
             text ? secret_text(buf_str(out)) : secret_json_text(buf_str(out));
@@ -156,11 +174,12 @@ void flat_params_each(const char *json, flat_params_told *told, void *ctx)
 
 bool flat_params_find(const char *json, const char *name, struct buf *value)
 {
+    const size_t size = strlen(name);
     struct walk w;
     bool found = false;
     if (begin(&w, json))
         while (!found && next_member(&w))
-            found = str_eq(buf_str(&w.name), name);
+            found = is_named(&w, name, size);
     if (found)
         put_value(&w, value);
     buf_release(&w.name);
@@ -191,5 +210,5 @@ int flat_params_register(struct store *s, struct err *err)
     int rc = sqlite3_create_function_v2(
         s->db, "flat_param", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
         NULL, sql_function, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : store_sql_error(s, rc, "add a function", err);
+    return rc == SQLITE_OK ? 1 : store_sql_error(s, rc, "add a function", err);
 }

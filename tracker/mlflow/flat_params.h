@@ -22,7 +22,8 @@ void flat_params_each(const char *json, flat_params_told *told, void *ctx);
 /* The value of one; false: there is none. */
 bool flat_params_find(const char *json, const char *name, struct buf *value);
 
-/* Makes flat_param(params_json, name) known to the statements of a store. */
+/* Makes flat_param(params_json, name) known to the statements of a store; 1 the first time,
+ * then 0. */
 int flat_params_register(struct store *s, struct err *err);
 
 #endif

@@ -174,6 +174,14 @@ static int find(struct search_sql *q, struct store *s, struct search *search,
                                      json_get_str(request, "page_token", ""), out, err);
 }
 
+/* Who searches once searches again, and over the same pages of the file: they are kept, 64 MiB
+ * at most. */
+static int prepare(struct store *s, struct err *err)
+{
+    int rc = flat_params_register(s, err);
+    return rc > 0 ? store_script(s, "PRAGMA cache_size = -65536", err) : rc;
+}
+
 static int search_all(struct store *s, enum search_what what, const json_t *request,
                       struct search_page *out, struct err *err)
 {
@@ -182,7 +190,7 @@ static int search_all(struct store *s, enum search_what what, const json_t *requ
     *out = (struct search_page){0};
     search_init(&search, what);
     search_sql_init(&q);
-    int rc = flat_params_register(s, err);
+    int rc = prepare(s, err);
     if (rc == 0)
         rc = read_filter(&search, request, err);
     if (rc == 0)

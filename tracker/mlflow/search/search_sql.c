@@ -112,6 +112,28 @@ static void add_tag(struct search_sql *q, enum search_what what, const char *key
     add(q, ")");
 }
 
+/* The trial's; else what a program logged into its run of ours, where any ever did: it is
+ * asked before runs are, since few trials have what is looked for. */
+static int add_param(struct search_sql *q, struct store *s, const char *key,
+                     struct err *err)
+{
+    static const char any[] = "SELECT 1 FROM run_param LIMIT 1";
+    int64_t one;
+    int rc = store_int(s, any, NULL, &one, err);
+    if (rc < 0)
+        return rc;
+    add(q, rc ? "coalesce(flat_param(" RUN_PARAMS_SQL ", "
+              : "flat_param(" RUN_PARAMS_SQL ", ");
+    search_sql_text(q, key);
+    add(q, ")");
+    if (rc)
+        buf_printf(&q->text,
+                   ", (SELECT value FROM run_param WHERE run_param.run = run.id AND "
+                   "run_param.key = ?%zu))",
+                   q->count);
+    return 0;
+}
+
 static int add_named(struct search_sql *q, struct store *s, enum search_what what,
                      const struct search_name *name, bool above, struct err *err)
 {
@@ -119,13 +141,7 @@ static int add_named(struct search_sql *q, struct store *s, enum search_what wha
     case ENTITY_METRIC:
         return add_metric(q, s, name->key, above, err);
     case ENTITY_PARAM:
-        add(q, "coalesce(flat_param(" RUN_PARAMS_SQL ", ");
-        search_sql_text(q, name->key);
-        buf_printf(&q->text,
-                   "), (SELECT value FROM run_param WHERE run_param.run = run.id AND "
-                   "run_param.key = ?%zu))",
-                   q->count);
-        return 0;
+        return add_param(q, s, name->key, err);
     case ENTITY_TAG:
         add_tag(q, what, name->key);
         return 0;

@@ -28,8 +28,9 @@ static const char *const added[] = {
     "INSERT INTO tag VALUES (?1, ?2, ?3)",
     "INSERT INTO dataset_input VALUES (?1, ?2, ?3, 'local', 'x', NULL, NULL, ?4, '[]')",
     "UPDATE trial SET deleted_ms = 1 WHERE id = ?1",
+    "INSERT INTO run_param VALUES (?1, ?2, ?3)",
 };
-enum { EXPERIMENT, EXPERIMENT_TAG, TRIAL, RUN, TAG, DATASET, DELETE };
+enum { EXPERIMENT, EXPERIMENT_TAG, TRIAL, RUN, TAG, DATASET, DELETE, RUN_PARAM };
 
 static void add(struct store *s, int statement, const struct arg *args)
 {
@@ -340,6 +341,9 @@ static void runs_of_ours_are_found(void **state)
     finds(s, "metrics.`eval/loss` = 0.5", 1);
     finds(s, "metrics.`eval/loss` < 0.9", 3);
     finds(s, "metrics.acc >= 0.25", 2);
+    add(s, RUN_PARAM, ARGS(A_INT(2), A_TEXT("optimizer"), A_TEXT("adamw")));
+    finds(s, "params.optimizer = 'adamw'", 1);
+    finds(s, "params.optimizer IS NULL AND params.rank IS NOT NULL", 2);
     json_t *found = ask(s, "", "metrics.acc DESC");
     assert_int_equal(json_integer_value(json_array_get(found, 0)), 2);
     json_decref(found);
