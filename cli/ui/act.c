@@ -248,6 +248,17 @@ void act_started(void *ctx, struct server_call *call)
 
 /* ---- from requests to acts ---- */
 
+/* A page of another site cannot read what it asks for here, but it could have it made again
+ * and again; browsers say whose page it is. */
+static bool is_of_other_site(struct server_call *call)
+{
+    const char *site = server_call_header(call, "Sec-Fetch-Site");
+    const bool other = site && str_in_list(site, "cross-site|same-site", '|');
+    if (other)
+        server_reply_error(call, 403, "a page of another site may not ask for this");
+    return other;
+}
+
 /* NULL: it was answered. */
 static struct act *act_of(struct ui *ui, struct server_call *call, const char *name,
                           const json_t *args)
@@ -349,6 +360,8 @@ static void reply_report(struct act *a, int status, const struct buf *out,
 void act_report(void *ctx, struct server_call *call)
 {
     struct err err = ERR_INIT;
+    if (is_of_other_site(call))
+        return;
     char *dir = fs_temp_folder("ui", &err);
     if (!dir) {
         ui_reply_error(call, err_code(&err), &err);
@@ -382,6 +395,8 @@ static void reply_advice(struct act *a, int status, const struct buf *out,
 
 void act_advise(void *ctx, struct server_call *call)
 {
+    if (is_of_other_site(call))
+        return;
     json_t *args = read_query(call);
     struct act *a = act_of(ctx, call, "advise", args);
     json_decref(args);

@@ -160,6 +160,10 @@ teardown() {
     [ "$(value '/api/advise?model=bert-base-uncased&rows=1000' 'type(a).__name__')" = dict ]
     get /api/advise
     has 400 "model is missing"
+    get '/api/report?sweep=1' -H "Sec-Fetch-Site: cross-site"
+    has 403
+    get '/api/advise?model=bert-base-uncased' -H "Sec-Fetch-Site: cross-site"
+    has 403
 }
 
 @test "it ends when asked, after what it was asked; on a signal nobody waits" {
