@@ -18,8 +18,13 @@ bool mlflow_server_has(const char *uri, const char *run_id)
     const size_t n = strlen(uri);
     char *url = xasprintf("%.*s/api/2.0/mlflow/runs/get?run_id=%s",
                           (int)(n - (uri[n - 1] == '/')), uri, run_id);
-    struct http *h = http_new(&once, uri, getenv("MLFLOW_TRACKING_TOKEN"), NULL);
-    const bool has = h && http_get(h, url, MOST_BYTES, &body, &reply, NULL) == 0;
+    const char *user = getenv("MLFLOW_TRACKING_USERNAME"),
+               *password = getenv("MLFLOW_TRACKING_PASSWORD");
+    const bool named = user && password;
+    struct http *h =
+        http_new(&once, uri, named ? NULL : getenv("MLFLOW_TRACKING_TOKEN"), NULL);
+    const bool has = h && (!named || http_login(h, user, password, NULL) == 0) &&
+                     http_get(h, url, MOST_BYTES, &body, &reply, NULL) == 0;
     http_reply_release(&reply);
     http_free(h);
     buf_release(&body);
