@@ -70,13 +70,16 @@ says() { "$PEFTLAB" query --format tsv "$1" | tail -n +2; }
 @test "an hour without a word it is given up, and the next word brings it back" {
     PEFTLAB_NOW_MS=1700000000000 log loss=1 --step 1
     [ "$(says "SELECT lease_until_ms - heartbeat_ms, owner_pid FROM run_view")" = $'3600000\t0' ]
-    # what store_reap does with it
-    sqlite3 s.db "UPDATE run SET state = 'stale', ended_ms = 1700003600000, reason = 'its client has said nothing any more';
-        UPDATE trial SET state = 'stale', summary_run = 1, lost = 1"
+    local how="SELECT t.state, r.state, r.reason, r.ended_ms, lease_until_ms FROM trial_view t JOIN run_view r ON r.trial = t.id WHERE t.id = 1"
+    # another's word gives it up
+    PEFTLAB_NOW_MS=1700003500000 "$PEFTLAB" log --experiment reviews --name other loss=1
+    [ "$(says "$how")" = $'running\trunning\t\t\t1700003600000' ]
+    PEFTLAB_NOW_MS=1700003700000 "$PEFTLAB" log --experiment reviews --name other loss=1
+    [ "$(says "$how")" = $'stale\tstale\tits client has said nothing any more\t1700000000000\t1700003600000' ]
     PEFTLAB_NOW_MS=1700009000000 log loss=0.5 --step 2
-    [ "$(says "SELECT t.state, r.state, r.reason, r.ended_ms, lease_until_ms FROM trial_view t JOIN run_view r ON r.trial = t.id")" = $'running\trunning\t\t\t1700012600000' ]
+    [ "$(says "$how")" = $'running\trunning\t\t\t1700012600000' ]
     log --end complete
-    [ "$(says "SELECT group_concat(value) FROM series_view")" = 1.0,0.5 ]
+    [ "$(says "SELECT group_concat(value) FROM series_view WHERE trial = 1")" = 1.0,0.5 ]
 }
 
 @test "secrets among parameters and tags are not kept" {

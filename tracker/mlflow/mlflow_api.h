@@ -90,7 +90,8 @@ int mlflow_call(struct store *s, const struct mlflow_route *route, const json_t 
 enum { MLFLOW_RUN_ID_BYTES = 33 };
 int mlflow_run_id(struct store *s, int64_t run, char out[MLFLOW_RUN_ID_BYTES],
                   struct err *err);
-/* Runs of clients that have said nothing for an hour become stale. *count: how many. */
+/* Runs of clients, and of shells (tracker/worker/hand_log.h), that have said nothing for an
+ * hour become stale. *count: how many. */
 int mlflow_reap(struct store *s, int *count, struct err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "lib/os/proc.h"
 #include "lib/secret/secret.h"
 #include "lib/str.h"
+#include "tracker/mlflow/mlflow_api.h"
 #include "tracker/store/labels.h"
 #include "tracker/store/store_priv.h"
 #include <math.h>
@@ -244,7 +245,9 @@ int store_log_by_hand(struct store *s, const struct hand_log *what, int64_t *tri
                       struct err *err)
 {
     struct hand h = {.store = s, .what = what};
-    int rc = store_check_name("the run", what->name, err);
+    int reaped = 0, rc = store_check_name("the run", what->name, err);
+    if (rc == 0)
+        rc = mlflow_reap(s, &reaped, err);
     if (rc == 0)
         rc = store_begin(s, err);
     if (rc < 0)

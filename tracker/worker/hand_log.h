@@ -7,8 +7,8 @@
  * transaction: all that it says or nothing, also when many come at once.
  *
  * Nobody keeps the run's lease: it lasts HAND_LEASE_MS from the last call. A run that was
- * given up meanwhile (store_reap: stale) comes back with the next call; one that has ended
- * takes nothing more. */
+ * given up meanwhile (stale: mlflow_reap, which each call does too) comes back with the next
+ * call; one that has ended takes nothing more. */
 #ifndef TRACKER_WORKER_HAND_LOG_H
 #define TRACKER_WORKER_HAND_LOG_H
 

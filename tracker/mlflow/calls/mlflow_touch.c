@@ -12,14 +12,14 @@ static const char *const sql[] = {
     [REVIVE_TRIAL] = "UPDATE trial SET state = 'running', lost = 0 WHERE id = ?1",
     [SILENT] =
         "SELECT EXISTS (SELECT 1 FROM run JOIN trial ON trial.id = run.trial WHERE "
-        "run.state = 'running' AND lease_until_ms < ?1 AND trial.origin = 'mlflow')",
+        "run.state = 'running' AND lease_until_ms < ?1 AND trial.origin IS NOT NULL)",
     [LOSE_RUN] = "UPDATE run SET state = 'stale', ended_ms = heartbeat_ms, reason = 'its "
                  "client has said nothing any more' WHERE state = 'running' AND "
                  "lease_until_ms < ?1 AND (SELECT origin FROM trial WHERE trial.id = "
-                 "run.trial) = 'mlflow'",
+                 "run.trial) IS NOT NULL",
     [LOSE_TRIAL] =
         "UPDATE trial SET state = 'stale', summary_run = last_run WHERE state = "
-        "'running' AND origin = 'mlflow' AND (SELECT state FROM run WHERE "
+        "'running' AND origin IS NOT NULL AND (SELECT state FROM run WHERE "
         "run.id = trial.last_run) = 'stale'",
 };
 
