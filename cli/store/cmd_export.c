@@ -32,7 +32,8 @@ static const struct opt_def options[] = {
     {.key = "out", .aliases = "o", .type = OPT_PATH, .group = "output", .metavar = "FILE",
      .help = "where to (default: standard output)"},
     {.key = "to", .type = OPT_CHOICE, .choices = "mlflow", .group = "server",
-     .help = "what kind of server the URL is; runs that it has are brought up to date"},
+     .help = "what kind of server the URL is (else MLFLOW_TRACKING_URI); runs that it has are "
+             "brought up to date"},
     {.key = "artifacts", .type = OPT_BOOL, .preset = "false", .group = "server",
      .help = "the files of the runs too"},
 };
@@ -164,9 +165,13 @@ static int run(int argc, char **argv, struct err *err)
     int rc = command_parse(&cmd_export, argc, argv, &values, &url, 1, &count, &done, err);
     if (rc || done)
         return rc;
-    if (!url != !json_get_str(values, "to", NULL))
+    const bool to_server = json_get_str(values, "to", NULL) != NULL;
+    if (to_server && !url)
+        url = getenv("MLFLOW_TRACKING_URI");
+    if (!url != !to_server)
         rc = err_set(err, ERR_USAGE, "export: %s (usage: peftlab %s)",
-                     url ? "a URL needs --to mlflow" : "--to mlflow needs a URL",
+                     url ? "a URL needs --to mlflow"
+                         : "--to mlflow needs a URL, or MLFLOW_TRACKING_URI",
                      cmd_export.usage);
     if (rc == 0)
         rc = view_open(values, &s, err);

@@ -47,7 +47,7 @@ teardown_file() {
 setup() {
     [ -n "$servers" ] || skip "needs the program mlflow"
     cd "$BATS_TEST_TMPDIR" || return
-    unset MLFLOW_TRACKING_TOKEN MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD PEFTLAB_RUN
+    unset MLFLOW_TRACKING_URI MLFLOW_TRACKING_TOKEN MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD PEFTLAB_RUN
 }
 
 free_port() {
@@ -182,6 +182,7 @@ END
 @test "what cannot be: no server, no MLflow, half a command, a token in the clear" {
     run -2 "$PEFTLAB" export --to mlflow
     has "--to mlflow needs a URL"
+    run -78 env MLFLOW_TRACKING_URI=sqlite:///x.db "$PEFTLAB" export --to mlflow
     run -2 "$PEFTLAB" export http://127.0.0.1:1
     has "a URL needs --to mlflow"
     run -78 "$PEFTLAB" export --to mlflow ftp://127.0.0.1/
