@@ -1,4 +1,5 @@
 /* cli/ui/ui_routes.c - the parts of what is served, and what their answers share. */
+#include "cli/ui/artifact_routes.h"
 #include "cli/ui/mlflow_routes.h"
 #include "cli/ui/ui.h"
 #include "lib/hash.h"
@@ -11,8 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-static const struct ui_part *const parts[] = {&ui_mlflow_part, &ui_page_part,
-                                              &ui_api_part};
+static const struct ui_part *const parts[] = {&ui_mlflow_part, &ui_artifact_part,
+                                              &ui_page_part, &ui_api_part};
 
 struct server_route *ui_routes(size_t *count)
 {

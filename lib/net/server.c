@@ -47,11 +47,21 @@ static const struct server_route *find_route(const struct server *s, const char 
     return NULL;
 }
 
+/* Has an earlier route of the same path this method? */
+static bool is_listed(const struct server *s, const char *path, size_t before)
+{
+    for (size_t i = 0; i < before; i++)
+        if (str_eq(s->routes[i].method, s->routes[before].method) &&
+            is_path(&s->routes[i], path))
+            return true;
+    return false;
+}
+
 /* "GET, HEAD, OPTIONS"; empty: there is no such path. */
 static void list_methods(const struct server *s, const char *path, struct buf *out)
 {
     for (size_t i = 0; i < s->route_count; i++)
-        if (is_path(&s->routes[i], path))
+        if (is_path(&s->routes[i], path) && !is_listed(s, path, i))
             buf_printf(out, "%s%s, ", s->routes[i].method,
                        str_eq(s->routes[i].method, "GET") ? ", HEAD" : "");
     if (out->len)

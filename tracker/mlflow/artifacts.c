@@ -31,7 +31,7 @@ char *mlflow_artifact_uploads(const char *store_path)
     return xasprintf("%s.mlartifacts/.uploads", store_path);
 }
 
-static int fail(struct err *err, const struct artifact_place *p)
+static int fail(struct err *err, const char *path)
 {
     const int no = errno;
     const enum err_code code =
@@ -40,8 +40,8 @@ static int fail(struct err *err, const struct artifact_place *p)
             ? ERR_CONFIG
             : ERR_IO;
     if (code == ERR_NOINPUT)
-        return err_set(err, code, "No such artifact: '%.300s'", p->name);
-    return err_set(err, code, "artifact '%.300s': %s", p->name, strerror(no));
+        return err_set(err, code, "No such artifact: '%.300s'", path);
+    return err_set(err, code, "artifact '%.300s': %s", path, strerror(no));
 }
 
 int mlflow_artifact_open(struct store *s, const char *path, int *fd, uint64_t *size,
@@ -53,7 +53,7 @@ int mlflow_artifact_open(struct store *s, const char *path, int *fd, uint64_t *s
     if (!rc)
         rc = artifact_place_open(s, &p, &w, err);
     if (!rc && w.fd < 0)
-        rc = fail(err, &p);
+        rc = fail(err, path);
     if (!rc && w.is_folder)
         rc = err_set(err, ERR_CONFIG, "artifact '%.300s' is a folder", p.name);
     if (rc && w.fd >= 0)
@@ -77,7 +77,7 @@ int mlflow_artifact_place(struct store *s, const char *path, const char *from,
                                         "artifact '%.300s': a file is where a folder "
                                         "is needed",
                                         p.name)
-                              : fail(err, &p);
+                              : fail(err, path);
     if (dir >= 0)
         close(dir);
     artifact_place_release(&p);
@@ -109,7 +109,7 @@ int mlflow_artifact_remove(struct store *s, const char *path, struct err *err)
     if (!rc && (dir < 0 || beneath_remove(dir, p.name) < 0)) {
         int fd;
         uint64_t size;
-        rc = fail(err, &p);
+        rc = fail(err, path);
         if (rc == -ERR_NOINPUT && mlflow_artifact_open(s, path, &fd, &size, NULL) == 0) {
             close(fd);
             err_clear(err);
