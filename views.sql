@@ -59,6 +59,12 @@ SELECT run.trial, run_param.run, run_param.key, run_param.value
   FROM run_param JOIN run ON run.id = run_param.run
  WHERE run.trial NOT IN (SELECT id FROM trial WHERE deleted_ms IS NOT NULL);
 
+-- One row per dataset that a run read, as MLflow's clients say it.
+CREATE VIEW input_view AS
+SELECT run.trial, dataset_input.run, name, context, digest, source_type, source, schema, profile
+  FROM dataset_input JOIN run ON run.id = dataset_input.run
+ WHERE run.trial NOT IN (SELECT id FROM trial WHERE deleted_ms IS NOT NULL);
+
 -- One row per run (attempt).
 CREATE VIEW run_view AS
 SELECT id, trial, attempt, state, exit_code, reason, run_dir, started_ms, ended_ms,

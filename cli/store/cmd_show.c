@@ -71,14 +71,20 @@ static void print_section(const char *title, const json_t *tree)
     print_tree(tree, "");
 }
 
-static void print_list(const json_t *trial, const char *name, json_t *columns)
+static void print_table(const json_t *trial, const char *name, const char *title,
+                        json_t *columns)
 {
     const json_t *rows = json_object_get(trial, name);
     if (json_array_size(rows) > 0) {
-        text_print(stdout, "\n%s\n", name);
+        text_print(stdout, "\n%s\n", title);
         view_print_table(rows, columns, false);
     }
     json_decref(columns);
+}
+
+static void print_list(const json_t *trial, const char *name, json_t *columns)
+{
+    print_table(trial, name, name, columns);
 }
 
 static void print_events(const json_t *trial)
@@ -110,7 +116,11 @@ static void print_trial(const json_t *trial)
                       ? "parameters"
                       : "parameters that the sweep sets",
                   json_object_get(trial, "params"));
+    print_table(trial, "logged", "parameters that its program logged",
+                json_pack("[s,s,s]", "run", "key", "value"));
     print_list(trial, "tags", json_pack("[s,s]", "key", "value"));
+    print_table(trial, "inputs", "data that it read",
+                json_pack("[s,s,s,s]", "run", "name", "context", "digest"));
     print_section("metrics", json_object_get(trial, "metrics"));
     print_list(trial, "runs",
                json_pack("[s,s,s,s,s,s,s,s]", "id", "attempt", "state", "exit_code",

@@ -108,6 +108,8 @@ END
     has "4 0.4 complete" "8 0.8 complete"
     run "$PEFTLAB" query "SELECT count(*) AS n FROM run_param_view WHERE key = 'optimizer' AND value = 'adamw'"
     has 2
+    run "$PEFTLAB" show 1
+    has "parameters that its program logged" optimizer adamw
     run "$PEFTLAB" query "SELECT count(*) AS n FROM trial_view"
     has 2
     # another server is not told of runs that it does not know

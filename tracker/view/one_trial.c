@@ -22,6 +22,11 @@ static const struct {
     {"artifacts", "SELECT run, name, path, bytes, sha256, at_ms FROM artifact_view WHERE "
                   "trial = ?1 ORDER BY run, name"},
     {"tags", "SELECT key, value FROM tag_view WHERE trial = ?1 ORDER BY key"},
+    {"logged",
+     "SELECT run, key, value FROM run_param_view WHERE trial = ?1 ORDER BY run, "
+     "key"},
+    {"inputs", "SELECT run, name, context, digest, source_type, source FROM input_view "
+               "WHERE trial = ?1 ORDER BY run, name, digest"},
     {"events",
      "SELECT run, at_ms, kind, text FROM event_view WHERE trial = ?1 ORDER BY id"},
 };

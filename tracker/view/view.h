@@ -60,7 +60,8 @@ extern const char *const view_main_metrics[];
 
 /* ---- one trial, or a few ---- */
 
-/* Its row with metrics and the lists "runs", "series", "artifacts", "tags", "events". */
+/* Its row with metrics and the lists "runs", "series", "artifacts", "tags", "events", and of
+ * MLflow's clients "logged" (parameters of a run of ours) and "inputs" (datasets). */
 json_t *view_trial(struct store *s, int64_t id, struct err *err);
 /* [{step, value, kind}]; of a longer series about `points`: its ends, and of every part
  * the lowest and highest. */
