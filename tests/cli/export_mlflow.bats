@@ -21,17 +21,10 @@ setup_file() {
         MLFLOW_PID=$!
         servers+=" http://127.0.0.1:$MLFLOW_PORT"
     fi
-    if "$PEFTLAB" ui --help >/dev/null 2>&1; then
-        UI_PORT=$(free_port)
-        "$PEFTLAB" ui --store "$BATS_FILE_TMPDIR/ui.db" --port "$UI_PORT" >"$BATS_FILE_TMPDIR/ui.log" 2>&1 3>&- &
-        UI_PID=$!
-        until curl -s "http://127.0.0.1:$UI_PORT/" >/dev/null; do
-            kill -0 $UI_PID
-            sleep 0.1
-        done
-        # as soon as it speaks MLflow
-        curl -fs "http://127.0.0.1:$UI_PORT/health" >/dev/null && servers+=" http://127.0.0.1:$UI_PORT"
-    fi
+    UI_PORT=$(free_port)
+    "$PEFTLAB" ui --store "$BATS_FILE_TMPDIR/ui.db" --port "$UI_PORT" >"$BATS_FILE_TMPDIR/ui.log" 2>&1 3>&- &
+    UI_PID=$!
+    servers+=" http://127.0.0.1:$UI_PORT"
     export servers MLFLOW_PID UI_PID
     for url in $servers; do
         wait_for "$url"
@@ -41,11 +34,10 @@ setup_file() {
 teardown_file() {
     # the server has children of its own
     [ -z "${MLFLOW_PID-}" ] || pkill -P "$MLFLOW_PID" || true
-    kill ${UI_PID-} ${MLFLOW_PID-} 2>/dev/null || true
+    kill $UI_PID ${MLFLOW_PID-} 2>/dev/null || true
 }
 
 setup() {
-    [ -n "$servers" ] || skip "needs the program mlflow"
     cd "$BATS_TEST_TMPDIR" || return
     unset MLFLOW_TRACKING_URI MLFLOW_TRACKING_TOKEN MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD PEFTLAB_RUN
 }
@@ -149,8 +141,6 @@ END
 END
     "$PEFTLAB" import lines.jsonl
     for url in $servers; do
-        # as soon as it takes files
-        [ "$(curl -s -o out -w '%{http_code}' -X PUT --data x "$url/api/2.0/mlflow-artifacts/artifacts/0/x/artifacts/y")" != 405 ] || continue
         push "$url" --artifacts
         has "3 files sent" "files that are not there, or no files (1)"
         root=$(curl -fs "$url/api/2.0/mlflow/runs/search" -H 'Content-Type: application/json' \
