@@ -110,7 +110,8 @@ def main(build, store, minutes):
         print(f"{'an update, 95 of 100':<44} {updates[len(updates) * 95 // 100] / 1000:8.3f} s")
         print("heap of the script {:.1f} -> {:.1f} MiB, the tab's process {:.0f} -> {:.0f} MiB".format(
             *(v / 2**20 for pair in zip(first, last) for v in pair)))
-        good.append(told("growth of the script's heap", last[0] / first[0] - 1, 0.1, "of it"))
+        good.append(told("growth of the tab's process", last[1] / first[1] - 1, 0.1, "of it"))
+        good.append(told("growth of the script's heap", (last[0] - first[0]) / 2**20, 8, "MiB"))
         return 0 if all(good) else 1
     finally:
         b.close()

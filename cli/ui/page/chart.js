@@ -48,13 +48,17 @@ export function at_or_after(xs, x) {
   return low;
 }
 
-// on: {zoom({x0, x1 (Infinity: to the end, which grows), y0, y1 (NaN: as it comes)} or null), hot(id or null)}. Series: {id, name, xs, ys, raw (ys before smoothing, or null), colour}.
+// Series whose `origin` stays the same only grow at their ends: then only the ends are drawn.
+// on: {zoom({x0, x1 (Infinity: to the end, which grows), y0, y1 (NaN: as it comes)} or null), hot(id or null)}. Series: {id, name, xs, ys, raw (ys before smoothing, or null), colour,
+// origin}.
 export function make_chart(label, on) {
   const lines = element("canvas", { role: "img", "aria-label": label }), over = element("canvas", { "aria-hidden": "true" });
   const tip = element("output", { class: "tip", "aria-hidden": "true" });
   const box = element("div", { class: "chart", tabindex: 0, role: "group", "data-keep": true,
     "aria-label": `${label}: plus and minus zoom, arrows move, 0 shows all` }, lines, over, tip);
   let series = [], zoom = null, log = false, hot = null, range = null, width = 0, frame = 0, drag = null;
+  let pointed = null; // {s, x, y} under the pointer
+  let drawn = null; // of the last whole drawing: what it was of, and how much of each series it had
 
   // ---- scales ----
 
@@ -134,6 +138,36 @@ export function make_chart(label, on) {
     c.stroke();
   }
 
+  // Of what the drawing is; while this stays the same, what is there stays right.
+  const sight = () => JSON.stringify([range.x0, range.x1, range.y0, range.y1, width, devicePixelRatio, log, colour("ink"), series.length]);
+
+  // Only the ends that are new. False: that would not be the whole truth.
+  function draw_ends() {
+    const same = (s, k) => drawn.series[k].origin === s.origin && drawn.series[k].colour === s.colour && !s.raw === !drawn.series[k].raw;
+    if (!drawn || drawn.sight !== sight() || !series.every(same)) return false;
+    const c = lines.getContext("2d");
+    clipped(c, () => series.forEach((s, k) => {
+      const from = drawn.series[k].xs.length;
+      if (s.xs.length > from) draw_line(c, s, Math.max(0, from - 1));
+    }));
+    drawn.series = series;
+    return true;
+  }
+
+  function draw_line(c, s, from = 0) {
+    const crowd = series.length > 40, part = (all) => (from ? all.slice(from) : all);
+    c.strokeStyle = c.fillStyle = s.colour;
+    if (s.raw) {
+      c.globalAlpha = 0.22;
+      c.lineWidth = 1;
+      trace(c, part(s.xs), part(s.raw));
+    }
+    c.globalAlpha = crowd ? 0.55 : 0.95;
+    c.lineWidth = crowd ? 1 : 1.6;
+    trace(c, part(s.xs), part(s.ys));
+    if (!from) dot(c, s);
+  }
+
   // A line's part in sight. Where several points fall on a pixel, its first, lowest, highest and last stand for all.
   function trace(c, xs, ys) {
     const first = Math.max(0, at_or_after(xs, range.x0) - 1), last = Math.min(xs.length, at_or_after(xs, range.x1) + 1);
@@ -190,22 +224,11 @@ export function make_chart(label, on) {
     width = box.clientWidth;
     if (!width) return;
     measure();
-    const c = size(lines), crowd = series.length > 40;
+    if (draw_ends()) return draw_over();
+    const c = size(lines);
     draw_frame(c);
-    clipped(c, () => {
-      for (const s of series) {
-        c.strokeStyle = c.fillStyle = s.colour;
-        if (s.raw) {
-          c.globalAlpha = 0.22;
-          c.lineWidth = 1;
-          trace(c, s.xs, s.raw);
-        }
-        c.globalAlpha = crowd ? 0.55 : 0.95;
-        c.lineWidth = crowd ? 1 : 1.6;
-        trace(c, s.xs, s.ys);
-        dot(c, s);
-      }
-    });
+    clipped(c, () => series.forEach((s) => draw_line(c, s)));
+    drawn = { sight: sight(), series };
     if (!series.some((s) => s.xs.length)) {
       c.fillStyle = colour("muted");
       c.textAlign = "center";
@@ -216,7 +239,8 @@ export function make_chart(label, on) {
 
   const soon = () => { frame ||= requestAnimationFrame(draw); };
 
-  function draw_over(point = null) {
+  function draw_over(point = pointed) {
+    pointed = point;
     const c = size(over), s = series.find((one) => one.id === hot);
     clipped(c, () => {
       if (s) {
@@ -272,6 +296,7 @@ export function make_chart(label, on) {
   over.addEventListener("pointerdown", (e) => {
     if (e.button !== 0 || !range) return;
     drag = place_of(e);
+    pointed = null;
     over.setPointerCapture(e.pointerId);
   });
   over.addEventListener("pointermove", (e) => {
@@ -305,7 +330,7 @@ export function make_chart(label, on) {
     if (drag) return;
     hot = null;
     on.hot(null);
-    draw_over();
+    draw_over(null);
   });
   over.addEventListener("dblclick", () => on.zoom(null));
 

@@ -32,7 +32,7 @@ function make_cache() {
     const old = all.get(series.trial), after = fresh || !old ? -Infinity : old.xs.at(-1) ?? -Infinity;
     const added = series.points.filter(([x]) => x > after);
     const xs = added.map(([x]) => x), ys = added.map(([, y]) => number_of(y) ?? NaN);
-    if (after === -Infinity) all.set(series.trial, { xs, ys, attempts: old?.attempts });
+    if (after === -Infinity) all.set(series.trial, { xs, ys, attempts: old?.attempts, origin: {} });
     else if (xs.length) all.set(series.trial, { ...old, xs: old.xs.concat(xs), ys: old.ys.concat(ys), smoothed: null });
     // What was only added to gets sparser again by being fetched anew, so that a long run does not fill the tab.
     if (all.get(series.trial).xs.length > 2.5 * points) grown.add(series.trial);
@@ -166,8 +166,10 @@ export function make_curves(on) {
     return list.map((t) => {
       const s = cache.get(t.id);
       if (!s?.xs.length) return null;
-      if (s.weight !== weight || !s.smoothed) Object.assign(s, { weight, smoothed: smooth(s.ys, weight) });
-      return { id: t.id, name: t.name, xs: s.xs, ys: s.smoothed, raw: weight > 0 && list.length <= RAW_MOST ? s.ys : null, t };
+      if (s.weight !== weight) Object.assign(s, { weight, origin: {}, smoothed: null });
+      s.smoothed ??= smooth(s.ys, weight);
+      return { id: t.id, name: t.name, xs: s.xs, ys: s.smoothed, raw: weight > 0 && list.length <= RAW_MOST ? s.ys : null,
+        origin: s.origin, t };
     }).filter(Boolean);
   }
 

@@ -31,7 +31,7 @@ export const tell = (path, body) => fetch_json(path, { method: "POST", body: JSO
 
 // A loader: `work(signal)` runs once at a time; asked meanwhile it runs once more afterwards, and rests longer the longer
 // it took, so that a slow server is not asked faster than it answers. run(true): what runs is given up for the new.
-export function paced(kind, work, least = 150) {
+export function paced(kind, work, least = 50) {
   let current = null, again = false, timer = 0, closed = false;
   async function run(at_once = false) {
     if (closed) return;
@@ -57,7 +57,7 @@ export function paced(kind, work, least = 150) {
     timer = setTimeout(() => {
       timer = 0;
       if (again) run();
-    }, Math.max(least, 2 * (performance.now() - begin)));
+    }, Math.max(least, performance.now() - begin));
   }
   run.close = () => {
     closed = true;

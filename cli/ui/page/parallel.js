@@ -7,8 +7,9 @@ import { compare, in_range, value_of } from "./rows.js";
 const SIDE = 20, GAP = 64, TOP = 34, MOST_AXES = 8, NEAR = 6, CROWD = 300; // pixels; axes; lines
 
 // What an axis knows: the values in their order, and where each lies from 0 to 1.
-function axis_of(name, rows) {
+function axis_of(name, rows, old) {
   const values = rows.map((row) => value_of(row, name));
+  if (old?.values.length === values.length && values.every((v, k) => Object.is(v, old.values[k]))) return old;
   const distinct = [...new Set(values.filter((v) => v !== null && !Number.isNaN(v)))].sort(compare);
   const numbers = distinct.length > 0 && distinct.every((v) => typeof v === "number" && Number.isFinite(v));
   const low = distinct[0], high = distinct.at(-1), log = numbers && low > 0 && high >= 8 * low;
@@ -46,7 +47,7 @@ export function make_parallel(on) {
     element("h2", { id: "h-parallel" }, "Parallel coordinates"),
     element("p", { class: "note" }, "A line is a trial. Drag along an axis or move its handles (arrow keys): what is outside leaves the table and the curves."),
     box, element("p", { class: "row" }, count, reset, choice));
-  let rows = [], axes = [], width = 0, hot = null, frame = 0, handles = [], drag = null;
+  let rows = [], axes = [], width = 0, hot = null, frame = 0, handles = [], drag = null, brushed = null;
 
   const y_of = (k) => TOP + k * GAP;
   const x_of = (share) => SIDE + share * (width - 2 * SIDE);
@@ -280,17 +281,19 @@ export function make_parallel(on) {
     element: figure,
     // rows: those that the filter lets through, whatever the ranges say
     show(answer, list) {
+      const moved = list.length !== rows.length || list.some((row, k) => row.id !== rows[k].id);
       rows = list;
       const known = new Set(answer.columns.map((c) => c.name)), chosen = place.names("axes").filter((n) => known.has(n));
       const names = chosen.length ? chosen : defaults(answer);
       // An axis with a range stays, chosen or not: what narrows is seen.
       for (const name of place.ranges().keys()) if (known.has(name) && !names.includes(name)) names.push(name);
-      const same = axes.map((a) => a.name).join() === names.join();
-      axes = names.map((n) => axis_of(n, rows));
+      const same = axes.map((a) => a.name).join() === names.join(), before = axes, brush = place.get("brush");
+      axes = names.map((n) => axis_of(n, rows, before.find((a) => a.name === n)));
       figure.hidden = axes.length < 2 || rows.length < 2;
       if (!same) make_handles();
       write_choice(answer, names);
-      soon();
+      if (moved || brush !== brushed || !same || axes.some((a, k) => a !== before[k])) soon();
+      brushed = brush;
     },
     hot(id) {
       if (hot === id) return;

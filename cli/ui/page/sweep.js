@@ -38,26 +38,37 @@ function running_table(data) {
     duration(r.seconds_left)]));
 }
 
-const more = (id, summary, ...children) => element("details", { id }, element("summary", {}, summary), children);
-
-function reasons(data) {
+function reasons(data, more) {
   const out = [];
   if (data.early?.length)
-    out.push(more("early", `${many(data.early.length, "trial")} ended early, and why`, plain_table("Ended early", ["Trial", "State", "!Step", "When", "Why"],
+    out.push(more("early", `${many(data.early.length, "trial")} ended early, and why`, () => plain_table("Ended early", ["Trial", "State", "!Step", "When", "Why"],
       data.early.map((t) => [trial_link(t.id), state_mark(t.state), short(t.step), moment(t.ended_ms), t.reason ?? "–"]))));
   if (data.waits?.length)
-    out.push(more("waits", `${many(data.waits.length, "trial")} waiting`, plain_table("Waiting", ["Trial", "State", "!Attempts", "!Predicted"],
+    out.push(more("waits", `${many(data.waits.length, "trial")} waiting`, () => plain_table("Waiting", ["Trial", "State", "!Attempts", "!Predicted"],
       data.waits.slice(0, MOST).map((t) => [trial_link(t.id), state_mark(t.state), short(t.attempts), duration(t.predicted_s)]))));
   if (data.rungs?.length)
-    out.push(more("rungs", "Rungs", plain_table("Rungs", ["!Step", "!Sent there", "!Arrived", "!Went on"],
+    out.push(more("rungs", "Rungs", () => plain_table("Rungs", ["!Step", "!Sent there", "!Arrived", "!Went on"],
       data.rungs.map((r) => [r.step, r.sent, r.arrived, r.went_on].map(short)))));
-  if (data.file) out.push(more("file", "The sweep file", element("pre", { tabindex: 0 }, JSON.stringify(data.file, null, 2))));
+  if (data.file) out.push(more("file", "The sweep file", () => element("pre", { tabindex: 0 }, JSON.stringify(data.file, null, 2))));
   return out;
 }
 
 export function make_sweep(id, on_name) {
   const root = element("section", { class: "sweep", "aria-label": "State of the sweep" });
-  let first = true;
+  const unfolded = new Set(["acts"]);
+
+  // What is folded is made when it is looked at.
+  function more(id, summary, children) {
+    const e = element("details", { id }, element("summary", {}, summary), unfolded.has(id) ? children() : null);
+    e.open = unfolded.has(id);
+    return e;
+  }
+  root.addEventListener("toggle", (e) => {
+    if (e.target.open === unfolded.has(e.target.id)) return;
+    if (e.target.open) unfolded.add(e.target.id);
+    else unfolded.delete(e.target.id);
+    load(true);
+  }, true);
 
   const load = paced("sweep", async (signal) => {
     const data = await ask(`/api/sweep/${id}`, {}, signal), states = data.states ?? {};
@@ -73,10 +84,8 @@ export function make_sweep(id, on_name) {
     patch_children(root, [counts_bar(states),
       facts([["Now", now, data.why || null], ...Object.entries(states).map(([state, n]) => [state, String(n)]), left,
         ...budget_of(data), best_of(data)]),
-      running_table(data), ...reasons(data), more("acts", "Stop, resume, report: the commands", actions(given))].filter(Boolean));
-    if (first) root.querySelector("#acts").open = true;
-    first = false;
-  }, 400);
+      running_table(data), ...reasons(data, more), more("acts", "Stop, resume, report: the commands", () => actions(given))].filter(Boolean));
+  }, 1000);
 
   load();
   return { element: root, changed(event) { if (event.all || event.sweeps.includes(id) || event.trials.length) load(); }, close: load.close };

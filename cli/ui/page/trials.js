@@ -9,7 +9,7 @@ import { columns_of, filtered, items_of, parse_sort, within } from "./rows.js";
 import { make_sweep } from "./sweep.js";
 import { make_table } from "./table.js";
 
-const MOST = 10000;
+const MOST = 10000, FEW = 100; // trials that the page has; that are asked for one by one
 const ids_text = (set) => [...set].join(",");
 
 export function make_trials(on_title) {
@@ -37,12 +37,38 @@ export function make_trials(on_title) {
 
   // ---- what is shown ----
 
-  const load = paced("trials", async (signal) => {
+  let pending = null; // trials that changed since the last answer; null: all is to be asked for
+  const scope = { sweep: sweep || null, experiment: experiment || null };
+
+  async function ask_all(signal) {
     const large = answer && answer.total > MOST;
-    const fresh = await ask("/api/trials", { sweep: sweep || null, experiment: experiment || null, limit: MOST,
-      summary: place.get("summary"), q: large ? place.get("q") : null, sort: large ? place.get("sort") : null }, signal);
+    const fresh = await ask("/api/trials", { ...scope, limit: MOST, summary: place.get("summary"), q: large ? place.get("q") : null,
+      sort: large ? place.get("sort") : null }, signal);
     tell_changes(fresh);
     answer = fresh;
+  }
+
+  // New numbers of trials that go on as they did: their rows alone. False where more than that changed: a state, on which
+  // means of groups hang, a trial or a metric that is new.
+  async function ask_some(ids, signal) {
+    if (ids.size > FEW) return false;
+    const fresh = await ask("/api/trials", { ...scope, ids: ids_text(ids), summary: place.get("summary") }, signal);
+    const at = new Map(answer.rows.map((row, k) => [row.id, k]));
+    if (fresh.columns.length !== answer.columns.length || fresh.rows.some((row) => answer.rows[at.get(row.id)]?.state !== row.state))
+      return false;
+    for (const row of fresh.rows) answer.rows[at.get(row.id)] = row;
+    return true;
+  }
+
+  const load = paced("trials", async (signal) => {
+    const ids = pending;
+    pending = new Set();
+    try {
+      if (!ids || !(await ask_some(ids, signal))) await ask_all(signal);
+    } catch (e) {
+      pending = null;
+      throw e;
+    }
     show();
   });
 
@@ -124,13 +150,18 @@ export function make_trials(on_title) {
       if (document.activeElement !== search) search.value = place.get("q");
       flat.checked = place.get("flat") !== "1";
       const large = answer?.total > MOST && (changed.has("q") || changed.has("sort"));
-      if (changed.has("summary") || large) load(true);
+      if (changed.has("summary") || large) {
+        pending = null;
+        load(true);
+      }
       const pictures = ["key", "zoom", "smooth", "log", "colour", "most"];
       if ([...changed].some((n) => !pictures.includes(n))) show();
       curves.placed(changed);
     },
     changed(event) {
-      load();
+      if (event.all) pending = null;
+      event.trials.forEach((id) => pending?.add(id));
+      if (!pending || pending.size) load();
       curves.changed(event);
       state?.changed(event);
     },
