@@ -166,9 +166,12 @@ static int write_trials(struct store *s, const struct plain_query *q, struct htm
     const struct live_query asked = {.sweep = q->sweep,
                                      .experiment = q->sweep ? 0 : q->experiment,
                                      .limit = MOST_ROWS};
-    json_t *answer = live_trials(s, &asked, err);
+    struct buf text = BUF_INIT;
+    const int rc = live_trials(s, &asked, &text, err);
+    json_t *answer = rc < 0 ? NULL : json_parse(buf_str(&text), text.len, "trials", err);
+    buf_release(&text);
     if (!answer)
-        return err_code(err);
+        return rc < 0 ? rc : err_code(err);
     const json_int_t total = json_integer_value(json_object_get(answer, "total"));
     json_t *columns = columns_of(answer);
     html_el(h, "p", "", "%lld trials%s", (long long)total,

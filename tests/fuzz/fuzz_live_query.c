@@ -69,10 +69,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                  .limit = 3,
                                  .offset = (int64_t)(size % 3),
                                  .summary = (enum live_summary)(size % 4)};
-    json_t *out = live_trials(open_once(), &q, &e);
-    if (!out && e.code != ERR_USAGE)
+    struct buf out = BUF_INIT;
+    const int rc = live_trials(open_once(), &q, &out, &e);
+    if (rc < 0 && e.code != ERR_USAGE)
         abort();
-    json_decref(out);
+    json_t *answer = rc < 0 ? NULL : json_parse(buf_str(&out), out.len, "answer", &e);
+    if (rc >= 0 && !answer)
+        abort(); /* what goes out is JSON */
+    json_decref(answer);
+    buf_release(&out);
     json_decref(keys);
     free(text);
     return 0;

@@ -48,7 +48,7 @@ static json_t *point_json(struct point p)
 {
     json_t *pair = json_array();
     json_array_append_new(pair, json_integer(p.step));
-    json_array_append_new(pair, table_number(p.value));
+    json_array_append_new(pair, json_number_or_word(table_rounded(p.value)));
     return pair;
 }
 

@@ -11,6 +11,7 @@
 #ifndef TRACKER_LIVE_LIVE_H
 #define TRACKER_LIVE_LIVE_H
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
@@ -35,14 +36,15 @@ struct live_query {
     enum live_summary summary; /* which value of a metric that has a series */
     const json_t *keys;        /* names of the metrics wanted; NULL: all */
 };
-/* {"total", "varying": [names], "constant": {name: value}, "objectives", "columns":
+/* Appends JSON text, as there may be a lot of it: {"total", "varying": [names], "constant": {name: value}, "objectives", "columns":
  * [{name, key, kind: param|metric|field, varies, better, main}], "rows": [{id, name,
  * state, seed, group, tags, note, values}], "groups": [{key, n, ids, metrics: {name:
  * {mean, low, high, n, holds}}}]}; a group has two trials at least. What varies, and the groups, are those of all that the query's
  * experiment or sweep has, whatever is filtered. holds: how far the 95 % interval of a
  * group goes: "any look" (however often it is looked at), "final" (nothing of this will
  * change any more), "this look" (once, as if planned for it). */
-json_t *live_trials(struct store *s, const struct live_query *q, struct err *err);
+int live_trials(struct store *s, const struct live_query *q, struct buf *out,
+                struct err *err);
 /* What the table calls these trials of a sweep (else of an experiment), in their order: a
  * list of texts; null where there is nothing to tell them apart by. */
 json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int64_t *ids,

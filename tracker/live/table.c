@@ -61,7 +61,7 @@ static int scope(const struct live_query *q)
 
 /* ---- columns ---- */
 
-static const char *const kind_names[] = {"field", "param", "metric"};
+const char *const table_kind_names[] = {"field", "param", "metric"};
 
 static bool is_main(const struct table *t, const char *key)
 {
@@ -83,7 +83,7 @@ size_t table_column_of(struct table *t, enum column_kind kind, const char *key)
             free(name);
             return (size_t)at;
         }
-        char *other = xasprintf("%s (%s)", name, kind_names[kind]);
+        char *other = xasprintf("%s (%s)", name, table_kind_names[kind]);
         free(name);
         name = other;
     }
@@ -123,25 +123,33 @@ void table_put(struct table *t, struct table_row *row, size_t column, json_t *va
     json_object_set_new(row->values, c->name, value);
 }
 
-json_t *table_number(double x)
+double table_rounded(double x)
 {
     if (!isfinite(x) || x == 0)
-        return json_number_or_word(x);
-    const double scale = pow(10, 8 - floor(log10(fabs(x))));
-    const double rounded = isfinite(scale) ? nearbyint(x * scale) / scale : x;
-    return json_number_or_word(isfinite(rounded) ? rounded : x);
+        return x;
+    const double scale = pow(10, 8 - floor(log10(fabs(x)))),
+                 rounded = isfinite(scale) ? nearbyint(x * scale) / scale : x;
+    return isfinite(rounded) ? rounded : x;
+}
+
+static bool is_same_number(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
 }
 
 void table_put_number(struct table *t, struct table_row *row, size_t column, double x)
 {
     struct table_column *c = &t->columns[column];
+    const size_t at = (size_t)(row - t->rows);
     if (!c->numbers) {
-        c->numbers = xmalloc(t->count * sizeof *c->numbers);
-        for (size_t i = 0; i < t->count; i++)
-            c->numbers[i] = NAN;
+        c->numbers = xcalloc(t->count, sizeof *c->numbers);
+        c->has = xcalloc(t->count, sizeof *c->has);
+        c->first_number = x;
     }
-    c->numbers[row - t->rows] = x;
-    table_put(t, row, column, table_number(x));
+    c->differs |= !is_same_number(c->first_number, x);
+    c->present += !c->has[at];
+    c->numbers[at] = x;
+    c->has[at] = true;
 }
 
 bool table_varies(const struct table *t, const struct table_column *c)
@@ -304,114 +312,6 @@ static int read_objectives(struct table *t, struct err *err)
     return t->objectives ? 0 : err_code(err);
 }
 
-/* ---- the answer ---- */
-
-static json_t *columns_json(const struct table *t)
-{
-    static const char *const ways[] = {
-        [DIRECTION_LOWER] = "low", [DIRECTION_HIGHER] = "high"};
-    json_t *list = json_array();
-    for (size_t i = 0; i < t->column_count; i++) {
-        const struct table_column *c = &t->columns[i];
-        if (c->present)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:s?, s:b}",
-                                                  "name", c->name, "key", c->key, "kind",
-                                                  kind_names[c->kind], "varies",
-                                                  table_varies(t, c), "better",
-                                                  ways[c->better], "main", c->main));
-    }
-    return list;
-}
-
-/* Parameters, and the method where it is none. */
-static bool tells_apart(const struct table_column *c)
-{
-    return c->kind == COLUMN_KIND_PARAM ||
-           (c->kind == COLUMN_KIND_FIELD && str_eq(c->key, "method"));
-}
-
-static bool seeds_vary(const struct table *t)
-{
-    for (size_t i = 1; i < t->count; i++)
-        if (t->rows[i].seed != t->rows[0].seed)
-            return true;
-    return false;
-}
-
-static void put_varying(const struct table *t, json_t *out)
-{
-    json_t *varying = json_array(), *constant = json_object();
-    for (size_t i = 0; i < t->column_count; i++) {
-        const struct table_column *c = &t->columns[i];
-        if (!tells_apart(c) || !c->present)
-            continue;
-        if (table_varies(t, c))
-            json_array_append_new(varying, json_string(c->name));
-        else
-            json_object_set(constant, c->name, c->first);
-    }
-    if (seeds_vary(t))
-        json_array_append_new(varying, json_string("seed"));
-    json_object_set_new(out, "varying", varying);
-    json_object_set_new(out, "constant", constant);
-}
-
-/* "lora rank=8": what tells a trial apart, unless it was given a name. */
-static json_t *name_of(const struct table *t, const struct table_row *row)
-{
-    const char *given = json_get_str(row->tags, "mlflow.runName", NULL);
-    struct buf text = BUF_INIT;
-    for (size_t i = 0; i < t->column_count && !given; i++) {
-        const struct table_column *c = &t->columns[i];
-        const json_t *v = json_object_get(row->values, c->name);
-        if (!tells_apart(c) || !table_varies(t, c) || !v)
-            continue;
-        buf_str_add(&text, text.len ? " " : "");
-        if (!str_eq(c->key, "method"))
-            buf_printf(&text, "%s=", c->name);
-        if (json_is_string(v))
-            buf_str_add(&text, json_string_value(v));
-        else
-            json_write(&text, v, 0);
-    }
-    json_t *name = given      ? json_string(given)
-                   : text.len ? json_string(buf_str(&text))
-                              : json_null();
-    buf_release(&text);
-    return name;
-}
-
-static json_t *row_json(const struct table *t, const struct table_row *row)
-{
-    json_t *out = json_pack(
-        "{s:I, s:o, s:s, s:I, s:s, s:o, s:O}", "id", (json_int_t)row->id, "name",
-        name_of(t, row), "state", trial_state_name(row->state), "seed",
-        (json_int_t)row->seed, "group", row->key, "sweep",
-        row->sweep ? json_integer(row->sweep) : json_null(), "values", row->values);
-    if (row->tags)
-        json_object_set(out, "tags", row->tags);
-    if (row->note)
-        json_object_set_new(out, "note", json_string(row->note));
-    return out;
-}
-
-static json_t *answer_of(struct table *t, const size_t *order, size_t count)
-{
-    const size_t first =
-                     (size_t)t->query->offset < count ? (size_t)t->query->offset : count,
-                 left = count - first,
-                 n = (size_t)t->query->limit < left ? (size_t)t->query->limit : left;
-    json_t *rows = json_array(), *out = json_pack("{s:I}", "total", (json_int_t)count);
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(rows, row_json(t, &t->rows[order[first + i]]));
-    put_varying(t, out);
-    json_object_set(out, "objectives", t->objectives);
-    json_object_set_new(out, "columns", columns_json(t));
-    json_object_set_new(out, "rows", rows);
-    json_object_set_new(out, "groups", table_groups(t, order, count));
-    return out;
-}
-
 static void release(struct table *t)
 {
     for (size_t i = 0; i < t->count; i++) {
@@ -428,6 +328,7 @@ static void release(struct table *t)
         free(t->columns[i].name);
         free(t->columns[i].key);
         free(t->columns[i].numbers);
+        free(t->columns[i].has);
         json_decref(t->columns[i].first);
     }
     for (size_t i = 0; i < t->key_count; i++)
@@ -440,10 +341,10 @@ static void release(struct table *t)
     json_decref(t->objectives);
 }
 
-json_t *live_trials(struct store *s, const struct live_query *q, struct err *err)
+int live_trials(struct store *s, const struct live_query *q, struct buf *out,
+                struct err *err)
 {
     struct table t = {.store = s, .query = q, .by_name = strmap_new()};
-    json_t *out = NULL;
     size_t count = 0, *order = NULL;
     int rc = read_rows(&t, err);
     if (rc >= 0)
@@ -452,11 +353,15 @@ json_t *live_trials(struct store *s, const struct live_query *q, struct err *err
         rc = read_objectives(&t, err);
     if (rc >= 0)
         rc = table_read_metrics(&t, err);
-    if (rc >= 0 && (order = table_choose(&t, &count, err)))
-        out = answer_of(&t, order, count);
+    if (rc >= 0) {
+        order = table_choose(&t, &count, err);
+        rc = order ? 0 : err_code(err);
+    }
+    if (rc >= 0)
+        table_answer(&t, order, count, out);
     free(order);
     release(&t);
-    return out;
+    return rc;
 }
 
 json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int64_t *ids,
@@ -472,7 +377,7 @@ json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int
         out = json_array();
     for (size_t i = 0; i < count && out; i++) {
         const struct table_row *row = row_of(&t, ids[i]);
-        json_array_append_new(out, row ? name_of(&t, row) : json_null());
+        json_array_append_new(out, row ? table_name(&t, row) : json_null());
     }
     release(&t);
     return out;

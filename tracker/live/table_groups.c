@@ -60,13 +60,14 @@ static void find_groups(struct groups *g, const size_t *order, size_t count)
 
 /* The group's finite values of a metric that count: of complete trials. */
 static size_t scores_of(const struct groups *g, const struct group *group,
-                        const double *numbers)
+                        const struct table_column *c)
 {
     size_t n = 0;
     for (size_t i = 0; i < group->n; i++) {
         const size_t row = g->members[group->first + i];
-        if (g->table->rows[row].state == TRIAL_complete && isfinite(numbers[row]))
-            g->scores[n++] = numbers[row];
+        if (g->table->rows[row].state == TRIAL_complete && c->has[row] &&
+            isfinite(c->numbers[row]))
+            g->scores[n++] = c->numbers[row];
     }
     return n;
 }
@@ -87,13 +88,13 @@ struct pooled {
         factor; /* factor: half of the interval for any look over se; NaN */
 };
 
-static struct pooled pool(const struct groups *g, const double *numbers)
+static struct pooled pool(const struct groups *g, const struct table_column *c)
 {
     struct pooled p = {.factor = NAN};
     size_t with = 0;
     double squares = 0;
     for (size_t k = 0; k < g->count; k++) {
-        const size_t n = scores_of(g, &g->items[k], numbers);
+        const size_t n = scores_of(g, &g->items[k], c);
         with += n > 0;
         if (n < 2)
             continue;
@@ -107,12 +108,17 @@ static struct pooled pool(const struct groups *g, const double *numbers)
     return p;
 }
 
-static json_t *number_or_null(double x)
+static void put_number(struct buf *out, const char *name, double x)
 {
-    return isfinite(x) ? table_number(x) : json_null();
+    buf_printf(out, "\"%s\": ", name);
+    if (isfinite(x))
+        json_put_double(out, table_rounded(x));
+    else
+        buf_str_add(out, "null");
 }
 
-static json_t *metric_json(struct groups *g, size_t n, const struct pooled *p)
+static void put_metric(struct groups *g, size_t n, const struct pooled *p,
+                       struct buf *out)
 {
     const double mean = stat_mean(g->scores, n);
     double half = NAN;
@@ -120,59 +126,71 @@ static json_t *metric_json(struct groups *g, size_t n, const struct pooled *p)
     if (n > 1) {
         const double sd = stat_sd(g->scores, n);
         half = t_factor(g, n) * sd / sqrt((double)n);
-        holds = g->open ? "this look" : "final";
+        holds = g->open ? "\"this look\"" : "\"final\"";
         if (isfinite(p->factor)) {
             half = p->factor * sqrt(fmax(p->variance, sd * sd) / (double)n);
-            holds = "any look";
+            holds = "\"any look\"";
         }
     }
-    return json_pack("{s:o, s:o, s:o, s:I, s:s?}", "mean", table_number(mean), "low",
-                     number_or_null(mean - half), "high", number_or_null(mean + half),
-                     "n", (json_int_t)n, "holds", holds);
+    buf_char(out, '{');
+    put_number(out, "mean", mean);
+    buf_str_add(out, ", ");
+    put_number(out, "low", mean - half);
+    buf_str_add(out, ", ");
+    put_number(out, "high", mean + half);
+    buf_printf(out, ", \"n\": %zu, \"holds\": %s}", n, holds ? holds : "null");
 }
 
-static void add_metric(struct groups *g, const char *column, const double *numbers,
-                       json_t **metrics)
+static void put_group(struct groups *g, const struct group *group,
+                      const struct pooled *pools, struct buf *out)
 {
-    const struct pooled p = pool(g, numbers);
-    for (size_t k = 0; k < g->count; k++) {
-        const size_t n = scores_of(g, &g->items[k], numbers);
-        if (g->items[k].n > 1 && n)
-            json_object_set_new(metrics[k], column, metric_json(g, n, &p));
+    const struct table *t = g->table;
+    bool any = false;
+    buf_str_add(out, "{\"key\": ");
+    json_put_string(out, group->key, strlen(group->key));
+    buf_printf(out, ", \"n\": %zu, \"ids\": [", group->n);
+    for (size_t i = 0; i < group->n; i++)
+        buf_printf(out, "%s%lld", i ? ", " : "",
+                   (long long)t->rows[g->members[group->first + i]].id);
+    buf_str_add(out, "], \"metrics\": {");
+    for (size_t c = 0; c < t->column_count; c++) {
+        const size_t n = t->columns[c].has ? scores_of(g, group, &t->columns[c]) : 0;
+        if (!n)
+            continue;
+        buf_str_add(out, any ? ", " : "");
+        json_put_string(out, t->columns[c].name, strlen(t->columns[c].name));
+        buf_str_add(out, ": ");
+        put_metric(g, n, &pools[c], out);
+        any = true;
     }
+    buf_str_add(out, "}}");
 }
 
-json_t *table_groups(const struct table *t, const size_t *order, size_t count)
+void table_groups(const struct table *t, const size_t *order, size_t count,
+                  struct buf *out)
 {
     struct groups g = {.table = t,
                        .members = xcalloc(count + 1, sizeof *g.members),
                        .scores = xcalloc(count + 1, sizeof *g.scores)};
-    json_t *out = json_array();
+    struct pooled *pools = xcalloc(t->column_count + 1, sizeof *pools);
+    bool any = false;
     for (size_t i = 0; i < t->count && !g.open; i++)
         g.open = !trial_state_is_final(t->rows[i].state);
     find_groups(&g, order, count);
-    json_t **metrics = xcalloc(g.count + 1, sizeof(json_t *));
-    for (size_t k = 0; k < g.count; k++)
-        metrics[k] = json_object();
     for (size_t c = 0; c < t->column_count && g.count < count; c++)
-        if (t->columns[c].numbers)
-            add_metric(&g, t->columns[c].name, t->columns[c].numbers, metrics);
+        if (t->columns[c].has)
+            pools[c] = pool(&g, &t->columns[c]);
+    buf_char(out, '[');
     for (size_t k = 0; k < g.count; k++) {
-        if (g.items[k].n == 1) {
-            json_decref(metrics[k]);
+        if (g.items[k].n == 1)
             continue;
-        }
-        json_t *ids = json_array();
-        for (size_t i = 0; i < g.items[k].n; i++)
-            json_array_append_new(
-                ids, json_integer(t->rows[g.members[g.items[k].first + i]].id));
-        json_array_append_new(
-            out, json_pack("{s:s, s:I, s:o, s:o}", "key", g.items[k].key, "n",
-                           (json_int_t)g.items[k].n, "ids", ids, "metrics", metrics[k]));
+        buf_str_add(out, any ? ", " : "");
+        put_group(&g, &g.items[k], pools, out);
+        any = true;
     }
-    free(metrics);
+    buf_char(out, ']');
+    free(pools);
     free(g.items);
     free(g.members);
     free(g.scores);
-    return out;
 }

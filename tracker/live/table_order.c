@@ -19,14 +19,20 @@
 enum { MOST_WORDS = 32 };
 
 /* A column's value of a row; the caller's, NULL: none. */
-static json_t *value_of(const struct table_row *row, const char *column)
+static json_t *value_of(const struct table *t, const struct table_row *row,
+                        const char *column)
 {
+    int64_t at;
     if (str_eq(column, "id"))
         return json_integer(row->id);
     if (str_eq(column, "state"))
         return json_string(trial_state_name(row->state));
     if (str_eq(column, "seed"))
         return json_integer((json_int_t)row->seed);
+    const struct table_column *c =
+        strmap_get(t->by_name, column, strlen(column), &at) ? &t->columns[at] : NULL;
+    if (c && c->has && c->has[row - t->rows])
+        return json_number_or_word(c->numbers[row - t->rows]);
     json_t *v = json_object_get(row->values, column);
     return json_incref(v ? v : json_object_get(row->tags, column));
 }
@@ -125,11 +131,11 @@ static const char *text_of(struct table_row *row)
     return row->text;
 }
 
-static bool holds(const struct word *w, struct table_row *row)
+static bool holds(const struct word *w, const struct table *t, struct table_row *row)
 {
     if (!w->sign)
         return strstr(text_of(row), w->text) != NULL;
-    json_t *v = value_of(row, w->column);
+    json_t *v = value_of(t, row, w->column);
     const bool yes = holds_for(w, v);
     json_decref(v);
     return yes;
@@ -195,7 +201,7 @@ static void sort_rows(const struct table *t, const char *column, int direction,
     for (size_t i = 0; i < count; i++) {
         struct sorted *s = &all[i];
         *s = (struct sorted){.row = order[i],
-                             .value = value_of(&t->rows[order[i]], column)};
+                             .value = value_of(t, &t->rows[order[i]], column)};
         s->is_number = s->value && json_as_number(s->value, &s->number);
         if (s->is_number && isnan(s->number)) {
             json_decref(s->value);
@@ -241,7 +247,7 @@ size_t *table_choose(struct table *t, size_t *count, struct err *err)
     for (size_t i = 0; i < t->count; i++) {
         bool yes = is_asked(t->query, t->rows[i].id);
         for (size_t w = 0; w < n && yes; w++)
-            yes = holds(&words[w], &t->rows[i]);
+            yes = holds(&words[w], t, &t->rows[i]);
         if (yes)
             order[(*count)++] = i;
     }

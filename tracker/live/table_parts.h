@@ -27,8 +27,9 @@ struct table_column {
     enum column_kind kind;
     json_t *first; /* the first value that a row has */
     bool differs;
-    size_t present;  /* rows that have one */
-    double *numbers; /* of a metric, by row; NaN: none. NULL: no row has one */
+    size_t present;                /* rows that have one */
+    double *numbers, first_number; /* of a metric, by row; NULL: no row has one */
+    bool *has;                     /* which rows have one */
     enum direction better;
     bool main; /* what trials are judged by */
 };
@@ -49,8 +50,8 @@ struct table {
 
 /* The column of this kind and key, added when it is new. */
 size_t table_column_of(struct table *t, enum column_kind kind, const char *key);
-/* A number as pages get it: nine significant digits, or a word. */
-json_t *table_number(double x);
+/* A number as pages get it: nine significant digits. */
+double table_rounded(double x);
 /* A metric's value; the last one counts. */
 void table_put_number(struct table *t, struct table_row *row, size_t column, double x);
 /* Takes the value over; NULL and null are none. */
@@ -64,7 +65,14 @@ int table_read_metrics(struct table *t, struct err *err);
  * indices; *count of them. NULL: an error. */
 size_t *table_choose(struct table *t, size_t *count, struct err *err);
 
-/* table_groups.c: the seeds of one configuration. `order`: rows as table_choose has them. */
-json_t *table_groups(const struct table *t, const size_t *order, size_t count);
+/* table_answer.c: the answer's text, appended; "lora rank=8", what tells a trial apart. */
+extern const char *const table_kind_names[];
+void table_answer(const struct table *t, const size_t *order, size_t count,
+                  struct buf *out);
+json_t *table_name(const struct table *t, const struct table_row *row);
+
+/* table_groups.c: appends the list of groups. `order`: rows as table_choose has them. */
+void table_groups(const struct table *t, const size_t *order, size_t count,
+                  struct buf *out);
 
 #endif

@@ -12,10 +12,13 @@
 static const struct api_row {
     const char *path, *parameters;
     api_function *answer;
+    api_text_function *write;
 } rows[] = {
-#define API(path, parameters, function) {path, parameters, function},
+#define API(path, parameters, function)      {path, parameters, function, NULL},
+#define API_TEXT(path, parameters, function) {path, parameters, NULL, function},
 #include "cli/ui/api/api.def"
 #undef API
+#undef API_TEXT
 };
 
 /* ---- parameters ---- */
@@ -123,28 +126,47 @@ static json_t *read_arguments(const struct api_row *row, struct server_call *cal
 struct question {
     const struct api_row *row;
     struct server_call *call;
-    json_t *args, *answer;
+    json_t *args;
+    struct buf answer;
     int64_t change;
 };
+
+/* Behind what the object has: its last brace is at the end. */
+static void put_change(struct question *q)
+{
+    q->answer.len--;
+    buf_printf(&q->answer, ", \"change\": %lld}", (long long)q->change);
+}
 
 static int find_answer(struct store *s, void *ctx, struct err *err)
 {
     struct question *q = ctx;
-    q->answer = q->row->answer(s, q->args, err);
-    return q->answer ? 0 : err_code(err);
+    int rc = 0;
+    if (q->row->write) {
+        rc = q->row->write(s, q->args, &q->answer, err);
+    } else {
+        json_t *answer = q->row->answer(s, q->args, err);
+        rc = answer ? 0 : err_code(err);
+        if (answer)
+            json_write(&q->answer, answer, 0);
+        json_decref(answer);
+    }
+    if (rc >= 0)
+        put_change(q);
+    return rc;
 }
 
 static void reply(void *ctx, int rc, const struct err *err)
 {
     struct question *q = ctx;
     if (rc < 0) {
-        json_decref(q->answer);
         ui_reply_error(q->call, rc, err);
     } else {
-        json_object_set_new(q->answer, "change", json_integer(q->change));
         server_call_put(q->call, "Cache-Control", "no-store");
-        server_reply_json(q->call, 200, q->answer);
+        server_reply(q->call, 200, "application/json", buf_str(&q->answer),
+                     q->answer.len);
     }
+    buf_release(&q->answer);
     json_decref(q->args);
     free(q);
 }
@@ -163,6 +185,7 @@ void api_get(void *ctx, struct server_call *call)
     *q = (struct question){.row = row,
                            .call = call,
                            .args = read_arguments(row, call, id),
+                           .answer = BUF_INIT,
                            .change = feed_change(ui->feed)};
     desk_ask(ui->read, &job, q);
 }

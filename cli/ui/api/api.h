@@ -2,21 +2,26 @@
  *
  * A row of api.def is a path, the parameters that it takes, and a function that answers
  * with a tree out of a store. Parameters come as texts by name in one object; the number
- * in a path ("trial/#") as "id". A function returns NULL with the error set. Each answer
- * that is an object gets "change", the number of the last change that it has for certain
- * (feed.h). */
+ * in a path ("trial/#") as "id". A function returns an object, NULL with the error set;
+ * one whose answer is large writes it as text (API_TEXT). Each answer gets "change", the
+ * number of the last change that it has for certain (feed.h). */
 #ifndef CLI_UI_API_H
 #define CLI_UI_API_H
 
+#include "lib/buf.h"
 #include "lib/err.h"
 #include "tracker/store/store.h"
 #include <jansson.h>
 #include <stddef.h>
 
 typedef json_t *api_function(struct store *s, const json_t *args, struct err *err);
-#define API(path, parameters, function) api_function function;
+typedef int api_text_function(struct store *s, const json_t *args, struct buf *out,
+                              struct err *err);
+#define API(path, parameters, function)      api_function function;
+#define API_TEXT(path, parameters, function) api_text_function function;
 #include "cli/ui/api/api.def"
 #undef API
+#undef API_TEXT
 
 /* A whole number within bounds; `otherwise` where it is not given. */
 int api_number(const json_t *args, const char *name, int64_t low, int64_t high,

@@ -49,12 +49,12 @@ static json_t *ids_json(const int64_t *ids, size_t count)
     return list;
 }
 
-json_t *api_trials(struct store *s, const json_t *args, struct err *err)
+int api_trials(struct store *s, const json_t *args, struct buf *out, struct err *err)
 {
     struct live_query q = {0};
     int64_t *ids = NULL;
     size_t count = 0;
-    json_t *out = NULL, *asked = NULL, *keys = api_names(args, "keys");
+    json_t *asked = NULL, *keys = api_names(args, "keys");
     int rc = read_query(args, &q, err);
     if (rc == 0)
         rc = api_ids(args, "ids", &ids, &count, err);
@@ -62,12 +62,12 @@ json_t *api_trials(struct store *s, const json_t *args, struct err *err)
         asked = json_object_get(args, "ids") ? ids_json(ids, count) : NULL;
         q.ids = asked;
         q.keys = keys;
-        out = live_trials(s, &q, err);
+        rc = live_trials(s, &q, out, err);
     }
     json_decref(asked);
     json_decref(keys);
     free(ids);
-    return out;
+    return rc;
 }
 
 json_t *api_curves(struct store *s, const json_t *args, struct err *err)
