@@ -6,6 +6,7 @@
 Needs what run.py needs; skipped, with the reason, where it is missing.
 """
 
+import json
 import os
 import sys
 import urllib.error
@@ -53,6 +54,20 @@ def overview(b, made):
     same(b.wait("const h = document.querySelector('h1').textContent; return h === 'live' && h;"), "live")
     b.do("/back")
     b.wait("return document.querySelector('main h1')?.textContent === 'Sweeps and experiments';")
+
+
+@test("the address of a run that MLflow's clients print leads to its trial")
+def printed(b, made):
+    base = made["live"].url.split("?")[0].rstrip("/")
+    wanted = {"experiment_ids": ["1"], "max_results": 1, "order_by": ["start_time ASC"]}
+    request = urllib.request.Request(f"{base}/api/2.0/mlflow/runs/search", json.dumps(wanted).encode(), {"Content-Type": "application/json"})
+    run = json.load(urllib.request.urlopen(request))["runs"][0]["info"]["run_id"]
+    b.open("about:blank")
+    b.open(f"{base}/#/experiments/1/runs/{run}")
+    b.wait("return location.hash.includes('view=trial&trial=');")
+    b.open("about:blank")
+    b.open(f"{base}/#/experiments/1")
+    b.wait("return document.querySelectorAll('.window tbody tr[data-id]').length > 1;")
 
 
 @test("what varies stands first, seeds of a configuration under one heading with mean and interval")

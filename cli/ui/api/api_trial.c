@@ -130,6 +130,19 @@ static int add_name(struct store *s, json_t *trial, struct err *err)
     return 0;
 }
 
+/* Whose run it is: for the addresses that MLflow's clients print. */
+json_t *api_run(struct store *s, const json_t *args, struct err *err)
+{
+    const int64_t id = json_get_int(args, "id", 0);
+    json_t *rows = view_rows(s, "SELECT trial FROM run_view WHERE id = ?1",
+                             json_pack("[I]", (json_int_t)id), 1, err),
+           *run = json_incref(json_array_get(rows, 0));
+    if (rows && !run)
+        err_set(err, ERR_NOINPUT, "the store has no run %lld", (long long)id);
+    json_decref(rows);
+    return run;
+}
+
 json_t *api_trial(struct store *s, const json_t *args, struct err *err)
 {
     json_t *trial = view_trial(s, json_get_int(args, "id", 0), err),

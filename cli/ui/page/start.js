@@ -2,7 +2,7 @@
 import { button, element, trouble } from "./base.js";
 import { forget_colours } from "./chart.js";
 import { make_compare } from "./compare.js";
-import { listen } from "./link.js";
+import { ask, listen } from "./link.js";
 import { make_overview } from "./overview.js";
 import * as place from "./place.js";
 import { make_trial } from "./trial.js";
@@ -40,6 +40,17 @@ function show() {
   }
   return true;
 }
+
+// ---- the addresses that MLflow's clients print: #/experiments/1/runs/ID ----
+
+async function go_where_printed() {
+  const [, experiment, run] = location.hash.match(/^#\/experiments\/(\d+)(?:\/runs\/[0-9a-f]{16}([0-9a-f]{16}))?/) ?? [];
+  if (!experiment) return;
+  const there = run ? await ask(`/api/run/${BigInt(`0x${run}`)}`).catch(() => ({})) : {};
+  if (there.trial) location.replace(place.elsewhere({ view: "trial", trial: there.trial }));
+  else location.replace(place.elsewhere(+experiment ? { view: "trials", experiment } : {}));
+}
+addEventListener("hashchange", go_where_printed);
 
 // ---- light and dark ----
 
@@ -98,6 +109,7 @@ document.querySelector(".skip").addEventListener("click", (e) => {
 set_theme(localStorage.getItem(THEME) ?? "");
 place.on_change((changed) => show() || view.placed(changed));
 show();
+go_where_printed();
 listen((event) => view.changed(event), (state) => {
   live.textContent = state;
   live.dataset.state = state;
