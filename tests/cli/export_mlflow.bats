@@ -151,6 +151,28 @@ END
     done
 }
 
+@test "data that a run read, tags of experiments and values of one step go along" {
+    export PEFTLAB_STORE=$BATS_TEST_TMPDIR/inputs.db
+    cat >lines.jsonl <<'END'
+{"type": "experiment", "name": "inputs", "tags": {"team": "nlp", "api_key": "sk-1234567890abcdefghij"}}
+{"type": "trial", "experiment": "inputs", "seed": 0, "state": "complete", "params": {"x": 1}, "runs": [{"attempt": 1, "state": "complete", "started_ms": 1700000000000, "ended_ms": 1700000001000, "series": {"a": [[0, 2, 1700000000500]]}, "more": {"a": [[0, 1, 1700000000400]]}, "summary": {"a": 2}, "datasets": [{"name": "sst2", "digest": "abc", "source_type": "local", "source": "{}", "tags": [{"key": "mlflow.data.context", "value": "train"}]}]}]}
+END
+    "$PEFTLAB" import lines.jsonl
+    for url in $servers; do
+        push "$url"
+        has "1 trials added there" "2 values"
+        run -0 look "$url" inputs
+        grep -q "^  a 0:[12].0,0:[12].0" <<<"$output"
+        id=$(curl -fs "$url/api/2.0/mlflow/experiments/get-by-name?experiment_name=inputs" | tee experiment | python3 -c 'import json, sys; print(json.load(sys.stdin)["experiment"]["experiment_id"])')
+        grep -q nlp experiment
+        run ! grep -q sk-1234567890 experiment
+        curl -fs "$url/api/2.0/mlflow/runs/search" -H 'Content-Type: application/json' -d "{\"experiment_ids\": [\"$id\"]}" |
+            python3 -c 'import json, sys
+[i] = json.load(sys.stdin)["runs"][0]["inputs"]["dataset_inputs"]
+assert i["dataset"]["name"] == "sst2" and i["tags"][0]["value"] == "train", i'
+    done
+}
+
 @test "MLflow's own client reads it back" {
     command -v mlflow >/dev/null || skip "needs the program mlflow"
     read -r url _ <<<"$servers"

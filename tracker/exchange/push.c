@@ -10,10 +10,7 @@
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
-enum {
-    PAGE = 1000,
-    FORM = 1
-}; /* FORM: raised when trials are sent otherwise than before */
+enum { FORM = 1 }; /* raised when trials are sent otherwise than before */
 
 static const char list_sql[] =
     "SELECT id, ifnull(sweep, 0), experiment_name FROM trial_view WHERE (?1 = 0 OR "
@@ -62,106 +59,6 @@ static int list_trials(struct push *p, struct list *list, struct err *err)
     if (stmt)
         store_done(stmt);
     return rc;
-}
-
-/* ---- an experiment ---- */
-
-static int find_experiment(struct push *p, const char *name, struct err *err)
-{
-    json_t *fields = json_pack("{s:s}", "experiment_name", name), *answer = NULL;
-    struct err why = ERR_INIT;
-    int rc = push_get(p, "experiments/get-by-name", fields, &answer, &why);
-    const json_t *found = json_object_get(answer, "experiment");
-    if (rc == 0 && !str_eq(json_get_str(found, "lifecycle_stage", "active"), "active"))
-        rc = err_set(err, ERR_CONFIG,
-                     "the experiment '%.200s' is deleted at %.200s; restore it there",
-                     name, p->base);
-    else if (rc == 0)
-        p->experiment_id = xstrdup(json_get_str(found, "experiment_id", ""));
-    else if (!str_eq(p->code, "RESOURCE_DOES_NOT_EXIST"))
-        rc = err_set(err, why.code, "%s", why.msg);
-    else
-        rc = 0;
-    json_decref(answer);
-    json_decref(fields);
-    return rc;
-}
-
-/* Somebody else may make it at the same moment. */
-static int make_experiment(struct push *p, const char *name, struct err *err)
-{
-    json_t *fields = json_pack("{s:s}", "name", name), *answer = NULL;
-    struct err why = ERR_INIT;
-    int rc = push_post(p, "experiments/create", fields, &answer, &why);
-    if (rc == 0)
-        p->experiment_id = xstrdup(json_get_str(answer, "experiment_id", ""));
-    else if (str_eq(p->code, "RESOURCE_ALREADY_EXISTS"))
-        rc = find_experiment(p, name, err);
-    if (!p->experiment_id)
-        rc = err_set(err, why.code ? why.code : ERR_DEVICE, "%s",
-                     why.code ? why.msg : "the experiment comes and goes there");
-    json_decref(answer);
-    json_decref(fields);
-    return rc;
-}
-
-static void note_known(struct push *p, const json_t *runs)
-{
-    json_t *run, *tag;
-    size_t i, k;
-    json_array_foreach((json_t *)runs, i, run)
-    {
-        const char *id = NULL, *sent = NULL;
-        json_array_foreach(json_object_get(json_object_get(run, "data"), "tags"), k, tag)
-        {
-            const char *key = json_get_str(tag, "key", ""),
-                       *value = json_get_str(tag, "value", "");
-            id = str_eq(key, PUSH_TAG_ID) ? value : id;
-            sent = str_eq(key, PUSH_TAG_SENT) ? value : sent;
-        }
-        const json_t *info = json_object_get(run, "info");
-        if (id)
-            json_object_set_new(p->known, id,
-                                json_pack("{s:s, s:s*}", "run_id",
-                                          json_get_str(info, "run_id", ""), "sent",
-                                          sent));
-    }
-}
-
-/* The runs of this store that the experiment has there. */
-static int find_known(struct push *p, struct err *err)
-{
-    char *filter = xasprintf("tags.`" PUSH_TAG_ID "` LIKE '%s/%%'", p->store_id);
-    char *token = NULL;
-    int rc = 0;
-    do {
-        json_t *fields = json_pack("{s:[s], s:s, s:i, s:s*}", "experiment_ids",
-                                   p->experiment_id, "filter", filter, "max_results",
-                                   PAGE, "page_token", token),
-               *answer = NULL;
-        rc = push_post(p, "runs/search", fields, &answer, err);
-        note_known(p, json_object_get(answer, "runs"));
-        const char *next = json_get_str(answer, "next_page_token", "");
-        free(token);
-        token = *next ? xstrdup(next) : NULL;
-        json_decref(answer);
-        json_decref(fields);
-    } while (rc == 0 && token);
-    free(token);
-    free(filter);
-    return rc;
-}
-
-static int enter_experiment(struct push *p, const char *name, struct err *err)
-{
-    free(p->experiment_id);
-    json_decref(p->known);
-    p->experiment_id = NULL;
-    p->known = json_object();
-    int rc = find_experiment(p, name, err);
-    if (rc == 0 && !p->experiment_id)
-        return make_experiment(p, name, err);
-    return rc < 0 ? rc : find_known(p, err);
 }
 
 /* ---- what runs have in common ---- */
@@ -360,6 +257,8 @@ static int send_trial(struct push *p, struct push_run *r, const json_t *trial,
     if (rc == 0)
         rc = push_run_fill(p, r, err);
     if (rc == 0)
+        rc = push_run_inputs(p, r, trial, err);
+    if (rc == 0)
         rc = push_values(p, r, trial, err);
     if (rc == 0 && p->wish->artifacts)
         rc = push_files(p, r, trial, err);
@@ -416,7 +315,7 @@ static int push_list(struct push *p, const struct list *list, struct err *err)
         const struct item *at = &list->items[i], *before = i > 0 ? at - 1 : NULL;
         const bool moved = !before || !str_eq(before->experiment, at->experiment);
         if (moved)
-            rc = enter_experiment(p, at->experiment, err);
+            rc = push_experiment(p, at->experiment, err);
         if (rc == 0 && (moved || before->sweep != at->sweep))
             rc = push_sweep(p, at->sweep, &parent, err);
         if (rc == 0)

@@ -58,6 +58,10 @@ char *push_cut(const char *text, size_t max);
 /* A parameter's or a tag's value as text. */
 char *push_text(const json_t *v);
 
+/* ---- push_experiment.c ---- */
+/* The experiment at hand is the one of this name, made there where there is none. */
+int push_experiment(struct push *p, const char *name, struct err *err);
+
 /* ---- push_run.c ---- */
 /* What is sent of a run there. */
 struct push_run {
@@ -73,8 +77,10 @@ struct push_run {
 void push_run_release(struct push_run *r);
 /* The run there, looked for and made where there is none. */
 int push_run_take(struct push *p, struct push_run *r, struct err *err);
-/* Its parameters and tags; its status and end. */
+/* Its parameters and tags; the data that it read; its status and end. */
 int push_run_fill(struct push *p, struct push_run *r, struct err *err);
+int push_run_inputs(struct push *p, struct push_run *r, const json_t *trial,
+                    struct err *err);
 int push_run_end(struct push *p, struct push_run *r, const char *sent, struct err *err);
 
 /* ---- push_values.c ---- */

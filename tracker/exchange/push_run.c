@@ -192,6 +192,41 @@ int push_run_fill(struct push *p, struct push_run *r, struct err *err)
     return rc;
 }
 
+/* ---- data that it read ---- */
+
+static json_t *input_of(const json_t *dataset)
+{
+    static const char *const names[] = {"name",   "digest", "source_type",
+                                        "source", "schema", "profile"};
+    const json_t *tags = json_object_get(dataset, "tags");
+    json_t *said = json_object();
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (json_object_get(dataset, names[i]))
+            json_object_set(said, names[i], json_object_get(dataset, names[i]));
+    return json_pack("{s:o, s:o}", "tags",
+                     json_is_array(tags) ? json_incref((json_t *)tags) : json_array(),
+                     "dataset", said);
+}
+
+/* Saying the same again changes nothing there. */
+int push_run_inputs(struct push *p, struct push_run *r, const json_t *trial,
+                    struct err *err)
+{
+    json_t *list = json_array(), *run, *dataset;
+    size_t i, k;
+    int rc = 0;
+    json_array_foreach(json_object_get(trial, "runs"), i, run)
+    {
+        json_array_foreach(json_object_get(run, "datasets"), k, dataset)
+            json_array_append_new(list, input_of(dataset));
+    }
+    json_t *fields = json_pack("{s:s, s:o}", "run_id", r->run_id, "datasets", list);
+    if (json_array_size(list) > 0)
+        rc = push_post(p, "runs/log-inputs", fields, NULL, err);
+    json_decref(fields);
+    return rc;
+}
+
 int push_run_end(struct push *p, struct push_run *r, const char *sent, struct err *err)
 {
     json_t *fields = json_pack("{s:s, s:s}", "run_id", r->run_id, "status", r->status);
