@@ -84,10 +84,14 @@ export function parse_sort(text) {
 
 // ---- groups ----
 
-// A group's value in a column: the mean of a metric, what its trials share of anything else; null where they differ.
+// A group's value in a column: the mean of a metric or a time, what its trials share of anything else; null where they differ.
 export function group_value(item, column) {
   const metric = item.group.metrics?.[column];
   if (metric) return number_of(metric.mean);
+  if (column === "duration_ms") {
+    const known = item.members.map((row) => value_of(row, column)).filter((v) => v !== null);
+    return known.length ? known.reduce((a, b) => a + b, 0) / known.length : null;
+  }
   const first = value_of(item.members[0], column);
   return item.members.every((row) => value_of(row, column) === first) ? first : null;
 }

@@ -63,13 +63,19 @@ export function make_table(caption, label, on) {
     if (focused) [...head.querySelectorAll("button")].find((b) => b.dataset.column === focused)?.focus();
   }
 
-  function write_widths() {
+  // Columns grow with what stands in them, and shrink only where there are others.
+  let widths = [], widths_of = "";
+  function write_widths(names) {
     const sample = items.slice(0, 60), letters = (text) => Math.ceil(text.length * 7.1) + 22;
     const text_of = (i, column) => (column.name === "state" ? `● ${i.group ? states_of(i.members) : i.row.state}` : cell_text(i, column));
     const wide = (column) => Math.max(column.name === "state" ? 112 : 56, Math.min(250, Math.max(letters(column.name) + 8,
       ...sample.map((i) => letters(text_of(i, column))))));
     const longest = Math.max(8, ...sample.map((i) => (i.group ? group_name(i).length + 10 : name_of(i.row).length + 8)));
-    const widths = [34, Math.min(scroller.clientWidth < 500 ? 120 : 200, longest * 7.1), ...columns.map(wide)];
+    const now = [34, Math.min(scroller.clientWidth < 500 ? 120 : 200, longest * 7.1), ...columns.map(wide)];
+    const old = widths_of === names ? widths : [];
+    widths_of = names;
+    if (old.length && now.every((w, k) => w <= old[k])) return;
+    widths = now.map((w, k) => Math.max(w, old[k] ?? 0));
     columns_of_table.replaceChildren(...widths.map((w) => {
       const c = element("col");
       c.style.width = `${w}px`;
@@ -216,7 +222,7 @@ export function make_table(caption, label, on) {
   scroller.addEventListener("scroll", soon, { passive: true });
   new ResizeObserver(soon).observe(scroller);
 
-  let head_is = "", widths_are = "";
+  let head_is = "";
   function show(next) {
     ({ items, picked } = next);
     columns = next.columns;
@@ -226,9 +232,7 @@ export function make_table(caption, label, on) {
     const names = JSON.stringify(columns.map((c) => [c.name, c.numbers]));
     if (head_is !== names + next.sort) write_head();
     head_is = names + next.sort;
-    const widths = `${names}${scroller.clientWidth < 500}${Math.min(items.length, 60) >> 3}`;
-    if (widths_are !== widths) write_widths();
-    widths_are = widths;
+    write_widths(`${names}${scroller.clientWidth < 500}`);
     table.setAttribute("aria-rowcount", items.length + 1);
     if (current === null || index_of(current) < 0) current = items[0]?.id ?? null;
     write_rows();
