@@ -17,10 +17,10 @@
  * the lowest run id. A page's token holds where it ended (values and id), so that what is
  * logged in between moves nothing. It is base64 and nobody's business but ours.
  *
- * Limits: a filter of 100 kB and 500 clauses, 100 orders, 50,000 results. Whatever a client
- * did wrong is ERR_USAGE with MLflow's wording as far as that tells anything; it is
- * answered as INVALID_PARAMETER_VALUE, also where MLflow itself ends with INTERNAL_ERROR
- * (a field named twice in order_by), since clients try that again for minutes.
+ * Limits: a filter of 100 kB and 500 clauses, 100 orders, 50,000 results, 30 s. Whatever a
+ * client did wrong is ERR_USAGE with MLflow's wording as far as that tells anything; it is
+ * answered as INVALID_PARAMETER_VALUE, also where MLflow itself ends with INTERNAL_ERROR (a
+ * field named twice in order_by), since clients try that again for minutes.
  *
  * Text of a client goes into statements as bound values only. */
 #ifndef TRACKER_MLFLOW_SEARCH_H

@@ -2,6 +2,7 @@
  * its token names, by the values of that row, not by counting. See search_priv.h. */
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/os/proc.h"
 #include "lib/str.h"
 #include "tracker/mlflow/search/search_priv.h"
 #include <math.h>
@@ -78,28 +79,39 @@ static void bind_json(struct search_sql *q, const json_t *value)
         search_sql_real(q, json_is_false(value) ? -INFINITY : json_real_value(value));
 }
 
-/* (k1 < v OR k1 IS NULL OR (k1 = v AND (... id > i))): NULL is behind all values. */
+/* "k1 IS ?1 AND k2 IS NULL AND ": the first `count` values are those of the token. */
+static void add_equal(struct buf *text, const size_t *bound, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (bound[i])
+            buf_printf(text, "k%zu = ?%zu AND ", i + 1, bound[i]);
+        else
+            buf_printf(text, "k%zu IS NULL AND ", i + 1);
+}
+
+/* (k1 < v1 OR k1 IS NULL) OR (k1 = v1 AND (k2 ...)) OR ... OR (all the same AND id > i): NULL
+ * is behind all values. Side by side, since SQL within SQL has a depth that it ends at. */
 static void add_behind(struct search_sql *q, const struct search_keys *keys,
                        const json_t *at)
 {
-    struct buf *text = &q->text;
-    buf_str_add(text, " WHERE ");
+    size_t bound[SEARCH_MAX_ORDERS + 2] = {0}; /* numbers of the values; 0: NULL */
+    buf_str_add(&q->text, " WHERE ");
     for (size_t i = 0; i < keys->count; i++) {
         const json_t *value = json_array_get(at, i);
-        if (json_is_null(value)) {
-            buf_printf(text, "(k%zu IS NULL AND (", i + 1);
+        if (json_is_null(value))
             continue;
-        }
-        buf_printf(text, "(k%zu %c ", i + 1, keys->descending[i] ? '<' : '>');
+        buf_char(&q->text, '(');
+        add_equal(&q->text, bound, i);
+        buf_printf(&q->text, "(k%zu %c ", i + 1, keys->descending[i] ? '<' : '>');
         bind_json(q, value);
-        buf_printf(text, " OR k%zu IS NULL OR k%zu = ", i + 1, i + 1);
-        bind_json(q, value);
-        buf_str_add(text, " AND (");
+        bound[i] = q->count;
+        buf_printf(&q->text, " OR k%zu IS NULL)) OR ", i + 1);
     }
-    buf_printf(text, "id %c ", keys->descending[keys->count] ? '<' : '>');
+    buf_char(&q->text, '(');
+    add_equal(&q->text, bound, keys->count);
+    buf_printf(&q->text, "id %c ", keys->descending[keys->count] ? '<' : '>');
     bind_json(q, json_array_get(at, keys->count));
-    for (size_t i = 0; i < keys->count; i++)
-        buf_str_add(text, "))");
+    buf_char(&q->text, ')');
 }
 
 static void add_order(struct search_sql *q, const struct search_keys *keys)
@@ -148,16 +160,33 @@ static int read_rows(struct store *s, sqlite3_stmt *stmt, size_t limit,
     return rc;
 }
 
+enum { STEPS_PER_LOOK = 100000 };
+
+/* For who waits behind it: a thread of its own does not mean a processor of its own. */
+static int is_late(void *end_s)
+{
+    return clock_mono_s() > *(const double *)end_s;
+}
+
 static int run_statement(struct search_sql *q, struct store *s, size_t limit,
                          struct search_page *out, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
+    struct err why = ERR_INIT;
+    double end_s = clock_mono_s() + SEARCH_MAX_SECONDS;
     int rc = sqlite3_prepare_v2(s->db, buf_str(&q->text), (int)q->text.len, &stmt, NULL);
-    rc = rc == SQLITE_OK ? bind_all(q, s, stmt, err)
-                         : store_sql_error(s, rc, "prepare a search", err);
+    rc = rc == SQLITE_OK ? bind_all(q, s, stmt, &why)
+                         : store_sql_error(s, rc, "prepare a search", &why);
+    sqlite3_progress_handler(s->db, STEPS_PER_LOOK, is_late, &end_s);
     if (rc == 0)
-        rc = read_rows(s, stmt, limit, out, err);
+        rc = read_rows(s, stmt, limit, out, &why);
+    sqlite3_progress_handler(s->db, 0, NULL, NULL);
     sqlite3_finalize(stmt);
+    if (rc < 0 && is_late(&end_s))
+        rc = err_set(err, ERR_USAGE, "search took longer than %d s; ask for less of it",
+                     SEARCH_MAX_SECONDS);
+    else if (rc < 0)
+        err_set(err, why.code, "%s", why.msg);
     if (rc < 0)
         search_page_release(out);
     return rc;

@@ -25,6 +25,7 @@ enum {
     SEARCH_RESULTS = 1000,
     SEARCH_MAX_PATTERN = 50000, /* SQLite's own, in bytes of a GLOB */
     SEARCH_MAX_TOKEN = 1000000,
+    SEARCH_MAX_SECONDS = 30,
 };
 
 /* ---- search_words.c ---- */

@@ -365,7 +365,36 @@ static void runs_of_ours_are_found(void **state)
     json_decref(run);
 }
 
-/* ---- what clients may get wrong ---- */
+/* ---- limits ---- */
+
+static void pages_go_on_in_any_order(void **state)
+{
+    struct fixture *f = *state;
+    struct search_page page;
+    json_t *orders = json_array();
+    add_trials(f->store, new_sweep(f->store, "grid"), 3);
+    for (int i = 0; i < 3; i++)
+        claim_one(f->store, 1, 60000);
+    for (int i = 0; i < SEARCH_MAX_ORDERS; i++) {
+        char item[32];
+        snprintf(item, sizeof item, "params.p%d %s", i, i % 2 ? "DESC" : "ASC");
+        json_array_append_new(orders, json_string(item));
+    }
+    json_t *r = json_pack("{s:[s], s:o, s:i}", "experiment_ids", "1", "order_by", orders,
+                          "max_results", 1);
+    for (int64_t i = 1; i <= 3; i++) {
+        OK(search_runs(f->store, r, &page, err));
+        assert_int_equal(page.count, 1);
+        assert_true(page.ids[0] >= 1 && page.ids[0] <= 3);
+        assert_int_equal(page.next != NULL, i < 3);
+        if (page.next)
+            json_object_set_new(r, "page_token", json_string(page.next));
+        search_page_release(&page);
+    }
+    json_array_append_new(orders, json_string("params.more"));
+    FAILS(search_runs(f->store, r, &page, err), ERR_USAGE, "more than 100 items");
+    json_decref(r);
+}
 
 static void limits_and_tokens_are_kept(void **state)
 {
@@ -419,9 +448,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
     const struct CMUnitTest tests[] = {
-        TEST(answers_what_mlflow_answers),
-        TEST(flat_params_are_texts),
-        TEST(runs_of_ours_are_found),
+        TEST(answers_what_mlflow_answers), TEST(flat_params_are_texts),
+        TEST(runs_of_ours_are_found),      TEST(pages_go_on_in_any_order),
         TEST(limits_and_tokens_are_kept),
     };
 #undef TEST
