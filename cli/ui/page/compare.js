@@ -42,7 +42,7 @@ export function make_compare() {
     patch_children(root, [element("h1", {}, `${ids.length} trials side by side`),
       side_by_side("What differs", data.trials, data.differs) ?? element("p", {}, "Their configurations are the same."),
       side_by_side("Metrics", data.trials, data.metrics, better), side_by_side("Facts", data.trials, data.facts), curves.element].filter(Boolean));
-    curves.show(data.trials.map((id, k) => ({ id, name: `#${id} ${label_of(data.differs, k)}`, row: { id, values: {} } })));
+    curves.show(data.trials.map((id, k) => ({ id, name: `#${id} ${data.names?.[k] ?? label_of(data.differs, k)}`, row: { id, values: {} } })));
   }, 400);
 
   load();

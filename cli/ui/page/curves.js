@@ -5,7 +5,7 @@ import { ask, paced } from "./link.js";
 import * as place from "./place.js";
 import { value_of } from "./rows.js";
 
-const CHUNK = 250, PALETTE = 8, IN_NUMBERS = 50, IN_LEGEND = 12, RAW_MOST = 20;
+const CHUNK = 250, PALETTE = 8, IN_NUMBERS = 50, IN_LEGEND = 12, RAW_MOST = 20, SAMPLED = 40;
 const mosts = [20, 100, 300, 1000];
 const points_for = (count) => (count > 200 ? 120 : count > 50 ? 240 : 600);
 
@@ -51,24 +51,28 @@ function make_cache() {
     }
   }
 
-  // Brings what is wanted up to date: whole where nothing is known, else what is new.
-  async function load(trials, fields, signal) {
+  // Brings what is wanted up to date: whole where nothing is known, else what is new. Of very many curves a sample comes
+  // first (shown() is told), then all that they are.
+  async function load(trials, fields, signal, shown) {
     const points = points_for(trials.length), asked = JSON.stringify([fields, points]);
     if (asked !== spec) {
-      const old = all;
+      const old = all, quick = trials.length > SAMPLED;
       all = new Map();
       try {
-        await fetch_part(trials.map((t) => t.id), fields, true, points, signal);
+        await fetch_part(trials.map((t) => t.id), { ...fields, quick: quick ? 1 : null }, true, points, signal);
       } catch (e) {
         all = old;
         throw e;
       }
       spec = asked;
-    } else {
-      const again = trials.filter((t) => !all.has(t.id) || grown.has(t.id) || (all.get(t.id).attempts ?? t.attempts) !== t.attempts);
-      await fetch_part(again.map((t) => t.id), fields, true, points, signal);
-      await fetch_part(trials.map((t) => t.id).filter((id) => dirty.has(id)), fields, false, points, signal);
+      if (quick) {
+        trials.forEach((t) => grown.add(t.id));
+        shown();
+      }
     }
+    const again = trials.filter((t) => !all.has(t.id) || grown.has(t.id) || (all.get(t.id).attempts ?? t.attempts) !== t.attempts);
+    await fetch_part(again.map((t) => t.id), fields, true, points, signal);
+    await fetch_part(trials.map((t) => t.id).filter((id) => dirty.has(id)), fields, false, points, signal);
     for (const t of trials) if (all.has(t.id)) all.get(t.id).attempts = t.attempts;
     if (all.size > 2 * trials.length + 200) {
       const wanted = new Set(trials.map((t) => t.id));
@@ -158,7 +162,7 @@ export function make_curves(on) {
     const key = key_now();
     if (!key) return draw();
     const z = read_zoom();
-    await cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Number.isFinite(z.x1) ? Math.ceil(z.x1) : null }, signal);
+    await cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Number.isFinite(z.x1) ? Math.ceil(z.x1) : null }, signal, draw);
     draw();
   });
 

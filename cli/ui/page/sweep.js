@@ -1,6 +1,6 @@
 // The state of a sweep: what runs, waits, was pruned and why, what is spent and left, its rungs, and what can be done to it.
 import { actions } from "./act.js";
-import { counts_bar, duration, element, facts, many, moment, number_of, patch_children, plain_table, short, state_mark } from "./base.js";
+import { counts_bar, dollars, duration, element, facts, many, moment, number_of, patch_children, plain_table, short, state_mark } from "./base.js";
 import { ask, paced } from "./link.js";
 import * as place from "./place.js";
 
@@ -28,6 +28,13 @@ function best_of(data) {
 function budget_of(data) {
   return (data.budget ?? []).map((b) => [`Budget: ${b.limit ?? b.unit}`, `${short(b.used)} of ${short(b.max)} ${b.unit ?? ""}`,
     `${short(Math.max(0, b.max - b.used))} left`]);
+}
+
+function used_of(data) {
+  const used = data.used;
+  if (!used) return null;
+  const hours = used.gpu_hours > 0 ? `${short(used.gpu_hours)} GPU hours` : `${short(used.core_hours)} core hours`;
+  return ["Spent so far", dollars(used.usd), `${hours}, at a price that is ${used.price}`];
 }
 
 function running_table(data) {
@@ -82,9 +89,9 @@ export function make_sweep(id, on_name) {
     if (!open || data.controller) delete given.resume;
     if (!["failed", "oom", "nan", "timeout"].some((s) => states[s])) delete given.retry;
     patch_children(root, [counts_bar(states),
-      facts([["Now", now, data.why || null], ...Object.entries(states).map(([state, n]) => [state, String(n)]), left,
+      facts([["Now", now, data.why || null], ...Object.entries(states).map(([state, n]) => [state, String(n)]), left, used_of(data),
         ...budget_of(data), best_of(data)]),
-      running_table(data), ...reasons(data, more), more("acts", "Stop, resume, report: the commands", () => actions(given))].filter(Boolean));
+      data.note ? element("p", { class: "notice" }, data.note) : null, running_table(data), ...reasons(data, more), more("acts", "Stop, resume, report: the commands", () => actions(given))].filter(Boolean));
   }, 1000);
 
   load();
