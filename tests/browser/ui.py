@@ -297,6 +297,14 @@ def one_trial(b, made):
     b.wait(f"return (() => {{ {INK} }})() > 500;")
 
 
+@test("a trial's memory stands by category, without the sums")
+def memory(b, made):
+    b.open("about:blank")
+    b.open(f"{made['table'].url}#view=trial&trial=1")
+    b.wait("return !!document.querySelector('#memory li');")
+    same(b.js("return [...document.querySelectorAll('#memory li')].map((e) => e.textContent);"), ["weights 1 MiB", "activations 512 KiB"])
+
+
 @test("clone from the page: the command is shown, asked for, and runs")
 def clones(b, made):
     b.open("about:blank")

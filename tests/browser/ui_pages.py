@@ -47,15 +47,15 @@ def make_table(folder, program, name="table.db", count=60):
     """An experiment of `count` configurations with three seeds each, the second without a metric now and then."""
     draw, path = random.Random(5), f"{folder}/table.csv"
     with open(path, "w") as f:
-        f.write("method,rank,learning_rate,seed,eval/accuracy,time/total_s\n")
+        f.write("method,rank,learning_rate,seed,eval/accuracy,time/total_s,mem/weights_bytes,mem/activations_bytes,mem/allocated_bytes\n")
         for i in range(count):
             method, rank, rate = ["lora", "dora", "prefix"][i % 3], 2 ** (1 + i % 5), round(1e-4 * (1 + i // 3), 6)
             for seed in range(3):
                 score = 0.5 + 0.02 * (i % 5) + 0.03 * (i % 3) + draw.gauss(0, 0.01)
-                f.write(f"{method},{rank},{rate},{seed},{score:.4f},{60 + i}\n")
+                f.write(f"{method},{rank},{rate},{seed},{score:.4f},{60 + i},{2**20},{2**19},{3 * 2**19}\n")
     store = f"{folder}/{name}"
     run(program, "import", path, "--store", store, "--experiment", "reviews", "--params", "method,rank,learning_rate",
-        "--metrics", "eval/accuracy,time/total_s")
+        "--metrics", "eval/accuracy,time/total_s,mem/weights_bytes,mem/activations_bytes,mem/allocated_bytes")
     return store
 
 

@@ -21,9 +21,12 @@ const more = (id, open, summary, ...children) => {
   return e;
 };
 
+// Of "mem/..._bytes" these are no categories but sums of them, or of all that the process has.
+const SUMS = /^(peak|planned|predicted|allocated|shared|host|total)/;
+
 function memory_of(data) {
   const parts = Object.entries(data.memory ?? {}).map(([name, n]) => ({ name, bytes: number_of(n) }))
-    .filter((p) => p.bytes > 0 && !/^(peak|predicted|total)/.test(p.name)).sort((a, b) => b.bytes - a.bytes), all = parts.reduce((n, p) => n + p.bytes, 0);
+    .filter((p) => p.bytes > 0 && !SUMS.test(p.name)).sort((a, b) => b.bytes - a.bytes), all = parts.reduce((n, p) => n + p.bytes, 0);
   if (!parts.length) return null;
   const bar = element("span", { class: "bar memory", role: "img", "aria-label": parts.map((p) => `${p.name} ${bytes(p.bytes)}`).join(", ") });
   const key = element("ul", { class: "key" });
