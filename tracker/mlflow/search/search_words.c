@@ -246,6 +246,16 @@ static size_t name_or_keyword(const struct cutter *c, size_t i,
     return n;
 }
 
+/* #ab, ##ab, @ab: names of other kinds of SQL. */
+static size_t marked_name(const struct cutter *c, size_t i)
+{
+    const char mark = byte_at(c, i);
+    const size_t marks = mark == '#' && byte_at(c, i + 1) == '#' ? 2 : 1;
+    size_t first, n = word_run(c, i + marks, false);
+    const bool named = is_first(letter_at(c, i + marks, &first));
+    return (mark == '#' || mark == '@') && named && n > first ? marks + n : 0;
+}
+
 /* [a b] where no word and no bracket stands before. */
 static size_t bracketed(const struct cutter *c, size_t i)
 {
@@ -288,6 +298,9 @@ static size_t cut(struct cutter *c, size_t i, enum search_word_kind *kind)
         return n;
     if (is_word(letter))
         return name_or_keyword(c, i, kind);
+    *kind = WORD_NAME;
+    if ((n = marked_name(c, i)) > 0)
+        return n;
     *kind = WORD_TICKED;
     if (letter == '[' && (n = bracketed(c, i)) > 0)
         return n;
