@@ -7,20 +7,41 @@ set -u
 cd "$(dirname "$0")/../.." || exit
 B=${1:-build}
 P=$PWD/$B/peftlab
-bin=${MLFLOW:?a venv\'s bin folder with mlflow and trackio}
+bin=$(realpath "${MLFLOW:?the bin folder of a venv with mlflow and trackio}") || exit
 python=$bin/python
 load=$PWD/tests/bench/mlflow_load.py
 work=$(mktemp -d)
 out=${OUT:-$work}
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill -- "${pids[@]/#/-}" 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
 export MLFLOW_DISABLE_TELEMETRY=true GIT_PYTHON_REFRESH=quiet TRACKIO_DIR=$work/trackio
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 wait_for() { for _ in {1..600}; do curl -sf "$1/health" >/dev/null && return; sleep .1; done; echo "$1 does not answer" >&2; exit 1; }
 
+# Processor seconds of a server with its children, which are a process group.
+processor() { cat /proc/[0-9]*/stat 2>/dev/null | awk -v g="$1" '{ sub(/.*\) /, ""); if ($3 == g) t += $12 + $13 } END { printf "%.2f", t / 100 }'; }
+# Until what a server starts beside itself (workers, a runner of jobs) has started: it is not what a client waits for.
+settle() {
+    local before
+    for _ in {1..30}; do
+        before=$(processor "$1")
+        sleep 2
+        awk -v a="$before" -v b="$(processor "$1")" 'BEGIN { exit (b - a > .1) }' && return
+    done
+}
+# A row of a client's values per second, and one of the server's values per second of its processors.
+take() { # WHO GROUP URL WAY
+    local before values
+    before=$(processor "$2")
+    # shellcheck disable=SC2086 # two words
+    values=$("$python" "$load" $4 "$3" "${SECONDS_EACH:-3}") || return
+    note "$4" "$1" "${values% *}"
+    note "$4, per processor second of the server" "$1" "$(awk -v n="${values#* }" -v a="$before" -v b="$(processor "$2")" 'BEGIN { print n / (b - a + .005) }')"
+}
 port=$(free_port)
 theirs=http://127.0.0.1:$port
+set -m # each server is a group
 (cd "$work" && exec "$bin/mlflow" server --backend-store-uri "sqlite:///$work/mlflow.db" --artifacts-destination "$work/files" --host 127.0.0.1 --port "$port" >"$work/mlflow.log" 2>&1) &
 pids+=($!)
 port=$(free_port)
@@ -29,17 +50,16 @@ ours=http://127.0.0.1:$port
 pids+=($!)
 wait_for "$theirs"
 wait_for "$ours"
+settle "${pids[0]}"
 
 note() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$out/values.tsv"; } # ROW WHO VALUE
 : >"$out/values.tsv"
 for ((round = 0; round < ${ROUNDS:-5}; round++)); do
-    for how in raw client; do
-        for kind in batch single; do
-            note "$how $kind" mlflow "$("$python" "$load" $how $kind "$theirs" "${SECONDS_EACH:-3}")"
-            note "$how $kind" ours "$("$python" "$load" $how $kind "$ours" "${SECONDS_EACH:-3}")"
-        done
+    for way in 'raw batch' 'raw single' 'client batch' 'client single' 'client async'; do
+        take mlflow "${pids[0]}" "$theirs" "$way"
+        take ours "${pids[1]}" "$ours" "$way"
     done
-    note "client single" trackio "$("$python" "$load" trackio "${SECONDS_EACH:-3}" 2>/dev/null | tail -1)"
+    note "client async" trackio "$("$python" "$load" trackio "${SECONDS_EACH:-3}" 2>/dev/null | tail -1)"
 done
 if [ "${RUNS:-10000}" -gt 0 ]; then
     "$python" "$load" fill "$ours" "${RUNS:-10000}" &
@@ -70,8 +90,10 @@ def shown(values):
     if not values:
         return "-"
     mean, n = statistics.mean(values), len(values)
-    half = T[min(n - 1, 10)] * statistics.stdev(values) / n**.5 if n > 1 else float("nan")
-    return f"{mean:,.{0 if mean > 100 else 2}f} ± {half:,.{0 if mean > 100 else 2}f}"
+    digits = 0 if mean > 100 else 2
+    if n < 2:
+        return f"{mean:,.{digits}f}"
+    return f"{mean:,.{digits}f} ± {T[min(n - 1, 10)] * statistics.stdev(values) / n**.5:,.{digits}f}"
 
 
 print("| values/s (above) or ms of a search (below) | ours | mlflow server | ours is faster by | Trackio |\n|---|---|---|---|---|")

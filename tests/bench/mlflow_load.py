@@ -1,7 +1,8 @@
-"""One client that logs to a server of MLflow's API as fast as it is answered; prints values per second.
+"""One client that logs to a server of MLflow's API as fast as it is answered; prints values per second, and how many.
 
 mlflow_load.py raw|client single|batch URL SECONDS    over HTTP itself, or by MlflowClient; one value a request, or 1,000
-mlflow_load.py trackio SECONDS                        trackio.log of one value each, until all of them are in its file
+mlflow_load.py client async URL SECONDS               one value a call that returns at once (synchronous=False), until all are written
+mlflow_load.py trackio SECONDS                        trackio.log of one value each, which returns at once too, until all are written
 mlflow_load.py fill URL RUNS                          runs with 20 params and 10 metrics each, for searches
 mlflow_load.py search URL ROUNDS                      milliseconds of a search over them, by HTTP itself: one a line, NAME MS
 """
@@ -37,7 +38,7 @@ def experiment(raw):
 
 
 def until(seconds, log, each):
-    """Values a second; the first calls are not counted."""
+    """Values a second, without the first calls; how many."""
     for i in range(3):
         log(i)
     n, begin = 0, time.perf_counter()
@@ -46,7 +47,7 @@ def until(seconds, log, each):
         n += 1
         took = time.perf_counter() - begin
         if took >= seconds:
-            return n * each / took
+            return n * each / took, n * each
 
 
 def by_http(kind, url, seconds):
@@ -68,6 +69,13 @@ def by_client(kind, url, seconds):
     from mlflow.entities import Metric
     client = MlflowClient(url)
     run = client.create_run(experiment(Raw(url))).info.run_id
+    if kind == "async":
+        begin, waits = time.perf_counter(), []
+        while time.perf_counter() - begin < seconds:
+            waits.append(client.log_metric(run, "loss", 1 / (len(waits) + 1), T0, len(waits), synchronous=False))
+        for w in waits:
+            w.wait()
+        return len(waits) / (time.perf_counter() - begin), len(waits)
     if kind == "single":
         return until(seconds, lambda i: client.log_metric(run, "loss", 1 / (i + 1), T0 + i, i), 1)
     return until(seconds, lambda i: client.log_batch(run, [Metric(f"m{k % 10}", k / 8, T0 + i, 100 * i + k // 10) for k in range(1000)]), 1000)
@@ -121,9 +129,9 @@ def search(url, rounds):
 
 what, words = sys.argv[1], sys.argv[2:]
 if what == "raw":
-    print(by_http(words[0], words[1], float(words[2])))
+    print(*by_http(words[0], words[1], float(words[2])))
 elif what == "client":
-    print(by_client(words[0], words[1], float(words[2])))
+    print(*by_client(words[0], words[1], float(words[2])))
 elif what == "trackio":
     print(by_trackio(float(words[0])))
 elif what == "fill":

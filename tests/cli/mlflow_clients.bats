@@ -85,3 +85,15 @@ all_calls() { # VERSION
     run -0 "$PEFTLAB" query "SELECT count(*) FROM series_view" --store s.db --format tsv
     has 2000
 }
+
+@test "transformers' Trainer reports two steps" {
+    PYTHON=${TRAINER_PYTHON:-python3}
+    "$PYTHON" -c 'import transformers, torch, accelerate, mlflow' 2>/dev/null ||
+        skip "transformers, accelerate and mlflow-skinny are not installed (TRAINER_PYTHON names a Python that has them)"
+    ui --port 0
+    clients trainer "$URL" out
+    run -0 "$PEFTLAB" ls --store s.db --experiment trainer
+    has complete
+    run -0 "$PEFTLAB" query "SELECT seed, state FROM trial_view" --store s.db --format tsv
+    has $'7\tcomplete'
+}

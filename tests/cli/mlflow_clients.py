@@ -5,6 +5,7 @@ mlflow_clients.py compare A B             what differs between two such files; f
 mlflow_clients.py threads URL N EACH      N threads log at once, asynchronously; then all that they logged is there, once
 mlflow_clients.py steps URL N FILE        logs batches, a line to FILE after each; a server that is away meanwhile is waited for
 mlflow_clients.py check URL N             what `steps` has logged is there, once
+mlflow_clients.py trainer URL FOLDER      transformers' Trainer for two steps with report_to="mlflow"
 """
 import fnmatch
 import json
@@ -331,6 +332,31 @@ def check(url, count):
     print(f"{50 * count} values: each is there, once")
 
 
+# ---- transformers ----
+
+def trainer(url, folder):
+    """Two real steps of the Trainer on a tiny encoder that is made here."""
+    os.environ.update(MLFLOW_TRACKING_URI=url, MLFLOW_EXPERIMENT_NAME="trainer", MLFLOW_TAGS='{"of": "a test"}', MLFLOW_FLATTEN_PARAMS="true")
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, Trainer, TrainingArguments
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = BertForSequenceClassification(BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, num_labels=2))
+    rows = [{"input_ids": torch.randint(0, 50, (8,)), "attention_mask": torch.ones(8, dtype=torch.long), "labels": i % 2} for i in range(8)]
+    args = TrainingArguments(output_dir=folder, max_steps=2, per_device_train_batch_size=4, logging_steps=1, eval_strategy="steps", eval_steps=1, save_strategy="no",
+                             report_to=["mlflow"], run_name="two steps", seed=7, use_cpu=True, disable_tqdm=True)
+    Trainer(model=model, args=args, train_dataset=rows, eval_dataset=rows).train()
+    import mlflow
+    mlflow.flush_async_logging()
+    run = mlflow.MlflowClient(url).search_runs([mlflow.get_experiment_by_name("trainer").experiment_id])[0]
+    assert run.info.status == "FINISHED" and run.info.run_name == "two steps", run.info
+    assert run.data.params["max_steps"] == "2" and run.data.params["hidden_size"] == "16" and run.data.tags["of"] == "a test"
+    for key in "loss", "eval_loss":
+        got = [m.step for m in mlflow.MlflowClient(url).get_metric_history(run.info.run_id, key)]
+        assert got == [1, 2], (key, got)
+    print(f"Trainer: {len(run.data.params)} parameters, {len(run.data.metrics)} metrics")
+
+
 if __name__ == "__main__":
     what, words = sys.argv[1], [int(w) if w.isdigit() else w for w in sys.argv[2:]]
-    sys.exit({"calls": calls, "compare": compare, "threads": threads, "steps": steps, "check": check}[what](*words))
+    sys.exit({"calls": calls, "compare": compare, "threads": threads, "steps": steps, "check": check, "trainer": trainer}[what](*words))
