@@ -87,7 +87,7 @@ void sweep_label(const struct sweep_labels *l, const json_t *params, uint64_t se
     size_t start = out->len;
     json_object_foreach((json_t *)params, key, value)
     {
-        if (!is_known(l, key))
+        if (!is_known(l, key) || (l->seeds && str_eq(key, "seed"))) /* said at the end */
             continue;
         if (out->len > start)
             buf_char(out, ' ');

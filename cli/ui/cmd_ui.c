@@ -17,6 +17,7 @@
 
 enum {
     READERS = 3,
+    REAP_TICKS = 20 * 60, /* of 50 ms */
     MOST_CONNECTIONS = 1024,
     MOST_BYTES = 32 << 20 /* a batch of MLflow's, and what it says of a dataset */
 };
@@ -85,8 +86,11 @@ static void run_until_signal(struct ui *ui, const json_t *values)
     text_print(stdout, "%s on http://%s%s%s:%d/?token=%s\n", ui->store, colons ? "[" : "",
                address, colons ? "]" : "", server_port(ui->server), ui->token);
     fflush(stdout);
-    while (!proc_signals(NULL))
+    for (int ticks = 0; !proc_signals(NULL); ticks++) {
+        if (ticks % REAP_TICKS == 0)
+            mlflow_routes_reap(ui);
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
     proc_release_signals();
     server_drain(ui->server);
 }

@@ -66,6 +66,26 @@ static void ask(struct ui *ui, struct server_call *call, const struct mlflow_rou
     desk_ask(route->writes ? ui->write : ui->read, &job, a);
 }
 
+static int reap(struct store *s, void *ctx, struct err *err)
+{
+    int count;
+    (void)ctx;
+    return mlflow_reap(s, &count, err);
+}
+
+static void reaped(void *ctx, int rc, const struct err *err)
+{
+    (void)ctx;
+    (void)rc;
+    (void)err; /* the next time then */
+}
+
+void mlflow_routes_reap(struct ui *ui)
+{
+    static const struct desk_job job = {reap, reaped};
+    desk_ask(ui->write, &job, NULL);
+}
+
 /* ---- requests ---- */
 
 static const struct mlflow_route *find(const char *method, const char *path)

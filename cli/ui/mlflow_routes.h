@@ -5,6 +5,8 @@
 #include "cli/ui/ui.h"
 
 extern const struct ui_part ui_mlflow_part;
+/* Runs whose clients fell silent are given up; each write does it, too. */
+void mlflow_routes_reap(struct ui *ui);
 /* The body of an error of the server's own under these paths, in MLflow's form. */
 json_t *mlflow_routes_error(int status, const char *param, const char *message);
 

@@ -70,6 +70,25 @@ def printed(b, made):
     b.wait("return document.querySelectorAll('.window tbody tr[data-id]').length > 1;")
 
 
+@test("a trial says what its program logged by MLflow's API, and what it read")
+def logged(b, made):
+    base = made["live"].url.split("?")[0].rstrip("/")
+
+    def ask(path, **fields):
+        request = urllib.request.Request(f"{base}/api/2.0/mlflow/{path}", json.dumps(fields).encode(), {"Content-Type": "application/json"})
+        return json.load(urllib.request.urlopen(request))
+
+    run = ask("runs/search", experiment_ids=["1"], max_results=1, order_by=["start_time ASC"])["runs"][0]["info"]["run_id"]
+    ask("runs/log-parameter", run_id=run, key="flavour", value="strong <b>")
+    ask("runs/log-inputs", run_id=run, datasets=[{"tags": [{"key": "mlflow.data.context", "value": "train"}], "dataset": {
+        "name": "reviews", "digest": "abc123", "source_type": "local", "source": "/data/reviews.csv"}}])
+    b.open(f"{base}/#/experiments/1/runs/{run}")
+    text = b.wait("return document.querySelector('#logged')?.textContent;")
+    assert "flavour" in text and "strong <b>" in text, text
+    text = b.wait("return document.querySelector('#inputs')?.textContent;")
+    assert all(word in text for word in ("reviews", "train", "abc123")), text
+
+
 @test("what varies stands first, seeds of a configuration under one heading with mean and interval")
 def groups(b, made):
     table(b, made)

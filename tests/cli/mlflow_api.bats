@@ -130,3 +130,20 @@ END
     diff all.jsonl again.jsonl
     grep -q '"more"' all.jsonl
 }
+
+@test "a run that fell silent is given up though nobody writes, and a word brings it back" {
+    EXPERIMENT=0
+    new_run quiet 1 0.1
+    stop_ui
+    python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("UPDATE run SET lease_until_ms = 1"); c.commit()' "$PEFTLAB_STORE"
+    ui
+    for _ in $(seq 200); do
+        run "$PEFTLAB" query "SELECT state FROM trial_view"
+        [[ $output != *stale* ]] || break
+        sleep .05
+    done
+    has stale
+    mlflow runs/set-tag "{\"run_id\": \"$RUN\", \"key\": \"still\", \"value\": \"there\"}"
+    run "$PEFTLAB" query "SELECT state FROM trial_view"
+    has running
+}

@@ -22,10 +22,11 @@ static json_t *columns_json(const struct table *t)
     return list;
 }
 
-/* Parameters, and the method where it is none. */
+/* Parameters, and the method where it is none. The seed is the trial's, also where a sweep
+ * has it among its parameters. */
 static bool tells_apart(const struct table_column *c)
 {
-    return c->kind == COLUMN_KIND_PARAM ||
+    return (c->kind == COLUMN_KIND_PARAM && !str_eq(c->key, "seed")) ||
            (c->kind == COLUMN_KIND_FIELD && str_eq(c->key, "method"));
 }
 

@@ -68,6 +68,10 @@ function parts_of(data) {
     element("code", {}, (a.sha256 ?? "").slice(0, 12))];
   return [memory_of(data), more("metrics", true, "Metrics", metrics_of(data)),
     more("configuration", true, "Configuration", pairs("Configuration", data.config)),
+    data.logged?.length ? more("logged", true, "Logged by its program", plain_table("Logged by its program", ["Name", "Value"],
+      data.logged.map((p) => [p.key, shown(p.key, p.value)]))) : null,
+    data.inputs?.length ? more("inputs", true, many(data.inputs.length, "data set"), plain_table("Data sets",
+      ["Name", "For", "Digest", "From"], data.inputs.map((d) => [d.name, d.context ?? "–", element("code", {}, d.digest), d.source ?? "–"]))) : null,
     environment ? more("environment", false, "Environment", pairs("Environment", environment)) : null,
     data.artifacts?.length ? more("artifacts", true, many(data.artifacts.length, "artifact"),
       plain_table("Artifacts", ["Name", "!Size", "Made", "SHA-256"], data.artifacts.map(artifact))) : null,
