@@ -1,4 +1,4 @@
-/* lib/net/http_parts.h - what the files of the HTTP client share (inside lib/http). */
+/* lib/net/http_parts.h - what the files of the HTTP client share (inside lib/net). */
 #ifndef LIB_NET_HTTP_PARTS_H
 #define LIB_NET_HTTP_PARTS_H
 

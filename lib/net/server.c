@@ -96,13 +96,14 @@ static struct server_call *begin_call(struct server *s, struct MHD_Connection *c
     c->method = method;
     c->path = path;
     c->route = find_route(s, method, path);
-    if (!server_call_formed(c) || !server_call_allowed(c))
+    if (!server_call_formed(c))
         return c;
     const char *length = server_call_header(c, "Content-Length");
     const uint64_t size = length ? strtoull(length, NULL, 10) : 0;
-    if (c->route && c->route->flags & SERVER_UPLOAD)
+    const bool allowed = server_call_allowed(c);
+    if (allowed && c->route && c->route->flags & SERVER_UPLOAD)
         c->route->handle(s->ctx, c);
-    else if (!c->route)
+    else if (allowed && !c->route)
         answer_methods(c, path);
     if (!c->status && size > c->most)
         server_call_too_large(c);
@@ -267,26 +268,40 @@ static int start_parts(struct server *s, struct sockaddr_storage *address,
                    o->address, o->port);
 }
 
+static int check_options(const struct server_options *o, struct sockaddr_storage *address,
+                         struct err *err)
+{
+    if (!read_address(o, address))
+        return err_set(err, ERR_CONFIG, "'%s' is no address (127.0.0.1, ::1, 0.0.0.0)",
+                       o->address);
+    if (!is_loopback(address) && !o->key)
+        return err_set(err, ERR_CONFIG,
+                       "on %s anybody could ask: give a key, or listen on 127.0.0.1",
+                       o->address);
+    return 0;
+}
+
+int server_check(const struct server_options *o, struct err *err)
+{
+    struct sockaddr_storage address;
+    return check_options(o, &address, err);
+}
+
 int server_start(struct server **out, const struct server_options *o,
                  const struct server_route *routes, size_t count, void *ctx,
                  struct err *err)
 {
     struct sockaddr_storage address;
-    if (!read_address(o, &address))
-        return err_set(err, ERR_CONFIG, "'%s' is no address (127.0.0.1, ::1, 0.0.0.0)",
-                       o->address);
-    const bool loopback = is_loopback(&address);
-    if (!loopback && !o->key)
-        return err_set(err, ERR_CONFIG,
-                       "on %s anybody could ask: give a key, or listen on 127.0.0.1",
-                       o->address);
+    int rc = check_options(o, &address, err);
+    if (rc)
+        return rc;
     struct server *s = xcalloc(1, sizeof *s);
     *s = (struct server){.options = *o,
                          .routes = routes,
                          .route_count = count,
                          .ctx = ctx,
-                         .loopback = loopback};
-    const int rc = start_parts(s, &address, err);
+                         .loopback = is_loopback(&address)};
+    rc = start_parts(s, &address, err);
     if (rc)
         free(s);
     else

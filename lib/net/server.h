@@ -75,8 +75,11 @@ struct server_options {
     size_t form_count;
 };
 
-/* Routes, key and forms are borrowed. ERR_CONFIG: the options do not go together; ERR_DEVICE: the
- * address cannot be used. */
+/* ERR_CONFIG: the options do not go together. server_start asks, too; this is for who would
+ * begin something else before it. */
+int server_check(const struct server_options *options, struct err *err);
+/* Routes, key and forms are borrowed. ERR_CONFIG as above; ERR_DEVICE: the address cannot be
+ * used. */
 int server_start(struct server **out, const struct server_options *options,
                  const struct server_route *routes, size_t count, void *ctx,
                  struct err *err);

@@ -243,6 +243,10 @@ static void test_the_key_in_each_of_its_forms(void **state)
     has(ask("GET /tell", "Authorization: Basic c2VjcmV0\r\n", ""), "401"); /* no name */
     has(ask("GET /tell", "Authorization: Basic ***\r\n", ""), "401");
     has(ask("GET /tell", "X-Peftlab-Token: secre\r\n", ""), "401");
+    /* at once, however much would come */
+    has(rest_of(begin("PUT /upload/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                      "2000000\r\n\r\n")),
+        "401");
     has(ask("GET /tell", "Authorization: Basic YW55OnNlY3JldA==\r\n", ""), "200 OK");
     stop();
 }
