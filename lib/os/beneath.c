@@ -36,6 +36,14 @@ static int step(int dir, const char *name, int flags)
     return fd;
 }
 
+/* A new one's name is on disk then. */
+static int make_folder(int dir, const char *name)
+{
+    if (mkdirat(dir, name, 0777) == 0)
+        return fsync(dir);
+    return errno == EEXIST ? 0 : -1;
+}
+
 /* Follows no link; the folders on the way are made where `make`. */
 static int walk(int dir, const char *path, int flags, bool make)
 {
@@ -45,7 +53,7 @@ static int walk(int dir, const char *path, int flags, bool make)
         char name[256];
         snprintf(name, sizeof name, "%.*s", (int)n, path);
         const bool last = !path[n];
-        if (make && mkdirat(fd, name, 0777) < 0 && errno != EEXIST) {
+        if (make && make_folder(fd, name) < 0) {
             const int no = errno;
             close(fd);
             errno = no;

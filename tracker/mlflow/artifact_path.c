@@ -9,7 +9,9 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { MOST_ROUNDS = 10, MOST_BYTES = 4096 };
+/* So that with the store's own path in front the system takes it as one, and removes and
+ * copies it (fs_remove_tree goes 64 folders deep). */
+enum { MOST_ROUNDS = 10, MOST_BYTES = 2048, MOST_PARTS = 48 };
 
 /* Undone as often as it changes something; NULL: it never ends, or has a NUL. */
 static char *unescaped(const char *sent)
@@ -46,20 +48,25 @@ static bool is_plain(const char *text)
            !(isalpha((unsigned char)text[0]) && text[1] == ':');
 }
 
-/* Without empty components and ".". */
+/* Without empty components and "."; NULL: it has too many. */
 static char *tidied(const char *text)
 {
     struct buf out = BUF_INIT;
+    int parts = 0;
     while (*text) {
         const size_t n = strcspn(text, "/");
         if (n && !(n == 1 && text[0] == '.')) {
             buf_str_add(&out, out.len ? "/" : "");
             buf_add(&out, text, n);
+            parts++;
         }
         text += n + (text[n] == '/');
     }
     buf_str_add(&out, "");
-    return buf_detach(&out, NULL);
+    if (parts <= MOST_PARTS)
+        return buf_detach(&out, NULL);
+    buf_release(&out);
+    return NULL;
 }
 
 int mlflow_artifact_path(const char *sent, char **path, struct err *err)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FIND_RUN, OWN };
@@ -16,8 +17,8 @@ static const char *const sql[] = {
     [FIND_RUN] = "SELECT run.id FROM run, store WHERE store.id = ?1 AND run.id = ?2",
     /* an imported run has no process */
     [OWN] = "SELECT artifact.name, artifact.path FROM artifact JOIN run ON run.id = "
-            "artifact.run WHERE run.id = ?1 AND run.owner_pid <> 0 AND "
-            "substr(artifact.path, 1, length(?2)) <> ?2 ORDER BY artifact.name",
+            "artifact.run WHERE run.id = ?1 AND run.owner_pid <> 0 AND NOT "
+            "(" ARTIFACT_IS_PUT ") ORDER BY artifact.name",
 };
 
 /* --- a path taken apart --- */
@@ -63,6 +64,7 @@ int artifact_place_find(struct store *s, const char *path, bool named,
     if (rc < 0)
         return rc;
     out->folder = xasprintf("%s.mlartifacts/%.32s", store_path(s), run);
+    out->beside = out->folder + strlen(store_path(s));
     return 0;
 }
 
@@ -87,16 +89,43 @@ int artifact_each_own(struct store *s, const struct artifact_place *p, artifact_
                       void *ctx, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    char *here = xasprintf("%s/", p->folder);
-    int rc = store_statement(s, sql[OWN], ARGS(A_INT(p->run), A_TEXT(here)), &stmt, err);
+    int rc =
+        store_statement(s, sql[OWN], ARGS(A_INT(p->run), A_TEXT(p->beside)), &stmt, err);
     while (rc >= 0 && (rc = store_step(s, stmt, err)) > 0)
         if ((rc = take(ctx, (const char *)sqlite3_column_text(stmt, 0),
                        (const char *)sqlite3_column_text(stmt, 1), err)) < 0)
             break;
     if (stmt)
         store_done(stmt);
-    free(here);
     return rc < 0 ? rc : 0;
+}
+
+struct hidden {
+    const char *name; /* of the file that is to be put */
+    bool yes;
+};
+
+/* It is there itself, or below the file; or it is a file where the other needs a folder. */
+static int take_hidden(void *ctx, const char *name, const char *path, struct err *err)
+{
+    struct hidden *h = ctx;
+    const char *rest = artifact_behind(h->name, name);
+    char *file = fs_join(path, rest ? rest : "");
+    struct stat st;
+    (void)err;
+    if (artifact_behind(name, h->name))
+        h->yes |= fs_exists(path);
+    else if (rest)
+        h->yes |= stat(file, &st) == 0 || errno == ENOTDIR;
+    free(file);
+    return 0;
+}
+
+int artifact_hides_own(struct store *s, const struct artifact_place *p, struct err *err)
+{
+    struct hidden h = {.name = p->name};
+    const int rc = artifact_each_own(s, p, take_hidden, &h, err);
+    return rc < 0 ? rc : h.yes;
 }
 
 /* Opens `rest` of a logged file or folder. */

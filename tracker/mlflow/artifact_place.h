@@ -7,8 +7,15 @@
 struct artifact_place {
     int64_t run;
     char *folder; /* "FILE.mlartifacts/RUN", of what was put here; need not be there */
-    const char *name; /* within the path that was asked for; "" for all of the run's */
+    const char *beside; /* ".mlartifacts/RUN" of that, whatever FILE is called now */
+    const char *name;   /* within the path that was asked for; "" for all of the run's */
 };
+
+/* A row is of what was put here, also when it was written before the store and its folder
+ * were moved, or copied by a backup. ?2 is `beside`. */
+#define ARTIFACT_IS_PUT                                                                  \
+    "substr(artifact.path, -length(?2 || '/' || artifact.name)) = "                      \
+    "?2 || '/' || artifact.name"
 
 enum { ARTIFACT_ID = 16 }; /* characters of a store's id, and of a run's number */
 
@@ -23,6 +30,8 @@ int artifact_folder_open(const char *path);
 typedef int artifact_own(void *ctx, const char *name, const char *path, struct err *err);
 int artifact_each_own(struct store *s, const struct artifact_place *p, artifact_own *take,
                       void *ctx, struct err *err);
+/* Would a file put here stand in the way of what the run logged? 1, 0, or negative. */
+int artifact_hides_own(struct store *s, const struct artifact_place *p, struct err *err);
 /* What of `name` follows `head` and a '/'; "" where they are the same; NULL: it does not
  * begin so. All names follow "". */
 const char *artifact_behind(const char *name, const char *head);

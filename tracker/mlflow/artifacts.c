@@ -15,10 +15,11 @@ enum { LOG, FORGET };
 static const char *const sql[] = {
     /* what the run logged by itself keeps its place */
     [LOG] = "INSERT INTO artifact (run, name, path, bytes, sha256, at_ms, stored) "
-            "VALUES (?1, ?2, ?3, ?4, NULL, ?5, 0) ON CONFLICT (run, name) DO UPDATE SET "
-            "bytes = excluded.bytes, at_ms = excluded.at_ms WHERE path = excluded.path",
-    [FORGET] = "DELETE FROM artifact WHERE run = ?1 AND substr(path, 1, length(?2)) = ?2 "
-               "AND (name = ?3 OR substr(name, 1, length(?3) + 1) = ?3 || '/')",
+            "VALUES (?1, ?3, ?4, ?5, NULL, ?6, 0) ON CONFLICT (run, name) DO UPDATE SET "
+            "path = excluded.path, bytes = excluded.bytes, at_ms = excluded.at_ms "
+            "WHERE " ARTIFACT_IS_PUT,
+    [FORGET] = "DELETE FROM artifact WHERE run = ?1 AND " ARTIFACT_IS_PUT
+               " AND (name = ?3 OR substr(name, 1, length(?3) + 1) = ?3 || '/')",
 };
 
 char *mlflow_artifact_folder(const char *store_path)
@@ -42,6 +43,11 @@ static int fail(struct err *err, const char *path)
     if (code == ERR_NOINPUT)
         return err_set(err, code, "No such artifact: '%.300s'", path);
     return err_set(err, code, "artifact '%.300s': %s", path, strerror(no));
+}
+
+static int of_the_run(const struct artifact_place *p, struct err *err)
+{
+    return err_set(err, ERR_USAGE, "artifact '%.300s' is of the run itself", p->name);
 }
 
 int mlflow_artifact_open(struct store *s, const char *path, int *fd, uint64_t *size,
@@ -69,6 +75,8 @@ int mlflow_artifact_place(struct store *s, const char *path, const char *from,
 {
     struct artifact_place p;
     int rc = artifact_place_find(s, path, true, &p, err);
+    if (!rc && (rc = artifact_hides_own(s, &p, err)) > 0)
+        rc = of_the_run(&p, err);
     if (!rc)
         rc = fs_mkdirs(p.folder, err);
     const int dir = rc ? -1 : artifact_folder_open(p.folder);
@@ -91,7 +99,7 @@ int mlflow_artifact_log(struct store *s, const char *path, uint64_t size, struct
     if (!rc && (rc = store_begin(s, err)) == 0) {
         char *file = xasprintf("%s/%s", p.folder, p.name);
         rc = store_exec(s, sql[LOG],
-                        ARGS(A_INT(p.run), A_TEXT(p.name), A_TEXT(file),
+                        ARGS(A_INT(p.run), A_TEXT(p.beside), A_TEXT(p.name), A_TEXT(file),
                              A_INT((int64_t)size), A_INT(clock_wall_ms())),
                         err);
         rc = store_end(s, rc, err);
@@ -113,8 +121,7 @@ int mlflow_artifact_remove(struct store *s, const char *path, struct err *err)
         if (rc == -ERR_NOINPUT && mlflow_artifact_open(s, path, &fd, &size, NULL) == 0) {
             close(fd);
             err_clear(err);
-            rc =
-                err_set(err, ERR_USAGE, "artifact '%.300s' is of the run itself", p.name);
+            rc = of_the_run(&p, err);
         }
     }
     if (dir >= 0)
@@ -128,11 +135,9 @@ int mlflow_artifact_forget(struct store *s, const char *path, struct err *err)
     struct artifact_place p;
     int rc = artifact_place_find(s, path, true, &p, err);
     if (!rc && (rc = store_begin(s, err)) == 0) {
-        char *own = xasprintf("%s/", p.folder);
-        rc = store_exec(s, sql[FORGET], ARGS(A_INT(p.run), A_TEXT(own), A_TEXT(p.name)),
-                        err);
+        rc = store_exec(s, sql[FORGET],
+                        ARGS(A_INT(p.run), A_TEXT(p.beside), A_TEXT(p.name)), err);
         rc = store_end(s, rc, err);
-        free(own);
     }
     artifact_place_release(&p);
     return rc < 0 ? rc : 0;

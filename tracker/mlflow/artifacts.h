@@ -27,7 +27,7 @@
 
 /* What was sent, unescaped until that changes nothing any more (at most 10 times), without
  * empty components and "."; refused: "..", absolute paths, drive letters, backslashes, '#',
- * control characters, what is not UTF-8. The caller's. */
+ * control characters, what is not UTF-8, more than 48 components or 2 kB. The caller's. */
 int mlflow_artifact_path(const char *sent, char **path, struct err *err);
 
 /* "FILE.mlartifacts"; in it ".uploads" for what is on its way. Newly allocated. */

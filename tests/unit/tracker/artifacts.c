@@ -2,6 +2,8 @@
 #include "tests/unit/tracker/fixture.h"
 #include "tracker/mlflow/artifacts.h"
 #include "tracker/store/upkeep.h"
+#include <signal.h>
+#include <sys/resource.h>
 
 struct made {
     int64_t run;
@@ -117,6 +119,26 @@ static void test_paths_are_unescaped_until_nothing_changes(void **state)
     }
 }
 
+/* What is taken can be removed, and copied to another place, later. */
+static void test_paths_have_an_end(void **state)
+{
+    enum { MOST = 48 };
+    struct buf path = BUF_INIT;
+    char *out;
+    (void)state;
+    for (int i = 0; i < MOST; i++)
+        buf_str_add(&path, i ? "/a" : "a");
+    OK(mlflow_artifact_path(buf_str(&path), &out, err));
+    free(out);
+    buf_str_add(&path, "/a");
+    FAILS(mlflow_artifact_path(buf_str(&path), &out, err), ERR_CONFIG, "Invalid path");
+    buf_clear(&path);
+    while (path.len < 2050)
+        buf_char(&path, path.len % 200 ? 'a' : '/');
+    FAILS(mlflow_artifact_path(buf_str(&path) + 1, &out, err), ERR_CONFIG, "Invalid");
+    buf_release(&path);
+}
+
 static void test_files_are_put_listed_read_and_removed(void **state)
 {
     struct fixture *f = *state;
@@ -177,6 +199,17 @@ static void test_what_a_run_logged_itself_is_read_only(void **state)
     put(f, &m, "adapter/added", "more"); /* by a program of the sweep */
     assert_reads(f, &m, "adapter/added", "more");
     assert_reads(f, &m, "adapter/deep/w", "weights");
+    static const char *const taken[] = {
+        "trace", "trace/x",        "adapter",    "adapter/deep",
+        "plots", "adapter/deep/w", "plots/loss", "adapter/deep/w/x"};
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+        char *path = path_of(&m, taken[i]);
+        FAILS(mlflow_artifact_place(f->store, path, from, err), ERR_USAGE, "run itself");
+        free(path);
+    }
+    assert_true(fs_exists(from));
+    assert_reads(f, &m, "trace", "rows");
+    assert_reads(f, &m, "adapter/deep/w", "weights");
     char *const all[] = {folder, deep, one, trace, away, listed, named, from, m.base};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         free(all[i]);
@@ -224,13 +257,54 @@ static void test_a_backup_has_them(void **state)
 {
     struct fixture *f = *state;
     struct made m = make_run(f);
-    char *path = fs_join(f->dir, "copy.db");
+    char *path = fs_join(f->dir, "copy.db"), *one = path_of(&m, "deep/er");
     put(f, &m, "deep/er", "bytes");
+    put(f, &m, ".uploads/x", "of a run");
     OK(store_backup(f->store, path, err));
     store_close(f->store);
     OK(store_open(path, 0, &f->store, err));
     assert_reads(f, &m, "deep/er", "bytes");
+    assert_reads(f, &m, ".uploads/x", "of a run");
+    /* What is removed from the copy does not come back from the first store's folder. */
+    OK(mlflow_artifact_remove(f->store, one, err));
+    OK(mlflow_artifact_forget(f->store, one, err));
+    assert_not_read(f, &m, "deep/er", ERR_NOINPUT);
+    assert_int_equal(query_int(f->store, "SELECT count(*) FROM artifact"), 1);
+    OK(mlflow_artifact_log(f->store, one, 9, err));
+    OK(mlflow_artifact_log(f->store, one, 8, err));
+    assert_int_equal(
+        query_int(f->store, "SELECT bytes FROM artifact WHERE name = 'deep/er'"), 8);
     free(path);
+    free(one);
+    free(m.base);
+}
+
+/* A limit on file sizes stands for a disk that is full. */
+static void test_half_a_backup_is_none(void **state)
+{
+    enum { LARGE = 4 << 20 };
+    struct fixture *f = *state;
+    struct made m = make_run(f);
+    struct rlimit before, small;
+    char *path = fs_join(f->dir, "copy.db"), *folder = mlflow_artifact_folder(path),
+         *text = xmalloc(LARGE + 1);
+    memset(text, 'x', LARGE);
+    text[LARGE] = '\0';
+    put(f, &m, "a", "small");
+    put(f, &m, "b", text);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = LARGE / 2;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    FAILS(store_backup(f->store, path, err), ERR_IO, "cannot copy");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_false(fs_exists(folder));
+    assert_false(fs_exists(path));
+    OK(store_backup(f->store, path, err));
+    free(path);
+    free(folder);
+    free(text);
     free(m.base);
 }
 
@@ -240,11 +314,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths_are_unescaped_until_nothing_changes),
+        cmocka_unit_test(test_paths_have_an_end),
         TEST(test_files_are_put_listed_read_and_removed),
         TEST(test_what_a_run_logged_itself_is_read_only),
         TEST(test_other_runs_have_nothing),
         TEST(test_what_may_go),
         TEST(test_a_backup_has_them),
+        TEST(test_half_a_backup_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
