@@ -13,7 +13,7 @@
 /* clang-format on */
 
 /* The first line of a file that holds one secret, without blanks at its end. ERR_PARSE:
- * it is empty; `flag` is named then. */
+ * it is empty, or has what no header can carry; `flag` is named then. */
 int api_key_of_file(const char *path, const char *flag, struct buf *key, struct err *err);
 /* Of --api-key-file, else of the environment; empty where there is none. */
 int api_key_read(const json_t *values, struct buf *key, struct err *err);

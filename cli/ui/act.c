@@ -6,6 +6,7 @@
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/os/proc.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include "tracker/store/run_root.h"
 #include <pthread.h>
@@ -212,7 +213,7 @@ static void run_act(struct act *a)
     struct ui_acts *acts = a->ui->acts;
     pthread_t thread;
     pthread_mutex_lock(&acts->lock);
-    const bool room = !acts->ends && acts->running < MOST_AT_ONCE;
+    const bool ends = acts->ends, room = !ends && acts->running < MOST_AT_ONCE;
     acts->running += room;
     pthread_mutex_unlock(&acts->lock);
     if (room && pthread_create(&thread, NULL, do_it, a) == 0) {
@@ -222,7 +223,12 @@ static void run_act(struct act *a)
     pthread_mutex_lock(&acts->lock);
     acts->running -= room;
     pthread_mutex_unlock(&acts->lock);
-    server_reply_error(a->call, 503, "%d commands run already", MOST_AT_ONCE);
+    if (ends)
+        server_reply_error(a->call, 503, "the server is stopping");
+    else
+        server_reply_error(a->call, 503,
+                           "%d commands run already: try again when one has ended",
+                           MOST_AT_ONCE);
     act_free(a);
 }
 
@@ -332,6 +338,15 @@ void act_show(void *ctx, struct server_call *call)
 
 /* ---- report and advise ---- */
 
+/* What a command said that failed. */
+static void reply_failed(struct act *a, const struct buf *errors)
+{
+    char *said = str_clean(buf_str(errors), errors->len), *clean = secret_text(said);
+    server_reply_error(a->call, 400, "%s", clean ? clean : said);
+    free(clean);
+    free(said);
+}
+
 static void reply_report(struct act *a, int status, const struct buf *out,
                          const struct buf *errors)
 {
@@ -340,9 +355,7 @@ static void reply_report(struct act *a, int status, const struct buf *out,
     char *path = fs_join(a->dir, "report.html");
     (void)out;
     if (status) {
-        char *said = str_clean(buf_str(errors), errors->len);
-        server_reply_error(a->call, 400, "%s", said);
-        free(said);
+        reply_failed(a, errors);
     } else if (fs_read(path, (size_t)64 << 20, &page, &err) < 0) {
         ui_reply_error(a->call, -ERR_IO, &err);
     } else {
@@ -385,12 +398,10 @@ static void reply_advice(struct act *a, int status, const struct buf *out,
                          const struct buf *errors)
 {
     json_t *answer = status ? NULL : json_parse(buf_str(out), out->len, "advise", NULL);
-    char *said = str_clean(buf_str(errors), errors->len);
     if (answer)
         server_reply_json(a->call, 200, answer);
     else
-        server_reply_error(a->call, 400, "%s", said);
-    free(said);
+        reply_failed(a, errors);
 }
 
 void act_advise(void *ctx, struct server_call *call)

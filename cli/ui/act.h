@@ -3,7 +3,7 @@
  *   POST /api/do {"verb": "stop", "sweep": 3}     with the token; runs it, and answers
  *       {"command", "exit", "output"}; of a long one, which goes on by itself, {"command",
  *       "started": true, "pid", "log"}
- *   GET /api/do?verb=stop&sweep=3                 {"command"}: what it would run
+ *   GET /api/do?verb=stop&sweep=3                 {"command", "long"}: what it would run
  *   GET /api/started                              the long ones of this server
  *   GET /api/report?sweep=3                       the report, made now (HTML)
  *   GET /api/advise?model=...                     what `advise --json` prints

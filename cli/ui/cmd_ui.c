@@ -62,20 +62,16 @@ static const struct server_form mlflow_forms[] = {
     {"/api/3.0/mlflow", mlflow_routes_error},
     {"/ajax-api/", mlflow_routes_error}};
 
-static int listen_on(struct ui *ui, const json_t *values, const char *key,
-                     struct err *err)
+static struct server_options listening(const json_t *values, const char *key)
 {
-    const struct server_options o = {.address = json_get_str(values, "address", ""),
-                                     .port = (int)json_get_int(values, "port", 0),
-                                     .key = *key ? key : NULL,
-                                     .basic = true,
-                                     .max_body = MOST_BYTES,
-                                     .max_connections = MOST_CONNECTIONS,
-                                     .forms = mlflow_forms,
-                                     .form_count = ARRAY_LEN(mlflow_forms)};
-    size_t count;
-    ui->routes = ui_routes(&count);
-    return server_start(&ui->server, &o, ui->routes, count, ui, err);
+    return (struct server_options){.address = json_get_str(values, "address", ""),
+                                   .port = (int)json_get_int(values, "port", 0),
+                                   .key = *key ? key : NULL,
+                                   .basic = true,
+                                   .max_body = MOST_BYTES,
+                                   .max_connections = MOST_CONNECTIONS,
+                                   .forms = mlflow_forms,
+                                   .form_count = ARRAY_LEN(mlflow_forms)};
 }
 
 static void run_until_signal(struct ui *ui, const json_t *values)
@@ -117,7 +113,11 @@ static void end_all(struct ui *ui)
 
 static int open_all(struct ui *ui, const json_t *values, const char *key, struct err *err)
 {
-    int rc = read_token(ui, values, err);
+    const struct server_options o = listening(values, key);
+    size_t count;
+    int rc = server_check(&o, err);
+    if (rc == 0)
+        rc = read_token(ui, values, err);
     if (rc == 0) /* first, since it makes the store where there is none */
         rc = desk_open(&ui->write, ui->store, DESK_WRITE, 1, err);
     if (rc == 0)
@@ -125,7 +125,8 @@ static int open_all(struct ui *ui, const json_t *values, const char *key, struct
     if (rc == 0)
         rc = feed_start(&ui->feed, ui->store, err);
     ui->acts = acts_new();
-    return rc == 0 ? listen_on(ui, values, key, err) : rc;
+    ui->routes = ui_routes(&count);
+    return rc == 0 ? server_start(&ui->server, &o, ui->routes, count, ui, err) : rc;
 }
 
 static int serve_page(const json_t *values, struct err *err)

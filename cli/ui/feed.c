@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { KEPT = 256, MOST_IDS = 2000, MOST_LISTENERS = 256 };
+enum { KEPT = 256, MOST_IDS = 2000, MOST_LISTENERS = 256, MOST_MISSED = 1 << 18 };
 #define LOOK_S 0.2
 #define PING_S 15.0
 
@@ -195,17 +195,32 @@ int64_t feed_change(struct ui_feed *f)
 
 /* ---- listeners ---- */
 
+/* Under the lock. Pages that went away are noticed when something is sent to them; here
+ * where they are in the way of others. */
+static void drop_gone(struct ui_feed *f)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < f->listener_count; i++)
+        if (server_call_left(f->listeners[i]))
+            server_stream_end(f->listeners[i]);
+        else
+            f->listeners[kept++] = f->listeners[i];
+    f->listener_count = kept;
+}
+
 /* What was missed, else the number alone. */
 static void put_missed(struct ui_feed *f, int64_t since, struct buf *out)
 {
     json_t *nothing = json_pack("{s:[], s:[]}", "trials", "sweeps");
-    const bool known = since <= f->change && f->change - since < KEPT;
-    if (since >= 0 && !known)
-        put_event(out, f->change, NULL);
-    for (int64_t n = since + 1; since >= 0 && known && n <= f->change; n++)
+    bool known = since < 0 || (since <= f->change && f->change - since < KEPT);
+    for (int64_t n = since + 1; since >= 0 && known && n <= f->change; n++) {
         put_event(out, n, f->kept[n % KEPT]);
-    if (!out->len)
-        put_event(out, f->change, nothing);
+        known = out->len <= MOST_MISSED; /* more is asked for again as a whole */
+    }
+    if (!known)
+        buf_clear(out);
+    if (!known || !out->len)
+        put_event(out, f->change, known ? nothing : NULL);
     json_decref(nothing);
 }
 
@@ -213,6 +228,8 @@ void feed_listen(struct ui_feed *f, struct server_call *call, int64_t since)
 {
     struct buf text = BUF_INIT;
     pthread_mutex_lock(&f->lock);
+    if (f->listener_count == MOST_LISTENERS)
+        drop_gone(f);
     const bool open = !f->ends, room = f->listener_count < MOST_LISTENERS;
     if (open && room) {
         put_missed(f, since, &text);

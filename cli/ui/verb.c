@@ -78,8 +78,14 @@ static int add_value(struct verb_words *w, const struct place *p, const json_t *
     const bool whole =
         text && *text && strlen(text) < 19 && !text[strspn(text, "0123456789")];
     int rc = 0;
-    if (!text || strlen(text) > MOST_BYTES || w->count + 1 >= MOST_WORDS)
+    if (!text)
         rc = err_set(err, ERR_USAGE, "%s: a text or a number is wanted", p->name);
+    else if (strlen(text) > MOST_BYTES)
+        rc = err_set(err, ERR_USAGE, "%s: a value has more than %d bytes", p->name,
+                     MOST_BYTES);
+    else if (w->count + 1 >= MOST_WORDS)
+        rc = err_set(err, ERR_USAGE, "%s: a command has more than %d words", p->name,
+                     MOST_WORDS);
     else if (p->number && !whole)
         rc = err_set(err, ERR_USAGE, "%s: a whole number is wanted", p->name);
     else

@@ -159,6 +159,9 @@ teardown() {
     [ "$(value '/api/advise?model=bert-base-uncased&rows=1000' 'type(a).__name__')" = dict ]
     get /api/advise
     has 400 "model is missing"
+    get '/api/advise?model=hf_abcdefghijklmnopqrstuvwxyz0123'
+    has 400 redacted
+    lacks hf_abcdefghij
     get '/api/report?sweep=1' -H "Sec-Fetch-Site: cross-site"
     has 403
     get '/api/advise?model=bert-base-uncased' -H "Sec-Fetch-Site: cross-site"

@@ -86,8 +86,41 @@ make_run() {
     [ "$(code "$URL/api/overview" -u ana:hidden-key -H 'Sec-Fetch-Site: cross-site')" = 403 ]
     run ! grep -q hidden-key ui.log
     ui_ends
-    run -78 "$PEFTLAB" ui --store s.db --address 0.0.0.0 --port 0
+    run -78 "$PEFTLAB" ui --store new.db --address 0.0.0.0 --port 0
     has "give a key"
+    [ ! -e new.db ]
+}
+
+@test "a key is the first line of its file, and a text" {
+    printf 'hidden-key \r\nwhat it is for\n' >key
+    ui --port 0 --api_key_file key
+    [ "$(code "$URL/api/overview" -H 'Authorization: Bearer hidden-key')" = 200 ]
+    ui_ends
+    local bad
+    for bad in '\0hidden' 'hid\0den' 'hid\tden' '\nhidden' ' \n'; do
+        printf "$bad" >key
+        run -65 timeout 5 "$PEFTLAB" ui --store new.db --port 0 --api_key_file key
+        has "--api-key-file: 'key'"
+        [ ! -e new.db ]
+    done
+}
+
+@test "pages that went away keep nobody from listening" {
+    ui --port 0
+    python3 - "${URL##*:}" <<'END'
+import socket, sys
+def listen():
+    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return s, s.recv(200)
+for _ in range(3):
+    opened = [listen() for _ in range(255)]
+    assert all(b" 200 " in answer for _, answer in opened), [a for _, a in opened if b" 200 " not in a][0]
+    for s, _ in opened:
+        s.close()
+END
+    run timeout 1 curl -sN "$URL/api/events?since=-9223372036854775808"
+    has '"trials": []'
 }
 
 @test "paths lead nowhere: what is put, read, listed or removed stays beside the store" {

@@ -75,6 +75,15 @@ static void what_is_wrong_is_named(void **state)
             fail_msg("'%s' lacks '%s'", err.msg, refused[i].said);
         json_decref(args);
     }
+    struct verb_words words;
+    struct err err = ERR_INIT;
+    json_t *args = json_pack("{s:[], s:s}", "trials", "tags", "a=b");
+    for (int i = 1; i <= 600; i++)
+        json_array_append_new(json_object_get(args, "trials"), json_integer(i));
+    assert_int_equal(verb_line(verb_find("tag"), args, "/s.db", &words, &err),
+                     -ERR_USAGE);
+    assert_non_null(strstr(err.msg, "trials: a command has more than 512 words"));
+    json_decref(args);
     assert_null(verb_find("rm"));
     assert_null(verb_find(""));
 }
