@@ -434,7 +434,7 @@ def main(build, word=""):
         started = []
 
         made["close"] = lambda: [one.close() for one in started]
-        ui_pages.write_sweep(folder)
+        ui_pages.write_sweep(folder, steps=50000)  # nobody waits for an end of it, however slow the machine is
         started.append(ui_pages.Sweep(folder, program, made["live_store"]))
         for name, store in (("table", ui_pages.make_table(folder, program)),
                             ("many", ui_pages.make_table(folder, program, "many.db", 500)), ("live", made["live_store"])):
