@@ -106,7 +106,7 @@ static int place(struct store *s, void *ctx, struct err *err)
 static int log_row(struct store *s, void *ctx, struct err *err)
 {
     const struct asked_file *a = ctx;
-    return mlflow_artifact_log(s, a->path, a->size, err);
+    return mlflow_artifact_log(s, a->path, err);
 }
 
 static void placed(void *ctx, int rc, const struct err *err)

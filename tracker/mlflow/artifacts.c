@@ -92,16 +92,18 @@ int mlflow_artifact_place(struct store *s, const char *path, const char *from,
     return rc;
 }
 
-int mlflow_artifact_log(struct store *s, const char *path, uint64_t size, struct err *err)
+int mlflow_artifact_log(struct store *s, const char *path, struct err *err)
 {
     struct artifact_place p;
     int rc = artifact_place_find(s, path, true, &p, err);
     if (!rc && (rc = store_begin(s, err)) == 0) {
         char *file = xasprintf("%s/%s", p.folder, p.name);
-        rc = store_exec(s, sql[LOG],
-                        ARGS(A_INT(p.run), A_TEXT(p.beside), A_TEXT(p.name), A_TEXT(file),
-                             A_INT((int64_t)size), A_INT(clock_wall_ms())),
-                        err);
+        const int64_t size = fs_size(file);
+        if (size >= 0)
+            rc = store_exec(s, sql[LOG],
+                            ARGS(A_INT(p.run), A_TEXT(p.beside), A_TEXT(p.name),
+                                 A_TEXT(file), A_INT(size), A_INT(clock_wall_ms())),
+                            err);
         rc = store_end(s, rc, err);
         free(file);
     }

@@ -38,8 +38,8 @@ char *mlflow_artifact_uploads(const char *store_path);
  * fails. */
 int mlflow_artifact_place(struct store *s, const char *path, const char *from,
                           struct err *err);
-int mlflow_artifact_log(struct store *s, const char *path, uint64_t size,
-                        struct err *err);
+/* Of the file as it is now: another may be in its place already, or none. */
+int mlflow_artifact_log(struct store *s, const char *path, struct err *err);
 /* A file, open to be read; the caller's. */
 int mlflow_artifact_open(struct store *s, const char *path, int *fd, uint64_t *size,
                          struct err *err);
