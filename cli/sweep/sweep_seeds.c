@@ -32,7 +32,7 @@ static int next_seed(struct store *store, int64_t trial, int64_t *seed, struct e
     json_t *bind = json_pack("[I]", (json_int_t)trial),
            *result = store_query(store,
                                  "SELECT max(o.seed) + 1 FROM trial_view AS t JOIN "
-                                 "trial_view AS o ON o.sweep = t.sweep AND o.key = t.key "
+                                 "trial AS o ON o.sweep = t.sweep AND o.key = t.key "
                                  "WHERE t.id = ?1",
                                  bind, 1, err);
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);

@@ -163,9 +163,9 @@ static int start_warm(struct clone *c, struct err *err)
 static int64_t next_number(struct store *s, int64_t sweep, struct err *err)
 {
     json_t *bind = json_pack("[I]", (json_int_t)sweep);
-    json_t *result = store_query(
-        s, "SELECT ifnull(max(number), -1) + 1 FROM trial_view WHERE sweep = ?1", bind, 1,
-        err);
+    json_t *result =
+        store_query(s, "SELECT ifnull(max(number), -1) + 1 FROM trial WHERE sweep = ?1",
+                    bind, 1, err);
     const json_t *row = json_array_get(json_object_get(result, "rows"), 0);
     const int64_t number =
         result ? json_integer_value(json_array_get(row, 0)) : err_code(err);

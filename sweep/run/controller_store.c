@@ -231,6 +231,7 @@ static int see_progress(struct controller *c)
     return result ? 0 : err_code(c->err);
 }
 
+/* What was deleted before it came to an end is claimed by nobody: it counts as cancelled. */
 int controller_refresh(struct controller *c)
 {
     size_t i;
@@ -240,7 +241,9 @@ int controller_refresh(struct controller *c)
         rc = store_sweep_stopped(c->store, c->sweep, &c->stop_requested, c->err);
     json_t *result = rc < 0 ? NULL
                             : ask(c,
-                                  "SELECT id, state, attempts, parent FROM trial_view "
+                                  "SELECT id, iif(deleted_ms IS NOT NULL AND state IN "
+                                  "('waiting', 'preempted'), 'cancelled', state), "
+                                  "attempts, parent, deleted_ms IS NOT NULL FROM trial "
                                   "WHERE sweep = ?1 ORDER BY id",
                                   json_pack("[I]", (json_int_t)c->sweep));
     if (!result)
@@ -253,10 +256,12 @@ int controller_refresh(struct controller *c)
             trial_state_from_name(json_string_value(json_array_get(row, 1)));
         const int attempts = (int)json_integer_value(json_array_get(row, 2));
         const bool is_clone = json_is_integer(json_array_get(row, 3));
+        const bool is_deleted = json_integer_value(json_array_get(row, 4)) != 0;
         if (t && state >= 0) {
             t->state = (enum trial_state)state;
             t->attempts = attempts;
-        } else if (state >= 0 && rc >= 0 && (is_clone || c->advance.sampler)) {
+        } else if (state >= 0 && rc >= 0 && !is_deleted &&
+                   (is_clone || c->advance.sampler)) {
             rc = advance_adopt(c, id, (enum trial_state)state, attempts);
         } /* else of an earlier version of the file */
     }

@@ -110,6 +110,11 @@ start() {
     run -0 "$PEFTLAB" sweep seeds 9
     has "seed 6"
     [ "$(sql 'select group_concat(seed) from (select seed from trial where key = (select key from trial where id = 1) order by seed)')" = 0,3,4,5,6 ]
+    # nor is a seed taken that a trial has which was deleted by MLflow's API
+    sqlite3 peftlab.db 'update trial set deleted_ms = 1 where seed = 6'
+    run -0 "$PEFTLAB" sweep seeds 9
+    has "trial 12 is trial 9 with seed 7"
+    [ "$(sql 'select count(distinct number) from trial')" = 12 ]
     run -2 "$PEFTLAB" sweep seeds
     run -2 "$PEFTLAB" sweep seeds 1 x
     run -66 "$PEFTLAB" sweep seeds 99

@@ -25,6 +25,23 @@ static void more_slices_than_updates(void **state)
            "complete 1|complete 3");
 }
 
+/* --- deleted --- */
+
+/* What was deleted while it waited is not waited for. */
+static void what_is_deleted_is_not_run(void **state)
+{
+    struct err err = ERR_INIT;
+    int status;
+    free(run_file(*state,
+                  HEAD "  updates: {value: 1}\n  quality: {values: [1, 2, 3]}\n"
+                       "  deletes: {value: true}\n",
+                  NULL, 1, &status, &err));
+    assert_int_equal(status, 1); /* not all are complete */
+    expect(*state, "SELECT state, count(*) FROM trial_view GROUP BY state", "complete 1");
+    expect(*state, "SELECT state, attempts, deleted_ms FROM trial ORDER BY id",
+           "complete 1 -|waiting 0 1|waiting 0 1");
+}
+
 /* --- rungs --- */
 
 #define EIGHT "  updates: {value: 8}\n  quality: {values: [1, 2, 3, 4, 5, 6, 7, 8]}\n"
@@ -293,6 +310,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(slices_go_by_turns),
         TEST(more_slices_than_updates),
+        TEST(what_is_deleted_is_not_run),
         TEST(rungs_of_asha),
         TEST(the_mean_over_seeds_is_judged),
         TEST(the_best_goes_to_its_end),

@@ -3,7 +3,8 @@
  * trial has `updates` steps of a made-up loss, quality + spread * (seed ? -1 : 1) + noise *
  * (a number of the seed and quality) + 1 / step, told to the store as the trainer tells it.
  * One with `hangs` waits after its second step until it is asked to stop, so that a rule
- * has time to judge it. One whose quality is below `floor` runs out of memory. */
+ * has time to judge it. One whose quality is below `floor` runs out of memory. One that
+ * `deletes` deletes what waits, as MLflow's API does. */
 #ifndef TESTS_SWEEP_ENGINE_H
 #define TESTS_SWEEP_ENGINE_H
 
@@ -12,6 +13,7 @@
 #include "lib/rng.h"
 #include "sweep/sweep.h"
 #include "tests/unit/tracker/fixture.h"
+#include "tracker/store/store_priv.h"
 
 /* --- the child --- */
 
@@ -77,6 +79,9 @@ static int child(int argc, char **argv)
     }
     struct sink *sink = sink_local(store, claim.run, 30000);
     const enum trial_state state = train(t.config, until, sink);
+    if (json_get_bool(t.config, "deletes", 0))
+        store_script(store, "UPDATE trial SET deleted_ms = 1 WHERE state = 'waiting'",
+                     &err);
     const int code = state == TRIAL_preempted && proc_signals(NULL) ? 75 : 0;
     sink_close(sink, NULL);
     store_run_finish(store, claim.run, state, code, code ? "stopped" : "parked", &err);
@@ -92,7 +97,7 @@ static const struct opt_def key_rows[] = {
     {.key = "spread", .type = OPT_FLOAT},   {.key = "updates", .type = OPT_INT},
     {.key = "eval_steps", .type = OPT_INT}, {.key = "hangs", .type = OPT_BOOL},
     {.key = "seed", .type = OPT_INT},       {.key = "floor", .type = OPT_FLOAT},
-    {.key = "noise", .type = OPT_FLOAT},
+    {.key = "noise", .type = OPT_FLOAT},    {.key = "deletes", .type = OPT_BOOL},
 };
 static const struct opt_table keys = {"trial", key_rows, ARRAY_LEN(key_rows)};
 
