@@ -154,7 +154,7 @@ static void post(void *ctx, struct server_call *call)
         return;
     }
     json_t *fields = size ? json_parse(body, size, "body", &err) : json_object();
-    if (size && !is_json(call))
+    if (!is_json(call)) /* nor a form of another site's page, which has no body at all */
         mlflow_fail(&e, MLFLOW_INVALID_PARAMETER_VALUE,
                     "Bad Request. Content-Type must be one of ['application/json'].");
     else if (!json_is_object(fields))

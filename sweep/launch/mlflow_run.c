@@ -1,10 +1,21 @@
 /* sweep/launch/mlflow_run.c - see mlflow_run.h. */
 #include "sweep/launch/mlflow_run.h"
+#include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/net/http.h"
 #include "lib/str.h"
 #include <stdlib.h>
 #include <string.h>
+
+/* Servers of other kinds answer anything with a page of theirs. */
+static bool is_of_run(const struct buf *body, const char *run_id)
+{
+    json_t *answer = json_parse(body->data, body->len, "run", NULL);
+    const json_t *info = json_object_get(json_object_get(answer, "run"), "info");
+    const bool is = str_eq(json_get_str(info, "run_id", NULL), run_id);
+    json_decref(answer);
+    return is;
+}
 
 bool mlflow_server_has(const char *uri, const char *run_id)
 {
@@ -24,7 +35,8 @@ bool mlflow_server_has(const char *uri, const char *run_id)
     struct http *h =
         http_new(&once, uri, named ? NULL : getenv("MLFLOW_TRACKING_TOKEN"), NULL);
     const bool has = h && (!named || http_login(h, user, password, NULL) == 0) &&
-                     http_get(h, url, MOST_BYTES, &body, &reply, NULL) == 0;
+                     http_get(h, url, MOST_BYTES, &body, &reply, NULL) == 0 &&
+                     is_of_run(&body, run_id);
     http_reply_release(&reply);
     http_free(h);
     buf_release(&body);

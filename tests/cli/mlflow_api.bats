@@ -12,7 +12,10 @@ setup() {
     export PEFTLAB_STORE=$PWD/s.db
     ui
 }
-teardown() { stop_ui; }
+teardown() {
+    stop_ui
+    [ -z "${PAGE-}" ] || kill "$PAGE"
+}
 
 # mlflow METHOD JSON: the answer in $output; fails where it is an error
 mlflow() {
@@ -72,6 +75,8 @@ new_run() {
     has BAD_REQUEST ' 400'
     run curl -s -w ' %{http_code}' "$URL/api/2.0/mlflow/runs/create" -H 'Content-Type: text/plain' -d '{}'
     has INVALID_PARAMETER_VALUE ' 400'
+    run curl -s -w ' %{http_code}' -X POST "$URL/api/2.0/mlflow/runs/create"
+    has INVALID_PARAMETER_VALUE 'Content-Type' ' 400'
     run curl -s -w ' %{http_code}' "$URL/health"
     [ "$output" = "OK 200" ]
 }
@@ -116,6 +121,23 @@ END
     printf '%s\n' '#!/bin/sh' '[ -z "$MLFLOW_RUN_ID" ]' >p.sh
     MLFLOW_TRACKING_URI=http://127.0.0.1:9 "$PEFTLAB" sweep run s.yaml --name elsewhere
     "$PEFTLAB" sweep run s.yaml --name nowhere
+    # nor is one that answers anything with a page
+    python3 -u -c 'import http.server as h
+class Page(h.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>")
+s = h.HTTPServer(("127.0.0.1", 0), Page)
+print(s.server_port)
+s.serve_forever()' >page.port 2>page.log 3>&- &
+    PAGE=$!
+    for _ in $(seq 200); do
+        [ ! -s page.port ] || break
+        sleep .05
+    done
+    MLFLOW_TRACKING_URI=http://127.0.0.1:$(cat page.port) "$PEFTLAB" sweep run s.yaml --name page
+    grep -q 'runs/get?run_id=' page.log
 }
 
 @test "export and import lose nothing of a client's runs" {
