@@ -19,8 +19,7 @@ void store_batch(struct store *s, struct store_job *jobs, size_t count)
     for (size_t i = 0; i < count && rc >= 0; i++) {
         do_one(s, &jobs[i]);
         if (sqlite3_get_autocommit(s->db)) /* some failures end it all: a full disk */
-            rc = err_set(&err, ERR_IO, "store '%s': %s", s->path,
-                         jobs[i].rc < 0 ? jobs[i].err.msg : "the transaction was lost");
+            rc = err_set(&err, ERR_IO, "%s", jobs[i].err.msg);
     }
     if (rc >= 0)
         rc = store_commit(s, &err);

@@ -2,6 +2,7 @@
  * transactions; what MLflow's API adds to a store travels with an export. */
 #include "tests/unit/tracker/fixture.h"
 #include "tracker/exchange/exchange.h"
+#include "tracker/store/batch.h"
 #include "tracker/store/labels.h"
 #include "tracker/store/store_priv.h"
 
@@ -130,6 +131,62 @@ static void what_was_taken_back_is_told(void **state)
     OK(store_experiment(s, "x", &id, err));
 }
 
+static int add_named(struct store *s, void *name, struct err *err)
+{
+    int64_t id = 0;
+    return store_experiment(s, name, &id, err);
+}
+
+static int take_all_back(struct store *s, void *ctx, struct err *err)
+{
+    (void)ctx;
+    return store_script(s, "ROLLBACK", err);
+}
+
+/* Nobody is told of a success that is not kept, and all are told why. */
+static void a_batch_that_is_lost_is_lost_for_all(void **state)
+{
+    struct fixture *f = *state;
+    char x[] = "x", y[] = "y";
+    struct store_job jobs[] = {{.work = add_named, .ctx = x},
+                               {.work = take_all_back},
+                               {.work = add_named, .ctx = y}};
+    store_batch(f->store, jobs, 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(jobs[i].rc, -ERR_IO);
+        char *path = strstr(jobs[i].err.msg, f->path);
+        assert_non_null(path);
+        assert_null(strstr(path + 1, f->path)); /* said once */
+    }
+    assert_int_equal(query_int(f->store, "SELECT count(*) FROM experiment"), 0);
+    store_batch(f->store, jobs, 1);
+    assert_int_equal(jobs[0].rc, 0);
+}
+
+static int add_much(struct store *s, void *ctx, struct err *err)
+{
+    (void)ctx;
+    return store_script(s,
+                        "INSERT INTO experiment_tag SELECT id, 'much', "
+                        "hex(zeroblob(2000000)) FROM experiment",
+                        err);
+}
+
+static void a_full_disk_takes_one_job_alone(void **state)
+{
+    struct fixture *f = *state;
+    char x[] = "x", y[] = "y";
+    struct store_job jobs[] = {
+        {.work = add_named, .ctx = x}, {.work = add_much}, {.work = add_named, .ctx = y}};
+    run_sql(f->store, "PRAGMA max_page_count = 300");
+    store_batch(f->store, jobs, 3);
+    assert_int_equal(jobs[1].rc, -ERR_IO);
+    assert_non_null(strstr(jobs[1].err.msg, "the disk is full"));
+    const int64_t there = query_int(f->store, "SELECT count(*) FROM experiment");
+    assert_int_equal(there, (jobs[0].rc == 0) + (jobs[2].rc == 0));
+    assert_int_equal(query_int(f->store, "SELECT count(*) FROM experiment_tag"), 0);
+}
+
 /* ---- exchange ---- */
 
 static const char what_mlflow_adds[] =
@@ -204,6 +261,8 @@ int main(void)
         T(parts_fail_alone),
         T(nothing_stays_of_a_whole_that_fails),
         T(what_was_taken_back_is_told),
+        T(a_batch_that_is_lost_is_lost_for_all),
+        T(a_full_disk_takes_one_job_alone),
         T(exports_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
