@@ -248,6 +248,7 @@ DIFFER = [
     ("search experiments without a limit", "*", "1,000, as for runs"),
     ("create run in no experiment", "*", "it is one of Default"),
     ("rename to a name that is taken", "answer.error_code", "the code of create"),
+    ("rename a deleted one", "status", "400: clients try again for minutes after 500"),
     ("log batch with a bad metric", "*", "a word that is no number is 0 there"),
     ("*", "*.data.metrics", "'bad' and 'good' of that batch, of which nothing is kept here"),
     ("log inputs without a name", "*", "a dataset needs one"),

@@ -31,12 +31,12 @@
 #include <stdint.h>
 
 /* Clients try again after 408, 429, 500, 502, 503 and 504, for minutes: what would fail
- * again is none of these. */
+ * again is none of these, not INVALID_STATE either, for which MLflow's server has 500. */
 #define MLFLOW_CODES(X)                                                                  \
     X(INTERNAL_ERROR, 500)                                                               \
     X(TEMPORARILY_UNAVAILABLE, 503)                                                      \
     X(NOT_IMPLEMENTED, 501)                                                              \
-    X(INVALID_STATE, 500)                                                                \
+    X(INVALID_STATE, 400)                                                                \
     X(RESOURCE_CONFLICT, 409)                                                            \
     X(ENDPOINT_NOT_FOUND, 404)                                                           \
     X(RESOURCE_DOES_NOT_EXIST, 404)                                                      \

@@ -13,8 +13,8 @@ enum { RUN, EXPERIMENT, DEFAULT };
 static const char *const sql[] = {
     [RUN] =
         "SELECT run.trial, trial.experiment, run.state, trial.origin = 'mlflow', "
-        "trial.deleted_ms IS NOT NULL, run.started_ms, run.heartbeat_ms FROM run JOIN "
-        "trial ON trial.id = run.trial WHERE run.id = ?1",
+        "trial.deleted_ms IS NOT NULL, run.started_ms, run.heartbeat_ms, trial.state = "
+        "'running' FROM run JOIN trial ON trial.id = run.trial WHERE run.id = ?1",
     [EXPERIMENT] =
         "SELECT id, name, deleted_ms IS NOT NULL FROM experiment WHERE id = ?1",
     [DEFAULT] =
@@ -56,6 +56,7 @@ static void read_run(sqlite3_stmt *row, struct mlflow_run *out)
     out->deleted = sqlite3_column_int(row, 4) != 0;
     out->started_ms = sqlite3_column_int64(row, 5);
     out->heartbeat_ms = sqlite3_column_int64(row, 6);
+    out->trial_runs = sqlite3_column_int(row, 7) != 0;
 }
 
 static const char *run_id_of(const json_t *fields)

@@ -14,6 +14,7 @@ struct mlflow_run {
     int64_t run, trial, experiment;
     enum trial_state state; /* of the run */
     bool foreign;           /* a client made it: no process of ours says how it ends */
+    bool trial_runs;        /* by this attempt or a later one */
     bool deleted;
     int64_t started_ms, heartbeat_ms;
     char id[MLFLOW_RUN_ID_BYTES];

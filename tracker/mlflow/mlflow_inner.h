@@ -20,6 +20,10 @@ bool mlflow_as_int(const json_t *v, int64_t *out);
 bool mlflow_as_number(const json_t *v, double *out);
 /* A text of an object; "" where it is not there (or not one). */
 const char *mlflow_text(const json_t *fields, const char *name);
+/* That a value is not of its type. -1. */
+int mlflow_refuse_value(const char *where, const json_t *v, struct mlflow_error *e);
+/* Of [{"key", "value"}]: both are texts, or not there. `list` names it in messages. */
+int mlflow_check_pairs(const char *list, const json_t *pairs, struct mlflow_error *e);
 
 /* ---- calls/mlflow_names.c ---- */
 enum {
@@ -38,6 +42,8 @@ int mlflow_check_length(const char *what, const char *text, size_t limit,
 char *mlflow_kept_text(const char *key, const char *value, size_t limit);
 /* "bold-otter-417", at most 20 letters. */
 void mlflow_random_name(char out[32]);
+/* Python's \w: letters, digits and other numbers of any script, '_'. */
+bool mlflow_is_word(int32_t letter);
 
 /* ---- calls/mlflow_touch.c ---- */
 /* A run of ours that lost its lease gets no more numbers: RESOURCE_CONFLICT. */

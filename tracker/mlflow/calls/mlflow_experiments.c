@@ -213,7 +213,7 @@ static int put_tags(struct store *s, int64_t id, const json_t *tags,
 {
     const json_t *tag;
     size_t i;
-    int rc = 0;
+    int rc = mlflow_check_pairs("tags", tags, e);
     json_array_foreach((json_t *)tags, i, tag)
     {
         if (rc == 0)

@@ -3,6 +3,7 @@
 #include "tracker/mlflow/mlflow_inner.h"
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 
 bool mlflow_as_int(const json_t *v, int64_t *out)
 {
@@ -60,7 +61,7 @@ static const char *python_type(const json_t *v)
     return names[json_typeof(v)];
 }
 
-static int refuse(const char *name, const json_t *v, struct mlflow_error *e)
+int mlflow_refuse_value(const char *where, const json_t *v, struct mlflow_error *e)
 {
     struct buf text = BUF_INIT;
     json_write(&text, v, 0);
@@ -68,9 +69,28 @@ static int refuse(const char *name, const json_t *v, struct mlflow_error *e)
         e, MLFLOW_INVALID_PARAMETER_VALUE,
         "Invalid value %.300s for parameter '%s' supplied:  Hint: Value was of type "
         "'%s'. See the API docs for more information about request parameters.",
-        buf_str(&text), name, python_type(v));
+        buf_str(&text), where, python_type(v));
     buf_release(&text);
     return -1;
+}
+
+int mlflow_check_pairs(const char *list, const json_t *pairs, struct mlflow_error *e)
+{
+    static const char *const members[] = {"key", "value"};
+    const json_t *pair;
+    size_t i;
+    json_array_foreach((json_t *)pairs, i, pair)
+    {
+        for (size_t m = 0; m < ARRAY_LEN(members); m++) {
+            const json_t *v = json_object_get(pair, members[m]);
+            char where[64];
+            if (!v || json_is_null(v) || json_is_string(v))
+                continue;
+            snprintf(where, sizeof where, "%s[%zu].%s", list, i, members[m]);
+            return mlflow_refuse_value(where, v, e);
+        }
+    }
+    return 0;
 }
 
 int mlflow_check_fields(const struct mlflow_field *f, const json_t *fields,
@@ -87,7 +107,7 @@ int mlflow_check_fields(const struct mlflow_field *f, const json_t *fields,
                                "docs for more information about request parameters.",
                                f->name);
         if (!missing && !fits(v, f->kind))
-            return refuse(f->name, v, e);
+            return mlflow_refuse_value(f->name, v, e);
     }
     return 0;
 }

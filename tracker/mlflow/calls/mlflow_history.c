@@ -145,11 +145,22 @@ static int write_page(struct store *s, const struct mlflow_run *r, int64_t key,
     return rc;
 }
 
+/* A run that is not there has no values. 1: it is there; negative: the store failed. */
+static int find_if_there(struct store *s, const json_t *named, struct mlflow_run *r,
+                         struct mlflow_error *e)
+{
+    struct mlflow_error why = {0};
+    if (mlflow_find_run(s, named, r, &why) == 0)
+        return 1;
+    return why.code == MLFLOW_RESOURCE_DOES_NOT_EXIST
+               ? 0
+               : mlflow_fail(e, why.code, "%s", why.message);
+}
+
 CALL(history)
 {
     struct err err = ERR_INIT;
     struct mlflow_run r;
-    struct mlflow_error unknown = {0};
     struct place from = before_all;
     struct writer w = {.out = answer, .key = mlflow_text(fields, "metric_key")};
     const json_t *max = json_object_get(fields, "max_results");
@@ -165,11 +176,12 @@ CALL(history)
         return -1;
     buf_str_add(answer, "{\"metrics\": [");
     int rc = metric_key(s, w.key, &key, &err);
-    /* A run that is not there has no values. */
-    if (rc > 0 && mlflow_find_run(s, fields, &r, &unknown) == 0)
+    if (rc > 0)
+        rc = find_if_there(s, fields, &r, e);
+    if (rc > 0)
         rc = write_page(s, &r, key, limit, &from, &more, &w, &err);
     if (rc < 0)
-        return mlflow_fail_store(e, &err);
+        return mlflow_fail_store(e, &err); /* the call's own word stands before it */
     buf_char(answer, ']');
     if (more) {
         char *next = token_make(&from);
@@ -202,11 +214,11 @@ static const char **sorted_texts(const json_t *list)
     return texts;
 }
 
-static bool find_by_id(struct store *s, const char *id, struct mlflow_run *r)
+static int find_by_id(struct store *s, const char *id, struct mlflow_run *r,
+                      struct mlflow_error *e)
 {
-    struct mlflow_error unknown = {0};
     json_t *named = json_pack("{s:s}", "run_id", id);
-    const bool found = mlflow_find_run(s, named, r, &unknown) == 0;
+    const int found = find_if_there(s, named, r, e);
     json_decref(named);
     return found;
 }
@@ -240,12 +252,14 @@ CALL(history_bulk)
         struct mlflow_run r;
         struct place from = before_all;
         bool more = false;
-        if ((i && str_eq(texts[i], texts[i - 1])) || !find_by_id(s, texts[i], &r))
+        if (i && str_eq(texts[i], texts[i - 1]))
             continue;
+        int done = find_by_id(s, texts[i], &r, e);
         w.run_id = r.id;
-        const int written =
-            write_page(s, &r, key, limit - (int64_t)w.count, &from, &more, &w, &err);
-        rc = written < 0 ? written : rc;
+        if (done > 0)
+            done =
+                write_page(s, &r, key, limit - (int64_t)w.count, &from, &more, &w, &err);
+        rc = done < 0 ? done : rc;
     }
     free(texts);
     buf_str_add(answer, "]}");
@@ -339,11 +353,11 @@ CALL(history_interval)
     for (size_t i = 0; i < n && rc > 0; i++) {
         struct mlflow_run r;
         const char *id = json_string_value(json_array_get(ids, i));
-        if (!id || !find_by_id(s, id, &r))
-            continue;
+        int done = id ? find_by_id(s, id, &r, e) : 0;
         w.run_id = r.id;
-        const int written = write_chosen(s, &r, key, &x, &w, &err);
-        rc = written < 0 ? written : rc;
+        if (done > 0)
+            done = write_chosen(s, &r, key, &x, &w, &err);
+        rc = done < 0 ? done : rc;
     }
     buf_str_add(answer, "]}");
     return rc < 0 ? mlflow_fail_store(e, &err) : 0;

@@ -8,7 +8,7 @@ static const char add_sql[] =
     "schema, "
     "profile, context, tags_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
-/* Bytes that a text may have; all but the first four may be missing. */
+/* Characters that a text may have; all but the first four may be missing. */
 static const struct {
     const char *name;
     size_t most;
@@ -19,7 +19,10 @@ enum { NAME, DIGEST, SOURCE_TYPE, SOURCE, SCHEMA, PROFILE, TEXTS };
 static int check_dataset(const json_t *d, struct mlflow_error *e)
 {
     for (size_t i = 0; i < TEXTS; i++) {
+        const json_t *v = json_object_get(d, texts[i].name);
         const char *text = mlflow_text(d, texts[i].name);
+        if (v && !json_is_null(v) && !json_is_string(v))
+            return mlflow_refuse_value(texts[i].name, v, e);
         if (i <= SOURCE && !*text)
             return mlflow_fail(e, MLFLOW_INVALID_PARAMETER_VALUE,
                                "Dataset %s cannot be None", texts[i].name);
@@ -29,24 +32,45 @@ static int check_dataset(const json_t *d, struct mlflow_error *e)
     return 0;
 }
 
-static int check_tags(const json_t *tags, const char **context, struct mlflow_error *e)
+enum { MAX_TAG_KEY = 255, MAX_TAG = 500 };
+
+static int check_tags(const json_t *tags, struct mlflow_error *e)
 {
     const json_t *tag;
     size_t i;
-    *context = NULL;
+    if (mlflow_check_pairs("tags", tags, e) < 0)
+        return -1;
     json_array_foreach((json_t *)tags, i, tag)
     {
         const char *key = mlflow_text(tag, "key"), *value = mlflow_text(tag, "value");
         if (!*key)
             return mlflow_fail(e, MLFLOW_INVALID_PARAMETER_VALUE,
                                "InputTag key cannot be None");
-        if (mlflow_check_length("key", key, 255, e) < 0 ||
-            mlflow_check_length("value", value, 500, e) < 0)
+        if (mlflow_check_length("key", key, MAX_TAG_KEY, e) < 0 ||
+            mlflow_check_length("value", value, MAX_TAG, e) < 0)
             return -1;
-        if (str_eq(key, "mlflow.data.context"))
-            *context = value;
     }
     return 0;
+}
+
+/* As JSON text, without secrets. *context: borrowed from `tags`; NULL: none. */
+static void keep_tags(const json_t *tags, struct buf *out, const char **context)
+{
+    const json_t *tag;
+    json_t *list = json_array();
+    size_t i;
+    *context = NULL;
+    json_array_foreach((json_t *)tags, i, tag)
+    {
+        const char *key = mlflow_text(tag, "key"), *value = mlflow_text(tag, "value");
+        char *text = mlflow_kept_text(key, value, MAX_TAG);
+        json_array_append_new(list, json_pack("{s:s, s:s}", "key", key, "value", text));
+        if (str_eq(key, "mlflow.data.context"))
+            *context = value;
+        free(text);
+    }
+    json_write(out, list, 0);
+    json_decref(list);
 }
 
 /* Without secrets; NULL where nothing is said. The caller's. */
@@ -68,14 +92,11 @@ static int add_input(struct store *s, const struct mlflow_run *r, const json_t *
     char *words[TEXTS];
     if (!json_is_object(d))
         return mlflow_fail(e, MLFLOW_INVALID_PARAMETER_VALUE, "Dataset cannot be None");
-    if (check_dataset(d, e) < 0 || check_tags(said, &context, e) < 0)
+    if (check_dataset(d, e) < 0 || check_tags(said, e) < 0)
         return -1;
     for (int i = 0; i < TEXTS; i++)
         words[i] = kept(d, i);
-    if (json_is_array(said))
-        json_write(&tags, said, 0);
-    else
-        buf_str_add(&tags, "[]");
+    keep_tags(said, &tags, &context);
     const int rc = store_exec(
         s, add_sql,
         ARGS(A_INT(r->run), A_TEXT(words[NAME]), A_TEXT(words[DIGEST]),

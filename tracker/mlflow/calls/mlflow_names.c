@@ -8,25 +8,14 @@
 #include <sys/random.h>
 #include <utf8proc.h>
 
-/* Python's \w: letters, marks of them that are numbers, digits, '_'. */
-static bool is_word(int32_t c)
+bool mlflow_is_word(int32_t c)
 {
     if (c < 0x80)
         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
                (c >= 'a' && c <= 'z') || c == '_';
-    switch (utf8proc_category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-        return true;
-    default:
-        return false;
-    }
+    const utf8proc_category_t k = utf8proc_category(c);
+    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
+           (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
 }
 
 static bool has_allowed_letters(const char *name)
@@ -35,7 +24,7 @@ static bool has_allowed_letters(const char *name)
     utf8proc_int32_t c;
     for (utf8proc_ssize_t n; *p; p += n) {
         n = utf8proc_iterate(p, -1, &c);
-        if (n <= 0 || (!is_word(c) && (c > 0x7f || !strchr("/.- :", (int)c))))
+        if (n <= 0 || (!mlflow_is_word(c) && (c > 0x7f || !strchr("/.- :", (int)c))))
             return false;
     }
     return true;

@@ -204,6 +204,8 @@ int mlflow_put_params(struct store *s, const struct mlflow_run *r, const json_t 
     size_t i;
     if (json_array_size(params) == 0)
         return 0;
+    if (mlflow_check_pairs("params", params, e) < 0)
+        return -1;
     int rc = known_read(s, r, &k, e);
     json_array_foreach((json_t *)params, i, param)
     {

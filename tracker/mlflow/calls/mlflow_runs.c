@@ -201,7 +201,8 @@ CALL(run_update)
         return -1;
     if (mlflow_as_int(json_object_get(fields, "end_time"), &end.i))
         end.type = ARG_INT;
-    int rc = at >= 0 ? set_status(s, &r, statuses[at].state, &end, e) : 0;
+    int rc =
+        at >= 0 ? set_status(s, &r, statuses[at].state, &end, e) : mlflow_touch(s, &r, e);
     if (rc == 0 && at < 0 && end.type == ARG_INT && r.foreign &&
         store_exec(s, sql[SET_END], ARGS(A_INT(r.run), end), &err) < 0)
         rc = mlflow_fail_store(e, &err);
@@ -226,7 +227,7 @@ CALL(run_delete)
     struct mlflow_run r;
     if (mlflow_find_run(s, fields, &r, e) < 0)
         return -1;
-    if (!r.foreign && r.state == TRIAL_running)
+    if (!r.foreign && r.trial_runs)
         return mlflow_fail(
             e, MLFLOW_RESOURCE_CONFLICT,
             "The run %s is trial %lld of peftlab, which is running; stop it "

@@ -34,7 +34,7 @@ int mlflow_put_tags(struct store *s, const struct mlflow_run *r, const json_t *t
 {
     const json_t *tag;
     size_t i;
-    int rc = 0;
+    int rc = mlflow_check_pairs("tags", tags, e);
     json_array_foreach((json_t *)tags, i, tag)
     {
         char where[32];

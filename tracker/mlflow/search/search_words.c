@@ -2,6 +2,7 @@
  * search_priv.h. */
 #include "lib/mem.h"
 #include "lib/str.h"
+#include "tracker/mlflow/mlflow_inner.h"
 #include "tracker/mlflow/search/search_priv.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -65,16 +66,6 @@ static int32_t letter_at(const struct cutter *c, size_t i, size_t *size)
     return n > 0 ? letter : -1;
 }
 
-/* Python's \w */
-static bool is_word(int32_t letter)
-{
-    if (letter < 0x80)
-        return letter >= 0 && (isalnum(letter) || letter == '_');
-    utf8proc_category_t k = utf8proc_category(letter);
-    return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
-           (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
-}
-
 /* [A-ZÀ-Ü] in any case */
 static bool is_first(int32_t letter)
 {
@@ -98,7 +89,7 @@ static size_t word_run(const struct cutter *c, size_t i, bool wide)
     size_t from = i, size;
     for (;;) {
         int32_t letter = letter_at(c, i, &size);
-        if (!is_word(letter) && !(wide && (letter == '$' || letter == '#')))
+        if (!mlflow_is_word(letter) && !(wide && (letter == '$' || letter == '#')))
             return i - from;
         i += size;
     }
@@ -262,7 +253,7 @@ static size_t bracketed(const struct cutter *c, size_t i)
     size_t before = i, size;
     while (before > 0 && ((unsigned char)c->text[--before] & 0xc0) == 0x80)
         ;
-    if (i > 0 && (is_word(letter_at(c, before, &size)) || c->text[i - 1] == ']' ||
+    if (i > 0 && (mlflow_is_word(letter_at(c, before, &size)) || c->text[i - 1] == ']' ||
                   c->text[i - 1] == ')'))
         return 0;
     size_t n = strcspn(c->text + i + 1, "[]");
@@ -296,7 +287,7 @@ static size_t cut(struct cutter *c, size_t i, enum search_word_kind *kind)
     *kind = WORD_NUMBER;
     if ((n = with_exponent(c, i)) > 0 || (n = without_exponent(c, i)) > 0)
         return n;
-    if (is_word(letter))
+    if (mlflow_is_word(letter))
         return name_or_keyword(c, i, kind);
     *kind = WORD_NAME;
     if ((n = marked_name(c, i)) > 0)

@@ -225,6 +225,27 @@ static void lost_runs_of_ours_measure_no_more(void **state)
     DO("POST runs/set-tag", "{'run_id': '%s', 'key': 'a', 'value': 'b'}", run);
 }
 
+/* A trial is all its attempts: none of them may go while a later one runs. */
+static void earlier_attempts_stay_while_one_runs(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->store;
+    char first[MLFLOW_RUN_ID_BYTES];
+    const int64_t sweep = new_sweep(s, "a");
+    set_clock(1000000);
+    add_trials(s, sweep, 1);
+    struct run_claim c = claim_one(s, sweep, 1000);
+    OK(mlflow_run_id(s, c.run, first, err));
+    set_clock(2000000);
+    OK(store_reap(s, sweep, 3, NULL, err));
+    c = claim_one(s, sweep, 60000);
+    assert_int_equal(c.attempt, 2);
+    REFUSED(RESOURCE_CONFLICT, "which is running", "POST runs/delete", "{'run_id': '%s'}",
+            first);
+    OK(store_run_finish(s, c.run, TRIAL_complete, 0, NULL, err));
+    DO("POST runs/delete", "{'run_id': '%s'}", first);
+    assert_int_equal(query_int(s, "SELECT count(*) FROM trial_view"), 0);
+}
+
 /* ---- leases ---- */
 
 static void silence_makes_stale_and_a_word_brings_back(void **state)
@@ -259,6 +280,25 @@ static void silence_makes_stale_and_a_word_brings_back(void **state)
                       "staleits client has said nothing any more");
 }
 
+static void a_new_name_is_a_word_too(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->store;
+    char run[MLFLOW_RUN_ID_BYTES];
+    int count = -1;
+    set_clock(1000000);
+    new_run(s, "{}", run);
+    set_clock(1000000 + 3000000);
+    DO("POST runs/update", "{'run_id': '%s', 'run_name': 'still here'}", run);
+    set_clock(1000000 + 4000000);
+    OK(mlflow_reap(s, &count, err));
+    assert_int_equal(count, 0);
+    set_clock(1000000 + 9000000);
+    OK(mlflow_reap(s, &count, err));
+    assert_int_equal(count, 1);
+    DO("POST runs/update", "{'run_id': '%s', 'run_name': 'back'}", run);
+    assert_query_text(s, "SELECT state FROM trial_view", "running");
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
 
 int main(void)
@@ -271,7 +311,9 @@ int main(void)
         T(intervals_keep_their_ends),
         T(our_runs_are_read_and_written),
         T(lost_runs_of_ours_measure_no_more),
+        T(earlier_attempts_stay_while_one_runs),
         T(silence_makes_stale_and_a_word_brings_back),
+        T(a_new_name_is_a_word_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

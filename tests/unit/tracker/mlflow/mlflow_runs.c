@@ -37,6 +37,7 @@ static void experiments_come_and_go(void **state)
             "{'experiment_id': '1'}");
     REFUSED(INVALID_STATE, "non-active", "POST experiments/update",
             "{'experiment_id': '1', 'new_name': 'c'}");
+    assert_int_equal(mlflow_code_status(MLFLOW_INVALID_STATE), 400); /* not tried again */
     DO("POST experiments/restore", "{'experiment_id': '1'}");
     DO("POST experiments/update", "{'experiment_id': '1', 'new_name': 'c'}");
     DO("POST runs/set-tag", "{'run_id': '%s', 'key': 'a', 'value': 'b'}", run);
@@ -245,6 +246,31 @@ static void parameters_are_written_once(void **state)
     assert_data(s, run, "params", "api_key=[redacted] empty= lr=0.1");
 }
 
+/* They are refused, not kept as nothing. */
+static void values_are_texts(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->store;
+    char run[MLFLOW_RUN_ID_BYTES];
+    new_run(s, "{}", run);
+    REFUSED(INVALID_PARAMETER_VALUE, "0.1 for parameter 'params[1].value'",
+            "POST runs/log-batch",
+            "{'run_id': '%s', 'params': [{'key': 'a', 'value': 'x'}, {'key': 'lr', "
+            "'value': 0.1}]}",
+            run);
+    REFUSED(INVALID_PARAMETER_VALUE, "true for parameter 'tags[0].value'",
+            "POST runs/log-batch",
+            "{'run_id': '%s', 'tags': [{'key': 'done', 'value': true}]}", run);
+    REFUSED(INVALID_PARAMETER_VALUE, "'tags[0].value'", "POST runs/create",
+            "{'tags': [{'key': 'a', 'value': 1}]}");
+    REFUSED(INVALID_PARAMETER_VALUE, "'tags[0].value'", "POST experiments/create",
+            "{'name': 'a', 'tags': [{'key': 'a', 'value': {}}]}");
+    assert_data(s, run, "params", "");
+    assert_int_equal(query_int(s, "SELECT count(*) FROM run"), 1);
+    DO("POST runs/log-batch",
+       "{'run_id': '%s', 'params': [{'key': 'a'}, {'key': 'b', 'value': null}]}", run);
+    assert_data(s, run, "params", "a= b=");
+}
+
 static void long_values_are_cut(void **state)
 {
     struct store *s = ((struct fixture *)*state)->store;
@@ -326,6 +352,31 @@ static void inputs_are_kept(void **state)
     REFUSED(INVALID_PARAMETER_VALUE, "Dataset digest cannot be None",
             "POST runs/log-inputs",
             "{'run_id': '%s', 'datasets': [{'dataset': {'name': 'a'}}]}", run);
+    REFUSED(INVALID_PARAMETER_VALUE, "5 for parameter 'digest'", "POST runs/log-inputs",
+            "{'run_id': '%s', 'datasets': [{'dataset': {'name': 'a', 'digest': 5}}]}",
+            run);
+}
+
+static void inputs_have_no_secrets(void **state)
+{
+    struct store *s = ((struct fixture *)*state)->store;
+    char run[MLFLOW_RUN_ID_BYTES];
+    new_run(s, "{}", run);
+    DO("POST runs/log-inputs",
+       "{'run_id': '%s', 'datasets': [{'tags': [{'key': 'api_key', 'value': 'abcdef12', "
+       "'more': 'abcdef12'}, {'key': 'mlflow.data.context', 'value': 'eval'}], "
+       "'dataset': "
+       "{'name': 'a', 'digest': 'd', 'source_type': 'http', 'source': "
+       "'https://me:abcdef12@host/x'}}]}",
+       run);
+    assert_query_text(s, "SELECT context || tags_json FROM dataset_input",
+                      "eval[{\"key\": \"api_key\", \"value\": \"[redacted]\"}, {\"key\": "
+                      "\"mlflow.data.context\", \"value\": \"eval\"}]");
+    json_t *r = get_run(s, run);
+    char *text = json_dumps(r, 0);
+    assert_null(strstr(text, "abcdef12"));
+    free(text);
+    json_decref(r);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fixture_open, fixture_close)
@@ -341,10 +392,12 @@ int main(void)
         T(runs_end_and_go_on),
         T(runs_are_deleted_and_restored),
         T(parameters_are_written_once),
+        T(values_are_texts),
         T(long_values_are_cut),
         T(names_are_checked),
         T(tags_come_and_go),
         T(inputs_are_kept),
+        T(inputs_have_no_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
