@@ -52,6 +52,14 @@ static json_t *point_json(struct point p)
     return pair;
 }
 
+/* Steps come from clients: over a window of 2^53 and more the share is rounded to 1. */
+static struct part *part_of(const struct thinned *t, int64_t step)
+{
+    const double share = (double)(step - t->first) / ((double)(t->last - t->first) + 1);
+    const size_t i = (size_t)(share * (double)t->part_count);
+    return &t->parts[i < t->part_count ? i : t->part_count - 1];
+}
+
 static void take_point(struct thinned *t, struct point p)
 {
     if (!t->n)
@@ -60,8 +68,7 @@ static void take_point(struct thinned *t, struct point p)
     if (t->n < t->most)
         t->all[t->n] = p;
     t->n++;
-    const double share = (double)(p.step - t->first) / ((double)(t->last - t->first) + 1);
-    struct part *part = &t->parts[(size_t)(share * (double)t->part_count)];
+    struct part *part = part_of(t, p.step);
     if (!isfinite(p.value)) {
         if (!part->any_odd)
             part->odd = p;
@@ -157,6 +164,16 @@ static int read_series(struct store *s, int64_t run, int64_t key,
     return rc;
 }
 
+/* Where the part behind a step begins, not behind the last step of all. */
+static int64_t next_part(const struct thinned *t, int64_t step, double part)
+{
+    const double behind = floor((double)(step - t->first) / part) + 1,
+                 from = ceil(behind * part);
+    const int64_t next =
+        from < (double)(t->last - t->first) ? t->first + (int64_t)from : t->last;
+    return next > step ? next : step + 1;
+}
+
 /* The first point of each part, and the last of all. */
 static int sample_series(struct store *s, int64_t run, int64_t key,
                          const struct live_window *w, struct thinned *t, struct err *err)
@@ -176,11 +193,10 @@ static int sample_series(struct store *s, int64_t run, int64_t key,
         if (rc > 0) {
             const int64_t step = sqlite3_column_int64(stmt, 0);
             t->all[t->n++] = (struct point){step, store_value(stmt, 1, 2)};
-            const double behind = floor((double)(step - t->first) / part) + 1;
-            next = t->first + (int64_t)ceil(behind * part);
-            next = next > step ? next : step + 1;
-            if (next > t->last)
-                next = step < t->last ? t->last : t->last + 1;
+            if (step < t->last)
+                next = next_part(t, step, part);
+            else
+                rc = 0;
         }
         store_done(stmt);
     }

@@ -148,6 +148,39 @@ static void a_thinned_curve_keeps_its_peaks(void **state)
     free(p);
 }
 
+/* The last step lies in the last part, however far it is. */
+static void steps_may_be_any_number(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t sweep = new_sweep(f->store, "a");
+    add_trials(f->store, sweep, 1);
+    struct run_claim c = claim_one(f->store, sweep, 600000);
+    const struct metric_point p[] = {{"a", 0, 1},
+                                     {"a", 5, -1},
+                                     {"a", 6, -2},
+                                     {"a", INT64_MAX - 1, 3},
+                                     {"a", INT64_MAX, 2}};
+    OK(store_log_metrics(f->store, c.run, p, ARRAY_LEN(p), err));
+    for (int quick = 0; quick < 2; quick++) {
+        const struct live_window w = {.points = 2, .to = LIVE_ALL_STEPS, .quick = quick};
+        struct err err = ERR_INIT;
+        json_t *curves = live_curves(f->store, &c.trial, 1, "a", &w, &err),
+               *points = json_object_get(json_array_get(curves, 0), "points"), *q;
+        struct buf steps = BUF_INIT;
+        size_t i;
+        json_array_foreach(points, i, q)
+        {
+            buf_printf(&steps, "%s%lld", i ? " " : "",
+                       (long long)json_integer_value(json_array_get(q, 0)));
+        }
+        assert_string_equal(buf_str(&steps),
+                            quick ? "0 9223372036854775806 9223372036854775807"
+                                  : "0 6 9223372036854775806 9223372036854775807");
+        buf_release(&steps);
+        json_decref(curves);
+    }
+}
+
 static json_t *look(struct live_changes *c, struct store *s)
 {
     struct err err = ERR_INIT;
@@ -225,7 +258,8 @@ int main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, fixture_open, fixture_close)
         T(the_table_says_what_varies),      T(filters_and_orders),
         T(intervals_say_how_far_they_hold), T(a_thinned_curve_keeps_its_peaks),
-        T(each_change_is_found_once),       T(a_batch_keeps_what_did_not_fail),
+        T(steps_may_be_any_number),         T(each_change_is_found_once),
+        T(a_batch_keeps_what_did_not_fail),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,6 +201,11 @@ CALL(run_update)
         return -1;
     if (mlflow_as_int(json_object_get(fields, "end_time"), &end.i))
         end.type = ARG_INT;
+    if (end.i < 0)
+        return mlflow_fail(e, MLFLOW_INVALID_PARAMETER_VALUE,
+                           "Invalid value %lld for parameter 'end_time' supplied: it "
+                           "must be nonnegative",
+                           (long long)end.i);
     int rc =
         at >= 0 ? set_status(s, &r, statuses[at].state, &end, e) : mlflow_touch(s, &r, e);
     if (rc == 0 && at < 0 && end.type == ARG_INT && r.foreign &&

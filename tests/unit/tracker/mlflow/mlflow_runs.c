@@ -190,6 +190,8 @@ static void runs_end_and_go_on(void **state)
     }
     REFUSED(INVALID_PARAMETER_VALUE, "'status'", "POST runs/update",
             "{'run_id': '%s', 'status': 'DONE'}", run);
+    REFUSED(INVALID_PARAMETER_VALUE, "'end_time'", "POST runs/update",
+            "{'run_id': '%s', 'status': 'FAILED', 'end_time': -1}", run);
 }
 
 static void runs_are_deleted_and_restored(void **state)
