@@ -16,7 +16,7 @@ enum { MOST = 16, FLOOD = 3 * MOST };
 
 static const char asks[] = "GET /now HTTP/1.1\r\nHost: localhost\r\n\r\n";
 static struct server *server;
-static struct server_call *held;
+static _Atomic(struct server_call *) held; /* by the connections' thread */
 
 static void now(void *ctx, struct server_call *c)
 {
