@@ -139,8 +139,10 @@ json_t *report_embedded_json(const struct report *r)
     size_t i;
     json_object_del(o, "matrix");
     json_object_del(o, "takeaways");
-    if (json_array_size(columns) == 1)
+    if (json_array_size(columns) == 1) {
         json_object_del(verdicts, "columns");
+        columns = NULL;
+    }
     if (r->data.groups.count * r->data.columns.count > MAX_EMBEDDED ||
         json_bytes(json_object_get(o, "sections")) > MAX_EMBEDDED_BYTES) {
         json_object_del(o, "sections");
