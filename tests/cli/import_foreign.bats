@@ -614,6 +614,30 @@ $'wandb:aaaa1111\tstale\twent on when it was imported\noptuna:both/3\tstale\twen
     [ "$(says "SELECT group_concat(step) FROM series_view WHERE trial = 1 AND key = 'eval/loss'")" = 0,10,20 ]
 }
 
+@test "a journal that names another file: that is neither read nor deleted" {
+    quiet_copy "$RUNS/optuna/studies.db" studies.db
+    echo mine >other
+    # as of a transaction over several files that was cut off; SQLite reads the file that it names, and deletes it
+    python3 - studies.db "$PWD/other" <<'END'
+import os, struct, sys
+db, other = sys.argv[1:3]
+with open(db, "rb") as f:
+    page = struct.unpack(">H", f.read(18)[16:])[0]
+mark = bytes.fromhex("d9d505f920a163d7")
+head = struct.pack(">8sIIIII", mark, 0, 0, os.path.getsize(db) // page, 512, page).ljust(512, b"\0")
+name = other.encode()
+with open(db + "-journal", "wb") as f:
+    f.write(head + struct.pack(">I", 0x40000000 // page + 1) + name + struct.pack(">II8s", len(name), sum(name), mark))
+END
+    import 74 studies.db --format optuna
+    has "studies.db: cannot read it"
+    [ "$(cat other)" = mine ]
+    # where the other file is gone the transaction is over
+    rm other
+    import 0 studies.db
+    has "trials added"
+}
+
 @test "whatever ends an import, nothing of a copy is left" {
     quiet_copy "$RUNS/optuna/studies.db" studies.db
     sqlite3 studies.db "CREATE TABLE big (b); INSERT INTO big SELECT randomblob(1000000) FROM (SELECT 1 FROM trial_params, trial_params LIMIT 200)"

@@ -14,6 +14,7 @@ enum {
     EXPERIMENT,
     EXPERIMENT_ADD,
     EXPERIMENT_SET,
+    EXPERIMENT_REVIVE,
     EXPERIMENT_TAG_ADD,
     SWEEP,
     SWEEP_ADD,
@@ -29,6 +30,8 @@ static const char *const sql[] = {
                        "(" FREE_ID("experiment") ", ?2, ?3) RETURNING id",
     [EXPERIMENT_SET] = "UPDATE experiment SET deleted_ms = ?2, updated_ms = ?3, "
                        "artifact_location = ?4 WHERE id = ?1",
+    [EXPERIMENT_REVIVE] = "UPDATE experiment SET deleted_ms = NULL WHERE id = ?1 AND "
+                          "deleted_ms IS NOT NULL",
     [EXPERIMENT_TAG_ADD] =
         "INSERT OR IGNORE INTO experiment_tag (experiment, key, value) VALUES (?1, ?2, "
         "?3)",
@@ -318,7 +321,10 @@ static int import_trial(struct import *in, const json_t *o, struct err *err)
         rc = take_sweep(s, NULL, import_text(o, "sweep"), experiment, &sweep, err);
     if (rc == 0)
         rc = take_trial(in, o, experiment, sweep, &id, &added, err);
-    if (rc == 0)
+    /* one that was deleted is wanted again, as in store_experiment */
+    if (rc == 0 && added && import_count(o, "deleted_ms").type == ARG_NULL)
+        rc = store_exec(s, sql[EXPERIMENT_REVIVE], ARGS(A_INT(experiment)), err);
+    if (rc >= 0)
         rc = import_texts(s, sql[TAG_ADD], id, o, "tags", err);
     if (rc == 0)
         rc = take_runs(in, id, o, &news, err);

@@ -132,8 +132,10 @@ static int open_file(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
 {
     const struct unnamed *u = vfs->pAppData;
     const int which = which_of(name);
-    if (which < 0)
+    if (!name) /* what SQLite sorts on disk */
         return real_vfs()->xOpen(real_vfs(), name, file, flags, out_flags);
+    if (which < 0)
+        return SQLITE_CANTOPEN;
     *(struct own_file *)file = (struct own_file){{&own_methods}, u->fds[which]};
     if (out_flags)
         *out_flags = flags;
@@ -144,8 +146,9 @@ static int delete_file(sqlite3_vfs *vfs, const char *name, int sync)
 {
     const struct unnamed *u = vfs->pAppData;
     const int which = which_of(name);
+    (void)sync;
     if (which < 0)
-        return real_vfs()->xDelete(real_vfs(), name, sync);
+        return SQLITE_IOERR_DELETE;
     return ftruncate(u->fds[which], 0) == 0 ? SQLITE_OK : SQLITE_IOERR_DELETE;
 }
 

@@ -3,8 +3,9 @@
  * Its files are open and lie in no folder (O_TMPFILE), so that nothing of them is left
  * whatever ends the process; SQLite opens them through a file system of its own
  * (sqlite3_vfs) that knows the copy and what SQLite keeps beside it, its log (-wal) or its
- * journal, by these names alone. One connection at a time, of the thread that made it: the
- * log's index is in memory. */
+ * journal, by these names alone: another file that a journal names (SQLite would read it, and
+ * delete it) is neither opened nor deleted. One connection at a time, of the thread that made
+ * it: the log's index is in memory. */
 #ifndef TRACKER_FOREIGN_UNNAMED_H
 #define TRACKER_FOREIGN_UNNAMED_H
 
