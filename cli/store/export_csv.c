@@ -15,6 +15,13 @@ int export_failed(struct err *err)
     return err_set(err, ERR_IO, "export: cannot write: %s", strerror(errno));
 }
 
+/* What MLflow's clients deleted is in no table, as it is in no list. */
+static bool is_listed(const json_t *object)
+{
+    return str_eq(json_get_str(object, "type", ""), "trial") &&
+           !json_object_get(object, "deleted_ms");
+}
+
 /* ---- a row per trial ---- */
 
 static const char *const fixed[] = {"id",       "experiment", "sweep",
@@ -72,7 +79,7 @@ static int gather_columns(void *ctx, const json_t *object, struct err *err)
     struct sheet *t = ctx;
     const char *key;
     json_t *v;
-    if (!str_eq(json_get_str(object, "type", ""), "trial"))
+    if (!is_listed(object))
         return 0;
     gather_params(t, json_object_get(object, "params"));
     json_object_foreach((json_t *)summary_of(object), key, v)
@@ -128,7 +135,7 @@ static int put_row(void *ctx, const json_t *object, struct err *err)
     struct sheet *t = ctx;
     const char *key;
     json_t *v;
-    if (!str_eq(json_get_str(object, "type", ""), "trial"))
+    if (!is_listed(object))
         return 0;
     const json_t *runs = json_object_get(object, "runs"),
                  *last = json_array_get(runs, json_array_size(runs) - 1),
@@ -214,6 +221,8 @@ static int put_series(void *ctx, const json_t *object, struct err *err)
     json_t *run, *points;
     const char *key;
     size_t i;
+    if (!is_listed(object))
+        return 0;
     json_array_foreach(json_object_get(object, "runs"), i, run)
     {
         for (size_t k = 0; k < ARRAY_LEN(parts); k++)

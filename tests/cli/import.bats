@@ -111,6 +111,34 @@ a line end'
     [ "${lines[1]}" = 'a "quoted", one' ]
 }
 
+@test "what was deleted is in no table, and comes along as deleted in JSON lines" {
+    cat >lines.jsonl <<'END'
+{"type": "trial", "experiment": "e", "seed": 0, "state": "complete", "params": {"kept": 1}, "runs": [{"attempt": 1, "state": "complete", "started_ms": 1, "summary": {"a": 1}, "series": {"a": [[0, 1]]}}]}
+{"type": "trial", "experiment": "e", "seed": 0, "state": "complete", "deleted_ms": 7, "params": {"gone": 2}, "runs": [{"attempt": 1, "state": "complete", "started_ms": 1, "summary": {"b": 2}, "series": {"b": [[0, 2]]}}]}
+END
+    "$PEFTLAB" import lines.jsonl
+    run -0 "$PEFTLAB" export --format csv
+    [ "${#lines[@]}" = 2 ]
+    has "kept,a"
+    run -0 "$PEFTLAB" export --format csv --rows points
+    [ "${#lines[@]}" = 2 ]
+    run -0 "$PEFTLAB" export
+    has '"deleted_ms": 7'
+}
+
+@test "an experiment that was deleted is there again with what is imported into it" {
+    table
+    "$PEFTLAB" import t.csv --experiment e --params config,learning_rate --metrics select,score
+    sqlite3 s.db "UPDATE experiment SET deleted_ms = 7; UPDATE trial SET deleted_ms = 7"
+    # what is known stays as it is
+    "$PEFTLAB" import t.csv --experiment e --params config,learning_rate --metrics select,score
+    run ! "$PEFTLAB" ls --experiment e
+    sed 's/^lora/dora/' t.csv | head -3 >more.csv
+    "$PEFTLAB" import more.csv --experiment e --params config,learning_rate --metrics select,score
+    run -0 "$PEFTLAB" ls --experiment e
+    [ "${#lines[@]}" = 3 ] # the two that are new, not the four that were deleted
+}
+
 @test "points of one step or of no whole step are refused, never merged" {
     local file=$ROOT/tests/golden/store/peft step
     file=$(find "$file" -name '*.json' | sort | head -n 1)
