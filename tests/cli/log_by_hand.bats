@@ -48,6 +48,12 @@ says() { "$PEFTLAB" query --format tsv "$1" | tail -n +2; }
     has "needs --experiment and --name"
     run -2 log --end done
     [ "$(says "SELECT group_concat(step) FROM series_view")" = 1 ]
+    # a seed too, 0 as well, once somebody has said it
+    log --param seed=0
+    run -78 log --param seed=5
+    has "parameter 'seed'" "written once"
+    log --param seed=0
+    [ "$(says "SELECT seed, config FROM trial_view")" = $'0\t{"lr":1,"seed":0}' ]
     log --end failed
     [ "$(says "SELECT t.state, exit_code FROM trial_view t JOIN run_view r ON r.id = t.run")" = $'failed\t1' ]
     [ "$(says "SELECT value FROM summary_view WHERE key = 'loss'")" = 1.0 ]

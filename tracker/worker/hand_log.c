@@ -16,7 +16,8 @@ enum { FIND, SET_ORIGIN, SET_PARAMS, OPEN_RUN, SET_RUN, RENEW, RUNS };
 static const char *const sql[] = {
     [FIND] =
         "SELECT id, state, seed, ifnull(last_run, 0), params_json, deleted_ms IS NOT "
-        "NULL FROM trial WHERE experiment = ?1 AND sweep IS NULL AND key = ?2",
+        "NULL, json_type(config_json, '$.seed') IS NOT NULL FROM trial WHERE experiment "
+        "= ?1 AND ifnull(sweep, 0) = 0 AND key = ?2",
     [SET_ORIGIN] = "UPDATE trial SET origin = ?2 WHERE id = ?1",
     [SET_PARAMS] = "UPDATE trial SET params_json = ?2, config_json = ?3, seed = ?4 WHERE "
                    "id = ?1",
@@ -35,6 +36,7 @@ struct hand {
     struct store *store;
     const struct hand_log *what;
     int64_t experiment, trial, run, seed;
+    bool seeded; /* somebody said the seed */
     enum trial_state state;
     json_t *params;
     char *key;
@@ -56,6 +58,7 @@ static int find(struct hand *h, struct err *err)
         h->seed = sqlite3_column_int64(stmt, 2);
         h->run = sqlite3_column_int64(stmt, 3);
         deleted = sqlite3_column_int(stmt, 5);
+        h->seeded = sqlite3_column_int(stmt, 6);
         h->params = json_parse(params, strlen(params), h->store->path, err);
         rc = h->params ? 1 : err_code(err);
     }
@@ -82,9 +85,10 @@ static int add_param(struct hand *h, const char *key, json_t *v, struct err *err
 {
     const json_t *known = json_object_get(h->params, key);
     if (str_eq(key, "seed") && json_is_integer(v) && json_integer_value(v) >= 0) {
-        if (h->seed != 0 && h->seed != json_integer_value(v))
+        if (h->seeded && h->seed != json_integer_value(v))
             return known_otherwise(h, key, err);
         h->seed = json_integer_value(v);
+        h->seeded = true;
         return 0;
     }
     if (known && !json_equal(known, v))
@@ -96,7 +100,8 @@ static int add_param(struct hand *h, const char *key, json_t *v, struct err *err
 static json_t *config_of(const struct hand *h)
 {
     json_t *config = json_copy(h->params);
-    json_object_set_new(config, "seed", json_integer(h->seed));
+    if (h->seeded)
+        json_object_set_new(config, "seed", json_integer(h->seed));
     return config;
 }
 
