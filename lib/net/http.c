@@ -179,6 +179,8 @@ static struct curl_slist *set_sending(struct transfer *t, struct curl_slist *hea
 {
     CURL *c = t->http->curl;
     t->sent = 0;
+    /* where a connection that was kept turns out closed, libcurl says it all again */
+    curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, (long)t->send->once);
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, t->send->method);
     if (!t->send->type)
         return headers;
