@@ -155,6 +155,29 @@ static int export_wanted(struct store *s, const json_t *values, const char *url,
                 : export_to(s, values, stdout, err);
 }
 
+/* Options that this way out would not heed. */
+static int check_options(const json_t *values, bool to_server, struct err *err)
+{
+    const bool csv = str_eq(json_get_str(values, "format", ""), "csv"),
+               of_csv = str_eq(json_get_str(values, "rows", ""), "points") ||
+                        json_get_bool(values, "varying", 0),
+               of_file = csv || of_csv || json_get_str(values, "out", NULL);
+    if (to_server && of_file)
+        return err_set(
+            err, ERR_USAGE,
+            "export: --out, --format, --rows and --varying are for files, --to "
+            "mlflow is for a server; export twice for both");
+    if (!to_server && json_get_bool(values, "artifacts", 0))
+        return err_set(
+            err, ERR_USAGE,
+            "export: --artifacts goes with --to mlflow; a file of `export` names "
+            "artifacts and does not hold them (`peftlab backup` copies those "
+            "beside the store)");
+    return of_csv && !csv ? err_set(err, ERR_USAGE,
+                                    "export: --rows and --varying go with --format csv")
+                          : 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
     json_t *values;
@@ -173,6 +196,8 @@ static int run(int argc, char **argv, struct err *err)
                      url ? "a URL needs --to mlflow"
                          : "--to mlflow needs a URL, or MLFLOW_TRACKING_URI",
                      cmd_export.usage);
+    if (rc == 0)
+        rc = check_options(values, to_server, err);
     if (rc == 0)
         rc = view_open(values, &s, err);
     if (rc == 0)

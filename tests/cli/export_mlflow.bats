@@ -141,6 +141,12 @@ END
 END
     "$PEFTLAB" import lines.jsonl
     for url in $servers; do
+        # what an import says of this machine's files is another's word
+        sqlite3 files.db "UPDATE run SET owner_pid = 0"
+        push "$url" --artifacts
+        has "0 files sent" "artifacts of imported runs (3)"
+        sqlite3 files.db "UPDATE run SET owner_pid = 1"
+        "$PEFTLAB" tag 1 "sent=$url"
         push "$url" --artifacts
         has "3 files sent" "files that are not there, or no files (1)"
         root=$(curl -fs "$url/api/2.0/mlflow/runs/search" -H 'Content-Type: application/json' \
@@ -173,6 +179,108 @@ assert i["dataset"]["name"] == "sst2" and i["tags"][0]["value"] == "train", i'
     done
 }
 
+@test "names that MLflow refuses: no two become one, and what begins with two dots goes too" {
+    export PEFTLAB_STORE=$BATS_TEST_TMPDIR/names.db
+    cat >lines.jsonl <<'END'
+{"type": "trial", "experiment": "names", "seed": 0, "state": "complete", "params": {"a!b": 1, "a_b": 2, "..c": 3, "...": 4}, "runs": [{"attempt": 1, "state": "complete", "started_ms": 1700000000000, "ended_ms": 1700000001000, "series": {"x!y": [[0, 1], [1, 2]], "x_y": [[0, 3], [1, 4]], "..z": [[0, 5]]}}]}
+END
+    "$PEFTLAB" import lines.jsonl
+    for url in $servers; do
+        push "$url"
+        has "1 trials added there" "5 values"
+        run -0 look "$url" names
+        grep -q "params=__.:4,__c:3,a_b:2,a_b_[0-9a-f]*:1,seed:0" <<<"$output"
+        grep -q "^  x_y 0:3.0,1:4.0" <<<"$output"
+        grep -q "^  x_y_[0-9a-f]* 0:1.0,1:2.0" <<<"$output"
+        grep -q "^  __z 0:5.0" <<<"$output"
+    done
+}
+
+@test "a store has one export at a time: two would make each run twice" {
+    url=${servers##* }
+    python3 - >port 3>&- <<'END' &
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+asks, _ = server.accept()
+open("asked", "w").close()
+time.sleep(600) # and no answer
+END
+    server=$!
+    until [ -s port ]; do sleep 0.05; done
+    "$PEFTLAB" export --to mlflow "http://127.0.0.1:$(cat port)" >first 2>&1 3>&- &
+    first=$!
+    until [ -e asked ]; do sleep 0.05; done
+    run -75 "$PEFTLAB" export --to mlflow "$url"
+    has "another export of this store"
+    kill -9 $first $server
+    wait $first $server || true
+    push "$url"
+}
+
+@test "a run whose making nobody heard of is looked for before it is made again" {
+    export PEFTLAB_STORE=$BATS_TEST_TMPDIR/one.db
+    "$PEFTLAB" log --experiment e --name n x=1
+    # a server that keeps connections, and breaks off where it has made a run
+    python3 - >port 2>log 3>&- <<'END' &
+import http.server, json
+
+class Server(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    made = False
+
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        route = self.path.split("?")[0].removeprefix("/api/2.0/mlflow/")
+        with open("asked", "a") as f:
+            print(route, file=f)
+        if route == "runs/create":
+            Server.made = self.close_connection = True
+            return
+        lacks = route in ("experiments/get-by-name", "runs/get")
+        run = {"info": {"run_id": "r", "artifact_uri": ""}, "data": {}}
+        said = {"experiments/create": {"experiment_id": "1"}, "runs/search": {"runs": [run] if Server.made else []}}.get(route, {})
+        if lacks:
+            said = {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}
+        text = json.dumps(said).encode()
+        self.send_response(404 if lacks else 200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = answer
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+END
+    server=$!
+    until [ -s port ]; do sleep 0.05; done
+    push "http://127.0.0.1:$(cat port)"
+    kill $server
+    [ "$(grep -A 1 runs/create asked)" = $'runs/create\nruns/search' ]
+}
+
+@test "a server on the store itself is refused; runs of MLflow's clients keep their names elsewhere" {
+    export PEFTLAB_STORE=$BATS_FILE_TMPDIR/ui.db
+    local ui=${servers##* }
+    post() { curl -fs "$ui/api/2.0/mlflow/$1" -H 'Content-Type: application/json' -d "$2"; }
+    id=$(post experiments/create '{"name": "theirs"}' | grep -o '[0-9]*')
+    post runs/create "{\"experiment_id\": \"$id\", \"run_name\": \"bold-owl\", \"start_time\": 1700000000000}"
+    had=$("$PEFTLAB" query "SELECT count(*) FROM trial_view" --format tsv)
+    run -78 "$PEFTLAB" export --to mlflow "$ui"
+    has "a server on this very store"
+    [ "$("$PEFTLAB" query "SELECT count(*) FROM trial_view" --format tsv)" = "$had" ]
+    port=$(free_port)
+    "$PEFTLAB" ui --store other.db --port "$port" >log 2>&1 3>&- &
+    pid=$!
+    wait_for "http://127.0.0.1:$port"
+    push "http://127.0.0.1:$port" --experiment theirs
+    run -0 look "http://127.0.0.1:$port" theirs
+    kill $pid
+    grep -q "^bold-owl RUNNING" <<<"$output"
+}
+
 @test "MLflow's own client reads it back" {
     command -v mlflow >/dev/null || skip "needs the program mlflow"
     read -r url _ <<<"$servers"
@@ -198,6 +306,15 @@ END
     run -2 "$PEFTLAB" export http://127.0.0.1:1
     has "a URL needs --to mlflow"
     run -78 "$PEFTLAB" export --to mlflow ftp://127.0.0.1/
+    run -78 "$PEFTLAB" export --to mlflow http://ana:hunter2@127.0.0.1:1/
+    has MLFLOW_TRACKING_USERNAME
+    lacks hunter2
+    run -2 "$PEFTLAB" export --to mlflow http://127.0.0.1:1 --out file
+    run -2 "$PEFTLAB" export --to mlflow http://127.0.0.1:1 --format csv
+    run -2 "$PEFTLAB" export --artifacts --out file
+    has "does not hold them"
+    run -2 "$PEFTLAB" export --rows points
+    [ ! -e file ]
     run -78 env MLFLOW_TRACKING_TOKEN=secret "$PEFTLAB" export --to mlflow http://192.0.2.1/
     has "not sent over plain http"
     lacks secret

@@ -7,7 +7,10 @@
 #include "lib/str.h"
 #include "tracker/exchange/exchange.h"
 #include "tracker/exchange/push_parts.h"
+#include "tracker/mlflow/mlflow_api.h"
 #include "tracker/store/store_priv.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 enum { FORM = 1 }; /* raised when trials are sent otherwise than before */
@@ -158,25 +161,36 @@ static const char *status_of(const char *state)
     return "FAILED";
 }
 
-static void add_params(struct push_run *r, struct strmap *taken, const json_t *tree,
-                       const char *prefix)
+static void flatten(json_t *flat, const json_t *tree, const char *prefix)
 {
     const char *key;
     json_t *v;
     json_object_foreach((json_t *)tree, key, v)
     {
         char *name = *prefix ? xasprintf("%s.%s", prefix, key) : xstrdup(key);
-        if (json_object_size(v) > 0) {
-            add_params(r, taken, v, name);
-        } else if (!json_is_null(v)) {
-            char *there = push_name(name, taken), *text = push_text(v),
-                 *cut = push_cut(text, PUSH_MAX_PARAM);
-            json_object_set_new(r->params, there, json_string(cut));
-            free(there);
-            free(text);
-            free(cut);
-        }
+        if (json_object_size(v) > 0)
+            flatten(flat, v, name);
+        else if (!json_is_null(v))
+            json_object_set(flat, name, v);
         free(name);
+    }
+}
+
+static void add_params(struct push_run *r, const json_t *flat, struct strmap *taken,
+                       bool stay)
+{
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)flat, key, v)
+    {
+        if (push_name_stays(key) != stay)
+            continue;
+        char *there = push_name(key, taken), *text = push_text(v),
+             *cut = push_cut(text, PUSH_MAX_PARAM);
+        json_object_set_new(r->params, there, json_string(cut));
+        free(there);
+        free(text);
+        free(cut);
     }
 }
 
@@ -184,7 +198,7 @@ static void add_params(struct push_run *r, struct strmap *taken, const json_t *t
 static void set_params(struct push_run *r, const json_t *trial)
 {
     struct strmap *taken = strmap_new();
-    json_t *run;
+    json_t *run, *flat = json_object();
     size_t i;
     json_t *all = json_copy(json_object_get(trial, "config"));
     if (!json_is_object(all)) {
@@ -196,7 +210,10 @@ static void set_params(struct push_run *r, const json_t *trial)
         json_object_update_missing(all, json_object_get(run, "params"));
     if (!json_object_get(all, "seed"))
         json_object_set(all, "seed", json_object_get(trial, "seed"));
-    add_params(r, taken, all, "");
+    flatten(flat, all, "");
+    add_params(r, flat, taken, true);
+    add_params(r, flat, taken, false);
+    json_decref(flat);
     json_decref(all);
     strmap_free(taken);
 }
@@ -230,7 +247,9 @@ static void set_tags(struct push_run *r, const json_t *trial, const char *parent
 
 static char *name_of(const json_t *trial)
 {
-    const char *own = json_get_str(json_object_get(trial, "tags"), "name", NULL),
+    const json_t *tags = json_object_get(trial, "tags");
+    const char *own =
+                   json_get_str(tags, "name", json_get_str(tags, "mlflow.runName", NULL)),
                *sweep = json_get_str(trial, "sweep", NULL);
     const long long id = (long long)json_get_int(trial, "id", 0);
     if (own && *own)
@@ -325,6 +344,49 @@ static int push_list(struct push *p, const struct list *list, struct err *err)
     return rc;
 }
 
+/* The lock ends with the process, however that ends. Where none can be had it goes without.
+ * A byte that no sweep has (tracker/claims/attend.h). */
+static int lock(struct store *s, bool take, struct err *err)
+{
+    struct flock byte = {.l_type = take ? F_WRLCK : F_UNLCK,
+                         .l_whence = SEEK_SET,
+                         .l_start = 1 << 19,
+                         .l_len = 1};
+    if ((s->turn_fd < 0 && turn_open(s, NULL) < 0) ||
+        fcntl(s->turn_fd, F_OFD_SETLK, &byte) == 0 || errno != EAGAIN)
+        return 0;
+    return err_set(err, ERR_BUSY,
+                   "another export of this store to a server goes on; again when it is "
+                   "over");
+}
+
+/* A `peftlab ui` on this very store has all of it; each export would double it. */
+static int refuse_itself(struct push *p, struct err *err)
+{
+    char id[MLFLOW_RUN_ID_BYTES];
+    struct err why = ERR_INIT;
+    int64_t run = 0;
+    int rc = store_int(p->store, "SELECT id FROM run LIMIT 1", NULL, &run, err);
+    if (rc > 0)
+        rc = mlflow_run_id(p->store, run, id, err);
+    if (rc < 0 || !run)
+        return rc;
+    json_t *fields = json_pack("{s:s}", "run_id", id), *answer = NULL;
+    rc = push_get(p, "runs/get", fields, &answer, &why);
+    const json_t *info = json_object_get(json_object_get(answer, "run"), "info");
+    if (str_eq(json_get_str(info, "run_id", ""), id))
+        rc = err_set(
+            err, ERR_CONFIG,
+            "%.200s is a server on this very store, which has all of it; give the "
+            "address of another",
+            p->base);
+    else if (rc < 0)
+        rc = *p->code ? 0 : err_set(err, why.code, "%s", why.msg);
+    json_decref(answer);
+    json_decref(fields);
+    return rc;
+}
+
 int store_push(struct store *s, const struct push_wish *wish, struct push_total *total,
                struct err *err)
 {
@@ -332,12 +394,18 @@ int store_push(struct store *s, const struct push_wish *wish, struct push_total 
     struct list list = {0};
     *total = (struct push_total){0};
     p.store_id = store_id(s, err);
-    int rc = p.store_id ? list_trials(&p, &list, err) : err_code(err);
+    int rc = p.store_id ? lock(s, true, err) : err_code(err);
+    if (rc < 0)
+        return rc;
+    rc = list_trials(&p, &list, err);
     if (rc == 0)
         rc = push_open(&p, err);
+    if (rc == 0 && list.count > 0)
+        rc = refuse_itself(&p, err);
     if (rc == 0)
         rc = push_list(&p, &list, err);
     push_close(&p);
+    lock(s, false, NULL);
     for (size_t i = 0; i < list.count; i++)
         free(list.items[i].experiment);
     free(list.items);

@@ -14,7 +14,9 @@
  *
  * It may be stopped at any moment and started again, and a trial that has grown goes on:
  * each run there has a tag peftlab.id, STORE/trial-N, which is looked for before one is
- * made, since making is the only call that counts twice. Of a run that is there, only
+ * made, since making is the only call that counts twice. Two at once would look before either
+ * makes it, so a store has one export at a time (ERR_BUSY). A server on the store itself is
+ * refused. Of a run that is there, only
  * parameters and points that it lacks are sent; one whose tag peftlab.sent is the hash of
  * all that there is to send costs nothing.
  *
@@ -22,7 +24,9 @@
  * become "_", what is too long is cut, a parameter with a mark ("..."). Secrets do not go
  * along (lib/secret), but files of --artifacts go as they are. They go through the server
  * where it says so (artifact_uri "mlflow-artifacts:"); one that keeps them elsewhere would
- * need that place's own keys, and they are counted as left out.
+ * need that place's own keys, and they are counted as left out. So are those of imported runs
+ * but what lies beside the store: a path that somebody else wrote names files of this machine
+ * that are not his (tracker/mlflow/artifacts.h).
  *
  * Credentials as for MLflow's own client: MLFLOW_TRACKING_USERNAME and _PASSWORD, else
  * MLFLOW_TRACKING_TOKEN; never in the clear over a network (lib/net/http.h). */

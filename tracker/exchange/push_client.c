@@ -26,7 +26,15 @@ int push_open(struct push *p, struct err *err)
     CURLU *address = url_parse(p->wish->url, err);
     if (!address)
         return err_code(err);
+    char *user = url_part(address, CURLUPART_USER);
+    const bool named = user != NULL;
+    curl_free(user);
     curl_url_cleanup(address);
+    if (named)
+        return err_set(err, ERR_CONFIG,
+                       "the address has a name or a password in it, which messages would "
+                       "show; MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD say "
+                       "who asks");
     size_t n = strlen(p->wish->url);
     while (n > 0 && p->wish->url[n - 1] == '/')
         n--;

@@ -8,7 +8,9 @@
 #include "tracker/store/store_priv.h"
 #include <stdlib.h>
 
-enum { PAGE = 1000 };
+enum {
+    PAGE = 200
+}; /* of runs with hundreds of parameters each, within PUSH_MAX_ANSWER */
 
 static const char tags_sql[] =
     "SELECT key, value FROM experiment_tag WHERE experiment = (SELECT id FROM experiment "

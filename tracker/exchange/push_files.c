@@ -3,8 +3,13 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/os/beneath.h"
 #include "lib/str.h"
 #include "tracker/exchange/push_parts.h"
+#include "tracker/mlflow/artifacts.h"
+#include "tracker/mlflow/mlflow_api.h"
+#include "tracker/store/store_priv.h"
+#include "tracker/store/upkeep.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +52,7 @@ static int send_tree(struct push *p, const char *place, const char *path, int de
         return send_file(p, place, path, (size_t)st.st_size, err);
     DIR *dir = opendir(path);
     int rc = 0;
+    push_left_out(p, "folders that cannot be read", dir == NULL);
     for (struct dirent *e; dir && rc == 0 && (e = readdir(dir));) {
         if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
             continue;
@@ -76,36 +82,107 @@ static char *place_of(const char *root, const char *name, const char *path)
     return place;
 }
 
-static int send_artifact(struct push *p, const char *root, const json_t *run,
+/* ---- where they are here ---- */
+
+/* A run of this store, whose process wrote its paths where `own`. */
+struct source {
+    const json_t *run;
+    bool own;
+    char *placed, *copies; /* beside the store: what clients put, what the store keeps */
+};
+
+static int source_open(struct push *p, const json_t *run, struct source *out,
+                       struct err *err)
+{
+    const int64_t id = json_get_int(run, "id", 0);
+    char name[MLFLOW_RUN_ID_BYTES];
+    int64_t own = 0;
+    *out = (struct source){.run = run};
+    int rc = store_int(p->store, "SELECT owner_pid <> 0 FROM run WHERE id = ?1",
+                       ARGS(A_INT(id)), &own, err);
+    if (rc >= 0)
+        rc = mlflow_run_id(p->store, id, name, err);
+    if (rc < 0)
+        return rc;
+    char *folder = mlflow_artifact_folder(store_path(p->store));
+    out->own = own != 0;
+    out->placed = fs_join(folder, name);
+    out->copies = store_copies_folder(p->store);
+    free(folder);
+    return 0;
+}
+
+static void source_release(struct source *s)
+{
+    free(s->placed);
+    free(s->copies);
+}
+
+/* Newly allocated; NULL: only somebody else says where. */
+static char *source_path(const struct source *s, const char *name, const char *said)
+{
+    const size_t n = strlen(s->copies);
+    char *path = beneath_is_path(name) ? fs_join(s->placed, name) : NULL;
+    if (path && fs_exists(path))
+        return path;
+    free(path);
+    if (s->own)
+        return fs_join(json_get_str(s->run, "run_dir", "."), said);
+    return str_has_prefix(said, s->copies) && said[n] == '/' &&
+                   beneath_is_path(said + n + 1)
+               ? xstrdup(said)
+               : NULL;
+}
+
+/* ---- all of a run ---- */
+
+static int send_artifact(struct push *p, const char *root, const struct source *s,
                          const json_t *artifact, struct err *err)
 {
-    const char *name = json_get_str(artifact, "name", ""),
-               *said = json_get_str(artifact, "path", "");
-    char *path = fs_join(json_get_str(run, "run_dir", "."), said),
-         *place = place_of(root, name, path);
+    const char *name = json_get_str(artifact, "name", "");
+    char *path = source_path(s, name, json_get_str(artifact, "path", ""));
+    if (!path) {
+        push_left_out(p, "artifacts of imported runs", 1);
+        return 0;
+    }
+    char *place = place_of(root, name, path);
     const int rc = send_tree(p, place, path, 0, err);
     free(path);
     free(place);
     return rc;
 }
 
+static int send_run(struct push *p, const char *root, const json_t *run, struct err *err)
+{
+    const json_t *all = json_object_get(run, "artifacts");
+    struct source source;
+    json_t *artifact;
+    size_t i;
+    if (!root)
+        push_left_out(p, "artifacts, which that server keeps elsewhere",
+                      json_array_size(all));
+    if (!root || json_array_size(all) == 0)
+        return 0;
+    int rc = source_open(p, run, &source, err);
+    json_array_foreach((json_t *)all, i, artifact)
+    {
+        if (rc == 0)
+            rc = send_artifact(p, root, &source, artifact, err);
+    }
+    source_release(&source);
+    return rc;
+}
+
 int push_files(struct push *p, struct push_run *r, const json_t *trial, struct err *err)
 {
     const char *root = root_of(r->root);
-    json_t *run, *artifact;
-    size_t i, k;
+    json_t *run;
+    size_t i;
     int rc = 0;
     json_array_foreach(json_object_get(trial, "runs"), i, run)
     {
-        const json_t *all = json_object_get(run, "artifacts");
-        if (!root)
-            push_left_out(p, "artifacts, which that server keeps elsewhere",
-                          json_array_size(all));
-        json_array_foreach((json_t *)all, k, artifact)
-        {
-            if (rc == 0 && root)
-                rc = send_artifact(p, root, run, artifact, err);
-        }
+        if (rc == 0)
+            rc = send_run(p, root, run, err);
     }
     return rc;
 }

@@ -1,5 +1,6 @@
-/* tracker/exchange/push_names.c - names and texts as MLflow takes them: letters, digits,
- * "_-. :/", no ".." and no "/" at an end, at most 250 bytes. */
+/* tracker/exchange/push_names.c - names and texts as every MLflow takes them: ASCII letters,
+ * digits, "_-. /" (newer servers also ":" and letters of any script), no part that is empty,
+ * "." or "..", no ".." in front, at most 250 bytes. */
 #include "lib/json.h"
 #include "lib/mem.h"
 #include "lib/str.h"
@@ -13,23 +14,34 @@ static bool allowed(char c)
     return isalnum((unsigned char)c) || (c && strchr("_-. /", c));
 }
 
-/* Parts of a path that are "", "." or ".." would be another path. */
+/* Parts of a path that are "", "." or ".." would be another path; and MLflow takes whatever
+ * begins with ".." for one that leads away. */
 char *push_path(const char *name)
 {
     struct buf out = BUF_INIT;
     for (const char *part = name, *end; part; part = *end ? end + 1 : NULL) {
         end = part + strcspn(part, "/");
-        const size_t n = (size_t)(end - part);
+        const size_t n = (size_t)(end - part),
+                     away = part == name && str_has_prefix(name, "..") ? 2 : 0;
         if (part > name)
             buf_char(&out, '/');
         if (n == 0)
             buf_char(&out, '_');
         for (size_t i = 0; i < n; i++)
-            buf_char(&out, (n <= 2 && strspn(part, ".") >= n) || !allowed(part[i])
-                               ? '_'
-                               : part[i]);
+            buf_char(&out,
+                     i < away || (n <= 2 && strspn(part, ".") >= n) || !allowed(part[i])
+                         ? '_'
+                         : part[i]);
     }
     return buf_detach(&out, NULL);
+}
+
+bool push_name_stays(const char *name)
+{
+    char *out = push_path(name);
+    const bool stays = str_eq(out, name) && strlen(name) <= PUSH_MAX_KEY;
+    free(out);
+    return stays;
 }
 
 /* What would be called as another one is, or is too long, gets a piece of its hash. */
@@ -37,8 +49,8 @@ char *push_name(const char *name, struct strmap *taken)
 {
     char *out = push_path(name), sha256[SHA256_HEX];
     int64_t found;
-    if (strlen(out) > PUSH_MAX_KEY || (taken && strcmp(out, name) != 0 &&
-                                       strmap_get(taken, out, strlen(out), &found))) {
+    if (strlen(out) > PUSH_MAX_KEY ||
+        (taken && strmap_get(taken, out, strlen(out), &found))) {
         sha256_hex(name, strlen(name), sha256);
         char *longer = xasprintf("%.*s_%.8s", PUSH_MAX_KEY - 9, out, sha256);
         free(out);

@@ -48,9 +48,11 @@ int push_put_file(struct push *p, const char *place, const char *path, size_t si
                   struct err *err);
 
 /* ---- push_names.c ---- */
-/* A name that MLflow takes, by which no two of `taken` are called (NULL: need not). Newly
+/* A name that MLflow takes, by which no two of `taken` are called (NULL: need not): those
+ * that it takes as they are (push_name_stays) are to be given first, and keep theirs. Newly
  * allocated. */
 char *push_name(const char *name, struct strmap *taken);
+bool push_name_stays(const char *name);
 /* The same of parts of a path. */
 char *push_path(const char *name);
 /* At most `max` bytes of a text, "..." at the end of one that was cut. */

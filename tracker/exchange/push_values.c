@@ -20,7 +20,7 @@ struct curve {
 struct curves {
     struct curve *items;
     size_t count, cap;
-    struct strmap *by_name, *taken;
+    struct strmap *by_name;
     json_t *batch;
 };
 
@@ -31,8 +31,7 @@ static struct curve *curve_of(struct curves *c, const char *name)
         return &c->items[at];
     strmap_put(c->by_name, name, strlen(name), (int64_t)c->count);
     c->items = xgrow(c->items, &c->cap, c->count + 1, sizeof *c->items);
-    c->items[c->count] =
-        (struct curve){.name = xstrdup(name), .there = push_name(name, c->taken)};
+    c->items[c->count] = (struct curve){.name = xstrdup(name)};
     return &c->items[c->count++];
 }
 
@@ -46,7 +45,6 @@ static void release(struct curves *c)
     }
     free(c->items);
     strmap_free(c->by_name);
-    strmap_free(c->taken);
     json_decref(c->batch);
 }
 
@@ -163,6 +161,16 @@ static void gather(struct curves *c, const json_t *trial)
     }
 }
 
+static void name_curves(struct curves *c)
+{
+    struct strmap *taken = strmap_new();
+    for (int changed = 0; changed <= 1; changed++)
+        for (size_t i = 0; i < c->count; i++)
+            if (push_name_stays(c->items[i].name) != (bool)changed)
+                c->items[i].there = push_name(c->items[i].name, taken);
+    strmap_free(taken);
+}
+
 /* ---- what is there already ---- */
 
 /* "step value" of a point; MLflow keeps infinity as the largest double. */
@@ -276,10 +284,10 @@ static int send_curve(struct push *p, struct curves *c, const struct curve *curv
 
 int push_values(struct push *p, struct push_run *r, const json_t *trial, struct err *err)
 {
-    struct curves c = {
-        .by_name = strmap_new(), .taken = strmap_new(), .batch = json_array()};
+    struct curves c = {.by_name = strmap_new(), .batch = json_array()};
     int rc = 0;
     gather(&c, trial);
+    name_curves(&c);
     for (size_t i = 0; i < c.count && rc == 0; i++)
         rc = send_curve(p, &c, &c.items[i], r, err);
     if (rc == 0)

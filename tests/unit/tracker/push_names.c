@@ -1,6 +1,7 @@
 /* tests/unit/tracker/push_names.c - names and texts on their way to MLflow. */
 #include "lib/mem.h"
 #include "tracker/exchange/push_parts.h"
+#include "tracker/mlflow/mlflow_inner.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,13 +23,19 @@ static void names_are_those_that_mlflow_takes(void **state)
                  {"..", "__"},
                  {"a/../b", "a/__/b"},
                  {"a/./b", "a/_/b"},
-                 {"...", "..."},
+                 {"...", "__."},
+                 {"..a", "__a"},
+                 {"a/...", "a/..."},
                  {"a:b%c", "a_b_c"},
                  {"\xc3\xa4\n\"", "____"}};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char *there = push_name(cases[i].name, NULL);
+        struct mlflow_error e = {0};
         assert_string_equal(there, cases[i].there);
+        assert_int_equal(push_name_stays(cases[i].name), !strcmp(there, cases[i].name));
+        if (mlflow_check_name("key", "Param key", there, &e) < 0)
+            fail_msg("%s", e.message);
         free(there);
     }
 }
@@ -39,11 +46,12 @@ static void no_two_are_called_the_same(void **state)
     char long_name[600];
     (void)state;
     char *plain = push_name("a_b", taken), *other = push_name("a!b", taken),
-         *third = push_name("a?b", taken);
+         *third = push_name("a?b", taken), *fourth = push_name("a_b", taken);
     assert_string_equal(plain, "a_b");
     assert_int_equal(strncmp(other, "a_b_", 4), 0);
     assert_int_equal(strncmp(third, "a_b_", 4), 0);
     assert_string_not_equal(other, third);
+    assert_int_equal(strncmp(fourth, "a_b_", 4), 0);
     memset(long_name, 'x', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     char *cut = push_name(long_name, taken);
@@ -51,7 +59,7 @@ static void no_two_are_called_the_same(void **state)
     long_name[590] = 'y';
     char *cut_too = push_name(long_name, taken);
     assert_string_not_equal(cut, cut_too);
-    char *const all[] = {plain, other, third, cut, cut_too};
+    char *const all[] = {plain, other, third, fourth, cut, cut_too};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         free(all[i]);
     strmap_free(taken);
