@@ -39,8 +39,9 @@ struct live_query {
 /* Appends JSON text, as there may be a lot of it: {"total", "varying": [names], "constant": {name: value}, "objectives", "columns":
  * [{name, key, kind: param|metric|field, varies, better, main}], "rows": [{id, name,
  * state, seed, group, tags, note, values}], "groups": [{key, n, ids, metrics: {name:
- * {mean, low, high, n, holds}}}]}; a group has two trials at least. What varies, and the groups, are those of all that the query's
- * experiment or sweep has, whatever is filtered. holds: how far the 95 % interval of a
+ * {mean, low, high, n, holds}}}]}; a group has two trials at least. What varies, and what a group has, is that of all that the query's
+ * experiment or sweep has, whatever is filtered; groups of which no trial is asked for are
+ * left out. Without secrets. holds: how far the 95 % interval of a
  * group goes: "any look" (however often it is looked at), "final" (nothing of this will
  * change any more), "this look" (once, as if planned for it). */
 int live_trials(struct store *s, const struct live_query *q, struct buf *out,

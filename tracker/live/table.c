@@ -159,15 +159,28 @@ bool table_varies(const struct table *t, const struct table_column *c)
 
 /* ---- rows ---- */
 
-/* Without secrets; {} where there is nothing. */
-static json_t *tree_of(sqlite3_stmt *stmt, int column)
+/* Without secrets; the caller's, NULL: there is none. */
+static char *text_of(sqlite3_stmt *stmt, int column)
 {
     const char *text = (const char *)sqlite3_column_text(stmt, column);
     char *clean = text ? secret_json_text(text) : NULL;
-    const char *shown = clean ? clean : text;
-    json_t *tree = shown ? json_parse(shown, strlen(shown), "params", NULL) : NULL;
-    free(clean);
+    return clean ? clean : store_column_text(stmt, column);
+}
+
+static json_t *tree_of(sqlite3_stmt *stmt, int column)
+{
+    char *text = text_of(stmt, column);
+    json_t *tree = text ? json_parse(text, strlen(text), "params", NULL) : NULL;
+    free(text);
     return tree;
+}
+
+static json_t *string_of(sqlite3_stmt *stmt, int column)
+{
+    char *text = text_of(stmt, column);
+    json_t *out = json_string(text);
+    free(text);
+    return out;
 }
 
 static json_t *cell_of(sqlite3_stmt *stmt, int column)
@@ -178,7 +191,7 @@ static json_t *cell_of(sqlite3_stmt *stmt, int column)
     case SQLITE_FLOAT:
         return json_number_or_word(sqlite3_column_double(stmt, column));
     case SQLITE_TEXT:
-        return json_string((const char *)sqlite3_column_text(stmt, column));
+        return string_of(stmt, column);
     default:
         return NULL;
     }
@@ -199,7 +212,7 @@ static void take_row(struct table *t, sqlite3_stmt *stmt, const size_t *field_co
                            .key = store_column_text(stmt, C_KEY),
                            .params = tree_of(stmt, C_PARAMS),
                            .config = tree_of(stmt, C_CONFIG),
-                           .note = store_column_text(stmt, C_NOTE),
+                           .note = text_of(stmt, C_NOTE),
                            .values = json_object()};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         table_put(t, row, field_columns[i], cell_of(stmt, C_FIELDS + (int)i));
@@ -261,7 +274,7 @@ static int read_rows(struct table *t, struct err *err)
     return rc;
 }
 
-static struct table_row *row_of(struct table *t, int64_t id)
+struct table_row *table_row_of(const struct table *t, int64_t id)
 {
     size_t low = 0, high = t->count;
     while (low < high) {
@@ -272,6 +285,17 @@ static struct table_row *row_of(struct table *t, int64_t id)
             high = mid;
     }
     return low < t->count && t->rows[low].id == id ? &t->rows[low] : NULL;
+}
+
+static void take_tag(struct table_row *row, sqlite3_stmt *stmt)
+{
+    const char *key = (const char *)sqlite3_column_text(stmt, 1),
+               *value = (const char *)sqlite3_column_text(stmt, 2);
+    const bool hidden = key && value && secret_value(key, value);
+    if (!row->tags)
+        row->tags = json_object();
+    json_object_set_new(row->tags, key,
+                        hidden ? json_string(SECRET_SHOWN) : string_of(stmt, 2));
 }
 
 static int read_tags(struct table *t, struct err *err)
@@ -285,12 +309,9 @@ static int read_tags(struct table *t, struct err *err)
     if (rc < 0)
         return rc;
     while ((rc = store_step(t->store, stmt, err)) > 0) {
-        struct table_row *row = row_of(t, sqlite3_column_int64(stmt, 0));
-        if (row && !row->tags)
-            row->tags = json_object();
+        struct table_row *row = table_row_of(t, sqlite3_column_int64(stmt, 0));
         if (row)
-            json_object_set_new(row->tags, (const char *)sqlite3_column_text(stmt, 1),
-                                json_string((const char *)sqlite3_column_text(stmt, 2)));
+            take_tag(row, stmt);
     }
     store_done(stmt);
     return rc;
@@ -376,7 +397,7 @@ json_t *live_names(struct store *s, int64_t sweep, int64_t experiment, const int
     if (rc >= 0)
         out = json_array();
     for (size_t i = 0; i < count && out; i++) {
-        const struct table_row *row = row_of(&t, ids[i]);
+        const struct table_row *row = table_row_of(&t, ids[i]);
         json_array_append_new(out, row ? table_name(&t, row) : json_null());
     }
     release(&t);

@@ -21,6 +21,7 @@ enum { QUANTILES = 64 };
 struct group {
     const char *key;
     size_t first, n; /* in `members` */
+    bool asked;      /* for one of its rows */
 };
 
 struct groups {
@@ -36,9 +37,10 @@ struct groups {
 static void find_groups(struct groups *g, const size_t *order, size_t count)
 {
     struct strmap *known = strmap_new();
-    size_t *of = xcalloc(count + 1, sizeof *of), at = 0;
-    for (size_t i = 0; i < count; i++) {
-        const char *key = g->table->rows[order[i]].key;
+    const size_t rows = g->table->count;
+    size_t *of = xcalloc(rows + 1, sizeof *of), at = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const char *key = g->table->rows[i].key;
         int64_t found = (int64_t)g->count;
         if (!strmap_get(known, key, strlen(key), &found)) {
             strmap_put(known, key, strlen(key), found);
@@ -51,8 +53,10 @@ static void find_groups(struct groups *g, const size_t *order, size_t count)
     for (size_t k = 0; k < g->count; at += g->items[k++].n)
         g->items[k].first = at;
     size_t *filled = xcalloc(g->count + 1, sizeof *filled);
+    for (size_t i = 0; i < rows; i++)
+        g->members[g->items[of[i]].first + filled[of[i]]++] = i;
     for (size_t i = 0; i < count; i++)
-        g->members[g->items[of[i]].first + filled[of[i]]++] = order[i];
+        g->items[of[order[i]]].asked = true;
     free(filled);
     free(of);
     strmap_free(known);
@@ -170,19 +174,19 @@ void table_groups(const struct table *t, const size_t *order, size_t count,
                   struct buf *out)
 {
     struct groups g = {.table = t,
-                       .members = xcalloc(count + 1, sizeof *g.members),
-                       .scores = xcalloc(count + 1, sizeof *g.scores)};
+                       .members = xcalloc(t->count + 1, sizeof *g.members),
+                       .scores = xcalloc(t->count + 1, sizeof *g.scores)};
     struct pooled *pools = xcalloc(t->column_count + 1, sizeof *pools);
     bool any = false;
     for (size_t i = 0; i < t->count && !g.open; i++)
         g.open = !trial_state_is_final(t->rows[i].state);
     find_groups(&g, order, count);
-    for (size_t c = 0; c < t->column_count && g.count < count; c++)
+    for (size_t c = 0; c < t->column_count && g.count < t->count; c++)
         if (t->columns[c].has)
             pools[c] = pool(&g, &t->columns[c]);
     buf_char(out, '[');
     for (size_t k = 0; k < g.count; k++) {
-        if (g.items[k].n == 1)
+        if (g.items[k].n == 1 || !g.items[k].asked)
             continue;
         buf_str_add(out, any ? ", " : "");
         put_group(&g, &g.items[k], pools, out);

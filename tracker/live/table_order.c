@@ -18,11 +18,22 @@
 
 enum { MOST_WORDS = 32 };
 
+static json_t *name_of(const struct table *t, const struct table_row *row)
+{
+    json_t *name = table_name(t, row);
+    if (!json_is_null(name))
+        return name;
+    json_decref(name);
+    return NULL;
+}
+
 /* A column's value of a row; the caller's, NULL: none. */
 static json_t *value_of(const struct table *t, const struct table_row *row,
                         const char *column)
 {
     int64_t at;
+    if (str_eq(column, "name"))
+        return name_of(t, row);
     if (str_eq(column, "id"))
         return json_integer(row->id);
     if (str_eq(column, "state"))
@@ -112,15 +123,18 @@ static bool holds_for(const struct word *w, const json_t *v)
 }
 
 /* All texts of a row in small letters, made once. */
-static const char *text_of(struct table_row *row)
+static const char *text_of(const struct table *t, struct table_row *row)
 {
     const char *key;
     json_t *v;
     if (row->text)
         return row->text;
     struct buf out = BUF_INIT;
-    buf_printf(&out, "%lld %s %s", (long long)row->id, trial_state_name(row->state),
+    json_t *name = name_of(t, row);
+    buf_printf(&out, "%lld %s %s %s", (long long)row->id,
+               name ? json_string_value(name) : "", trial_state_name(row->state),
                row->note ? row->note : "");
+    json_decref(name);
     json_object_foreach(row->values, key, v) if (json_is_string(v))
         buf_printf(&out, " %s", json_string_value(v));
     json_object_foreach(row->tags, key, v)
@@ -134,7 +148,7 @@ static const char *text_of(struct table_row *row)
 static bool holds(const struct word *w, const struct table *t, struct table_row *row)
 {
     if (!w->sign)
-        return strstr(text_of(row), w->text) != NULL;
+        return strstr(text_of(t, row), w->text) != NULL;
     json_t *v = value_of(t, row, w->column);
     const bool yes = holds_for(w, v);
     json_decref(v);
@@ -155,14 +169,20 @@ static size_t read_words(const char *text, struct word *words)
     return n;
 }
 
-static bool is_asked(const struct live_query *q, int64_t id)
+/* By row, the caller's; NULL: all are asked for. */
+static bool *asked_rows(const struct table *t)
 {
-    if (!q->ids)
-        return true;
-    for (size_t i = 0; i < json_array_size(q->ids); i++)
-        if (json_integer_value(json_array_get(q->ids, i)) == id)
-            return true;
-    return false;
+    const json_t *ids = t->query->ids;
+    if (!ids)
+        return NULL;
+    bool *asked = xcalloc(t->count + 1, sizeof *asked);
+    for (size_t i = 0; i < json_array_size(ids); i++) {
+        const struct table_row *row =
+            table_row_of(t, json_integer_value(json_array_get(ids, i)));
+        if (row)
+            asked[row - t->rows] = true;
+    }
+    return asked;
 }
 
 /* ---- the order ---- */
@@ -224,7 +244,7 @@ static int sort_by_query(const struct table *t, size_t *order, size_t count,
     int64_t column;
     char *key = view_sort_key(t->query->sort, &given);
     const bool known = strmap_get(t->by_name, key, strlen(key), &column),
-               own = str_in_list(key, "id|state|seed", '|');
+               own = str_in_list(key, "id|name|state|seed", '|');
     int rc = 0;
     if (known || own)
         sort_rows(t, key,
@@ -243,14 +263,16 @@ size_t *table_choose(struct table *t, size_t *count, struct err *err)
     struct word words[MOST_WORDS];
     const size_t n = read_words(t->query->words, words);
     size_t *order = xcalloc(t->count + 1, sizeof *order);
+    bool *asked = asked_rows(t);
     *count = 0;
     for (size_t i = 0; i < t->count; i++) {
-        bool yes = is_asked(t->query, t->rows[i].id);
+        bool yes = !asked || asked[i];
         for (size_t w = 0; w < n && yes; w++)
             yes = holds(&words[w], t, &t->rows[i]);
         if (yes)
             order[(*count)++] = i;
     }
+    free(asked);
     for (size_t w = 0; w < n; w++) {
         free(words[w].column);
         free(words[w].text);

@@ -48,6 +48,7 @@ struct table {
     char **key_names;
 };
 
+struct table_row *table_row_of(const struct table *t, int64_t id); /* NULL: none */
 /* The column of this kind and key, added when it is new. */
 size_t table_column_of(struct table *t, enum column_kind kind, const char *key);
 /* A number as pages get it: nine significant digits. */
@@ -71,7 +72,8 @@ void table_answer(const struct table *t, const size_t *order, size_t count,
                   struct buf *out);
 json_t *table_name(const struct table *t, const struct table_row *row);
 
-/* table_groups.c: appends the list of groups. `order`: rows as table_choose has them. */
+/* table_groups.c: appends the list of the groups that have one of the rows in `order`, as
+ * table_choose has them; each whole. */
 void table_groups(const struct table *t, const size_t *order, size_t count,
                   struct buf *out);
 

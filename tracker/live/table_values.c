@@ -79,7 +79,8 @@ static int read_summaries(struct table *t, struct err *err)
     const int of = q->sweep ? OF_SWEEP : q->experiment ? OF_EXPERIMENT : OF_ALL;
     const struct arg none[] = {{.type = ARG_END}};
     sqlite3_stmt *stmt;
-    size_t at = 0, column;
+    struct table_row *row = NULL;
+    size_t column;
     int rc = store_statement(
         t->store, sql[of],
         of == OF_ALL ? none : ARGS(A_INT(of == OF_SWEEP ? q->sweep : q->experiment)),
@@ -88,22 +89,13 @@ static int read_summaries(struct table *t, struct err *err)
         return rc;
     while ((rc = store_step(t->store, stmt, err)) > 0) {
         const int64_t id = sqlite3_column_int64(stmt, 0);
-        if (at >= t->count || t->rows[at].id != id) { /* mostly the next one */
-            size_t low = 0, high = t->count;
-            while (low < high) {
-                const size_t mid = (low + high) / 2;
-                if (t->rows[mid].id < id)
-                    low = mid + 1;
-                else
-                    high = mid;
-            }
-            at = low;
-        }
-        if (at >= t->count || t->rows[at].id != id || t->rows[at].state == TRIAL_running)
+        if (!row || row->id != id)
+            row = table_row_of(t, id);
+        if (!row || row->state == TRIAL_running)
             continue;
-        t->rows[at].summed = true;
+        row->summed = true;
         if (column_of(t, sqlite3_column_int64(stmt, 1), &column))
-            table_put_number(t, &t->rows[at], column, store_value(stmt, 2, 3));
+            table_put_number(t, row, column, store_value(stmt, 2, 3));
     }
     store_done(stmt);
     return rc;

@@ -5,6 +5,7 @@
 #include "tracker/live/live.h"
 #include "tracker/store/batch.h"
 #include "tracker/store/labels.h"
+#include "tracker/store/store_priv.h"
 
 static void log_value(struct store *s, int64_t run, const char *key, int64_t step,
                       double v)
@@ -67,6 +68,12 @@ static void filters_and_orders(void **state)
     const json_t *best = json_object_get(json_array_get(rows, 0), "values");
     assert_true(fabs(json_get_num(best, "eval/accuracy", 0) - .55) < 1e-12);
     json_decref(t);
+    q.words = "rank>=8";
+    q.sort = "name:desc"; /* "rank=8" */
+    t = table(f->store, &q);
+    const json_t *row = json_array_get(json_object_get(t, "rows"), 0);
+    assert_string_equal(json_get_str(row, "name", ""), "rank=8");
+    json_decref(t);
     q.sort = "none";
     struct buf text = BUF_INIT;
     FAILS(live_trials(f->store, &q, &text, err), ERR_USAGE, "no column 'none'");
@@ -77,6 +84,51 @@ static const json_t *group_metric(const json_t *t, size_t k)
     return json_object_get(
         json_object_get(json_array_get(json_object_get(t, "groups"), k), "metrics"),
         "eval/accuracy");
+}
+
+/* Whatever a filter leaves of a group, its numbers are those of all its seeds. */
+static void groups_are_whole(void **state)
+{
+    struct fixture *f = *state;
+    json_t *ids = json_pack("[i]", 2);
+    struct live_query q = {
+        .sweep = nine_trials(f->store), .limit = 100, .words = "seed<1"};
+    for (int asked = 0; asked < 2; asked++) {
+        json_t *t = table(f->store, &q), *groups = json_object_get(t, "groups");
+        assert_int_equal(json_array_size(json_object_get(t, "rows")), 1);
+        assert_int_equal(json_array_size(groups), 1);
+        assert_int_equal(json_get_int(json_array_get(groups, 0), "n", 0), 3);
+        assert_int_equal(json_get_int(group_metric(t, 0), "n", 0), 2);
+        assert_true(fabs(json_get_num(group_metric(t, 0), "mean", 0) -
+                         (asked ? .525 : .515)) < 1e-12);
+        json_decref(t);
+        q.words = NULL;
+        q.ids = ids;
+    }
+    json_decref(ids);
+}
+
+static void the_table_has_no_secrets(void **state)
+{
+    struct fixture *f = *state;
+    static const char secret[] = "abcdefgh12345678";
+    struct live_query q = {.sweep = nine_trials(f->store), .limit = 100};
+    struct buf text = BUF_INIT;
+    /* As a store has it that others wrote; ours hides while writing, too. */
+    OK(store_script(f->store,
+                    "INSERT INTO tag (trial, key, value) VALUES (1, 'hub_token', "
+                    "'abcdefgh12345678'), (1, 'repository', "
+                    "'https://ana:abcdefgh12345678@host/x'); UPDATE trial SET note = "
+                    "'with HF_TOKEN=abcdefgh12345678' WHERE id = 1",
+                    err));
+    OK(live_trials(f->store, &q, &text, err));
+    assert_non_null(strstr(buf_str(&text), "https://ana:[redacted]@host/x"));
+    assert_null(strstr(buf_str(&text), secret));
+    buf_release(&text);
+    q.words = secret; /* nor is it found */
+    json_t *t = table(f->store, &q);
+    assert_int_equal(json_get_int(t, "total", -1), 0);
+    json_decref(t);
 }
 
 static void intervals_say_how_far_they_hold(void **state)
@@ -259,7 +311,8 @@ int main(void)
         T(the_table_says_what_varies),      T(filters_and_orders),
         T(intervals_say_how_far_they_hold), T(a_thinned_curve_keeps_its_peaks),
         T(steps_may_be_any_number),         T(each_change_is_found_once),
-        T(a_batch_keeps_what_did_not_fail),
+        T(a_batch_keeps_what_did_not_fail), T(groups_are_whole),
+        T(the_table_has_no_secrets),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
