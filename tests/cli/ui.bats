@@ -42,6 +42,8 @@ teardown() {
     has 400 "limit: 'x' is no number"
     get '/api/trials?sort=nothing'
     has 400 "no column 'nothing'"
+    get "/api/curves?key=loss&points=100000&trials=$(seq -s, 21)"
+    has 400 "21 trials of 100000 points are more than 2000000"
     get /api/nothing
     has 404
 }
@@ -108,10 +110,8 @@ teardown() {
     now=$(value /api/overview 'a["change"]')
     [ "$now" -gt "$first" ]
     kill $listener
-    run timeout 1 curl -sN -H "Last-Event-ID: $first" "$URL/api/events"
-    has '"trials": [3]'
-    run timeout 1 curl -sN "$URL/api/events?since=5"
-    has '"all": true'
+    timeout 20 grep -qm 1 '"trials": \[3\]' < <(curl -sN -H "Last-Event-ID: $first" "$URL/api/events" 3>&-)
+    timeout 20 grep -qm 1 '"all": true' < <(curl -sN "$URL/api/events?since=5" 3>&-)
 }
 
 @test "a sweep that runs is followed, stopped, cloned and resumed from the page" {
@@ -257,6 +257,11 @@ EOF
     get /api/trial/1/log
     has 200 redacted
     lacks hf_abcdefghij
+    for cut in from=15 from=15\&bytes=8 from=-12 bytes=20; do # a part of it is not known as one
+        get "/api/trial/1/log?$cut"
+        has 200 redacted
+        lacks abcdef 456789 opqrst z0123
+    done
     [ "$(value '/api/trial/1/log?name=stdout&from=2' 'a["text"], a["next"]')" = "('e\ntwo', 7)" ]
     get '/api/trial/1/log?name=../../../etc/passwd'
     has 404

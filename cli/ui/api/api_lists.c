@@ -72,6 +72,7 @@ int api_trials(struct store *s, const json_t *args, struct buf *out, struct err 
 
 json_t *api_curves(struct store *s, const json_t *args, struct err *err)
 {
+    enum { MOST_POINTS = 2000000 }; /* of an answer */
     const char *key = json_get_str(args, "key", NULL);
     struct live_window w = {0};
     int64_t *ids = NULL, after, quick = 0;
@@ -87,6 +88,12 @@ json_t *api_curves(struct store *s, const json_t *args, struct err *err)
         rc = api_number(args, "after", -1, INT64_MAX - 1, -1, &after, err);
     if (rc == 0)
         rc = api_ids(args, "trials", &ids, &count, err);
+    if (rc == 0 && (int64_t)count * w.points > MOST_POINTS)
+        rc =
+            err_set(err, ERR_USAGE,
+                    "curves: %zu trials of %lld points are more than %d points - ask for "
+                    "fewer at a time, or for less points=",
+                    count, (long long)w.points, MOST_POINTS);
     if (rc == 0)
         rc = api_number(args, "quick", 0, 1, 0, &quick, err);
     w.quick = quick;

@@ -1,7 +1,9 @@
 /* cli/ui/api/trial_log.c - see trial_log.h. */
 #include "cli/ui/api/trial_log.h"
 #include "cli/ui/ui.h"
+#include "lib/buf.h"
 #include "lib/mem.h"
+#include "lib/secret/secret.h"
 #include "lib/str.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { AROUND = 4096 }; /* bytes before and behind a piece that are looked at as well */
 
 /* Paths start in the run folder. */
 static const struct {
@@ -58,23 +62,72 @@ static size_t whole_lines(const char *text, size_t n, bool more)
     return end ? (size_t)(end - text) + 1 : n;
 }
 
+static bool ends_line(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+/* Whether the text is cut at `at` within a line that holds a secret: a part of one would not
+ * be known as such. */
+static bool cuts_secret(const char *text, size_t size, size_t at)
+{
+    size_t from = at, to = at;
+    while (from > 0 && !ends_line(text[from - 1]))
+        from--;
+    while (to < size && !ends_line(text[to]))
+        to++;
+    if (from == at || to == at)
+        return false;
+    char *line = xstrndup(text + from, to - from), *clean = secret_text(line);
+    const bool yes = clean != NULL;
+    free(line);
+    free(clean);
+    return yes;
+}
+
+/* From begin to end, without secrets; of a line with one that is cut, nothing. */
+static json_t *shown_piece(const char *text, size_t size, size_t begin, size_t end)
+{
+    struct buf out = BUF_INIT;
+    size_t from = begin, to = end;
+    if (cuts_secret(text, size, begin))
+        while (from < end && !ends_line(text[from]))
+            from++;
+    if (cuts_secret(text, size, end))
+        while (to > from && !ends_line(text[to - 1]))
+            to--;
+    buf_str_add(&out, from > begin ? SECRET_SHOWN : "");
+    buf_add(&out, text + from, to - from);
+    buf_str_add(&out, to < end ? SECRET_SHOWN : "");
+    json_t *shown = ui_text(buf_str(&out), out.len);
+    buf_release(&out);
+    return shown;
+}
+
 static json_t *read_piece(int fd, const char *name, int64_t from, int64_t most,
                           int64_t size, bool grows, struct err *err)
 {
-    char *text = xcalloc((size_t)most + 1, 1);
-    const ssize_t got = pread(fd, text, (size_t)most, from);
+    const size_t before = from < AROUND ? (size_t)from : AROUND;
+    char *text = xcalloc(before + (size_t)most + AROUND + 1, 1), *piece = text + before;
+    const ssize_t all =
+        pread(fd, text, before + (size_t)most + AROUND, from - (int64_t)before);
     json_t *out = NULL;
-    if (got < 0) {
+    if (all < 0) {
         err_set(err, ERR_IO, "log '%s' cannot be read: %s", name, strerror(errno));
     } else {
+        const int64_t left = all - (int64_t)before, got = left < 0      ? 0
+                                                          : left < most ? left
+                                                                        : most;
         const bool full = got == most, more = grows || from + got < size;
-        size_t n = whole_lines(text, (size_t)got, more);
-        if (grows && !full && n == (size_t)got && got && text[got - 1] != '\n')
+        size_t n = whole_lines(piece, (size_t)got, more);
+        if (grows && !full && n == (size_t)got && got && piece[got - 1] != '\n')
             n = 0; /* one line that is not at its end */
-        text[n] = '\0';
+        for (ssize_t i = 0; i < all; i++)
+            text[i] = text[i] ? text[i] : '?';
         out = json_pack("{s:s, s:o, s:I, s:I, s:I}", "name", name, "text",
-                        ui_text(text, n), "from", (json_int_t)from, "next",
-                        (json_int_t)(from + (int64_t)n), "size", (json_int_t)size);
+                        shown_piece(text, (size_t)all, before, before + n), "from",
+                        (json_int_t)from, "next", (json_int_t)(from + (int64_t)n), "size",
+                        (json_int_t)size);
     }
     free(text);
     return out;

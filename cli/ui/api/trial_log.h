@@ -2,7 +2,8 @@
  *
  * The logs of a trial lie in its run folder: "output" is what the trainer said, "stdout"
  * and "stderr" are of a user's own program. A piece ends with a line, as long as more may
- * come, so that no line is shown in halves; secrets in it are hidden. */
+ * come, so that no line is shown in halves; secrets in it are hidden, and so is the part of a line
+ * with a secret that a piece begins or ends in. */
 #ifndef CLI_UI_TRIAL_LOG_H
 #define CLI_UI_TRIAL_LOG_H
 
