@@ -12,8 +12,10 @@ import sys
 import urllib.error
 import urllib.request
 
+import ui_meanwhile
 import ui_pages
 from tap import AXE, CUT, Tests, same
+from ui_meanwhile import LAST_STEPS
 
 test = Tests()
 SCROLLED = ".skip, .unseen, .window, .scroll, .parallel, .tip"
@@ -206,8 +208,6 @@ def brushes(b, made):
     b.wait("return document.querySelector('.tools output').textContent === '180 trials';")
 
 
-LAST_STEPS = """const d = [...document.querySelectorAll(".curves details")].at(-1); d.open = true;
-return [...d.querySelectorAll("tbody tr")].map((tr) => Number(tr.cells[1].textContent));"""
 INK = """const c = document.querySelector(".chart canvas"), d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
 let n = 0; for (let k = 3; k < d.length; k += 4) n += d[k] > 0; return n;"""
 
@@ -261,12 +261,17 @@ Promise.all(["rows", "curves", "place", "base"].map((n) => import(`/page/${n}.js
   const ids = (l) => l.map((r) => r.id);
   out.filter = ["rank>=8", "rank=16 lora", "loss<1", "method!=dora", "T3", "rank>x"].map((q) => ids(rows.filtered(list, q)));
   out.range = ids(rows.within(list, new Map([["rank", ["8", ""]], ["loss", ["", "0.4"]]])));
+  const kinds = ["lora-10", "lora-2", "Sgd"].map((kind, k) => row(k, { kind }));
+  out.texts = [["lora-10", ""], ["", "lora-2"], ["Sgd", ""]].map((range) => ids(rows.within(kinds, new Map([["kind", range]]))));
+  out.own = [rows.value_of(row(5, {}), "constructor"), base.shown("x", "constructor"), base.shown("x", "toString")];
   out.down = ids(rows.ordered(list, (r) => rows.value_of(r, "loss"), -1));
   out.up = ids(rows.ordered(list, (r) => rows.value_of(r, "loss"), 1));
   out.smooth = curves.smooth([2, 2, NaN, 2, 5], 0.5).map((v) => (Number.isNaN(v) ? "NaN" : v));
   place.set({ brush: place.join_ranges(new Map([["a,b~c;d", ["x=1&y", ""]], ["rank", ["4", "8"]]])), cols: place.join_names(["a,b", "c%d"]) });
   out.ranges = [...place.ranges()];
   out.names = place.names("cols");
+  place.set({ axes: "50%" });
+  out.typed = place.names("axes");
   out.shown = [0.1 + 0.2, 1e-5, 12345678, true, null, "Infinity"].map((v) => base.shown("x", v));
   out.units = [base.shown("mem/peak_rss_bytes", 3 * 2 ** 20), base.shown("duration_ms", 3700000), base.duration(59.96)];
   done(out);
@@ -280,6 +285,9 @@ def parts(b, made):
     assert isinstance(got, dict), got
     same(got["filter"], [[1, 2, 4], [4], [1, 4], [4], [3], []], "filter")
     same(got["range"], [4], "within ranges")
+    same(got["texts"], [[0, 2], [1], [2]], "within ranges of texts, in the order of an axis")
+    same(got["own"], [None, "constructor", "toString"], "names that every object has")
+    same(got["typed"], ["50%"], "a sign that is no escape")
     same((got["down"], got["up"]), ([1, 4, 2, 3], [4, 1, 2, 3]), "what is missing comes last")
     same(got["smooth"][:4], [2, 2, "NaN", 2], "a level stays")
     assert abs(got["smooth"][4] - (2 * 7 / 15 + 5 * 8 / 15)) < 1e-9, got["smooth"]
@@ -289,7 +297,24 @@ def parts(b, made):
     same(got["units"], ["3 MiB", "1 h 1 min", "60 s"], "units")
 
 
+ui_meanwhile.add(test)
+
+
 # ---- views ----
+
+@test("a failure is said, and no longer where something else is looked at")
+def failure(b, made):
+    made.setdefault("console", []).extend(b.log())
+    b.open("about:blank")
+    b.open(f"{made['table'].url}#view=trial&trial=999999")
+    b.wait("return document.querySelector('#trouble:not([hidden])')?.textContent.includes('no trial 999999');")
+    b.click("#crumbs a")
+    b.wait("return document.querySelector('main h1')?.textContent === 'Sweeps and experiments';")
+    b.wait("return document.querySelector('#trouble').hidden;")
+    b.open(f"{made['table'].url}#view=toString")
+    b.wait("return document.querySelector('main h1')?.textContent === 'Sweeps and experiments';")
+    made["console"].extend(m for m in b.log() if "999999" not in m)
+
 
 @test("chosen trials stand side by side, what differs first")
 def compares(b, made):
@@ -388,6 +413,23 @@ def check_axe(b, made, name, width, dark):
     assert not found, f"{len(found)} violations: " + "; ".join(found[:5])
 
 
+LINES = """return [...document.querySelectorAll(".acts code")].map((code) => {
+  const flags = [...code.querySelectorAll(".flag")];
+  return [code.textContent, flags.filter((e) => e.getClientRects().length > 1).map((e) => e.textContent), flags.length];
+});"""
+
+
+@test("a command line breaks between its words at 400 pixels, never within --store=")
+def words(b, made):
+    view(b, made, "trial", 400, False)
+    b.wait("const c = [...document.querySelectorAll('.acts code')]; return c.length > 3 && c.every((e) => e.textContent);")
+    for text, broken, flags in b.js(LINES):
+        assert text.startswith("peftlab ") and f"--store={made['live_store']} " in text, text
+        assert flags > 3 and not broken, (text, broken)
+    height = b.js("return [...document.querySelectorAll('.acts code')].map((e) => e.getBoundingClientRect().height);")
+    assert max(height) > 30, f"lines are long enough to break: {height}"
+
+
 def check_narrow(b, made, name):
     view(b, made, name, 400, False)
     width, cut = b.js(CUT, SCROLLED)
@@ -421,7 +463,7 @@ def themes(b, made):
 
 @test("no view has said anything to the console")
 def silence(b, made):
-    same([m for m in b.log() if "favicon" not in m], [], "messages")
+    same([m for m in made.get("console", []) + b.log() if "favicon" not in m], [], "messages")
 
 
 # ---- running ----

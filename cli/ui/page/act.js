@@ -28,8 +28,21 @@ const lines = new Map(); // command lines that were asked for: they hang on verb
 
 function command_line(verb, args) {
   const name = JSON.stringify([verb, args]);
-  if (!lines.has(name)) lines.set(name, ask("/api/do", { verb, ...verbs[verb].sample, ...args }).then((a) => a.command, () => ""));
+  if (!lines.has(name))
+    lines.set(name, ask("/api/do", { verb, ...verbs[verb].sample, ...args }).then((a) => a.command, () => {
+      lines.delete(name);
+      return "";
+    }));
   return lines.get(name);
+}
+
+// It breaks between words, within one only where that is too long for a line, and never within "--store=".
+function write_command(code, text) {
+  const pieces = text.split(" ").map((word) => {
+    const [flag] = /^-[-a-z]*=?/.exec(word) ?? [""];
+    return element("span", { class: "word" }, element("span", { class: "flag" }, flag), word.slice(flag.length));
+  });
+  code.replaceChildren(...pieces.flatMap((piece, k) => (k ? [" ", piece] : [piece])));
 }
 
 // A list of buttons with their command lines; `given`: {verb: arguments}.
@@ -38,7 +51,7 @@ export function actions(given) {
     const code = element("code", { "data-keep": true, id: `line-${verb}` });
     command_line(verb, args).then((text) => {
       const shown = document.getElementById(code.id) ?? code; // what was patched in place of this one
-      shown.textContent = code.textContent = text;
+      for (const e of [code, shown]) write_command(e, text);
     });
     return element("li", {}, button(`${verbs[verb].text}…`, { "data-verb": verb, "data-args": JSON.stringify(args) }), " ", code);
   }));
@@ -81,7 +94,7 @@ function open_dialog(verb, args) {
   async function write_line() {
     const given = all(), lacks = Object.keys(about.sample ?? {}).filter((name) => !given[name]?.length);
     try {
-      line.textContent = (await ask("/api/do", { verb, ...given, ...Object.fromEntries(lacks.map((n) => [n, about.sample[n]])) })).command;
+      write_command(line, (await ask("/api/do", { verb, ...given, ...Object.fromEntries(lacks.map((n) => [n, about.sample[n]])) })).command);
       out.textContent = "";
       go.disabled = lacks.length > 0;
     } catch (e) {

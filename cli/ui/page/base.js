@@ -49,8 +49,8 @@ export function patch_children(parent, wanted) {
 // ---- numbers ----
 
 // JSON has no word for these; the server sends them as texts.
-const words = { NaN: NaN, Infinity: Infinity, "-Infinity": -Infinity };
-export const number_of = (v) => (typeof v === "string" && v in words ? words[v] : v);
+const words = new Map([["NaN", NaN], ["Infinity", Infinity], ["-Infinity", -Infinity]]);
+export const number_of = (v) => (words.has(v) ? words.get(v) : v);
 
 export function short(v) {
   if (v === null || v === undefined) return "–";
@@ -133,11 +133,11 @@ export function say(text) {
   }, Math.max(0, said_at + 5000 - performance.now()));
 }
 
-// A failure, until the next success of the same kind takes it back.
+// A failure, until the next success of the same kind takes it back; kind null: of any.
 let trouble_of = null;
 export function trouble(kind, text) {
   const e = document.getElementById("trouble");
-  if (text === null && trouble_of !== kind) return;
+  if (text === null && kind !== null && trouble_of !== kind) return;
   trouble_of = text === null ? null : kind;
   e.hidden = text === null;
   e.textContent = text ?? "";

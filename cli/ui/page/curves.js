@@ -42,12 +42,16 @@ function make_cache() {
     for (let k = 0; k < ids.length; k += CHUNK) {
       const part = ids.slice(k, k + CHUNK);
       const after = fresh ? null : Math.min(...part.map((id) => all.get(id)?.xs.at(-1) ?? -1));
-      const answer = await ask("/api/curves", { ...fields, trials: part.join(","), points, after }, signal);
+      // Before it is asked: what changes while the answer is on its way is not in it.
+      const was = part.filter((id) => dirty.delete(id));
+      const answer = await ask("/api/curves", { ...fields, trials: part.join(","), points, after }, signal).catch((e) => {
+        was.forEach((id) => dirty.add(id));
+        throw e;
+      });
       const there = new Set(answer.series.map((s) => s.trial));
+      if (fresh) part.forEach((id) => grown.delete(id));
       answer.series.forEach((s) => put(s, fresh, points));
       if (fresh) part.filter((id) => !there.has(id)).forEach((id) => all.set(id, { xs: [], ys: [] }));
-      part.forEach((id) => dirty.delete(id));
-      if (fresh) part.forEach((id) => grown.delete(id));
     }
   }
 
@@ -154,15 +158,15 @@ export function make_curves(on) {
   const load = paced("curves", async (signal) => {
     const list = wanted(), ids = list.map((t) => t.id);
     if (!ids.length) return draw();
-    const few = ids.slice(0, CHUNK).join(",");
-    if (few !== keys_for || !keys.length) {
-      keys = (await ask("/api/keys", { trials: few }, signal)).keys;
-      keys_for = few;
-    }
+    // Again each time: a program may come to a metric late.
+    const few = ids.slice(0, CHUNK).join(","), asked = ask("/api/keys", { trials: few }, signal).then((a) => { keys = a.keys; });
+    if (few !== keys_for || !keys.length) await asked;
+    keys_for = few;
     const key = key_now();
     if (!key) return draw();
     const z = read_zoom();
-    await cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Number.isFinite(z.x1) ? Math.ceil(z.x1) : null }, signal, draw);
+    await Promise.all([asked, cache.load(list, { key, from: z && Math.floor(z.x0), to: z && Number.isFinite(z.x1) ? Math.ceil(z.x1) : null },
+      signal, draw)]);
     draw();
   });
 

@@ -25,7 +25,12 @@ export function with_fields(path, fields) {
   return text ? `${path}?${text}` : path;
 }
 
-export const ask = (path, fields = {}, signal) => fetch_json(with_fields(path, fields), { signal });
+export async function ask(path, fields = {}, signal) {
+  const answer = await fetch_json(with_fields(path, fields), { signal });
+  if (first === null) oldest = Math.min(oldest, answer.change ?? Infinity);
+  else if (answer.change < first) look_at_all();
+  return answer;
+}
 export const tell = (path, body) => fetch_json(path, { method: "POST", body: JSON.stringify(body),
   headers: { "Content-Type": "application/json", "X-Peftlab-Token": sessionStorage.getItem(TOKEN) ?? "" } });
 
@@ -69,8 +74,9 @@ export function paced(kind, work, least = 50) {
 
 // ---- events ----
 
+// first: the number that the stream began with. An answer that is older may lack what the stream will not tell any more.
 const listeners = new Set(), watchers = new Set();
-let source = null, last = 0, lost = false;
+let source = null, last = 0, lost = false, first = null, oldest = Infinity;
 
 function state(word) {
   watchers.forEach((w) => w(word));
@@ -99,7 +105,9 @@ function connect() {
   });
   source.addEventListener("change", (event) => {
     const data = JSON.parse(event.data);
-    if (data.change < last) data.all = true; // another store or another start of the server
+    if (data.change < last || oldest < data.change) data.all = true; // last: another store or another start of the server
+    first ??= data.change;
+    oldest = Infinity;
     last = data.change;
     listeners.forEach((l) => l(data));
   });
@@ -111,8 +119,8 @@ document.addEventListener("visibilitychange", () => {
     source = null;
     state("resting");
   } else {
+    lost = true;
     connect();
-    look_at_all();
   }
 });
 

@@ -15,8 +15,15 @@ function read() {
 export const get = (name, preset = "") => now[name] ?? preset;
 export const list = (name, sign = ",") => (now[name] ? now[name].split(sign) : []);
 export const numbers = (name) => list(name).map(Number).filter(Number.isFinite);
-// Names hold commas now and then; within a list they are escaped.
-export const names = (name) => list(name).map(decodeURIComponent);
+// Names hold commas now and then; within a list they are escaped. Who typed a "%" by hand means it.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+export const names = (name) => list(name).map(decoded);
 const escaped = (v) => String(v).replace(/[%,;~]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
 export const join_names = (all) => all.map(escaped).join(",");
 
@@ -37,13 +44,11 @@ function tell(before) {
   if (changed.size) listeners.forEach((l) => l(changed));
 }
 
-// remember: "back" comes here again.
-export function set(changes, remember = false) {
+export function set(changes) {
   const to = address(changes);
   if (to === address({})) return;
   const before = now;
-  if (remember) history.pushState(null, "", to);
-  else history.replaceState(history.state, "", to);
+  history.replaceState(history.state, "", to);
   now = read();
   tell(before);
 }
@@ -62,7 +67,7 @@ addEventListener("hashchange", moved);
 export function ranges() {
   const out = new Map();
   for (const part of list("brush", ";")) {
-    const [name, low = "", high = ""] = part.split("~").map(decodeURIComponent);
+    const [name, low = "", high = ""] = part.split("~").map(decoded);
     out.set(name, [low, high]);
   }
   return out;

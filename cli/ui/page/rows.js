@@ -3,8 +3,9 @@
 import { number_of, short } from "./base.js";
 
 const direct = new Set(["id", "name", "state", "seed"]);
+const own = (tree, name) => (tree && Object.hasOwn(tree, name) ? tree[name] : undefined); // a name may be "constructor"
 export function value_of(row, column) {
-  return number_of((direct.has(column) ? row[column] : row.values[column]) ?? null);
+  return number_of((direct.has(column) ? row[column] : own(row.values, column)) ?? null);
 }
 
 // ---- the filter ----
@@ -24,7 +25,7 @@ export function parse_filter(text) {
     }
     const [, column, sign, wanted] = m, number = wanted !== "" && Number.isFinite(Number(wanted)) ? Number(wanted) : null;
     return (row) => {
-      const v = value_of(row, column) ?? row.tags?.[column] ?? null;
+      const v = value_of(row, column) ?? own(row.tags, column) ?? null;
       if (v === null) return false;
       const numbers = number !== null && typeof v === "number";
       const same = numbers ? v === number : String(v).toLowerCase() === wanted.toLowerCase();
@@ -43,11 +44,11 @@ function row_text(row) {
 
 // ---- ranges of the parallel coordinates ----
 
-// An end is a number, or a text in the order of texts; "" is open.
+// An end is a number, or a text in the order that an axis has them in; "" is open.
 export function in_range(v, [low, high]) {
   if (v === null || Number.isNaN(v)) return false;
   if (typeof v === "number") return (low === "" || v >= Number(low)) && (high === "" || v <= Number(high));
-  return (low === "" || String(v) >= low) && (high === "" || String(v) <= high);
+  return (low === "" || compare(v, low) >= 0) && (high === "" || compare(v, high) <= 0);
 }
 
 export function filtered(rows, query) {
@@ -62,11 +63,12 @@ export function within(rows, ranges) {
 
 // ---- the order ----
 
+const texts = new Intl.Collator("en", { numeric: true });
 export function compare(a, b) {
   const none = (v) => v === null || v === undefined || Number.isNaN(v);
   if (none(a) || none(b)) return none(a) - none(b) || 0;
   if (typeof a === "number" && typeof b === "number") return a - b;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
+  return texts.compare(String(a), String(b));
 }
 
 // The same, turned round but for what is missing, which stays last.
@@ -84,9 +86,11 @@ export function parse_sort(text) {
 
 // ---- groups ----
 
+export const metric_of = (item, column) => own(item.group?.metrics, column);
+
 // A group's value in a column: the mean of a metric or a time, what its trials share of anything else; null where they differ.
 export function group_value(item, column) {
-  const metric = item.group.metrics?.[column];
+  const metric = metric_of(item, column);
   if (metric) return number_of(metric.mean);
   if (column === "duration_ms") {
     const known = item.members.map((row) => value_of(row, column)).filter((v) => v !== null);

@@ -24,7 +24,7 @@ function write_title(text, data) {
 }
 
 function show() {
-  const name = place.get("view") in views ? place.get("view") : "";
+  const name = Object.hasOwn(views, place.get("view")) ? place.get("view") : "";
   const key = JSON.stringify([name, ...identity[name].map((n) => place.get(n))]);
   if (key === shown) return false;
   view?.close();

@@ -1,15 +1,15 @@
 // The table of trials: a real one, of which only the rows in sight are in the page, so that ten thousand scroll like ten.
 import { button, element, many, number_of, shown, state_mark } from "./base.js";
-import { group_value, item_value, parse_sort, value_of } from "./rows.js";
+import { group_value, item_value, metric_of, parse_sort, value_of } from "./rows.js";
 
 const ROW = 30, SPARE = 10, FIRST = 2; // height of a row in pixels (page.css); rows beyond sight; columns before the chosen
 
-const labels = { duration_ms: "time", started_ms: "began", ended_ms: "ended" }; // of columns that say a time, not milliseconds
+const labels = new Map([["duration_ms", "time"], ["started_ms", "began"], ["ended_ms", "ended"]]); // of columns that say a time, not milliseconds
 const hold_words = { "any look": "which holds at every look", final: "which is final", "this look": "which holds for this look only" };
 
 function cell_text(item, column) {
   if (!item.group) return shown(column.name, value_of(item.row, column.name));
-  const metric = item.group.metrics?.[column.name];
+  const metric = metric_of(item, column.name);
   const mean = group_value(item, column.name);
   if (!metric) return mean !== null ? shown(column.name, mean) : column.kind === "metric" ? so_far(item, column.name) : "";
   const low = number_of(metric.low), high = number_of(metric.high);
@@ -53,7 +53,7 @@ export function make_table(caption, label, on) {
     const arrow = column.better === "high" ? "highest first" : column.better === "low" ? "lowest first" : "";
     return element("th", { scope: "col", class: right ? "num" : null, title: arrow ? `${column.name}: ${arrow} is best` : column.name,
       "aria-sort": mine ? (sort.direction < 0 ? "descending" : "ascending") : null },
-    button(column.label ?? labels[column.name] ?? column.name, { class: "sort", "data-column": column.name }));
+    button(column.label ?? labels.get(column.name) ?? column.name, { class: "sort", "data-column": column.name }));
   }
 
   function write_head() {
@@ -125,7 +125,7 @@ export function make_table(caption, label, on) {
       td.textContent = text;
       td.title = text.length > 12 ? text : "";
     }
-    const metric = item.group?.metrics?.[column.name];
+    const metric = metric_of(item, column.name);
     if (metric) td.title = `mean of ${many(metric.n, "seed")}; 95 % interval ${shown(column.name, metric.low)} to ${shown(column.name, metric.high)}, ${hold_words[metric.holds] ?? ""}`;
   }
 

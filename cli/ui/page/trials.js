@@ -49,11 +49,12 @@ export function make_trials(on_title) {
   }
 
   // New numbers of trials that go on as they did: their rows alone. False where more than that changed: a state, on which
-  // means of groups hang, a trial or a metric that is new.
+  // means of groups hang, a trial or a metric that is new, a trial that is gone.
   async function ask_some(ids, signal) {
     if (ids.size > FEW) return false;
     const fresh = await ask("/api/trials", { ...scope, ids: ids_text(ids), summary: place.get("summary") }, signal);
-    const at = new Map(answer.rows.map((row, k) => [row.id, k]));
+    const at = new Map(answer.rows.map((row, k) => [row.id, k])), there = new Set(fresh.rows.map((row) => row.id));
+    if ([...ids].some((id) => at.has(id) && !there.has(id))) return false; // deleted
     if (fresh.columns.length !== answer.columns.length || fresh.rows.some((row) => answer.rows[at.get(row.id)]?.state !== row.state))
       return false;
     for (const row of fresh.rows) answer.rows[at.get(row.id)] = row;
