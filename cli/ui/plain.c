@@ -217,7 +217,7 @@ static int write_trial(struct store *s, int64_t id, struct html *h, struct err *
     if (!t)
         return err_code(err);
     const int64_t sweep = json_get_int(t, "sweep", 0);
-    html_el(h, "h2", "", "Trial %lld: %s", (long long)id, json_get_str(t, "state", ""));
+    html_el(h, "h1", "", "Trial %lld: %s", (long long)id, json_get_str(t, "state", ""));
     if (json_get_str(t, "reason", NULL))
         html_el(h, "p", "", "%s", json_get_str(t, "reason", ""));
     if (sweep) {
@@ -242,7 +242,14 @@ int plain_write(struct store *s, const struct plain_query *q, struct html *out,
     }
     if (q->trial)
         return write_trial(s, q->trial, out, err);
-    if (q->sweep)
+    if (q->sweep) {
+        html_el(out, "h1", "", "Sweep %lld", (long long)q->sweep);
         return write_trials(s, q, out, err);
-    return q->experiment ? write_experiment(s, q, out, err) : write_all(s, out, err);
+    }
+    if (q->experiment) {
+        html_el(out, "h1", "", "Experiment %lld", (long long)q->experiment);
+        return write_experiment(s, q, out, err);
+    }
+    html_el(out, "h1", "", "Experiments and sweeps");
+    return write_all(s, out, err);
 }

@@ -386,6 +386,10 @@ def plain(b, made):
     b.open(made["table"].url, script=False)
     href = b.js("return [...document.querySelectorAll('main a')].map((a) => a.getAttribute('href')).find((h) => h.includes('plain'));")
     assert href, "a link to the plain page"
+    for path in ("plain", href.lstrip("/"), "plain?sweep=1", "plain?trial=1"):
+        b.open(made["table"].base + path, 400)
+        b.js(made["axe"])
+        same(b.js_async(AXE), [], f"axe on {path}")
     b.open(made["table"].base + href.lstrip("/"), script=False)
     assert b.js("return document.querySelectorAll('main table tr').length;") > 100
     assert b.js("return document.body.textContent.includes('eval/accuracy');")
