@@ -485,7 +485,7 @@ END
     run curl -s -w '%{http_code}' "$URL/v1/completions" -H 'X-Deadline-Ms: soon' -d '{"model": "lora", "prompt": "a"}'
     has "X-Deadline-Ms is a number of milliseconds" 400
     # a free place takes whatever comes
-    run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 0.000001' -d '{"model": "lora", "prompt": "a", "max_tokens": 2}'
+    run curl -s "$URL/v1/completions" -H 'X-Deadline-Ms: 0.000001' -d '{"model": "lora", "prompt": "a", "max_tokens": 2, "ignore_eos": true}'
     jq -e '.usage.completion_tokens == 2' <<<"$output"
     curl -sN "$URL/v1/completions" -d "$wait" >stream &
     local reader=$!
@@ -496,10 +496,10 @@ END
     run curl -s -w '%{http_code}' "$URL/v1/completions" -d '{"model": "lora", "prompt": "a", "deadline_ms": 20}'
     [[ $output == *'its limit'*504 ]] || [[ $output == *'its limit'*429 ]]
     # two that wait: the later one is in a hurry, though not too much
-    curl -s "$URL/v1/completions" -d '{"model": "lora", "prompt": "a", "max_tokens": 3, "deadline_ms": 3000000}' -D slow -o slow.json &
+    curl -s "$URL/v1/completions" -d '{"model": "lora", "prompt": "a", "max_tokens": 3, "ignore_eos": true, "deadline_ms": 3000000}' -D slow -o slow.json &
     local slow=$!
     until curl -s "$URL/metrics" | grep -q '^peftlab_requests_waiting 1$'; do sleep .05; done
-    curl -s "$URL/v1/completions" -d '{"model": "ia3", "prompt": "a", "max_tokens": 3, "deadline_ms": 600000}' -D hurry -o hurry.json &
+    curl -s "$URL/v1/completions" -d '{"model": "ia3", "prompt": "a", "max_tokens": 3, "ignore_eos": true, "deadline_ms": 600000}' -D hurry -o hurry.json &
     local hurry=$!
     until curl -s "$URL/metrics" | grep -q '^peftlab_requests_waiting 2$'; do sleep .05; done
     kill "$reader"
