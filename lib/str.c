@@ -3,6 +3,7 @@
 #include "lib/buf.h"
 #include "lib/mem.h"
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,17 @@ bool str_number(const char *s, double *out)
     if (!*s || isspace((unsigned char)*s) || *end || !isfinite(x))
         return false;
     *out = x;
+    return true;
+}
+
+bool str_whole(const char *s, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    const int64_t n = strtoll(s, &end, 10);
+    if (!*s || isspace((unsigned char)*s) || *end || errno)
+        return false;
+    *out = n;
     return true;
 }
 

@@ -21,6 +21,8 @@ const char *str_nearest(const char *word, const char *const *names, size_t count
 bool str_in_list(const char *word, const char *list, char separator);
 /* All of the text is a finite number ("50", "2.5e3"). */
 bool str_number(const char *s, double *out);
+/* All of the text is a whole number that fits ("50", "-3"); *out is left alone else. */
+bool str_whole(const char *s, int64_t *out);
 /* "1.5 GiB", "312 KiB"; "2.3 s", "4 min 10 s"; into `out`, which is returned. */
 char *str_bytes(char *out, size_t n, double bytes);
 char *str_duration(char *out, size_t n, double seconds);

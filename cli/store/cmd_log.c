@@ -70,10 +70,7 @@ static int take_word(const char *word, struct metric_point *p, char **key,
 static int find_run(int64_t *run, struct err *err)
 {
     const char *text = getenv("PEFTLAB_RUN");
-    char *end = NULL;
-    errno = 0;
-    *run = text ? strtoll(text, &end, 10) : 0;
-    if (*run > 0 && !*end && !errno)
+    if (text && str_whole(text, run) && *run > 0)
         return 0;
     return err_set(err, ERR_USAGE,
                    text ? "log: PEFTLAB_RUN is not the number of a run"

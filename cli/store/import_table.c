@@ -12,7 +12,6 @@
 #include "lib/os/proc.h"
 #include "lib/str.h"
 #include "runner/data/table.h"
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,13 +106,12 @@ static int choose_columns(struct reader *r, struct err *err)
 static json_t *param_value(const char *text)
 {
     char *end;
-    errno = 0;
+    int64_t whole;
     if (strspn(text, "0123456789+-.eE") != strlen(text))
         return str_eq(text, "true")    ? json_true()
                : str_eq(text, "false") ? json_false()
                                        : json_string(text);
-    long long whole = strtoll(text, &end, 10);
-    if (*text && !*end && errno == 0)
+    if (str_whole(text, &whole))
         return json_integer(whole);
     double v = strtod(text, &end);
     return *text && !*end && isfinite(v) ? json_real(v) : json_string(text);
@@ -140,10 +138,7 @@ static int metric_value(const char *column, const char *text, json_t **out,
 static int read_seed(const json_t *row, int64_t *seed, struct err *err)
 {
     const char *text = json_get_str(row, "seed", "");
-    char *end;
-    errno = 0;
-    *seed = strtoll(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno)
+    if (!str_whole(text, seed) || *seed < 0)
         return err_set(err, ERR_PARSE, "seed: '%.100s' is not a whole number from 0 on",
                        *text ? text : "(empty)");
     return 0;

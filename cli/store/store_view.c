@@ -37,9 +37,7 @@ int view_open_existing(const json_t *values, struct store **out, struct err *err
 
 int view_trial_id(const char *word, int64_t *id, struct err *err)
 {
-    char *end = NULL;
-    long long n = strtoll(word, &end, 10);
-    if (*word < '0' || *word > '9' || *end || n <= 0 || n == INT64_MAX) {
+    if (!str_whole(word, id) || *id <= 0 || *id == INT64_MAX) {
         char *clean = str_clean(word, strlen(word));
         int rc = err_set(err, ERR_USAGE,
                          "'%.100s' is not the number of a trial; 'peftlab ls' lists them",
@@ -47,7 +45,6 @@ int view_trial_id(const char *word, int64_t *id, struct err *err)
         free(clean);
         return rc;
     }
-    *id = n;
     return 0;
 }
 

@@ -2,6 +2,7 @@
  * launchers start, and what a person may start by hand; the claim decides who works on
  * a trial. */
 #include "cli/command.h"
+#include "cli/store/store_view.h"
 #include "cli/sweep/trial_work.h"
 #include "lib/json.h"
 #include "lib/mem.h"
@@ -28,17 +29,6 @@ static const struct opt_def options[] = {
 /* clang-format on */
 static const struct opt_table table = {"trial", options, ARRAY_LEN(options)};
 
-static int trial_number(const char *word, int64_t *trial, struct err *err)
-{
-    char *end;
-    const long long n = strtoll(word, &end, 10);
-    *trial = n;
-    return *end || end == word || n < 1
-               ? err_set(err, ERR_USAGE,
-                         "trial: '%s' is no trial number (see peftlab ls)", word)
-               : 0;
-}
-
 static int train_all(const json_t *values, const char *const *words, size_t count,
                      struct err *err)
 {
@@ -51,7 +41,7 @@ static int train_all(const json_t *values, const char *const *words, size_t coun
     int64_t *trials = xcalloc(count + 1, sizeof *trials);
     int rc = 0;
     for (size_t i = 0; i < count && !rc; i++)
-        rc = trial_number(words[i], &trials[i], err);
+        rc = view_trial_id(words[i], &trials[i], err);
     if (!rc)
         proc_catch_signals();
     if (!rc && (listen || count > 1)) {

@@ -1,10 +1,12 @@
 /* cli/sweep/sweep_control.c - `peftlab sweep status | stop | retire | clone`: looking at
  * a sweep and taking part in it, from any terminal. They change the store; controllers
  * and trials see it there. */
+#include "cli/store/store_view.h"
 #include "cli/sweep/sweep_verbs.h"
 #include "lib/buf.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "lib/text_table.h"
 #include "report/sections/next/next_step.h"
 #include "sweep/run/clone.h"
@@ -196,20 +198,12 @@ static int stop_command(const json_t *values, const char *const *words, size_t c
 
 /* ---- retire and clone ---- */
 
-static int trial_number(const char *verb, const char *const *words, size_t count,
-                        int64_t *id, struct err *err)
+int sweep_trial_id(const char *verb, const char *const *words, size_t count, int64_t *id,
+                   struct err *err)
 {
-    char *end = NULL;
-    const long long number = count ? strtoll(words[0], &end, 10) : 0;
-    if (!count)
-        return err_set(err, ERR_USAGE, "sweep %s: which trial? 'peftlab ls' lists them",
-                       verb);
-    if (*end || end == words[0] || number < 1)
-        return err_set(err, ERR_USAGE,
-                       "sweep %s: '%s' is no trial number (see peftlab ls)", verb,
-                       words[0]);
-    *id = number;
-    return 0;
+    return count ? view_trial_id(words[0], id, err)
+                 : err_set(err, ERR_USAGE,
+                           "sweep %s: which trial? 'peftlab ls' lists them", verb);
 }
 
 static int retire_command(const json_t *values, const char *const *words, size_t count,
@@ -218,7 +212,7 @@ static int retire_command(const json_t *values, const char *const *words, size_t
     struct store *store;
     struct trial_row trial;
     int64_t id;
-    int rc = trial_number("retire", words, count, &id, err);
+    int rc = sweep_trial_id("retire", words, count, &id, err);
     if (rc == 0)
         rc = sweep_open_store(values, 0, &store, err);
     if (rc < 0)
@@ -250,7 +244,7 @@ static int clone_command(const json_t *values, const char *const *words, size_t 
     struct store *store;
     int64_t parent, id = 0;
     const bool warm = json_get_bool(values, "warm", 0) == 1;
-    int rc = trial_number("clone", words, count, &parent, err);
+    int rc = sweep_trial_id("clone", words, count, &parent, err);
     if (rc == 0 && count < 2 && !warm)
         rc = err_set(err, ERR_USAGE,
                      "sweep clone: nothing to change; say key=value, or --warm");

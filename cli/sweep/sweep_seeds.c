@@ -3,6 +3,7 @@
 #include "cli/sweep/sweep_verbs.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "lib/text_table.h"
 #include "sweep/run/clone.h"
 #include <stdio.h>
@@ -14,16 +15,6 @@ enum { MOST_SEEDS = 1000 };
 static const struct opt_def rows[] = {STORE_OPTION};
 static const struct opt_table options = {"sweep seeds", rows, ARRAY_LEN(rows)};
 /* clang-format on */
-
-static int whole(const char *word, const char *what, long long most, int64_t *out,
-                 struct err *err)
-{
-    char *end = NULL;
-    *out = strtoll(word, &end, 10);
-    return end != word && !*end && *out >= 1 && *out <= most
-               ? 0
-               : err_set(err, ERR_USAGE, "sweep seeds: '%.60s' is no %s", word, what);
-}
 
 /* The first seed that no trial of its sweep with the same configuration has, nor any below
  * one that has been. */
@@ -63,12 +54,12 @@ static int seeds_command(const json_t *values, const char *const *words, size_t 
 {
     struct store *store;
     int64_t trial, more = 1;
-    int rc =
-        count ? whole(words[0], "trial number (see peftlab ls)", INT64_MAX, &trial, err)
-              : err_set(err, ERR_USAGE,
-                        "sweep seeds: which trial? 'peftlab ls' lists them");
-    if (rc == 0 && count > 1)
-        rc = whole(words[1], "number of seeds from 1 to 1000", MOST_SEEDS, &more, err);
+    int rc = sweep_trial_id("seeds", words, count, &trial, err);
+    if (rc == 0 && count > 1 &&
+        (!str_whole(words[1], &more) || more < 1 || more > MOST_SEEDS))
+        rc = err_set(err, ERR_USAGE,
+                     "sweep seeds: '%.60s' is no number of seeds from 1 to %d", words[1],
+                     MOST_SEEDS);
     if (rc == 0)
         rc = sweep_open_store(values, 0, &store, err);
     if (rc < 0)

@@ -13,6 +13,9 @@ extern const struct command_verb sweep_verb_status, sweep_verb_stop, sweep_verb_
 /* What sweep/ has to ask the trainer; to plan without weights. */
 extern const struct sweep_hooks sweep_trainer, sweep_planner;
 
+/* The first word, which names a trial. */
+int sweep_trial_id(const char *verb, const char *const *words, size_t count, int64_t *id,
+                   struct err *err);
 int sweep_open_store(const json_t *values, unsigned flags, struct store **s,
                      struct err *err);
 

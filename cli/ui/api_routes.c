@@ -5,7 +5,7 @@
 #include "cli/ui/feed.h"
 #include "cli/ui/ui.h"
 #include "lib/mem.h"
-#include <stdlib.h>
+#include "lib/str.h"
 
 static void listen_to(void *ctx, struct server_call *call)
 {
@@ -13,7 +13,10 @@ static void listen_to(void *ctx, struct server_call *call)
     const char *last = server_call_header(call, "Last-Event-ID");
     if (!last)
         last = server_call_query(call, "since");
-    feed_listen(ui->feed, call, last && *last ? strtoll(last, NULL, 10) : -1);
+    int64_t since = -1;
+    if (last)
+        str_whole(last, &since);
+    feed_listen(ui->feed, call, since);
 }
 
 static const struct server_route rows[] = {

@@ -134,7 +134,8 @@ static void reply_page(void *ctx, int rc, const struct err *err)
 static int64_t number(struct server_call *call, const char *name)
 {
     const char *text = server_call_query(call, name);
-    return text ? strtoll(text, NULL, 10) : 0;
+    int64_t n = 0;
+    return !text || str_whole(text, &n) ? n : -1; /* nobody has that number */
 }
 
 static void send_page(void *ctx, struct server_call *call)

@@ -4,7 +4,6 @@
 #include "lib/mem.h"
 #include "lib/str.h"
 #include "tracker/store/store_priv.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,14 +110,6 @@ void mlflow_experiment_id(int64_t id, const char *name,
     snprintf(out, MLFLOW_EXPERIMENT_ID_BYTES, "%lld", first ? 0LL : (long long)id);
 }
 
-static bool read_number(const char *text, int64_t *out)
-{
-    char *end = NULL;
-    errno = 0;
-    *out = strtoll(text, &end, 10);
-    return *text && !*end && errno == 0;
-}
-
 int mlflow_find_experiment(struct store *s, const char *id, struct mlflow_experiment *out,
                            struct mlflow_error *e)
 {
@@ -126,7 +117,7 @@ int mlflow_find_experiment(struct store *s, const char *id, struct mlflow_experi
     sqlite3_stmt *stmt = NULL;
     int64_t number = 0;
     *out = (struct mlflow_experiment){.shown = "0"};
-    if (id && *id && !read_number(id, &number))
+    if (id && *id && !str_whole(id, &number))
         return mlflow_fail(
             e, MLFLOW_INVALID_PARAMETER_VALUE,
             "Invalid experiment ID '%.300s'. Experiment ID must be a valid "

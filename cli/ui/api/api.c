@@ -4,8 +4,8 @@
 #include "cli/ui/ui.h"
 #include "lib/json.h"
 #include "lib/mem.h"
+#include "lib/net/url.h"
 #include "lib/str.h"
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,12 +27,10 @@ int api_number(const json_t *args, const char *name, int64_t low, int64_t high,
                int64_t otherwise, int64_t *out, struct err *err)
 {
     const char *text = json_get_str(args, name, NULL);
-    char *end = NULL;
     *out = otherwise;
     if (!text || !*text)
         return 0;
-    *out = strtoll(text, &end, 10);
-    if (*end || *out < low || *out > high)
+    if (!str_whole(text, out) || *out < low || *out > high)
         return err_set(err, ERR_USAGE, "%s: '%.60s' is no number from %lld to %lld", name,
                        text, (long long)low, (long long)high);
     return 0;
@@ -69,11 +67,13 @@ json_t *api_names(const json_t *args, const char *name)
     json_t *list = json_array();
     while (*at) {
         const size_t n = strcspn(at, ",");
-        int length = 0;
-        char *word = curl_easy_unescape(NULL, at, (int)n, &length);
-        if (n && word)
-            json_array_append_new(list, json_stringn(word, (size_t)length));
-        curl_free(word);
+        char *sent = xstrndup(at, n), *word;
+        size_t size;
+        word = url_unescape(sent, &size);
+        if (n)
+            json_array_append_new(list, json_stringn(word, size));
+        free(word);
+        free(sent);
         at += n + (at[n] == ',');
     }
     return list;

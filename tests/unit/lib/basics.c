@@ -269,6 +269,20 @@ static void numbers(void **state)
     assert_true(str_number("50", &x) && x == 50);
 }
 
+static void whole_numbers(void **state)
+{
+    (void)state;
+    static const char *const none[] = {
+        "", " 5", "5 ", "5.0", "1e3", "-", "0x1", "no", "9223372036854775808"};
+    int64_t n = 7;
+    for (size_t i = 0; i < ARRAY_LEN(none); i++)
+        assert_false(str_whole(none[i], &n));
+    assert_true(n == 7);
+    assert_true(str_whole("-3", &n) && n == -3);
+    assert_true(str_whole("007", &n) && n == 7);
+    assert_true(str_whole("9223372036854775807", &n) && n == INT64_MAX);
+}
+
 static void widths(void **state)
 {
     (void)state;
@@ -328,6 +342,7 @@ int main(void)
         cmocka_unit_test(nearest_names),
         cmocka_unit_test(human_units),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(whole_numbers),
         cmocka_unit_test(widths),
         cmocka_unit_test(cleaning),
     };

@@ -1,13 +1,12 @@
 /* tracker/mlflow/calls/mlflow_fields.c - what requests say: types, what must be there. The messages
  * are those of MLflow's server. */
 #include "tracker/mlflow/mlflow_inner.h"
-#include <errno.h>
+#include "lib/str.h"
 #include <math.h>
 #include <stdio.h>
 
 bool mlflow_as_int(const json_t *v, int64_t *out)
 {
-    char *end = NULL;
     if (json_is_integer(v)) {
         *out = json_integer_value(v);
         return true;
@@ -18,9 +17,8 @@ bool mlflow_as_int(const json_t *v, int64_t *out)
         return x == floor(x) && fabs(x) < 9.2e18;
     }
     const char *text = json_string_value(v);
-    errno = 0;
-    *out = text ? strtoll(text, &end, 10) : 0;
-    return text && *text && !*end && errno == 0;
+    *out = 0;
+    return text && str_whole(text, out);
 }
 
 bool mlflow_as_number(const json_t *v, double *out)

@@ -1,7 +1,7 @@
 /* tracker/mlflow/search/search_filter.c - clauses out of words; see search.h and search_priv.h. */
 #include "lib/mem.h"
+#include "lib/str.h"
 #include "tracker/mlflow/search/search_priv.h"
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,11 +101,9 @@ static int read_number(struct search_clause *c, const struct search_words *w, si
 {
     if (w->list[i].kind != WORD_NUMBER)
         return expected(c, "numeric value", w, i, err);
-    char *text = xstrndup(w->text + w->list[i].at, w->list[i].size), *end;
+    char *text = xstrndup(w->text + w->list[i].at, w->list[i].size);
     c->number = strtod(text, NULL);
-    errno = 0;
-    c->whole = strtoll(text, &end, 10);
-    c->is_whole = !*end && errno == 0;
+    c->is_whole = str_whole(text, &c->whole);
     free(text);
     return 0;
 }

@@ -215,8 +215,8 @@ static int64_t number_of(struct store *s, enum search_what what, const char *tex
         int64_t run = mlflow_run_number(s, text);
         return run > 0 ? run : -1;
     }
-    const size_t n = strspn(text, "0123456789");
-    return n > 0 && n < 19 && !text[n] ? strtoll(text, NULL, 10) : -1;
+    int64_t n;
+    return str_whole(text, &n) ? n : -1;
 }
 
 /* Ids are compared as numbers, which indexes know. */
