@@ -153,9 +153,9 @@ teardown() {
     grep -q '<title>' report.html
     get '/api/report?sweep=999'
     has 400 "no sweep '999'"
-    get '/api/report?sweep=1&output=/tmp/x&store=/tmp/y'
+    get "/api/report?sweep=1&output=$PWD/elsewhere.html&store=$PWD/other.db" # what is not asked here is not heeded
     has 200
-    [ ! -e /tmp/x ]
+    [ ! -e elsewhere.html ] && [ ! -e other.db ]
     [ "$(value '/api/advise?model=bert-base-uncased&rows=1000' 'type(a).__name__')" = dict ]
     get /api/advise
     has 400 "model is missing"
