@@ -4,18 +4,19 @@
 # done their tests are skipped.
 bats_require_minimum_version 1.5.0
 load common
-load ui_serving
+load ui
 
 setup() {
     find_program
     cd "$BATS_TEST_TMPDIR"
+    export PEFTLAB_STORE=$PWD/s.db
     export MLFLOW_TRACKING_URI='' MLFLOW_HTTP_REQUEST_TIMEOUT=60 MLFLOW_ENABLE_ASYNC_LOGGING=
     unset MLFLOW_TRACKING_URI MLFLOW_ENABLE_ASYNC_LOGGING MLFLOW_RUN_ID MLFLOW_EXPERIMENT_NAME
     export GIT_PYTHON_REFRESH=quiet MLFLOW_DISABLE_TELEMETRY=true
 }
 
 teardown() {
-    ui_ends
+    stop_ui
 }
 
 # client VERSION: its Python in $PYTHON
@@ -37,7 +38,7 @@ clients() { "$PYTHON" "$ROOT/tests/cli/mlflow_clients.py" "$@"; }
 
 all_calls() { # VERSION
     client "$1"
-    ui --port 0
+    ui
     clients calls "$URL" ours.json files
     clients compare "$ROOT/tests/golden/mlflow/calls-$1.json" ours.json
     run -0 "$PEFTLAB" ls --store s.db --experiment "exp/a b"
@@ -47,7 +48,7 @@ all_calls() { # VERSION
 }
 
 @test "each route of the REST API answers as mlflow server does, field by field" {
-    ui --port 0
+    ui
     python3 "$ROOT/tests/cli/mlflow_replay.py" check "$URL" "$ROOT/tests/golden/mlflow/answers.json"
 }
 
@@ -61,13 +62,13 @@ all_calls() { # VERSION
 
 @test "12 threads that log asynchronously: nothing lost, nothing twice" {
     client 3.17.2
-    ui --port 0
+    ui
     clients threads "$URL" 12 30
 }
 
 @test "the server is killed between two batches and comes back: nothing lost, nothing twice" {
     client 3.17.2
-    ui --port 0
+    ui
     local port=${URL##*:} stop i
     : >done
     clients steps "$URL" 40 done >steps.log 2>&1 &
@@ -77,7 +78,7 @@ all_calls() { # VERSION
             [ "$(wc -l <done)" -lt $stop ] || break
             sleep .05
         done
-        ui_ends 9
+        stop_ui
         ui --port "$port"
     done
     wait $logging || { cat steps.log; return 1; }
@@ -90,7 +91,7 @@ all_calls() { # VERSION
     PYTHON=${TRAINER_PYTHON:-python3}
     "$PYTHON" -c 'import transformers, torch, accelerate, mlflow' 2>/dev/null ||
         skip "transformers, accelerate and mlflow-skinny are not installed (TRAINER_PYTHON names a Python that has them)"
-    ui --port 0
+    ui
     clients trainer "$URL" out
     run -0 "$PEFTLAB" ls --store s.db --experiment trainer
     has complete

@@ -13,6 +13,8 @@ import re
 import sys
 import urllib.parse
 
+from answers import differences
+
 ROOT = "/api/2.0/mlflow/"
 FILES = "/api/2.0/mlflow-artifacts/artifacts"
 BIG = [{"key": f"m{i % 7}", "value": i / 8, "timestamp": 1700000000000 + i, "step": i // 7} for i in range(1000)]
@@ -348,17 +350,6 @@ def replay(url):
             answer["next_page_token"] = "<token>"
         out.append({"name": name, "status": status, "answer": plain(answer, words)})
     return out
-
-
-def differences(a, b, where=""):
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted(set(a) | set(b)):
-            yield from differences(a.get(key, "<absent>"), b.get(key, "<absent>"), f"{where}.{key}" if where else key)
-    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        for i, (x, y) in enumerate(zip(a, b)):
-            yield from differences(x, y, f"{where}[{i}]")
-    elif a != b or isinstance(a, bool) != isinstance(b, bool):
-        yield where, a, b
 
 
 def check(url, file):

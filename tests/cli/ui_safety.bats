@@ -3,15 +3,16 @@
 # or many. Limits of time: tests/unit/lib/net/server_links.c.
 bats_require_minimum_version 1.5.0
 load common
-load ui_serving
+load ui
 
 setup() {
     find_program
     cd "$BATS_TEST_TMPDIR"
+    export PEFTLAB_STORE=$PWD/s.db
 }
 
 teardown() {
-    ui_ends
+    stop_ui
 }
 
 # A run, with its artifacts' path in $FILES
@@ -21,13 +22,13 @@ make_run() {
 }
 
 @test "each form of a request has one meaning, or is refused" {
-    ui --port 0
+    ui
     HOSTILE=ui run -0 python3 "$ROOT/tests/cli/hostile.py" forms "${URL##*:}"
     [ "$(code "$URL/health")" = 200 ]
 }
 
 @test "connections that say nothing keep nobody out; whoever does not read holds up nobody" {
-    ui --port 0
+    ui
     make_run
     head -c 2000000 /dev/zero >large
     [ "$(code -T large "$URL$FILES/large")" = 200 ]
@@ -40,7 +41,7 @@ make_run() {
 }
 
 @test "pages of other origins, and names that lead here, change and read nothing" {
-    ui --port 0
+    ui
     make_run
     local origin host path
     for origin in https://elsewhere.example null http://localhost.elsewhere.example 'http://localhost:80@elsewhere.example' file://; do
@@ -64,14 +65,14 @@ make_run() {
 }
 
 @test "buttons need the token of this start" {
-    ui --port 0
+    ui
     [ "$(code -X POST "$URL/api/do" -H 'Content-Type: application/json' -d '{"verb": "note", "trial": "1", "text": "x"}')" = 403 ]
     [ "$(code -X POST "$URL/api/do" -H 'X-Peftlab-Token: 0' -d '{"verb": "note", "trial": "1", "text": "x"}')" = 403 ]
 }
 
 @test "with a key nothing is told without it, in each of its forms" {
     echo hidden-key >key
-    ui --port 0 --api_key_file key
+    ui --api_key_file key
     local path
     for path in /api/overview /api/2.0/mlflow/experiments/get?experiment_id=0 /api/2.0/mlflow-artifacts/artifacts?path=0 /api/events; do
         [ "$(code "$URL$path")" = 401 ] || { echo "$path"; return 1; }
@@ -85,7 +86,7 @@ make_run() {
     [ "$(code -X POST "$URL/api/2.0/mlflow/experiments/create" -u ana:hidden-key -H 'Origin: https://elsewhere.example' -d '{"name": "x"}')" = 403 ]
     [ "$(code "$URL/api/overview" -u ana:hidden-key -H 'Sec-Fetch-Site: cross-site')" = 403 ]
     run ! grep -q hidden-key ui.log
-    ui_ends
+    stop_ui
     run -78 "$PEFTLAB" ui --store new.db --address 0.0.0.0 --port 0
     has "give a key"
     [ ! -e new.db ]
@@ -93,9 +94,9 @@ make_run() {
 
 @test "a key is the first line of its file, and a text" {
     printf 'hidden-key \r\nwhat it is for\n' >key
-    ui --port 0 --api_key_file key
+    ui --api_key_file key
     [ "$(code "$URL/api/overview" -H 'Authorization: Bearer hidden-key')" = 200 ]
-    ui_ends
+    stop_ui
     local bad
     for bad in '\0hidden' 'hid\0den' 'hid\tden' '\nhidden' ' \n'; do
         printf "$bad" >key
@@ -106,7 +107,7 @@ make_run() {
 }
 
 @test "pages that went away keep nobody from listening" {
-    ui --port 0
+    ui
     python3 - "${URL##*:}" <<'END'
 import socket, sys
 def listen():
@@ -124,7 +125,7 @@ END
 }
 
 @test "paths lead nowhere: what is put, read, listed or removed stays beside the store" {
-    ui --port 0
+    ui
     make_run
     echo secret >outside
     mkdir -p other
@@ -153,7 +154,7 @@ END
 }
 
 @test "half an upload is none, and leaves nothing" {
-    ui --port 0
+    ui
     make_run
     python3 - "${URL##*:}" "$FILES" <<'END'
 import socket, sys, time
