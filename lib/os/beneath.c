@@ -98,11 +98,6 @@ int beneath_open(int dir, const char *path, bool *is_folder, uint64_t *size)
     return -1;
 }
 
-int beneath_make(int dir, const char *path)
-{
-    return walk(dir, path, O_RDONLY | O_DIRECTORY, true);
-}
-
 /* The folder that the path's last component is in; *name points into `path`. */
 static int parent_of(int dir, const char *path, bool make, const char **name)
 {

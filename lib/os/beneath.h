@@ -17,8 +17,6 @@ bool beneath_is_path(const char *path);
 /* To read: a regular file, or a folder ("": `dir` itself). ELOOP or EXDEV: a link leads away;
  * EINVAL: it is neither (a FIFO is not waited for). */
 int beneath_open(int dir, const char *path, bool *is_folder, uint64_t *size);
-/* The folder, made where it is not there. */
-int beneath_make(int dir, const char *path);
 /* The file `from`, of any place on the same file system, becomes `path`, whose folder is made,
  * and is on disk then. Replaces a file. 0, or -1. */
 int beneath_place(int dir, const char *path, const char *from);
