@@ -17,7 +17,7 @@ export function button(text, attributes, act) {
 
 // Makes `old` like `fresh` where they differ, and leaves all else alone: focus, selection, scroll and open details
 // survive. An element with data-keep belongs to a part of its own and is not entered.
-export function patch(old, fresh) {
+function patch(old, fresh) {
   for (const { name } of [...old.attributes])
     if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
   for (const { name, value } of [...fresh.attributes]) {

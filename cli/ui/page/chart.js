@@ -38,7 +38,7 @@ function log_ticks(low, high) {
 }
 
 // The first place of xs that is not below x.
-export function at_or_after(xs, x) {
+function at_or_after(xs, x) {
   let low = 0, high = xs.length;
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -16,7 +16,7 @@ const comparisons = {
 };
 
 // "lora rank>=8 state=running": words that are somewhere in the row, and comparisons of a column; all must hold.
-export function parse_filter(text) {
+function parse_filter(text) {
   return text.trim().split(/\s+/).filter(Boolean).map((word) => {
     const m = /^([^<>=!]+)(<=|>=|!=|=|<|>)(.*)$/.exec(word);
     if (!m) {
@@ -131,7 +131,7 @@ export function items_of(answer, rows, { sort, flat, unfolded }) {
 const MOST_VARYING = 8, MOST_METRICS = 6;
 
 // What the table has unless somebody chose: what varies first, then what trials are judged by, then state and time.
-export function default_columns(answer) {
+function default_columns(answer) {
   const known = new Map(answer.columns.map((c) => [c.name, c]));
   const judged = (answer.objectives ?? []).map((o) => o.name);
   const metrics = answer.columns.filter((c) => c.kind === "metric" && (c.main || judged.includes(c.name))).map((c) => c.name);
